@@ -1,0 +1,9 @@
+from .config import Beam as Beam
+from .config import Detector as Detector
+from .config import Experiment as Experiment
+from .config import Hits as Hits
+from .config import Nuisance as Nuisance
+from .config import Orientations as Orientations
+from .config import Particle as Particle
+from .pipeline.simulation import simulate as simulate
+from .store.opening import open_dataset as open_dataset

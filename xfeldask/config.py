@@ -1,0 +1,376 @@
+"""What an experiment is: validated, immutable, written to and read from TOML, with a digest.
+
+Names and paths are kept as given; `xfeldask.formats.inputs.resolve` turns them into atoms, pixels and numbers
+and fills in the digests of what it read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from xfeldask.errors import FormatError, InputError, MissingFileError, UnknownNameError
+
+Positive = Annotated[float, Field(gt=0)]
+Spread = Annotated[float, Field(ge=0, le=0.25)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+class Model(BaseModel):
+    """Base of all parts: no unknown keys, no NaN, no change once made; errors are one sentence."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    def __init__(self, **data: Any) -> None:
+        try:
+            super().__init__(**data)
+        except ValidationError as error:
+            raise _first_error(type(self), error) from None
+
+
+class Beam(Model):
+    """X-ray pulses, linearly polarized along x.
+
+    Attributes
+    ----------
+    photon_energy : float [eV]
+    photons_per_pulse : float
+    focus_radius : float, of a flat-top focus, or 1/e^2 radius of a Gaussian one [m]
+    """
+
+    photon_energy: Positive = Field(description="eV")
+    photons_per_pulse: Positive = Field(description="photons in a pulse")
+    focus_radius: Positive = Field(description="m")
+
+    @property
+    def fluence(self) -> float:
+        """Photons per pulse over the focus area pi radius^2 [1/m^2]; the peak, whatever the profile."""
+        return self.photons_per_pulse / (math.pi * self.focus_radius**2)
+
+
+BEAMS = {"amo86615": Beam(photon_energy=4600.0, photons_per_pulse=1e12, focus_radius=0.5e-6)}
+
+
+class Particle(Model):
+    """What is shot at.
+
+    Attributes
+    ----------
+    source : str, a built-in name, a structure file, or a PDB id; "arrays" when atoms are given
+    assembly : str, name of the biological assembly, or "asymmetric-unit"
+    waters : bool, whether crystal waters are kept
+    digest : str, SHA-256 of the atoms, filled in when they are read
+    """
+
+    source: str = Field(min_length=1, description="built-in name, path (.pdb .ent .cif, gzipped or not) or PDB id")
+    assembly: str = Field("1", description="biological assembly, or asymmetric-unit")
+    waters: bool = Field(False, description="keep crystal waters")
+    digest: str = ""
+
+
+class Detector(Model):
+    """Where photons are counted.
+
+    Attributes
+    ----------
+    source : str, a built-in name (`pnccd-amo86615`, `square-256`) or a psana geometry file; "arrays" when given
+    mask : str, optional, a .npy file, shape (panel, ss, fs), true where a pixel is good
+    pixel_size, distance : float, optional, of a `square-N` detector [m]
+    digest : str, SHA-256 of pixels and mask, filled in when they are read
+    """
+
+    source: str = Field("pnccd-amo86615", min_length=1, description="built-in name, square-N, or a psana .data file")
+    mask: str | None = Field(None, description=".npy file (panel, ss, fs), true where a pixel is good")
+    pixel_size: Positive | None = Field(None, description="m, of a square-N detector")
+    distance: Positive | None = Field(None, description="m, of a square-N detector")
+    digest: str = ""
+
+
+class Hits(Model):
+    """How many particles a shot holds, and where the second and later ones are.
+
+    Exactly one of `single_fraction`, `weights` and `occupancy` is given; counts are drawn shot by shot.
+
+    Attributes
+    ----------
+    single_fraction : float, part of shots with one particle; the others hold two
+    weights : dict, relative frequency by number of particles, 0 for blanks
+    occupancy : float, mean of a Poisson distribution, blanks included
+    placement : "shell", uniform in the ball of radius `separation[1]` around the first particle but no
+        nearer than `separation[0]`, the first on the axis; or "focus", each anywhere in the focus
+    separation : (float, float) [m]
+    """
+
+    single_fraction: Fraction | None = Field(None, description="part of shots with one particle, others hold two")
+    weights: dict[Annotated[int, Field(ge=0, le=32)], Annotated[float, Field(ge=0)]] | None = Field(
+        None, description="relative frequency by number of particles, 0 for blanks"
+    )
+    occupancy: Annotated[float, Field(gt=0, le=10)] | None = Field(None, description="mean of a Poisson distribution")
+    placement: Literal["shell", "focus"] = Field("shell", description="where second and later particles are")
+    separation: tuple[Positive, Positive] = Field((20e-9, 50e-9), description="m, shortest and longest in a shell")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        given = [k for k in ("single_fraction", "weights", "occupancy") if getattr(self, k) is not None]
+        if len(given) != 1:
+            raise ValueError(f"give one of single_fraction, weights and occupancy, got {given or 'none'}")
+        if self.weights is not None and not sum(self.weights.values()) > 0:
+            raise ValueError("weights must have a positive sum")
+        if self.separation[0] >= self.separation[1]:
+            raise ValueError(f"separation must grow, got {self.separation} m")
+        return self
+
+    def probabilities(self) -> list[float]:
+        """Probability of 0, 1, 2, ... particles; a Poisson distribution ends where less than 1e-15 is left."""
+        if self.single_fraction is not None:
+            return [0.0, self.single_fraction, 1 - self.single_fraction]
+        if self.weights is not None:
+            total = sum(self.weights.values())
+            return [self.weights.get(n, 0.0) / total for n in range(max(self.weights) + 1)]
+        assert self.occupancy is not None
+        terms = [math.exp(-self.occupancy)]
+        while len(terms) <= self.occupancy or terms[-1] > 1e-15:
+            terms.append(terms[-1] * self.occupancy / len(terms))
+        return terms
+
+
+class Nuisance(Model):
+    """What differs from shot to shot besides orientation; every part can be set on its own.
+
+    Attributes
+    ----------
+    pulse_spread : float, relative spread of a Gamma variate of mean 1 on the fluence of a shot
+    focus : "flat", or "gaussian": each particle at a place of its own, fluence factor exp(-2 u), u uniform
+    energy_spread : float, relative, normal
+    center_spread : float, normal, of the beam's centre along x and y [pixels]
+    size_spread : float, relative, normal, of each particle; F(s) becomes F(size x s)
+    background : float, uniformly scattered photons, as part of a single hit's mean at full fluence
+    dead_fraction : float, part of the pixels that record nothing
+    """
+
+    pulse_spread: Annotated[float, Field(ge=0, le=3)] = Field(0.0, description="relative, Gamma, on the fluence")
+    focus: Literal["flat", "gaussian"] = Field("flat", description="profile of the focus")
+    energy_spread: Spread = Field(0.0, description="relative, normal")
+    center_spread: Annotated[float, Field(ge=0, le=100)] = Field(0.0, description="pixels, normal, along x and y")
+    size_spread: Annotated[float, Field(ge=0, le=0.2)] = Field(0.0, description="relative, normal, of each particle")
+    background: Annotated[float, Field(ge=0, le=1e6)] = Field(0.0, description="part of a single hit's mean photons")
+    dead_fraction: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="part of the pixels")
+
+
+NUISANCES = {
+    "ideal": Nuisance(),
+    "jitter": Nuisance(pulse_spread=0.2, center_spread=1.0),
+    "realistic": Nuisance(
+        pulse_spread=0.22, focus="gaussian", size_spread=0.03, background=0.15, dead_fraction=0.001
+    ),
+}
+REALISTIC_HITS = Hits(occupancy=0.1)
+
+
+class Orientations(Model):
+    """How the first particle of a shot is turned; later ones are always uniformly random.
+
+    Attributes
+    ----------
+    kind : "random", "uniform" (shot i takes element i modulo `count` of a super-Fibonacci set), or "list"
+    count : int, size of the uniform set
+    source : str, a .npy file of quaternions (n, 4) in the order w, x, y, z; shot i takes row i modulo n
+    digest : str, SHA-256 of the list, filled in when it is read
+    """
+
+    kind: Literal["random", "uniform", "list"] = Field("random", description="random, uniform or list")
+    count: Annotated[int, Field(gt=0)] | None = Field(None, description="size of the uniform set")
+    source: str | None = Field(None, description=".npy file of quaternions (n, 4), w x y z")
+    digest: str = ""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.kind == "uniform" and self.count is None:
+            raise ValueError("a uniform set needs its count")
+        if self.kind == "list" and self.source is None:
+            raise ValueError("a list of orientations needs its source")
+        return self
+
+
+class Experiment(Model):
+    """Everything that decides the bytes of a simulated store.
+
+    Examples
+    --------
+    >>> e = Experiment(particle="chaperonin", n_shots=100, hits={"single_fraction": 0.99})
+    >>> e.beam.photon_energy, e.nuisance.pulse_spread
+    (4600.0, 0.0)
+    >>> e.digest == Experiment(n_shots=100, particle="chaperonin", hits={"weights": {1: 99, 2: 1}}).digest
+    False
+    """
+
+    particle: Particle
+    n_shots: Annotated[int, Field(gt=0, le=10**9)] = Field(description="number of shots")
+    beam: Beam = Field(BEAMS["amo86615"], validate_default=True)
+    detector: Detector = Detector()
+    hits: Hits = Hits(single_fraction=1.0)
+    nuisance: Nuisance = Nuisance()
+    orientations: Orientations = Orientations()
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(0, description="of all random numbers")
+    engine: Literal["xfeldask", "skopi"] = Field("xfeldask", description="what computes the patterns")
+    intensity: bool = Field(False, description="store expected photons too")
+    photon_dtype: Literal["uint8", "uint16"] = Field("uint8", description="of a pixel; full pixels stay full")
+
+    @field_validator("particle", "detector", mode="before")
+    @classmethod
+    def _source(cls, value: object) -> object:
+        return {"source": str(value)} if isinstance(value, str | Path) else value
+
+    @field_validator("beam", mode="before")
+    @classmethod
+    def _beam(cls, value: object) -> object:
+        return _by_name("beam", value, BEAMS)
+
+    @field_validator("hits", mode="before")
+    @classmethod
+    def _hits(cls, value: object) -> object:
+        return hits_values(value)
+
+    @field_validator("orientations", mode="before")
+    @classmethod
+    def _orientations(cls, value: object) -> object:
+        return {"kind": value} if isinstance(value, str) else value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _presets(cls, data: Any) -> Any:
+        """Name a nuisance preset, alone or beside parts that differ from it; its hits are the default."""
+        if not isinstance(data, dict):
+            return data
+        nuisance = data.get("nuisance", "ideal")
+        parts = {"preset": nuisance} if isinstance(nuisance, str) else nuisance
+        if isinstance(parts, dict):
+            preset = parts.get("preset", "ideal")
+            base = _by_name("nuisance preset", preset, NUISANCES)
+            own = {k: v for k, v in parts.items() if k != "preset"}
+            data = {**data, "nuisance": {**base.model_dump(), **own}}
+            if preset == "realistic" and data.get("hits") is None:
+                data["hits"] = REALISTIC_HITS
+        return {k: v for k, v in data.items() if v is not None}
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all values, in hexadecimal; names of files count only through their contents."""
+        text = json.dumps(self.identity(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def identity(self) -> dict[str, Any]:
+        """All values, flat (``beam.photon_energy``), without the names of sources whose digest is known."""
+        flat: dict[str, Any] = {}
+        for key, value in self.model_dump(mode="json").items():
+            if isinstance(value, dict):
+                flat |= {f"{key}.{k}": v for k, v in value.items()}
+            else:
+                flat[key] = value
+        for part in ("particle", "detector", "orientations"):
+            if flat[f"{part}.digest"]:
+                for name in ("source", "mask", "pixel_size", "distance", "assembly", "waters"):
+                    flat.pop(f"{part}.{name}", None)
+        return flat
+
+    @classmethod
+    def from_toml(cls, path: str | Path) -> Self:
+        """Read an experiment file; paths in it are relative to it.
+
+        Raises
+        ------
+        MissingFileError, FormatError, InputError
+        """
+        path = Path(path)
+        try:
+            data = tomllib.loads(path.read_text("utf-8"))
+        except FileNotFoundError:
+            raise MissingFileError(f"no experiment file {path}; write one with: xfeldask config {path}") from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise FormatError(path, f"cannot be read as text ({error})") from None
+        except tomllib.TOMLDecodeError as error:
+            raise FormatError(path, f"not valid TOML: {error}") from None
+        return cls(**_beside(data, path.parent))
+
+
+def hits_values(value: object) -> object:
+    """Short forms of `Hits`: 0.99, {1: 0.9, 2: 0.1}, "poisson:0.1", "0:0.05,1:0.9,2:0.05"; others as they are."""
+    if isinstance(value, int | float):
+        return {"single_fraction": value}
+    if isinstance(value, dict) and value and all(str(key).isdigit() for key in value):
+        return {"weights": value}
+    if not isinstance(value, str):
+        return value
+    try:
+        if value.startswith("poisson:"):
+            return {"occupancy": float(value.removeprefix("poisson:"))}
+        if ":" not in value:
+            return {"single_fraction": float(value)}
+        pairs = [part.split(":") for part in value.split(",")]
+        return {"weights": {int(number): float(weight) for number, weight in pairs}}
+    except ValueError:
+        raise InputError(
+            f"hits {value!r} is not understood; write 0.99, 0:0.05,1:0.9,2:0.05 or poisson:0.1"
+        ) from None
+
+
+def _by_name(kind: str, value: object, known: dict[str, Any]) -> Any:
+    if not isinstance(value, str):
+        return value
+    if value not in known:
+        raise UnknownNameError(kind, value, known)
+    return known[value]
+
+
+def _beside(data: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Make paths that exist beside the experiment file absolute."""
+    places = {"particle": ("source",), "detector": ("source", "mask"), "orientations": ("source",)}
+
+    def found(value: object) -> object:
+        return str(folder / value) if isinstance(value, str) and (folder / value).is_file() else value
+
+    out = dict(data)
+    for part, names in places.items():
+        value = out.get(part)
+        if isinstance(value, dict):
+            out[part] = {k: found(v) if k in names else v for k, v in value.items()}
+        elif value is not None:
+            out[part] = found(value)
+    return out
+
+
+def _first_error(model: type[BaseModel], error: ValidationError) -> InputError:
+    first = error.errors()[0]
+    cause = first.get("ctx", {}).get("error")
+    if isinstance(cause, InputError):
+        return cause
+    where = ".".join(str(part) for part in first["loc"]) or model.__name__.lower()
+    if first["type"] == "extra_forbidden":
+        name = str(first["loc"][-1])
+        return UnknownNameError(f"key of {model.__name__}", name, model.model_fields)
+    message = first["msg"].removeprefix("Value error, ")
+    message = message[:1].lower() + message[1:]
+    shown = "" if first["type"] in ("missing", "value_error") else f", got {first['input']!r}"
+    unit = _unit(model, first["loc"])
+    return InputError(f"{where}: {message}{shown}{unit}")
+
+
+def _unit(model: type[BaseModel], loc: tuple[str | int, ...]) -> str:
+    """Unit of the field at `loc`, where its description starts with one."""
+    field = None
+    current: Any = model
+    for part in loc:
+        fields = getattr(current, "model_fields", {})
+        if part not in fields:
+            break
+        field = fields[part]
+        current = field.annotation
+    text = (field.description or "") if field is not None else ""
+    unit = text.split(",")[0]
+    return f" {unit}" if unit in ("m", "eV", "pixels") else ""

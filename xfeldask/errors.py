@@ -1,0 +1,87 @@
+"""Every exception that xfeldask raises on purpose.
+
+Each one inherits from `XfeldaskError` and from the builtin that a caller would expect. Arguments are
+passed whole to `Exception.__init__` and the sentence is made in ``__str__``, so that all of them
+survive pickling between processes.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class XfeldaskError(Exception):
+    """Base of all errors of this package."""
+
+
+class InputError(XfeldaskError, ValueError):
+    """A value that cannot be used; the message names it, its unit and what to do instead."""
+
+
+class FormatError(InputError):
+    """A file that does not follow its format: ``FormatError(path, reason, line=None)``."""
+
+    def __init__(self, path: object, reason: str, line: int | None = None) -> None:
+        super().__init__(str(path), reason, line)
+
+    def __str__(self) -> str:
+        path, reason, line = self.args
+        where = path if line is None else f"{path}, line {line}"
+        return f"{where}: {reason}"
+
+
+class UnknownNameError(InputError):
+    """A name that is not known: ``UnknownNameError(kind, name, known)``; the nearest known ones are told."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        super().__init__(kind, name, tuple(known))
+
+    def __str__(self) -> str:
+        kind, name, known = self.args
+        near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}"
+        return f"unknown {kind} {name!r}; {hint}"
+
+
+class MissingFileError(XfeldaskError, FileNotFoundError):
+    """A file, store or entry that is not there; the message names the next thing to do."""
+
+
+class StoreExistsError(XfeldaskError, FileExistsError):
+    """The store is there already and nobody asked to resume or overwrite it."""
+
+
+class IncompleteStoreError(InputError):
+    """A store whose writing has not finished."""
+
+
+class ExperimentMismatchError(InputError):
+    """A resume with another experiment: ``ExperimentMismatchError(store, {key: (stored, asked)})``."""
+
+    def __init__(self, store: object, differences: dict[str, tuple[object, object]]) -> None:
+        super().__init__(str(store), differences)
+
+    def __str__(self) -> str:
+        store, differences = self.args
+        told = "; ".join(f"{key}: stored {old!r}, asked {new!r}" for key, (old, new) in differences.items())
+        return f"{store} holds another experiment ({told}); use another path, or overwrite=True"
+
+
+class CorruptStoreError(XfeldaskError, ValueError):
+    """Stored bytes that fail their checksum or contradict each other."""
+
+
+class MemoryNeededError(InputError, MemoryError):
+    """More memory than allowed: ``MemoryNeededError(what, needed, allowed, advice)``, sizes in bytes."""
+
+    def __init__(self, what: str, needed: int, allowed: int, advice: str) -> None:
+        super().__init__(what, needed, allowed, advice)
+
+    def __str__(self) -> str:
+        what, needed, allowed, advice = self.args
+        return f"{what} needs {needed / 1e9:.1f} GB of memory, {allowed / 1e9:.1f} GB are allowed; {advice}"
+
+
+class RunError(XfeldaskError, RuntimeError):
+    """A run that was started properly and could not be finished; what was committed is kept."""

@@ -1,0 +1,158 @@
+"""Names and paths of an experiment turned into atoms, pixels and numbers."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from xfeldask.config import BEAMS, Detector, Experiment, Particle
+from xfeldask.errors import FormatError, InputError, MissingFileError, UnknownNameError
+from xfeldask.formats.beam import read_beam
+from xfeldask.formats.psana import read_psana_geometry
+from xfeldask.formats.structures import fetch_structure, is_pdb_id, read_structure
+from xfeldask.physics.atoms import Atoms
+from xfeldask.physics.chaperonin import chaperonin
+from xfeldask.physics.detectors import Geometry, builtin_geometry, make_geometry, square
+from xfeldask.physics.shots import dead_pixels
+
+PARTICLES = {"chaperonin": chaperonin}
+STRUCTURE_ENDINGS = (".pdb", ".ent", ".cif", ".mmcif")
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """An experiment with everything that it names.
+
+    Attributes
+    ----------
+    experiment : Experiment, with the digests of what was read
+    atoms : Atoms, centred on the centre of mass
+    geometry : Geometry, its mask without dead pixels
+    orientations : float64 (n, 4) or None, the list that the experiment names
+    """
+
+    experiment: Experiment
+    atoms: Atoms
+    geometry: Geometry
+    orientations: NDArray[np.float64] | None
+
+
+def resolve(
+    experiment: Experiment, atoms: Atoms | None = None, orientations: ArrayLike | None = None
+) -> Inputs:
+    """Read what an experiment names.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    atoms : Atoms, optional, in place of what ``experiment.particle`` names
+    orientations : (n, 4), optional, in place of the file that ``experiment.orientations`` names
+
+    Raises
+    ------
+    MissingFileError, FormatError, UnknownNameError, InputError
+    """
+    centered = (read_particle(experiment.particle) if atoms is None else atoms).centered()
+    geometry = read_detector(experiment.detector)
+    dead = dead_pixels(experiment.seed, experiment.nuisance.dead_fraction, geometry.shape)
+    geometry = make_geometry(geometry.pixel_position, geometry.pixel_size, geometry.mask & ~dead)
+    changes: dict[str, Any] = {
+        "particle": experiment.particle.model_copy(update={"digest": centered.digest}),
+        "detector": experiment.detector.model_copy(update={"digest": _geometry_digest(geometry)}),
+    }
+    listed = None
+    if experiment.orientations.kind == "list":
+        listed = _quaternions(experiment.orientations.source, orientations)
+        digest = hashlib.sha256(listed.astype("<f8").tobytes()).hexdigest()
+        changes["orientations"] = experiment.orientations.model_copy(update={"digest": digest})
+    return Inputs(experiment.model_copy(update=changes), centered, geometry, listed)
+
+
+def read_particle(particle: Particle) -> Atoms:
+    """Atoms of a built-in particle, a structure file, or an entry of the PDB."""
+    source = particle.source
+    if source in PARTICLES:
+        return PARTICLES[source]()
+    if Path(source).exists() or _looks_like_path(source):
+        return read_structure(source, particle.assembly, particle.waters)
+    if is_pdb_id(source):
+        return read_structure(fetch_structure(source), particle.assembly, particle.waters)
+    if source == "arrays":
+        raise InputError("this experiment's particle was given as arrays; give positions and elements again")
+    raise UnknownNameError("particle", source, [*PARTICLES, "a path ending in .pdb or .cif", "a PDB id"])
+
+
+def particle_name(source: str) -> str:
+    """A short name for groups and titles: letters, digits, dot, dash and underscore of the source's stem."""
+    stem = Path(source).name.split(".")[0]
+    return "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "_" for c in stem)[:64] or "particle"
+
+
+def read_detector(detector: Detector) -> Geometry:
+    """Pixels of a built-in detector or a psana geometry file, with the mask file applied."""
+    source = detector.source
+    if source.startswith("square-") and (detector.pixel_size or detector.distance):
+        plain = builtin_geometry(source)
+        distance = detector.distance or float(plain.pixel_position[0, 0, 0, 2])
+        geometry = square(plain.shape[1], detector.pixel_size or plain.pixel_size, distance)
+    elif detector.pixel_size or detector.distance:
+        raise InputError(f"pixel_size and distance are for square-N detectors; {source} has its own")
+    elif Path(source).exists() or _looks_like_path(source):
+        geometry = read_psana_geometry(source)
+    else:
+        geometry = builtin_geometry(source)
+    if detector.mask is None:
+        return geometry
+    mask = _load_array(detector.mask, "mask")
+    if mask.shape != geometry.shape or mask.dtype.kind not in "bui":
+        raise InputError(
+            f"mask {detector.mask} must be boolean or whole numbers of shape {geometry.shape}, "
+            f"got {mask.dtype} {mask.shape}"
+        )
+    return make_geometry(geometry.pixel_position, geometry.pixel_size, geometry.mask & (mask != 0))
+
+
+def beam_values(beam: object) -> object:
+    """A beam's values, where `beam` is the path of a ``.beam`` file; anything else as it is."""
+    if isinstance(beam, Path) or (isinstance(beam, str) and beam not in BEAMS and Path(beam).suffix):
+        return read_beam(beam)
+    return beam
+
+
+def _looks_like_path(source: str) -> bool:
+    name = source.lower().removesuffix(".gz")
+    return "/" in source or "\\" in source or name.endswith((*STRUCTURE_ENDINGS, ".data"))
+
+
+def _quaternions(source: str | None, given: ArrayLike | None) -> NDArray[np.float64]:
+    value = np.asarray(_load_array(str(source), "orientations") if given is None else given)
+    if value.ndim != 2 or value.shape[1] != 4 or len(value) == 0 or value.dtype.kind not in "fiu":
+        raise InputError(f"orientations must be quaternions (n, 4), w x y z, got {value.dtype} {value.shape}")
+    value = value.astype(np.float64)
+    norm = np.linalg.norm(value, axis=1)
+    bad = ~(np.abs(norm - 1) < 1e-3)
+    if bad.any():
+        first = int(bad.argmax())
+        raise InputError(f"orientation {first} has length {norm[first]:.6g}; quaternions must have length 1")
+    return np.asarray(value / norm[:, None])
+
+
+def _load_array(path: str, what: str) -> NDArray[np.generic]:
+    try:
+        return np.asarray(np.load(path, allow_pickle=False))
+    except FileNotFoundError:
+        raise MissingFileError(f"no {what} file {path}; give the path of a .npy file") from None
+    except (OSError, ValueError, EOFError) as error:
+        raise FormatError(path, f"not a .npy array ({error})") from None
+
+
+def _geometry_digest(geometry: Geometry) -> str:
+    state = hashlib.sha256(np.round(geometry.pixel_position * 1e12).astype("<i8").tobytes())
+    state.update(np.float64(geometry.pixel_size).tobytes())
+    state.update(np.packbits(geometry.mask).tobytes())
+    return state.hexdigest()

@@ -1,0 +1,69 @@
+"""Reading a whole file, or saying in one sentence why that cannot be done."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from xfeldask.errors import FormatError, MissingFileError
+
+
+def read_bytes(path: str | os.PathLike[str], what: str) -> bytes:
+    """Content of a file; ``what`` names the kind of file in the error.
+
+    Raises
+    ------
+    MissingFileError
+        No such file.
+    FormatError
+        A directory, an empty file, or one that cannot be read.
+
+    Examples
+    --------
+    >>> read_bytes("nowhere.beam", "beam file")
+    Traceback (most recent call last):
+    xfeldask.errors.MissingFileError: there is no beam file nowhere.beam; check the path
+    """
+    try:
+        content = Path(path).read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        raise MissingFileError(f"there is no {what} {os.fspath(path)}; check the path") from None
+    except IsADirectoryError:
+        raise FormatError(path, f"is a directory; give the path of a {what}") from None
+    except OSError as error:
+        raise FormatError(path, f"cannot be read ({error.strerror}); check its permissions") from error
+    if not content.strip():
+        raise FormatError(path, f"is empty; give a {what}")
+    return content
+
+
+def decode(content: bytes, path: str | os.PathLike[str], what: str) -> str:
+    """Content as text.
+
+    Raises
+    ------
+    FormatError
+        Bytes that are not text.
+
+    Examples
+    --------
+    >>> decode(b"a = 1", "x.beam", "beam file")
+    'a = 1'
+    """
+    if b"\0" in content:
+        raise FormatError(path, f"is a binary file; give a {what} as text")
+    # old PDB and beam files have Latin-1 author names and units in comments
+    return content.decode("utf-8" if _is_utf8(content) else "latin-1")
+
+
+def read_lines(path: str | os.PathLike[str], what: str) -> list[str]:
+    """Lines of a text file, with the errors of `read_bytes` and `decode`."""
+    return decode(read_bytes(path, what), path, what).splitlines()
+
+
+def _is_utf8(content: bytes) -> bool:
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,0 +1,195 @@
+"""The forward model: particle, detector and beam put together once, shots drawn from it many times."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xfeldask.config import Beam
+from xfeldask.physics import sampling
+from xfeldask.physics.bounds import Bound, bound_volume
+from xfeldask.physics.detectors import (
+    R_E,
+    Geometry,
+    assembled_index,
+    assembled_shape,
+    polarization,
+    scattering_vector,
+    solid_angle,
+    wavelength,
+)
+from xfeldask.physics.sampling import Level, Scatterer, Screen, Shot
+from xfeldask.physics.tiles import Tiles, cut
+from xfeldask.physics.volume import Volume, interpolate
+
+REACH = 1.4
+"""How far a tile reaches in reciprocal space, in grid steps."""
+
+ZOOM = 0.25
+"""Part of the detector's radius within which tiles are quartered and bounds are finer."""
+
+FINENESS = 3
+"""Bound cells a grid step near the beam, where the form factor is steep; 1 elsewhere."""
+
+
+@dataclass(frozen=True)
+class Margins:
+    """How far shots may leave the nominal geometry.
+
+    Attributes
+    ----------
+    center : float, largest distance of the beam's centre from the axis [m]
+    scale : float, largest factor on abs(s), from photon energy and particle size
+    """
+
+    center: float = 0.0
+    scale: float = 1.0
+
+
+@dataclass(frozen=True)
+class ForwardModel:
+    """Everything that does not change from shot to shot.
+
+    Attributes
+    ----------
+    scatterer : Scatterer
+    screen : Screen
+    shape : (panel, ss, fs)
+    image_shape : (y, x), of the binned image
+    """
+
+    scatterer: Scatterer
+    screen: Screen
+    shape: tuple[int, int, int]
+    image_shape: tuple[int, int]
+
+    def expected(self, shot: Shot) -> NDArray[np.float32]:
+        """Expected photons of a shot, float32 (panel, ss, fs)."""
+        out = np.empty(self.screen.pixel.shape[0], np.float32)
+        sampling.expected(self.scatterer, self.screen, shot, out)
+        return out.reshape(self.shape)
+
+    def draw(
+        self, shot: Shot, frame: NDArray[np.unsignedinteger], image: NDArray[np.uint16]
+    ) -> tuple[int, int]:
+        """Draw the photons of a shot into zeroed arrays by the cheaper of the two samplers.
+
+        Parameters
+        ----------
+        frame : uint8 or uint16 (panel, ss, fs)
+        image : uint16 (y, x)
+
+        Returns
+        -------
+        photons recorded, photons lost to full pixels
+        """
+        flat, small = frame.reshape(-1), image.reshape(-1)
+        ceiling = int(np.iinfo(frame.dtype).max)
+        rate = np.empty(self.screen.spread.size)
+        candidates = sampling.tile_rates(self.scatterer, self.screen, shot, rate)
+        if candidates > sampling.CANDIDATES_PER_PIXEL * flat.size:
+            return sampling.draw_every_pixel(self.scatterer, self.screen, shot, flat, small, ceiling)
+        return sampling.draw_thinned(self.scatterer, self.screen, shot, rate, flat, small, ceiling)
+
+
+def bin_factor(geometry: Geometry) -> int:
+    """Pixels a side of a bin that bring the assembled image to about 128 bins."""
+    return max(1, round(max(assembled_shape(geometry)) / 128))
+
+
+def binned_shape(geometry: Geometry, bin: int) -> tuple[int, int]:
+    """Shape (y, x) of the assembled image in bins of `bin` pixels a side."""
+    rows, columns = assembled_shape(geometry)
+    return -(-rows // bin), -(-columns // bin)
+
+
+def largest_s(geometry: Geometry, wavelength: float, margins: Margins) -> float:
+    """Largest abs(s) at which an amplitude can be asked for [1/m]."""
+    position = geometry.pixel_position
+    radial = np.hypot(position[..., 0], position[..., 1]) + margins.center
+    angle = np.arctan2(radial, position[..., 2])
+    return float(2 * np.sin(angle.max() / 2) / wavelength * margins.scale)
+
+
+def make_forward_model(
+    volume: Volume, geometry: Geometry, wavelength: float, margins: Margins, bin: int
+) -> ForwardModel:
+    """Prepare bounds and tiles.
+
+    Parameters
+    ----------
+    volume : Volume, to at least `largest_s`
+    geometry : Geometry
+    wavelength : float [m]
+    margins : Margins
+    bin : int, pixels a side of a bin of the small image
+    """
+    position = geometry.pixel_position
+    nearest = float(np.linalg.norm(position, axis=-1).min())
+    per_m = margins.scale / (wavelength * nearest)
+    side = max(2, int(REACH * volume.step / per_m * np.sqrt(2) / geometry.pixel_size) + 1)
+    s_max = largest_s(geometry, wavelength, margins)
+    distance = float(np.linalg.norm(position[..., :2], axis=-1).max())
+    tiles = cut(geometry, min(side, 64), distance * ZOOM)
+    radial = np.hypot(tiles.center[:, 0], tiles.center[:, 1]) + margins.center
+    levels = []
+    for level, fineness in ((0, 1), (1, FINENESS)):
+        mine = tiles.level == level
+        reach, s_level = 0.0, 0.0
+        if mine.any():
+            reach = float(
+                (
+                    tiles.spread[mine]
+                    / (np.linalg.norm(tiles.center[mine], axis=1) - margins.center - tiles.spread[mine])
+                ).max()
+            )
+            reach *= margins.scale / wavelength
+            s_level = min(
+                s_max, float((radial[mine] / tiles.center[mine, 2]).max()) * margins.scale / wavelength
+            )
+        levels.append(_level(bound_volume(volume, s_level, reach, fineness), volume.step))
+    scatterer = Scatterer(
+        volume.values.view(np.float32), volume.taps, volume.origin, 1 / volume.step, levels[0], levels[1]
+    )
+    row, column = assembled_index(geometry)
+    image_shape = binned_shape(geometry, bin)
+    return ForwardModel(
+        scatterer,
+        _screen(geometry, tiles, (row // bin * image_shape[1] + column // bin).reshape(-1)),
+        geometry.shape,
+        image_shape,
+    )
+
+
+def mean_photons(volume: Volume, geometry: Geometry, beam: Beam) -> float:
+    """Expected photons of a single hit at full fluence on all good pixels, averaged over orientations.
+
+    abs(F)^2 is averaged over 400 directions on each of 256 shells of abs(s).
+    """
+    i = np.arange(400) + 0.5
+    polar, azimuth = np.arccos(1 - i / 200), np.pi * (1 + 5**0.5) * i
+    direction = np.stack(
+        [np.cos(azimuth) * np.sin(polar), np.sin(azimuth) * np.sin(polar), np.cos(polar)], axis=-1
+    )
+    shell = np.linspace(0, volume.s_max, 256)
+    intensity = (np.abs(interpolate(volume, shell[:, None, None] * direction)) ** 2).mean(axis=1)
+    s = np.linalg.norm(
+        scattering_vector(geometry.pixel_position, wavelength(beam.photon_energy)), axis=-1
+    )
+    factor = beam.fluence * R_E**2 * polarization(geometry) * solid_angle(geometry) * geometry.mask
+    return float((factor * np.interp(s, shell, intensity)).sum())
+
+
+def _level(bound: Bound, step: float) -> Level:
+    return Level(bound.cell.ravel(), bound.reach.ravel(), bound.cell.shape[0], bound.origin, bound.fineness / step)
+
+
+def _screen(geometry: Geometry, tiles: Tiles, bins: NDArray[np.int32]) -> Screen:
+    pixel = np.concatenate(
+        [geometry.pixel_position.reshape(-1, 3), geometry.mask.reshape(-1, 1)], axis=1, dtype=np.float32
+    )
+    return Screen(
+        pixel, bins, geometry.shape[2], tiles.center, tiles.spread, tiles.pixel, int(np.searchsorted(tiles.level, 1))
+    )

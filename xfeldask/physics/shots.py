@@ -1,0 +1,187 @@
+"""Everything random about a shot but its photons, from (seed, shot index) alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import gammaincinv, ndtri
+
+from xfeldask.config import Experiment, Hits, Nuisance
+from xfeldask.physics.detectors import HC, R_E, Geometry
+from xfeldask.physics.draws import Stream, stream_key, uniform
+from xfeldask.physics.forward import Margins
+from xfeldask.physics.orientations import canonical, rotation_matrix, super_fibonacci, uniform_quaternion
+from xfeldask.physics.sampling import Shot
+
+CUT = 4.0
+"""Normal variates are cut at this many standard deviations, so that reciprocal space stays bounded."""
+
+
+@dataclass(frozen=True)
+class ShotPlan:
+    """Truth of `n` shots with room for `k` particles; NaN where there is no particle.
+
+    Attributes
+    ----------
+    n_particles : int16 (n,)
+    orientation : float64 (n, k, 4), unit quaternion w, x, y, z
+    position : float64 (n, k, 3) [m]
+    fluence : float64 (n, k), at the particle [1/um^2]
+    size : float64 (n, k), relative
+    photon_energy : float64 (n,) [eV]
+    beam_center : float64 (n, 2), where the beam meets the detector [m]
+    background : float64 (n,), expected scattered photons on all pixels
+    """
+
+    n_particles: NDArray[np.int16]
+    orientation: NDArray[np.float64]
+    position: NDArray[np.float64]
+    fluence: NDArray[np.float64]
+    size: NDArray[np.float64]
+    photon_energy: NDArray[np.float64]
+    beam_center: NDArray[np.float64]
+    background: NDArray[np.float64]
+
+    def arrays(self) -> dict[str, NDArray[np.generic]]:
+        """All fields by name."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+def plan_shots(
+    experiment: Experiment,
+    pixel_size: float,
+    shots: NDArray[np.int64],
+    orientations: NDArray[np.float64] | None = None,
+    single_photons: float = 0.0,
+) -> ShotPlan:
+    """Draw the truth of some shots; each depends on the seed and its own index only.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    pixel_size : float [m]
+    shots : int (n,), absolute shot indices
+    orientations : (m, 4), optional, first particles' quaternions; shot i takes row i modulo m
+    single_photons : float, mean photons of a single hit at full fluence, the measure of the background
+
+    Returns
+    -------
+    ShotPlan, with room for as many particles as the experiment's hits allow
+    """
+    seed, hits, nuisance, beam = experiment.seed, experiment.hits, experiment.nuisance, experiment.beam
+    count = draw_counts(seed, hits, shots)
+    room = max(1, len(hits.probabilities()) - 1)
+    absent = np.arange(room) >= count[:, None]
+
+    quaternion = uniform_quaternion(_draw(seed, Stream.ORIENTATION, shots, room, 3))
+    if orientations is not None:
+        quaternion[:, 0] = canonical(orientations[shots % len(orientations)])
+    place, focus_factor = _places(seed, hits, nuisance, beam.focus_radius, shots, room)
+    pulse = _gamma(uniform(seed, Stream.PULSE, shots, 1)[:, 0], nuisance.pulse_spread)
+    fluence = beam.fluence * 1e-12 * pulse[:, None] * focus_factor
+    size = 1 + nuisance.size_spread * _normal(uniform(seed, Stream.SIZE, shots, room))
+    energy = 1 + nuisance.energy_spread * _normal(uniform(seed, Stream.ENERGY, shots, 1)[:, 0])
+    center = nuisance.center_spread * pixel_size * _normal(uniform(seed, Stream.CENTER, shots, 2))
+
+    for value in (quaternion, place, fluence, size):
+        value[absent] = np.nan
+    background = nuisance.background * single_photons * pulse
+    return ShotPlan(
+        count, quaternion, place, fluence, size, beam.photon_energy * energy, center, background
+    )
+
+
+def first_orientations(experiment: Experiment, given: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
+    """The set that first particles take their orientations from, or None where they are random."""
+    if experiment.orientations.kind == "uniform":
+        assert experiment.orientations.count is not None
+        return super_fibonacci(experiment.orientations.count)
+    return given
+
+
+def draw_counts(seed: int, hits: Hits, shots: NDArray[np.int64]) -> NDArray[np.int16]:
+    """Number of particles of each shot, int16 (n,)."""
+    edges = np.cumsum(hits.probabilities())
+    u = uniform(seed, Stream.PARTICLES, shots, 1)[:, 0]
+    return np.searchsorted(edges[:-1], u, side="right").astype(np.int16)
+
+
+def shots_of_plan(
+    plan: ShotPlan, seed: int, shots: NDArray[np.int64], geometry: Geometry
+) -> list[Shot]:
+    """Rows of a plan, which are the absolute `shots`, as the samplers take them."""
+    present = ~np.isnan(plan.fluence)
+    rotation = np.zeros((*plan.fluence.shape, 3, 3))
+    rotation[present] = rotation_matrix(plan.orientation[present])
+    strength = np.sqrt(plan.fluence * 1e12) * geometry.pixel_size * R_E
+    wavenumber = plan.photon_energy / HC
+    background = plan.background / geometry.mask.size
+    key = stream_key(seed, Stream.PHOTONS, shots)
+    out = []
+    for i, k in enumerate(plan.n_particles.tolist()):
+        out.append(
+            Shot(
+                rotation[i, :k],
+                plan.position[i, :k],
+                strength[i, :k],
+                plan.size[i, :k],
+                float(wavenumber[i]),
+                plan.beam_center[i],
+                float(background[i]),
+                key[i],
+            )
+        )
+    return out
+
+
+def margins(nuisance: Nuisance, pixel_size: float) -> Margins:
+    """How far the shots of a plan may leave the nominal geometry."""
+    return Margins(
+        center=np.sqrt(2) * CUT * nuisance.center_spread * pixel_size,
+        scale=(1 + CUT * nuisance.energy_spread) * (1 + CUT * nuisance.size_spread),
+    )
+
+
+def dead_pixels(seed: int, fraction: float, shape: tuple[int, int, int]) -> NDArray[np.bool_]:
+    """Pixels that record nothing in the whole run, bool (panel, ss, fs)."""
+    return uniform(seed, Stream.DEAD_PIXELS, 0, int(np.prod(shape))).reshape(shape) < fraction
+
+
+def _places(
+    seed: int, hits: Hits, nuisance: Nuisance, radius: float, shots: NDArray[np.int64], room: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Positions (n, room, 3) [m] and fluence factors (n, room) of all particles."""
+    u = _draw(seed, Stream.POSITION, shots, room, 3)
+    squared_radius = uniform(seed, Stream.FLUENCE, shots, room)
+    factor = np.exp(-2 * squared_radius) if nuisance.focus == "gaussian" else np.ones_like(squared_radius)
+    azimuth = 2 * np.pi * u[..., 0]
+    if hits.placement == "focus":
+        lateral, z = radius * np.sqrt(squared_radius), radius * (2 * u[..., 1] - 1)
+    else:
+        near, far = hits.separation
+        distance = np.cbrt(near**3 + u[..., 2] * (far**3 - near**3))
+        z = distance * (2 * u[..., 1] - 1)
+        lateral = np.sqrt(np.maximum(distance**2 - z**2, 0))
+    place = np.stack([lateral * np.cos(azimuth), lateral * np.sin(azimuth), z], axis=-1)
+    if hits.placement == "shell":
+        place[:, 0] = 0.0
+    return place, factor
+
+
+def _draw(seed: int, stream: Stream, shots: NDArray[np.int64], room: int, each: int) -> NDArray[np.float64]:
+    return uniform(seed, stream, shots, room * each).reshape(len(shots), room, each)
+
+
+def _normal(u: NDArray[np.float64]) -> NDArray[np.float64]:
+    # the half step keeps u = 0 away from minus infinity
+    return np.asarray(np.clip(ndtri(u + 2.0**-54), -CUT, CUT))
+
+
+def _gamma(u: NDArray[np.float64], spread: float) -> NDArray[np.float64]:
+    """Gamma variates of mean 1 and relative `spread`."""
+    if spread == 0:
+        return np.ones_like(u)
+    shape = spread**-2
+    return np.asarray(gammaincinv(shape, u) / shape)

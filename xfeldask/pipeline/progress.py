@@ -1,0 +1,115 @@
+"""Progress of long work: a bar on a terminal, a widget in a notebook, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import Protocol, Self
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+SECONDS_BETWEEN_LINES = 10.0
+
+
+class Reporter(Protocol):
+    """What long work tells; use it as a context manager."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *exception: object) -> None: ...
+
+    def advance(self, amount: int) -> None:
+        """Say that `amount` more is done."""
+
+
+class Silent:
+    """Tells nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        pass
+
+    def advance(self, amount: int) -> None:
+        """Say nothing."""
+
+
+class Bar:
+    """A live bar; rich draws it as a widget in a notebook."""
+
+    def __init__(self, title: str, total: int, unit: str, console: Console) -> None:
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn(f"{unit}  {{task.fields[rate]}}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=console,
+        )
+        self._unit, self._start, self._done = unit, time.monotonic(), 0
+        self._task = self._bar.add_task(title, total=total, rate="")
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def advance(self, amount: int) -> None:
+        """Move the bar."""
+        self._done += amount
+        rate = self._done / max(1e-9, time.monotonic() - self._start)
+        self._bar.update(self._task, advance=amount, rate=f"{rate:,.0f} /s")
+
+
+class Lines:
+    """A line now and then, for logs."""
+
+    def __init__(self, title: str, total: int, unit: str) -> None:
+        self._title, self._total, self._unit = title, total, unit
+        self._start = self._told = time.monotonic()
+        self._done = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        pass
+
+    def advance(self, amount: int) -> None:
+        """Print a line if the last one is old enough, and at the end."""
+        self._done += amount
+        now = time.monotonic()
+        if self._done < self._total and now - self._told < SECONDS_BETWEEN_LINES:
+            return
+        self._told = now
+        rate = self._done / max(1e-9, now - self._start)
+        print(
+            f"{self._title}: {self._done:,} of {self._total:,} {self._unit}, {rate:,.0f} /s",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+def reporter(title: str, total: int, unit: str, show: bool) -> Reporter:
+    """The reporter that fits where the output goes."""
+    if not show:
+        return Silent()
+    console = Console(stderr=True)
+    if console.is_terminal or console.is_jupyter:
+        return Bar(title, total, unit, console)
+    return Lines(title, total, unit)

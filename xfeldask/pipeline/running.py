@@ -1,0 +1,75 @@
+"""Running tasks on whatever scheduler Dask has active, with progress and one sentence for a failure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import dask
+from dask.callbacks import Callback
+from dask.delayed import Delayed
+from distributed import Client, as_completed, default_client
+
+from xfeldask.errors import RunError, XfeldaskError
+from xfeldask.pipeline.progress import Reporter
+
+
+def active_client() -> Client | None:
+    """The distributed client that Dask would use now, if any."""
+    if dask.config.get("scheduler", None) not in (None, "dask.distributed", "distributed"):
+        return None
+    try:
+        return default_client()
+    except ValueError:
+        return None
+
+
+def run(tasks: Sequence[Delayed], weights: Sequence[int], progress: Reporter, advice: str) -> None:
+    """Compute tasks for what they do, not for what they return.
+
+    Parameters
+    ----------
+    tasks : sequence of Delayed
+    weights : sequence of int, how far each task moves the progress
+    progress : Reporter
+    advice : str, told when the run fails
+
+    Raises
+    ------
+    RunError
+        A task failed, or the worker that ran it died.
+    """
+    weight = dict(zip((task.key for task in tasks), weights, strict=True))
+    client = active_client()
+    try:
+        with progress:
+            if client is None:
+                _run_local(tasks, weight, progress.advance)
+            else:
+                _run_distributed(client, tasks, weight, progress.advance)
+    except XfeldaskError:
+        raise
+    except Exception as error:
+        cause = str(error).strip().split("\n")[0] or type(error).__name__
+        raise RunError(f"the run stopped: {cause}; {advice}") from error
+
+
+def _run_local(tasks: Sequence[Delayed], weight: Mapping[Any, int], advance: Callable[[int], None]) -> None:
+    def after(key: Any, *_: object) -> None:
+        if key in weight:
+            advance(weight[key])
+
+    with Callback(posttask=after):
+        dask.compute(*tasks)
+
+
+def _run_distributed(
+    client: Client, tasks: Sequence[Delayed], weight: Mapping[Any, int], advance: Callable[[int], None]
+) -> None:
+    futures = client.compute(list(tasks))
+    try:
+        for future in as_completed(futures):
+            future.result()
+            advance(weight[future.key])
+    finally:
+        client.cancel(futures)

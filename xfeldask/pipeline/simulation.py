@@ -1,0 +1,320 @@
+"""`simulate`: from an experiment to a finished store."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import xarray as xr
+import zarr
+from numpy.typing import ArrayLike, NDArray
+
+from xfeldask.config import Experiment, Particle
+from xfeldask.errors import ExperimentMismatchError, InputError, RunError, StoreExistsError
+from xfeldask.formats.inputs import Inputs, beam_values, particle_name, resolve
+from xfeldask.graph.shards import shard_tasks
+from xfeldask.physics.atoms import Atoms, make_atoms
+from xfeldask.physics.detectors import (
+    assembled_index,
+    polarization,
+    scattering_vector,
+    solid_angle,
+    wavelength,
+)
+from xfeldask.physics.forward import bin_factor, binned_shape, largest_s, mean_photons
+from xfeldask.physics.shots import draw_counts, first_orientations, margins, plan_shots
+from xfeldask.physics.volume import Volume, build_volume, measured_error
+from xfeldask.pipeline.progress import reporter
+from xfeldask.pipeline.running import run
+from xfeldask.pipeline.workers import forget, simulate_shard
+from xfeldask.store.layout import (
+    FORMAT,
+    TRUTH_PER_CHUNK,
+    Layout,
+    create_template,
+    layout_of,
+    shard_length,
+    shot_array,
+)
+from xfeldask.store.opening import open_dataset, open_root, stored_experiment
+from xfeldask.store.shards import fast_pipeline, pending_shards, sweep
+from xfeldask.store.volumes import write_volume
+
+VERSIONS = ("xfeldask", "numpy", "numba", "finufft", "zarr", "xarray", "dask")
+RESUME = "what was committed is kept: mend the cause and run again with resume=True (--resume)"
+MEMORY_PART = 0.5
+"""Part of the machine's free memory that building a form factor may take."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """An experiment worked out as far as it can be before anything is written.
+
+    Attributes
+    ----------
+    inputs : Inputs
+    layout : Layout
+    volume : Volume
+    error : float, relative, of an interpolated amplitude
+    single_photons : float, mean photons of a single hit at full fluence
+    """
+
+    inputs: Inputs
+    layout: Layout
+    volume: Volume
+    error: float
+    single_photons: float
+
+
+def simulate(
+    store: str | Path,
+    experiment: Experiment | None = None,
+    *,
+    particle: str | Path | Particle | Atoms | tuple[ArrayLike, ArrayLike] | Mapping[str, Any] | None = None,
+    n_shots: int | None = None,
+    orientations: Any = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: bool = True,
+    **parts: Any,
+) -> xr.Dataset:
+    """Simulate shots into a Zarr store, on the scheduler that Dask has active.
+
+    Parameters
+    ----------
+    store : path of the store
+    experiment : Experiment, optional; keywords replace parts of it
+    particle : a built-in name, a path (.pdb, .ent, .cif), a PDB id, `Atoms`, or (positions (n, 3) [m], elements)
+    n_shots : int
+    orientations : "random", a mapping as `xfeldask.config.Orientations`, or quaternions (n, 4), w x y z
+    resume : bool, finish a store that was interrupted; only what is pending is computed
+    overwrite : bool, replace a store that is there
+    progress : bool, show progress on stderr
+    **parts : the other fields of `Experiment`: `detector`, `beam` (a name, a ``.beam`` file or values), `hits`
+        or `single_fraction`, `nuisance`, `seed`, `engine`, `intensity`, `photon_dtype`
+
+    Returns
+    -------
+    xarray.Dataset, lazy over the finished store
+
+    Raises
+    ------
+    InputError
+        Something cannot be used; nothing was written.
+    StoreExistsError, ExperimentMismatchError
+        The store is there and was not asked to be resumed, or holds another experiment.
+    RunError
+        The run broke off; what was committed is kept.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> ds = simulate(tempfile.mkdtemp() + "/run.zarr", particle="chaperonin", detector="square-64", n_shots=8,
+    ...               single_fraction=0.5, seed=7, progress=False)
+    >>> ds.photons.shape
+    (8, 1, 64, 64)
+    """
+    path = Path(store)
+    asked, atoms, listed = as_experiment(experiment, particle, n_shots, orientations, parts)
+    refuse_existing(path, resume, overwrite)
+    inputs = resolve(asked, atoms, listed)
+    if resume and path.exists():
+        root = open_root(path, mode="r+")
+        refuse_other(path, stored_experiment(root), inputs.experiment)
+        sweep(path)
+    else:
+        root = publish_template(path, prepare(inputs), overwrite)
+    _run_pending(path, root, progress)
+    return open_dataset(path)
+
+
+def as_experiment(
+    experiment: Experiment | None, particle: Any, n_shots: int | None, orientations: Any, parts: Mapping[str, Any]
+) -> tuple[Experiment, Atoms | None, NDArray[np.float64] | None]:
+    """Turn the keywords of `simulate` into an experiment, and the arrays among them."""
+    values = {} if experiment is None else {k: getattr(experiment, k) for k in Experiment.model_fields}
+    values |= {k: v for k, v in parts.items() if v is not None and k != "single_fraction"}
+    single = parts.get("single_fraction")
+    if single is not None:
+        if parts.get("hits") is not None:
+            raise InputError("give either single_fraction or hits, not both")
+        values["hits"] = {"single_fraction": single}
+    if "beam" in values:
+        values["beam"] = beam_values(values["beam"])
+    atoms = None
+    if isinstance(particle, Atoms):
+        atoms = particle
+    elif isinstance(particle, tuple):
+        if len(particle) != 2:
+            raise InputError("particle arrays are a pair: positions (n, 3) [m] and elements (n,)")
+        atoms = make_atoms(*particle)
+    if particle is not None:
+        values["particle"] = {"source": "arrays"} if atoms is not None else particle
+    if n_shots is not None:
+        values["n_shots"] = n_shots
+    listed = None
+    if isinstance(orientations, np.ndarray | list):
+        listed, orientations = np.asarray(orientations), {"kind": "list", "source": "arrays"}
+    if orientations is not None:
+        values["orientations"] = orientations
+    return Experiment(**values), atoms, listed
+
+
+def refuse_existing(path: Path, resume: bool, overwrite: bool) -> None:
+    """Refuse a path that is taken, or that nothing could be written to."""
+    if resume and overwrite:
+        raise InputError("resume and overwrite exclude each other")
+    if path.exists() and not (resume or overwrite):
+        raise StoreExistsError(f"{path} exists; pass resume=True (--resume), overwrite=True (--overwrite), or another path")  # fmt: skip
+    if path.exists():
+        open_root(path)
+    if not path.absolute().parent.is_dir():
+        raise InputError(f"there is no folder {path.absolute().parent} to write {path.name} into; make it first")
+
+
+def refuse_other(path: Path, stored: Experiment, asked: Experiment) -> None:
+    """Refuse to resume another experiment than the stored one."""
+    old, new = stored.identity(), asked.identity()
+    differing = {k: (old.get(k), new.get(k)) for k in sorted({*old, *new}) if old.get(k) != new.get(k)}
+    if differing:
+        raise ExperimentMismatchError(path, differing)
+
+
+def prepare(inputs: Inputs) -> Prepared:
+    """Compute everything that shots share.
+
+    Raises
+    ------
+    MemoryNeededError
+        The form factor would not fit into the machine's free memory.
+    """
+    experiment, geometry = inputs.experiment, inputs.geometry
+    lam = wavelength(experiment.beam.photon_energy)
+    s_max = largest_s(geometry, lam, margins(experiment.nuisance, geometry.pixel_size))
+    volume = build_volume(inputs.atoms, s_max, int(psutil.virtual_memory().available * MEMORY_PART))
+    counts = [
+        int(draw_counts(experiment.seed, experiment.hits, shots).max()) for shots in _blocks(experiment.n_shots)
+    ]
+    shard = shard_length(geometry.shape, np.dtype(experiment.photon_dtype).itemsize)
+    layout = Layout(
+        experiment.n_shots,
+        geometry.shape,
+        binned_shape(geometry, bin_factor(geometry)),
+        max(1, *counts),
+        experiment.photon_dtype,
+        experiment.intensity,
+        min(shard, 2 ** (experiment.n_shots - 1).bit_length()),
+    )
+    return Prepared(
+        inputs, layout, volume, measured_error(volume, inputs.atoms), mean_photons(volume, geometry, experiment.beam)
+    )
+
+
+def publish_template(path: Path, prepared: Prepared, overwrite: bool = False) -> zarr.Group:
+    """Write a store without shots beside `path`, then move it there in one step.
+
+    Raises
+    ------
+    InputError
+        The disk is full or read-only.
+    """
+    fresh = path.with_name(f".{path.name}.new")
+    old = path.with_name(f".{path.name}.old")
+    try:
+        shutil.rmtree(fresh, ignore_errors=True)
+        with fast_pipeline():
+            root = create_template(fresh, prepared.layout, _fixed(prepared), _attributes(prepared))
+            name = str(root.attrs["particle"])
+            write_volume(root, name, prepared.volume, prepared.error)
+            _write_truth(root, prepared)
+        if path.exists() and overwrite:
+            shutil.rmtree(old, ignore_errors=True)
+            path.rename(old)
+        fresh.rename(path)
+    except (OSError, RuntimeError) as error:
+        shutil.rmtree(fresh, ignore_errors=True)
+        raise InputError(f"cannot write {path}: {error}; choose a disk with room that may be written") from error
+    shutil.rmtree(old, ignore_errors=True)
+    return open_root(path, mode="r+")
+
+
+def _run_pending(path: Path, root: zarr.Group, progress: bool) -> None:
+    layout = layout_of(root)
+    shards = pending_shards(root, layout)
+    digest = str(root.attrs["experiment_digest"])
+    tasks = shard_tasks("simulate-shard", simulate_shard, shards, str(path.absolute()), digest)
+    weights = [len(layout.shots(shard)) for shard in shards]
+    if shards:
+        root.attrs["complete"] = False
+        try:
+            run(tasks, weights, reporter("simulating", sum(weights), "shots", progress), RESUME)
+        finally:
+            forget()
+    left = pending_shards(root, layout)
+    if left:
+        raise RunError(f"{len(left)} of {layout.n_shards} shards of {path} are still pending; {RESUME}")
+    root.attrs["complete"] = True
+
+
+def _blocks(n_shots: int) -> list[NDArray[np.int64]]:
+    return [
+        np.arange(start, min(n_shots, start + TRUTH_PER_CHUNK)) for start in range(0, n_shots, TRUTH_PER_CHUNK)
+    ]
+
+
+def _write_truth(root: zarr.Group, prepared: Prepared) -> None:
+    experiment, geometry = prepared.inputs.experiment, prepared.inputs.geometry
+    given = first_orientations(experiment, prepared.inputs.orientations)
+    room = prepared.layout.particles
+    for shots in _blocks(prepared.layout.n_shots):
+        plan = plan_shots(experiment, geometry.pixel_size, shots, given, prepared.single_photons)
+        for name, value in plan.arrays().items():
+            kept = value[:, :room] if name in ("orientation", "position", "fluence", "size") else value
+            shot_array(root, name)[int(shots[0]) : int(shots[-1]) + 1] = kept
+
+
+def _fixed(prepared: Prepared) -> dict[str, NDArray[Any]]:
+    geometry, atoms = prepared.inputs.geometry, prepared.inputs.atoms
+    row, column = assembled_index(geometry)
+    lam = wavelength(prepared.inputs.experiment.beam.photon_energy)
+    return {
+        "shot": np.arange(prepared.layout.n_shots),
+        "xyz": np.array(["x", "y", "z"]),
+        "xy": np.array(["x", "y"]),
+        "quaternion": np.array(["w", "x", "y", "z"]),
+        "pixel_position": geometry.pixel_position,
+        "q": scattering_vector(geometry.pixel_position, lam) * 1e-10,
+        "solid_angle": solid_angle(geometry),
+        "polarization": polarization(geometry),
+        "assembled_row": row,
+        "assembled_col": column,
+        "mask": geometry.mask,
+        "atom_position": atoms.position,
+        "atom_element": atoms.element,
+        "atom_occupancy": atoms.occupancy,
+    }
+
+
+def _attributes(prepared: Prepared) -> dict[str, Any]:
+    experiment = prepared.inputs.experiment
+    return {
+        "title": f"{experiment.n_shots} simulated diffraction shots of {particle_name(experiment.particle.source)}",
+        "Conventions": "CF-1.11",
+        "format": FORMAT,
+        "experiment": experiment.model_dump_json(),
+        "experiment_digest": experiment.digest,
+        "particle": particle_name(experiment.particle.source),
+        "seed": experiment.seed,
+        "pixel_size": prepared.inputs.geometry.pixel_size,
+        "bin": bin_factor(prepared.inputs.geometry),
+        "mean_single_photons": prepared.single_photons,
+        "versions": {name: version(name) for name in VERSIONS},
+    }
+
+

@@ -1,0 +1,114 @@
+"""Every variable of a store once: its name, dimensions, type, unit and meaning."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A variable of the store.
+
+    Attributes
+    ----------
+    name : str
+    dims : tuple of str
+    dtype : str, numpy's name, "string" for text
+    long_name : str
+    units : str, CF style; "1" for pure numbers
+    role : "raw" and "total" are written by a shard's task, "truth" and "fixed" with the template
+    comment : str
+    flags : tuple of (value, meaning)
+    """
+
+    name: str
+    dims: tuple[str, ...]
+    dtype: str
+    long_name: str
+    units: str = "1"
+    role: Literal["raw", "total", "truth", "fixed"] = "fixed"
+    comment: str = ""
+    flags: tuple[tuple[int, str], ...] = ()
+
+    def attributes(self) -> dict[str, Any]:
+        """CF attributes."""
+        out: dict[str, Any] = {"long_name": self.long_name}
+        if self.dtype != "string":
+            out["units"] = self.units
+        if self.comment:
+            out["comment"] = self.comment
+        if self.flags:
+            out["flag_values"] = [value for value, _ in self.flags]
+            out["flag_meanings"] = " ".join(meaning for _, meaning in self.flags)
+        return out
+
+
+PENDING, DONE = 0, 1
+PIXELS = ("panel", "ss", "fs")
+QUATERNION = (
+    "unit quaternion (w, x, y, z), active and right-handed: the particle's atoms are at R r + d; "
+    "q and -q are the same orientation; NaN where there is no particle"
+)
+S_MEANING = "s = (n - z) / wavelength, no 2 pi, n from the interaction point to the pixel, z along the beam"
+FLUENCE = (
+    "photons per area at the particle; the nominal peak is photons_per_pulse / (pi focus_radius^2), "
+    "flat top or Gaussian"
+)
+
+VARIABLES = {
+    v.name: v
+    for v in (
+        Variable("photons", ("shot", *PIXELS), "uint8", "photons counted in each pixel", "count", "raw",
+                 "a full pixel stays at the largest value"),
+        Variable("intensity", ("shot", *PIXELS), "float32", "expected photons in each pixel", "count", "raw"),
+        Variable("image", ("shot", "y", "x"), "uint16", "photons of the assembled pattern, binned", "count", "raw"),
+        Variable("photon_count", ("shot",), "uint32", "photons counted in the shot", "count", "total"),
+        Variable("lost_photons", ("shot",), "uint32", "photons lost to full pixels", "count", "total"),
+        Variable("shot_status", ("shot",), "uint8", "whether the shot has been written", role="total",
+                 flags=((PENDING, "pending"), (DONE, "done"))),
+        Variable("n_particles", ("shot",), "int16", "number of particles in the shot", role="truth"),
+        Variable("orientation", ("shot", "particle", "quaternion"), "float64", "orientation of each particle",
+                 role="truth", comment=QUATERNION),
+        Variable("position", ("shot", "particle", "xyz"), "float64", "position of each particle", "m", "truth",
+                 "beam along +z, interaction point at 0; NaN where there is no particle"),
+        Variable("fluence", ("shot", "particle"), "float64", "fluence at each particle", "um-2", "truth", FLUENCE),
+        Variable("size", ("shot", "particle"), "float64", "relative size of each particle", role="truth",
+                 comment="the electron density is dilated: F(s) becomes F(size s)"),
+        Variable("photon_energy", ("shot",), "float64", "photon energy of the pulse", "eV", "truth"),
+        Variable("beam_center", ("shot", "xy"), "float64", "where the beam meets the detector plane", "m", "truth"),
+        Variable("background", ("shot",), "float64", "expected background photons on all pixels", "count", "truth"),
+        Variable("pixel_position", (*PIXELS, "xyz"), "float64", "centre of each pixel", "m",
+                 comment="beam along +z, interaction point at 0"),
+        Variable("q", (*PIXELS, "xyz"), "float32", "scattering vector s at the nominal photon energy", "angstrom-1",
+                 comment=S_MEANING),
+        Variable("solid_angle", PIXELS, "float64", "solid angle of each pixel", "sr"),
+        Variable("polarization", PIXELS, "float64", "polarization factor, linear along x"),
+        Variable("assembled_row", PIXELS, "int32", "row of the pixel in the assembled pattern"),
+        Variable("assembled_col", PIXELS, "int32", "column of the pixel in the assembled pattern"),
+        Variable("mask", PIXELS, "uint8", "pixels that count", flags=((0, "bad"), (1, "good"))),
+        Variable("atom_position", ("atom", "xyz"), "float64", "atoms of the particle, centre of mass at 0", "m"),
+        Variable("atom_element", ("atom",), "string", "chemical element of each atom"),
+        Variable("atom_occupancy", ("atom",), "float64", "part of the particles in which the atom is there"),
+        Variable("shot", ("shot",), "int64", "absolute shot index"),
+        Variable("xyz", ("xyz",), "string", "axis"),
+        Variable("xy", ("xy",), "string", "axis"),
+        Variable("quaternion", ("quaternion",), "string", "component of a quaternion"),
+        Variable("coefficient", ("u", "v", "w"), "complex64", "interpolation coefficients of the form factor",
+                 "electron", comment="F(s) is the sum over the 4 x 4 x 4 nearest of coefficient x kernel"),
+        Variable("form_factor", ("u", "v", "w"), "complex64", "form factor F(s), + 2 pi i in the exponent",
+                 "electron", comment="NaN beyond the largest s of the run"),
+        Variable("s", ("u",), "float64", "scattering vector along each axis of the grid", "m-1", comment=S_MEANING),
+        Variable("kernel", ("power", "tap"), "float32", "power series of the interpolation kernel's four pieces",
+                 comment="in the distance from the grid point below, in grid steps"),
+    )
+}  # fmt: skip
+
+COORDINATES = ("pixel_position", "q", "solid_angle", "polarization", "assembled_row", "assembled_col", "mask",
+               "atom_position", "atom_element", "atom_occupancy")  # fmt: skip
+"""Variables that a Dataset carries as coordinates."""
+
+
+def named(role: str) -> list[Variable]:
+    """Variables of a role, in the order of the table."""
+    return [v for v in VARIABLES.values() if v.role == role]

@@ -1,0 +1,186 @@
+"""Where things lie in a store: chunks, shards, codecs, and the template that is made before any shot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+from zarr.codecs import Crc32cCodec, ZstdCodec
+from zarr.core.array import CompressorsLike
+
+from xfeldask.schema import COORDINATES, VARIABLES, Variable
+
+SHARD_BYTES = 256 * 2**20
+IMAGES_PER_CHUNK = 16
+TRUTH_PER_CHUNK = 8192
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Shape of a store.
+
+    Attributes
+    ----------
+    n_shots : int
+    pixels : (panel, ss, fs)
+    image : (y, x)
+    particles : int, room for particles of a shot
+    photon_dtype : str
+    intensity : bool, whether expected photons are stored
+    shard : int, shots a shard
+    """
+
+    n_shots: int
+    pixels: tuple[int, int, int]
+    image: tuple[int, int]
+    particles: int
+    photon_dtype: str
+    intensity: bool
+    shard: int
+
+    @property
+    def n_shards(self) -> int:
+        """Number of shards, the last one possibly short."""
+        return -(-self.n_shots // self.shard)
+
+    def shots(self, shard: int) -> range:
+        """Absolute shot indices of a shard."""
+        return range(shard * self.shard, min(self.n_shots, (shard + 1) * self.shard))
+
+    def inner(self, variable: Variable) -> tuple[int, ...]:
+        """Shape of one shot of a variable."""
+        size = {"particle": self.particles, "quaternion": 4, "xyz": 3, "xy": 2}
+        size |= dict(zip(("panel", "ss", "fs", "y", "x"), (*self.pixels, *self.image), strict=True))
+        return tuple(size[dim] for dim in variable.dims[1:])
+
+    def dtype(self, variable: Variable) -> np.dtype[Any]:
+        """Type of a variable; that of photons is the experiment's choice."""
+        return np.dtype(self.photon_dtype if variable.name == "photons" else variable.dtype)
+
+    def stored(self) -> list[Variable]:
+        """Variables along `shot` that a store of this layout has."""
+        along = [v for v in VARIABLES.values() if v.role in ("raw", "total", "truth")]
+        return [v for v in along if v.name != "intensity" or self.intensity]
+
+    def shard_arrays(self) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
+        """Shape of one shot and type of what a shard's task computes."""
+        mine = [v for v in self.stored() if v.role != "truth" and v.name != "shot_status"]
+        return {v.name: (self.inner(v), self.dtype(v)) for v in mine}
+
+
+def layout_of(group: zarr.Group) -> Layout:
+    """Layout of an existing store, from its arrays' metadata."""
+    photons, image = shot_array(group, "photons"), shot_array(group, "image")
+    particles = shot_array(group, "fluence").shape[1] if "fluence" in group else 0
+    assert photons.shards is not None
+    return Layout(
+        photons.shape[0],
+        (photons.shape[1], photons.shape[2], photons.shape[3]),
+        (image.shape[1], image.shape[2]),
+        particles,
+        str(photons.dtype),
+        "intensity" in group,
+        photons.shards[0],
+    )
+
+
+def shot_array(group: zarr.Group, name: str) -> zarr.Array[Any]:
+    """An array of the root group."""
+    array = group[name]
+    assert isinstance(array, zarr.Array)
+    return array
+
+
+def shard_length(pixels: tuple[int, int, int], itemsize: int) -> int:
+    """Shots a shard: as many as fit in `SHARD_BYTES` before compression, 1 to 1024, a power of two.
+
+    Examples
+    --------
+    >>> shard_length((4, 512, 512), 1)
+    256
+    """
+    fit = max(1, SHARD_BYTES // (prod(pixels) * itemsize))
+    return int(min(1024, 2 ** (fit.bit_length() - 1)))
+
+
+def codecs() -> CompressorsLike:
+    """Zstandard, which packs a sparse frame best at its fastest level, and a checksum that sees flipped bits."""
+    return (ZstdCodec(level=1), Crc32cCodec())
+
+
+def create_template(
+    path: Path,
+    layout: Layout,
+    fixed: Mapping[str, NDArray[Any]],
+    attributes: Mapping[str, Any],
+) -> zarr.Group:
+    """Make a store with everything but the shots; the caller publishes it by a rename.
+
+    Parameters
+    ----------
+    path : Path, must not exist
+    layout : Layout
+    fixed : variables of role "fixed" by name
+    attributes : of the root group
+    """
+    group = zarr.create_group(path, zarr_format=3)
+    for variable in layout.stored():
+        create_shot_array(group, variable, layout)
+    for name, value in fixed.items():
+        write_whole(group, VARIABLES[name], value)
+    here = [name for name in COORDINATES if name in fixed]
+    group.attrs.update({**attributes, "coordinates": " ".join(here), "complete": False})
+    return group
+
+
+def create_shot_array(group: zarr.Group, variable: Variable, layout: Layout) -> zarr.Array[Any]:
+    """An empty array along `shot`, cut so that a shard's task owns every storage unit it writes."""
+    inner = layout.inner(variable)
+    shards: tuple[int, ...] | None = None
+    if variable.role == "raw":
+        one = min(IMAGES_PER_CHUNK, layout.shard) if variable.name == "image" else 1
+        chunks, shards = (one, *inner), (layout.shard, *inner)
+    else:
+        length = layout.shard if variable.role == "total" else TRUTH_PER_CHUNK
+        chunks = (min(length, layout.n_shots), *inner)
+    return group.create_array(
+        variable.name,
+        shape=(layout.n_shots, *inner),
+        dtype=layout.dtype(variable),
+        chunks=chunks,
+        shards=shards,
+        compressors=codecs(),
+        fill_value=np.nan if variable.dtype.startswith("float") else 0,
+        dimension_names=variable.dims,
+        attributes=variable.attributes(),
+        # a file that is not there then always means a shot that is missing
+        config={"write_empty_chunks": True},
+    )
+
+
+def write_whole(group: zarr.Group, variable: Variable, value: NDArray[Any]) -> None:
+    """Write a variable that has no `shot` dimension, or its index, in chunks of at most 16 MB."""
+    text = variable.dtype == "string"
+    data = np.asarray(value, dtype=np.dtypes.StringDType() if text else variable.dtype)
+    rows = data.shape[0]
+    if not text and data.nbytes > 2**24:
+        rows = max(1, rows * 2**24 // data.nbytes)
+    array = group.create_array(
+        variable.name,
+        shape=data.shape,
+        dtype=data.dtype,
+        chunks=(int(rows), *data.shape[1:]),
+        compressors=codecs(),
+        fill_value="" if text else 0,
+        dimension_names=variable.dims,
+        attributes=variable.attributes(),
+        config={"write_empty_chunks": True},
+    )
+    array[...] = data

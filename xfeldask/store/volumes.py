@@ -1,0 +1,70 @@
+"""A particle's form factor in the store, from where every worker reads it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from xfeldask.physics.volume import Volume, interpolate
+from xfeldask.schema import VARIABLES
+from xfeldask.store.layout import write_whole
+
+
+def write_volume(root: zarr.Group, name: str, volume: Volume, error: float) -> None:
+    """Write ``/volume/<name>``.
+
+    Parameters
+    ----------
+    root : zarr.Group
+    name : str
+    volume : Volume
+    error : float, measured relative error of an interpolated amplitude
+    """
+    group = root.require_group("volume").create_group(name)
+    n = volume.values.shape[0]
+    axis = (np.arange(n) - n // 2) * volume.step
+    write_whole(group, VARIABLES["coefficient"], volume.values)
+    write_whole(group, VARIABLES["kernel"], volume.taps)
+    write_whole(group, VARIABLES["form_factor"], _on_grid(volume, axis))
+    array = group.create_array(
+        "s",
+        data=axis,
+        dimension_names=("u",),
+        attributes=VARIABLES["s"].attributes(),
+    )
+    array.attrs["comment"] += "; the same along u, v and w (x, y and z)"
+    group.attrs.update(
+        {
+            "step": volume.step,
+            "s_max": volume.s_max,
+            "units": "m-1",
+            "relative_error": error,
+            "relative_error_meaning": "sum of abs(abs(F) - abs(F0)) over sum of abs(F0), F0 summed over the atoms",
+        }
+    )
+
+
+def read_volume(root: zarr.Group, name: str) -> Volume:
+    """Read ``/volume/<name>``."""
+    group = root[f"volume/{name}"]
+    assert isinstance(group, zarr.Group)
+
+    def whole(variable: str) -> NDArray[Any]:
+        array = group[variable]
+        assert isinstance(array, zarr.Array)
+        return np.asarray(array[...])
+
+    step, s_max = (float(str(group.attrs[key])) for key in ("step", "s_max"))
+    return Volume(whole("coefficient"), step, s_max, whole("kernel"))
+
+
+def _on_grid(volume: Volume, axis: NDArray[np.float64]) -> NDArray[np.complex64]:
+    out = np.full(volume.values.shape, np.nan, np.complex64)
+    for i, u in enumerate(axis):
+        s = np.stack(np.broadcast_arrays(u, axis[:, None], axis[None]), axis=-1)
+        inside = (s**2).sum(-1) <= volume.s_max**2
+        out[i][inside] = interpolate(volume, s[inside])
+    return out
