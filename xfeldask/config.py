@@ -166,9 +166,7 @@ class Nuisance(Model):
 NUISANCES = {
     "ideal": Nuisance(),
     "jitter": Nuisance(pulse_spread=0.2, center_spread=1.0),
-    "realistic": Nuisance(
-        pulse_spread=0.22, focus="gaussian", size_spread=0.03, background=0.15, dead_fraction=0.001
-    ),
+    "realistic": Nuisance(pulse_spread=0.22, focus="gaussian", size_spread=0.03, background=0.15, dead_fraction=0.001),
 }
 REALISTIC_HITS = Hits(occupancy=0.1)
 
@@ -315,9 +313,7 @@ def hits_values(value: object) -> object:
         pairs = [part.split(":") for part in value.split(",")]
         return {"weights": {int(number): float(weight) for number, weight in pairs}}
     except ValueError:
-        raise InputError(
-            f"hits {value!r} is not understood; write 0.99, 0:0.05,1:0.9,2:0.05 or poisson:0.1"
-        ) from None
+        raise InputError(f"hits {value!r} is not understood; write 0.99, 0:0.05,1:0.9,2:0.05 or poisson:0.1") from None
 
 
 def _by_name(kind: str, value: object, known: dict[str, Any]) -> Any:

@@ -49,9 +49,7 @@ def test_rotation_matrix__is_a_rotation(q):
 
 @given(quaternions, quaternions)
 def test_multiply__composes_rotations(p, q):
-    np.testing.assert_allclose(
-        rotation_matrix(multiply(p, q)), rotation_matrix(p) @ rotation_matrix(q), atol=1e-14
-    )
+    np.testing.assert_allclose(rotation_matrix(multiply(p, q)), rotation_matrix(p) @ rotation_matrix(q), atol=1e-14)
 
 
 @given(quaternions)

@@ -42,9 +42,7 @@ class Inputs:
     orientations: NDArray[np.float64] | None
 
 
-def resolve(
-    experiment: Experiment, atoms: Atoms | None = None, orientations: ArrayLike | None = None
-) -> Inputs:
+def resolve(experiment: Experiment, atoms: Atoms | None = None, orientations: ArrayLike | None = None) -> Inputs:
     """Read what an experiment names.
 
     Parameters

@@ -64,9 +64,7 @@ def read_psana_geometry(path: str | os.PathLike[str]) -> Geometry:
     sizes = {_segment(path, leaf)[2] for leaf in leaves}
     shapes = {_segment(path, leaf)[:2] for leaf in leaves}
     if len(sizes) > 1 or len(shapes) > 1:
-        raise FormatError(
-            path, "has segments of different shapes or pixel sizes; split it into files of one kind"
-        )
+        raise FormatError(path, "has segments of different shapes or pixel sizes; split it into files of one kind")
     chain = {item.key: item for item in objects}
     # psana looks upstream; skopi turns z over so that the detector lies downstream
     position = np.stack([_placed(path, leaf, chain) for leaf in leaves]) * np.array([1, 1, -1]) * 1e-6
@@ -87,9 +85,7 @@ def _parse(path: str | os.PathLike[str], number: int, words: list[str]) -> _Obje
         parent, key = (words[0], int(words[1])), (words[2], int(words[3]))
         values = np.array([float(word) for word in words[4:]])
     except ValueError as error:
-        raise FormatError(
-            path, f"cannot be read ({error}); indices and lengths are numbers", number
-        ) from None
+        raise FormatError(path, f"cannot be read ({error}); indices and lengths are numbers", number) from None
     if not np.isfinite(values).all():
         raise FormatError(path, "holds a number that is not finite; correct it", number)
     origin = values[:3]
@@ -108,17 +104,13 @@ def _leaves(path: str | os.PathLike[str], objects: list[_Object]) -> list[_Objec
     for item in objects:
         # segments may share a name under different parents, parents may not
         if (item.parent, item.key) in placed or (item.key in keys and item.key in children):
-            raise FormatError(
-                path, f"object {_name(item.key)} is placed a second time; keep one line", item.line
-            )
+            raise FormatError(path, f"object {_name(item.key)} is placed a second time; keep one line", item.line)
         placed.add((item.parent, item.key))
         keys.add(item.key)
     tops = [key for key in children if key not in keys]
     if len(tops) != 1:
         told = ", ".join(map(_name, tops)) or "none"
-        raise FormatError(
-            path, f"must have one object that is nobody's child, has {told}; correct the parents"
-        )
+        raise FormatError(path, f"must have one object that is nobody's child, has {told}; correct the parents")
     found: list[_Object] = []
     waiting, seen = list(reversed(children[tops[0]])), 0
     while waiting:
@@ -128,9 +120,7 @@ def _leaves(path: str | os.PathLike[str], objects: list[_Object]) -> list[_Objec
         if item.key not in children:
             found.append(item)
     if seen < len(objects):
-        raise FormatError(
-            path, f"{len(objects) - seen} objects are their own ancestors; correct their parents"
-        )
+        raise FormatError(path, f"{len(objects) - seen} objects are their own ancestors; correct their parents")
     return found
 
 
@@ -142,9 +132,7 @@ def _segment(path: str | os.PathLike[str], leaf: _Object) -> tuple[int, int, flo
         raise FormatError(path, f"unknown segment type {name!r}; known: {_KNOWN}", leaf.line)
     rows, columns, size, other = int(found[1]), int(found[2]), float(found[3]), float(found[4])
     if size != other or not size or not rows or not columns:
-        raise FormatError(
-            path, f"segment {name!r} must have square pixels and at least one of them", leaf.line
-        )
+        raise FormatError(path, f"segment {name!r} must have square pixels and at least one of them", leaf.line)
     return rows, columns, size
 
 

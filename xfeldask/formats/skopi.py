@@ -80,9 +80,7 @@ class SkopiEngine:
         if (geometry_path is None) == (geometry is None):
             raise InputError('engine="skopi" needs a psana geometry: give the path of a .data file')
         if n_grid < _SMALLEST_GRID or n_grid % 2 == 0:
-            raise InputError(
-                f"n_grid must be odd and at least {_SMALLEST_GRID}, not {n_grid}; skopi takes 151"
-            )
+            raise InputError(f"n_grid must be odd and at least {_SMALLEST_GRID}, not {n_grid}; skopi takes 151")
         skopi = _import("skopi")
         self.beam: Any = skopi.Beam(
             photon_energy=beam.photon_energy,
@@ -185,7 +183,7 @@ def _pixels(geometry: Geometry) -> dict[str, Any]:
 
 
 def _particle(skopi: Any, atoms: Atoms) -> tuple[Any, FloatArray]:
-    """skopi's particle, atoms sorted by element as it wants them, and the occupancies in that order.
+    """Skopi's particle, atoms sorted by element as it wants them, and the occupancies in that order.
 
     Its fields are set by hand: `Particle.create_from_atoms` neither sorts nor knows more than 12 symbols.
     """
@@ -210,9 +208,7 @@ def _form_factor(database: FloatArray, symbol: str, h: FloatArray) -> FloatArray
     charge = int(f"{parts[3]}{parts[2] or 1}") if parts and parts[3] else 0
     found = database[(database[:, 0] == number) & (database[:, 1] == charge)]
     if len(found) == 0:
-        raise InputError(
-            f"skopi has no form factor of {symbol!r}; leave these atoms out or make them neutral"
-        )
+        raise InputError(f"skopi has no form factor of {symbol!r}; leave these atoms out or make them neutral")
     a, c, b = found[0, 2:7], found[0, 7], found[0, 8:13]
     factor: FloatArray = a @ np.exp(-b[:, None] * h**2) + c
     return factor

@@ -144,8 +144,7 @@ def fetch_structure(pdb_id: str, cache: str | os.PathLike[str] | None = None) ->
         ) from error
     except OSError as error:
         raise MissingFileError(
-            f"PDB entry {pdb_id!r} could not be kept in the cache ({error}); "
-            "give a cache folder that can be written"
+            f"PDB entry {pdb_id!r} could not be kept in the cache ({error}); give a cache folder that can be written"
         ) from error
     return Path(found)
 
@@ -195,9 +194,7 @@ def _check_pdb_atom(path: str | os.PathLike[str], number: int, line: str) -> Non
     for axis, start in zip("xyz", (30, 38, 46), strict=True):
         column = line[start : start + 8]
         if not math.isfinite(_number(column)):
-            raise FormatError(
-                path, f"the {axis} coordinate is {column.strip()!r}; give a number [angstrom]", number
-            )
+            raise FormatError(path, f"the {axis} coordinate is {column.strip()!r}; give a number [angstrom]", number)
     column = line[54:60]
     if column.strip() and not 0 <= _number(column) <= 1:
         raise FormatError(path, f"the occupancy is {column.strip()!r}; give a fraction from 0 to 1", number)

@@ -8,9 +8,7 @@ from typing import Any
 from dask.delayed import Delayed, delayed
 
 
-def shard_tasks(
-    name: str, function: Callable[..., object], shards: Iterable[int], *arguments: Any
-) -> list[Delayed]:
+def shard_tasks(name: str, function: Callable[..., object], shards: Iterable[int], *arguments: Any) -> list[Delayed]:
     """One delayed task a shard, ``function(*arguments, shard)``.
 
     Parameters

@@ -175,9 +175,7 @@ def amplitude(atoms: Atoms, s: ArrayLike) -> NDArray[np.complex128]:
     total = np.zeros(len(flat), dtype=np.complex128)
     for name in np.unique(atoms.element):
         chosen = atoms.element == name
-        total += form_factor(str(name), flat) * _phase_sum(
-            atoms.position[chosen], atoms.occupancy[chosen], flat
-        )
+        total += form_factor(str(name), flat) * _phase_sum(atoms.position[chosen], atoms.occupancy[chosen], flat)
     return total.reshape(s.shape[:-1])
 
 

@@ -79,9 +79,9 @@ def bound_volume(volume: Volume, s_max: float, distance: float, fineness: int = 
     half = min(int(np.ceil(s_max / volume.step)) + margin, n // 2 - TAPS // 2)
     first = n // 2 - 1 - half
     block = np.ascontiguousarray(volume.values[(slice(first, first + 2 * half + TAPS - 1),) * 3])
-    matrices = np.stack(
-        [bernstein(volume.taps, q / fineness, (q + 1) / fineness) for q in range(fineness)]
-    ).astype(np.float32)
+    matrices = np.stack([bernstein(volume.taps, q / fineness, (q + 1) / fineness) for q in range(fineness)]).astype(
+        np.float32
+    )
     cell = np.zeros((2 * half * fineness,) * 3, np.float32)
     _cell_bounds(block, matrices, cell)
     np.sqrt(cell, out=cell)
@@ -98,9 +98,7 @@ def _ball(radius: float) -> NDArray[np.bool_]:
 
 
 @kernel
-def _cell_bounds(
-    values: NDArray[np.complex64], matrices: NDArray[np.float32], cell: NDArray[np.float32]
-) -> None:
+def _cell_bounds(values: NDArray[np.complex64], matrices: NDArray[np.float32], cell: NDArray[np.float32]) -> None:
     """Fill `cell` with the largest squared modulus of the control points of each cell."""
     fineness, n, cells = matrices.shape[0], values.shape[0], values.shape[0] - 3
     rows = 4 * fineness

@@ -77,9 +77,7 @@ def _in_domain(
 ) -> NDArray[np.bool_]:
     angle = np.deg2rad(lean)
     out, across, up = (xyz - np.array(centre)).T
-    along = np.stack(
-        [out * np.cos(angle) - up * np.sin(angle), across, up * np.cos(angle) + out * np.sin(angle)]
-    )
+    along = np.stack([out * np.cos(angle) - up * np.sin(angle), across, up * np.cos(angle) + out * np.sin(angle)])
     return np.asarray(((along.T / np.array(semi_axes)) ** 2).sum(axis=1) < 1)
 
 

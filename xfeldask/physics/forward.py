@@ -71,9 +71,7 @@ class ForwardModel:
         sampling.expected(self.scatterer, self.screen, shot, out)
         return out.reshape(self.shape)
 
-    def draw(
-        self, shot: Shot, frame: NDArray[np.unsignedinteger], image: NDArray[np.uint16]
-    ) -> tuple[int, int]:
+    def draw(self, shot: Shot, frame: NDArray[np.unsignedinteger], image: NDArray[np.uint16]) -> tuple[int, int]:
         """Draw the photons of a shot into zeroed arrays by the cheaper of the two samplers.
 
         Parameters
@@ -146,9 +144,7 @@ def make_forward_model(
                 ).max()
             )
             reach *= margins.scale / wavelength
-            s_level = min(
-                s_max, float((radial[mine] / tiles.center[mine, 2]).max()) * margins.scale / wavelength
-            )
+            s_level = min(s_max, float((radial[mine] / tiles.center[mine, 2]).max()) * margins.scale / wavelength)
         levels.append(_level(bound_volume(volume, s_level, reach, fineness), volume.step))
     scatterer = Scatterer(
         volume.values.view(np.float32), volume.taps, volume.origin, 1 / volume.step, levels[0], levels[1]
@@ -170,14 +166,10 @@ def mean_photons(volume: Volume, geometry: Geometry, beam: Beam) -> float:
     """
     i = np.arange(400) + 0.5
     polar, azimuth = np.arccos(1 - i / 200), np.pi * (1 + 5**0.5) * i
-    direction = np.stack(
-        [np.cos(azimuth) * np.sin(polar), np.sin(azimuth) * np.sin(polar), np.cos(polar)], axis=-1
-    )
+    direction = np.stack([np.cos(azimuth) * np.sin(polar), np.sin(azimuth) * np.sin(polar), np.cos(polar)], axis=-1)
     shell = np.linspace(0, volume.s_max, 256)
     intensity = (np.abs(interpolate(volume, shell[:, None, None] * direction)) ** 2).mean(axis=1)
-    s = np.linalg.norm(
-        scattering_vector(geometry.pixel_position, wavelength(beam.photon_energy)), axis=-1
-    )
+    s = np.linalg.norm(scattering_vector(geometry.pixel_position, wavelength(beam.photon_energy)), axis=-1)
     factor = beam.fluence * R_E**2 * polarization(geometry) * solid_angle(geometry) * geometry.mask
     return float((factor * np.interp(s, shell, intensity)).sum())
 

@@ -16,10 +16,10 @@ def kernel(function: Function) -> Function:
     ``fastmath`` stays off: fused and reordered operations would make the bytes of a shot depend on
     the processor that drew it.
     """
-    return cast(Function, numba.njit(nogil=True, cache=True, error_model="numpy")(function))
+    return cast("Function", numba.njit(nogil=True, cache=True, error_model="numpy")(function))
 
 
 def inline_kernel(function: Function) -> Function:
     """Compile a small `function` that other kernels call from their innermost loop."""
     options = {"nogil": True, "cache": True, "error_model": "numpy", "forceinline": True}
-    return cast(Function, numba.njit(**options)(function))
+    return cast("Function", numba.njit(**options)(function))

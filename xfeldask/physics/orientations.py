@@ -127,9 +127,7 @@ def uniform_quaternion(u: ArrayLike) -> NDArray[np.float64]:
     u1, u2, u3 = np.moveaxis(np.asarray(u, dtype=np.float64), -1, 0)
     inner, outer = np.sqrt(1 - u1), np.sqrt(u1)
     a, b = 2 * np.pi * u2, 2 * np.pi * u3
-    return canonical(
-        np.stack([inner * np.sin(a), inner * np.cos(a), outer * np.sin(b), outer * np.cos(b)], axis=-1)
-    )
+    return canonical(np.stack([inner * np.sin(a), inner * np.cos(a), outer * np.sin(b), outer * np.cos(b)], axis=-1))
 
 
 def super_fibonacci(n: int) -> NDArray[np.float64]:
@@ -154,9 +152,7 @@ def super_fibonacci(n: int) -> NDArray[np.float64]:
     i = np.arange(n) + 0.5
     inner, outer = np.sqrt(i / n), np.sqrt(1 - i / n)
     a, b = 2 * np.pi * i / np.sqrt(2), 2 * np.pi * i / _SUPER_FIBONACCI_PSI
-    return canonical(
-        np.stack([inner * np.sin(a), inner * np.cos(a), outer * np.sin(b), outer * np.cos(b)], axis=-1)
-    )
+    return canonical(np.stack([inner * np.sin(a), inner * np.cos(a), outer * np.sin(b), outer * np.cos(b)], axis=-1))
 
 
 def symmetry_group(name: str) -> NDArray[np.float64]:

@@ -156,9 +156,7 @@ def expected(body: Scatterer, screen: Screen, shot: Shot, out: NDArray[np.float3
     for p in range(out.size):
         out[p] = 0.0
         if screen.pixel[p, 3] > 0:
-            sx, sy, sz, factor = scattering(
-                shot, screen.pixel[p, 0], screen.pixel[p, 1], screen.pixel[p, 2]
-            )
+            sx, sy, sz, factor = scattering(shot, screen.pixel[p, 0], screen.pixel[p, 1], screen.pixel[p, 2])
             out[p] = factor * _intensity(body, shot, sx, sy, sz) + shot.background
 
 
@@ -175,9 +173,7 @@ def tile_rates(body: Scatterer, screen: Screen, shot: Shot, rate: NDArray[np.flo
 
 
 @kernel
-def _level_rates(
-    level: Level, screen: Screen, shot: Shot, rate: NDArray[np.float64], start: int, stop: int
-) -> None:
+def _level_rates(level: Level, screen: Screen, shot: Shot, rate: NDArray[np.float64], start: int, stop: int) -> None:
     # arithmetic and look-ups in loops of their own: the processor then waits for many cells at once
     cell = np.empty((shot.strength.size, stop - start), np.uint64)
     for t in range(start, stop):

@@ -88,9 +88,7 @@ def plan_shots(
     for value in (quaternion, place, fluence, size):
         value[absent] = np.nan
     background = nuisance.background * single_photons * pulse
-    return ShotPlan(
-        count, quaternion, place, fluence, size, beam.photon_energy * energy, center, background
-    )
+    return ShotPlan(count, quaternion, place, fluence, size, beam.photon_energy * energy, center, background)
 
 
 def first_orientations(experiment: Experiment, given: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
@@ -108,9 +106,7 @@ def draw_counts(seed: int, hits: Hits, shots: NDArray[np.int64]) -> NDArray[np.i
     return np.searchsorted(edges[:-1], u, side="right").astype(np.int16)
 
 
-def shots_of_plan(
-    plan: ShotPlan, seed: int, shots: NDArray[np.int64], geometry: Geometry
-) -> list[Shot]:
+def shots_of_plan(plan: ShotPlan, seed: int, shots: NDArray[np.int64], geometry: Geometry) -> list[Shot]:
     """Rows of a plan, which are the absolute `shots`, as the samplers take them."""
     present = ~np.isnan(plan.fluence)
     rotation = np.zeros((*plan.fluence.shape, 3, 3))

@@ -120,7 +120,13 @@ def build_volume(atoms: Atoms, s_max: float, memory_limit: int | None = None) ->
             *angle.copy(), weight[chosen].astype(np.complex64), (n, n, n), eps=NUFFT_TOLERANCE, isign=1
         )
         table_s = np.linspace(0, np.sqrt(3) * (n // 2 + 1) * step, 8192)
-        _add_scaled(values, structure, axis, form_factor(str(element), table_s[:, None] * [1.0, 0.0, 0.0]).astype(np.float32), table_s[1])
+        _add_scaled(
+            values,
+            structure,
+            axis,
+            form_factor(str(element), table_s[:, None] * [1.0, 0.0, 0.0]).astype(np.float32),
+            table_s[1],
+        )
     return Volume(values, step, s_max, pieces.astype(np.float32))
 
 
@@ -181,9 +187,7 @@ def interpolate_at(
 
 
 @inline_kernel
-def _tap_weights(
-    taps: NDArray[np.float32], t: np.float32
-) -> tuple[np.float32, np.float32, np.float32, np.float32]:
+def _tap_weights(taps: NDArray[np.float32], t: np.float32) -> tuple[np.float32, np.float32, np.float32, np.float32]:
     zero, one, two, three = np.uint64(0), np.uint64(1), np.uint64(2), np.uint64(3)
     return (
         ((taps[three, zero] * t + taps[two, zero]) * t + taps[one, zero]) * t + taps[zero, zero],
@@ -231,9 +235,7 @@ def measured_error(volume: Volume, atoms: Atoms, points: int = 512) -> float:
     """
     i = np.arange(points) + 0.5
     polar, azimuth = np.arccos(1 - 2 * i / points), np.pi * (1 + 5**0.5) * i
-    direction = np.stack(
-        [np.cos(azimuth) * np.sin(polar), np.sin(azimuth) * np.sin(polar), np.cos(polar)], -1
-    )
+    direction = np.stack([np.cos(azimuth) * np.sin(polar), np.sin(azimuth) * np.sin(polar), np.cos(polar)], -1)
     s = direction * (((i * 0.7548776662466927) % 1) * volume.s_max)[:, None]
     exact = amplitude(atoms, s)
     return float(np.abs(np.abs(interpolate(volume, s)) - np.abs(exact)).sum() / np.abs(exact).sum())

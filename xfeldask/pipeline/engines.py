@@ -2,43 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 
 from xfeldask.config import Experiment
 from xfeldask.errors import InputError
 from xfeldask.formats.skopi import SkopiEngine
 from xfeldask.physics.atoms import Atoms
-from xfeldask.physics.detectors import Geometry, assembled_index
-from xfeldask.physics.forward import ForwardModel
+from xfeldask.physics.detectors import R_E, Geometry, assembled_index
+from xfeldask.physics.forward import ForwardModel, binned_shape
+from xfeldask.physics.sampling import Shot
 from xfeldask.physics.shots import ShotPlan, shots_of_plan
 
-Arrays = dict[str, NDArray[Any]]
+Arrays = Mapping[str, NDArray[Any]]
 
 
 class Engine(Protocol):
-    """Fills zeroed arrays of a shard: photons, image, photon_count, lost_photons, and intensity if present."""
+    """Computes one shot at a time."""
 
-    def fill(self, plan: ShotPlan, shots: NDArray[np.int64], arrays: Arrays) -> None:
-        """Compute the absolute `shots`, whose truth is `plan`."""
+    def prepare(self, plan: ShotPlan, shots: NDArray[np.int64]) -> list[Shot]:
+        """The absolute `shots`, whose truth is `plan`, ready for `fill`."""
+
+    def fill(self, shot: Shot, arrays: Arrays) -> tuple[int, int]:
+        """Fill zeroed `photons`, `image`, and `intensity` if it is there; returns photons counted and lost."""
 
 
 class ForwardEngine:
     """Exact sampling of our own forward model."""
 
     def __init__(self, model: ForwardModel, geometry: Geometry, seed: int) -> None:
-        self._model, self._geometry, self._seed = model, geometry, seed
+        self.model, self._geometry, self._seed = model, geometry, seed
 
-    def fill(self, plan: ShotPlan, shots: NDArray[np.int64], arrays: Arrays) -> None:
-        """Draw every shot by the cheaper sampler."""
-        photons, image = arrays["photons"], arrays["image"]
-        counted, lost = arrays["photon_count"], arrays["lost_photons"]
-        for i, shot in enumerate(shots_of_plan(plan, self._seed, shots, self._geometry)):
-            counted[i], lost[i] = self._model.draw(shot, photons[i], image[i])
-            if "intensity" in arrays:
-                arrays["intensity"][i] = self._model.expected(shot)
+    def prepare(self, plan: ShotPlan, shots: NDArray[np.int64]) -> list[Shot]:
+        """Rotations, strengths and keys of all shots at once."""
+        return shots_of_plan(plan, self._seed, shots, self._geometry)
+
+    def fill(self, shot: Shot, arrays: Arrays) -> tuple[int, int]:
+        """Draw the shot by the cheaper sampler."""
+        if "intensity" in arrays:
+            arrays["intensity"][...] = self.model.expected(shot)
+        return self.model.draw(shot, arrays["photons"], arrays["image"])
 
 
 class SkopiShots:
@@ -52,26 +59,26 @@ class SkopiShots:
                 "engine='xfeldask'"
             )
         self._engine = SkopiEngine(atoms, None, experiment.beam, geometry=geometry)
-        self._peak = experiment.beam.fluence * 1e-12
+        self._nominal = np.sqrt(experiment.beam.fluence) * geometry.pixel_size * R_E
         self._geometry, self._seed = geometry, experiment.seed
         row, column = assembled_index(geometry)
-        self._bins = ((row // bin) * (int(column.max()) // bin + 1) + column // bin).reshape(-1)
+        self._bins = ((row // bin) * binned_shape(geometry, bin)[1] + column // bin).reshape(-1)
 
-    def fill(self, plan: ShotPlan, shots: NDArray[np.int64], arrays: Arrays) -> None:
-        """Evaluate every pixel of every shot."""
-        ceiling = np.iinfo(arrays["photons"].dtype).max
-        good = self._geometry.mask
-        for i, shot in enumerate(shots_of_plan(plan, self._seed, shots, self._geometry)):
-            k = int(plan.n_particles[i])
-            mean = self._engine.expected(
-                plan.orientation[i, :k], plan.position[i, :k], plan.fluence[i, :k] / self._peak
-            )
-            mean = np.where(good, mean + shot.background, 0.0)
-            drawn = np.random.Generator(np.random.Philox(int(shot.key))).poisson(mean)
-            kept = np.minimum(drawn, ceiling)
-            arrays["photons"][i] = kept
-            small = np.bincount(self._bins, kept.reshape(-1), arrays["image"][i].size)
-            arrays["image"][i] = np.minimum(small, 65535).reshape(arrays["image"][i].shape)
-            arrays["photon_count"][i], arrays["lost_photons"][i] = kept.sum(), (drawn - kept).sum()
-            if "intensity" in arrays:
-                arrays["intensity"][i] = mean
+    def prepare(self, plan: ShotPlan, shots: NDArray[np.int64]) -> list[Shot]:
+        """The same shots that our own engine would draw."""
+        return shots_of_plan(plan, self._seed, shots, self._geometry)
+
+    def fill(self, shot: Shot, arrays: Arrays) -> tuple[int, int]:
+        """Evaluate every pixel and draw from it."""
+        turns = Rotation.from_matrix(shot.rotation).as_quat(scalar_first=True) if len(shot.strength) else []
+        factors = (shot.strength / self._nominal) ** 2
+        mean = self._engine.expected(turns, shot.position, factors) + shot.background
+        mean = np.where(self._geometry.mask, mean, 0.0)
+        drawn = np.random.Generator(np.random.Philox(int(shot.key))).poisson(mean)
+        kept = np.minimum(drawn, np.iinfo(arrays["photons"].dtype).max)
+        small = np.bincount(self._bins, kept.reshape(-1), arrays["image"].size)
+        arrays["photons"][...] = kept
+        arrays["image"][...] = np.minimum(small, 65535).reshape(arrays["image"].shape)
+        if "intensity" in arrays:
+            arrays["intensity"][...] = mean
+        return int(kept.sum()), int((drawn - kept).sum())

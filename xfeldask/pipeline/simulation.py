@@ -198,9 +198,7 @@ def prepare(inputs: Inputs) -> Prepared:
     lam = wavelength(experiment.beam.photon_energy)
     s_max = largest_s(geometry, lam, margins(experiment.nuisance, geometry.pixel_size))
     volume = build_volume(inputs.atoms, s_max, int(psutil.virtual_memory().available * MEMORY_PART))
-    counts = [
-        int(draw_counts(experiment.seed, experiment.hits, shots).max()) for shots in _blocks(experiment.n_shots)
-    ]
+    counts = [int(draw_counts(experiment.seed, experiment.hits, shots).max()) for shots in _blocks(experiment.n_shots)]
     shard = shard_length(geometry.shape, np.dtype(experiment.photon_dtype).itemsize)
     layout = Layout(
         experiment.n_shots,
@@ -263,9 +261,7 @@ def _run_pending(path: Path, root: zarr.Group, progress: bool) -> None:
 
 
 def _blocks(n_shots: int) -> list[NDArray[np.int64]]:
-    return [
-        np.arange(start, min(n_shots, start + TRUTH_PER_CHUNK)) for start in range(0, n_shots, TRUTH_PER_CHUNK)
-    ]
+    return [np.arange(start, min(n_shots, start + TRUTH_PER_CHUNK)) for start in range(0, n_shots, TRUTH_PER_CHUNK)]
 
 
 def _write_truth(root: zarr.Group, prepared: Prepared) -> None:
@@ -316,5 +312,3 @@ def _attributes(prepared: Prepared) -> dict[str, Any]:
         "mean_single_photons": prepared.single_photons,
         "versions": {name: version(name) for name in VERSIONS},
     }
-
-

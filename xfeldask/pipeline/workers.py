@@ -6,11 +6,9 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import zarr
-from numpy.typing import NDArray
 
 from xfeldask.config import Experiment
 from xfeldask.physics.atoms import Atoms, make_atoms
@@ -18,11 +16,11 @@ from xfeldask.physics.detectors import Geometry, make_geometry, wavelength
 from xfeldask.physics.forward import bin_factor, make_forward_model
 from xfeldask.physics.shots import ShotPlan, margins
 from xfeldask.physics.volume import Volume
-from xfeldask.pipeline.engines import Arrays, Engine, ForwardEngine, SkopiShots
+from xfeldask.pipeline.engines import Engine, ForwardEngine, SkopiShots
 from xfeldask.schema import named
 from xfeldask.store.layout import Layout, layout_of, shot_array
 from xfeldask.store.opening import stored_experiment
-from xfeldask.store.shards import ShardWriter, fast_pipeline
+from xfeldask.store.shards import Shard
 from xfeldask.store.volumes import read_volume
 
 
@@ -32,13 +30,11 @@ class Workshop:
 
     layout: Layout
     engine: Engine
-    truth: zarr.Group
-    writer: ShardWriter
+    root: zarr.Group
 
 
 _workshops: OrderedDict[tuple[str, str], Workshop] = OrderedDict()
 _lock = threading.Lock()
-_buffers_of: dict[int, Arrays] = {}
 
 
 def simulate_shard(path: str, digest: str, shard: int) -> None:
@@ -51,12 +47,12 @@ def simulate_shard(path: str, digest: str, shard: int) -> None:
     shard : int
     """
     workshop = _workshop(path, digest)
-    layout = workshop.layout
-    shots = layout.shots(shard)
-    arrays = _buffers(layout, len(shots))
-    plan = read_plan(workshop.truth, shots)
-    workshop.engine.fill(plan, np.arange(shots.start, shots.stop), arrays)
-    workshop.writer.commit(shard, arrays)
+    sink = Shard(workshop.root, Path(path), workshop.layout, shard)
+    indices = np.arange(sink.shots.start, sink.shots.stop)
+    for shot in workshop.engine.prepare(read_plan(workshop.root, sink.shots), indices):
+        counted, lost = workshop.engine.fill(shot, sink.next_shot())
+        sink.advance({"photon_count": counted, "lost_photons": lost})
+    sink.commit()
 
 
 def read_plan(root: zarr.Group, shots: range) -> ShotPlan:
@@ -105,33 +101,17 @@ def keep(path: str, digest: str, workshop: Workshop) -> None:
 
 
 def forget() -> None:
-    """Give the memory of buffers and models back."""
+    """Give the memory of models back."""
     _workshops.clear()
-    _buffers_of.clear()
 
 
 def _workshop(path: str, digest: str) -> Workshop:
     with _lock:
         if (path, digest) not in _workshops:
-            with fast_pipeline():
-                root = zarr.open_group(path, mode="r", use_consolidated=False)
+            root = zarr.open_group(path, mode="r+", use_consolidated=False)
             experiment = stored_experiment(root)
             geometry = stored_geometry(root)
             volume = read_volume(root, str(root.attrs["particle"]))
             engine = make_engine(experiment, geometry, volume, stored_atoms(root))
-            layout = layout_of(root)
-            keep(path, digest, Workshop(layout, engine, root, ShardWriter(Path(path), layout)))
+            keep(path, digest, Workshop(layout_of(root), engine, root))
         return _workshops[path, digest]
-
-
-def _buffers(layout: Layout, length: int) -> Arrays:
-    """Zeroed arrays of a shard, the same memory again for each shard of a thread: fresh pages cost more than physics."""
-    mine = _buffers_of.setdefault(threading.get_ident(), {})
-    out: Arrays = {}
-    for name, (shape, dtype) in layout.shard_arrays().items():
-        have = mine.get(name)
-        if have is None or have.shape != (layout.shard, *shape) or have.dtype != dtype:
-            have = mine[name] = np.empty((layout.shard, *shape), dtype)
-        out[name] = have[:length]
-        out[name][...] = 0
-    return out

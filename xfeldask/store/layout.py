@@ -17,6 +17,7 @@ from zarr.core.array import CompressorsLike
 from xfeldask.schema import COORDINATES, VARIABLES, Variable
 
 SHARD_BYTES = 256 * 2**20
+ZSTD_LEVEL = 1
 IMAGES_PER_CHUNK = 16
 TRUTH_PER_CHUNK = 8192
 FORMAT = 1
@@ -69,11 +70,6 @@ class Layout:
         along = [v for v in VARIABLES.values() if v.role in ("raw", "total", "truth")]
         return [v for v in along if v.name != "intensity" or self.intensity]
 
-    def shard_arrays(self) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
-        """Shape of one shot and type of what a shard's task computes."""
-        mine = [v for v in self.stored() if v.role != "truth" and v.name != "shot_status"]
-        return {v.name: (self.inner(v), self.dtype(v)) for v in mine}
-
 
 def layout_of(group: zarr.Group) -> Layout:
     """Layout of an existing store, from its arrays' metadata."""
@@ -112,7 +108,7 @@ def shard_length(pixels: tuple[int, int, int], itemsize: int) -> int:
 
 def codecs() -> CompressorsLike:
     """Zstandard, which packs a sparse frame best at its fastest level, and a checksum that sees flipped bits."""
-    return (ZstdCodec(level=1), Crc32cCodec())
+    return (ZstdCodec(level=ZSTD_LEVEL), Crc32cCodec())
 
 
 def create_template(

@@ -77,9 +77,7 @@ def open_dataset(
     """
     root = open_root(store)
     if not (root.attrs["complete"] or allow_incomplete):
-        raise IncompleteStoreError(
-            f"{store} is not complete; finish it with --resume, or pass allow_incomplete=True"
-        )
+        raise IncompleteStoreError(f"{store} is not complete; finish it with --resume, or pass allow_incomplete=True")
     if group is not None and group not in root:
         have = sorted(f"{top}/{name}" for top in ("latent", "volume") if top in root for name in _names(root, top))
         raise MissingFileError(f"{store} has no group {group}; it has {', '.join(have) or 'none'}")

@@ -13,60 +13,66 @@ from numpy.typing import NDArray
 
 from xfeldask.schema import DONE, named
 from xfeldask.store.layout import Layout, shot_array
+from xfeldask.store.sharding import ShardFile
 
 FAST_PIPELINE = "zarrs.ZarrsCodecPipeline"
 
 
 @contextmanager
 def fast_pipeline() -> Iterator[None]:
-    """Arrays opened in this context encode and decode in Rust, without the GIL."""
+    """Arrays opened in this context decode in Rust, without the GIL."""
     with zarr.config.set({"codec_pipeline.path": FAST_PIPELINE}):
         yield
 
 
-class ShardWriter:
-    """Writes whole shards of a store.
+class Shard:
+    """A shard being written, shot by shot.
 
     Parameters
     ----------
-    path : Path
+    root : zarr.Group, writable
+    path : Path, of the store
     layout : Layout
+    index : int
     """
 
-    def __init__(self, path: Path, layout: Layout) -> None:
-        self.layout = layout
-        group = zarr.open_group(path, mode="r+", use_consolidated=False)
-        # the default pipeline renames a finished file into place, so a status is never half written
-        self._totals = {v.name: shot_array(group, v.name) for v in named("total")}
-        with fast_pipeline():
-            fast = zarr.open_group(path, mode="r+", use_consolidated=False)
-            self._raw = {v.name: shot_array(fast, v.name) for v in named("raw") if v.name in group}
+    def __init__(self, root: zarr.Group, path: Path, layout: Layout, index: int) -> None:
+        self.shots = layout.shots(index)
+        raw = [v.name for v in layout.stored() if v.role == "raw"]
+        self._files = {name: ShardFile(shot_array(root, name), path / name, index) for name in raw}
+        self._totals = {v.name: shot_array(root, v.name) for v in named("total")}
+        self._values: dict[str, NDArray[Any]] = {
+            name: np.zeros(len(self.shots), array.dtype) for name, array in self._totals.items()
+        }
+        self._written = 0
 
-    def commit(self, shard: int, values: Mapping[str, NDArray[Any]]) -> None:
-        """Write a shard's arrays, then its totals, then its status: only the last makes it count.
+    def next_shot(self) -> dict[str, NDArray[Any]]:
+        """Zeroed arrays of the next shot, to be filled before `advance`."""
+        return {name: file.next_row() for name, file in self._files.items()}
 
-        Parameters
-        ----------
-        shard : int
-        values : every raw and total variable but `shot_status`, each of the shard's length
-        """
-        shots = self.layout.shots(shard)
-        region = slice(shots.start, shots.stop)
-        for name, array in {**self._raw, **self._totals}.items():
-            if name == "shot_status":
-                continue
-            value = values[name]
-            if value.shape != (len(shots), *array.shape[1:]):
-                raise AssertionError(
-                    f"{name} of shard {shard} has shape {value.shape}, not {len(shots)} shots of {array.shape[1:]}"
-                )
-            array[region] = value
-        self._totals["shot_status"][region] = np.full(len(shots), DONE, np.uint8)
+    def advance(self, totals: Mapping[str, int]) -> None:
+        """Take the arrays of the shot as they are now, and its totals."""
+        for file in self._files.values():
+            file.advance()
+        for name, value in totals.items():
+            self._values[name][self._written] = value
+        self._written += 1
+
+    def commit(self) -> None:
+        """Write the raw variables, then the totals, then the status: only the last makes the shots count."""
+        if self._written != len(self.shots):
+            raise AssertionError(f"{self._written} of {len(self.shots)} shots of the shard were given")
+        for file in self._files.values():
+            file.write()
+        self._values["shot_status"][:] = DONE
+        status_last = sorted(self._totals, key=lambda name: name == "shot_status")
+        for name in status_last:
+            self._totals[name][self.shots.start : self.shots.stop] = self._values[name]
 
 
-def pending_shards(group: zarr.Group, layout: Layout) -> list[int]:
+def pending_shards(root: zarr.Group, layout: Layout) -> list[int]:
     """Shards with a shot that is not done; a status that cannot be read counts as pending."""
-    status = shot_array(group, "shot_status")
+    status = shot_array(root, "shot_status")
     pending = []
     for shard in range(layout.n_shards):
         shots = layout.shots(shard)
