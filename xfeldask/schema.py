@@ -98,7 +98,8 @@ VARIABLES = {
                  "electron", comment="F(s) is the sum over the 4 x 4 x 4 nearest of coefficient x kernel"),
         Variable("form_factor", ("u", "v", "w"), "complex64", "form factor F(s), + 2 pi i in the exponent",
                  "electron", comment="NaN beyond the largest s of the run"),
-        Variable("s", ("u",), "float64", "scattering vector along each axis of the grid", "m-1", comment=S_MEANING),
+        Variable("s", ("u",), "float64", "scattering vector along each axis of the grid", "m-1",
+                 comment=f"the same along u (x), v (y) and w (z); {S_MEANING}"),
         Variable("kernel", ("power", "tap"), "float32", "power series of the interpolation kernel's four pieces",
                  comment="in the distance from the grid point below, in grid steps"),
     )

@@ -1,0 +1,1 @@
+"""Structures, geometries and other people's files, in and out."""

@@ -18,7 +18,7 @@ _UNITS = {"photon_energy": "eV", "photons_per_pulse": "photons", "focus_radius":
 
 
 def read_beam(path: str | os.PathLike[str]) -> dict[str, float]:
-    """Read a beam file.
+    r"""Read a beam file.
 
     Parameters
     ----------

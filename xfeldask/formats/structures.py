@@ -119,7 +119,7 @@ def fetch_structure(pdb_id: str, cache: str | os.PathLike[str] | None = None) ->
     Traceback (most recent call last):
     xfeldask.errors.InputError: 'ribosome' is no PDB id; ids look like '3iyf' or 'pdb_00003iyf'
     """
-    import pooch  # type: ignore[import-untyped]
+    import pooch
     import requests
 
     if not is_pdb_id(pdb_id):

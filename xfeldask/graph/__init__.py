@@ -1,0 +1,1 @@
+"""Dask graphs: built here, computed elsewhere."""

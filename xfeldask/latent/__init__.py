@@ -1,0 +1,1 @@
+"""Latent spaces and sorting: arrays in, arrays out."""

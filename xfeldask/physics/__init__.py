@@ -1,0 +1,1 @@
+"""The physics of a pattern: arrays in, arrays out."""

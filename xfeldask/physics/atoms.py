@@ -235,6 +235,6 @@ def _atomic_mass(symbol: str) -> float:
 
 
 def _xraydb() -> Any:
-    import xraydb  # type: ignore[import-untyped]
+    import xraydb
 
     return xraydb

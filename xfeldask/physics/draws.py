@@ -80,7 +80,7 @@ def uniform(seed: int, stream: Stream, shot: ArrayLike, count: int) -> NDArray[n
     with np.errstate(over="ignore"):
         steps = np.arange(1, count + 1, dtype=np.uint64) * GOLDEN
         bits = _mix_array(key[..., None] + steps)
-    return (bits >> _S11) * _ULP
+    return np.asarray((bits >> _S11) * _ULP, np.float64)
 
 
 def _mix_array(z: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -21,5 +21,4 @@ def kernel(function: Function) -> Function:
 
 def inline_kernel(function: Function) -> Function:
     """Compile a small `function` that other kernels call from their innermost loop."""
-    options = {"nogil": True, "cache": True, "error_model": "numpy", "forceinline": True}
-    return cast("Function", numba.njit(**options)(function))
+    return cast("Function", numba.njit(nogil=True, cache=True, error_model="numpy", forceinline=True)(function))

@@ -176,7 +176,7 @@ def symmetry_group(name: str) -> NDArray[np.float64]:
     >>> len(symmetry_group("D8"))
     16
     """
-    from scipy.spatial.transform import Rotation  # type: ignore[import-untyped]
+    from scipy.spatial.transform import Rotation
 
     if not re.fullmatch(r"[CD][1-9]\d{0,3}|[TOI]", name):
         raise UnknownNameError("symmetry group", name, ["C1", "C2", "Cn", "D2", "D8", "Dn", "T", "O", "I"])

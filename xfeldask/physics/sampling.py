@@ -141,7 +141,7 @@ def _intensity(body: Scatterer, shot: Shot, sx: float, sy: float, sz: float) -> 
         )
         f_re, f_im = f_re * shot.strength[k], f_im * shot.strength[k]
         if shot.strength.size == 1:
-            return f_re * f_re + f_im * f_im
+            return float(f_re * f_re + f_im * f_im)
         d = shot.position[k]
         angle = 2.0 * np.pi * (sx * d[0] + sy * d[1] + sz * d[2])
         cosine, sine = np.cos(angle), np.sin(angle)

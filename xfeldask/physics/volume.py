@@ -61,7 +61,7 @@ def kernel_pieces(oversampling: float) -> NDArray[np.float64]:
     distance = np.arange(TAPS)[:, None] - 1 - t
     inside = np.clip(1 - (2 * distance / TAPS) ** 2, 0, None)
     window = np.i0(beta * np.sqrt(inside)) / np.i0(beta)
-    return np.polynomial.polynomial.polyfit(t, window.T, 3)
+    return np.asarray(np.polynomial.polynomial.polyfit(t, window.T, 3), np.float64)
 
 
 def roll_off(pieces: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -71,7 +71,7 @@ def roll_off(pieces: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.
     value = np.polynomial.polynomial.polyval(t, pieces)
     distance = np.arange(TAPS)[:, None] - 1 - t
     cosine = np.cos(2 * np.pi * np.multiply.outer(x, distance))
-    return np.einsum("...kt,kt,t->...", cosine, value, weight)
+    return np.asarray(np.einsum("...kt,kt,t->...", cosine, value, weight))
 
 
 def grid_size(radius: float, s_max: float) -> tuple[int, float]:

@@ -1,0 +1,1 @@
+"""The verbs: simulate, embed, verify."""

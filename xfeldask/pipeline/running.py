@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import dask
+from dask.base import compute
 from dask.callbacks import Callback
 from dask.delayed import Delayed
 from distributed import Client, as_completed, default_client
@@ -19,9 +20,10 @@ def active_client() -> Client | None:
     if dask.config.get("scheduler", None) not in (None, "dask.distributed", "distributed"):
         return None
     try:
-        return default_client()
+        client: Client = default_client()
     except ValueError:
         return None
+    return client
 
 
 def run(tasks: Sequence[Delayed], weights: Sequence[int], progress: Reporter, advice: str) -> None:
@@ -60,7 +62,7 @@ def _run_local(tasks: Sequence[Delayed], weight: Mapping[Any, int], advance: Cal
             advance(weight[key])
 
     with Callback(posttask=after):
-        dask.compute(*tasks)
+        compute(*tasks)
 
 
 def _run_distributed(

@@ -171,7 +171,8 @@ def refuse_existing(path: Path, resume: bool, overwrite: bool) -> None:
     if resume and overwrite:
         raise InputError("resume and overwrite exclude each other")
     if path.exists() and not (resume or overwrite):
-        raise StoreExistsError(f"{path} exists; pass resume=True (--resume), overwrite=True (--overwrite), or another path")  # fmt: skip
+        advice = "pass resume=True (--resume), overwrite=True (--overwrite), or another path"
+        raise StoreExistsError(f"{path} exists; {advice}")
     if path.exists():
         open_root(path)
     if not path.absolute().parent.is_dir():

@@ -1,0 +1,1 @@
+"""Zarr stores: layout, commit, open, verify."""

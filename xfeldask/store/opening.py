@@ -12,7 +12,8 @@ from zarr.errors import GroupNotFoundError, NodeNotFoundError
 
 from xfeldask.config import Experiment
 from xfeldask.errors import CorruptStoreError, IncompleteStoreError, InputError, MissingFileError
-from xfeldask.schema import named
+from xfeldask.schema import VARIABLES, named
+from xfeldask.store import accessor as accessor
 from xfeldask.store.layout import layout_of
 from xfeldask.store.shards import fast_pipeline
 
@@ -82,12 +83,14 @@ def open_dataset(
         have = sorted(f"{top}/{name}" for top in ("latent", "volume") if top in root for name in _names(root, top))
         raise MissingFileError(f"{store} has no group {group}; it has {', '.join(have) or 'none'}")
     with fast_pipeline():
-        plain = xr.open_zarr(store, group=group, consolidated=False, chunks=None)
+        found: xr.Dataset = xr.open_zarr(store, group=group, consolidated=False, chunks=None)
+    ordered = sorted(found.data_vars, key=lambda name: list(VARIABLES).index(name) if name in VARIABLES else -1)
+    found = xr.Dataset({name: found[name] for name in ordered}, found.coords, found.attrs)
     if chunks is None:
-        return plain
+        return found
     cut = {"shot": layout_of(root).shard} if isinstance(chunks, str) and chunks == "shard" else chunks
-    raw = [v.name for v in named("raw") if v.name in plain]
-    return plain.assign({name: plain[name].chunk(cut) for name in raw})
+    raw = [v.name for v in named("raw") if v.name in found]
+    return found.assign({name: found[name].chunk(cut) for name in raw})
 
 
 def _names(root: zarr.Group, top: str) -> list[str]:

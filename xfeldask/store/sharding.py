@@ -84,4 +84,4 @@ class ShardFile:
 
 
 def _checksum(data: bytes) -> bytes:
-    return google_crc32c.value(data).to_bytes(4, "little")
+    return int(google_crc32c.value(data)).to_bytes(4, "little")

@@ -29,13 +29,7 @@ def write_volume(root: zarr.Group, name: str, volume: Volume, error: float) -> N
     write_whole(group, VARIABLES["coefficient"], volume.values)
     write_whole(group, VARIABLES["kernel"], volume.taps)
     write_whole(group, VARIABLES["form_factor"], _on_grid(volume, axis))
-    array = group.create_array(
-        "s",
-        data=axis,
-        dimension_names=("u",),
-        attributes=VARIABLES["s"].attributes(),
-    )
-    array.attrs["comment"] += "; the same along u, v and w (x, y and z)"
+    write_whole(group, VARIABLES["s"], axis)
     group.attrs.update(
         {
             "step": volume.step,

@@ -1,0 +1,71 @@
+"""``ds.xfel``: what a person does with a Dataset of shots."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+
+@xr.register_dataset_accessor("xfel")  # type: ignore[no-untyped-call]
+class XfelAccessor:
+    """Assembled patterns, radii in reciprocal space, and one shot at a time.
+
+    Examples
+    --------
+    >>> import tempfile, xfeldask
+    >>> path = tempfile.mkdtemp() + "/run.zarr"
+    >>> ds = xfeldask.simulate(path, particle="chaperonin", detector="square-64", n_shots=4, progress=False)
+    >>> ds.xfel.assemble(ds.photons[2]).shape
+    (64, 64)
+    >>> bool(ds.xfel.resolution.min() > 1)
+    True
+    """
+
+    def __init__(self, dataset: xr.Dataset) -> None:
+        self._dataset = dataset
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of an assembled pattern."""
+        rows, columns = self._dataset.assembled_row, self._dataset.assembled_col
+        return int(rows.max()) + 1, int(columns.max()) + 1
+
+    @property
+    def q(self) -> xr.DataArray:
+        """abs(s) of each pixel, (panel, ss, fs) [1/angstrom]."""
+        q: xr.DataArray = np.sqrt((self._dataset.q.astype(np.float64) ** 2).sum("xyz"))
+        meaning = {"units": "angstrom-1", "long_name": "length of the scattering vector"}
+        return xr.DataArray(q.rename("abs_q"), attrs=meaning)
+
+    @property
+    def resolution(self) -> xr.DataArray:
+        """1 / abs(s) of each pixel, (panel, ss, fs) [angstrom]."""
+        out: xr.DataArray = (1 / self.q).rename("resolution").assign_attrs(units="angstrom", long_name="resolution")
+        return out
+
+    def shot(self, index: int) -> NDArray[Any]:
+        """Photons of one shot, (panel, ss, fs)."""
+        return np.asarray(self._dataset.photons[index])
+
+    def assemble(self, pixels: Any, gap: float = np.nan) -> NDArray[Any]:
+        """Lay pixels out as they stand in the laboratory, seen along the beam.
+
+        Parameters
+        ----------
+        pixels : (..., panel, ss, fs)
+        gap : float, value between the panels and at masked pixels; NaN makes the result floating
+
+        Returns
+        -------
+        (..., row, col)
+        """
+        values = np.asarray(pixels)
+        dtype = np.result_type(values.dtype, np.float32) if np.isnan(gap) else values.dtype
+        out = np.full((*values.shape[:-3], *self.shape), gap, dtype)
+        good = np.asarray(self._dataset.mask).astype(bool)
+        row, column = (np.asarray(self._dataset[f"assembled_{axis}"])[good] for axis in ("row", "col"))
+        out[..., row, column] = values[..., good]
+        return out
