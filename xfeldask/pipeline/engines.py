@@ -13,10 +13,11 @@ from xfeldask.config import Experiment
 from xfeldask.errors import InputError
 from xfeldask.formats.skopi import SkopiEngine
 from xfeldask.physics.atoms import Atoms
-from xfeldask.physics.detectors import R_E, Geometry, assembled_index
-from xfeldask.physics.forward import ForwardModel, binned_shape
+from xfeldask.physics.detectors import R_E, Geometry, assembled_index, wavelength
+from xfeldask.physics.forward import ForwardModel, bin_factor, binned_shape, make_forward_model
 from xfeldask.physics.sampling import Shot
-from xfeldask.physics.shots import ShotPlan, shots_of_plan
+from xfeldask.physics.shots import ShotPlan, margins, shots_of_plan
+from xfeldask.physics.volume import Volume
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -82,3 +83,18 @@ class SkopiShots:
         if "intensity" in arrays:
             arrays["intensity"][...] = mean
         return int(kept.sum()), int((drawn - kept).sum())
+
+
+def make_engine(experiment: Experiment, geometry: Geometry, volume: Volume, atoms: Atoms) -> Engine:
+    """The engine that an experiment asks for."""
+    bin = bin_factor(geometry)
+    if experiment.engine == "skopi":
+        return SkopiShots(experiment, atoms, geometry, bin)
+    model = make_forward_model(
+        volume,
+        geometry,
+        wavelength(experiment.beam.photon_energy),
+        margins(experiment.nuisance, geometry.pixel_size),
+        bin,
+    )
+    return ForwardEngine(model, geometry, experiment.seed)

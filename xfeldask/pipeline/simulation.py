@@ -4,72 +4,34 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import xarray as xr
 import zarr
 from numpy.typing import ArrayLike, NDArray
 
 from xfeldask.config import Experiment, Particle
 from xfeldask.errors import ExperimentMismatchError, InputError, RunError, StoreExistsError
-from xfeldask.formats.inputs import Inputs, beam_values, particle_name, resolve
+from xfeldask.formats.inputs import beam_values, particle_name, resolve
 from xfeldask.graph.shards import shard_tasks
 from xfeldask.physics.atoms import Atoms, make_atoms
-from xfeldask.physics.detectors import (
-    assembled_index,
-    polarization,
-    scattering_vector,
-    solid_angle,
-    wavelength,
-)
-from xfeldask.physics.forward import bin_factor, binned_shape, largest_s, mean_photons
-from xfeldask.physics.shots import draw_counts, first_orientations, margins, plan_shots
-from xfeldask.physics.volume import Volume, build_volume, measured_error
+from xfeldask.physics.forward import bin_factor
+from xfeldask.physics.shots import plan_shots
+from xfeldask.pipeline.estimate import estimate, refuse_full_disk
+from xfeldask.pipeline.preparation import Prepared, blocks_of, fixed_variables, prepare
 from xfeldask.pipeline.progress import reporter
 from xfeldask.pipeline.running import run
-from xfeldask.pipeline.workers import forget, simulate_shard
-from xfeldask.store.layout import (
-    FORMAT,
-    TRUTH_PER_CHUNK,
-    Layout,
-    create_template,
-    layout_of,
-    shard_length,
-    shot_array,
-)
+from xfeldask.pipeline.workers import Workshop, forget, keep, simulate_shard
+from xfeldask.store.layout import FORMAT, create_template, layout_of, shot_array
 from xfeldask.store.opening import open_dataset, open_root, stored_experiment
-from xfeldask.store.shards import fast_pipeline, pending_shards, sweep
+from xfeldask.store.shards import pending_shards, sweep
 from xfeldask.store.volumes import write_volume
 
 VERSIONS = ("xfeldask", "numpy", "numba", "finufft", "zarr", "xarray", "dask")
 RESUME = "what was committed is kept: mend the cause and run again with resume=True (--resume)"
-MEMORY_PART = 0.5
-"""Part of the machine's free memory that building a form factor may take."""
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """An experiment worked out as far as it can be before anything is written.
-
-    Attributes
-    ----------
-    inputs : Inputs
-    layout : Layout
-    volume : Volume
-    error : float, relative, of an interpolated amplitude
-    single_photons : float, mean photons of a single hit at full fluence
-    """
-
-    inputs: Inputs
-    layout: Layout
-    volume: Volume
-    error: float
-    single_photons: float
 
 
 def simulate(
@@ -129,7 +91,10 @@ def simulate(
         refuse_other(path, stored_experiment(root), inputs.experiment)
         sweep(path)
     else:
-        root = publish_template(path, prepare(inputs), overwrite)
+        prepared = prepare(inputs)
+        refuse_full_disk(path, estimate(prepared).bytes_on_disk)
+        root = publish_template(path, prepared, overwrite)
+        keep(str(path.absolute()), inputs.experiment.digest, Workshop(prepared.layout, prepared.engine, root))
     _run_pending(path, root, progress)
     return open_dataset(path)
 
@@ -187,34 +152,6 @@ def refuse_other(path: Path, stored: Experiment, asked: Experiment) -> None:
         raise ExperimentMismatchError(path, differing)
 
 
-def prepare(inputs: Inputs) -> Prepared:
-    """Compute everything that shots share.
-
-    Raises
-    ------
-    MemoryNeededError
-        The form factor would not fit into the machine's free memory.
-    """
-    experiment, geometry = inputs.experiment, inputs.geometry
-    lam = wavelength(experiment.beam.photon_energy)
-    s_max = largest_s(geometry, lam, margins(experiment.nuisance, geometry.pixel_size))
-    volume = build_volume(inputs.atoms, s_max, int(psutil.virtual_memory().available * MEMORY_PART))
-    counts = [int(draw_counts(experiment.seed, experiment.hits, shots).max()) for shots in _blocks(experiment.n_shots)]
-    shard = shard_length(geometry.shape, np.dtype(experiment.photon_dtype).itemsize)
-    layout = Layout(
-        experiment.n_shots,
-        geometry.shape,
-        binned_shape(geometry, bin_factor(geometry)),
-        max(1, *counts),
-        experiment.photon_dtype,
-        experiment.intensity,
-        min(shard, 2 ** (experiment.n_shots - 1).bit_length()),
-    )
-    return Prepared(
-        inputs, layout, volume, measured_error(volume, inputs.atoms), mean_photons(volume, geometry, experiment.beam)
-    )
-
-
 def publish_template(path: Path, prepared: Prepared, overwrite: bool = False) -> zarr.Group:
     """Write a store without shots beside `path`, then move it there in one step.
 
@@ -227,11 +164,9 @@ def publish_template(path: Path, prepared: Prepared, overwrite: bool = False) ->
     old = path.with_name(f".{path.name}.old")
     try:
         shutil.rmtree(fresh, ignore_errors=True)
-        with fast_pipeline():
-            root = create_template(fresh, prepared.layout, _fixed(prepared), _attributes(prepared))
-            name = str(root.attrs["particle"])
-            write_volume(root, name, prepared.volume, prepared.error)
-            _write_truth(root, prepared)
+        root = create_template(fresh, prepared.layout, fixed_variables(prepared), _attributes(prepared))
+        write_volume(root, str(root.attrs["particle"]), prepared.volume, prepared.error)
+        _write_truth(root, prepared)
         if path.exists() and overwrite:
             shutil.rmtree(old, ignore_errors=True)
             path.rename(old)
@@ -261,41 +196,14 @@ def _run_pending(path: Path, root: zarr.Group, progress: bool) -> None:
     root.attrs["complete"] = True
 
 
-def _blocks(n_shots: int) -> list[NDArray[np.int64]]:
-    return [np.arange(start, min(n_shots, start + TRUTH_PER_CHUNK)) for start in range(0, n_shots, TRUTH_PER_CHUNK)]
-
-
 def _write_truth(root: zarr.Group, prepared: Prepared) -> None:
     experiment, geometry = prepared.inputs.experiment, prepared.inputs.geometry
-    given = first_orientations(experiment, prepared.inputs.orientations)
     room = prepared.layout.particles
-    for shots in _blocks(prepared.layout.n_shots):
-        plan = plan_shots(experiment, geometry.pixel_size, shots, given, prepared.single_photons)
+    for shots in blocks_of(prepared.layout.n_shots):
+        plan = plan_shots(experiment, geometry.pixel_size, shots, prepared.orientations, prepared.single_photons)
         for name, value in plan.arrays().items():
             kept = value[:, :room] if name in ("orientation", "position", "fluence", "size") else value
             shot_array(root, name)[int(shots[0]) : int(shots[-1]) + 1] = kept
-
-
-def _fixed(prepared: Prepared) -> dict[str, NDArray[Any]]:
-    geometry, atoms = prepared.inputs.geometry, prepared.inputs.atoms
-    row, column = assembled_index(geometry)
-    lam = wavelength(prepared.inputs.experiment.beam.photon_energy)
-    return {
-        "shot": np.arange(prepared.layout.n_shots),
-        "xyz": np.array(["x", "y", "z"]),
-        "xy": np.array(["x", "y"]),
-        "quaternion": np.array(["w", "x", "y", "z"]),
-        "pixel_position": geometry.pixel_position,
-        "q": scattering_vector(geometry.pixel_position, lam) * 1e-10,
-        "solid_angle": solid_angle(geometry),
-        "polarization": polarization(geometry),
-        "assembled_row": row,
-        "assembled_col": column,
-        "mask": geometry.mask,
-        "atom_position": atoms.position,
-        "atom_element": atoms.element,
-        "atom_occupancy": atoms.occupancy,
-    }
 
 
 def _attributes(prepared: Prepared) -> dict[str, Any]:

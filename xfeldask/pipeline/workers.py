@@ -10,13 +10,10 @@ from pathlib import Path
 import numpy as np
 import zarr
 
-from xfeldask.config import Experiment
 from xfeldask.physics.atoms import Atoms, make_atoms
-from xfeldask.physics.detectors import Geometry, make_geometry, wavelength
-from xfeldask.physics.forward import bin_factor, make_forward_model
-from xfeldask.physics.shots import ShotPlan, margins
-from xfeldask.physics.volume import Volume
-from xfeldask.pipeline.engines import Engine, ForwardEngine, SkopiShots
+from xfeldask.physics.detectors import Geometry, make_geometry
+from xfeldask.physics.shots import ShotPlan
+from xfeldask.pipeline.engines import Engine, make_engine
 from xfeldask.schema import named
 from xfeldask.store.layout import Layout, layout_of, shot_array
 from xfeldask.store.opening import stored_experiment
@@ -76,21 +73,6 @@ def stored_atoms(root: zarr.Group) -> Atoms:
         np.asarray(shot_array(root, f"atom_{part}")[...]) for part in ("position", "element", "occupancy")
     )
     return make_atoms(position, element.tolist(), occupancy)
-
-
-def make_engine(experiment: Experiment, geometry: Geometry, volume: Volume, atoms: Atoms) -> Engine:
-    """The engine that an experiment asks for."""
-    bin = bin_factor(geometry)
-    if experiment.engine == "skopi":
-        return SkopiShots(experiment, atoms, geometry, bin)
-    model = make_forward_model(
-        volume,
-        geometry,
-        wavelength(experiment.beam.photon_energy),
-        margins(experiment.nuisance, geometry.pixel_size),
-        bin,
-    )
-    return ForwardEngine(model, geometry, experiment.seed)
 
 
 def keep(path: str, digest: str, workshop: Workshop) -> None:
