@@ -5,5 +5,6 @@ from .config import Hits as Hits
 from .config import Nuisance as Nuisance
 from .config import Orientations as Orientations
 from .config import Particle as Particle
+from .pipeline.embedding import embed as embed
 from .pipeline.simulation import simulate as simulate
 from .store.opening import open_dataset as open_dataset

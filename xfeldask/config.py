@@ -13,6 +13,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
+import tomlkit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from xfeldask.errors import FormatError, InputError, MissingFileError, UnknownNameError
@@ -257,6 +258,10 @@ class Experiment(Model):
                 data["hits"] = REALISTIC_HITS
         return {k: v for k, v in data.items() if v is not None}
 
+    def to_toml(self) -> str:
+        """Write the experiment as TOML, each value with its unit or meaning; `from_toml` reads it back."""
+        return tomlkit.dumps(_table(self))
+
     @property
     def digest(self) -> str:
         """SHA-256 of all values, in hexadecimal; names of files count only through their contents."""
@@ -295,6 +300,20 @@ class Experiment(Model):
         except tomllib.TOMLDecodeError as error:
             raise FormatError(path, f"not valid TOML: {error}") from None
         return cls(**_beside(data, path.parent))
+
+
+def _table(model: BaseModel) -> tomlkit.TOMLDocument:
+    """A model's set values in order, plain ones before tables."""
+    out = tomlkit.document()
+    values = model.model_dump(mode="json", exclude_none=True)
+    for name in sorted(values, key=lambda name: isinstance(getattr(model, name), BaseModel)):
+        value = getattr(model, name)
+        if isinstance(value, BaseModel):
+            out.add(name, _table(value))
+        elif name != "digest":
+            item = tomlkit.item(values[name])
+            out.add(name, item.comment(type(model).model_fields[name].description or ""))
+    return out
 
 
 def hits_values(value: object) -> object:

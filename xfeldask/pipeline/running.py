@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import dask
@@ -12,7 +13,7 @@ from dask.delayed import Delayed
 from distributed import Client, as_completed, default_client
 
 from xfeldask.errors import RunError, XfeldaskError
-from xfeldask.pipeline.progress import Reporter
+from xfeldask.pipeline.progress import Reporter, reporter
 
 
 def active_client() -> Client | None:
@@ -54,6 +55,28 @@ def run(tasks: Sequence[Delayed], weights: Sequence[int], progress: Reporter, ad
     except Exception as error:
         cause = str(error).strip().split("\n")[0] or type(error).__name__
         raise RunError(f"the run stopped: {cause}; {advice}") from error
+
+
+@contextmanager
+def watched(title: str, show: bool) -> Iterator[None]:
+    """Show the tasks of computations inside this context that a local scheduler runs."""
+    shown: Reporter | None = None
+
+    def start(_: object, state: Mapping[str, Any]) -> None:
+        nonlocal shown
+        total = sum(len(state[kind]) for kind in ("ready", "waiting"))
+        shown = reporter(title, total, "tasks", show).__enter__()
+
+    def after(*_: object) -> None:
+        if shown is not None:
+            shown.advance(1)
+
+    def finish(*_: object) -> None:
+        if shown is not None:
+            shown.__exit__()
+
+    with Callback(start_state=start, posttask=after, finish=finish):
+        yield
 
 
 def _run_local(tasks: Sequence[Delayed], weight: Mapping[Any, int], advance: Callable[[int], None]) -> None:

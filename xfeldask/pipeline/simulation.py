@@ -15,12 +15,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from xfeldask.config import Experiment, Particle
 from xfeldask.errors import ExperimentMismatchError, InputError, RunError, StoreExistsError
-from xfeldask.formats.inputs import beam_values, particle_name, resolve
+from xfeldask.formats.inputs import Inputs, beam_values, particle_name, resolve
 from xfeldask.graph.shards import shard_tasks
 from xfeldask.physics.atoms import Atoms, make_atoms
 from xfeldask.physics.forward import bin_factor
 from xfeldask.physics.shots import plan_shots
-from xfeldask.pipeline.estimate import estimate, refuse_full_disk
+from xfeldask.pipeline.estimate import Estimate, estimate, refuse_full_disk
 from xfeldask.pipeline.preparation import Prepared, blocks_of, fixed_variables, prepare
 from xfeldask.pipeline.progress import reporter
 from xfeldask.pipeline.running import run
@@ -83,9 +83,7 @@ def simulate(
     (8, 1, 64, 64)
     """
     path = Path(store)
-    asked, atoms, listed = as_experiment(experiment, particle, n_shots, orientations, parts)
-    refuse_existing(path, resume, overwrite)
-    inputs = resolve(asked, atoms, listed)
+    inputs = _inputs(path, resume, overwrite, experiment, particle, n_shots, orientations, parts)
     if resume and path.exists():
         root = open_root(path, mode="r+")
         refuse_other(path, stored_experiment(root), inputs.experiment)
@@ -97,6 +95,37 @@ def simulate(
         keep(str(path.absolute()), inputs.experiment.digest, Workshop(prepared.layout, prepared.engine, root))
     _run_pending(path, root, progress)
     return open_dataset(path)
+
+
+def estimate_run(
+    store: str | Path,
+    experiment: Experiment | None = None,
+    *,
+    particle: Any = None,
+    n_shots: int | None = None,
+    orientations: Any = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    **parts: Any,
+) -> Estimate:
+    """What `simulate` with the same arguments would take; nothing is written."""
+    path = Path(store)
+    return estimate(prepare(_inputs(path, resume, overwrite, experiment, particle, n_shots, orientations, parts)))
+
+
+def _inputs(
+    path: Path,
+    resume: bool,
+    overwrite: bool,
+    experiment: Experiment | None,
+    particle: Any,
+    n_shots: int | None,
+    orientations: Any,
+    parts: Mapping[str, Any],
+) -> Inputs:
+    asked, atoms, listed = as_experiment(experiment, particle, n_shots, orientations, parts)
+    refuse_existing(path, resume, overwrite)
+    return resolve(asked, atoms, listed)
 
 
 def as_experiment(

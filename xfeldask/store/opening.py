@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import xarray as xr
 import zarr
-from zarr.errors import GroupNotFoundError, NodeNotFoundError
+from zarr.errors import ContainsArrayError, GroupNotFoundError, NodeNotFoundError
 
 from xfeldask.config import Experiment
 from xfeldask.errors import CorruptStoreError, IncompleteStoreError, InputError, MissingFileError
@@ -35,16 +35,27 @@ def open_root(store: str | Path, mode: Literal["r", "r+"] = "r") -> zarr.Group:
         root = zarr.open_group(path, mode=mode, use_consolidated=False)
     except (GroupNotFoundError, NodeNotFoundError, FileNotFoundError, NotADirectoryError):
         raise InputError(f"{path} is not a Zarr store; give the folder that xfeldask simulate made") from None
+    except ContainsArrayError:
+        raise InputError(f"{path} is a Zarr array, not a store of xfeldask") from None
     except (ValueError, KeyError, TypeError) as error:
         raise CorruptStoreError(f"{path}: the root metadata cannot be read ({error})") from None
-    if "photons" not in root or "complete" not in root.attrs:
+    if not (path / "photons").exists() or "complete" not in root.attrs:
         raise InputError(f"{path} is a Zarr store, but not one of xfeldask: it has no photons or no state")
     return root
 
 
 def stored_experiment(root: zarr.Group) -> Experiment:
-    """The experiment that a store was simulated from."""
-    return Experiment(**json.loads(str(root.attrs["experiment"])))
+    """The experiment that a store was simulated from.
+
+    Raises
+    ------
+    CorruptStoreError
+        The store holds none, or it cannot be read.
+    """
+    try:
+        return Experiment(**json.loads(str(root.attrs["experiment"])))
+    except (KeyError, TypeError, ValueError) as error:
+        raise CorruptStoreError(f"{root.store_path}: the stored experiment cannot be read ({error})") from None
 
 
 def open_dataset(
@@ -66,7 +77,7 @@ def open_dataset(
 
     Raises
     ------
-    MissingFileError, IncompleteStoreError, InputError
+    MissingFileError, IncompleteStoreError, InputError, CorruptStoreError
 
     Examples
     --------
@@ -82,15 +93,26 @@ def open_dataset(
     if group is not None and group not in root:
         have = sorted(f"{top}/{name}" for top in ("latent", "volume") if top in root for name in _names(root, top))
         raise MissingFileError(f"{store} has no group {group}; it has {', '.join(have) or 'none'}")
-    with fast_pipeline():
-        found: xr.Dataset = xr.open_zarr(store, group=group, consolidated=False, chunks=None)
-    ordered = sorted(found.data_vars, key=lambda name: list(VARIABLES).index(name) if name in VARIABLES else -1)
-    found = xr.Dataset({name: found[name] for name in ordered}, found.coords, found.attrs)
+    found = _open(store, group)
+    place = {name: index for index, name in enumerate(VARIABLES)}
+    data, coords = (
+        {name: part[name] for name in sorted(part, key=lambda name: place.get(str(name), -1))}
+        for part in (found.data_vars, found.coords)
+    )
+    found = xr.Dataset(data, coords, found.attrs)
     if chunks is None:
         return found
     cut = {"shot": layout_of(root).shard} if isinstance(chunks, str) and chunks == "shard" else chunks
     raw = [v.name for v in named("raw") if v.name in found]
     return found.assign({name: found[name].chunk(cut) for name in raw})
+
+
+def _open(store: str | Path, group: str | None) -> xr.Dataset:
+    try:
+        with fast_pipeline():
+            return xr.open_zarr(store, group=group, consolidated=False, chunks=None)
+    except (ValueError, KeyError, TypeError, RuntimeError, OSError) as error:
+        raise CorruptStoreError(f"{store} cannot be opened ({error}); xfeldask verify names what is broken") from error
 
 
 def _names(root: zarr.Group, top: str) -> list[str]:

@@ -1,0 +1,6 @@
+"""``python -m xfeldask``."""
+
+from xfeldask.cli import main
+
+if __name__ == "__main__":
+    main()

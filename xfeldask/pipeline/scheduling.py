@@ -1,0 +1,73 @@
+"""The schedulers that the command line offers; the library itself never makes a cluster."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from logging import ERROR
+from typing import Any
+
+import dask
+from distributed import Client, LocalCluster
+from rich.console import Console
+
+from xfeldask.errors import InputError, UnknownNameError
+
+SCHEDULERS = ("local", "processes", "threads", "synchronous", "tcp://HOST:PORT")
+
+
+@contextmanager
+def scheduled(name: str, workers: int | None, quiet: bool) -> Iterator[None]:
+    """Make a scheduler the active one, and say where its dashboard is.
+
+    Parameters
+    ----------
+    name : one of `SCHEDULERS`
+    workers : int, optional; the machine's cores by default
+    quiet : bool
+
+    Raises
+    ------
+    UnknownNameError
+    InputError
+        No scheduler answers at the address.
+    """
+    cores = workers or len(os.sched_getaffinity(0))
+    if name in ("threads", "synchronous"):
+        with dask.config.set(scheduler=name, num_workers=cores):
+            yield
+        return
+    with ExitStack() as stack:
+        address: Any = name
+        if name in ("local", "processes"):
+            stack.enter_context(dask.config.set({"distributed.dashboard.link": "http://127.0.0.1:{port}/status"}))
+            address = stack.enter_context(_cluster(cores, processes=name == "processes"))
+        elif "://" not in name:
+            raise UnknownNameError("scheduler", name, SCHEDULERS)
+        try:
+            client = stack.enter_context(Client(address, timeout="10s"))
+        except (OSError, ValueError) as error:
+            raise InputError(f"no Dask scheduler answers at {name}; start one with: dask scheduler") from error
+        if not quiet:
+            Console(stderr=True).print(f"Dask dashboard: {client.dashboard_link}", highlight=False, soft_wrap=True)
+        yield
+
+
+def _cluster(cores: int, processes: bool) -> LocalCluster:
+    shape: dict[str, Any] = {"n_workers": 1, "threads_per_worker": cores}
+    if processes:
+        shape = {"n_workers": cores, "threads_per_worker": 1, "host": "127.0.0.1"}
+    return LocalCluster(processes=processes, dashboard_address=_dashboard_address(), silence_logs=ERROR, **shape)
+
+
+def _dashboard_address() -> str:
+    """The usual port of a Dask dashboard, or any free one if that is taken."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", 8787))
+        except OSError:
+            return "127.0.0.1:0"
+    return "127.0.0.1:8787"
