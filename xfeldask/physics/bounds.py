@@ -7,7 +7,10 @@ those bounds it, overshoot included (Farouki, Computer Aided Geometric Design 29
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from math import comb
 
 import numpy as np
@@ -83,7 +86,15 @@ def bound_volume(volume: Volume, s_max: float, distance: float, fineness: int = 
         np.float32
     )
     cell = np.zeros((2 * half * fineness,) * 3, np.float32)
-    _cell_bounds(block, matrices, cell)
+    cores = os.cpu_count() or 1
+    cuts = np.linspace(0, 2 * half, cores + 1).astype(int).tolist()
+    with ThreadPoolExecutor(cores) as pool:
+        slabs = [
+            pool.submit(_cell_bounds, block[i : j + TAPS - 1], matrices, cell[i * fineness : j * fineness])
+            for i, j in pairwise(cuts)
+        ]
+    for slab in slabs:
+        slab.result()
     np.sqrt(cell, out=cell)
     cell *= np.float32(ROUNDING)
     reach = maximum_filter(cell, footprint=_ball(distance * fineness / volume.step))
@@ -100,11 +111,11 @@ def _ball(radius: float) -> NDArray[np.bool_]:
 @kernel
 def _cell_bounds(values: NDArray[np.complex64], matrices: NDArray[np.float32], cell: NDArray[np.float32]) -> None:
     """Fill `cell` with the largest squared modulus of the control points of each cell."""
-    fineness, n, cells = matrices.shape[0], values.shape[0], values.shape[0] - 3
+    fineness, n, cells = matrices.shape[0], values.shape[1], values.shape[1] - 3
     rows = 4 * fineness
     along_x = np.empty((rows, n, n), np.complex64)
     along_y = np.empty((rows, rows, n), np.complex64)
-    for i in range(cells):
+    for i in range(values.shape[0] - 3):
         for a in range(rows):
             m = matrices[a // 4, a % 4]
             for j in range(n):

@@ -1,27 +1,35 @@
 """A particle's form factor on a grid, and its value anywhere between the grid points.
 
 ``F(s)`` of a particle of radius `R` is band-limited: its Fourier transform, the electron density, ends at
-`R`. Sampled `OVERSAMPLING` times finer than Nyquist it can be interpolated by a short kernel, if the
-kernel's own Fourier transform, the roll-off that dims atoms far from the centre, is divided out of the
-density first, as gridding and NUFFT codes do (Jackson et al., IEEE Trans. Med. Imaging 10, 473, 1991).
+`R`. Sampled a few times finer than Nyquist it can be interpolated by a short kernel, if the kernel's own
+Fourier transform, the roll-off that dims atoms far from the centre, is divided out of the density first,
+as gridding and NUFFT codes do (Jackson et al., IEEE Trans. Med. Imaging 10, 473, 1991).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import comb
 
 import finufft
 import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import next_fast_len
+from scipy.linalg import eigh
 
 from xfeldask.errors import MemoryNeededError
 from xfeldask.physics.atoms import Atoms, amplitude, form_factor
 from xfeldask.physics.jit import inline_kernel, kernel
 
 TAPS = 4
-OVERSAMPLING = 2.3
 NUFFT_TOLERANCE = 1e-6
+
+OVERSAMPLING = (2.3, 6.0)
+"""Finer than Nyquist by at least the first, and by up to the second while the grid stays small."""
+
+SMALL_GRID = 112
+"""Points a side of a grid that takes little memory and time however small the particle."""
+NUFFT_UPSAMPLING = 1.25
 
 
 @dataclass(frozen=True)
@@ -48,20 +56,35 @@ class Volume:
 
 
 def kernel_pieces(oversampling: float) -> NDArray[np.float64]:
-    """Cubic pieces of the Kaiser-Bessel window of four taps, fitted in the least-squares sense.
+    """Cubic pieces of the symmetric kernel of four taps that aliases least.
 
-    With ``t`` the distance from the grid point below, tap ``k`` (0 to 3) weighs ``sum_p out[p, k] t**p``.
+    With ``t`` the distance from the grid point below, tap ``k`` (0 to 3) weighs ``sum_p out[p, k] t**p``. Of all
+    such kernels this one has the least energy outside the band that `oversampling` leaves to the density, as a
+    part of the energy inside: the smallest generalized eigenvector of two quadratic forms in its coefficients.
 
     Returns
     -------
     (4, 4) float64
     """
-    beta = np.pi * TAPS * (1 - 1 / (2 * oversampling))
-    t = np.linspace(0, 1, 257)
-    distance = np.arange(TAPS)[:, None] - 1 - t
-    inside = np.clip(1 - (2 * distance / TAPS) ** 2, 0, None)
-    window = np.i0(beta * np.sqrt(inside)) / np.i0(beta)
-    return np.asarray(np.polynomial.polynomial.polyfit(t, window.T, 3), np.float64)
+    power = np.arange(TAPS)
+    # coefficients of p(1 - t) from those of p(t)
+    mirror = np.array([[comb(j, i) * (-1.0) ** i for j in power] for i in power])
+    basis = np.zeros((2, TAPS, TAPS, TAPS))
+    for tap in range(2):
+        basis[tap, power, power, tap] = 1
+        basis[tap, power, :, TAPS - 1 - tap] = mirror.T
+    basis = basis.reshape(-1, TAPS, TAPS)
+    node, weight = np.polynomial.legendre.leggauss(16)
+    node, weight = (node + 1) / 2, weight / 2
+    wave = np.exp(2j * np.pi * np.multiply.outer(node / (2 * oversampling), power[:, None] - 1 - node))
+    value = np.einsum("bpk,pt,xkt->bxt", basis, node ** power[:, None], wave)
+    signal = (value @ weight).real
+    alias = value - signal[..., None]
+    outside = np.einsum("axt,bxt,t,x->ab", alias, alias.conj(), weight, weight).real
+    inside = np.einsum("ax,bx,x->ab", signal, signal, weight)
+    coefficient = eigh(outside, outside + inside)[1][:, 0]
+    pieces = np.tensordot(coefficient, basis, 1)
+    return np.asarray(pieces / pieces[0, 1])
 
 
 def roll_off(pieces: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -74,16 +97,22 @@ def roll_off(pieces: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.
     return np.asarray(np.einsum("...kt,kt,t->...", cosine, value, weight))
 
 
+def oversampling(radius: float, s_max: float) -> float:
+    """How many times finer than Nyquist the grid of a particle of `radius` [m] is, up to `s_max` [1/m]."""
+    least, most = OVERSAMPLING
+    return float(np.clip((SMALL_GRID - 2 * TAPS) / (4 * s_max * radius), least, most))
+
+
 def grid_size(radius: float, s_max: float) -> tuple[int, float]:
     """Number of grid points a side and their spacing [1/m] for a particle of `radius` [m]."""
-    step = 1 / (2 * OVERSAMPLING * radius)
+    step = 1 / (2 * oversampling(radius, s_max) * radius)
     return next_fast_len(int(np.ceil(2 * s_max / step)) + 2 * TAPS, real=False), step
 
 
 def memory_needed(radius: float, s_max: float) -> int:
-    """Bytes that building the volume takes: NUFFT's fine grid, the sum and one element's share."""
+    """Bytes that building the volume takes: NUFFT's fine grid and one element's share, and the sum."""
     n, _ = grid_size(radius, s_max)
-    return 8 * n**3 * (8 + 1 + 1) + 4 * n**3
+    return int(n**3 * (16 * NUFFT_UPSAMPLING**3 + 16 + 8))
 
 
 def build_volume(atoms: Atoms, s_max: float, memory_limit: int | None = None) -> Volume:
@@ -107,33 +136,42 @@ def build_volume(atoms: Atoms, s_max: float, memory_limit: int | None = None) ->
         raise MemoryNeededError(f"the form factor to {s_max:.3g} 1/m of a {radius * 1e9:.1f} nm radius particle",
                                 needed, memory_limit, advice)  # fmt: skip
     n, step = grid_size(radius, s_max)
-    pieces = kernel_pieces(OVERSAMPLING)
+    pieces = kernel_pieces(oversampling(radius, s_max))
     table_x = np.linspace(0, radius * step, 4096)
     table = roll_off(pieces, table_x)
-    weight = atoms.occupancy / np.prod(np.interp(np.abs(atoms.position) * step, table_x, table), axis=1)
+    x = atoms.position * step
+    weight = atoms.occupancy / np.prod(np.interp(np.abs(x), table_x, table), axis=1)
+    steepness = np.sign(x) * np.interp(np.abs(x), table_x, np.gradient(np.log(table), table_x)) * step
     axis = ((np.arange(n) - n // 2) * step).astype(np.float32)
+    table_s = np.linspace(0, np.sqrt(3) * (n // 2 + 1) * step, 8192)
     values = np.zeros((n, n, n), np.complex64)
     for element in np.unique(atoms.element):
         chosen = atoms.element == element
-        angle = (2 * np.pi * step * atoms.position[chosen]).T.astype(np.float32)
+        factor = form_factor(str(element), table_s[:, None] * [1.0, 0.0, 0.0])
+        # an atom is a cloud: divided by a roll-off that falls across it, its middle moves outwards
+        place = atoms.position[chosen] - _variance(table_s, factor, s_max) * steepness[chosen]
         structure = finufft.nufft3d1(
-            *angle.copy(), weight[chosen].astype(np.complex64), (n, n, n), eps=NUFFT_TOLERANCE, isign=1
+            *(2 * np.pi * step * place).T.astype(np.float32).copy(),
+            weight[chosen].astype(np.complex64),
+            (n, n, n),
+            eps=NUFFT_TOLERANCE,
+            isign=1,
+            nthreads=1,  # more threads add in whatever order they come, and two runs then differ in the last bits
         )
-        table_s = np.linspace(0, np.sqrt(3) * (n // 2 + 1) * step, 8192)
-        _add_scaled(
-            values,
-            structure,
-            axis,
-            form_factor(str(element), table_s[:, None] * [1.0, 0.0, 0.0]).astype(np.float32),
-            table_s[1],
-        )
+        _add_scaled(values, structure, axis, factor.astype(np.float32), table_s[1])
     return Volume(values, step, s_max, pieces.astype(np.float32))
+
+
+def _variance(s: NDArray[np.float64], factor: NDArray[np.float64], s_max: float) -> float:
+    """Variance along an axis [m^2] of the Gaussian cloud whose form factor is `factor` at the middle of `s_max`."""
+    half = s_max / 2
+    return float(np.log(factor[0] / np.interp(half, s, factor)) / (2 * (np.pi * half) ** 2))
 
 
 @kernel
 def _add_scaled(
     values: NDArray[np.complex64],
-    structure: NDArray[np.complex64],
+    structure: NDArray[np.complex128],
     axis: NDArray[np.float32],
     factor: NDArray[np.float32],
     table_step: float,
@@ -227,7 +265,7 @@ def _interpolate(
         out[p] = complex(re, im)
 
 
-def measured_error(volume: Volume, atoms: Atoms, points: int = 512) -> float:
+def measured_error(volume: Volume, atoms: Atoms, points: int = 192) -> float:
     """Relative error of interpolated amplitudes against the sum over atoms.
 
     ``sum abs(abs(F) - abs(F0)) / sum abs(F0)`` over `points` scattering vectors, a fixed set spread evenly over
