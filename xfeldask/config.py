@@ -19,7 +19,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from xfeldask.errors import FormatError, InputError, MissingFileError, UnknownNameError
 
 Positive = Annotated[float, Field(gt=0)]
-Spread = Annotated[float, Field(ge=0, le=0.25)]
+# at 4 standard deviations, where normal variates are cut, an energy stays positive
+Spread = Annotated[float, Field(ge=0, le=0.2)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -46,8 +47,8 @@ class Beam(Model):
     """
 
     photon_energy: Positive = Field(description="eV")
-    photons_per_pulse: Positive = Field(description="photons in a pulse")
-    focus_radius: Positive = Field(description="m")
+    photons_per_pulse: Positive = Field(le=1e20, description="photons in a pulse")
+    focus_radius: Positive = Field(ge=1e-9, description="m")
 
     @property
     def fluence(self) -> float:
@@ -251,7 +252,7 @@ class Experiment(Model):
         parts = {"preset": nuisance} if isinstance(nuisance, str) else nuisance
         if isinstance(parts, dict):
             preset = parts.get("preset", "ideal")
-            base = _by_name("nuisance preset", preset, NUISANCES)
+            base = _by_name("nuisance preset", str(preset), NUISANCES)
             own = {k: v for k, v in parts.items() if k != "preset"}
             data = {**data, "nuisance": {**base.model_dump(), **own}}
             if preset == "realistic" and data.get("hits") is None:
@@ -330,9 +331,12 @@ def hits_values(value: object) -> object:
         if ":" not in value:
             return {"single_fraction": float(value)}
         pairs = [part.split(":") for part in value.split(",")]
-        return {"weights": {int(number): float(weight) for number, weight in pairs}}
+        weights = {int(number): float(weight) for number, weight in pairs}
     except ValueError:
         raise InputError(f"hits {value!r} is not understood; write 0.99, 0:0.05,1:0.9,2:0.05 or poisson:0.1") from None
+    if len(weights) < len(pairs):
+        raise InputError(f"hits {value!r} gives a number of particles twice; give each one weight")
+    return {"weights": weights}
 
 
 def _by_name(kind: str, value: object, known: dict[str, Any]) -> Any:
@@ -361,7 +365,8 @@ def _beside(data: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def _first_error(model: type[BaseModel], error: ValidationError) -> InputError:
-    first = error.errors()[0]
+    # an unknown key comes first: a misspelt one is then not told as missing
+    first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
     cause = first.get("ctx", {}).get("error")
     if isinstance(cause, InputError):
         return cause
@@ -370,10 +375,10 @@ def _first_error(model: type[BaseModel], error: ValidationError) -> InputError:
         name = str(first["loc"][-1])
         return UnknownNameError(f"key of {model.__name__}", name, model.model_fields)
     message = first["msg"].removeprefix("Value error, ")
-    message = message[:1].lower() + message[1:]
+    message = "is missing; give it a value" if first["type"] == "missing" else message[:1].lower() + message[1:]
     shown = "" if first["type"] in ("missing", "value_error") else f", got {first['input']!r}"
     unit = _unit(model, first["loc"])
-    return InputError(f"{where}: {message}{shown}{unit}")
+    return InputError(f"{where}{'' if first['type'] == 'missing' else ':'} {message}{shown}{unit}")
 
 
 def _unit(model: type[BaseModel], loc: tuple[str | int, ...]) -> str:

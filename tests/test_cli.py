@@ -1,0 +1,188 @@
+"""The command line as a user meets it: what it prints, what it writes, how it ends."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from xfeldask import cli
+
+SMALL = ["--particle", "chaperonin", "--detector", "square-64", "--n-shots", "12", "--scheduler", "threads"]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["xfeldask", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        out = capsys.readouterr()
+        return int(stop.value.code or 0), out.out, out.err
+
+    return call
+
+
+def test_simulate__writes_what_the_python_function_writes(run, tmp_path: Path) -> None:
+    from xfeldask import simulate
+
+    code, out, _ = run("simulate", tmp_path / "a.zarr", *SMALL, "--single-fraction", "0.5", "--seed", "3")
+    ds = simulate(
+        tmp_path / "b.zarr", particle="chaperonin", detector="square-64", n_shots=12, single_fraction=0.5, seed=3
+    )
+    assert code == 0
+    assert "12 in" in out
+    xr.testing.assert_equal(xr.open_zarr(tmp_path / "a.zarr", consolidated=False).photons, ds.photons)
+
+
+def test_simulate__quiet_prints_nothing(run, tmp_path: Path) -> None:
+    assert run("simulate", tmp_path / "a.zarr", *SMALL, "--quiet") == (0, "", "")
+
+
+def test_simulate__dry_run_writes_nothing(run, tmp_path: Path) -> None:
+    code, out, _ = run("simulate", tmp_path / "a.zarr", *SMALL, "--dry-run")
+    assert code == 0
+    assert all(word in out for word in ("shots", "tasks", "on disk", "memory a worker", "time"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_simulate__local_scheduler_says_where_the_dashboard_is(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "xfeldask", "simulate", str(tmp_path / "a.zarr"), *SMALL[:-2]]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Dask dashboard: http://127.0.0.1:" in done.stderr
+    assert "12 of 12 shots" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--particle", "chaperonine"], ["unknown particle", "chaperonin"]),
+        (["--particle", "missing.pdb"], ["missing.pdb"]),
+        (["--single-fraction", "1.2"], ["single_fraction", "1.2"]),
+        (["--n-shots", "0"], ["n_shots", "0"]),
+        (["--n-shots", "many"], ["many"]),
+        (["--beam", "nothing.beam"], ["nothing.beam"]),
+        (["--detector", "pnccd"], ["unknown detector", "pnccd-amo86615"]),
+        (["--nuisance", "realistc"], ["realistic"]),
+        (["--hits", "two"], ["hits", "poisson:0.1"]),
+        (["--orientations", "uniform:x"], ["uniform:COUNT"]),
+        (["--scheduler", "treads"], ["unknown scheduler", "threads"]),
+        (["--scheduler", "tcp://127.0.0.1:9"], ["no Dask scheduler answers"]),
+        (["--experiment", "none.toml"], ["none.toml", "xfeldask config"]),
+        (["--flag"], ["--flag"]),
+    ],
+)
+def test_simulate__bad_input_is_one_sentence_and_code_2(
+    run, tmp_path: Path, flags: list[str], words: list[str]
+) -> None:
+    code, out, err = run("simulate", tmp_path / "a.zarr", *SMALL, *flags)
+    assert code == 2
+    assert out == ""
+    lines = [line for line in err.splitlines() if not line.startswith("Dask dashboard")]
+    assert len(lines) == 1
+    assert all(word in lines[0] for word in words)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_simulate__an_existing_store_is_left_alone(run, tmp_path: Path) -> None:
+    assert run("simulate", tmp_path / "a.zarr", *SMALL, "--quiet")[0] == 0
+    before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+    code, _, err = run("simulate", tmp_path / "a.zarr", *SMALL, "--seed", "9")
+    assert code == 2
+    assert "--resume" in err
+    assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
+
+
+def test_main__no_traceback_for_what_nobody_expected(run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("secret")
+
+    monkeypatch.setattr("xfeldask.pipeline.simulation.simulate", broken)
+    code, _, err = run("simulate", tmp_path / "a.zarr", *SMALL)
+    assert code == 1
+    assert "ZeroDivisionError: secret" in err
+    assert "Traceback" not in err
+
+
+def test_embed__prints_the_verdict_against_the_truth(run, tmp_path: Path) -> None:
+    store = tmp_path / "a.zarr"
+    run("simulate", store, *SMALL, "--n-shots", "60", "--single-fraction", "0.9", "--quiet")
+    code, out, _ = run("embed", store, "--scheduler", "threads")
+    assert code == 0
+    assert "singles kept" in out
+    assert "54 of 60" in out
+    code, _, err = run("embed", store, "--scheduler", "threads")
+    assert code == 2
+    assert "--overwrite" in err
+
+
+def test_inspect__names_every_variable_with_its_unit(run, tmp_path: Path) -> None:
+    run("simulate", tmp_path / "a.zarr", *SMALL, "--quiet")
+    code, out, _ = run("inspect", tmp_path / "a.zarr")
+    assert code == 0
+    assert all(word in out for word in ("photons", "orientation", "um-2", "angstrom-1", "complete", "12 of 12 done"))
+
+
+def test_verify__a_flipped_bit_is_code_1_and_names_the_shot(run, tmp_path: Path) -> None:
+    run("simulate", tmp_path / "a.zarr", *SMALL, "--quiet")
+    assert run("verify", tmp_path / "a.zarr", "--scheduler", "threads")[0] == 0
+    shard = tmp_path / "a.zarr" / "photons" / "c" / "0" / "0" / "0" / "0"
+    data = bytearray(shard.read_bytes())
+    data[10] ^= 4
+    shard.write_bytes(data)
+    code, _, err = run("verify", tmp_path / "a.zarr", "--scheduler", "threads")
+    assert code == 1
+    assert "photons" in err
+    assert "0" in err
+
+
+@pytest.mark.parametrize("verb", ["inspect", "verify", "embed"])
+def test_verbs__a_store_that_is_not_there_is_one_sentence(run, tmp_path: Path, verb: str) -> None:
+    code, _, err = run(verb, tmp_path / "no.zarr", *([] if verb == "inspect" else ["--scheduler", "threads"]))
+    assert code == 2
+    assert "no store at" in err
+
+
+def test_config__what_it_writes_runs_and_gives_the_same_digest(run, tmp_path: Path) -> None:
+    file = tmp_path / "e.toml"
+    flags = ["--particle", "chaperonin", "--detector", "square-64", "--n-shots", "12", "--nuisance", "realistic"]
+    assert run("config", file, *flags)[0] == 0
+    code, out, _ = run("config", file, "--check")
+    assert code == 0
+    assert "12 shots" in out
+    for name, more in (("a.zarr", ["--experiment", file]), ("b.zarr", flags)):
+        assert run("simulate", tmp_path / name, *more, "--scheduler", "threads", "--quiet")[0] == 0
+    digests = {xr.open_zarr(tmp_path / f"{n}.zarr", consolidated=False).attrs["experiment_digest"] for n in "ab"}
+    assert len(digests) == 1
+    assert run("config", file, *flags)[0] == 2
+    file.write_text("n_shots = 3\nparticle = ")
+    assert run("config", file, "--check")[0] == 2
+
+
+def test_import__stays_light() -> None:
+    code = "import sys, xfeldask; print(sum(m in sys.modules for m in ('numpy', 'dask', 'zarr', 'xarray', 'numba')))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "0"
+
+
+def test_demo__ends_with_a_table_two_pictures_and_commands(run, tmp_path: Path) -> None:
+    folder = tmp_path / "demo"
+    code, out, _ = run("demo", folder, "--n-shots", "300", "--scheduler", "threads")
+    assert code == 0
+    assert "singles kept" in out
+    assert "go on with" in out
+    for picture in ("patterns.png", "latent.png"):
+        assert (folder / picture).read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    assert run("demo", folder, "--n-shots", "300", "--scheduler", "threads")[0] == 2
+
+
+@pytest.mark.skipif(os.name != "posix", reason="names with any byte are a POSIX matter")
+def test_simulate__hostile_names_stay_names(run, tmp_path: Path) -> None:
+    store = tmp_path / "a b; rm -rf $HOME [red] 'x'.zarr"
+    assert run("simulate", store, *SMALL)[0] == 0
+    assert np.asarray(xr.open_zarr(store, consolidated=False).shot_status).all()
+    assert run("inspect", store)[0] == 0

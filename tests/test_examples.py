@@ -1,0 +1,35 @@
+"""Every example runs as it stands, small."""
+
+import runpy
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+@pytest.mark.parametrize(
+    ("name", "small"),
+    [
+        ("simulate_and_embed", {"n_shots": 60, "detector": "square-64"}),
+        ("on_a_cluster", {"n_shots": 40, "detector": "square-64"}),
+        ("look_at_a_shot", {"detector": "square-64"}),
+    ],
+)
+def test_example__runs(name: str, small: dict, capsys: pytest.CaptureFixture[str]) -> None:
+    runpy.run_path(str(EXAMPLES / f"{name}.py"))["main"](**small)
+    assert capsys.readouterr().out
+
+
+def test_examples__are_all_tested_and_short() -> None:
+    scripts = sorted(EXAMPLES.glob("*.py"))
+    assert [s.stem for s in scripts] == ["look_at_a_shot", "on_a_cluster", "simulate_and_embed"]
+    assert all(len(s.read_text().splitlines()) < 60 for s in scripts)
+
+
+def test_experiment_files__are_valid() -> None:
+    from xfeldask import Experiment
+
+    files = sorted(EXAMPLES.glob("*.toml"))
+    assert files
+    assert all(Experiment.from_toml(file).n_shots > 0 for file in files)
