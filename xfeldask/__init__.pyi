@@ -6,5 +6,6 @@ from .config import Nuisance as Nuisance
 from .config import Orientations as Orientations
 from .config import Particle as Particle
 from .pipeline.embedding import embed as embed
+from .pipeline.intensity import expected_intensity as expected_intensity
 from .pipeline.simulation import simulate as simulate
 from .store.opening import open_dataset as open_dataset

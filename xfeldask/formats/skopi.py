@@ -227,6 +227,7 @@ def _volume(particle: Any, weight: FloatArray, mesh: FloatArray, step: float) ->
     for factor, begin, end in zip(factors, particle.split_idx[:-1], particle.split_idx[1:], strict=True):
         phases = np.ascontiguousarray(2 * np.pi * step * particle.atom_pos[begin:end].T)
         strengths = weight[begin:end].astype(np.complex128)
-        sums = finufft.nufft3d1(*phases, strengths, shape, eps=1e-9, isign=1)
+        # one thread: several add up in any order, and every process must fill the same volume
+        sums = finufft.nufft3d1(*phases, strengths, shape, eps=1e-9, isign=1, nthreads=1)
         volume += factor.reshape(shape) * sums
     return volume

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from typing import Any
+from uuid import uuid4
 
 from dask.delayed import Delayed, delayed
 
 
-def shard_tasks(name: str, function: Callable[..., object], shards: Iterable[int], *arguments: Any) -> list[Delayed]:
+def shard_tasks(
+    name: str, function: Callable[..., object], shards: Iterable[int | str], *arguments: Any
+) -> list[Delayed]:
     """One delayed task a shard, ``function(*arguments, shard)``.
 
     Parameters
     ----------
     name : str, what the Dask dashboard shows
     function : callable, importable by workers
-    shards : iterable of int
+    shards : iterable of int, or names of other parts of a store
     arguments : small values; what is large is read by the worker from the store
 
     Returns
@@ -29,4 +32,6 @@ def shard_tasks(name: str, function: Callable[..., object], shards: Iterable[int
     (100, 1000)
     """
     task = delayed(function, pure=False, traverse=False)
-    return [task(*arguments, shard, dask_key_name=(name, shard)) for shard in shards]
+    # a cluster takes equal keys for the same task, even those of another store
+    key = f"{name}-{uuid4().hex}"
+    return [task(*arguments, shard, dask_key_name=(key, shard)) for shard in shards]

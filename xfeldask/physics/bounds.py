@@ -105,7 +105,8 @@ def _ball(radius: float) -> NDArray[np.bool_]:
     """Offsets of the cells that come closer than `radius` (in cells) to some point of the middle cell."""
     k = int(np.ceil(radius))
     gap = np.maximum(np.abs(np.arange(-k, k + 1)) - 1, 0) ** 2
-    return np.asarray(gap[:, None, None] + gap[:, None] + gap < radius**2)
+    apart = gap[:, None, None] + gap[:, None] + gap
+    return np.asarray((apart < radius**2) | (apart == 0))
 
 
 @kernel

@@ -23,13 +23,16 @@ from xfeldask.physics.jit import inline_kernel, kernel
 
 TAPS = 4
 NUFFT_TOLERANCE = 1e-6
+NUFFT_UPSAMPLING = 1.25
 
 OVERSAMPLING = (2.3, 6.0)
 """Finer than Nyquist by at least the first, and by up to the second while the grid stays small."""
 
 SMALL_GRID = 112
 """Points a side of a grid that takes little memory and time however small the particle."""
-NUFFT_UPSAMPLING = 1.25
+
+LEAST_RADIUS = 2e-9
+"""Smaller particles get the grid of this radius [m], against which an atom's own cloud is small."""
 
 
 @dataclass(frozen=True)
@@ -69,11 +72,11 @@ def kernel_pieces(oversampling: float) -> NDArray[np.float64]:
     power = np.arange(TAPS)
     # coefficients of p(1 - t) from those of p(t)
     mirror = np.array([[comb(j, i) * (-1.0) ** i for j in power] for i in power])
-    basis = np.zeros((2, TAPS, TAPS, TAPS))
+    # a power of t in one of the outer two taps, and its mirror image in the tap across
+    basis = np.zeros((2 * TAPS, TAPS, TAPS))
     for tap in range(2):
-        basis[tap, power, power, tap] = 1
-        basis[tap, power, :, TAPS - 1 - tap] = mirror.T
-    basis = basis.reshape(-1, TAPS, TAPS)
+        basis[tap * TAPS + power, power, tap] = 1
+        basis[tap * TAPS + power, :, TAPS - 1 - tap] = mirror.T
     node, weight = np.polynomial.legendre.leggauss(16)
     node, weight = (node + 1) / 2, weight / 2
     wave = np.exp(2j * np.pi * np.multiply.outer(node / (2 * oversampling), power[:, None] - 1 - node))
@@ -129,7 +132,7 @@ def build_volume(atoms: Atoms, s_max: float, memory_limit: int | None = None) ->
     MemoryNeededError
         If the grid and the NUFFT's work space exceed `memory_limit`.
     """
-    radius = max(atoms.radius, 1e-10)
+    radius = max(atoms.radius, LEAST_RADIUS)
     needed = memory_needed(radius, s_max)
     if memory_limit is not None and needed > memory_limit:
         advice = "take a smaller particle, a lower photon energy or a detector that reaches less far"
@@ -151,10 +154,11 @@ def build_volume(atoms: Atoms, s_max: float, memory_limit: int | None = None) ->
         # an atom is a cloud: divided by a roll-off that falls across it, its middle moves outwards
         place = atoms.position[chosen] - _variance(table_s, factor, s_max) * steepness[chosen]
         structure = finufft.nufft3d1(
-            *(2 * np.pi * step * place).T.astype(np.float32).copy(),
-            weight[chosen].astype(np.complex64),
+            *(2 * np.pi * step * place).T.copy(),
+            weight[chosen].astype(np.complex128),
             (n, n, n),
             eps=NUFFT_TOLERANCE,
+            upsampfac=NUFFT_UPSAMPLING,
             isign=1,
             nthreads=1,  # more threads add in whatever order they come, and two runs then differ in the last bits
         )

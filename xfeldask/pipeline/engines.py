@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,39 +13,20 @@ from xfeldask.errors import InputError
 from xfeldask.formats.skopi import SkopiEngine
 from xfeldask.physics.atoms import Atoms
 from xfeldask.physics.detectors import R_E, Geometry, assembled_index, wavelength
-from xfeldask.physics.forward import ForwardModel, bin_factor, binned_shape, make_forward_model
+from xfeldask.physics.forward import bin_factor, binned_shape, make_forward_model
 from xfeldask.physics.sampling import Shot
-from xfeldask.physics.shots import ShotPlan, margins, shots_of_plan
+from xfeldask.physics.shots import margins
 from xfeldask.physics.volume import Volume
-
-Arrays = Mapping[str, NDArray[Any]]
 
 
 class Engine(Protocol):
-    """Computes one shot at a time."""
+    """Computes one shot at a time; `ForwardModel` is one."""
 
-    def prepare(self, plan: ShotPlan, shots: NDArray[np.int64]) -> list[Shot]:
-        """The absolute `shots`, whose truth is `plan`, ready for `fill`."""
+    def expected(self, shot: Shot) -> NDArray[np.float32]:
+        """Expected photons, (panel, ss, fs)."""
 
-    def fill(self, shot: Shot, arrays: Arrays) -> tuple[int, int]:
-        """Fill zeroed `photons`, `image`, and `intensity` if it is there; returns photons counted and lost."""
-
-
-class ForwardEngine:
-    """Exact sampling of our own forward model."""
-
-    def __init__(self, model: ForwardModel, geometry: Geometry, seed: int) -> None:
-        self.model, self._geometry, self._seed = model, geometry, seed
-
-    def prepare(self, plan: ShotPlan, shots: NDArray[np.int64]) -> list[Shot]:
-        """Rotations, strengths and keys of all shots at once."""
-        return shots_of_plan(plan, self._seed, shots, self._geometry)
-
-    def fill(self, shot: Shot, arrays: Arrays) -> tuple[int, int]:
-        """Draw the shot by the cheaper sampler."""
-        if "intensity" in arrays:
-            arrays["intensity"][...] = self.model.expected(shot)
-        return self.model.draw(shot, arrays["photons"], arrays["image"])
+    def draw(self, shot: Shot, frame: NDArray[Any], image: NDArray[np.uint16]) -> tuple[int, int]:
+        """Draw photons into zeroed (panel, ss, fs) and (y, x) arrays; returns those counted and those lost."""
 
 
 class SkopiShots:
@@ -61,27 +41,23 @@ class SkopiShots:
             )
         self._engine = SkopiEngine(atoms, None, experiment.beam, geometry=geometry)
         self._nominal = np.sqrt(experiment.beam.fluence) * geometry.pixel_size * R_E
-        self._geometry, self._seed = geometry, experiment.seed
+        self._geometry = geometry
         row, column = assembled_index(geometry)
         self._bins = ((row // bin) * binned_shape(geometry, bin)[1] + column // bin).reshape(-1)
 
-    def prepare(self, plan: ShotPlan, shots: NDArray[np.int64]) -> list[Shot]:
-        """The same shots that our own engine would draw."""
-        return shots_of_plan(plan, self._seed, shots, self._geometry)
-
-    def fill(self, shot: Shot, arrays: Arrays) -> tuple[int, int]:
-        """Evaluate every pixel and draw from it."""
+    def expected(self, shot: Shot) -> NDArray[np.float32]:
+        """Expected photons, (panel, ss, fs): every pixel by skopi's slicing and corrections."""
         turns = Rotation.from_matrix(shot.rotation).as_quat(scalar_first=True) if len(shot.strength) else []
         factors = (shot.strength / self._nominal) ** 2
         mean = self._engine.expected(turns, shot.position, factors) + shot.background
-        mean = np.where(self._geometry.mask, mean, 0.0)
-        drawn = np.random.Generator(np.random.Philox(int(shot.key))).poisson(mean)
-        kept = np.minimum(drawn, np.iinfo(arrays["photons"].dtype).max)
-        small = np.bincount(self._bins, kept.reshape(-1), arrays["image"].size)
-        arrays["photons"][...] = kept
-        arrays["image"][...] = np.minimum(small, 65535).reshape(arrays["image"].shape)
-        if "intensity" in arrays:
-            arrays["intensity"][...] = mean
+        return np.where(self._geometry.mask, mean, 0.0).astype(np.float32)
+
+    def draw(self, shot: Shot, frame: NDArray[Any], image: NDArray[np.uint16]) -> tuple[int, int]:
+        """Draw every pixel; returns photons counted and photons lost to full pixels."""
+        drawn = np.random.Generator(np.random.Philox(int(shot.key))).poisson(self.expected(shot))
+        frame[...] = kept = np.minimum(drawn, np.iinfo(frame.dtype).max)
+        small = np.bincount(self._bins, kept.reshape(-1), image.size)
+        image[...] = np.minimum(small, np.iinfo(np.uint16).max).reshape(image.shape)
         return int(kept.sum()), int((drawn - kept).sum())
 
 
@@ -90,11 +66,10 @@ def make_engine(experiment: Experiment, geometry: Geometry, volume: Volume, atom
     bin = bin_factor(geometry)
     if experiment.engine == "skopi":
         return SkopiShots(experiment, atoms, geometry, bin)
-    model = make_forward_model(
+    return make_forward_model(
         volume,
         geometry,
         wavelength(experiment.beam.photon_energy),
         margins(experiment.nuisance, geometry.pixel_size),
         bin,
     )
-    return ForwardEngine(model, geometry, experiment.seed)

@@ -11,7 +11,7 @@ import numpy as np
 from numcodecs import zstd
 
 from xfeldask.errors import InputError
-from xfeldask.physics.shots import plan_shots
+from xfeldask.physics.shots import plan_shots, shots_of_plan
 from xfeldask.pipeline.preparation import Prepared
 from xfeldask.store.layout import IMAGES_PER_CHUNK, ZSTD_LEVEL
 
@@ -48,13 +48,15 @@ def estimate(prepared: Prepared) -> Estimate:
     geometry = prepared.inputs.geometry
     plan = plan_shots(experiment, geometry.pixel_size, shots, prepared.orientations, prepared.single_photons)
     arrays = {v.name: np.zeros(layout.inner(v), layout.dtype(v)) for v in layout.stored() if v.role == "raw"}
-    ready = prepared.engine.prepare(plan, shots)
-    prepared.engine.fill(ready[0], arrays)
+    ready = shots_of_plan(plan, experiment.seed, shots, geometry)
+    prepared.engine.draw(ready[0], arrays["photons"], arrays["image"])
     packed, start = 0, time.perf_counter()
     for shot in ready:
         for array in arrays.values():
             array[...] = 0
-        prepared.engine.fill(shot, arrays)
+        if "intensity" in arrays:
+            arrays["intensity"][...] = prepared.engine.expected(shot)
+        prepared.engine.draw(shot, arrays["photons"], arrays["image"])
         packed += sum(len(zstd.compress(array, ZSTD_LEVEL)) for array in arrays.values())
     seconds = (time.perf_counter() - start) / len(shots)
     truth = sum(value[0].nbytes for value in plan.arrays().values())

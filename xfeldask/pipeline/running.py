@@ -27,8 +27,8 @@ def active_client() -> Client | None:
     return client
 
 
-def run(tasks: Sequence[Delayed], weights: Sequence[int], progress: Reporter, advice: str) -> None:
-    """Compute tasks for what they do, not for what they return.
+def run(tasks: Sequence[Delayed], weights: Sequence[int], progress: Reporter, advice: str) -> list[Any]:
+    """Compute tasks, mostly for what they do.
 
     Parameters
     ----------
@@ -36,6 +36,10 @@ def run(tasks: Sequence[Delayed], weights: Sequence[int], progress: Reporter, ad
     weights : sequence of int, how far each task moves the progress
     progress : Reporter
     advice : str, told when the run fails
+
+    Returns
+    -------
+    list, what the tasks return, in their order
 
     Raises
     ------
@@ -47,9 +51,8 @@ def run(tasks: Sequence[Delayed], weights: Sequence[int], progress: Reporter, ad
     try:
         with progress:
             if client is None:
-                _run_local(tasks, weight, progress.advance)
-            else:
-                _run_distributed(client, tasks, weight, progress.advance)
+                return _run_local(tasks, weight, progress.advance)
+            return _run_distributed(client, tasks, weight, progress.advance)
     except XfeldaskError:
         raise
     except Exception as error:
@@ -79,22 +82,25 @@ def watched(title: str, show: bool) -> Iterator[None]:
         yield
 
 
-def _run_local(tasks: Sequence[Delayed], weight: Mapping[Any, int], advance: Callable[[int], None]) -> None:
+def _run_local(tasks: Sequence[Delayed], weight: Mapping[Any, int], advance: Callable[[int], None]) -> list[Any]:
     def after(key: Any, *_: object) -> None:
-        if key in weight:
+        if weight.get(key):
             advance(weight[key])
 
     with Callback(posttask=after):
-        compute(*tasks)
+        return list(compute(*tasks))
 
 
 def _run_distributed(
     client: Client, tasks: Sequence[Delayed], weight: Mapping[Any, int], advance: Callable[[int], None]
-) -> None:
+) -> list[Any]:
     futures = client.compute(list(tasks))
+    found = {}
     try:
         for future in as_completed(futures):
-            future.result()
-            advance(weight[future.key])
+            found[future.key] = future.result()
+            if weight[future.key]:
+                advance(weight[future.key])
     finally:
         client.cancel(futures)
+    return [found[task.key] for task in tasks]

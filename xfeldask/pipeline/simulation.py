@@ -87,12 +87,12 @@ def simulate(
     if resume and path.exists():
         root = open_root(path, mode="r+")
         refuse_other(path, stored_experiment(root), inputs.experiment)
-        sweep(path)
     else:
         prepared = prepare(inputs)
         refuse_full_disk(path, estimate(prepared).bytes_on_disk)
         root = publish_template(path, prepared, overwrite)
-        keep(str(path.absolute()), inputs.experiment.digest, Workshop(prepared.layout, prepared.engine, root))
+        shop = Workshop(prepared.layout, prepared.engine, inputs.geometry, inputs.experiment.seed, root)
+        keep(str(path.absolute()), inputs.experiment.digest, shop)
     _run_pending(path, root, progress)
     return open_dataset(path)
 
@@ -201,28 +201,41 @@ def publish_template(path: Path, prepared: Prepared, overwrite: bool = False) ->
             path.rename(old)
         fresh.rename(path)
     except (OSError, RuntimeError) as error:
-        shutil.rmtree(fresh, ignore_errors=True)
         raise InputError(f"cannot write {path}: {error}; choose a disk with room that may be written") from error
-    shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+        if old.exists() and not path.exists():
+            old.rename(path)
+        shutil.rmtree(old, ignore_errors=True)
     return open_root(path, mode="r+")
 
 
 def _run_pending(path: Path, root: zarr.Group, progress: bool) -> None:
     layout = layout_of(root)
     shards = pending_shards(root, layout)
+    if root.attrs["complete"] and not shards:
+        return
+    _set_complete(path, root, False)
     digest = str(root.attrs["experiment_digest"])
     tasks = shard_tasks("simulate-shard", simulate_shard, shards, str(path.absolute()), digest)
     weights = [len(layout.shots(shard)) for shard in shards]
-    if shards:
-        root.attrs["complete"] = False
-        try:
-            run(tasks, weights, reporter("simulating", sum(weights), "shots", progress), RESUME)
-        finally:
-            forget()
+    try:
+        run(tasks, weights, reporter("simulating", sum(weights), "shots", progress), RESUME)
+    finally:
+        forget()
     left = pending_shards(root, layout)
     if left:
         raise RunError(f"{len(left)} of {layout.n_shards} shards of {path} are still pending; {RESUME}")
-    root.attrs["complete"] = True
+    _set_complete(path, root, True)
+
+
+def _set_complete(path: Path, root: zarr.Group, complete: bool) -> None:
+    """Say whether a store is complete, and remove what killed workers left in it."""
+    try:
+        sweep(path)
+        root.attrs["complete"] = complete
+    except OSError as error:
+        raise (RunError if complete else InputError)(f"cannot write {path}: {error}; {RESUME}") from error
 
 
 def _write_truth(root: zarr.Group, prepared: Prepared) -> None:

@@ -12,7 +12,8 @@ import zarr
 
 from xfeldask.physics.atoms import Atoms, make_atoms
 from xfeldask.physics.detectors import Geometry, make_geometry
-from xfeldask.physics.shots import ShotPlan
+from xfeldask.physics.sampling import Shot
+from xfeldask.physics.shots import ShotPlan, shots_of_plan
 from xfeldask.pipeline.engines import Engine, make_engine
 from xfeldask.schema import named
 from xfeldask.store.layout import Layout, layout_of, shot_array
@@ -27,6 +28,8 @@ class Workshop:
 
     layout: Layout
     engine: Engine
+    geometry: Geometry
+    seed: int
     root: zarr.Group
 
 
@@ -43,13 +46,21 @@ def simulate_shard(path: str, digest: str, shard: int) -> None:
     digest : str, of the experiment; it tells a store from another that was at the same path
     shard : int
     """
-    workshop = _workshop(path, digest)
-    sink = Shard(workshop.root, Path(path), workshop.layout, shard)
-    indices = np.arange(sink.shots.start, sink.shots.stop)
-    for shot in workshop.engine.prepare(read_plan(workshop.root, sink.shots), indices):
-        counted, lost = workshop.engine.fill(shot, sink.next_shot())
+    shop = workshop(path, digest)
+    sink = Shard(shop.root, Path(path), shop.layout, shard)
+    for shot in ready_shots(shop, sink.shots):
+        arrays = sink.next_shot()
+        if "intensity" in arrays:
+            arrays["intensity"][...] = shop.engine.expected(shot)
+        counted, lost = shop.engine.draw(shot, arrays["photons"], arrays["image"])
         sink.advance({"photon_count": counted, "lost_photons": lost})
     sink.commit()
+
+
+def ready_shots(shop: Workshop, shots: range) -> list[Shot]:
+    """Shots as the engine takes them, from the truth that is stored."""
+    indices = np.arange(shots.start, shots.stop)
+    return shots_of_plan(read_plan(shop.root, shots), shop.seed, indices, shop.geometry)
 
 
 def read_plan(root: zarr.Group, shots: range) -> ShotPlan:
@@ -75,9 +86,9 @@ def stored_atoms(root: zarr.Group) -> Atoms:
     return make_atoms(position, element.tolist(), occupancy)
 
 
-def keep(path: str, digest: str, workshop: Workshop) -> None:
+def keep(path: str, digest: str, shop: Workshop) -> None:
     """Keep a workshop for the shards to come, and let the oldest of more than two go."""
-    _workshops[path, digest] = workshop
+    _workshops[path, digest] = shop
     while len(_workshops) > 2:
         _workshops.popitem(last=False)
 
@@ -87,7 +98,8 @@ def forget() -> None:
     _workshops.clear()
 
 
-def _workshop(path: str, digest: str) -> Workshop:
+def workshop(path: str, digest: str) -> Workshop:
+    """The workshop of the store at `path`, made if it is not kept."""
     with _lock:
         if (path, digest) not in _workshops:
             root = zarr.open_group(path, mode="r+", use_consolidated=False)
@@ -95,5 +107,5 @@ def _workshop(path: str, digest: str) -> Workshop:
             geometry = stored_geometry(root)
             volume = read_volume(root, str(root.attrs["particle"]))
             engine = make_engine(experiment, geometry, volume, stored_atoms(root))
-            keep(path, digest, Workshop(layout_of(root), engine, root))
+            keep(path, digest, Workshop(layout_of(root), engine, geometry, experiment.seed, root))
         return _workshops[path, digest]

@@ -13,7 +13,9 @@ import zarr
 from numpy.typing import NDArray
 from zarr.codecs import Crc32cCodec, ZstdCodec
 from zarr.core.array import CompressorsLike
+from zarr.core.array_spec import ArrayConfigLike
 
+from xfeldask.errors import CorruptStoreError
 from xfeldask.schema import COORDINATES, VARIABLES, Variable
 
 SHARD_BYTES = 256 * 2**20
@@ -21,6 +23,8 @@ ZSTD_LEVEL = 1
 IMAGES_PER_CHUNK = 16
 TRUTH_PER_CHUNK = 8192
 FORMAT = 1
+ALL_CHUNKS: ArrayConfigLike = {"write_empty_chunks": True}
+"""Chunks of nothing but the fill value are written too: a file that is not there means that something is missing."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,8 @@ def layout_of(group: zarr.Group) -> Layout:
     """Layout of an existing store, from its arrays' metadata."""
     photons, image = shot_array(group, "photons"), shot_array(group, "image")
     particles = shot_array(group, "fluence").shape[1] if "fluence" in group else 0
-    assert photons.shards is not None
+    if photons.shards is None or photons.ndim != 4 or image.ndim != 3:
+        raise CorruptStoreError(f"{group.store_path}: photons or image have not the layout of a store")
     return Layout(
         photons.shape[0],
         (photons.shape[1], photons.shape[2], photons.shape[3]),
@@ -88,10 +93,21 @@ def layout_of(group: zarr.Group) -> Layout:
 
 
 def shot_array(group: zarr.Group, name: str) -> zarr.Array[Any]:
-    """An array of the root group."""
-    array = group[name]
-    assert isinstance(array, zarr.Array)
-    return array
+    """An array of the root group.
+
+    Raises
+    ------
+    CorruptStoreError
+        It is not there, or its metadata cannot be read.
+    """
+    try:
+        array = group[name]
+    except (ValueError, KeyError, TypeError) as error:
+        raise CorruptStoreError(f"{group.store_path}: the metadata of {name} cannot be read ({error})") from None
+    if not isinstance(array, zarr.Array):
+        raise CorruptStoreError(f"{group.store_path}: {name} is not an array")
+    # an array's configuration is not stored with it
+    return array.with_config(ALL_CHUNKS)
 
 
 def shard_length(pixels: tuple[int, int, int], itemsize: int) -> int:
@@ -107,8 +123,11 @@ def shard_length(pixels: tuple[int, int, int], itemsize: int) -> int:
 
 
 def codecs() -> CompressorsLike:
-    """Zstandard, which packs a sparse frame best at its fastest level, and a checksum that sees flipped bits."""
-    return (ZstdCodec(level=ZSTD_LEVEL), Crc32cCodec())
+    """Zstandard, which packs a sparse frame best at its fastest level, and checksums that see flipped bits.
+
+    Two, because zarrs skips crc32c when it reads part of a shard; Zstandard's own cannot be skipped.
+    """
+    return (ZstdCodec(level=ZSTD_LEVEL, checksum=True), Crc32cCodec())
 
 
 def create_template(
@@ -156,8 +175,7 @@ def create_shot_array(group: zarr.Group, variable: Variable, layout: Layout) -> 
         fill_value=np.nan if variable.dtype.startswith("float") else 0,
         dimension_names=variable.dims,
         attributes=variable.attributes(),
-        # a file that is not there then always means a shot that is missing
-        config={"write_empty_chunks": True},
+        config=ALL_CHUNKS,
     )
 
 
@@ -177,6 +195,6 @@ def write_whole(group: zarr.Group, variable: Variable, value: NDArray[Any]) -> N
         fill_value="" if text else 0,
         dimension_names=variable.dims,
         attributes=variable.attributes(),
-        config={"write_empty_chunks": True},
+        config=ALL_CHUNKS,
     )
     array[...] = data

@@ -110,7 +110,8 @@ def open_dataset(
 def _open(store: str | Path, group: str | None) -> xr.Dataset:
     try:
         with fast_pipeline():
-            return xr.open_zarr(store, group=group, consolidated=False, chunks=None)
+            found: xr.Dataset = xr.open_zarr(store, group=group, consolidated=False, chunks=None)
+            return found
     except (ValueError, KeyError, TypeError, RuntimeError, OSError) as error:
         raise CorruptStoreError(f"{store} cannot be opened ({error}); xfeldask verify names what is broken") from error
 

@@ -75,7 +75,7 @@ class ShardFile:
             raise
 
     def _encode(self) -> None:
-        packed = zstd.compress(self._block, ZSTD_LEVEL)
+        packed = zstd.compress(self._block, ZSTD_LEVEL, True)
         packed += _checksum(packed)
         self._index[len(self._chunks)] = self._end, len(packed)
         self._chunks.append(packed)

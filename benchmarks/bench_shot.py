@@ -1,0 +1,168 @@
+"""One shot: what the samplers take, and what skopi takes for the same image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from benchmarks.common import PNCCD, SQUARE, Folder, Store, effort, in_turns, measures, prepared, ratio
+from xfeldask.errors import InputError
+from xfeldask.formats.skopi import SkopiEngine
+from xfeldask.physics import sampling
+from xfeldask.physics.forward import ForwardModel
+from xfeldask.physics.sampling import Shot
+from xfeldask.physics.shots import plan_shots, shots_of_plan
+from xfeldask.pipeline.preparation import Prepared
+from xfeldask.pipeline.workers import simulate_shard
+
+IMAGES = [f"identity on {SQUARE}", f"random orientation on {PNCCD}"]
+IDENTITY = np.array([[1.0, 0.0, 0.0, 0.0]])
+
+
+class Images:
+    """Shots of 1EI7 and memory to draw them into.
+
+    Drawing includes zeroing the frame and the binned image.
+    """
+
+    def __init__(self, image: str, n_shots: int) -> None:
+        turned = IDENTITY if image.startswith("identity") else None
+        self.ready: Prepared = prepared("1ei7", image.split()[-1], n_shots, turned)
+        engine = self.ready.engine
+        assert isinstance(engine, ForwardModel)
+        self.model: ForwardModel = engine
+        experiment, geometry, indices = self.ready.inputs.experiment, self.ready.inputs.geometry, np.arange(n_shots)
+        self.plan = plan_shots(experiment, geometry.pixel_size, indices, turned)
+        self.shots = shots_of_plan(self.plan, experiment.seed, indices, geometry)
+        self.frame = np.zeros(self.model.screen.pixel.shape[0], np.uint8)
+        self.image = np.zeros(int(np.prod(self.model.image_shape)), np.uint16)
+        self.rate = np.empty(self.model.screen.spread.size)
+
+    def _zero(self) -> None:
+        self.frame[...] = 0
+        self.image[...] = 0
+
+    def thinned(self, shot: Shot) -> int:
+        self._zero()
+        body, screen = self.model.scatterer, self.model.screen
+        sampling.tile_rates(body, screen, shot, self.rate)
+        return sampling.draw_thinned(body, screen, shot, self.rate, self.frame, self.image, 255)[0]
+
+    def every_pixel(self, shot: Shot) -> int:
+        self._zero()
+        return sampling.draw_every_pixel(self.model.scatterer, self.model.screen, shot, self.frame, self.image, 255)[0]
+
+    def all(self, draw: Callable[[Shot], int]) -> int:
+        return sum(draw(shot) for shot in self.shots)
+
+
+class OneShot:
+    """1EI7, one core, frame zeroed and drawn."""
+
+    params = IMAGES
+    param_names = ("image",)
+    timeout = 600
+
+    def setup(self, image: str) -> None:
+        self.images = Images(image, effort(2, 100))
+        # every pixel takes long: a few shots tell it
+        self.few = self.images.shots[: effort(1, 5)]
+
+    @cached_property
+    def seconds(self) -> dict[str, NDArray[np.float64]]:
+        """Of one shot, in each round."""
+        images = self.images
+        out = in_turns(
+            {
+                "thinned": lambda: images.all(images.thinned),
+                "every pixel": lambda: [images.every_pixel(shot) for shot in self.few],
+            },
+            effort(1, 9),
+        )
+        return {"thinned": out["thinned"] / len(images.shots), "every pixel": out["every pixel"] / len(self.few)}
+
+    @measures("ms", "0.5 or less")
+    def track_thinned(self, image: str) -> float:
+        """one shot, thinned over tiles"""
+        return float(np.median(self.seconds["thinned"])) * 1e3
+
+    @measures("ms")
+    def track_every_pixel(self, image: str) -> float:
+        """one shot, every pixel drawn"""
+        return float(np.median(self.seconds["every pixel"])) * 1e3
+
+    @measures("photons")
+    def track_photons(self, image: str) -> float:
+        """photons of a shot"""
+        return self.images.all(self.images.thinned) / len(self.images.shots)
+
+
+class AgainstSkopi(Folder):
+    """The same image by skopi: slice of its volume, correction, Poisson; one core each, in turns."""
+
+    params = IMAGES
+    param_names = ("image",)
+    timeout = 1200
+
+    def setup(self, image: str) -> None:
+        self.images = Images(image, effort(16, 256))
+        inputs = self.images.ready.inputs
+        try:
+            n_grid, beam = effort(51, 151), inputs.experiment.beam
+            self.skopi = SkopiEngine(inputs.atoms, None, beam, n_grid, geometry=inputs.geometry)
+        except InputError as error:
+            raise NotImplementedError(str(error)) from None
+        self.store = Store.make(self.make_folder() / "run.zarr", self.images.ready)
+
+    def skopi_shot(self) -> NDArray[np.int64]:
+        """Without the phase of a position, which is zero here: what a user of skopi would hurry to leave out."""
+        from skopi.geometry import take_slice
+
+        engine, turn = self.skopi, self.images.plan.orientation[0, 0]
+        momentum = engine.detector.pixel_position_reciprocal
+        pattern = take_slice(engine.volume, engine.voxel_length, momentum, turn, inverse=True)
+        photons: NDArray[np.int64] = engine.detector.add_correction_and_quantization(np.abs(pattern) ** 2)
+        return photons
+
+    def stored(self) -> None:
+        simulate_shard(str(self.store.path), self.store.digest, 0)
+
+    @cached_property
+    def seconds(self) -> dict[str, NDArray[np.float64]]:
+        """Of one shot, in each round."""
+        with threadpool_limits(1):
+            out = in_turns(
+                {
+                    "skopi": self.skopi_shot,
+                    "thinned": lambda: self.images.all(self.images.thinned),
+                    "stored": self.stored,
+                },
+                effort(1, 7),
+            )
+        out["thinned"] /= len(self.images.shots)
+        out["stored"] /= len(self.images.shots)
+        return out
+
+    @measures("ms")
+    def track_skopi(self, image: str) -> float:
+        """one shot by skopi"""
+        return float(np.median(self.seconds["skopi"])) * 1e3
+
+    @measures("times", "800 or more")
+    def track_sampler_faster(self, image: str) -> float:
+        """sampler faster than skopi"""
+        return ratio(self.seconds["skopi"], self.seconds["thinned"])
+
+    @measures("times", "300 or more")
+    def track_stored_faster(self, image: str) -> float:
+        """simulated and stored faster than skopi simulates"""
+        return ratio(self.seconds["skopi"], self.seconds["stored"])
+
+    @measures("ms")
+    def track_stored(self, image: str) -> float:
+        """one shot simulated and stored, one core"""
+        return float(np.median(self.seconds["stored"])) * 1e3

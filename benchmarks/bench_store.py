@@ -1,0 +1,243 @@
+"""Simulating and committing shots against committing the same frames ready-made, and where the time goes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import zarr
+from dask.base import compute
+from numpy.typing import NDArray
+
+from benchmarks.common import Folder, Store, effort, in_turns, measures, prepared, ratio
+from xfeldask.graph.shards import shard_tasks
+from xfeldask.pipeline.workers import simulate_shard
+from xfeldask.store.layout import shot_array
+from xfeldask.store.sharding import ShardFile
+from xfeldask.store.shards import FAST_PIPELINE, Shard
+
+OWN_PIPELINE = "zarr.core.codec_pipeline.BatchedCodecPipeline"
+WORKERS = 2
+RAW, TOTALS = ("photons", "image"), ("photon_count", "lost_photons", "shot_status")
+PARTICLES = ["1ei7", "chaperonin"]
+
+
+class ReadyFile(ShardFile):
+    """A shard's file fed with whole chunks that are there already: nothing is zeroed, filled or copied."""
+
+    def take(self, chunk: NDArray[Any]) -> None:
+        self._block, self._filled = chunk, len(chunk)
+        self._encode()
+
+
+class Frames:
+    """Frames, images and totals of the first shard of a store, ready to be committed anywhere in it."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        simulate_shard(str(store.path), store.digest, 0)
+        self.layout, root = store.workshop.layout, store.workshop.root
+        shots = self.layout.shots(0)
+        self.values = {name: np.asarray(shot_array(root, name)[: shots.stop]) for name in RAW + TOTALS}
+        self._arrays = {pipeline: self._opened(pipeline) for pipeline in (OWN_PIPELINE, FAST_PIPELINE)}
+
+    def _opened(self, pipeline: str) -> dict[str, zarr.Array[Any]]:
+        # arrays keep the pipeline that is set when they are opened
+        with zarr.config.set({"codec_pipeline.path": pipeline}):
+            root = zarr.open_group(self.store.path, mode="r+", use_consolidated=False)
+            return {name: shot_array(root, name) for name in self.values}
+
+    def by_shard(self, shard: int) -> None:
+        """Feed our writer as the simulator does: into zeroed arrays, shot by shot."""
+        sink = Shard(self.store.workshop.root, self.store.path, self.layout, shard)
+        for i in range(len(sink.shots)):
+            arrays = sink.next_shot()
+            for name, array in arrays.items():
+                array[...] = self.values[name][i]
+            sink.advance({name: int(self.values[name][i]) for name in TOTALS[:2]})
+        sink.commit()
+
+    def by_files(self, shard: int) -> None:
+        """Encode and write with our writer, and nothing else."""
+        arrays, path = self._arrays[OWN_PIPELINE], self.store.path
+        for name in RAW:
+            file, rows = ReadyFile(arrays[name], path / name, shard), arrays[name].chunks[0]
+            for start in range(0, len(self.values[name]), rows):
+                file.take(self.values[name][start : start + rows])
+            file.write()
+        self._assign(arrays, shard, TOTALS)
+
+    def by_pipeline(self, pipeline: str, shard: int) -> None:
+        """Assign whole shards to arrays whose codecs run in `pipeline`."""
+        self._assign(self._arrays[pipeline], shard, RAW + TOTALS)
+
+    def _assign(self, arrays: dict[str, zarr.Array[Any]], shard: int, names: tuple[str, ...]) -> None:
+        shots = self.layout.shots(shard)
+        for name in names:
+            arrays[name][shots.start : shots.stop] = self.values[name]
+
+
+class Commit(Folder):
+    """Shards of full-resolution frames, threads scheduler with two workers, all in turns."""
+
+    params = PARTICLES
+    param_names = ("particle",)
+    timeout = 1200
+
+    def setup(self, name: str) -> None:
+        # four whole shards keep two workers busy to the end
+        self.store = Store.make(self.make_folder() / "run.zarr", prepared(name, n_shots=effort(64, 1024)))
+        self.frames = Frames(self.store)
+
+    def _threaded(self, name: str, function: Callable[..., None], *arguments: object) -> Callable[[], object]:
+        shards = range(self.store.workshop.layout.n_shards)
+
+        def go() -> object:
+            tasks = shard_tasks(name, function, shards, *arguments)
+            return compute(*tasks, scheduler="threads", num_workers=WORKERS)
+
+        return go
+
+    @cached_property
+    def seconds(self) -> dict[str, NDArray[np.float64]]:
+        """Of one shot, in each round."""
+        frames, store = self.frames, self.store
+        out = in_turns(
+            {
+                "simulate": self._threaded("simulate", simulate_shard, str(store.path), store.digest),
+                "writer": self._threaded("writer", frames.by_shard),
+                "files": self._threaded("files", frames.by_files),
+                "zarr": self._threaded("zarr", frames.by_pipeline, OWN_PIPELINE),
+                "zarrs": self._threaded("zarrs", frames.by_pipeline, FAST_PIPELINE),
+            },
+            effort(1, 7),
+        )
+        return {name: values / store.workshop.layout.n_shots for name, values in out.items()}
+
+    def _ms(self, name: str) -> float:
+        return float(np.median(self.seconds[name])) * 1e3
+
+    @measures("times", "1.5 or less")
+    def track_ratio_to_writer(self, name: str) -> float:
+        """simulate and commit / commit ready-made frames, our writer fed shot by shot"""
+        return ratio(self.seconds["simulate"], self.seconds["writer"])
+
+    @measures("times", "1.5 or less")
+    def track_ratio_to_files(self, name: str) -> float:
+        """simulate and commit / commit ready-made frames, our writer with no frame zeroed or copied"""
+        return ratio(self.seconds["simulate"], self.seconds["files"])
+
+    @measures("times", "1.5 or less")
+    def track_ratio_to_zarr(self, name: str) -> float:
+        """simulate and commit / commit ready-made frames, zarr's own pipeline"""
+        return ratio(self.seconds["simulate"], self.seconds["zarr"])
+
+    @measures("times", "1.5 or less")
+    def track_ratio_to_zarrs(self, name: str) -> float:
+        """simulate and commit / commit ready-made frames, the zarrs pipeline"""
+        return ratio(self.seconds["simulate"], self.seconds["zarrs"])
+
+    @measures("ms")
+    def track_simulate(self, name: str) -> float:
+        """a shot simulated and committed, two workers"""
+        return self._ms("simulate")
+
+    @measures("ms")
+    def track_writer(self, name: str) -> float:
+        """a ready-made frame committed, our writer fed shot by shot, two workers"""
+        return self._ms("writer")
+
+    @measures("ms")
+    def track_files(self, name: str) -> float:
+        """a ready-made frame committed, our writer with no frame zeroed or copied, two workers"""
+        return self._ms("files")
+
+    @measures("ms")
+    def track_zarr(self, name: str) -> float:
+        """a ready-made frame committed, zarr's own pipeline, two workers"""
+        return self._ms("zarr")
+
+    @measures("ms")
+    def track_zarrs(self, name: str) -> float:
+        """a ready-made frame committed, the zarrs pipeline, two workers"""
+        return self._ms("zarrs")
+
+
+class WhereTimeGoes(Folder):
+    """One shard, one worker, each step timed where it happens."""
+
+    params = PARTICLES
+    param_names = ("particle",)
+    timeout = 600
+
+    def setup(self, name: str) -> None:
+        self.store = Store.make(self.make_folder() / "run.zarr", prepared(name, n_shots=effort(32, 256)))
+        simulate_shard(str(self.store.path), self.store.digest, 0)
+
+    @contextmanager
+    def _timed(self, owner: type, name: str) -> Iterator[list[float]]:
+        real, spent = getattr(owner, name), [0.0]
+
+        def timed(*arguments: Any) -> Any:
+            start = time.perf_counter()
+            out = real(*arguments)
+            spent[0] += time.perf_counter() - start
+            return out
+
+        with mock.patch.object(owner, name, timed):
+            yield spent
+
+    @cached_property
+    def ms(self) -> dict[str, float]:
+        """Of one shot, medians over rounds."""
+        rounds = []
+        engine = type(self.store.workshop.engine)
+        for _ in range(effort(1, 7)):
+            with (
+                self._timed(engine, "draw") as draw,
+                self._timed(ShardFile, "next_row") as zero,
+                self._timed(ShardFile, "_encode") as encode,
+                self._timed(ShardFile, "write") as write,
+            ):
+                start = time.perf_counter()
+                simulate_shard(str(self.store.path), self.store.digest, 0)
+                all_of_it = time.perf_counter() - start
+            steps = {"draw": draw[0], "zero": zero[0], "encode": encode[0], "write": write[0]}
+            rounds.append(steps | {"rest": all_of_it - sum(steps.values()), "all": all_of_it})
+        n = self.store.workshop.layout.n_shots
+        return {name: float(np.median([r[name] for r in rounds])) * 1e3 / n for name in rounds[0]}
+
+    @measures("ms")
+    def track_draw(self, name: str) -> float:
+        """a shot, one worker: drawing the photons"""
+        return self.ms["draw"]
+
+    @measures("ms")
+    def track_zero(self, name: str) -> float:
+        """a shot, one worker: zeroing the frame and the image"""
+        return self.ms["zero"]
+
+    @measures("ms")
+    def track_encode(self, name: str) -> float:
+        """a shot, one worker: encoding (Zstandard and checksum)"""
+        return self.ms["encode"]
+
+    @measures("ms")
+    def track_write(self, name: str) -> float:
+        """a shot, one worker: writing the files"""
+        return self.ms["write"]
+
+    @measures("ms")
+    def track_rest(self, name: str) -> float:
+        """a shot, one worker: truth read, rotations, totals and status"""
+        return self.ms["rest"]
+
+    @measures("ms")
+    def track_all(self, name: str) -> float:
+        """a shot, one worker: all of it"""
+        return self.ms["all"]

@@ -1,0 +1,141 @@
+"""Slow, obviously right twins of the package's kernels, in plain Python and numpy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from itertools import islice, product
+
+import numpy as np
+import xraydb
+
+WORD = 2**64
+R_E = 2.8179403205e-15
+
+
+def splitmix64(state: int) -> Iterator[int]:
+    """The generator as in Vigna's splitmix64.c."""
+    while True:
+        state = (state + 0x9E3779B97F4A7C15) % WORD
+        z = state
+        z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) % WORD
+        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) % WORD
+        yield z ^ (z >> 31)
+
+
+def nth(state: int, n: int) -> int:
+    """Output `n` of the generator, counted from 0."""
+    return next(splitmix64((state + n * 0x9E3779B97F4A7C15) % WORD))
+
+
+def hashed(z: int) -> int:
+    """The generator's output function alone."""
+    return next(splitmix64((z - 0x9E3779B97F4A7C15) % WORD))
+
+
+def stream_key(seed: int, stream: int, shot: int) -> int:
+    """Output `shot` of the stream's generator, whose state is hashed from the seed's first output."""
+    return nth(hashed((nth(seed, 0) + stream * 0x9E3779B97F4A7C15) % WORD), shot)
+
+
+def unit(bits: int) -> float:
+    """The upper 53 of 64 bits as a fraction."""
+    return (bits >> 11) / 2**53
+
+
+def uniform(seed: int, stream: int, shot: int, count: int) -> list[float]:
+    """The first `count` fractions of a shot's stream."""
+    return [unit(bits) for bits in islice(splitmix64(stream_key(seed, stream, shot)), count)]
+
+
+def poisson_by_gaps(state: int, mean: float) -> int:
+    """How many unit exponential gaps fit below `mean`."""
+    reached, count = 0.0, -1
+    bits = splitmix64(state)
+    while reached <= mean:
+        reached -= math.log(1 - unit(next(bits)))
+        count += 1
+    return count
+
+
+def summed_amplitude(atoms, s, rotation=None, place=(0.0, 0.0, 0.0)):
+    """F(s) of a particle turned by `rotation` and moved to `place` [m], atom by atom."""
+    moved = atoms.position @ (np.eye(3) if rotation is None else rotation).T + place
+    names, index = np.unique(atoms.element, return_inverse=True)
+    h = np.linalg.norm(s, axis=1) * 0.5e-10
+    factor = np.stack([xraydb.f0(str(name), h) for name in names])
+    total = np.empty(len(s), complex)
+    for i in range(len(s)):
+        turns = moved @ s[i]
+        # whole turns drop out; what is left of the phase is small enough for float32
+        phase = (2 * np.pi * (turns - np.rint(turns))).astype(np.float32)
+        weight = factor[index, i] * atoms.occupancy
+        total[i] = complex((weight * np.cos(phase)).sum(), (weight * np.sin(phase)).sum())
+    return total
+
+
+def pixel_factors(position, pixel_size, photon_energy, center=(0.0, 0.0)):
+    """Scattering vector (n, 3) [1/m], and polarization x solid angle x r_e^2 (n,) of pixels (n, 3) [m]."""
+    at = position - np.array([*center, 0.0])
+    r = np.linalg.norm(at, axis=1)
+    n = at / r[:, None]
+    wavelength = 1.23984197386209e-6 / photon_energy
+    s = (n - np.array([0.0, 0.0, 1.0])) / wavelength
+    polarization = 1 - (at[:, 0] / r) ** 2
+    solid_angle = pixel_size**2 * np.abs(at[:, 2]) / r**3
+    return s, polarization * solid_angle * R_E**2
+
+
+def taps_at(volume, t):
+    """Weights (n, 4) of the four taps at distances `t` from the grid points below."""
+    return sum(volume.taps[p].astype(float) * t[:, None] ** p for p in range(4))
+
+
+def interpolated(volume, s):
+    """Amplitudes (n,) from 4 x 4 x 4 coefficients around each `s` (n, 3), in float64."""
+    at = s / volume.step + volume.values.shape[0] // 2
+    low = np.floor(at).astype(int)
+    x, y, z = (taps_at(volume, at[:, axis] - low[:, axis]) for axis in range(3))
+    total = np.zeros(len(s), complex)
+    for a, b, c in product(range(4), repeat=3):
+        i, j, k = (low + np.array([a, b, c]) - 1).T
+        total += x[:, a] * y[:, b] * z[:, c] * volume.values[i, j, k]
+    return total
+
+
+def expected_photons(volume, geometry, plan_row, photon_energy, center, background):
+    """Expected photons (panel, ss, fs) of particles given as (rotation, place [m], fluence [1/m^2], size)."""
+    s, factor = pixel_factors(geometry.pixel_position.reshape(-1, 3), geometry.pixel_size, photon_energy, center)
+    total = np.zeros(len(s), complex)
+    for rotation, place, fluence, size in plan_row:
+        # R^T s as a row is s R
+        in_frame = size * (s @ rotation)
+        total += np.sqrt(fluence) * interpolated(volume, in_frame) * np.exp(2j * np.pi * (s @ place))
+    return np.where(geometry.mask, (factor * np.abs(total) ** 2 + background).reshape(geometry.shape), 0.0)
+
+
+def cells_within(cell, side, distance):
+    """A cell, and all others of a cube of `side` whose boxes come closer than `distance` (in cells) to its box."""
+    near = []
+    for other in product(range(side), repeat=3):
+        gap = [max(abs(a - b) - 1, 0) for a, b in zip(cell, other, strict=True)]
+        if list(other) == list(cell) or sum(g * g for g in gap) < distance**2:
+            near.append(other)
+    return near
+
+
+def tiles_over_pixels(tiles, shape):
+    """How many tiles hold each pixel, int (panel, ss, fs)."""
+    covered = np.zeros(shape, int)
+    for first, height, width in tiles.pixel:
+        panel, row, column = np.unravel_index(first, shape)
+        covered[panel, row : row + height, column : column + width] += 1
+    return covered
+
+
+def binned(frame, row, column, bin, shape):
+    """Sum of a frame's pixels in each bin of the assembled image, at most 65535."""
+    image = np.zeros(shape, int)
+    for count, i, j in zip(frame.ravel().tolist(), row.ravel() // bin, column.ravel() // bin, strict=True):
+        image[i, j] += count
+    return np.minimum(image, 65535)

@@ -1,0 +1,370 @@
+from __future__ import annotations
+
+import numba
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from tests import oracles
+from tests.strategies import fractions, members
+from xfeldask.config import BEAMS
+from xfeldask.physics import sampling
+from xfeldask.physics.chaperonin import chaperonin
+from xfeldask.physics.detectors import R_E, assembled_index, builtin_geometry, make_geometry, square, wavelength
+from xfeldask.physics.draws import Stream, stream_key
+from xfeldask.physics.forward import (
+    Margins,
+    bin_factor,
+    binned_shape,
+    largest_s,
+    make_forward_model,
+    mean_photons,
+)
+from xfeldask.physics.orientations import rotation_matrix, uniform_quaternion
+from xfeldask.physics.sampling import Shot
+from xfeldask.physics.volume import build_volume, interpolate
+
+ENERGY = 4600.0
+LAMBDA = wavelength(ENERGY)
+FLUENCE = 3e24
+MARGINS = Margins(center=2e-3, scale=1.15)
+BIN = 3
+TURNS = rotation_matrix(uniform_quaternion(np.random.default_rng(5).random((3, 3))))
+SAMPLERS = ["thinned", "every pixel"]
+
+
+def flat():
+    """64 x 64 pixels with a dead stripe and a dead block."""
+    geometry = square(64, 300e-6, 0.15)
+    mask = np.ones(geometry.shape, bool)
+    mask[0, 20:23] = False
+    mask[0, 40:52, 30:37] = False
+    return make_geometry(geometry.pixel_position, geometry.pixel_size, mask)
+
+
+def bent():
+    """Two panels of 41 x 30 pixels, tilted against the beam and at different distances."""
+    size, tilt = 400e-6, np.deg2rad(20)
+    ss, fs = np.meshgrid(np.arange(41) * size, np.arange(30) * size, indexing="ij")
+    panel = np.stack([ss - 20 * size, fs * np.cos(tilt) + 1e-3, fs * np.sin(tilt) + 0.14], axis=-1)
+    other = panel * [1, -1, 1] + [2e-3, 0, 0.01]
+    mask = np.random.default_rng(1).random((2, 41, 30)) < 0.9
+    return make_geometry(np.stack([panel, other]), size, mask)
+
+
+@pytest.fixture(scope="module")
+def volume():
+    return build_volume(chaperonin(), max(largest_s(geometry, LAMBDA, MARGINS) for geometry in (flat(), bent())))
+
+
+@pytest.fixture(scope="module", params=[flat, bent])
+def scene(request, volume):
+    geometry = request.param()
+    return geometry, make_forward_model(volume, geometry, LAMBDA, MARGINS, BIN)
+
+
+@pytest.fixture(scope="module")
+def plain(volume):
+    return flat(), make_forward_model(volume, flat(), LAMBDA, Margins(), BIN)
+
+
+def shot_of(geometry, particles, energy=ENERGY, center=(0.0, 0.0), background=0.0, key=1):
+    """A shot of particles given as (rotation, place [m], fluence [1/m^2], size)."""
+    rotation = np.array([p[0] for p in particles]).reshape(-1, 3, 3)
+    place = np.array([p[1] for p in particles], float).reshape(-1, 3)
+    strength = np.sqrt([p[2] for p in particles]) * geometry.pixel_size * R_E
+    size = np.array([p[3] for p in particles], float)
+    return Shot(rotation, place, strength, size, 1 / wavelength(energy), np.array(center), background, np.uint64(key))
+
+
+def single(turn=0, fluence=FLUENCE):
+    return [(TURNS[turn], np.zeros(3), fluence, 1.0)]
+
+
+TRIPLE = [
+    (TURNS[0], np.zeros(3), FLUENCE / 3, 1.04),
+    (TURNS[1], np.array([20e-9, 12e-9, -15e-9]), FLUENCE / 2, 0.97),
+    (TURNS[2], np.array([-9e-9, 30e-9, 25e-9]), FLUENCE / 4, 1.0),
+]
+
+
+def drawn(model, shot, sampler, dtype=np.uint8):
+    """Frame, binned image, photons recorded and lost, by one of the two kernels."""
+    frame, image = np.zeros(model.shape, dtype), np.zeros(model.image_shape, np.uint16)
+    ceiling = int(np.iinfo(dtype).max)
+    if sampler == "every pixel":
+        counted = sampling.draw_every_pixel(model.scatterer, model.screen, shot, frame.ravel(), image.ravel(), ceiling)
+    else:
+        rate = np.empty(model.screen.spread.size)
+        sampling.tile_rates(model.scatterer, model.screen, shot, rate)
+        counted = sampling.draw_thinned(
+            model.scatterer, model.screen, shot, rate, frame.ravel(), image.ravel(), ceiling
+        )
+    return frame, image, *counted
+
+
+def two_sided(law, value):
+    return 2 * min(law.cdf(value), law.sf(value))
+
+
+def p_values(geometry, model, shot, sampler, n):
+    """How likely the photons of `n` shots are, if each pixel is Poisson distributed around its expected intensity."""
+    mean = model.expected(shot).astype(float).ravel()
+    total, squares, totals = np.zeros(mean.size), np.zeros(mean.size), np.empty(n)
+    counts = np.zeros(256, int)
+    for i, key in enumerate(stream_key(21, Stream.PHOTONS, np.arange(n))):
+        frame, _, recorded, lost = drawn(model, shot._replace(key=key), sampler)
+        assert lost == 0
+        values = frame.ravel().astype(np.int64)
+        total += values
+        squares += values * values
+        counts += np.bincount(frame.ravel(), minlength=256)
+        totals[i] = recorded
+    dark = mean == 0
+    assert np.array_equal(dark, ~geometry.mask.ravel())
+    assert total[dark].sum() == 0
+    seen = n * mean >= 10
+    chi = ((total - n * mean)[seen] ** 2 / (n * mean[seen])).sum()
+    s = np.linalg.norm(oracles.pixel_factors(geometry.pixel_position.reshape(-1, 3), 1, ENERGY)[0], axis=1)
+    shell = np.searchsorted(np.quantile(s, np.linspace(0, 1, 21)[1:-1]), s)
+    in_shell, mean_in_shell = np.bincount(shell, total), n * np.bincount(shell, mean)
+    # of a Poisson variate (n - m)^2 - n has the mean 0 and the variance 2 m^2
+    excess = (squares - 2 * mean * total + n * mean**2 - total)[~dark] / mean[~dark]
+    law = stats.poisson(mean[~dark][:, None])
+    expected_counts = n * law.pmf(np.arange(60)).sum(axis=0)
+    often = expected_counts >= 20
+    counts[0] -= n * dark.sum()
+    found = {
+        "pixels": two_sided(stats.chi2(seen.sum()), chi),
+        "shells": two_sided(stats.chi2(20), ((in_shell - mean_in_shell) ** 2 / mean_in_shell).sum()),
+        "dispersion": 2 * stats.norm.sf(abs(excess.sum()) / np.sqrt(2 * n * excess.size)),
+        "totals": two_sided(stats.chi2(n), ((totals - mean.sum()) ** 2 / mean.sum()).sum()),
+        "values": stats.chi2(often.sum()).sf(
+            ((counts[:60] - expected_counts)[often] ** 2 / expected_counts[often]).sum()
+        ),
+    }
+    print(sampler, {k: f"{v:.3f}" for k, v in found.items()}, f"{mean.sum():.0f} photons, at most {mean.max():.1f}")
+    return found
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_photons__of_a_single_are_poisson_distributed(plain, sampler):
+    geometry, model = plain
+    shot = shot_of(geometry, single())
+    mean = model.expected(shot)[geometry.mask]
+    assert mean.min() < 0.01
+    assert mean.max() > 10
+    for name, p in p_values(geometry, model, shot, sampler, 10_000).items():
+        assert p > 1e-3, name
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("several", [TRIPLE[:2], TRIPLE], ids=["double", "triple"])
+def test_photons__of_several_with_every_nuisance_are_poisson_distributed(scene, several, sampler):
+    geometry, model = scene
+    shot = shot_of(geometry, several, energy=1.05 * ENERGY, center=(1.1e-3, -0.7e-3), background=0.02)
+    for name, p in p_values(geometry, model, shot, sampler, 1_500).items():
+        assert p > 1e-3, name
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_photons__of_a_blank_are_the_background(scene, sampler):
+    geometry, model = scene
+    for name, p in p_values(geometry, model, shot_of(geometry, [], background=0.05), sampler, 1_000).items():
+        assert p > 1e-3, name
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_photons__of_a_blank_without_background_are_none(scene, sampler):
+    geometry, model = scene
+    frame, image, recorded, lost = drawn(model, shot_of(geometry, []), sampler)
+    assert (frame.sum(), image.sum(), recorded, lost) == (0, 0, 0, 0)
+    assert model.expected(shot_of(geometry, [])).sum() == 0
+
+
+@settings(max_examples=25)
+@given(
+    members(sizes=(0.9, 1.05)),
+    st.floats(0.9, 1.05),
+    st.tuples(st.floats(-1.4e-3, 1.4e-3), st.floats(-1.4e-3, 1.4e-3)),
+    st.floats(0, 1),
+)
+def test_expected__equals_its_naive_twin(scene, volume, particles, energy, center, background):
+    geometry, model = scene
+    found = model.expected(shot_of(geometry, particles, energy * ENERGY, center, background))
+    exact = oracles.expected_photons(volume, geometry, particles, energy * ENERGY, center, background)
+    np.testing.assert_allclose(found, exact, atol=1e-4 * max(exact.max(), 1e-12))
+    assert np.all(found[~geometry.mask] == 0)
+
+
+def test_expected__of_a_double_has_fringes(plain):
+    geometry, model = plain
+    apart = [(TURNS[0], np.zeros(3), FLUENCE, 1.0), (TURNS[0], np.array([40e-9, 0, 0]), FLUENCE, 1.0)]
+    one, two = (model.expected(shot_of(geometry, p)) for p in (single(), apart))
+    s, _ = oracles.pixel_factors(geometry.pixel_position.reshape(-1, 3), geometry.pixel_size, ENERGY)
+    fringes = 2 + 2 * np.cos(2 * np.pi * s[:, 0] * 40e-9)
+    np.testing.assert_allclose(two.ravel(), one.ravel() * fringes, atol=1e-4 * one.max())
+
+
+@st.composite
+def shots_within(draw, particles):
+    """Energy, beam centre and sizes as far as `MARGINS` let them go."""
+    energy = draw(st.floats(0.8, MARGINS.scale))
+    sizes = [draw(st.floats(0.8, MARGINS.scale / energy)) for _ in range(particles)]
+    angle, radius = 2 * np.pi * draw(fractions), MARGINS.center * draw(st.sampled_from([0.0, 0.5, 1.0]))
+    return energy * ENERGY, sizes, (radius * np.cos(angle), radius * np.sin(angle))
+
+
+@settings(max_examples=60)
+@given(members(), st.data())
+def test_tile_rates__bound_every_pixel(scene, particles, data):
+    geometry, model = scene
+    energy, sizes, center = data.draw(shots_within(len(particles)))
+    particles = [(*p[:3], size) for p, size in zip(particles, sizes, strict=True)]
+    shot = shot_of(geometry, particles, energy, center)
+    rate = np.empty(model.screen.spread.size)
+    candidates = sampling.tile_rates(model.scatterer, model.screen, shot, rate)
+    expected = model.expected(shot)
+    for bound, (first, height, width) in zip(rate, model.screen.tile, strict=True):
+        panel, row, column = np.unravel_index(first, model.shape)
+        assert bound >= expected[panel, row : row + height, column : column + width].max()
+    assert candidates == pytest.approx((rate * model.screen.tile[:, 1] * model.screen.tile[:, 2]).sum())
+    assert candidates >= expected.sum()
+
+
+@settings(max_examples=60)
+@given(members(), st.data())
+def test_look_ups__stay_within_bounds_and_volume(scene, volume, particles, data):
+    geometry, model = scene
+    energy, sizes, center = data.draw(shots_within(len(particles)))
+    pixels = geometry.pixel_position.reshape(-1, 3)
+    fine = np.zeros(len(pixels), bool)
+    for first, height, width in model.screen.tile[model.screen.first_fine :]:
+        for row in range(height):
+            fine[first + row * model.shape[2] : first + row * model.shape[2] + width] = True
+    s, _ = oracles.pixel_factors(pixels, 1, energy, center)
+    middles, _ = oracles.pixel_factors(model.screen.center, 1, energy, center)
+    is_fine = np.arange(len(middles)) >= model.screen.first_fine
+    for (rotation, *_), size in zip(particles, sizes, strict=True):
+        at = size * (s @ rotation) / volume.step + volume.origin
+        assert at.min() >= 0
+        assert at.max() + 3 < volume.values.shape[0]
+        for level, chosen, tiles in (
+            (model.scatterer.coarse, ~fine & geometry.mask.ravel(), ~is_fine),
+            (model.scatterer.fine, fine & geometry.mask.ravel(), is_fine),
+        ):
+            for vectors in (s[chosen], middles[tiles]):
+                cells = size * (vectors @ rotation) * level.per_s + level.origin
+                assert cells.size == 0 or (cells.min() >= 0 and cells.max() < level.side)
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_full_pixels__stay_full_and_lose_no_count(scene, sampler):
+    geometry, model = scene
+    shot = shot_of(geometry, [(*p[:2], 300 * p[2], p[3]) for p in TRIPLE], background=3.0, key=77)
+    small, _, recorded, lost = drawn(model, shot, sampler)
+    large, image, all_recorded, none_lost = drawn(model, shot, sampler, np.uint16)
+    assert large.max() > 1000
+    assert none_lost == 0
+    assert large.sum(dtype=np.int64) == all_recorded
+    assert np.array_equal(small, np.minimum(large, 255))
+    assert small.sum(dtype=np.int64) == recorded
+    assert recorded + lost == all_recorded
+    assert lost > 0
+    row, column = assembled_index(geometry)
+    assert np.array_equal(image, oracles.binned(large, row, column, BIN, model.image_shape))
+
+
+@pytest.mark.parametrize(("sampler", "more"), [("thinned", 5e3), ("every pixel", 1e9), ("every pixel", 1e15)])
+def test_full_pixels__never_wrap(plain, sampler, more):
+    geometry, model = plain
+    shot = shot_of(geometry, single(fluence=FLUENCE * more))
+    expected = model.expected(shot)
+    for dtype, ceiling in ((np.uint8, 255), (np.uint16, 65535)):
+        frame, image, recorded, lost = drawn(model, shot, sampler, dtype)
+        assert np.all(frame[expected > 1.5 * ceiling + 100] == ceiling)
+        assert recorded == frame.sum(dtype=np.int64)
+        assert lost > 0
+        assert recorded + lost == pytest.approx(expected.sum(dtype=float), rel=0.01)
+        row, column = assembled_index(geometry)
+        assert np.array_equal(image, oracles.binned(frame, row, column, BIN, model.image_shape))
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_image__is_the_binned_frame(scene, sampler):
+    geometry, model = scene
+    row, column = assembled_index(geometry)
+    for key in range(5):
+        shot = shot_of(geometry, TRIPLE, background=0.1, key=key)
+        frame, image, recorded, _ = drawn(model, shot, sampler)
+        assert recorded == frame.sum() > 0
+        assert np.array_equal(image, oracles.binned(frame, row, column, BIN, model.image_shape))
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_photons__depend_on_the_key_alone(scene, sampler):
+    geometry, model = scene
+    frames = [drawn(model, shot_of(geometry, TRIPLE, background=0.1, key=key), sampler)[0] for key in (1, 2, 1)]
+    assert np.array_equal(frames[0], frames[2])
+    assert not np.array_equal(frames[0], frames[1])
+
+
+def test_photons__do_not_depend_on_the_batch_of_candidates(plain, monkeypatch):
+    geometry, model = plain
+    shot = shot_of(geometry, single())
+    whole = drawn(model, shot, "thinned")[0]
+    rate = np.empty(model.screen.spread.size)
+    assert sampling.tile_rates(model.scatterer, model.screen, shot, rate) > 2 * sampling.BATCH
+    monkeypatch.setattr(sampling, "BATCH", 7)
+    # a compiled kernel keeps the constants it was compiled with
+    again = numba.njit(error_model="numpy")(sampling.draw_thinned.py_func)
+    frame, image = np.zeros(model.shape, np.uint8), np.zeros(model.image_shape, np.uint16)
+    again(model.scatterer, model.screen, shot, rate, frame.ravel(), image.ravel(), 255)
+    assert np.array_equal(frame, whole)
+
+
+@pytest.mark.parametrize(("fluence", "sampler"), [(FLUENCE / 100, "thinned"), (FLUENCE * 100, "every pixel")])
+def test_draw__takes_the_cheaper_sampler(plain, fluence, sampler):
+    geometry, model = plain
+    shot = shot_of(geometry, single(fluence=fluence), key=9)
+    expected = drawn(model, shot, sampler)
+    frame, image = np.zeros(model.shape, np.uint8), np.zeros(model.image_shape, np.uint16)
+    assert model.draw(shot, frame, image) == expected[2:]
+    assert np.array_equal(frame, expected[0])
+    assert np.array_equal(image, expected[1])
+
+
+def test_mean_photons__is_the_mean_over_orientations(plain, volume):
+    geometry, model = plain
+    turns = rotation_matrix(uniform_quaternion(np.random.default_rng(7).random((400, 3))))
+    beam = BEAMS["amo86615"]
+    totals = [
+        model.expected(shot_of(geometry, [(turn, np.zeros(3), beam.fluence, 1.0)])).sum(dtype=float) for turn in turns
+    ]
+    # the radial profile is averaged over its pixels' width: half a percent
+    error = np.std(totals) / np.sqrt(len(totals))
+    assert mean_photons(volume, geometry, beam) == pytest.approx(
+        np.mean(totals), abs=4 * error + 0.01 * np.mean(totals)
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "factor", "shape"),
+    [("pnccd-amo86615", 8, (130, 129)), ("square-128", 1, (128, 128)), ("square-7", 1, (7, 7))],
+)
+def test_bins__make_an_image_of_about_128(name, factor, shape):
+    geometry = builtin_geometry(name)
+    assert bin_factor(geometry) == factor
+    assert binned_shape(geometry, factor) == shape
+
+
+def test_largest_s__is_never_passed(volume):
+    for geometry in (flat(), bent()):
+        most = largest_s(geometry, LAMBDA, MARGINS)
+        for angle in np.linspace(0, 2 * np.pi, 16):
+            center = MARGINS.center * np.array([np.cos(angle), np.sin(angle)])
+            s, _ = oracles.pixel_factors(geometry.pixel_position.reshape(-1, 3), 1, ENERGY, center)
+            assert np.linalg.norm(s, axis=1).max() * MARGINS.scale <= most
+        assert np.abs(interpolate(volume, np.array([0, most / 2, 0]))) > 0

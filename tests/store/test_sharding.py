@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import zarr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from xfeldask.store.layout import ALL_CHUNKS, codecs
+from xfeldask.store.sharding import ShardFile
+from xfeldask.store.shards import FAST_PIPELINE
+
+PIPELINES = ("zarr.core.codec_pipeline.BatchedCodecPipeline", FAST_PIPELINE)
+
+
+def create(path, values, shard, rows):
+    return zarr.create_array(
+        path,
+        shape=values.shape,
+        dtype=values.dtype,
+        chunks=(rows, *values.shape[1:]),
+        shards=(shard, *values.shape[1:]),
+        compressors=codecs(),
+        fill_value=np.nan if values.dtype.kind == "f" else 0,
+        config=ALL_CHUNKS,
+    )
+
+
+def write(path, values, shard, rows):
+    """Write `values` shot by shot, as workers do."""
+    array = create(path, values, shard, rows)
+    for start in range(0, len(values), shard):
+        file = ShardFile(array, path, start // shard)
+        for value in values[start : start + shard]:
+            row = file.next_row()
+            row[value != 0] = value[value != 0]
+            file.advance()
+        file.write()
+
+
+def files(path):
+    return {str(f.relative_to(path)): f.read_bytes() for f in path.rglob("*") if f.is_file()}
+
+
+@st.composite
+def frames(draw):
+    """Values (shot, ...), shots a shard, shots a chunk; the last shard may be short."""
+    rows = draw(st.sampled_from([1, 2, 3, 16]))
+    shard = rows * draw(st.integers(1, 5))
+    shape = (draw(st.integers(1, 3 * shard)), *draw(st.lists(st.integers(1, 5), min_size=1, max_size=3)))
+    dtype = draw(st.sampled_from(["uint8", "uint16", "float32"]))
+    rng = np.random.default_rng(draw(st.integers(0, 99)))
+    values = rng.poisson(draw(st.sampled_from([0, 0.1, 100])), shape).astype(dtype)
+    values[rng.random(len(values)) < 0.3] = 0
+    return values, shard, rows
+
+
+@settings(max_examples=30)
+@given(frames())
+def test_shard_file__is_what_zarr_writes(case):
+    values, shard, rows = case
+    with tempfile.TemporaryDirectory() as folder:
+        ours, theirs = Path(folder, "ours"), Path(folder, "theirs")
+        write(ours, values, shard, rows)
+        create(theirs, values, shard, rows)[...] = values
+        assert files(ours) == files(theirs)
+
+
+@settings(max_examples=25)
+@given(frames(), st.sampled_from(PIPELINES))
+def test_shard_file__reads_back(case, pipeline):
+    values, shard, rows = case
+    with tempfile.TemporaryDirectory() as folder, zarr.config.set({"codec_pipeline.path": pipeline}):
+        write(Path(folder, "a"), values, shard, rows)
+        array = zarr.open_array(Path(folder, "a"), mode="r")
+        np.testing.assert_array_equal(array[...], values)
+        for i in {0, len(values) // 2, len(values) - 1}:
+            np.testing.assert_array_equal(array[i], values[i])
+
+
+@pytest.mark.parametrize("pipeline", PIPELINES)
+@pytest.mark.parametrize("whole", [False, True])
+def test_shard_file__flipped_bit_is_never_read_as_a_number(tmp_path, pipeline, whole):
+    values = np.random.default_rng(0).poisson(0.2, (6, 4, 8)).astype(np.uint8)
+    write(tmp_path / "a", values, 8, 2)
+    file = tmp_path / "a" / "c/0/0/0"
+    good = file.read_bytes()
+    with zarr.config.set({"codec_pipeline.path": pipeline}):
+        array = zarr.open_array(tmp_path / "a", mode="r")
+        for at in range(len(good)):
+            bad = bytearray(good)
+            bad[at] ^= 1 << at % 8
+            file.write_bytes(bad)
+            for i in [slice(None)] if whole else (0, 3):
+                try:
+                    read = array[i]
+                except (ValueError, RuntimeError, OSError):
+                    continue
+                np.testing.assert_array_equal(read, values[i])
+
+
+def test_shard_file__failing_leaves_no_part(tmp_path, monkeypatch):
+    values = np.ones((2, 3), np.uint8)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    array = create(tmp_path / "a", values, 2, 1)
+    monkeypatch.setattr(Path, "replace", full)
+    file = ShardFile(array, tmp_path / "a", 0)
+    for _ in values:
+        file.next_row()
+        file.advance()
+    with pytest.raises(OSError, match="No space left"):
+        file.write()
+    assert list(files(tmp_path / "a")) == ["zarr.json"]
+
+
+def test_shard_file__rewrites_the_same_bytes(tmp_path):
+    values = np.arange(24, dtype=np.uint16).reshape(6, 4)
+    write(tmp_path / "a", values, 4, 2)
+    before = files(tmp_path / "a")
+    array = zarr.open_array(tmp_path / "a", mode="r+")
+    file = ShardFile(array, tmp_path / "a", 1)
+    for value in values[4:]:
+        file.next_row()[...] = value
+        file.advance()
+    file.write()
+    assert files(tmp_path / "a") == before

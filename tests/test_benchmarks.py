@@ -1,0 +1,94 @@
+"""Each benchmark class runs once, at its smallest size; what it measures here says nothing of speed."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import warnings
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def smoke():
+    """Benchmarks as a package beside the tests, with as few repeats as they can do."""
+    patch = pytest.MonkeyPatch()
+    patch.setenv("XFELDASK_BENCH", "smoke")
+    patch.syspath_prepend(str(ROOT))
+    yield
+    patch.undo()
+
+
+def names() -> list[str]:
+    """Benchmark classes, read from the text so that collecting tests imports nothing."""
+    found = []
+    for path in sorted((ROOT / "benchmarks").glob("bench_*.py")):
+        for part in re.split(r"^class ", path.read_text(), flags=re.MULTILINE)[1:]:
+            if re.search(r"def (time|track)_|^\w+\(Simulate\)", part):
+                found.append(re.match(r"\w+", part)[0])
+    return found
+
+
+def test_report__knows_every_benchmark_class():
+    from benchmarks.report import classes
+
+    assert sorted(classes()) == sorted(names())
+
+
+@pytest.mark.parametrize("name", names())
+def test_benchmark__runs_at_its_smallest(name):
+    from benchmarks.common import run
+    from benchmarks.report import classes
+
+    try:
+        results = list(run(classes()[name], smallest=True))
+    except NotImplementedError as error:
+        pytest.skip(f"{name}: {error}")
+    assert results
+    for result in results:
+        assert math.isfinite(result.value), result
+        assert result.value > 0, result
+        assert result.what == result.what.strip(), "the docstring is a row's title"
+
+
+def test_report__prints_a_table(capsys):
+    from benchmarks.report import main
+
+    assert main(["Golden"]) == 0
+    table = capsys.readouterr().out
+    assert "measured" in table
+    assert "golden values" in table or "not run: " in table
+
+
+def test_report__lists_what_it_knows(capsys):
+    from benchmarks.report import main
+
+    assert main(["--list"]) == 0
+    assert sorted(capsys.readouterr().out.split()) == sorted(names())
+    assert main(["Nonsense"]) == 2
+    assert "Commit" in capsys.readouterr().out
+
+
+def test_asv__discovers_every_benchmark():
+    """Its configuration is valid and finds what the report runs."""
+    pytest.importorskip("asv")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from asv.config import Config
+        from asv_runner.discovery import disc_benchmarks
+
+        config = Config.load(str(ROOT / "benchmarks" / "asv.conf.json"))
+        assert config.environment_type == "existing"
+        found = {benchmark.name.split(".")[1] for benchmark in disc_benchmarks(str(ROOT / "benchmarks"))}
+    assert found == set(names())
+
+
+def test_smoke__is_what_the_tests_ask_for():
+    from benchmarks.common import effort
+
+    assert os.environ["XFELDASK_BENCH"] == "smoke"
+    assert effort(1, 10, 100) == 1

@@ -1,0 +1,269 @@
+"""Checks of a store against its checksums, its totals and the schema.
+
+Everything is read through zarr's own pipeline: zarrs skips crc32c where it reads a part of a shard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import product
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from xfeldask.errors import CorruptStoreError
+from xfeldask.schema import DONE, VARIABLES, Variable, named
+from xfeldask.store.layout import Layout, layout_of, shot_array
+from xfeldask.store.opening import open_root, stored_experiment
+
+BLOCK_BYTES = 2**24
+"""Values read together."""
+
+FULL_BIN = np.iinfo(np.uint16).max
+NO_SHOT = range(0)
+VOLUME = ("coefficient", "kernel", "form_factor", "s")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that is wrong in a store.
+
+    Attributes
+    ----------
+    variable : str, path of the array in the store, or name of an attribute of the root
+    shots : range, absolute indices of the shots that it spoils; empty where it is none in particular
+    what : str
+
+    Examples
+    --------
+    >>> print(Problem("photons", range(3, 5), "the checksum does not match"))
+    photons, shots 3 to 4: the checksum does not match
+    """
+
+    variable: str
+    shots: range
+    what: str
+
+    def __str__(self) -> str:
+        first, last = self.shots.start, self.shots.stop - 1
+        which = {0: "", 1: f", shot {first}"}.get(len(self.shots), f", shots {first} to {last}")
+        return f"{self.variable}{which}: {self.what}"
+
+
+def check_shard(path: str, shard: int) -> list[Problem]:
+    """Read all that the task of a shard wrote, a few shots at a time.
+
+    Parameters
+    ----------
+    path : str, of the store
+    shard : int
+    """
+    root = open_root(path)
+    layout, complete = layout_of(root), bool(root.attrs["complete"])
+    shots = layout.shots(shard)
+    problems: list[Problem] = []
+    total = {v.name: _total(root, Path(path), v.name, shots, problems) for v in named("total")}
+    pending = np.full(len(shots), not complete) if total["shot_status"] is None else total["shot_status"] != DONE
+    if pending.any():
+        what = "not done, though the store is marked complete" if complete else "not done yet; --resume goes on"
+        which = (shots.start + np.flatnonzero(pending)).tolist()
+        told = [Problem("shot_status", range(i, i + 1), what) for i in which]
+        return merged([*problems, *told] if complete else told)
+    for name in (v.name for v in layout.stored() if v.role == "raw"):
+        for some, values in _read(root, Path(path), name, shots, problems):
+            if total["photon_count"] is not None and name != "intensity":
+                count = total["photon_count"][some.start - shots.start : some.stop - shots.start]
+                problems += _differing(name, some, values, count)
+    return merged(problems)
+
+
+def check_node(path: str, name: str) -> list[Problem]:
+    """Compare an array's metadata with the schema, and read it unless shards' tasks wrote it.
+
+    Parameters
+    ----------
+    path : str, of the store
+    name : str, path of the array or group in the store
+    """
+    root = open_root(path)
+    layout, latent = layout_of(root), name.startswith("latent/")
+    variable = None if latent else VARIABLES.get(name.rsplit("/", 1)[-1])
+    try:
+        node = root[name]
+    except (ValueError, KeyError, TypeError) as error:
+        return [Problem(name, _along(variable, layout), f"the metadata cannot be read ({_first_line(error)})")]
+    if isinstance(node, zarr.Group):
+        return []
+    if variable is None:
+        return merged(_chunk_problems(Path(path) / name, name, node, must_exist=not latent))
+    problems = _schema_problems(name, node, variable, layout)
+    if variable.role not in ("raw", "total"):
+        problems += _chunk_problems(Path(path) / name, name, node)
+    return merged(problems)
+
+
+def check_root(path: str) -> list[Problem]:
+    """Compare the root's attributes with each other, and with the arrays that are there."""
+    root = open_root(path)
+    layout = layout_of(root)
+    stored = layout.stored()
+    problems = []
+    expected = [v.name for v in stored if v.role != "truth"] + str(root.attrs.get("coordinates", "")).split()
+    expected += sorted({dim for v in stored for dim in v.dims if dim in VARIABLES})
+    if "experiment" in root.attrs or "experiment_digest" in root.attrs:
+        problems = _experiment_problems(root, layout)
+        expected += [v.name for v in stored if v.role == "truth"]
+        expected += [f"volume/{root.attrs.get('particle')}/{name}" for name in VOLUME]
+    gone = [name for name in expected if not (Path(path) / name / "zarr.json").exists()]
+    return problems + [Problem(name, _along(VARIABLES.get(name), layout), "the array is missing") for name in gone]
+
+
+def node_names(path: Path) -> list[str]:
+    """Paths of the groups and arrays in a store, readable or not."""
+    return sorted(str(file.parent.relative_to(path)) for file in path.rglob("zarr.json") if file.parent != path)
+
+
+def merged(problems: Iterable[Problem]) -> list[Problem]:
+    """Join problems of neighbouring shots that say the same."""
+    out: list[Problem] = []
+    for problem in problems:
+        last = out[-1] if out else problem
+        same = (last.variable, last.what) == (problem.variable, problem.what)
+        if out and same and last.shots.stop == problem.shots.start:
+            out[-1] = replace(last, shots=range(last.shots.start, problem.shots.stop))
+        else:
+            out.append(problem)
+    return out
+
+
+def _total(root: zarr.Group, path: Path, name: str, shots: range, problems: list[Problem]) -> NDArray[Any] | None:
+    blocks = [values for _, values in _read(root, path, name, shots, problems)]
+    return np.concatenate(blocks) if sum(map(len, blocks)) == len(shots) else None
+
+
+def _read(
+    root: zarr.Group, path: Path, name: str, shots: range, problems: list[Problem]
+) -> Iterator[tuple[range, NDArray[Any]]]:
+    """Values of a shard's shots, a few at a time; those that cannot be read go to `problems` instead."""
+    try:
+        array = shot_array(root, name)
+    except CorruptStoreError:
+        return  # `check_node` or `check_root` tells it, once
+    outer, chunk = (array.shards or array.chunks)[0], array.chunks[0]
+    gone = _gone(path / name / _key(array, (shots.start // outer,)))
+    if gone:
+        problems.append(Problem(name, shots, gone))
+        return
+    few = chunk * max(1, BLOCK_BYTES // (chunk * prod(array.shape[1:]) * array.dtype.itemsize))
+    for some in _cut(shots, few):
+        values = _values(array, slice(some.start, some.stop))
+        if not isinstance(values, str):
+            yield some, values
+            continue
+        for part in _cut(some, chunk):
+            values = _values(array, slice(part.start, part.stop))
+            if isinstance(values, str):
+                problems.append(Problem(name, part, values))
+            else:
+                yield part, values
+
+
+def _values(array: zarr.Array[Any], *region: slice) -> NDArray[Any] | str:
+    """Values, or the reason why they cannot be read."""
+    try:
+        return np.asarray(array[region])
+    except Exception as error:  # a decoder may raise anything on damaged bytes
+        line = _first_line(error)
+        return "the checksum does not match" if "checksum" in line else f"it cannot be decoded ({line})"
+
+
+def _differing(name: str, shots: range, values: NDArray[Any], count: NDArray[Any]) -> list[Problem]:
+    """Shots whose pixels or bins do not sum to their photon count; a full bin may hold less."""
+    flat = values.reshape(len(shots), -1)
+    total = flat.sum(axis=1, dtype=np.int64)
+    wrong = total != count
+    if name == "image":
+        wrong &= ~((flat == FULL_BIN).any(axis=1) & (total < count))
+    return [
+        Problem(name, range(shots[i], shots[i] + 1), f"holds {total[i]} photons, photon_count says {count[i]}")
+        for i in np.flatnonzero(wrong).tolist()
+    ]
+
+
+def _chunk_problems(folder: Path, name: str, array: Any, must_exist: bool = True) -> list[Problem]:
+    """Chunks of an array that are missing or cannot be read.
+
+    What xarray wrote, embeddings, has no file for a chunk of nothing but the fill value.
+    """
+    step = array.shards or array.chunks
+    along_shots = (array.metadata.dimension_names or (None,))[0] == "shot"
+    problems = []
+    for corner in product(*(range(0, size, length) for size, length in zip(array.shape, step, strict=True))):
+        region = tuple(slice(low, min(low + n, size)) for low, n, size in zip(corner, step, array.shape, strict=True))
+        shots = range(region[0].start, region[0].stop) if along_shots else NO_SHOT
+        file = folder / _key(array, tuple(low // length for low, length in zip(corner, step, strict=True)))
+        if not (must_exist or file.exists()):
+            continue
+        what = _gone(file) or _values(array, *region)
+        if isinstance(what, str):
+            problems.append(Problem(name, shots, what))
+    return problems
+
+
+def _gone(file: Path) -> str:
+    """What is wrong with a file that zarr would take for values never written; empty where nothing is."""
+    if not file.exists():
+        return "the file is missing"
+    return "" if file.stat().st_size else "the file is empty"
+
+
+def _schema_problems(name: str, array: Any, variable: Variable, layout: Layout) -> list[Problem]:
+    dtype = np.dtypes.StringDType() if variable.dtype == "string" else layout.dtype(variable)
+    found = {
+        "dimensions": (array.metadata.dimension_names, variable.dims),
+        "type": (array.dtype, dtype),
+        "units": (array.attrs.get("units"), variable.attributes().get("units")),
+        "length": (array.shape[0], layout.n_shots if variable.dims[0] == "shot" else array.shape[0]),
+    }
+    return [
+        Problem(name, _along(variable, layout), f"{what} {stored!s}, should be {due!s}")
+        for what, (stored, due) in found.items()
+        if stored != due
+    ]
+
+
+def _experiment_problems(root: zarr.Group, layout: Layout) -> list[Problem]:
+    try:
+        experiment = stored_experiment(root)
+    except CorruptStoreError as error:
+        return [Problem("experiment", NO_SHOT, str(error))]
+    problems = []
+    if experiment.digest != root.attrs.get("experiment_digest"):
+        problems.append(Problem("experiment", NO_SHOT, "does not match its digest"))
+    if experiment.n_shots != layout.n_shots:
+        problems.append(Problem("experiment", NO_SHOT, f"{experiment.n_shots} shots, photons has {layout.n_shots}"))
+    if experiment.seed != root.attrs.get("seed"):
+        problems.append(Problem("seed", NO_SHOT, f"{root.attrs.get('seed')}, the experiment's is {experiment.seed}"))
+    return problems
+
+
+def _along(variable: Variable | None, layout: Layout) -> range:
+    return range(layout.n_shots) if variable is not None and variable.dims[0] == "shot" else NO_SHOT
+
+
+def _cut(shots: range, length: int) -> list[range]:
+    return [range(start, min(start + length, shots.stop)) for start in range(shots.start, shots.stop, length)]
+
+
+def _key(array: Any, index: tuple[int, ...]) -> str:
+    """File of a chunk or shard, from its place along the first axes."""
+    return str(array.metadata.encode_chunk_key((*index, *(0,) * (len(array.shape) - len(index)))))
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).split("\n")[0]
