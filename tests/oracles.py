@@ -58,6 +58,24 @@ def poisson_by_gaps(state: int, mean: float) -> int:
     return count
 
 
+def poisson_by_rejection(state: int, mean: float) -> int:
+    """Algorithm PTRS of Hörmann (1993), as its steps are printed."""
+    bits = splitmix64(state)
+    b = 0.931 + 2.53 * math.sqrt(mean)
+    a = -0.059 + 0.02483 * b
+    while True:
+        u, v = unit(next(bits)) - 0.5, 1 - unit(next(bits))
+        us = 0.5 - abs(u)
+        k = math.floor((2 * a / us + b) * u + mean + 0.43)
+        if us >= 0.07 and v <= 0.9277 - 3.6224 / (b - 2):
+            return k
+        if k < 0 or (us < 0.013 and v > us):
+            continue
+        scaled = v * (1.1239 + 1.1328 / (b - 3.4)) / (a / us**2 + b)
+        if math.log(scaled) <= -mean + k * math.log(mean) - math.lgamma(k + 1):
+            return k
+
+
 def summed_amplitude(atoms, s, rotation=None, place=(0.0, 0.0, 0.0)):
     """F(s) of a particle turned by `rotation` and moved to `place` [m], atom by atom."""
     moved = atoms.position @ (np.eye(3) if rotation is None else rotation).T + place

@@ -144,6 +144,11 @@ def test_poisson__of_a_small_mean_equals_counted_gaps(state, mean):
     assert int(following) == (state + (k + 1) * int(GOLDEN)) % 2**64
 
 
+@given(st.integers(0, 2**64 - 1), st.floats(10, 1e5))
+def test_poisson__of_a_large_mean_equals_its_plain_twin(state, mean):
+    assert poisson(np.uint64(state), mean)[1] == oracles.poisson_by_rejection(state, mean)
+
+
 @pytest.mark.parametrize("mean", [0.0, 1e12])
 def test_poisson__of_an_extreme_mean_stays_near_it(mean):
     drawn = variates(mean, 200)

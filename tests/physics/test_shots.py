@@ -114,6 +114,14 @@ def test_counts__are_multinomial(hits, probabilities):
     assert counts.sum() == n
 
 
+@pytest.mark.parametrize(
+    ("hits", "u", "count"), [(0.5, 0.0, 1), (0.5, 1 - 2**-53, 2), (1.0, 1 - 2**-53, 1), ({2: 1}, 0.0, 2)]
+)
+def test_counts__of_extreme_numbers_are_possible_ones(monkeypatch, hits, u, count):
+    monkeypatch.setattr("xfeldask.physics.shots.uniform", lambda seed, stream, shot, n: np.full((len(shot), n), u))
+    assert draw_counts(0, experiment(hits).hits, np.arange(1)).tolist() == [count]
+
+
 def test_counts__are_drawn_shot_by_shot():
     # over seeds, the number of doubles in 1000 shots spreads like a binomial variate
     hits = experiment(0.9).hits

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
 import time
 from pathlib import Path
 
@@ -49,9 +52,18 @@ def demonstrate(folder: Path, n_shots: int = 10_000, overwrite: bool = False) ->
     out.print("The envelope flags 10 % of the shots whatever they are: that is the rule of the reference work.")
     out.print("go on with:")
     for command in (
-        f"xfeldask inspect {store}",
-        f"xfeldask verify {store}",
-        "xfeldask simulate mine.zarr --particle structure.pdb --n-shots 10000 --nuisance realistic",
-        f"python -c \"import xfeldask; print(xfeldask.open_dataset('{store}'))\"",
+        f"{_program('xfeldask')} inspect {store}",
+        f"{_program('xfeldask')} verify {store}",
+        f"{_program('xfeldask')} simulate mine.zarr --particle structure.pdb --n-shots 10000 --nuisance realistic",
+        f"{_program('python')} -c \"import xfeldask; print(xfeldask.open_dataset('{store}'))\"",
     ):
         out.print(f"  {command}", soft_wrap=True)
+
+
+def _program(name: str) -> str:
+    """How this environment's program is called from here."""
+    mine = Path(sys.executable).with_name(name)
+    found = shutil.which(name)
+    if found and Path(found) == mine:
+        return name
+    return os.path.relpath(mine)

@@ -13,7 +13,7 @@ import xarray as xr
 import zarr
 from numpy.typing import ArrayLike, NDArray
 
-from xfeldask.config import Experiment, Particle
+from xfeldask.config import Beam, Detector, Experiment, Hits, Nuisance, Orientations, Particle
 from xfeldask.errors import ExperimentMismatchError, InputError, RunError, StoreExistsError
 from xfeldask.formats.inputs import Inputs, beam_values, particle_name, resolve
 from xfeldask.graph.shards import shard_tasks
@@ -40,11 +40,19 @@ def simulate(
     *,
     particle: str | Path | Particle | Atoms | tuple[ArrayLike, ArrayLike] | Mapping[str, Any] | None = None,
     n_shots: int | None = None,
-    orientations: Any = None,
+    detector: str | Path | Detector | Mapping[str, Any] | None = None,
+    beam: str | Path | Beam | Mapping[str, Any] | None = None,
+    single_fraction: float | None = None,
+    hits: float | str | Hits | Mapping[Any, Any] | None = None,
+    nuisance: str | Nuisance | Mapping[str, Any] | None = None,
+    orientations: str | Orientations | Mapping[str, Any] | ArrayLike | None = None,
+    seed: int | None = None,
+    engine: str | None = None,
+    intensity: bool | None = None,
+    photon_dtype: str | None = None,
     resume: bool = False,
     overwrite: bool = False,
     progress: bool = True,
-    **parts: Any,
 ) -> xr.Dataset:
     """Simulate shots into a Zarr store, on the scheduler that Dask has active.
 
@@ -54,12 +62,20 @@ def simulate(
     experiment : Experiment, optional; keywords replace parts of it
     particle : a built-in name, a path (.pdb, .ent, .cif), a PDB id, `Atoms`, or (positions (n, 3) [m], elements)
     n_shots : int
-    orientations : "random", a mapping as `xfeldask.config.Orientations`, or quaternions (n, 4), w x y z
+    detector : "pnccd-amo86615" (the default), "square-N", or the path of a psana geometry file
+    beam : "amo86615" (the default), the path of a ``.beam`` file, or photon_energy [eV], photons_per_pulse and
+        focus_radius [m]
+    single_fraction : float, part of the shots with one particle, the others hold two; all hold one by default
+    hits : instead of `single_fraction`: {0: 0.1, 1: 0.8, 2: 0.1}, "poisson:0.1", or as `xfeldask.config.Hits`
+    nuisance : "ideal" (the default), "jitter", "realistic", or parts as `xfeldask.config.Nuisance`
+    orientations : "random" (the default), a mapping as `xfeldask.config.Orientations`, or quaternions (n, 4), w x y z
+    seed : int, of all random numbers; 0 by default
+    engine : "xfeldask" (the default) or "skopi"
+    intensity : bool, store expected photons too
+    photon_dtype : "uint8" (the default) or "uint16"; a full pixel stays full
     resume : bool, finish a store that was interrupted; only what is pending is computed
     overwrite : bool, replace a store that is there
     progress : bool, show progress on stderr
-    **parts : the other fields of `Experiment`: `detector`, `beam` (a name, a ``.beam`` file or values), `hits`
-        or `single_fraction`, `nuisance`, `seed`, `engine`, `intensity`, `photon_dtype`
 
     Returns
     -------
@@ -83,6 +99,17 @@ def simulate(
     (8, 1, 64, 64)
     """
     path = Path(store)
+    parts = {
+        "detector": detector,
+        "beam": beam,
+        "single_fraction": single_fraction,
+        "hits": hits,
+        "nuisance": nuisance,
+        "seed": seed,
+        "engine": engine,
+        "intensity": intensity,
+        "photon_dtype": photon_dtype,
+    }
     inputs = _inputs(path, resume, overwrite, experiment, particle, n_shots, orientations, parts)
     if resume and path.exists():
         root = open_root(path, mode="r+")

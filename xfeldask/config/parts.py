@@ -1,39 +1,19 @@
-"""What an experiment is: validated, immutable, written to and read from TOML, with a digest.
-
-Names and paths are kept as given; `xfeldask.formats.inputs.resolve` turns them into atoms, pixels and numbers
-and fills in the digests of what it read.
-"""
+"""Beam, particle, detector, hits, nuisance and orientations, with what is built in."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
-import tomllib
-from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-import tomlkit
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from xfeldask.errors import FormatError, InputError, MissingFileError, UnknownNameError
+from xfeldask.config.model import Model
+from xfeldask.errors import InputError
 
 Positive = Annotated[float, Field(gt=0)]
 # at 4 standard deviations, where normal variates are cut, an energy stays positive
 Spread = Annotated[float, Field(ge=0, le=0.2)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
-
-
-class Model(BaseModel):
-    """Base of all parts: no unknown keys, no NaN, no change once made; errors are one sentence."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    def __init__(self, **data: Any) -> None:
-        try:
-            super().__init__(**data)
-        except ValidationError as error:
-            raise _first_error(type(self), error) from None
 
 
 class Beam(Model):
@@ -198,125 +178,6 @@ class Orientations(Model):
         return self
 
 
-class Experiment(Model):
-    """Everything that decides the bytes of a simulated store.
-
-    Examples
-    --------
-    >>> e = Experiment(particle="chaperonin", n_shots=100, hits={"single_fraction": 0.99})
-    >>> e.beam.photon_energy, e.nuisance.pulse_spread
-    (4600.0, 0.0)
-    >>> e.digest == Experiment(n_shots=100, particle="chaperonin", hits={"weights": {1: 99, 2: 1}}).digest
-    False
-    """
-
-    particle: Particle
-    n_shots: Annotated[int, Field(gt=0, le=10**9)] = Field(description="number of shots")
-    beam: Beam = Field(BEAMS["amo86615"], validate_default=True)
-    detector: Detector = Detector()
-    hits: Hits = Hits(single_fraction=1.0)
-    nuisance: Nuisance = Nuisance()
-    orientations: Orientations = Orientations()
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(0, description="of all random numbers")
-    engine: Literal["xfeldask", "skopi"] = Field("xfeldask", description="what computes the patterns")
-    intensity: bool = Field(False, description="store expected photons too")
-    photon_dtype: Literal["uint8", "uint16"] = Field("uint8", description="of a pixel; full pixels stay full")
-
-    @field_validator("particle", "detector", mode="before")
-    @classmethod
-    def _source(cls, value: object) -> object:
-        return {"source": str(value)} if isinstance(value, str | Path) else value
-
-    @field_validator("beam", mode="before")
-    @classmethod
-    def _beam(cls, value: object) -> object:
-        return _by_name("beam", value, BEAMS)
-
-    @field_validator("hits", mode="before")
-    @classmethod
-    def _hits(cls, value: object) -> object:
-        return hits_values(value)
-
-    @field_validator("orientations", mode="before")
-    @classmethod
-    def _orientations(cls, value: object) -> object:
-        return {"kind": value} if isinstance(value, str) else value
-
-    @model_validator(mode="before")
-    @classmethod
-    def _presets(cls, data: Any) -> Any:
-        """Name a nuisance preset, alone or beside parts that differ from it; its hits are the default."""
-        if not isinstance(data, dict):
-            return data
-        nuisance = data.get("nuisance", "ideal")
-        parts = {"preset": nuisance} if isinstance(nuisance, str) else nuisance
-        if isinstance(parts, dict):
-            preset = parts.get("preset", "ideal")
-            base = _by_name("nuisance preset", str(preset), NUISANCES)
-            own = {k: v for k, v in parts.items() if k != "preset"}
-            data = {**data, "nuisance": {**base.model_dump(), **own}}
-            if preset == "realistic" and data.get("hits") is None:
-                data["hits"] = REALISTIC_HITS
-        return {k: v for k, v in data.items() if v is not None}
-
-    def to_toml(self) -> str:
-        """Write the experiment as TOML, each value with its unit or meaning; `from_toml` reads it back."""
-        return tomlkit.dumps(_table(self))
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of all values, in hexadecimal; names of files count only through their contents."""
-        text = json.dumps(self.identity(), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()
-
-    def identity(self) -> dict[str, Any]:
-        """All values, flat (``beam.photon_energy``), without the names of sources whose digest is known."""
-        flat: dict[str, Any] = {}
-        for key, value in self.model_dump(mode="json").items():
-            if isinstance(value, dict):
-                flat |= {f"{key}.{k}": v for k, v in value.items()}
-            else:
-                flat[key] = value
-        for part in ("particle", "detector", "orientations"):
-            if flat[f"{part}.digest"]:
-                for name in ("source", "mask", "pixel_size", "distance", "assembly", "waters"):
-                    flat.pop(f"{part}.{name}", None)
-        return flat
-
-    @classmethod
-    def from_toml(cls, path: str | Path) -> Self:
-        """Read an experiment file; paths in it are relative to it.
-
-        Raises
-        ------
-        MissingFileError, FormatError, InputError
-        """
-        path = Path(path)
-        try:
-            data = tomllib.loads(path.read_text("utf-8"))
-        except FileNotFoundError:
-            raise MissingFileError(f"no experiment file {path}; write one with: xfeldask config {path}") from None
-        except (OSError, UnicodeDecodeError) as error:
-            raise FormatError(path, f"cannot be read as text ({error})") from None
-        except tomllib.TOMLDecodeError as error:
-            raise FormatError(path, f"not valid TOML: {error}") from None
-        return cls(**_beside(data, path.parent))
-
-
-def _table(model: BaseModel) -> tomlkit.TOMLDocument:
-    """A model's set values in order, plain ones before tables."""
-    out = tomlkit.document()
-    values = model.model_dump(mode="json", exclude_none=True)
-    for name in sorted(values, key=lambda name: isinstance(getattr(model, name), BaseModel)):
-        value = getattr(model, name)
-        if isinstance(value, BaseModel):
-            out.add(name, _table(value))
-        elif name != "digest":
-            item = tomlkit.item(values[name])
-            out.add(name, item.comment(type(model).model_fields[name].description or ""))
-    return out
-
-
 def hits_values(value: object) -> object:
     """Short forms of `Hits`: 0.99, {1: 0.9, 2: 0.1}, "poisson:0.1", "0:0.05,1:0.9,2:0.05"; others as they are."""
     if isinstance(value, int | float):
@@ -337,60 +198,3 @@ def hits_values(value: object) -> object:
     if len(weights) < len(pairs):
         raise InputError(f"hits {value!r} gives a number of particles twice; give each one weight")
     return {"weights": weights}
-
-
-def _by_name(kind: str, value: object, known: dict[str, Any]) -> Any:
-    if not isinstance(value, str):
-        return value
-    if value not in known:
-        raise UnknownNameError(kind, value, known)
-    return known[value]
-
-
-def _beside(data: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Make paths that exist beside the experiment file absolute."""
-    places = {"particle": ("source",), "detector": ("source", "mask"), "orientations": ("source",)}
-
-    def found(value: object) -> object:
-        return str(folder / value) if isinstance(value, str) and (folder / value).is_file() else value
-
-    out = dict(data)
-    for part, names in places.items():
-        value = out.get(part)
-        if isinstance(value, dict):
-            out[part] = {k: found(v) if k in names else v for k, v in value.items()}
-        elif value is not None:
-            out[part] = found(value)
-    return out
-
-
-def _first_error(model: type[BaseModel], error: ValidationError) -> InputError:
-    # an unknown key comes first: a misspelt one is then not told as missing
-    first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
-    cause = first.get("ctx", {}).get("error")
-    if isinstance(cause, InputError):
-        return cause
-    where = ".".join(str(part) for part in first["loc"]) or model.__name__.lower()
-    if first["type"] == "extra_forbidden":
-        name = str(first["loc"][-1])
-        return UnknownNameError(f"key of {model.__name__}", name, model.model_fields)
-    message = first["msg"].removeprefix("Value error, ")
-    message = "is missing; give it a value" if first["type"] == "missing" else message[:1].lower() + message[1:]
-    shown = "" if first["type"] in ("missing", "value_error") else f", got {first['input']!r}"
-    unit = _unit(model, first["loc"])
-    return InputError(f"{where}{'' if first['type'] == 'missing' else ':'} {message}{shown}{unit}")
-
-
-def _unit(model: type[BaseModel], loc: tuple[str | int, ...]) -> str:
-    """Unit of the field at `loc`, where its description starts with one."""
-    field = None
-    current: Any = model
-    for part in loc:
-        fields = getattr(current, "model_fields", {})
-        if part not in fields:
-            break
-        field = fields[part]
-        current = field.annotation
-    text = (field.description or "") if field is not None else ""
-    unit = text.split(",")[0]
-    return f" {unit}" if unit in ("m", "eV", "pixels") else ""

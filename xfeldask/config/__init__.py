@@ -1,0 +1,33 @@
+"""What an experiment is: validated, immutable, written to and read from TOML, with a digest.
+
+Names and paths are kept as given; `xfeldask.formats.inputs.resolve` turns them into atoms, pixels and numbers
+and fills in the digests of what it read.
+"""
+
+from xfeldask.config.experiment import Experiment
+from xfeldask.config.parts import (
+    BEAMS,
+    NUISANCES,
+    REALISTIC_HITS,
+    Beam,
+    Detector,
+    Hits,
+    Nuisance,
+    Orientations,
+    Particle,
+    hits_values,
+)
+
+__all__ = [
+    "BEAMS",
+    "NUISANCES",
+    "REALISTIC_HITS",
+    "Beam",
+    "Detector",
+    "Experiment",
+    "Hits",
+    "Nuisance",
+    "Orientations",
+    "Particle",
+    "hits_values",
+]

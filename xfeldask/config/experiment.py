@@ -1,0 +1,163 @@
+"""An experiment: everything that decides the bytes of a store, in and out of TOML, with a digest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import tomlkit
+from pydantic import BaseModel, Field, field_validator, model_validator
+
+from xfeldask.config.model import Model, by_name
+from xfeldask.config.parts import (
+    BEAMS,
+    NUISANCES,
+    REALISTIC_HITS,
+    Beam,
+    Detector,
+    Hits,
+    Nuisance,
+    Orientations,
+    Particle,
+    hits_values,
+)
+from xfeldask.errors import FormatError, MissingFileError
+
+
+class Experiment(Model):
+    """Everything that decides the bytes of a simulated store.
+
+    Examples
+    --------
+    >>> e = Experiment(particle="chaperonin", n_shots=100, hits={"single_fraction": 0.99})
+    >>> e.beam.photon_energy, e.nuisance.pulse_spread
+    (4600.0, 0.0)
+    >>> e.digest == Experiment(n_shots=100, particle="chaperonin", hits={"weights": {1: 99, 2: 1}}).digest
+    False
+    """
+
+    particle: Particle
+    n_shots: Annotated[int, Field(gt=0, le=10**9)] = Field(description="number of shots")
+    beam: Beam = Field(BEAMS["amo86615"], validate_default=True)
+    detector: Detector = Detector()
+    hits: Hits = Hits(single_fraction=1.0)
+    nuisance: Nuisance = Nuisance()
+    orientations: Orientations = Orientations()
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(0, description="of all random numbers")
+    engine: Literal["xfeldask", "skopi"] = Field("xfeldask", description="what computes the patterns")
+    intensity: bool = Field(False, description="store expected photons too")
+    photon_dtype: Literal["uint8", "uint16"] = Field("uint8", description="of a pixel; full pixels stay full")
+
+    @field_validator("particle", "detector", mode="before")
+    @classmethod
+    def _source(cls, value: object) -> object:
+        return {"source": str(value)} if isinstance(value, str | Path) else value
+
+    @field_validator("beam", mode="before")
+    @classmethod
+    def _beam(cls, value: object) -> object:
+        return by_name("beam", value, BEAMS)
+
+    @field_validator("hits", mode="before")
+    @classmethod
+    def _hits(cls, value: object) -> object:
+        return hits_values(value)
+
+    @field_validator("orientations", mode="before")
+    @classmethod
+    def _orientations(cls, value: object) -> object:
+        return {"kind": value} if isinstance(value, str) else value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _presets(cls, data: Any) -> Any:
+        """Name a nuisance preset, alone or beside parts that differ from it; its hits are the default."""
+        if not isinstance(data, dict):
+            return data
+        nuisance = data.get("nuisance", "ideal")
+        parts = {"preset": nuisance} if isinstance(nuisance, str) else nuisance
+        if isinstance(parts, dict):
+            preset = parts.get("preset", "ideal")
+            base = by_name("nuisance preset", str(preset), NUISANCES)
+            own = {k: v for k, v in parts.items() if k != "preset"}
+            data = {**data, "nuisance": {**base.model_dump(), **own}}
+            if preset == "realistic" and data.get("hits") is None:
+                data["hits"] = REALISTIC_HITS
+        return {k: v for k, v in data.items() if v is not None}
+
+    def to_toml(self) -> str:
+        """Write the experiment as TOML, each value with its unit or meaning; `from_toml` reads it back."""
+        return tomlkit.dumps(_table(self))
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all values, in hexadecimal; names of files count only through their contents."""
+        text = json.dumps(self.identity(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def identity(self) -> dict[str, Any]:
+        """All values, flat (``beam.photon_energy``), without the names of sources whose digest is known."""
+        flat: dict[str, Any] = {}
+        for key, value in self.model_dump(mode="json").items():
+            if isinstance(value, dict):
+                flat |= {f"{key}.{k}": v for k, v in value.items()}
+            else:
+                flat[key] = value
+        for part in ("particle", "detector", "orientations"):
+            if flat[f"{part}.digest"]:
+                for name in ("source", "mask", "pixel_size", "distance", "assembly", "waters"):
+                    flat.pop(f"{part}.{name}", None)
+        return flat
+
+    @classmethod
+    def from_toml(cls, path: str | Path) -> Self:
+        """Read an experiment file; paths in it are relative to it.
+
+        Raises
+        ------
+        MissingFileError, FormatError, InputError
+        """
+        path = Path(path)
+        try:
+            data = tomllib.loads(path.read_text("utf-8"))
+        except FileNotFoundError:
+            raise MissingFileError(f"no experiment file {path}; write one with: xfeldask config {path}") from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise FormatError(path, f"cannot be read as text ({error})") from None
+        except tomllib.TOMLDecodeError as error:
+            raise FormatError(path, f"not valid TOML: {error}") from None
+        return cls(**_beside(data, path.parent))
+
+
+def _table(model: BaseModel) -> tomlkit.TOMLDocument:
+    """A model's set values in order, plain ones before tables."""
+    out = tomlkit.document()
+    values = model.model_dump(mode="json", exclude_none=True)
+    for name in sorted(values, key=lambda name: isinstance(getattr(model, name), BaseModel)):
+        value = getattr(model, name)
+        if isinstance(value, BaseModel):
+            out.add(name, _table(value))
+        elif name != "digest":
+            item = tomlkit.item(values[name])
+            out.add(name, item.comment(type(model).model_fields[name].description or ""))
+    return out
+
+
+def _beside(data: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Make paths that exist beside the experiment file absolute."""
+    places = {"particle": ("source",), "detector": ("source", "mask"), "orientations": ("source",)}
+
+    def found(value: object) -> object:
+        return str(folder / value) if isinstance(value, str) and (folder / value).is_file() else value
+
+    out = dict(data)
+    for part, names in places.items():
+        value = out.get(part)
+        if isinstance(value, dict):
+            out[part] = {k: found(v) if k in names else v for k, v in value.items()}
+        elif value is not None:
+            out[part] = found(value)
+    return out

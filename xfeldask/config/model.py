@@ -1,0 +1,62 @@
+"""Base of all parts of an experiment, and one sentence for whatever is wrong with one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from xfeldask.errors import InputError, UnknownNameError
+
+
+class Model(BaseModel):
+    """Base of all parts: no unknown keys, no NaN, no change once made; errors are one sentence."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    def __init__(self, **data: Any) -> None:
+        try:
+            super().__init__(**data)
+        except ValidationError as error:
+            raise _first_error(type(self), error) from None
+
+
+def by_name(kind: str, value: object, known: dict[str, Any]) -> Any:
+    """What `known` holds under a name; a value that is no name as it is."""
+    if not isinstance(value, str):
+        return value
+    if value not in known:
+        raise UnknownNameError(kind, value, known)
+    return known[value]
+
+
+def _first_error(model: type[BaseModel], error: ValidationError) -> InputError:
+    # an unknown key comes first: a misspelt one is then not told as missing
+    first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
+    cause = first.get("ctx", {}).get("error")
+    if isinstance(cause, InputError):
+        return cause
+    where = ".".join(str(part) for part in first["loc"]) or model.__name__.lower()
+    if first["type"] == "extra_forbidden":
+        name = str(first["loc"][-1])
+        return UnknownNameError(f"key of {model.__name__}", name, model.model_fields)
+    message = first["msg"].removeprefix("Value error, ")
+    message = "is missing; give it a value" if first["type"] == "missing" else message[:1].lower() + message[1:]
+    shown = "" if first["type"] in ("missing", "value_error") else f", got {first['input']!r}"
+    unit = _unit(model, first["loc"])
+    return InputError(f"{where}{'' if first['type'] == 'missing' else ':'} {message}{shown}{unit}")
+
+
+def _unit(model: type[BaseModel], loc: tuple[str | int, ...]) -> str:
+    """Unit of the field at `loc`, where its description starts with one."""
+    field = None
+    current: Any = model
+    for part in loc:
+        fields = getattr(current, "model_fields", {})
+        if part not in fields:
+            break
+        field = fields[part]
+        current = field.annotation
+    text = (field.description or "") if field is not None else ""
+    unit = text.split(",")[0]
+    return f" {unit}" if unit in ("m", "eV", "pixels") else ""
