@@ -131,7 +131,7 @@ def test_read_structure__keeps_a_water_when_asked(tmp_path):
         ("a.pdb", "REMARK nothing here", "holds no atoms"),
         ("a.pdb", "", "is empty"),
         ("a.pdb", b"\x00\xff" * 100, "is a binary file"),
-        ("a.pdb.gz", gzip.compress(N.encode())[:-9], "damaged gzip"),
+        ("a.pdb.gz", gzip.compress(N.encode(), mtime=0)[:-9], "damaged gzip"),
         ("a.pdb.gz", b"\x00\xff" * 100, "is a binary file"),
         ("a.cif", "", "is empty"),
         ("a.cif", "\n# comment\n", "holds no data block"),
@@ -203,7 +203,7 @@ def test_fetch_structure__tells_of_no_such_entry(pdb, tmp_path):
     assert not list((tmp_path / "cache").iterdir())
 
 
-@pytest.mark.parametrize("content", [b"<html>log in</html>", gzip.compress(CIF.encode())[:-9]])
+@pytest.mark.parametrize("content", [b"<html>log in</html>", gzip.compress(CIF.encode(), mtime=0)[:-9]])
 def test_fetch_structure__never_caches_a_bad_download(pdb, tmp_path, content):
     (pdb / "3iyf.cif.gz").write_bytes(content)
     with pytest.raises(MissingFileError, match="'3iyf'"):
