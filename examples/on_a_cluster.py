@@ -8,7 +8,7 @@ from xfeldask import simulate
 
 
 def main(n_shots: int = 2000, detector: str = "square-256") -> None:
-    with LocalCluster(n_workers=2, threads_per_worker=1) as cluster, Client(cluster) as client:
+    with LocalCluster(n_workers=2, dashboard_address="127.0.0.1:0") as cluster, Client(cluster) as client:
         print("dashboard:", client.dashboard_link)
         ds = simulate(
             tempfile.mkdtemp() + "/run.zarr",

@@ -4,6 +4,7 @@ import json
 import pickle
 import tomllib
 
+import dask.multiprocessing  # noqa: F401, makes errors pickle with their causes, as its workers do
 import numpy as np
 import pytest
 from hypothesis import given

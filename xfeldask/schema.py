@@ -52,8 +52,8 @@ QUATERNION = (
 )
 S_MEANING = "s = (n - z) / wavelength, no 2 pi, n from the interaction point to the pixel, z along the beam"
 FLUENCE = (
-    "photons per area at the particle; the nominal peak is photons_per_pulse / (pi focus_radius^2), "
-    "flat top or Gaussian"
+    "photons per area at the particle; the nominal peak is photons_per_pulse / (pi focus_radius^2), that of a flat "
+    "top; a Gaussian focus keeps it on the axis and falls off as exp(-2 (distance / focus_radius)^2)"
 )
 
 VARIABLES = {
@@ -62,7 +62,8 @@ VARIABLES = {
         Variable("photons", ("shot", *PIXELS), "uint8", "photons counted in each pixel", "count", "raw",
                  "a full pixel stays at the largest value"),
         Variable("intensity", ("shot", *PIXELS), "float32", "expected photons in each pixel", "count", "raw"),
-        Variable("image", ("shot", "y", "x"), "uint16", "photons of the assembled pattern, binned", "count", "raw"),
+        Variable("image", ("shot", "y", "x"), "uint16", "photons of the assembled pattern, binned", "count", "raw",
+                 "a full bin stays at the largest value"),
         Variable("photon_count", ("shot",), "uint32", "photons counted in the shot", "count", "total"),
         Variable("lost_photons", ("shot",), "uint32", "photons lost to full pixels", "count", "total"),
         Variable("shot_status", ("shot",), "uint8", "whether the shot has been written", role="total",

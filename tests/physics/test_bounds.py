@@ -89,6 +89,7 @@ def test_finer_cells__are_tighter(blob):
     assert means[0] > means[1] > means[2]
 
 
+@settings(max_examples=40)
 @given(volumes(), st.integers(1, 3), st.floats(0, 3), st.floats(0, 1))
 def test_bound_volume__covers_what_may_be_looked_up(volume, fineness, distance, part):
     bound = bound_volume(volume, part * volume.s_max, distance * volume.step, fineness)

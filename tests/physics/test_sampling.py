@@ -11,6 +11,7 @@ from tests import oracles
 from tests.strategies import fractions, members
 from xfeldask.config import BEAMS
 from xfeldask.physics import sampling
+from xfeldask.physics.atoms import make_atoms
 from xfeldask.physics.chaperonin import chaperonin
 from xfeldask.physics.detectors import R_E, assembled_index, builtin_geometry, make_geometry, square, wavelength
 from xfeldask.physics.draws import Stream, stream_key
@@ -232,6 +233,26 @@ def test_tile_rates__bound_every_pixel(scene, particles, data):
         assert bound >= expected[panel, row : row + height, column : column + width].max()
     assert candidates == pytest.approx((rate * model.screen.tile[:, 1] * model.screen.tile[:, 2]).sum())
     assert candidates >= expected.sum()
+
+
+@pytest.mark.parametrize("turn", [0, 1, 2])
+def test_tile_rates__bound_the_pixel_factors_of_a_lone_atom(turn):
+    # its amplitude hardly changes within a tile, so that only the bound of the factors is left
+    geometry = square(24, 2e-3, 0.04)
+    wide = Margins(center=3e-3)
+    volume = build_volume(make_atoms(np.zeros((1, 3)), ["C"]), largest_s(geometry, LAMBDA, wide))
+    model = make_forward_model(volume, geometry, LAMBDA, wide, BIN)
+    rate = np.empty(model.screen.spread.size)
+    for center in ((0.0, 0.0), (3e-3, 0.0), (-2e-3, -2e-3)):
+        shot = shot_of(geometry, single(turn), center=center)
+        sampling.tile_rates(model.scatterer, model.screen, shot, rate)
+        expected = model.expected(shot).ravel()
+        largest = [
+            max(expected[first + row * 24 : first + row * 24 + width].max() for row in range(height))
+            for first, height, width in model.screen.tile
+        ]
+        assert np.all(rate >= largest)
+        assert (rate / largest).min() < 1.05
 
 
 @settings(max_examples=60)

@@ -17,8 +17,11 @@ class Model(BaseModel):
     def __init__(self, **data: Any) -> None:
         try:
             super().__init__(**data)
+            return
         except ValidationError as error:
-            raise _first_error(type(self), error) from None
+            problem = _first_error(type(self), error)
+        # raised out here, or an error of ours inside pydantic's would be its own context and could not be pickled
+        raise problem
 
 
 def by_name(kind: str, value: object, known: dict[str, Any]) -> Any:

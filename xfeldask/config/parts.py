@@ -32,7 +32,7 @@ class Beam(Model):
 
     @property
     def fluence(self) -> float:
-        """Photons per pulse over the focus area pi radius^2 [1/m^2]; the peak, whatever the profile."""
+        """Nominal peak [1/m^2]: photons per pulse over pi radius^2; a Gaussian focus keeps it on the axis."""
         return self.photons_per_pulse / (math.pi * self.focus_radius**2)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xfeldask.config import Beam
+from xfeldask.errors import InputError
 from xfeldask.physics import sampling
 from xfeldask.physics.bounds import Bound, bound_volume
 from xfeldask.physics.detectors import (
@@ -83,6 +84,8 @@ class ForwardModel:
         -------
         photons recorded, photons lost to full pixels
         """
+        if not (frame.flags.c_contiguous and image.flags.c_contiguous):
+            raise InputError("photons are drawn into contiguous arrays only; pass np.ascontiguousarray's result")
         flat, small = frame.reshape(-1), image.reshape(-1)
         ceiling = int(np.iinfo(frame.dtype).max)
         rate = np.empty(self.screen.spread.size)
@@ -143,7 +146,8 @@ def make_forward_model(
                     / (np.linalg.norm(tiles.center[mine], axis=1) - margins.center - tiles.spread[mine])
                 ).max()
             )
-            reach *= margins.scale / wavelength
+            # pixels are single precision in the kernels
+            reach *= margins.scale / wavelength * (1 + 1e-5)
             s_level = min(s_max, float((radial[mine] / tiles.center[mine, 2]).max()) * margins.scale / wavelength)
         levels.append(_level(bound_volume(volume, s_level, reach, fineness), volume.step))
     scatterer = Scatterer(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import socket
+import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from logging import ERROR
@@ -59,15 +59,7 @@ def _cluster(cores: int, processes: bool) -> LocalCluster:
     shape: dict[str, Any] = {"n_workers": 1, "threads_per_worker": cores}
     if processes:
         shape = {"n_workers": cores, "threads_per_worker": 1, "host": "127.0.0.1"}
-    return LocalCluster(processes=processes, dashboard_address=_dashboard_address(), silence_logs=ERROR, **shape)
-
-
-def _dashboard_address() -> str:
-    """The usual port of a Dask dashboard, or any free one if that is taken."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", 8787))
-        except OSError:
-            return "127.0.0.1:0"
-    return "127.0.0.1:8787"
+    with warnings.catch_warnings():
+        # where the usual port is taken, distributed takes another and warns
+        warnings.filterwarnings("ignore", message="Port 8787", category=UserWarning)
+        return LocalCluster(processes=processes, dashboard_address="127.0.0.1:8787", silence_logs=ERROR, **shape)
