@@ -140,6 +140,20 @@ def test_verify__a_flipped_bit_is_code_1_and_names_the_shot(run, tmp_path: Path)
     assert "0" in err
 
 
+def test_verify__reopened_shards_are_drawn_again_byte_for_byte(run, tmp_path: Path) -> None:
+    store = tmp_path / "a.zarr"
+    run("simulate", store, *SMALL, "--quiet")
+    before = {p: p.read_bytes() for p in store.rglob("*") if p.is_file()}
+    (store / "photons" / "c" / "0" / "0" / "0" / "0").unlink()
+    code, _, err = run("verify", store, "--scheduler", "threads", "--reopen")
+    assert code == 1
+    assert "shards to draw again with simulate --resume: 1" in err
+    assert run("embed", store, "--scheduler", "threads")[0] == 2
+    assert run("simulate", store, *SMALL, "--quiet", "--resume")[0] == 0
+    assert {p: p.read_bytes() for p in store.rglob("*") if p.is_file()} == before
+    assert run("verify", store, "--scheduler", "threads")[0] == 0
+
+
 @pytest.mark.parametrize("verb", ["inspect", "verify", "embed"])
 def test_verbs__a_store_that_is_not_there_is_one_sentence(run, tmp_path: Path, verb: str) -> None:
     code, _, err = run(verb, tmp_path / "no.zarr", *([] if verb == "inspect" else ["--scheduler", "threads"]))

@@ -175,16 +175,19 @@ def inspect(store: Path) -> None:
 @commands.command()
 @click.argument("store", type=STORE)
 @scheduler_options
+@click.option("--reopen", is_flag=True, help="Mark damaged shards pending: simulate --resume draws them again.")
 @click.option("--quiet", is_flag=True, help="Print nothing but problems.")
-def verify(store: Path, scheduler: str, workers: int | None, quiet: bool) -> None:
+def verify(store: Path, scheduler: str, workers: int | None, reopen: bool, quiet: bool) -> None:
     """Read all of STORE against its checksums and totals; exit code 1 if anything is wrong."""
     from xfeldask.pipeline.scheduling import scheduled
+    from xfeldask.pipeline.verification import reopen as mark
     from xfeldask.pipeline.verification import verify as run
 
     with scheduled(scheduler, workers, quiet):
         report = run(store, progress=not quiet)
     if not report.ok:
-        _fail(str(report), 1)
+        told = f"\nshards to draw again with simulate --resume: {mark(store, report)}" if reopen else ""
+        _fail(f"{report}{told}", 1)
     if not quiet:
         click.echo(report)
 

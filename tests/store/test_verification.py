@@ -272,6 +272,7 @@ def test_verify__reads_latent_spaces_too(store):
         "latent", shape=(N_SHOTS, 3), dtype="f4", chunks=(36, 3), dimension_names=("shot", "component")
     )
     latent[:36] = 1.0
+    latent[36:] = 2.0
     assert verify(store, progress=False).ok
     file = store / "latent/ipca/latent/c/0/0"
     file.write_bytes(file.read_bytes()[:-5])

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
+import numpy as np
+
 from xfeldask.graph.shards import shard_tasks
 from xfeldask.pipeline.progress import reporter
 from xfeldask.pipeline.running import run
-from xfeldask.store.layout import layout_of
+from xfeldask.schema import PENDING, VARIABLES
+from xfeldask.store.layout import layout_of, shot_array
 from xfeldask.store.opening import open_root
 from xfeldask.store.verification import NO_SHOT, Problem, check_node, check_root, check_shard, merged, node_names
 
@@ -52,6 +55,38 @@ class Report:
         more = [f"  and {count - TOLD:,} more"] if count > TOLD else []
         heading = f"{self.n_shots:,} shots checked, {count:,} problem{'s' if count > 1 else ''}:"
         return "\n".join([heading, *told, *more])
+
+
+def reopen(store: str | Path, report: Report) -> int:
+    """Mark the shards whose shots are damaged as pending, so that `simulate` with ``resume=True`` draws them again.
+
+    A shot's bytes follow from the seed and its index, so what is drawn again is what was lost. Damage to the truth, the
+    detector or the form factor cannot be mended like this.
+
+    Parameters
+    ----------
+    store : path
+    report : Report, of `verify` on the same store
+
+    Returns
+    -------
+    int, number of shards that are pending now
+    """
+    root = open_root(store, mode="r+")
+    layout = layout_of(root)
+    written = {v.name for v in VARIABLES.values() if v.role in ("raw", "total")}
+    damaged = {
+        shot // layout.shard
+        for problem in report.problems
+        if problem.variable in written
+        for shot in range(problem.shots.start, problem.shots.stop)
+    }
+    for shard in sorted(damaged):
+        shots = layout.shots(shard)
+        shot_array(root, "shot_status")[shots.start : shots.stop] = np.full(len(shots), PENDING, np.uint8)
+    if damaged:
+        root.attrs["complete"] = False
+    return len(damaged)
 
 
 def verify(store: str | Path, *, progress: bool = True) -> Report:

@@ -31,9 +31,9 @@ def publish_latent(path: Path, name: str, found: xr.Dataset) -> None:
     target = path / "latent" / name
     try:
         shutil.rmtree(fresh, ignore_errors=True)
-        found.to_zarr(
-            fresh, mode="w-", consolidated=False, encoding={str(v): {"compressors": codecs()} for v in found.variables}
-        )
+        encoding = {str(name): {"compressors": codecs()} for name in found.variables}
+        # a file that is not there then means that something is missing
+        found.to_zarr(fresh, mode="w-", consolidated=False, encoding=encoding, write_empty_chunks=True)
         open_root(path, mode="r+").require_group("latent")
         if target.exists():
             shutil.rmtree(old, ignore_errors=True)

@@ -91,8 +91,8 @@ def check_node(path: str, name: str) -> list[Problem]:
     name : str, path of the array or group in the store
     """
     root = open_root(path)
-    layout, latent = layout_of(root), name.startswith("latent/")
-    variable = None if latent else VARIABLES.get(name.rsplit("/", 1)[-1])
+    layout = layout_of(root)
+    variable = None if name.startswith("latent/") else VARIABLES.get(name.rsplit("/", 1)[-1])
     try:
         node = root[name]
     except (ValueError, KeyError, TypeError) as error:
@@ -100,7 +100,7 @@ def check_node(path: str, name: str) -> list[Problem]:
     if isinstance(node, zarr.Group):
         return []
     if variable is None:
-        return merged(_chunk_problems(Path(path) / name, name, node, must_exist=not latent))
+        return merged(_chunk_problems(Path(path) / name, name, node))
     problems = _schema_problems(name, node, variable, layout)
     if variable.role not in ("raw", "total"):
         problems += _chunk_problems(Path(path) / name, name, node)
@@ -195,11 +195,8 @@ def _differing(name: str, shots: range, values: NDArray[Any], count: NDArray[Any
     ]
 
 
-def _chunk_problems(folder: Path, name: str, array: Any, must_exist: bool = True) -> list[Problem]:
-    """Chunks of an array that are missing or cannot be read.
-
-    What xarray wrote, embeddings, has no file for a chunk of nothing but the fill value.
-    """
+def _chunk_problems(folder: Path, name: str, array: Any) -> list[Problem]:
+    """Chunks of an array that are missing or cannot be read."""
     step = array.shards or array.chunks
     along_shots = (array.metadata.dimension_names or (None,))[0] == "shot"
     problems = []
@@ -207,8 +204,6 @@ def _chunk_problems(folder: Path, name: str, array: Any, must_exist: bool = True
         region = tuple(slice(low, min(low + n, size)) for low, n, size in zip(corner, step, array.shape, strict=True))
         shots = range(region[0].start, region[0].stop) if along_shots else NO_SHOT
         file = folder / _key(array, tuple(low // length for low, length in zip(corner, step, strict=True)))
-        if not (must_exist or file.exists()):
-            continue
         what = _gone(file) or _values(array, *region)
         if isinstance(what, str):
             problems.append(Problem(name, shots, what))
