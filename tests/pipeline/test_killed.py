@@ -168,7 +168,7 @@ def test_simulate__survives_a_killed_worker_or_says_so(tmp_path, monkeypatch):
         os.kill(worker, signal.SIGKILL)
         done_when_killed.append(len(list(path.glob("shot_status/c/*"))))
 
-    shape = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
+    shape = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": "127.0.0.1:0"}
     with LocalCluster(**shape, silence_logs=CRITICAL) as cluster, Client(cluster) as client:
         killer = Thread(target=kill, args=[next(iter(client.run(os.getpid).values()))])
         killer.start()

@@ -170,7 +170,7 @@ def test_simulate__writes_the_same_files_on_any_scheduler(reference, tmp_path, m
 
 def test_simulate__writes_the_same_files_on_a_cluster(reference, tmp_path, monkeypatch):
     sharded(monkeypatch, 4)
-    shape = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
+    shape = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": "127.0.0.1:0"}
     with LocalCluster(**shape) as cluster, Client(cluster):
         run(tmp_path / "run.zarr")
         assert verify(tmp_path / "run.zarr", progress=False).ok

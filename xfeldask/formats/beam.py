@@ -41,7 +41,7 @@ def read_beam(path: str | os.PathLike[str]) -> dict[str, float]:
     --------
     >>> import pathlib, tempfile
     >>> path = pathlib.Path(tempfile.mkdtemp(), "a.beam")
-    >>> text = "beam/photon_energy = 4600; eV\\nbeam/fluence = 1e12\\nbeam/radius = 0.5e-6"
+    >>> text = "beam/photon_energy = 4600; eV\nbeam/fluence = 1e12\nbeam/radius = 0.5e-6"
     >>> _ = path.write_text(text)
     >>> read_beam(path)
     {'photon_energy': 4600.0, 'photons_per_pulse': 1000000000000.0, 'focus_radius': 5e-07}
