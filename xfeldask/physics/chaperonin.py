@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xfeldask.physics.atoms import Atoms, make_atoms
+from xfeldask.physics.draws import hashed
 from xfeldask.physics.orientations import rotation_matrix, symmetry_group
 
 _SPACING = 17.5 ** (1 / 3)
@@ -55,7 +56,7 @@ def _subunit() -> tuple[NDArray[np.float64], NDArray[np.str_]]:
     axes = [np.arange(low, high, _SPACING) for low, high in ((10.0, 95.0), (-45.0, 45.0), (1.45, 110.0))]
     site = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
     index = np.arange(4 * len(site), dtype=np.uint64).reshape(4, -1)
-    uniform = _hashed(index)
+    uniform = hashed(index)
     xyz = site + _JITTER * (2 * uniform[:3].T - 1)
     inside = _in_sector(xyz) & np.any([_in_domain(xyz, *domain) for domain in _DOMAINS], axis=0)
     return xyz[inside], _ELEMENTS[np.searchsorted(_SHARES, uniform[3, inside], side="right")]
@@ -79,11 +80,3 @@ def _in_domain(
     out, across, up = (xyz - np.array(centre)).T
     along = np.stack([out * np.cos(angle) - up * np.sin(angle), across, up * np.cos(angle) + out * np.sin(angle)])
     return np.asarray(((along.T / np.array(semi_axes)) ** 2).sum(axis=1) < 1)
-
-
-def _hashed(index: NDArray[np.uint64]) -> NDArray[np.float64]:
-    """Uniform numbers in [0, 1) from indices; splitmix64 of Steele, Lea and Flood (OOPSLA 2014)."""
-    z = (index + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return np.asarray(((z ^ (z >> np.uint64(31))) >> np.uint64(11)) * 2.0**-53)

@@ -83,6 +83,12 @@ def uniform(seed: int, stream: Stream, shot: ArrayLike, count: int) -> NDArray[n
     return np.asarray((bits >> _S11) * _ULP, np.float64)
 
 
+def hashed(index: NDArray[np.uint64]) -> NDArray[np.float64]:
+    """Uniform numbers of [0, 1) from indices: the draws of the stream whose key is 0."""
+    with np.errstate(over="ignore"):
+        return np.asarray((_mix_array((index + np.uint64(1)) * GOLDEN) >> _S11) * _ULP, np.float64)
+
+
 def _mix_array(z: NDArray[np.uint64]) -> NDArray[np.uint64]:
     z = (z ^ (z >> _S30)) * _MIX_1
     z = (z ^ (z >> _S27)) * _MIX_2
