@@ -21,7 +21,7 @@ from xfeldask.schema import COORDINATES, VARIABLES, Variable
 SHARD_BYTES = 256 * 2**20
 ZSTD_LEVEL = 1
 IMAGES_PER_CHUNK = 16
-TRUTH_PER_CHUNK = 8192
+TRUTH_PER_CHUNK = 2048
 FORMAT = 1
 ALL_CHUNKS: ArrayConfigLike = {"write_empty_chunks": True}
 """Chunks of nothing but the fill value are written too: a file that is not there means that something is missing."""
