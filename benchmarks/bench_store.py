@@ -23,7 +23,7 @@ from xfeldask.store.shards import FAST_PIPELINE, Shard
 
 OWN_PIPELINE = "zarr.core.codec_pipeline.BatchedCodecPipeline"
 WORKERS = 2
-RAW, TOTALS = ("photons", "image"), ("photon_count", "lost_photons", "shot_status")
+RAW, TOTALS = ("photons", "image", "low_q"), ("photon_count", "lost_photons", "shot_status")
 PARTICLES = ["1ei7", "chaperonin"]
 
 

@@ -64,6 +64,8 @@ VARIABLES = {
         Variable("intensity", ("shot", *PIXELS), "float32", "expected photons in each pixel", "count", "raw"),
         Variable("image", ("shot", "y", "x"), "uint16", "photons of the assembled pattern, binned", "count", "raw",
                  "a full bin stays at the largest value"),
+        Variable("low_q", ("shot", "low_y", "low_x"), "uint16", "photons around the beam, in finer bins than image",
+                 "count", "raw", "a full bin stays at the largest value; the beam meets the middle of the array"),
         Variable("photon_count", ("shot",), "uint32", "photons counted in the shot", "count", "total"),
         Variable("lost_photons", ("shot",), "uint32", "photons lost to full pixels", "count", "total"),
         Variable("shot_status", ("shot",), "uint8", "whether the shot has been written", role="total",

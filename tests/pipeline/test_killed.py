@@ -130,13 +130,13 @@ def uninterrupted(tmp_path_factory):
 )
 def test_simulate__killed_at_a_file_is_finished_to_the_same_bytes(uninterrupted, tmp_path, place, when, kept):
     whole, moves = uninterrupted
-    # photons, image, three totals for each shard, then the mark of a complete store; before them its first mark
-    run = SHARDS * 5 + 2
+    # photons, two images, three totals for each shard, then the mark of a complete store; before them its first mark
+    run = SHARDS * 6 + 2
     at = {
         "template": 20,
         "published": moves - run,
-        "shard": moves - run + 13,
-        "status": moves - run + 16,
+        "shard": moves - run + 15,
+        "status": moves - run + 19,
         "last": moves,
     }
     process = start(tmp_path, KILL_INSIDE, tmp_path / "run.zarr", at[place], when)

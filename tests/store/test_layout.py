@@ -16,7 +16,7 @@ from xfeldask.store.shards import Shard, pending_shards, sweep
 
 def template(path, **changes):
     layout = Layout(**{
-        "n_shots": 11, "pixels": (2, 3, 4), "image": (5, 6), "particles": 2, "photon_dtype": "uint8",
+        "n_shots": 11, "pixels": (2, 3, 4), "image": (5, 6), "low_q": (6, 6), "particles": 2, "photon_dtype": "uint8",
         "intensity": False, "shard": 4, **changes,
     })  # fmt: skip
     return create_template(path, layout, {"shot": np.arange(layout.n_shots)}, {"title": "test"}), layout
@@ -46,7 +46,7 @@ def test_shard_length__fits_and_is_a_power_of_two(pixels, itemsize):
 
 @given(st.integers(1, 10**6), st.integers(0, 10))
 def test_layout__shards_share_the_shots_out(n_shots, power):
-    layout = Layout(n_shots, (1, 2, 2), (2, 2), 1, "uint8", False, 2**power)
+    layout = Layout(n_shots, (1, 2, 2), (2, 2), (2, 2), 1, "uint8", False, 2**power)
     ends = [layout.shots(0), layout.shots(layout.n_shards - 1)]
     assert ends[0].start == 0
     assert ends[1].stop == n_shots

@@ -10,6 +10,7 @@ import psutil
 from numpy.typing import NDArray
 
 from xfeldask.formats.inputs import Inputs
+from xfeldask.physics.binning import low_q_shape
 from xfeldask.physics.detectors import assembled_index, polarization, scattering_vector, solid_angle, wavelength
 from xfeldask.physics.forward import bin_factor, binned_shape, largest_s, mean_photons
 from xfeldask.physics.shots import draw_counts, first_orientations, margins
@@ -75,6 +76,7 @@ def prepare(inputs: Inputs) -> Prepared:
         experiment.n_shots,
         geometry.shape,
         binned_shape(geometry, bin_factor(geometry)),
+        low_q_shape(geometry),
         max(1, *counts),
         experiment.photon_dtype,
         experiment.intensity,

@@ -18,6 +18,7 @@ from xfeldask.errors import ExperimentMismatchError, InputError, RunError, Store
 from xfeldask.formats.inputs import Inputs, beam_values, particle_name, resolve
 from xfeldask.graph.shards import shard_tasks
 from xfeldask.physics.atoms import Atoms, make_atoms
+from xfeldask.physics.binning import low_q_bin
 from xfeldask.physics.forward import bin_factor
 from xfeldask.physics.shots import plan_shots
 from xfeldask.pipeline.estimate import Estimate, estimate, refuse_full_disk
@@ -287,6 +288,7 @@ def _attributes(prepared: Prepared) -> dict[str, Any]:
         "seed": experiment.seed,
         "pixel_size": prepared.inputs.geometry.pixel_size,
         "bin": bin_factor(prepared.inputs.geometry),
+        "low_q_bin": low_q_bin(prepared.inputs.geometry),
         "mean_single_photons": prepared.single_photons,
         "versions": {name: version(name) for name in VERSIONS},
     }

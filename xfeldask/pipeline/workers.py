@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import zarr
 
 from xfeldask.physics.atoms import Atoms, make_atoms
+from xfeldask.physics.binning import FrameBinner, low_q_index
 from xfeldask.physics.detectors import Geometry, make_geometry
 from xfeldask.physics.sampling import Shot
 from xfeldask.physics.shots import ShotPlan, shots_of_plan
@@ -31,6 +33,11 @@ class Workshop:
     geometry: Geometry
     seed: int
     root: zarr.Group
+
+    @cached_property
+    def low_q(self) -> FrameBinner:
+        """What sums the pixels around the beam."""
+        return FrameBinner(low_q_index(self.geometry), np.dtype(self.layout.photon_dtype))
 
 
 _workshops: OrderedDict[tuple[str, str], Workshop] = OrderedDict()
@@ -53,6 +60,7 @@ def simulate_shard(path: str, digest: str, shard: int) -> None:
         if "intensity" in arrays:
             arrays["intensity"][...] = shop.engine.expected(shot)
         counted, lost = shop.engine.draw(shot, arrays["photons"], arrays["image"])
+        shop.low_q(arrays["photons"], arrays["low_q"])
         sink.advance({"photon_count": counted, "lost_photons": lost})
     sink.commit()
 

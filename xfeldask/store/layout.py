@@ -20,9 +20,10 @@ from xfeldask.schema import COORDINATES, VARIABLES, Variable
 
 SHARD_BYTES = 256 * 2**20
 ZSTD_LEVEL = 1
+IMAGES = ("image", "low_q")
 IMAGES_PER_CHUNK = 16
 TRUTH_PER_CHUNK = 2048
-FORMAT = 1
+FORMAT = 2
 ALL_CHUNKS: ArrayConfigLike = {"write_empty_chunks": True}
 """Chunks of nothing but the fill value are written too: a file that is not there means that something is missing."""
 
@@ -36,6 +37,7 @@ class Layout:
     n_shots : int
     pixels : (panel, ss, fs)
     image : (y, x)
+    low_q : (low_y, low_x)
     particles : int, room for particles of a shot
     photon_dtype : str
     intensity : bool, whether expected photons are stored
@@ -45,6 +47,7 @@ class Layout:
     n_shots: int
     pixels: tuple[int, int, int]
     image: tuple[int, int]
+    low_q: tuple[int, int]
     particles: int
     photon_dtype: str
     intensity: bool
@@ -62,7 +65,8 @@ class Layout:
     def inner(self, variable: Variable) -> tuple[int, ...]:
         """Shape of one shot of a variable."""
         size = {"particle": self.particles, "quaternion": 4, "xyz": 3, "xy": 2}
-        size |= dict(zip(("panel", "ss", "fs", "y", "x"), (*self.pixels, *self.image), strict=True))
+        size |= dict(zip(("panel", "ss", "fs"), self.pixels, strict=True))
+        size |= dict(zip(("y", "x", "low_y", "low_x"), (*self.image, *self.low_q), strict=True))
         return tuple(size[dim] for dim in variable.dims[1:])
 
     def dtype(self, variable: Variable) -> np.dtype[Any]:
@@ -77,14 +81,15 @@ class Layout:
 
 def layout_of(group: zarr.Group) -> Layout:
     """Layout of an existing store, from its arrays' metadata."""
-    photons, image = shot_array(group, "photons"), shot_array(group, "image")
+    photons, image, low_q = (shot_array(group, name) for name in ("photons", "image", "low_q"))
     particles = shot_array(group, "fluence").shape[1] if "fluence" in group else 0
-    if photons.shards is None or photons.ndim != 4 or image.ndim != 3:
-        raise CorruptStoreError(f"{group.store_path}: photons or image have not the layout of a store")
+    if photons.shards is None or photons.ndim != 4 or image.ndim != 3 or low_q.ndim != 3:
+        raise CorruptStoreError(f"{group.store_path}: photons, image or low_q have not the layout of a store")
     return Layout(
         photons.shape[0],
         (photons.shape[1], photons.shape[2], photons.shape[3]),
         (image.shape[1], image.shape[2]),
+        (low_q.shape[1], low_q.shape[2]),
         particles,
         str(photons.dtype),
         "intensity" in group,
@@ -160,7 +165,7 @@ def create_shot_array(group: zarr.Group, variable: Variable, layout: Layout) -> 
     inner = layout.inner(variable)
     shards: tuple[int, ...] | None = None
     if variable.role == "raw":
-        one = min(IMAGES_PER_CHUNK, layout.shard) if variable.name == "image" else 1
+        one = min(IMAGES_PER_CHUNK, layout.shard) if variable.name in IMAGES else 1
         chunks, shards = (one, *inner), (layout.shard, *inner)
     else:
         length = layout.shard if variable.role == "total" else TRUTH_PER_CHUNK

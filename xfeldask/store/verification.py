@@ -186,7 +186,7 @@ def _differing(name: str, shots: range, values: NDArray[Any], count: NDArray[Any
     """Shots whose pixels or bins do not sum to their photon count; a full bin may hold less."""
     flat = values.reshape(len(shots), -1)
     total = flat.sum(axis=1, dtype=np.int64)
-    wrong = total != count
+    wrong = total > count if name == "low_q" else total != count
     if name == "image":
         wrong &= ~((flat == FULL_BIN).any(axis=1) & (total < count))
     return [

@@ -1,0 +1,318 @@
+"""Angles and distances that are known, and streams that settle or do not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.integrate import quad
+from scipy.linalg import subspace_angles
+from scipy.stats import norm
+
+from xfeldask.errors import InputError, UnknownNameError
+from xfeldask.latent.convergence import (
+    Convergence,
+    eigenvalue_change,
+    held_out_angle,
+    jensen_shannon_distance,
+    principal_angle,
+    reconstruction_error,
+)
+from xfeldask.latent.estimators import IncrementalPCA
+
+seeds = st.integers(0, 2**32)
+
+
+def invertible(rng: np.random.Generator, n: int) -> np.ndarray:
+    """Well-conditioned, so that nothing sinks into rounding."""
+    u, _, v = np.linalg.svd(rng.normal(size=(n, n)))
+    return (u * rng.uniform(0.5, 5, n)) @ v
+
+
+def low_rank(shots: int, seed: int, scale: float = 1.0) -> np.ndarray:
+    """Three directions of 40, always the same ones, and a little noise."""
+    directions = np.linalg.qr(np.random.default_rng(99).normal(size=(40, 3)))[0].T * [[9], [6], [4]]
+    rng = np.random.default_rng(seed)
+    return 5 + scale * (rng.normal(size=(shots, 3)) @ directions + 0.1 * rng.normal(size=(shots, 40)))
+
+
+def watched(batches: list[np.ndarray], watch: Convergence, components: int = 3) -> list[bool]:
+    """What the monitor says after each of the batches, which are fitted in smaller ones."""
+    pca = IncrementalPCA(components)
+    told = []
+    for batch in batches:
+        for start in range(0, len(batch), 200):
+            pca.partial_fit(batch[start : start + 200])
+        told.append(watch.update(pca.n_samples_seen_, pca.components_, pca.mean_, pca.explained_variance_))
+    return told
+
+
+@settings(max_examples=40)
+@given(seeds, st.floats(0, np.pi / 2))
+def test_principal_angle__is_that_of_a_known_turn(seed: int, turn: float) -> None:
+    rng = np.random.default_rng(seed)
+    frame = np.linalg.qr(rng.normal(size=(9, 9)))[0]
+    other = frame[:3].copy()
+    other[1] = np.cos(turn) * frame[1] + np.sin(turn) * frame[5]
+    other[2] = np.cos(turn / 3) * frame[2] + np.sin(turn / 3) * frame[6]
+    mixed = [invertible(rng, 3) @ rows for rows in (frame[:3], other)]
+    assert principal_angle(*mixed) == pytest.approx(turn, abs=1e-6)
+    assert principal_angle(*mixed) == pytest.approx(subspace_angles(mixed[0].T, mixed[1].T).max(), abs=1e-6)
+
+
+def test_principal_angle__of_unlike_dimensions_is_a_right_angle() -> None:
+    assert principal_angle(np.eye(3)[:2], np.eye(3)[:1]) == np.pi / 2
+    assert principal_angle(np.eye(3)[:1], np.zeros((2, 3))) == np.pi / 2
+    assert principal_angle(np.zeros((1, 3)), np.zeros((2, 3))) == 0
+    assert principal_angle([[1, 0, 0], [1, 0, 0]], [[2, 0, 0]]) == 0
+
+
+@settings(max_examples=40)
+@given(seeds)
+def test_held_out_angle__does_not_depend_on_the_frame(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    a, b = rng.normal(size=(2, 30, 3))
+    angle = held_out_angle(a, b)
+    assert angle == pytest.approx(subspace_angles(a - a.mean(0), b - b.mean(0)).max(), abs=1e-9)
+    turned = b @ invertible(rng, 3) + rng.normal(size=3) * 100
+    assert held_out_angle(a, turned) == pytest.approx(angle, abs=1e-6)
+    assert held_out_angle(b, a) == pytest.approx(angle, abs=1e-9)
+
+
+def test_held_out_angle__leaves_out_directions_that_no_shot_uses() -> None:
+    rng = np.random.default_rng(0)
+    shots = np.hstack([rng.normal(size=(40, 2)), np.zeros((40, 3))])
+    a, b = np.eye(5)[[0, 1, 2]], np.eye(5)[[0, 1, 4]]
+    assert principal_angle(a, b) == pytest.approx(np.pi / 2)
+    assert held_out_angle(shots @ a.T, shots @ b.T) == pytest.approx(0, abs=1e-7)
+    rounded = shots + 1e-5 * rng.normal(size=shots.shape)
+    assert held_out_angle(rounded @ a.T, rounded @ b.T) < 1e-3
+    used = shots + 0.1 * rng.normal(size=shots.shape)
+    assert held_out_angle(used @ a.T, used @ b.T) > 0.5
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, 1e9])
+def test_held_out_angle__of_constant_coordinates_is_nothing(value: float) -> None:
+    assert held_out_angle(np.full((11, 3), value), np.full((11, 2), -value)) == 0
+
+
+def test_angles__refuse() -> None:
+    with pytest.raises(InputError, match="3 components need at least 7 held-out shots, got 6"):
+        held_out_angle(np.zeros((6, 3)), np.zeros((6, 1)))
+    with pytest.raises(InputError, match="same held-out shots"):
+        held_out_angle(np.zeros((9, 3)), np.zeros((8, 3)))
+    with pytest.raises(InputError, match="latent_b holds NaN"):
+        held_out_angle(np.zeros((9, 3)), np.full((9, 3), np.inf))
+    with pytest.raises(InputError, match="same features"):
+        principal_angle(np.eye(3), np.eye(4))
+    with pytest.raises(InputError, match="a must be a matrix"):
+        principal_angle(np.ones(3), np.eye(3))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "change"),
+    [
+        ([10, 4], [10, 4], 0),
+        ([10, 4], [8, 4], 0.2),
+        ([8, 4], [10, 2], 0.5),
+        ([10], [10, 4], 1),
+        ([10, 1e-7], [10, 2e-7], 0),
+        ([0, 0], [0, 0], 0),
+        ([0, 0], [3, 0], 1),
+        ([], [], 0),
+    ],
+)
+def test_eigenvalue_change__is_the_largest(old, new, change) -> None:
+    assert eigenvalue_change(old, new) == pytest.approx(change)
+    assert eigenvalue_change(new, old) == pytest.approx(change)
+
+
+@pytest.mark.parametrize("bad", [[-1.0], [np.nan], [np.inf], [[1.0]]])
+def test_eigenvalue_change__refuses(bad) -> None:
+    with pytest.raises(InputError, match="eigenvalues"):
+        eigenvalue_change([1.0], bad)
+
+
+def test_jensen_shannon_distance__of_equal_sets_is_0_and_of_far_ones_1() -> None:
+    x = np.random.default_rng(0).normal(size=(300, 3))
+    assert jensen_shannon_distance(x, x) == 0
+    assert jensen_shannon_distance(x, x[::-1]) == pytest.approx(0, abs=1e-6)
+    assert jensen_shannon_distance(x, x + 1e3) == 1
+    assert jensen_shannon_distance(x, x + 1e9) == 1
+
+
+@pytest.mark.parametrize("shift", [0.1, 0.3, 0.8])
+def test_jensen_shannon_distance__is_the_integral(shift: float) -> None:
+    # one point a set: the densities are two Gaussians as wide as the kernel
+    def bits(x: float) -> float:
+        p, q = norm.pdf(x, 0, 0.2), norm.pdf(x, shift, 0.2)
+        return sum(0.5 * d * np.log2(2 * d / (p + q)) for d in (p, q) if d > 0)
+
+    exact = quad(bits, -2, 3, points=[0, shift])[0]
+    got = [jensen_shannon_distance([[0.0]], [[shift]], samples=20_000, seed=seed) ** 2 for seed in range(3)]
+    np.testing.assert_allclose(got, exact, atol=0.01)
+
+
+def test_jensen_shannon_distance__is_seeded_and_nearly_symmetric() -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(200, 2)), rng.normal(size=(150, 2)) + 0.5
+    there = jensen_shannon_distance(x, y, seed=1)
+    assert there == jensen_shannon_distance(x, y, seed=1)
+    assert there != jensen_shannon_distance(x, y, seed=2)
+    assert jensen_shannon_distance(y, x, samples=4000) == pytest.approx(
+        jensen_shannon_distance(x, y, samples=4000), abs=0.02
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"latent_b": np.zeros((5, 3))}, "same components"),
+        ({"latent_b": np.zeros((0, 2))}, "same components"),
+        ({"bandwidth": 0.0}, "bandwidth"),
+        ({"samples": 0}, "samples"),
+        ({"latent_a": np.full((5, 2), np.nan)}, "latent_a holds NaN"),
+    ],
+)
+def test_jensen_shannon_distance__refuses(change, told) -> None:
+    with pytest.raises(InputError, match=told):
+        jensen_shannon_distance(**({"latent_a": np.zeros((5, 2)), "latent_b": np.zeros((5, 2))} | change))
+
+
+def test_reconstruction_error__is_the_unexplained_part_of_the_variance() -> None:
+    x = low_rank(200, seed=1) + np.random.default_rng(2).normal(size=(200, 40))
+    _, s, v = np.linalg.svd(x - x.mean(0), full_matrices=False)
+    for k in (1, 3, 40):
+        expected = (s[k:] ** 2).sum() / (s**2).sum()
+        assert reconstruction_error(x, v[:k], x.mean(0)) == pytest.approx(expected, abs=1e-12)
+    assert reconstruction_error(np.ones((5, 3)), np.eye(3)[:1], np.ones(3)) == 0
+    with pytest.raises(InputError, match="need components and mean"):
+        reconstruction_error(x, v[:2, :5], x.mean(0))
+    with pytest.raises(InputError, match="mean holds NaN"):
+        reconstruction_error(x, v[:2], np.full(40, np.nan))
+
+
+def test_convergence__comes_on_a_stationary_stream() -> None:
+    watch = Convergence(low_rank(300, seed=7), change=0.05, extra=("reconstruction", "jensen_shannon"))
+    sizes = 50 * 2 ** np.arange(10)
+    told = watched([low_rank(size, seed) for seed, size in enumerate(sizes)], watch)
+    history = watch.history()
+    assert told[-1]
+    assert watch.converged
+    # settled in the last three of the updates up to then, and not all three one update earlier
+    settled = (history["angle"] <= np.deg2rad(1)) & (history["eigenvalue_change"] <= 0.05)
+    first = next(i for i in range(2, 10) if settled[i - 2 : i + 1].all())
+    assert told.index(True) == first
+    assert watch.converged_at == sizes[: first + 1].sum()
+    assert list(history) == ["n_fitted", "angle", "eigenvalue_change", "jensen_shannon", "reconstruction"]
+    assert history["n_fitted"].dtype == np.int64
+    np.testing.assert_array_equal(history["n_fitted"], sizes.cumsum())
+    assert all(np.isfinite(values).all() for values in history.values())
+    assert [history[name][0] for name in ("angle", "eigenvalue_change", "jensen_shannon")] == [np.pi / 2, 1, 1]
+    assert history["reconstruction"][-1] == pytest.approx(37 * 0.1**2 / (81 + 36 + 16), rel=0.1)
+
+
+def test_convergence__does_not_come_on_a_drifting_stream() -> None:
+    rng = np.random.default_rng(0)
+    watch = Convergence(rng.normal(size=(300, 40)))
+    directions = np.linalg.qr(rng.normal(size=(40, 40)))[0]
+    # each batch moves on by one direction and outweighs those before it
+    batches = [2.0**i * rng.normal(size=(100, 3)) @ directions[i : i + 3] for i in range(12)]
+    assert not any(watched(batches, watch))
+    assert watch.converged_at is None
+    assert (watch.history()["angle"] > np.deg2rad(1)).all()
+
+
+def test_convergence__ends_when_the_stream_changes() -> None:
+    x = low_rank(400, seed=1)
+    watch = Convergence(x, patience=2)
+    basis = np.linalg.svd(x - x.mean(0), full_matrices=False)[2]
+    rows, mean, variance = basis[:3], x.mean(0), np.array([81.0, 36, 16])
+    assert [watch.update(n, rows, mean, variance) for n in (10, 20, 30)] == [False, False, True]
+    assert watch.converged_at == 30
+    assert watch.update(40, rows[::-1], mean + 1, variance)
+    assert watch.converged_at == 30
+    assert not watch.update(50, rows, mean, variance * 1.02)
+    assert (watch.converged, watch.converged_at) == (False, None)
+    assert not watch.update(60, basis[[0, 1, 3]], mean, variance * 1.02)
+    assert watch.history()["angle"][-1] > np.deg2rad(45)
+
+
+@settings(max_examples=15)
+@given(seeds)
+def test_convergence__does_not_depend_on_the_frame_of_the_features(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    x = low_rank(60, seed=3)
+    bases = [np.linalg.qr(rng.normal(size=(40, 3)))[0].T for _ in range(3)]
+    turn, shift = np.linalg.qr(rng.normal(size=(40, 40)))[0], rng.normal(size=40) * 1e3
+    straight, turned = Convergence(x), Convergence(x @ turn + shift)
+    for n, basis in enumerate(bases):
+        straight.update(n, basis, x.mean(0), [3, 2, 1])
+        turned.update(n, basis @ turn, rng.normal(size=40), [3, 2, 1])
+    np.testing.assert_allclose(turned.history()["angle"], straight.history()["angle"], atol=1e-3)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, 1e6])
+def test_convergence__constant_shots_crash_nothing(value: float) -> None:
+    watch = Convergence(np.full((20, 6), value), extra=("reconstruction", "jensen_shannon"))
+    told = watched([np.full((10, 6), value)] * 4, watch, components=2)
+    assert told == [False, False, False, True]
+    assert all(np.isfinite(values).all() for values in watch.history().values())
+
+
+def test_convergence__settles_where_there_are_fewer_directions_than_components() -> None:
+    rng = np.random.default_rng(0)
+    plane = rng.normal(size=(2, 40))
+    batches = [rng.normal(size=(100 * 2**i, 2)) @ plane for i in range(10)]
+    watch = Convergence(rng.normal(size=(100, 2)) @ plane, change=0.05)
+    watched(batches, watch, components=4)
+    assert (watch.history()["angle"][1:] < np.deg2rad(1)).all()
+    assert watch.converged
+
+
+def test_convergence__more_components_than_before_are_another_basis() -> None:
+    x = low_rank(50, seed=1)
+    watch = Convergence(x, extra=("jensen_shannon",))
+    watch.update(2, np.eye(40)[:1], x.mean(0), [9])
+    watch.update(4, np.eye(40)[:2], x.mean(0), [9, 4])
+    last = {name: values[-1] for name, values in watch.history().items()}
+    assert last == {"n_fitted": 4, "angle": np.pi / 2, "eigenvalue_change": 1, "jensen_shannon": 1}
+
+
+def test_convergence__has_an_empty_history_before_the_first_update() -> None:
+    history = Convergence(np.eye(9)).history()
+    assert {name: values.shape for name, values in history.items()} == {
+        "n_fitted": (0,),
+        "angle": (0,),
+        "eigenvalue_change": (0,),
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"held_out": np.zeros((0, 4))}, "no held-out shots"),
+        ({"held_out": np.full((9, 4), np.nan)}, "held_out holds NaN"),
+        ({"angle": 0.0}, "angle"),
+        ({"change": np.nan}, "change"),
+        ({"patience": 0}, "patience"),
+    ],
+)
+def test_convergence__refuses_settings(change, told) -> None:
+    with pytest.raises(InputError, match=told):
+        Convergence(**({"held_out": np.eye(9)} | change))
+    with pytest.raises(UnknownNameError, match="did you mean reconstruction"):
+        Convergence(np.eye(9), extra=("reconstructions",))
+
+
+def test_convergence__refuses_updates() -> None:
+    watch = Convergence(np.eye(9))
+    with pytest.raises(InputError, match="at least 11 held-out shots"):
+        watch.update(10, np.eye(9)[:5], np.zeros(9), np.ones(5))
+    watch.update(10, np.eye(9)[:2], np.zeros(9), np.ones(2))
+    with pytest.raises(InputError, match="got 10 after 10"):
+        watch.update(10, np.eye(9)[:2], np.zeros(9), np.ones(2))
+    with pytest.raises(InputError, match="9 features need"):
+        watch.update(20, np.eye(8)[:2], np.zeros(8), np.ones(2))
+    assert watch.history()["n_fitted"].tolist() == [10]

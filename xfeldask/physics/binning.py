@@ -1,0 +1,304 @@
+"""Frames in bins: which pixel falls into which bin, where the bins lie in reciprocal space, and frames reduced to them.
+
+Two images of a shot are kept: `image`, the whole detector in coarse bins, and `low_q`, its middle around the beam in
+bins a quarter as wide, where the speckles and the fringes of two particles are still resolved.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xfeldask.errors import InputError
+from xfeldask.physics.detectors import Geometry, assembled_index, scattering_vector
+from xfeldask.physics.forward import bin_factor, binned_shape
+from xfeldask.physics.jit import kernel
+
+FULL = 65535
+"""Most photons that a bin holds."""
+
+FINER = 4
+"""How much finer than those of `image` the bins of `low_q` are, as far as pixels allow."""
+
+Images = NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class ImageGrid:
+    """Bins of the assembled image in reciprocal space; rows go along +x, columns along +y.
+
+    Attributes
+    ----------
+    s : float64 (y, x, 2) [1/m], mean scattering vector (x, y) of the good pixels of a bin; where there are none,
+        the flat grid through the beam, ``step * (index - center)``
+    weight : float32 (y, x), good pixels of a bin over pixels of a full bin
+    step : float64 (2,) [1/m], from one row, and one column, to the next at the beam
+    center : (row, column) where s is 0, counted in bins from the middle of bin (0, 0)
+    """
+
+    s: NDArray[np.float64]
+    weight: NDArray[np.float32]
+    step: NDArray[np.float64]
+    center: tuple[float, float]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(y, x)."""
+        y, x = self.weight.shape
+        return y, x
+
+
+def bin_index(geometry: Geometry, bin: int) -> NDArray[np.int32]:
+    """Bin of each pixel as an index into the flattened image, -1 for bad pixels, int32 (panel, ss, fs).
+
+    Raises
+    ------
+    InputError
+        A bin below 1 pixel a side.
+
+    Examples
+    --------
+    >>> from xfeldask.physics.detectors import square
+    >>> bin_index(square(4, 1e-3, 0.1), 2)[0, 1].tolist()
+    [0, 0, 1, 1]
+    """
+    if bin < 1:
+        raise InputError(f"a bin is at least 1 pixel a side, got {bin}")
+    row, column = assembled_index(geometry)
+    flat = row // bin * binned_shape(geometry, bin)[1] + column // bin
+    return np.where(geometry.mask, flat, -1).astype(np.int32)
+
+
+def image_grid(geometry: Geometry, wavelength: float, bin: int) -> ImageGrid:
+    """Where the bins of `bin` pixels a side lie in reciprocal space, for a wavelength in m.
+
+    Raises
+    ------
+    InputError
+        A bin below 1 pixel a side, a wavelength that is not positive.
+
+    Examples
+    --------
+    >>> from xfeldask.physics.detectors import builtin_geometry, wavelength
+    >>> grid = image_grid(builtin_geometry("pnccd-amo86615"), wavelength(4600), 8)
+    >>> grid.shape, (grid.step / 1e6).round(2).tolist()
+    ((130, 129), [14.84, 14.84])
+    """
+    index = bin_index(geometry, bin)
+    row, column = (corner / bin - 0.5 for corner in _beam_corner(geometry))
+    return _grid_of(geometry, wavelength, index, binned_shape(geometry, bin), bin, (row, column))
+
+
+def low_q_bin(geometry: Geometry) -> int:
+    """Pixels a side of a bin of `low_q`."""
+    return max(1, bin_factor(geometry) // FINER)
+
+
+def low_q_shape(geometry: Geometry) -> tuple[int, int]:
+    """Shape of `low_q`, that of `image` made even, so that the beam meets a corner of four bins."""
+    y, x = binned_shape(geometry, bin_factor(geometry))
+    return y + y % 2, x + x % 2
+
+
+def low_q_index(geometry: Geometry) -> NDArray[np.int32]:
+    """Bin of each pixel as an index into the flattened `low_q`, -1 for bad pixels and those outside.
+
+    Examples
+    --------
+    >>> from xfeldask.physics.detectors import square
+    >>> low_q_index(square(4, 1e-3, 0.1))[0, 1].tolist()
+    [4, 5, 6, 7]
+    """
+    bin, (height, width) = low_q_bin(geometry), low_q_shape(geometry)
+    row, column = (
+        np.floor((index - round(center)) / bin).astype(np.int32) + half
+        for index, center, half in zip(
+            assembled_index(geometry), _beam_corner(geometry), (height // 2, width // 2), strict=True
+        )
+    )
+    inside = (row >= 0) & (row < height) & (column >= 0) & (column < width) & geometry.mask
+    return np.where(inside, row * width + column, -1).astype(np.int32)
+
+
+def low_q_grid(geometry: Geometry, wavelength: float) -> ImageGrid:
+    """Where the bins of `low_q` lie in reciprocal space, for a wavelength in m.
+
+    Raises
+    ------
+    InputError
+        A wavelength that is not positive.
+
+    Examples
+    --------
+    >>> from xfeldask.physics.detectors import square, wavelength
+    >>> low_q_grid(square(4, 1e-3, 0.1), wavelength(4600)).center
+    (1.5, 1.5)
+    """
+    bin, shape = low_q_bin(geometry), low_q_shape(geometry)
+    center = tuple(
+        (exact - round(exact)) / bin + size // 2 - 0.5
+        for exact, size in zip(_beam_corner(geometry), shape, strict=True)
+    )
+    return _grid_of(geometry, wavelength, low_q_index(geometry), shape, bin, (center[0], center[1]))
+
+
+def _beam_corner(geometry: Geometry) -> tuple[float, float]:
+    """Where the beam meets the assembled image, in pixels from its corner."""
+    position = geometry.pixel_position[geometry.mask].mean(axis=0) / geometry.pixel_size
+    row, column = (pixels[geometry.mask].mean() for pixels in assembled_index(geometry))
+    return float(row - position[0] + 0.5), float(column - position[1] + 0.5)
+
+
+def coarser(grid: ImageGrid, factor: int) -> ImageGrid:
+    """Grid of the images whose bins are `factor` x `factor` bins of this one, counted from bin (0, 0).
+
+    Raises
+    ------
+    InputError
+        A factor below 1.
+
+    Examples
+    --------
+    >>> from xfeldask.physics.detectors import square
+    >>> coarser(image_grid(square(8, 1e-3, 0.1), 1e-10, 1), 2).center
+    (1.5, 1.5)
+    """
+    if factor < 1:
+        raise InputError(f"bins are joined by a factor of at least 1, got {factor}")
+    y, x = (-(-n // factor) for n in grid.shape)
+    terms = np.concatenate([grid.s, np.ones((*grid.shape, 1))], axis=-1) * grid.weight[..., None]
+    padded = np.pad(terms, [(0, y * factor - grid.shape[0]), (0, x * factor - grid.shape[1]), (0, 0)])
+    total = padded.reshape(y, factor, x, factor, 3).sum(axis=(1, 3))
+    row, column = ((c + 0.5) / factor - 0.5 for c in grid.center)
+    return _grid(total[..., :2], total[..., 2], factor * factor, grid.step * factor, (row, column))
+
+
+def _grid_of(
+    geometry: Geometry,
+    wavelength: float,
+    index: NDArray[np.int32],
+    shape: tuple[int, int],
+    bin: int,
+    center: tuple[float, float],
+) -> ImageGrid:
+    if not (np.isfinite(wavelength) and wavelength > 0):
+        raise InputError(f"the wavelength must be positive, got {wavelength} m")
+    used = index >= 0
+    s = scattering_vector(geometry.pixel_position[used], wavelength)
+    total = [np.bincount(index[used], s[:, axis], shape[0] * shape[1]).reshape(shape) for axis in (0, 1)]
+    count = np.bincount(index[used], minlength=shape[0] * shape[1]).reshape(shape)
+    z = geometry.pixel_position[geometry.mask][:, 2].mean() / geometry.pixel_size
+    return _grid(np.stack(total, axis=-1), count, bin * bin, np.full(2, bin / (z * wavelength)), center)
+
+
+def _grid(
+    total: NDArray[np.float64], count: NDArray[Any], full: int, step: NDArray[np.float64], center: tuple[float, float]
+) -> ImageGrid:
+    flat = step * (np.moveaxis(np.indices(count.shape), 0, -1) - center)
+    some = (count > 0)[..., None]
+    s = np.where(some, total / np.where(some, count[..., None], 1), flat)
+    return ImageGrid(s, (count / full).astype(np.float32), step, center)
+
+
+def bin_frames(photons: Images, bin_index: NDArray[np.int32], image_shape: tuple[int, int]) -> NDArray[np.uint16]:
+    """Images of raw frames, as they stand in a store; full bins stay at 65535.
+
+    Parameters
+    ----------
+    photons : uint8 or uint16 (shot, panel, ss, fs)
+    bin_index : int32 (panel, ss, fs), as of `bin_index`
+    image_shape : (y, x)
+
+    Returns
+    -------
+    uint16 (shot, y, x)
+
+    Raises
+    ------
+    InputError
+        Frames of another type or shape, or an index outside the image.
+
+    Examples
+    --------
+    >>> from xfeldask.physics.detectors import square
+    >>> frames = np.ones((1, 1, 4, 4), np.uint8)
+    >>> bin_frames(frames, bin_index(square(4, 1e-3, 0.1), 2), (2, 2)).tolist()
+    [[[4, 4], [4, 4]]]
+    """
+    if photons.dtype not in (np.uint8, np.uint16):
+        raise InputError(f"frames hold uint8 or uint16 photons, got {photons.dtype}")
+    if photons.shape[1:] != bin_index.shape:
+        raise InputError(f"frames of shape {photons.shape[1:]} do not fit a bin index of shape {bin_index.shape}")
+    if bin_index.max() >= image_shape[0] * image_shape[1]:
+        raise InputError(f"bin {bin_index.max()} lies outside an image of shape {image_shape}")
+    pixels = np.ascontiguousarray(photons).reshape(len(photons), bin_index.size)
+    # most pixels are 0: eight bytes are passed over at a time where they make whole words
+    words = pixels.view(np.uint64) if pixels.shape[1] * pixels.itemsize % 8 == 0 else pixels
+    images = np.zeros((len(photons), *image_shape), np.uint16)
+    _bin_frames(
+        words,
+        pixels,
+        np.ascontiguousarray(bin_index).reshape(-1),
+        images.reshape(len(images), image_shape[0] * image_shape[1]),
+    )
+    return images
+
+
+class FrameBinner:
+    """Adds single frames to an image of few of their pixels, looking at no others.
+
+    Parameters
+    ----------
+    index : int32 (panel, ss, fs), as of `low_q_index` or `bin_index`
+    dtype : of the frames
+
+    Examples
+    --------
+    >>> from xfeldask.physics.detectors import square
+    >>> image = np.zeros((4, 4), np.uint16)
+    >>> FrameBinner(low_q_index(square(4, 1e-3, 0.1)), np.uint8)(np.ones((1, 4, 4), np.uint8), image)
+    >>> int(image.sum())
+    16
+    """
+
+    def __init__(self, index: NDArray[np.int32], dtype: np.dtype[Any] | type) -> None:
+        size = np.dtype(dtype).itemsize
+        self._per_word = 8 // size if index.size * size % 8 == 0 else 1
+        self._word: type = np.uint64 if self._per_word > 1 else np.dtype(dtype).type
+        self._index = np.ascontiguousarray(index).reshape(-1)
+        self._used = np.flatnonzero((self._index.reshape(-1, self._per_word) >= 0).any(axis=1))
+
+    def __call__(self, frame: Images, image: NDArray[np.uint16]) -> None:
+        """Add the photons of a contiguous frame to an image."""
+        flat = frame.reshape(-1)
+        _add_frame(flat.view(self._word), flat, self._used, self._index, image.reshape(-1))
+
+
+@kernel
+def _add_frame(
+    words: Images, pixels: Images, used: NDArray[np.int64], index: NDArray[np.int32], image: NDArray[np.uint16]
+) -> None:
+    per_word = pixels.size // words.size
+    for word in used:
+        if words[word] == 0:
+            continue
+        for pixel in range(word * per_word, (word + 1) * per_word):
+            if index[pixel] >= 0:
+                total = np.int64(image[index[pixel]]) + np.int64(pixels[pixel])
+                image[index[pixel]] = FULL if total > FULL else total
+
+
+@kernel
+def _bin_frames(words: Images, pixels: Images, index: NDArray[np.int32], images: NDArray[np.uint16]) -> None:
+    per_word = pixels.shape[1] // words.shape[1]
+    for shot in range(words.shape[0]):
+        for word in range(words.shape[1]):
+            if words[shot, word] == 0:
+                continue
+            for pixel in range(word * per_word, (word + 1) * per_word):
+                if index[pixel] >= 0:
+                    total = np.int64(images[shot, index[pixel]]) + np.int64(pixels[shot, pixel])
+                    images[shot, index[pixel]] = FULL if total > FULL else total
