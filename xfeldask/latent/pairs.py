@@ -1,0 +1,200 @@
+"""The default rule: a small network, taught on pairs made of the data's own singles, weighs the evidence of each hit."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.neural_network import MLPClassifier
+
+from xfeldask.errors import InputError
+from xfeldask.latent.evidence import Evidence, fit_evidence
+from xfeldask.latent.patterns import Array, Images, Patterns, Window, excess, find_window, fit_patterns
+from xfeldask.latent.synthesis import make_synthesis
+from xfeldask.physics.binning import ImageGrid
+
+LEAST_HITS = 300
+MOST_HITS = 12_000
+HIT = 5.0
+"""Standard deviations above the background from which a shot is a hit."""
+PURE = 0.8
+"""Part of the hits, those with the lowest peaks, that singles are made of at first."""
+SYNTHETIC = {1: 1.0, 2: 1.0, 3: 0.1}
+"""Synthetic shots by number of particles, for each source."""
+LAYERS = (32, 16)
+MEMBERS = 4
+ROUNDS = 25
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Evidence on shots; NaN where a shot is blank.
+
+    Attributes
+    ----------
+    hit : bool (shot,), whether there is a particle at all
+    log_ratio : float64 (shot,), how much likelier the measures are under one particle than under several, log
+    peak : float64 (shot,), the highest peak of the transform that one particle does not explain, in its noise
+    separation : float64 (shot,) [m], between two particles, as that peak's lag would have it
+    """
+
+    hit: NDArray[np.bool_]
+    log_ratio: NDArray[np.float64]
+    peak: NDArray[np.float64]
+    separation: NDArray[np.float64]
+
+
+class PairRule:
+    """Tells single from multiple hits; learns from shots without knowing which are which.
+
+    Parameters
+    ----------
+    seed : int
+
+    Notes
+    -----
+    Most hits hold one particle, and what several look like follows from what one looks like: amplitudes add. So
+    pairs and triples are synthesised from shots that look single, and a network learns to tell those from synthetic
+    and measured singles by the measures of `xfeldask.latent.evidence`.
+    """
+
+    def __init__(self, seed: int = 0) -> None:
+        self.seed = seed
+
+    def fit(self, images: Images, grid: ImageGrid, labels: NDArray[np.integer] | None = None) -> Self:
+        """Learn from shots.
+
+        Parameters
+        ----------
+        images : (shot, y, x), `low_q`; blanks may be among them
+        grid : ImageGrid, of `low_q`
+        labels : int (shot,), optional: 1 a single hit, 0 anything else, -1 not known
+
+        Raises
+        ------
+        InputError
+            Too few hits.
+        """
+        self.window = find_window(images, grid)
+        hit = self.is_hit(images)
+        if hit.sum() < LEAST_HITS:
+            raise InputError(
+                f"the rule learns from {LEAST_HITS} hits or more, found {int(hit.sum())} in {len(images)} shots; "
+                "give more shots, apply a model of another store (project), or sort by elliptic_envelope"
+            )
+        rng = np.random.default_rng(self.seed)
+        chosen = rng.permutation(np.flatnonzero(hit))[:MOST_HITS]
+        known = np.full(len(images), -1) if labels is None else np.asarray(labels)
+        crops, known = self.window.crop(images[chosen]), known[chosen]
+        step = float(grid.step.mean())
+        patterns = fit_patterns(crops, self.window, seed=self.seed)
+        row, column = (c - part.start for c, part in zip(grid.center, self.window.inner[1:], strict=True))
+        half = len(crops) // 2
+        evidence = fit_evidence(crops[:half], patterns, step, (row, column))
+        self.evidence = evidence
+        self._teach(crops[half:], known[half:], (crops[:half], known[:half]), rng)
+        return self
+
+    def is_hit(self, images: Images) -> NDArray[np.bool_]:
+        """Whether there is a particle in each shot."""
+        return np.asarray(excess(images, self.window) > HIT)
+
+    def judge(self, images: Images) -> Judgement:
+        """Weigh the evidence on shots (shot, y, x), `low_q`."""
+        hit = self.is_hit(images)
+        columns = np.full((3, len(images)), np.nan)
+        if hit.any():
+            measures, peak, separation = self.evidence.measure(self.window.crop(images[hit]))
+            columns[:, hit] = self.log_ratio(measures), peak, separation
+        return Judgement(hit, *columns)
+
+    def log_ratio(self, measures: Array) -> NDArray[np.float64]:
+        """Mean of the networks' log odds of a single hit, less what their lessons had of each kind."""
+        x = (measures - self.center) / self.width
+        return np.asarray(np.mean([_forward(x, layers) for layers in self.networks], axis=0) - self.lesson_odds)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Everything that was learned, by name; `restore` takes it back."""
+        evidence, patterns, window = self.evidence, self.evidence.patterns, self.window
+        out = {name: getattr(part, name) for part, names in _parts(window, patterns, evidence) for name in names}
+        out |= {"center": self.center, "width": self.width, "lesson_odds": self.lesson_odds, "seed": self.seed}
+        for i, layers in enumerate(self.networks):
+            for j, (weight, bias) in enumerate(layers):
+                out |= {f"weight_{i}_{j}": weight, f"bias_{i}_{j}": bias}
+        return {name: np.asarray(value) for name, value in out.items()}
+
+    @classmethod
+    def restore(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """The rule that `arrays` came from; it judges to the same bits."""
+
+        def of(kind: type, **parts: Any) -> Any:
+            plain = {name: arrays[name] for name in _plain(kind)}
+            return kind(**{name: value.item() if value.ndim == 0 else value for name, value in plain.items()}, **parts)
+
+        rule = cls(int(arrays["seed"]))
+        rule.window = of(Window)
+        rule.evidence = of(Evidence, patterns=of(Patterns, window=rule.window))
+        rule.center, rule.width = arrays["center"], arrays["width"]
+        rule.lesson_odds = float(arrays["lesson_odds"])
+        depth = range(len(LAYERS) + 1)
+        members = range(sum(name.startswith("weight_") for name in arrays) // len(depth))
+        rule.networks = [[(arrays[f"weight_{i}_{j}"], arrays[f"bias_{i}_{j}"]) for j in depth] for i in members]
+        return rule
+
+    def _teach(self, crops: Array, known: NDArray[Any], other: tuple[Array, NDArray[Any]], rng: Any) -> None:
+        measures, peak, _ = self._measure(crops)
+        looks_single = (peak <= np.quantile(peak, PURE)) & (known != 0)
+        synthesis = make_synthesis(crops[looks_single], self.evidence.patterns, self.evidence.step)
+        drawn = {
+            k: self._measure(synthesis.draw(k, max(50, int(part * len(crops))), rng))[0]
+            for k, part in SYNTHETIC.items()
+        }
+        one = [measures[looks_single], drawn[1]]
+        several = [drawn[k] for k in drawn if k > 1]
+        for shots, label in ((crops, known), other):
+            if (label >= 0).any():
+                given, _, _ = self._measure(shots[label >= 0])
+                repeat = max(1, len(crops) // (10 * len(given)))
+                for kind, lessons in ((1, one), (0, several)):
+                    lessons.append(np.repeat(given[label[label >= 0] == kind], repeat, axis=0))
+        x, y = np.concatenate([*one, *several]), np.repeat([1, 0], [sum(map(len, one)), sum(map(len, several))])
+        self.center, self.width = x.mean(axis=0), np.maximum(x.std(axis=0), 1e-6)
+        self.lesson_odds = float(np.log(y.sum() / (len(y) - y.sum())))
+        self.networks = [_train((x - self.center) / self.width, y, self.seed + i) for i in range(MEMBERS)]
+
+    def _measure(self, crops: Array, batch: int = 256) -> tuple[Array, Array, NDArray[np.float64]]:
+        parts = [self.evidence.measure(crops[i : i + batch]) for i in range(0, len(crops), batch)]
+        measures, peak, separation = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return measures, peak, separation
+
+
+def _plain(kind: type) -> list[str]:
+    """Fields that are numbers or arrays."""
+    return [field.name for field in fields(kind) if field.name not in ("window", "patterns")]
+
+
+def _parts(*parts: object) -> list[tuple[object, list[str]]]:
+    return [(part, _plain(type(part))) for part in parts]
+
+
+def _train(x: Array, y: NDArray[Any], seed: int) -> list[tuple[Array, Array]]:
+    network = MLPClassifier(LAYERS, alpha=1e-2, max_iter=ROUNDS, random_state=seed)
+    with warnings.catch_warnings():
+        # a fixed number of rounds is the point: the networks are averaged, not polished
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        network.fit(x, y)
+    return [
+        (a.astype(np.float32), b.astype(np.float32)) for a, b in zip(network.coefs_, network.intercepts_, strict=True)
+    ]
+
+
+def _forward(x: Array, layers: list[tuple[Array, Array]]) -> NDArray[np.float64]:
+    for weight, bias in layers[:-1]:
+        x = np.maximum(x @ weight + bias, 0)
+    weight, bias = layers[-1]
+    return np.asarray((x @ weight + bias)[:, 0], np.float64)
