@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -57,7 +58,8 @@ class Evidence:
 
     @cached_property
     def _weight(self) -> Array:
-        return self.patterns.window.crop(self.patterns.window.weight[None])[0]
+        weight: Array = self.patterns.window.crop(self.patterns.window.weight[None])[0]
+        return weight
 
     def peaks(self, crops: Array) -> tuple[Array, Array, Array]:
         """Unexplained transform in units of counting noise (shot, lag), coordinates, photons."""
@@ -123,7 +125,7 @@ class Lags:
         self._phase = np.exp(2j * np.pi * phase).astype(np.complex64)
         edges = self.length[0] * BAND ** np.arange(1, np.log(self.length[-1] / self.length[0]) / np.log(BAND))
         cuts = [0, *np.searchsorted(self.length, edges).tolist(), len(self.length)]
-        self.bands = [slice(a, b) for a, b in zip(cuts, cuts[1:], strict=False) if b > a]
+        self.bands = [slice(a, b) for a, b in pairwise(cuts) if b > a]
 
     def transform(self, crops: Array) -> Array:
         """Real part of the Fourier transform about s = 0 at the lags, float32 (shot, lag)."""
