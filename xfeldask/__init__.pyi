@@ -8,5 +8,7 @@ from .config import Particle as Particle
 from .pipeline.embedding import embed as embed
 from .pipeline.intensity import expected_intensity as expected_intensity
 from .pipeline.simulation import simulate as simulate
+from .pipeline.sorting import sort as sort
+from .pipeline.transfer import project as project
 from .pipeline.verification import verify as verify
 from .store.opening import open_dataset as open_dataset

@@ -108,6 +108,35 @@ VARIABLES = {
     )
 }  # fmt: skip
 
+BLANK, SINGLE, MULTIPLE = 0, 1, 2
+
+LATENT = {
+    v.name: v
+    for v in (
+        Variable("latent", ("shot", "component"), "float32", "coordinates of the shot in the latent space"),
+        Variable("score", ("shot",), "float64", "how much the shot looks like a single hit",
+                 comment="under the pairs rule, the log odds of a single hit; larger is more like one"),
+        Variable("probability_single", ("shot",), "float64", "probability of a single hit"),
+        Variable("is_single", ("shot",), "bool", "kept as a single hit"),
+        Variable("verdict", ("shot",), "uint8", "what the shot is taken for",
+                 flags=((BLANK, "blank"), (SINGLE, "single"), (MULTIPLE, "multiple"))),
+        Variable("log_ratio", ("shot",), "float64", "log likelihood ratio of one particle to several",
+                 comment="NaN where the shot is blank"),
+        Variable("autocorrelation_peak", ("shot",), "float64", "highest peak of the pattern's Fourier transform",
+                 comment="that one particle does not explain, in standard deviations; NaN where the shot is blank"),
+        Variable("separation", ("shot",), "float64", "distance of two particles as seen along the beam", "m",
+                 comment="lag of autocorrelation_peak, what it means only if there are two; NaN where blank"),
+        Variable("fitted", ("shot",), "bool", "the latent space was fitted to the shot"),
+        Variable("n_fitted", ("update",), "int64", "shots fitted at each look at convergence"),
+        Variable("angle", ("update",), "float64", "largest principal angle to the basis before, on held-out shots",
+                 "rad"),
+        Variable("eigenvalue_change", ("update",), "float64", "largest relative change of an explained variance"),
+        Variable("jensen_shannon", ("update",), "float64", "Jensen-Shannon distance of held-out shots to before"),
+        Variable("reconstruction", ("update",), "float64", "relative squared error of held-out shots rebuilt"),
+    )
+}  # fmt: skip
+"""Variables of an embedding; those of its model are named after the model's own parts."""
+
 COORDINATES = ("pixel_position", "q", "solid_angle", "polarization", "assembled_row", "assembled_col", "mask",
                "atom_position", "atom_element", "atom_occupancy")  # fmt: skip
 """Variables that a Dataset carries as coordinates."""

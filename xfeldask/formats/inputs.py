@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xfeldask.config import BEAMS, Detector, Experiment, Particle
-from xfeldask.errors import FormatError, InputError, MissingFileError, UnknownNameError
+from xfeldask.errors import InputError, UnknownNameError
 from xfeldask.formats.beam import read_beam
 from xfeldask.formats.psana import read_psana_geometry
 from xfeldask.formats.structures import fetch_structure, is_pdb_id, read_structure
+from xfeldask.formats.text import load_array
 from xfeldask.physics.atoms import Atoms
 from xfeldask.physics.chaperonin import chaperonin
 from xfeldask.physics.detectors import Geometry, builtin_geometry, make_geometry, square
@@ -106,7 +107,7 @@ def read_detector(detector: Detector) -> Geometry:
         geometry = builtin_geometry(source)
     if detector.mask is None:
         return geometry
-    mask = _load_array(detector.mask, "mask")
+    mask = load_array(detector.mask, "mask")
     if mask.shape != geometry.shape or mask.dtype.kind not in "bui":
         raise InputError(
             f"mask {detector.mask} must be boolean or whole numbers of shape {geometry.shape}, "
@@ -128,7 +129,7 @@ def _looks_like_path(source: str) -> bool:
 
 
 def _quaternions(source: str | None, given: ArrayLike | None) -> NDArray[np.float64]:
-    value = np.asarray(_load_array(str(source), "orientations") if given is None else given)
+    value = np.asarray(load_array(str(source), "orientations") if given is None else given)
     if value.ndim != 2 or value.shape[1] != 4 or len(value) == 0 or value.dtype.kind not in "fiu":
         raise InputError(f"orientations must be quaternions (n, 4), w x y z, got {value.dtype} {value.shape}")
     value = value.astype(np.float64)
@@ -138,15 +139,6 @@ def _quaternions(source: str | None, given: ArrayLike | None) -> NDArray[np.floa
         first = int(bad.argmax())
         raise InputError(f"orientation {first} has length {norm[first]:.6g}; quaternions must have length 1")
     return np.asarray(value / norm[:, None])
-
-
-def _load_array(path: str, what: str) -> NDArray[np.generic]:
-    try:
-        return np.asarray(np.load(path, allow_pickle=False))
-    except FileNotFoundError:
-        raise MissingFileError(f"no {what} file {path}; give the path of a .npy file") from None
-    except (OSError, ValueError, EOFError) as error:
-        raise FormatError(path, f"not a .npy array ({error})") from None
 
 
 def _geometry_digest(geometry: Geometry) -> str:

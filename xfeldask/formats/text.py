@@ -1,9 +1,12 @@
-"""Reading a whole file, or saying in one sentence why that cannot be done."""
+"""Reading a whole file, of text or of an array, or saying in one sentence why that cannot be done."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from xfeldask.errors import FormatError, MissingFileError
 
@@ -59,6 +62,30 @@ def decode(content: bytes, path: str | os.PathLike[str], what: str) -> str:
 def read_lines(path: str | os.PathLike[str], what: str) -> list[str]:
     """Lines of a text file, with the errors of `read_bytes` and `decode`."""
     return decode(read_bytes(path, what), path, what).splitlines()
+
+
+def load_array(path: str | os.PathLike[str], what: str) -> NDArray[np.generic]:
+    """Array of a .npy file.
+
+    Raises
+    ------
+    MissingFileError
+        No such file.
+    FormatError
+        Anything but an array of numbers.
+
+    Examples
+    --------
+    >>> load_array("nowhere.npy", "mask")
+    Traceback (most recent call last):
+    xfeldask.errors.MissingFileError: no mask file nowhere.npy; give the path of a .npy file
+    """
+    try:
+        return np.asarray(np.load(path, allow_pickle=False))
+    except FileNotFoundError:
+        raise MissingFileError(f"no {what} file {os.fspath(path)}; give the path of a .npy file") from None
+    except (OSError, ValueError, EOFError) as error:
+        raise FormatError(path, f"not a .npy array ({error})") from None
 
 
 def _is_utf8(content: bytes) -> bool:

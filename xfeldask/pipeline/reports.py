@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -13,6 +15,7 @@ import xarray as xr
 from rich.console import Console
 from rich.table import Table
 
+from xfeldask.latent.quality import sorting_scores
 from xfeldask.pipeline.estimate import Estimate
 from xfeldask.schema import DONE
 from xfeldask.store.layout import layout_of
@@ -89,16 +92,43 @@ def print_estimate(found: Estimate, workers: int | None) -> None:
 
 
 def print_verdict(ds: xr.Dataset, latent: xr.Dataset) -> None:
-    """Print what was kept, against the truth where the store has it."""
-    kept = latent.is_single.values
-    rows = {"kept as single hits": f"{kept.sum():,} of {kept.size:,}"}
-    if "n_particles" in ds:
-        single = ds.n_particles.values == 1
+    """Print what an embedding makes of the shots, how sure it is, and the truth where the store has it."""
+    parameters, decision = (json.loads(latent.attrs[name]) for name in ("parameters", "decision"))
+    rows = {
+        "latent space": f"{latent.sizes['component']} components by {parameters['method']} of "
+        f"{parameters['features']['name']}, fitted to {parameters['n_fitted']:,} shots, {_convergence(parameters)}"
+    }
+    if "verdict" in latent:
+        blank, single, multiple = np.bincount(latent.verdict.values, minlength=3).tolist()
+        rows["verdict"] = f"{single:,} single, {multiple:,} multiple, {blank:,} blank, by {parameters['sort']}"
+    if "threshold" in decision:
+        low, high = decision["threshold_interval"]
+        allowed = f"{100 * decision['max_singles_lost']:g} %"
         rows |= {
-            "singles kept": f"{(kept & single).sum():,} of {single.sum():,}",
-            "others flagged": f"{(~kept & ~single).sum():,} of {(~single).sum():,}",
+            "threshold": f"log odds {decision['threshold']:.2f} (95 % of resampled data: {low:.2f} to {high:.2f}), "
+            f"the loosest that lets nothing in, or else loses {allowed} of the singles",
+            "expected": f"{100 * decision['multiple_fraction']:.2f} % of the hits are multiple; "
+            f"{100 * decision['expected_singles_lost']:.2f} % of the singles lost, "
+            f"{decision['expected_others_kept']:.1f} others kept, purity {100 * decision['expected_purity']:.3f} %",
         }
+    if "n_particles" in ds and "is_single" in latent:
+        rows["truth"] = _truth(ds.n_particles.values[latent.shot.values], latent)
     console().print(facts(str(latent.attrs["title"]), rows))
+
+
+def _convergence(parameters: dict[str, Any]) -> str:
+    at = parameters["converged_at"]
+    return f"converged at {at:,}" if at else "not watched to convergence, or not converged"
+
+
+def _truth(n_particles: np.ndarray, latent: xr.Dataset) -> str:
+    single, kept = n_particles == 1, latent.is_single.values
+    scores = sorting_scores(single, kept, latent.score.values)
+    told = (
+        f"{scores.true_positive:,} of {single.sum():,} singles kept, {scores.false_positive:,} of {(~single).sum():,} "
+    )
+    told += f"others let in, purity {100 * scores.purity:.3f} %"
+    return told if np.isnan(scores.roc_auc) else f"{told}, area under the ROC curve {scores.roc_auc:.5f}"
 
 
 def print_store(store: Path) -> None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import xarray as xr
+import zarr
 
 from xfeldask.errors import InputError
 from xfeldask.store.layout import codecs
-from xfeldask.store.opening import open_root
+from xfeldask.store.opening import open_dataset, open_root
 
 
-def publish_latent(path: Path, name: str, found: xr.Dataset) -> None:
+def publish_latent(path: Path, name: str, found: xr.Dataset, parts: Mapping[str, xr.Dataset]) -> None:
     """Write an embedding; one that breaks off leaves nothing in the store, and the old one if there was one.
 
     Parameters
@@ -20,6 +22,7 @@ def publish_latent(path: Path, name: str, found: xr.Dataset) -> None:
     path : Path, of the store
     name : str
     found : xarray.Dataset
+    parts : Dataset by name, groups of the embedding: what its model is made of
 
     Raises
     ------
@@ -31,9 +34,10 @@ def publish_latent(path: Path, name: str, found: xr.Dataset) -> None:
     target = path / "latent" / name
     try:
         shutil.rmtree(fresh, ignore_errors=True)
-        encoding = {str(name): {"compressors": codecs()} for name in found.variables}
-        # a file that is not there then means that something is missing
-        found.to_zarr(fresh, mode="w-", consolidated=False, encoding=encoding, write_empty_chunks=True)
+        for group, part in [(None, found), *parts.items()]:
+            encoding = {str(name): {"compressors": codecs()} for name in part.variables}
+            # a file that is not there then means that something is missing
+            part.to_zarr(fresh, group=group, mode="w-", consolidated=False, encoding=encoding, write_empty_chunks=True)
         open_root(path, mode="r+").require_group("latent")
         if target.exists():
             shutil.rmtree(old, ignore_errors=True)
@@ -43,3 +47,10 @@ def publish_latent(path: Path, name: str, found: xr.Dataset) -> None:
         shutil.rmtree(fresh, ignore_errors=True)
         raise InputError(f"cannot write {target}: {error}; make room, or choose a store that may be written") from error
     shutil.rmtree(old, ignore_errors=True)
+
+
+def latent_parts(path: Path, name: str) -> dict[str, xr.Dataset]:
+    """Groups of an embedding, in memory."""
+    group = open_root(path)[f"latent/{name}"]
+    names = sorted(group.group_keys()) if isinstance(group, zarr.Group) else []
+    return {part: open_dataset(path, group=f"latent/{name}/{part}", chunks=None).load() for part in names}

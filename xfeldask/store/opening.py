@@ -12,7 +12,7 @@ from zarr.errors import ContainsArrayError, GroupNotFoundError, NodeNotFoundErro
 
 from xfeldask.config import Experiment
 from xfeldask.errors import CorruptStoreError, IncompleteStoreError, InputError, MissingFileError
-from xfeldask.schema import VARIABLES, named
+from xfeldask.schema import LATENT, VARIABLES, named
 from xfeldask.store import accessor as accessor
 from xfeldask.store.layout import layout_of
 from xfeldask.store.shards import fast_pipeline
@@ -94,9 +94,9 @@ def open_dataset(
         have = sorted(f"{top}/{name}" for top in ("latent", "volume") if top in root for name in _names(root, top))
         raise MissingFileError(f"{store} has no group {group}; it has {', '.join(have) or 'none'}")
     found = _open(store, group)
-    place = {name: index for index, name in enumerate(VARIABLES)}
+    place = {name: index for index, name in enumerate([*VARIABLES, *LATENT])}
     data, coords = (
-        {name: part[name] for name in sorted(part, key=lambda name: place.get(str(name), -1))}
+        {name: part[name] for name in sorted(part, key=lambda name: place.get(str(name), len(place)))}
         for part in (found.data_vars, found.coords)
     )
     found = xr.Dataset(data, coords, found.attrs)

@@ -1,0 +1,176 @@
+"""What an embedding has learned: applied to shots, and stored as arrays with its parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+import zarr
+from numpy.typing import NDArray
+
+from xfeldask.config import Experiment
+from xfeldask.errors import CorruptStoreError, InputError
+from xfeldask.latent.methods import METHODS, Estimator, fitted_arrays, is_linear, restore
+from xfeldask.latent.pairs import PairRule
+from xfeldask.physics.binning import ImageGrid, bin_frames, bin_index, image_grid, low_q_grid
+from xfeldask.physics.detectors import wavelength
+from xfeldask.physics.features import Feature, make_feature
+from xfeldask.physics.forward import binned_shape
+from xfeldask.pipeline.workers import stored_geometry
+from xfeldask.store.layout import shot_array
+
+
+@dataclass(frozen=True)
+class Features:
+    """How shots of a store become rows.
+
+    Attributes
+    ----------
+    options : dict, ``name`` of the feature, ``bin`` [pixels], and what the feature takes
+    feature : Feature
+    stored : bool, whether the store has images in such bins; else they are made of its photons
+    index : int32 (panel, ss, fs), bin of each pixel, where they are not stored
+    """
+
+    options: dict[str, Any]
+    feature: Feature
+    stored: bool
+    index: NDArray[np.int32]
+    image_shape: tuple[int, int]
+
+    def images(self, root: zarr.Group, shots: slice) -> NDArray[np.uint16]:
+        """Images of some shots (shot, y, x)."""
+        if self.stored:
+            return np.asarray(shot_array(root, "image")[shots])
+        return bin_frames(np.asarray(shot_array(root, "photons")[shots]), self.index, self.image_shape)
+
+
+def make_features(root: zarr.Group, features: str | Mapping[str, Any]) -> Features:
+    """Features of a store from a name, or from a mapping of ``name`` and options.
+
+    Raises
+    ------
+    InputError
+        An unknown name or option.
+    """
+    options: dict[str, Any] = {"name": features} if isinstance(features, str) else dict(features)
+    if "name" not in options:
+        raise InputError(f"features need a name, such as 'counts'; got {options}")
+    geometry, stored_bin = stored_geometry(root), int(str(root.attrs["bin"]))
+    bin = int(options.setdefault("bin", stored_bin))
+    rest = {k: v for k, v in options.items() if k not in ("name", "bin")}
+    feature = make_feature(str(options["name"]), image_grid(geometry, _wavelength(root), bin), **rest)
+    return Features(options, feature, bin == stored_bin, bin_index(geometry, bin), binned_shape(geometry, bin))
+
+
+def low_q_of(root: zarr.Group) -> ImageGrid:
+    """Grid of a store's `low_q`."""
+    return low_q_grid(stored_geometry(root), _wavelength(root))
+
+
+@dataclass(frozen=True)
+class Model:
+    """A latent space and a rule.
+
+    Attributes
+    ----------
+    features : Features
+    estimator : fitted
+    rule : PairRule, or None where shots are sorted by their coordinates
+    """
+
+    features: Features
+    estimator: Estimator
+    rule: PairRule | None
+
+    def columns(self, root: zarr.Group, shots: slice) -> dict[str, NDArray[Any]]:
+        """Variables of some shots of a store, by name."""
+        rows = self.features.feature(self.features.images(root, shots))
+        out: dict[str, NDArray[Any]] = {"latent": np.asarray(self.estimator.transform(rows), np.float32)}
+        if not np.isfinite(out["latent"]).all():
+            raise InputError(f"{type(self.estimator).__name__} gives coordinates that are not finite")
+        if self.rule is not None:
+            found = self.rule.judge(np.asarray(shot_array(root, "low_q")[shots]))
+            out |= {"log_ratio": found.log_ratio, "autocorrelation_peak": found.peak, "separation": found.separation}
+        return out
+
+    def pictures(self) -> dict[str, xr.Variable]:
+        """Mean, components and variances of a linear model in the shape of its feature; nothing of any other."""
+        return self._pictures(fitted_arrays(self.estimator)) if is_linear(self.estimator) else {}
+
+    def parts(self) -> dict[str, xr.Dataset]:
+        """Everything needed to apply the model again, as groups of arrays."""
+        out = {"estimator": _group(fitted_arrays(self.estimator))}
+        if self.rule is not None:
+            out["rule"] = _group(self.rule.arrays())
+        return out
+
+    def _pictures(self, arrays: dict[str, NDArray[Any]]) -> dict[str, xr.Variable]:
+        """Mean, components and variances of a linear model in the shape of its feature."""
+        shape, units = self.features.feature.shape, self.features.feature.units
+        dims, about = feature_dims(len(shape)), f"of {self.features.options['name']}"
+        out = {
+            "components": xr.Variable(
+                ("component", *dims),
+                arrays["components_"].reshape(-1, *shape),
+                {"long_name": f"principal components {about}", "units": "1"},
+            ),
+            "mean": xr.Variable(dims, arrays["mean_"].reshape(shape), {"long_name": f"mean {about}", "units": units}),
+        }
+        if "explained_variance_" in arrays:
+            value = arrays["explained_variance_"]
+            attrs = {"long_name": "variance along each component", "units": "1" if units == "1" else f"{units}2"}
+            out["explained_variance"] = xr.Variable(("component",), value, attrs)
+        return out
+
+
+def restored_model(parameters: Mapping[str, Any], parts: Mapping[str, xr.Dataset], root: zarr.Group) -> Model:
+    """The model of a stored embedding, for the shots of the store `root`.
+
+    Parameters
+    ----------
+    parameters : of the embedding
+    parts : groups of arrays, as of `Model.parts`
+    root : zarr.Group
+
+    Raises
+    ------
+    InputError
+        A user's own estimator, which arrays alone cannot bring back, or another detector.
+    CorruptStoreError
+        The parameters of the embedding cannot be read.
+    """
+    try:
+        method, options = str(parameters["method"]), parameters["method_parameters"]
+        features = make_features(root, parameters["features"])
+    except (KeyError, TypeError) as error:
+        raise CorruptStoreError(f"the parameters of the embedding cannot be read ({error})") from None
+    if method not in METHODS:
+        raise InputError(f"the model is a {method}, which is not stored whole; embed the other store instead")
+    arrays = {str(name): value.values for name, value in parts["estimator"].data_vars.items()}
+    size = int(np.prod(features.feature.shape))
+    if "mean_" in arrays and arrays["mean_"].size != size:
+        raise InputError(f"the model has {arrays['mean_'].size} features, the shots {size}: another detector")
+    rule = {str(name): value.values for name, value in parts["rule"].data_vars.items()} if "rule" in parts else None
+    return Model(features, restore(method, options, arrays), None if rule is None else PairRule.restore(rule))
+
+
+def feature_dims(n: int) -> tuple[str, ...]:
+    """Names of the dimensions of a feature that is an image, a profile or a pair of profiles."""
+    return {1: ("feature",), 2: ("y", "x")}.get(n, tuple(f"feature_{i}" for i in range(n)))
+
+
+def _group(arrays: Mapping[str, NDArray[Any]]) -> xr.Dataset:
+    return xr.Dataset(
+        {
+            name: (tuple(f"{name}_{i}" for i in range(value.ndim)), value, {"long_name": f"part of the model, {name}"})
+            for name, value in arrays.items()
+        }
+    )
+
+
+def _wavelength(root: zarr.Group) -> float:
+    return wavelength(Experiment.model_validate_json(str(root.attrs["experiment"])).beam.photon_energy)

@@ -1,0 +1,56 @@
+"""Applying a model to the shots of a store, block by block, on whatever scheduler Dask has active."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from dask.delayed import delayed
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from xfeldask.graph.shards import shard_tasks
+from xfeldask.pipeline.model import Model
+from xfeldask.pipeline.progress import reporter
+from xfeldask.pipeline.running import run
+from xfeldask.store.opening import open_root
+from xfeldask.store.shards import fast_pipeline
+
+BLOCK = 1024
+"""Shots that a task takes."""
+BATCH = 256
+"""Shots that are in memory at a time; results do not depend on how blocks are shared out."""
+ADVICE = "nothing was written: mend the cause and run again"
+
+
+def project_block(path: str, model: Model, n_shots: int, block: int) -> dict[str, NDArray[Any]]:
+    """Variables of the shots of one block; the task that Dask runs."""
+    with fast_pipeline(), threadpool_limits(1, "blas"):
+        root = open_root(path)
+        edges = range(block * BLOCK, min(n_shots, (block + 1) * BLOCK), BATCH)
+        parts = [model.columns(root, slice(a, min(n_shots, a + BATCH, (block + 1) * BLOCK))) for a in edges]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def project_blocks(
+    path: Path, model: Model, n_shots: int, blocks: Iterable[int], progress: bool
+) -> list[dict[str, NDArray[Any]]]:
+    """Variables of all shots of some blocks of a store whose first `n_shots` are there."""
+    blocks = list(blocks)
+    # a model is a few megabytes: one node of the graph, not an argument of each task
+    shared = delayed(model, traverse=False, pure=False)
+    tasks = shard_tasks("project", project_block, blocks, str(path), shared, n_shots)
+    weights = [min(n_shots, (block + 1) * BLOCK) - block * BLOCK for block in blocks]
+    return run(tasks, weights, reporter("projecting", sum(weights), "shots", progress), ADVICE)
+
+
+def project_all(path: Path, model: Model, n_shots: int, progress: bool) -> dict[str, NDArray[Any]]:
+    """Variables of the first `n_shots` shots of a store."""
+    return joined(project_blocks(path, model, n_shots, range(-(-n_shots // BLOCK)), progress))
+
+
+def joined(parts: list[dict[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
+    """Variables of several blocks, one after the other."""
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
