@@ -111,13 +111,42 @@ def test_main__no_traceback_for_what_nobody_expected(run, monkeypatch: pytest.Mo
 def test_embed__prints_the_verdict_against_the_truth(run, tmp_path: Path) -> None:
     store = tmp_path / "a.zarr"
     run("simulate", store, *SMALL, "--n-shots", "60", "--single-fraction", "0.9", "--quiet")
-    code, out, _ = run("embed", store, "--scheduler", "threads")
+    envelope = ["--sort", "elliptic_envelope", "--features", "fourier_crop:n=16", "--scheduler", "threads"]
+    code, out, _ = run("embed", store, *envelope)
     assert code == 0
+    assert "54 single, 6 multiple, 0 blank" in out
     assert "singles kept" in out
-    assert "54 of 60" in out
-    code, _, err = run("embed", store, "--scheduler", "threads")
+    code, _, err = run("embed", store, *envelope)
     assert code == 2
     assert "--overwrite" in err
+    assert run("embed", store, "--features", "fourier_crop:n", "--name", "b")[0] == 2
+    code, _, err = run("embed", store, "--name", "b", "--labels", tmp_path / "no.npy")
+    assert (code, "no labels file" in err) == (2, True)
+
+
+def test_sort__embeds_what_nobody_has_and_decides_anew(run, tmp_path: Path) -> None:
+    store, other = tmp_path / "a.zarr", tmp_path / "b.zarr"
+    for path, seed in ((store, "1"), (other, "2")):
+        shots = ["--n-shots", "700", "--detector", "square-256", "--single-fraction", "0.9", "--seed", seed]
+        run("simulate", path, *SMALL, *shots, "--quiet")
+    code, out, _ = run("sort", store, "--scheduler", "threads")
+    assert code == 0
+    assert all(word in out for word in ("threshold", "log odds", "expected", "purity", "truth", "by pairs"))
+    code, again, _ = run("sort", store)
+    assert (code, again) == (0, out)
+    code, _, err = run("sort", store, "--max-singles-lost", "2")
+    assert (code, "max_singles_lost" in err) == (2, True)
+    code, looser, _ = run("sort", store, "--max-singles-lost", "0.3")
+    assert code == 0
+    assert "loses 30 % of the singles" in " ".join(looser.replace("│", " ").split())
+    code, out, _ = run("project", store, "ipca", other, "--scheduler", "threads", "--as-name", "theirs")
+    assert code == 0
+    assert "700 shots" in out
+    run("embed", store, "--name", "second", "--sort", "none", "--scheduler", "threads", "--quiet")
+    code, _, err = run("sort", store)
+    assert (code, "--name" in err) == (2, True)
+    code, _, err = run("sort", store, "--name", "second", "--max-singles-lost", "0.1")
+    assert (code, "sort='pairs'" in err) == (2, True)
 
 
 def test_inspect__names_every_variable_with_its_unit(run, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 @pytest.mark.parametrize(
     ("name", "small"),
     [
-        ("simulate_and_embed", {"n_shots": 60, "detector": "square-64"}),
+        ("simulate_and_embed", {"n_shots": 600, "detector": "square-64"}),
         ("on_a_cluster", {"n_shots": 40, "detector": "square-64"}),
         ("look_at_a_shot", {"detector": "square-64"}),
     ],

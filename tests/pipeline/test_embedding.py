@@ -1,67 +1,219 @@
 """`embed` on real stores."""
 
+import json
+import shutil
+import threading
+import time
 from pathlib import Path
 
 import dask
 import numpy as np
 import pytest
+import xarray as xr
+from sklearn import decomposition
+from sklearn.ensemble import IsolationForest
 
-from xfeldask import embed, open_dataset, simulate
-from xfeldask.errors import InputError, StoreExistsError
+from xfeldask import embed, open_dataset, project, simulate, sort
+from xfeldask.errors import InputError, MissingFileError, StoreExistsError
 from xfeldask.latent.estimators import IncrementalPCA
+from xfeldask.latent.methods import METHODS
+from xfeldask.pipeline import following
+from xfeldask.store.latents import latent_parts
+
+N = 700
+RUN = {"particle": "chaperonin", "detector": "square-256", "n_shots": N, "hits": {0: 0.05, 1: 0.85, 2: 0.1}}
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("embedding") / "run.zarr"
-    simulate(
-        path, particle="chaperonin", detector="square-64", n_shots=200, single_fraction=0.9, seed=1, progress=False
-    )
+    simulate(path, **RUN, seed=1, progress=False)
     return path
 
 
+@pytest.fixture(scope="module")
+def sorted_(store: Path) -> xr.Dataset:
+    return embed(store, name="sorted", progress=False).load()
+
+
 def test_embed__is_the_partial_fit_loop(store: Path) -> None:
-    found = embed(store, name="loop", n_components=2, batch_size=64, progress=False)
-    images = open_dataset(store).image.values.reshape(200, -1).astype(np.float32)
+    found = embed(store, name="loop", n_components=2, batch_size=64, stop=False, sort=None, progress=False)
+    images = open_dataset(store).image.values.reshape(N, -1).astype(np.float32)
     pca = IncrementalPCA(2)
-    for start in range(0, 200, 64):
+    for start in range(0, N, 64):
         pca.partial_fit(images[start : start + 64])
     np.testing.assert_array_equal(found.components.values.reshape(2, -1), pca.components_)
     np.testing.assert_allclose(found.latent.values, pca.transform(images), atol=1e-4)
+    assert found.fitted.all()
 
 
-def test_embed__same_bits_on_any_scheduler(store: Path) -> None:
-    names = ["threads", "synchronous", "processes"]
-    for name in names:
-        with dask.config.set(scheduler=name, num_workers=2):
-            embed(store, name=name, progress=False)
-    first, *others = (open_dataset(store, group=f"latent/{name}", chunks=None).load() for name in names)
-    assert all(first.equals(other) for other in others)
+def test_embed__same_bits_on_any_scheduler(store: Path, sorted_: xr.Dataset) -> None:
+    for name, workers in (("threads", 3), ("synchronous", 1), ("processes", 2)):
+        with dask.config.set(scheduler=name, num_workers=workers):
+            found = embed(store, name=name, progress=False).load()
+        assert found.drop_attrs(deep=False).equals(sorted_.drop_attrs(deep=False))
 
 
-def test_embed__reads_no_truth(store: Path, tmp_path: Path) -> None:
-    import shutil
+def test_embed__keeps_singles_flags_pairs_and_knows_blanks(store: Path, sorted_: xr.Dataset) -> None:
+    n = open_dataset(store).n_particles.values
+    assert (sorted_.verdict.values[n == 0] == 0).all()
+    assert (sorted_.verdict.values[n > 0] > 0).all()
+    assert sorted_.is_single.values[n == 1].mean() > 0.97
+    assert not sorted_.is_single.values[n == 2].any()
+    probability = sorted_.probability_single.values
+    assert np.abs(probability - (n == 1)).mean() < 0.02
+    np.testing.assert_array_equal(sorted_.is_single, sorted_.verdict == 1)
+    assert np.isfinite(sorted_.score).all()
+    np.testing.assert_array_equal(np.isnan(sorted_.separation), n == 0)
 
+
+def test_embed__reads_no_truth(store: Path, sorted_: xr.Dataset, tmp_path: Path) -> None:
     bare = tmp_path / "bare.zarr"
     shutil.copytree(store, bare)
-    for name in ("n_particles", "orientation", "position", "fluence", "size", "background"):
+    for name in ("n_particles", "orientation", "position", "fluence", "size", "background", "volume"):
         shutil.rmtree(bare / name)
-    one, two = embed(store, name="with", progress=False), embed(bare, name="without", progress=False)
-    np.testing.assert_array_equal(one.latent, two.latent)
-    np.testing.assert_array_equal(one.is_single, two.is_single)
+    found = embed(bare, name="without", progress=False).load()
+    assert found.drop_attrs(deep=False).equals(sorted_.drop_attrs(deep=False))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_project__of_a_store_onto_itself_is_its_embedding(store: Path, tmp_path: Path, method: str) -> None:
+    other = tmp_path / "other.zarr"
+    shutil.copytree(store, other)
+    shutil.rmtree(other / "latent", ignore_errors=True)
+    found = embed(store, name=method, method=method, n_components=2, overwrite=True, progress=False).load()
+    again = project(store, method, other, progress=False).load()
+    for name in ("latent", "score", "probability_single", "is_single", "separation"):
+        np.testing.assert_array_equal(again[name], found[name])
+    assert not again.fitted.any()
+
+
+def test_project__refuses_another_detector_and_a_foreign_estimator(store: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.zarr"
+    simulate(other, **{**RUN, "detector": "square-96", "n_shots": 4}, progress=False)
+    embed(store, name="model", overwrite=True, progress=False)
+    with pytest.raises(InputError, match="another detector"):
+        project(store, "model", other, progress=False)
+    embed(store, name="foreign", method=decomposition.PCA(2), sort=None, progress=False)
+    with pytest.raises(InputError, match="embed the other store"):
+        project(store, "foreign", other, progress=False)
+    with pytest.raises(MissingFileError, match="no group latent/nobody"):
+        project(store, "nobody", other, progress=False)
+    assert not (other / "latent").exists()
+
+
+def test_embed__takes_estimators_of_scikit_learn(store: Path) -> None:
+    rule = IsolationForest(contamination=0.1, random_state=0)
+    found = embed(store, name="own", method=decomposition.PCA(4, svd_solver="full"), sort=rule, progress=False)
+    images = open_dataset(store).image.values.reshape(N, -1).astype(np.float32)
+    np.testing.assert_allclose(
+        found.latent, decomposition.PCA(4, svd_solver="full").fit(images).transform(images), atol=1e-3
+    )
+    assert abs(int((~found.is_single.values).sum()) - N / 10) < 5
+    assert "probability_single" not in found
+
+
+@pytest.mark.parametrize(
+    ("features", "size"),
+    [("normalised", 64 * 64), ({"name": "fourier_crop", "n": 16}, 256), ("radial_profile", 32),
+     ({"name": "counts", "bin": 4}, 256), ({"name": "autocorrelation_profile", "n_rings": 8}, 16)],
+)  # fmt: skip
+def test_embed__features_by_name(store: Path, features: object, size: int) -> None:
+    found = embed(store, name="features", features=features, sort=None, overwrite=True, progress=False)
+    assert found["mean"].size == size
+    assert np.isfinite(found.latent).all()
+    if isinstance(features, dict) and features["name"] == "counts":
+        images = open_dataset(store).image.values.reshape(N, 16, 4, 16, 4).sum(axis=(2, 4)).reshape(N, -1)
+        expected = (images - found["mean"].values.ravel()) @ found.components.values.reshape(3, -1).T
+        np.testing.assert_allclose(found.latent, expected, atol=1e-3)
+
+
+def test_embed__stops_when_converged_and_says_so(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("xfeldask.pipeline.fitting.FIRST_LOOK", 100)
+    monkeypatch.setattr("xfeldask.pipeline.fitting.ANGLE", 1.5)
+    monkeypatch.setattr("xfeldask.pipeline.fitting.CHANGE", 0.9)
+    found = embed(store, name="stopped", batch_size=20, sort=None, measures=("reconstruction",), progress=False)
+    parameters = json.loads(found.attrs["parameters"])
+    assert parameters["converged_at"] == parameters["n_fitted"] == found.n_fitted[-1] == found.fitted.sum() < N / 2
+    assert len(found.reconstruction) == len(found.angle) == len(found.n_fitted) == 3
+    assert not found.fitted.values[-N // 3 :].any()
+
+
+def test_embed__labels_are_used_and_checked(store: Path) -> None:
+    n = open_dataset(store).n_particles.values
+    labels = np.where(np.arange(N) < 100, n == 1, -1)
+    found = embed(store, name="labelled", labels=labels, progress=False)
+    assert json.loads(found.attrs["parameters"])["labels"] == 100
+    assert not found.is_single.values[n == 2].any()
+    for wrong in (labels[:-1], labels + 5):
+        with pytest.raises(InputError, match="labels"):
+            embed(store, name="wrong", labels=wrong, progress=False)
+
+
+def test_sort__decides_anew_without_looking_again(store: Path, sorted_: xr.Dataset) -> None:
+    looser = sort(store, "sorted", max_singles_lost=0.2).load()
+    np.testing.assert_array_equal(looser.log_ratio, sorted_.log_ratio)
+    assert json.loads(looser.attrs["decision"])["max_singles_lost"] == 0.2
+    assert set(latent_parts(store, "sorted")) == {"estimator", "rule"}
+    assert sort(store, "sorted").load().equals(sorted_)
+    with pytest.raises(InputError, match="max_singles_lost"):
+        sort(store, "sorted", max_singles_lost=1.0)
+
+
+def test_embed__refuses_too_few_hits_in_one_sentence(tmp_path: Path) -> None:
+    simulate(tmp_path / "few.zarr", **{**RUN, "n_shots": 60}, progress=False)
+    with pytest.raises(InputError, match="300 hits or more"):
+        embed(tmp_path / "few.zarr", progress=False)
+    assert embed(tmp_path / "few.zarr", sort="elliptic_envelope", progress=False).sizes["shot"] == 60
+
+
+def test_embed__follows_a_store_that_is_being_written(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "ENOUGH_TO_FOLLOW", 500)
+    monkeypatch.setattr(following, "SECONDS_BETWEEN_LOOKS", 0.05)
+    monkeypatch.setattr(following, "BLOCK", 64)
+    monkeypatch.setattr("xfeldask.pipeline.projection.BLOCK", 64)
+    growing = tmp_path / "growing.zarr"
+    shutil.copytree(store, growing)
+    shutil.rmtree(growing / "latent", ignore_errors=True)
+    import zarr
+
+    root = zarr.open_group(growing, mode="r+", use_consolidated=False)
+    root.attrs["complete"] = False
+    root["shot_status"][550:] = 0
+    seen = []
+    publish = following.publish
+    monkeypatch.setattr(following, "publish", lambda *args: (publish(*args), seen.append(len(args[-1]["latent"]))))
+
+    def write_the_rest() -> None:
+        while not seen:
+            time.sleep(0.05)
+        root["shot_status"][:] = 1
+        root.attrs["complete"] = True
+
+    writer = threading.Thread(target=write_the_rest)
+    writer.start()
+    found = embed(growing, name="live", follow=True, progress=False)
+    writer.join()
+    assert seen == [512, N]
+    assert found.sizes["shot"] == N
+    assert json.loads(found.attrs["parameters"])["n_fitted"] <= 550
+    n = open_dataset(store).n_particles.values
+    assert found.is_single.values[n == 1].mean() > 0.97
 
 
 def test_embed__several_live_side_by_side_and_none_is_replaced_unasked(store: Path) -> None:
-    one = embed(store, name="one", n_components=2, progress=False).latent.values
-    embed(store, name="two", n_components=4, progress=False)
+    one = embed(store, name="one", n_components=2, sort=None, progress=False).latent.values
+    embed(store, name="two", n_components=4, sort=None, progress=False)
     with pytest.raises(StoreExistsError, match="one"):
         embed(store, name="one", n_components=5, progress=False)
     np.testing.assert_array_equal(open_dataset(store, group="latent/one").latent, one)
-    assert embed(store, name="one", n_components=5, overwrite=True, progress=False).sizes["component"] == 5
+    assert embed(store, name="one", n_components=5, sort=None, overwrite=True, progress=False).sizes["component"] == 5
 
 
 def test_embed__every_variable_says_what_it_is(store: Path) -> None:
-    found = embed(store, name="labelled", progress=False)
+    found = embed(store, name="described", progress=False)
     assert all({"units", "long_name"} <= set(v.attrs) for v in found.data_vars.values())
 
 
@@ -69,9 +221,16 @@ def test_embed__every_variable_says_what_it_is(store: Path) -> None:
     ("options", "words"),
     [
         ({"n_components": 0}, "components"),
-        ({"n_components": 200}, "200"),
+        ({"n_components": N}, "more shots"),
         ({"batch_size": 0}, "batch_size"),
         ({"contamination": 0.7}, "contamination"),
+        ({"max_singles_lost": 0.0}, "max_singles_lost"),
+        ({"sort": "pears"}, "pairs"),
+        ({"features": "conts"}, "counts"),
+        ({"features": {"n": 3}}, "name"),
+        ({"features": {"name": "fourier_crop", "n": 65}}, "65"),
+        ({"method": decomposition.PCA}, "class"),
+        ({"sort": "elliptic_envelope", "labels": np.zeros(N)}, "labels"),
         ({"name": "../escape"}, "name"),
         ({"method": "pcaa"}, "method"),
     ],

@@ -247,6 +247,19 @@ def bin_frames(photons: Images, bin_index: NDArray[np.int32], image_shape: tuple
     return images
 
 
+def merge_bins(images: Images, factor: int) -> Images:
+    """Images whose bins are `factor` x `factor` of those given, counted from bin (0, 0); uint16 and full at 65535.
+
+    Examples
+    --------
+    >>> merge_bins(np.ones((1, 3, 4), np.uint16), 2).tolist()
+    [[[4, 4], [2, 2]]]
+    """
+    for axis in (1, 2):
+        images = np.add.reduceat(images, np.arange(0, images.shape[axis], factor), axis, np.uint32)
+    return np.minimum(images, FULL).astype(np.uint16)
+
+
 class FrameBinner:
     """Adds single frames to an image of few of their pixels, looking at no others.
 

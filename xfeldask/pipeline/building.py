@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
 from dask.array import Array
+from dask.delayed import delayed
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from xfeldask.graph.features import binned, feature_rows
 from xfeldask.latent.methods import make_estimator
-from xfeldask.pipeline.fitting import Fit, fit, teach
+from xfeldask.latent.pairs import PairRule
+from xfeldask.pipeline.fitting import Fit, fit, passes, teach_store
 from xfeldask.pipeline.model import Features, Model, make_features
 from xfeldask.pipeline.options import Options
-from xfeldask.pipeline.running import watched
+from xfeldask.pipeline.progress import Silent, reporter
+from xfeldask.pipeline.projection import ADVICE
+from xfeldask.pipeline.running import one_thread_a_task, run
 from xfeldask.pipeline.sorting import PAIRS, Columns, outliers, variables, verdict
 from xfeldask.store.latents import publish_latent
 from xfeldask.store.opening import open_dataset, open_root
@@ -30,19 +34,28 @@ def fit_model(path: Path, options: Options, shots: int) -> tuple[Model, Fit]:
     made = make_features(root, options.features)
     estimator = make_estimator(options.method, options.n_components, options.seed)
     rows = _rows(path, made, shots, options.batch_size)
-    with threadpool_limits(1, "blas"):
-        with watched("fitting", options.progress):
-            fitted = fit(rows, estimator, options.stop, options.measures)
-        rule = teach(root, shots, options.seed, options.labels) if options.sort == PAIRS else None
+    with one_thread_a_task(), ThreadPoolExecutor(1) as beside:
+        # a batch is fitted after the other, so a rule can be taught meanwhile
+        taught = beside.submit(_taught, path, shots, options) if options.sort == PAIRS else None
+        with reporter("fitting", shots * passes(estimator), "shots", options.progress) as told:
+            fitted = fit(rows, estimator, options.stop, options.measures, told.advance)
+        rule = None if taught is None else taught.result()
     return Model(made, fitted.estimator, rule), fitted
+
+
+def _taught(path: Path, shots: int, options: Options) -> PairRule:
+    task = delayed(teach_store, pure=False)(str(path), shots, options.seed, options.labels)
+    found: PairRule = run([task], [1], Silent(), ADVICE)[0]
+    return found
 
 
 def _rows(path: Path, made: Features, shots: int, batch_size: int) -> Array:
     ds = open_dataset(path, allow_incomplete=True)
-    size = int(np.prod(made.feature.shape))
-    photons = ds.photons.data[:shots]
-    images = ds.image.data[:shots] if made.stored else binned(photons, made.index, made.image_shape)
-    return feature_rows(images, made.feature, size, batch_size)
+    if made.index is None:
+        images = ds.image.data[:shots]
+    else:
+        images = binned(ds.photons.data[:shots], made.index, made.image_shape)
+    return feature_rows(images, made, made.size, batch_size)
 
 
 def publish(path: Path, options: Options, model: Model, fitted: Fit, columns: Columns) -> None:

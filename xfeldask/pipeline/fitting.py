@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,8 @@ from xfeldask.latent.patterns import excess, find_window
 from xfeldask.physics.binning import ImageGrid
 from xfeldask.pipeline.model import low_q_of
 from xfeldask.store.layout import IMAGES_PER_CHUNK, shot_array
+from xfeldask.store.opening import open_root
+from xfeldask.store.shards import fast_pipeline
 
 HELD_OUT = 512
 """Shots, the first of a store, on which convergence is watched; at most a tenth of them all."""
@@ -49,35 +52,44 @@ class Fit:
     converged_at: int | None
 
 
-def fit(rows: Any, estimator: Estimator, stop: bool, measures: tuple[str, ...]) -> Fit:
+def fit(rows: Any, estimator: Estimator, stop: bool, measures: tuple[str, ...], advance: Callable[[int], None]) -> Fit:
     """Fit an estimator to rows (shot, feature), cut into batches along shots.
 
     One that has `partial_fit` learns from batch after batch, driven by dask-ml; one that passes once over the data
     and gives components stops when they have settled on shots held out. Any other is fitted to an even subset.
+    `advance` is told how many shots each step took.
     """
     if not hasattr(estimator, "partial_fit"):
         subset = np.unique(np.linspace(0, len(rows) - 1, min(SUBSET, len(rows))).astype(np.int64))
         fitted: Any = estimator
-        return Fit(fitted.fit(rows[subset].compute()), subset, {}, None)
-    if getattr(estimator, "n_passes", 1) > 1 or not hasattr(type(estimator), "components_") or not stop:
-        return _fit_all(rows, estimator)
-    return _fit_watched(rows, estimator, measures)
+        fitted.fit(rows[subset].compute())
+        advance(len(rows))
+        return Fit(fitted, subset, {}, None)
+    if passes(estimator) > 1 or not hasattr(type(estimator), "components_") or not stop:
+        return _fit_all(rows, estimator, advance)
+    return _fit_watched(rows, estimator, measures, advance)
 
 
-def _fit_all(rows: Any, estimator: Estimator) -> Fit:
+def passes(estimator: Estimator) -> int:
+    """Times that an estimator is shown the shots."""
+    return int(getattr(estimator, "n_passes", 1))
+
+
+def _fit_all(rows: Any, estimator: Estimator, advance: Callable[[int], None]) -> Fit:
     driver = _driver(estimator)
-    for _ in range(getattr(estimator, "n_passes", 1)):
+    for _ in range(passes(estimator)):
         driver.partial_fit(rows)
+        advance(len(rows))
         if hasattr(driver.estimator_, "end_pass"):
             driver.estimator_.end_pass()
     return Fit(driver.estimator_, np.arange(len(rows)), {}, None)
 
 
-def _fit_watched(rows: Any, estimator: Estimator, measures: tuple[str, ...]) -> Fit:
+def _fit_watched(rows: Any, estimator: Estimator, measures: tuple[str, ...], advance: Callable[[int], None]) -> Fit:
     held = min(HELD_OUT, len(rows) // 10)
     components = int(getattr(estimator, "n_components", 1))
     if held < 2 * components + 1:
-        return _fit_all(rows, estimator)
+        return _fit_all(rows, estimator, advance)
     edges: Any = np.cumsum((0, *rows.chunks[0]))
     start = int(edges[edges >= held][0])
     driver, watch, done = _driver(estimator), None, start
@@ -85,6 +97,7 @@ def _fit_watched(rows: Any, estimator: Estimator, measures: tuple[str, ...]) -> 
     while done < len(rows):
         stop = int(edges[min(np.searchsorted(edges, look), len(edges) - 1)])
         driver.partial_fit(rows[done:stop])
+        advance(stop - done)
         done, look = stop, int(start + (stop - start) * GROWTH)
         fitted: Any = driver.estimator_
         if done - start <= components or not is_linear(fitted):
@@ -100,6 +113,12 @@ def _fit_watched(rows: Any, estimator: Estimator, measures: tuple[str, ...]) -> 
 def _driver(estimator: Estimator) -> Any:
     """dask-ml's driver: the blocks of an array one after the other, each read once."""
     return Incremental(estimator, scoring=lambda *_: 0.0, shuffle_blocks=False, assume_equal_chunks=True)
+
+
+def teach_store(path: str, shots: int, seed: int, labels: NDArray[np.int8] | None) -> PairRule:
+    """Fit the pair rule to shots of a store; the task that Dask runs."""
+    with fast_pipeline():
+        return teach(open_root(path), shots, seed, labels)
 
 
 def teach(root: zarr.Group, shots: int, seed: int, labels: NDArray[np.int8] | None) -> PairRule:

@@ -15,7 +15,7 @@ from xfeldask.config import Experiment
 from xfeldask.errors import CorruptStoreError, InputError
 from xfeldask.latent.methods import METHODS, Estimator, fitted_arrays, is_linear, restore
 from xfeldask.latent.pairs import PairRule
-from xfeldask.physics.binning import ImageGrid, bin_frames, bin_index, image_grid, low_q_grid
+from xfeldask.physics.binning import ImageGrid, bin_frames, bin_index, image_grid, low_q_grid, merge_bins
 from xfeldask.physics.detectors import wavelength
 from xfeldask.physics.features import Feature, make_feature
 from xfeldask.physics.forward import binned_shape
@@ -25,25 +25,35 @@ from xfeldask.store.layout import shot_array
 
 @dataclass(frozen=True)
 class Features:
-    """How shots of a store become rows.
+    """How shots of a store become rows; call it with images for float32 (shot, feature).
 
     Attributes
     ----------
     options : dict, ``name`` of the feature, ``bin`` [pixels], and what the feature takes
     feature : Feature
-    stored : bool, whether the store has images in such bins; else they are made of its photons
-    index : int32 (panel, ss, fs), bin of each pixel, where they are not stored
+    merged : int, bins a side of the store's images that make one here; 0 where images are made of photons
+    index : int32 (panel, ss, fs) or None, bin of each pixel where images are made of photons
+    image_shape : (y, x)
     """
 
     options: dict[str, Any]
     feature: Feature
-    stored: bool
-    index: NDArray[np.int32]
+    merged: int
+    index: NDArray[np.int32] | None
     image_shape: tuple[int, int]
+
+    @property
+    def size(self) -> int:
+        """Length of a row."""
+        return int(np.prod(self.feature.shape))
+
+    def __call__(self, images: NDArray[Any]) -> NDArray[np.float32]:
+        """Rows of images, as the store has them or as made of its photons."""
+        return self.feature(merge_bins(images, self.merged) if self.merged > 1 else images)
 
     def images(self, root: zarr.Group, shots: slice) -> NDArray[np.uint16]:
         """Images of some shots (shot, y, x)."""
-        if self.stored:
+        if self.index is None:
             return np.asarray(shot_array(root, "image")[shots])
         return bin_frames(np.asarray(shot_array(root, "photons")[shots]), self.index, self.image_shape)
 
@@ -63,7 +73,9 @@ def make_features(root: zarr.Group, features: str | Mapping[str, Any]) -> Featur
     bin = int(options.setdefault("bin", stored_bin))
     rest = {k: v for k, v in options.items() if k not in ("name", "bin")}
     feature = make_feature(str(options["name"]), image_grid(geometry, _wavelength(root), bin), **rest)
-    return Features(options, feature, bin == stored_bin, bin_index(geometry, bin), binned_shape(geometry, bin))
+    merged = 0 if bin % stored_bin else bin // stored_bin
+    index = None if merged else bin_index(geometry, bin)
+    return Features(options, feature, merged, index, binned_shape(geometry, bin))
 
 
 def low_q_of(root: zarr.Group) -> ImageGrid:
@@ -88,7 +100,7 @@ class Model:
 
     def columns(self, root: zarr.Group, shots: slice) -> dict[str, NDArray[Any]]:
         """Variables of some shots of a store, by name."""
-        rows = self.features.feature(self.features.images(root, shots))
+        rows = self.features(self.features.images(root, shots))
         out: dict[str, NDArray[Any]] = {"latent": np.asarray(self.estimator.transform(rows), np.float32)}
         if not np.isfinite(out["latent"]).all():
             raise InputError(f"{type(self.estimator).__name__} gives coordinates that are not finite")
@@ -151,7 +163,7 @@ def restored_model(parameters: Mapping[str, Any], parts: Mapping[str, xr.Dataset
     if method not in METHODS:
         raise InputError(f"the model is a {method}, which is not stored whole; embed the other store instead")
     arrays = {str(name): value.values for name, value in parts["estimator"].data_vars.items()}
-    size = int(np.prod(features.feature.shape))
+    size = features.size
     if "mean_" in arrays and arrays["mean_"].size != size:
         raise InputError(f"the model has {arrays['mean_'].size} features, the shots {size}: another detector")
     rule = {str(name): value.values for name, value in parts["rule"].data_vars.items()} if "rule" in parts else None

@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 from dask.delayed import delayed
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from xfeldask.graph.shards import shard_tasks
 from xfeldask.pipeline.model import Model
 from xfeldask.pipeline.progress import reporter
-from xfeldask.pipeline.running import run
+from xfeldask.pipeline.running import one_thread_a_task, run
 from xfeldask.store.opening import open_root
 from xfeldask.store.shards import fast_pipeline
 
@@ -27,7 +26,7 @@ ADVICE = "nothing was written: mend the cause and run again"
 
 def project_block(path: str, model: Model, n_shots: int, block: int) -> dict[str, NDArray[Any]]:
     """Variables of the shots of one block; the task that Dask runs."""
-    with fast_pipeline(), threadpool_limits(1, "blas"):
+    with fast_pipeline():
         root = open_root(path)
         edges = range(block * BLOCK, min(n_shots, (block + 1) * BLOCK), BATCH)
         parts = [model.columns(root, slice(a, min(n_shots, a + BATCH, (block + 1) * BLOCK))) for a in edges]
@@ -43,7 +42,8 @@ def project_blocks(
     shared = delayed(model, traverse=False, pure=False)
     tasks = shard_tasks("project", project_block, blocks, str(path), shared, n_shots)
     weights = [min(n_shots, (block + 1) * BLOCK) - block * BLOCK for block in blocks]
-    return run(tasks, weights, reporter("projecting", sum(weights), "shots", progress), ADVICE)
+    with one_thread_a_task():
+        return run(tasks, weights, reporter("projecting", sum(weights), "shots", progress), ADVICE)
 
 
 def project_all(path: Path, model: Model, n_shots: int, progress: bool) -> dict[str, NDArray[Any]]:

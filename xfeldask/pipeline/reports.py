@@ -124,11 +124,14 @@ def _convergence(parameters: dict[str, Any]) -> str:
 def _truth(n_particles: np.ndarray, latent: xr.Dataset) -> str:
     single, kept = n_particles == 1, latent.is_single.values
     scores = sorting_scores(single, kept, latent.score.values)
-    told = (
-        f"{scores.true_positive:,} of {single.sum():,} singles kept, {scores.false_positive:,} of {(~single).sum():,} "
-    )
-    told += f"others let in, purity {100 * scores.purity:.3f} %"
-    return told if np.isnan(scores.roc_auc) else f"{told}, area under the ROC curve {scores.roc_auc:.5f}"
+    told = [
+        f"{scores.true_positive:,} of {single.sum():,} singles kept",
+        f"{scores.false_positive:,} of {(~single).sum():,} others let in",
+        f"purity {100 * scores.purity:.3f} %",
+    ]
+    if not np.isnan(scores.roc_auc):
+        told.append(f"area under the ROC curve {scores.roc_auc:.5f}")
+    return ", ".join(told)
 
 
 def print_store(store: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -11,9 +12,10 @@ from dask.base import compute
 from dask.callbacks import Callback
 from dask.delayed import Delayed
 from distributed import Client, as_completed, default_client
+from threadpoolctl import threadpool_limits
 
 from xfeldask.errors import RunError, XfeldaskError
-from xfeldask.pipeline.progress import Reporter, reporter
+from xfeldask.pipeline.progress import Reporter
 
 
 def active_client() -> Client | None:
@@ -61,25 +63,23 @@ def run(tasks: Sequence[Delayed], weights: Sequence[int], progress: Reporter, ad
 
 
 @contextmanager
-def watched(title: str, show: bool) -> Iterator[None]:
-    """Show the tasks of computations inside this context that a local scheduler runs."""
-    shown: Reporter | None = None
+def one_thread_a_task() -> Iterator[None]:
+    """Keep BLAS to one thread in this process and in those that Dask starts from here.
 
-    def start(_: object, state: Mapping[str, Any]) -> None:
-        nonlocal shown
-        total = sum(len(state[kind]) for kind in ("ready", "waiting"))
-        shown = reporter(title, total, "tasks", show).__enter__()
-
-    def after(*_: object) -> None:
-        if shown is not None:
-            shown.advance(1)
-
-    def finish(*_: object) -> None:
-        if shown is not None:
-            shown.__exit__()
-
-    with Callback(start_state=start, posttask=after, finish=finish):
-        yield
+    Tasks run side by side already; and sums come out the same whatever the number of cores.
+    """
+    names = [f"{library}_NUM_THREADS" for library in ("OMP", "OPENBLAS", "MKL")]
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, "1"))
+    try:
+        with threadpool_limits(1, "blas"):
+            yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def _run_local(tasks: Sequence[Delayed], weight: Mapping[Any, int], advance: Callable[[int], None]) -> list[Any]:
