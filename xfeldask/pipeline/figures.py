@@ -9,10 +9,13 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+SINGLE, OTHER = "#0072B2", "#D55E00"
+"""Colours of what shots are in truth."""
+
 CLASSES = {
-    (True, True): ("single kept", "#0072B2", "."),
+    (True, True): ("single kept", SINGLE, "."),
     (True, False): ("single lost", "#E69F00", "x"),
-    (False, True): ("other kept", "#D55E00", "s"),
+    (False, True): ("other kept", OTHER, "s"),
     (False, False): ("other flagged", "#009E73", "^"),
 }
 """Colour-blind safe (Okabe and Ito), by (is one particle, kept)."""
@@ -60,33 +63,51 @@ def montage(ds: xr.Dataset, columns: int = 4, particle: str = "") -> Figure:
 
 def latent_scatter(ds: xr.Dataset, latent: xr.Dataset) -> Figure:
     """Two views of the latent space, coloured by truth and verdict."""
-    coordinates, kept = latent.latent.values, latent.is_single.values
     single = ds.n_particles.values == 1
-    pairs = [(0, 1), (0, 2)] if coordinates.shape[1] > 2 else [(0, min(1, coordinates.shape[1] - 1))]
+    pairs = component_pairs(latent)
     figure = Figure(figsize=(6.2 * len(pairs), 5.4), layout="constrained")
-    share = latent.explained_variance.values / max(1e-30, latent.explained_variance.values.sum())
-    for ax, (a, b) in zip(figure.subplots(1, len(pairs), squeeze=False)[0], pairs, strict=True):
-        handles = [_class_points(ax, coordinates[:, [a, b]], single, kept, key) for key in CLASSES]
-        ax.set_xlabel(f"component {a} (counts; {share[a]:.0%} of the variance shown)")
-        ax.set_ylabel(f"component {b} (counts; {share[b]:.0%})")
-        ax.grid(alpha=0.2)
+    for ax, pair in zip(figure.subplots(1, len(pairs), squeeze=False)[0], pairs, strict=True):
+        handles = class_panel(ax, latent, pair, single)
     ax.legend(handles=handles, loc="best", framealpha=0.9, fontsize=9)
-    figure.suptitle(f"Latent space of {len(coordinates):,} shots, all drawn: truth and verdict")
+    figure.suptitle(f"Latent space of {latent.sizes['shot']:,} shots, all drawn: truth and verdict")
     return figure
+
+
+def component_pairs(latent: xr.Dataset) -> list[tuple[int, int]]:
+    """The components to draw against each other."""
+    n = latent.sizes["component"]
+    return [(0, 1), (0, 2)] if n > 2 else [(0, min(1, n - 1))]
+
+
+def class_panel(ax: Axes, latent: xr.Dataset, pair: tuple[int, int], single: np.ndarray) -> list[Line2D]:
+    """All shots in two components, coloured by truth and verdict; handles for a legend with their numbers."""
+    points, kept = latent.latent.values[:, pair], latent.is_single.values
+    name_axes(ax, latent, pair)
+    return [_class_points(ax, points, single, kept, key) for key in CLASSES]
+
+
+def name_axes(ax: Axes, latent: xr.Dataset, pair: tuple[int, int]) -> None:
+    """Name two components, their unit and their share of the variance of all components."""
+    share = latent.explained_variance.values / max(1e-30, latent.explained_variance.values.sum())
+    unit = {"1": "", "count": "counts; "}.get(latent.latent.attrs["units"], f"{latent.latent.attrs['units']}; ")
+    of_all = f" of the variance in {len(share)} components"
+    for name, component, more in zip(("x", "y"), pair, (of_all, ""), strict=True):
+        ax.set(**{f"{name}label": f"component {component} ({unit}{share[component]:.0%}{more})"})
+    ax.grid(alpha=0.2)
 
 
 def _class_points(ax: Axes, points: np.ndarray, single: np.ndarray, kept: np.ndarray, key: tuple[bool, bool]) -> Line2D:
     label, color, marker = CLASSES[key]
     mine = (single == key[0]) & (kept == key[1])
-    rare = marker != "."
+    large = 24 if (single == key[0]).sum() < 1000 else 8
     ax.scatter(
         points[mine, 0],
         points[mine, 1],
         c=color,
         marker=marker,
-        s={".": 4, "x": 9}.get(marker, 24),
-        linewidths=0.5 if rare else 0,
-        zorder={".": 2, "x": 1}.get(marker, 3),
+        s={".": 4, "x": 9}.get(marker, large),
+        linewidths=0 if marker == "." else 0.5,
+        zorder=3 - float(mine.mean()),  # the fewer lie on the many
     )
     return Line2D([], [], color=color, marker=marker, linestyle="", label=f"{label}: {int(mine.sum()):,}")
 

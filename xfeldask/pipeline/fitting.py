@@ -91,23 +91,22 @@ def _fit_watched(rows: Any, estimator: Estimator, measures: tuple[str, ...], adv
     if held < 2 * components + 1:
         return _fit_all(rows, estimator, advance)
     edges: Any = np.cumsum((0, *rows.chunks[0]))
-    start = int(edges[edges >= held][0])
-    driver, watch, done = _driver(estimator), None, start
-    look = start + FIRST_LOOK
+    driver, watch, done = _driver(estimator), None, held
+    look = held + FIRST_LOOK
     while done < len(rows):
         stop = int(edges[min(np.searchsorted(edges, look), len(edges) - 1)])
         driver.partial_fit(rows[done:stop])
         advance(stop - done)
-        done, look = stop, int(start + (stop - start) * GROWTH)
+        done, look = stop, int(held + (stop - held) * GROWTH)
         fitted: Any = driver.estimator_
-        if done - start <= components or not is_linear(fitted):
+        if done - held <= components or not is_linear(fitted):
             continue
         if watch is None:
             watch = Convergence(rows[:held].compute(), ANGLE, CHANGE, PATIENCE, measures)
-        if watch.update(done - start, fitted.components_, fitted.mean_, fitted.explained_variance_):
+        if watch.update(done - held, fitted.components_, fitted.mean_, fitted.explained_variance_):
             break
     history, at = ({}, None) if watch is None else (watch.history(), watch.converged_at)
-    return Fit(driver.estimator_, np.arange(start, done), history, at)
+    return Fit(driver.estimator_, np.arange(held, done), history, at)
 
 
 def _driver(estimator: Estimator) -> Any:
