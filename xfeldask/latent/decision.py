@@ -81,7 +81,7 @@ def decide(log_ratio: Array, max_singles_lost: float = 0.01, seed: int = 0) -> D
     ratio = np.clip(np.asarray(log_ratio, np.float64), -LIMIT, LIMIT)
     prevalence = multiple_fraction(ratio)
     score = ratio + logit(1 - prevalence)
-    threshold = find_threshold(score, max_singles_lost)
+    threshold = find_threshold(score, max_singles_lost, LET_IN)
     probability = expit(score)
     kept = score >= threshold
     rng = np.random.default_rng(seed)
@@ -111,14 +111,14 @@ def multiple_fraction(log_ratio: Array, rounds: int = 200) -> float:
     return part
 
 
-def find_threshold(score: Array, max_singles_lost: float) -> float:
-    """Threshold of `decide` on log odds of a single hit (hit,)."""
+def find_threshold(score: Array, max_singles_lost: float, let_in: float) -> float:
+    """Threshold of `decide` on log odds of a single hit (hit,), where `let_in` others kept are too few to care."""
     ordered = np.sort(score)
     single = expit(ordered)
     # at a cut before place k, places k and above are kept
-    let_in = np.concatenate([np.cumsum((1 - single)[::-1])[::-1], [0.0]])
+    others = np.concatenate([np.cumsum((1 - single)[::-1])[::-1], [0.0]])
     lost = np.concatenate([[0.0], np.cumsum(single)]) / max(single.sum(), 1e-300)
-    pure = int(np.argmax(let_in < LET_IN))
+    pure = int(np.argmax(others < let_in))
     allowed = int(np.searchsorted(lost, max_singles_lost, side="right")) - 1
     place = min(pure, allowed)
     below = ordered[place - 1] if place else ordered[0] - 1
@@ -128,4 +128,5 @@ def find_threshold(score: Array, max_singles_lost: float) -> float:
 
 def _resampled(ratio: Array, max_singles_lost: float, rng: np.random.Generator) -> float:
     chosen = rng.choice(ratio, min(len(ratio), RESAMPLED))
-    return find_threshold(chosen + logit(1 - multiple_fraction(chosen)), max_singles_lost)
+    score = chosen + logit(1 - multiple_fraction(chosen))
+    return find_threshold(score, max_singles_lost, LET_IN * len(chosen) / len(ratio))

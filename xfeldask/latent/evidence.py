@@ -11,7 +11,8 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from xfeldask.latent.patterns import Array, Patterns
+from xfeldask.errors import InputError
+from xfeldask.latent.patterns import BATCH, Array, Images, Patterns
 
 FINEST_FRINGE = 0.3
 """Longest lag looked at, in parts of 1 / (width of a bin): finer fringes fade within the bins."""
@@ -20,6 +21,10 @@ BAND = 1.5
 NEIGHBOURS = 10
 SPACES = (20, 40)
 """Components in which neighbours are looked for."""
+GROUP = 16
+"""Shots of the reference whose least distance is looked at first."""
+TRANSFORMED = 16
+"""Images transformed at a time, so that they stay in the cache."""
 
 
 @dataclass(frozen=True)
@@ -58,20 +63,24 @@ class Evidence:
 
     @cached_property
     def _weight(self) -> Array:
-        weight: Array = self.patterns.window.crop(self.patterns.window.weight[None])[0]
-        return weight
+        return np.asarray(self.patterns.window.crop(self.patterns.window.weight[None])[0])
 
     def peaks(self, crops: Array) -> tuple[Array, Array, Array]:
         """Unexplained transform in units of counting noise (shot, lag), coordinates, photons."""
         z, photons = self.patterns.coordinates(crops)
         explained = np.concatenate([np.ones((len(z), 1), np.float32), self.patterns.trusted(z, photons)], axis=1)
-        noise = np.einsum("nyx,yx->n", crops, self._weight**2) / 2
+        noise = crops.reshape(len(crops), -1) @ (self._weight**2).ravel() / 2
         unexplained = self.lags.transform(crops * self._weight)
         unexplained -= (explained * photons[:, None]) @ self._basis
-        return unexplained / np.sqrt(np.maximum(noise, 0.5))[:, None], z, photons
+        unexplained /= np.sqrt(np.maximum(noise, 0.5))[:, None]
+        return unexplained, z, photons
 
     def measure(self, crops: Array) -> tuple[Array, Array, NDArray[np.float64]]:
         """Measures of cropped images.
+
+        Parameters
+        ----------
+        crops : float32 (shot, 2 half, 2 half), photons
 
         Returns
         -------
@@ -108,6 +117,17 @@ class Lags:
     ----------
     length : float64 (lag,) [m], ascending, from one resolution element
     bands : list of slices
+
+    Raises
+    ------
+    InputError
+        An image too small for any lag.
+
+    Examples
+    --------
+    >>> lags = Lags(32, 1e7, (15.5, 15.5))
+    >>> (lags.length[[0, -1]] * 1e9).round(1).tolist()
+    [3.1, 29.8]
     """
 
     def __init__(self, side: int, step: float, offset: tuple[float, float]) -> None:
@@ -115,14 +135,19 @@ class Lags:
         unit = 1 / (self._side * step)
         farthest = FINEST_FRINGE / step
         reach = min(int(farthest / unit), self._side // 2 - 1)
-        row, column = np.arange(-reach, reach + 1), np.arange(reach + 1)
-        length = np.hypot(row[:, None], column) * unit
-        order = np.argsort(length, axis=None, kind="stable")
-        order = order[(length.flat[order] >= 1 / (side * step)) & (length.flat[order] <= farthest)]
-        self.length: NDArray[np.float64] = length.flat[order]
-        self._rows, self._columns, self._order = row % self._side, reach + 1, order
-        phase = (row[:, None] * offset[0] + column * offset[1]) / self._side
-        self._phase = np.exp(2j * np.pi * phase).astype(np.complex64)
+        row, column = (
+            part.ravel() for part in np.meshgrid(np.arange(-reach, reach + 1), np.arange(reach + 1), indexing="ij")
+        )
+        length = np.hypot(row, column) * unit
+        order = np.argsort(length, kind="stable")
+        order = order[(length[order] >= 1 / (side * step)) & (length[order] <= farthest)]
+        if not len(order):
+            raise InputError(f"an image of {side} bins a side is too small for lags between particles; it takes 8")
+        self.length: NDArray[np.float64] = length[order]
+        row, column = row[order], column[order]
+        self._place = row % self._side * (self._side // 2 + 1) + column
+        turn = 2 * np.pi * (row * offset[0] + column * offset[1]) / self._side
+        self._phase = np.exp(1j * turn).astype(np.complex64)
         edges = self.length[0] * BAND ** np.arange(1, np.log(self.length[-1] / self.length[0]) / np.log(BAND))
         cuts = [0, *np.searchsorted(self.length, edges).tolist(), len(self.length)]
         self.bands = [slice(a, b) for a, b in pairwise(cuts) if b > a]
@@ -130,15 +155,24 @@ class Lags:
     def transform(self, crops: Array) -> Array:
         """Real part of the Fourier transform about s = 0 at the lags, float32 (shot, lag)."""
         out = np.empty((len(crops), len(self.length)), np.float32)
-        for i, crop in enumerate(crops):
-            half = scipy.fft.rfft2(crop, (self._side, self._side), workers=1)
-            seen = half[self._rows, : self._columns] * self._phase
-            out[i] = seen.real.ravel()[self._order]
+        for start in range(0, len(crops), TRANSFORMED):
+            part = slice(start, start + TRANSFORMED)
+            half = scipy.fft.rfft2(crops[part], (self._side, self._side), workers=1)
+            out[part] = (half.reshape(len(half), -1)[:, self._place] * self._phase).real
         return out
 
 
 def neighbour_distance(z: Array, reference: Array, neighbours: int = NEIGHBOURS) -> NDArray[Any]:
     """Mean distance (shot,) to the nearest of the reference; a shot is not its own neighbour.
+
+    Parameters
+    ----------
+    z : float32 (shot, component)
+    reference : float32 (other shot, component); of all of them where there are fewer than `neighbours`
+
+    Notes
+    -----
+    The k nearest lie in the k groups that come nearest, so that only these are looked through.
 
     Examples
     --------
@@ -146,20 +180,36 @@ def neighbour_distance(z: Array, reference: Array, neighbours: int = NEIGHBOURS)
     >>> neighbour_distance(line[:1], line, 2).tolist()
     [1.5]
     """
-    square = (z**2).sum(axis=1)
-    squared = square[:, None] + (reference**2).sum(axis=1) - 2 * (z @ reference.T)
+    square, groups = (z**2).sum(axis=1), -(-len(reference) // GROUP)
     kept = min(neighbours + 1, len(reference))
-    nearest = np.sort(np.partition(squared, kept - 1, axis=1)[:, :kept], axis=1)
+    # columns of ones and of squares make one product of what would be three passes over all distances
+    table = np.full((groups * GROUP, z.shape[1] + 1), np.inf, np.float32)
+    table[:, :-1] = 0
+    table[: len(reference)] = np.concatenate([-2 * reference, (reference**2).sum(axis=1)[:, None]], axis=1)
+    squared = np.concatenate([z, np.ones((len(z), 1), np.float32)], axis=1) @ table.T
+    squared = squared.reshape(len(z), GROUP, groups)
+    close = np.argpartition(squared.min(axis=1), min(kept, groups) - 1, axis=1)[:, :kept]
+    candidates = np.take_along_axis(squared, close[:, None], axis=2).reshape(len(z), -1)
+    nearest = np.sort(np.partition(candidates, kept - 1, axis=1)[:, :kept], axis=1) + square[:, None]
     own = nearest[:, 0] <= 1e-4 * square
     chosen = np.where(own[:, None], nearest[:, 1:], nearest[:, :-1])
     return np.asarray(np.sqrt(np.maximum(chosen, 0)).mean(axis=1))
 
 
-def fit_evidence(crops: Array, patterns: Patterns, step: float, offset: tuple[float, float]) -> Evidence:
-    """Learn the noise at each lag, and a reference for neighbours, from cropped images of hits."""
+def fit_evidence(crops: Images, patterns: Patterns, step: float, offset: tuple[float, float]) -> Evidence:
+    """Learn the noise at each lag, and a reference for neighbours, from cropped images of hits.
+
+    Parameters
+    ----------
+    crops : (shot, 2 half, 2 half), photons
+    patterns : Patterns
+    step : float, width of a bin [1/m]
+    offset : (row, column) of s = 0 in the cropped image, in bins
+    """
     none = np.zeros(0, np.float32)
     bare = Evidence(patterns, step, offset, none, none, none)
-    unexplained, _, _ = bare.peaks(crops[:: max(1, len(crops) // 4000)])
-    low, middle, high = np.percentile(unexplained, [16, 50, 84], axis=0).astype(np.float32)
+    some = crops[:: max(1, len(crops) // 4000)]
+    unexplained = [bare.peaks(some[i : i + BATCH].astype(np.float32))[0] for i in range(0, len(some), BATCH)]
+    low, middle, high = np.percentile(np.concatenate(unexplained), [16, 50, 84], axis=0).astype(np.float32)
     reference, _ = patterns.coordinates(crops)
     return Evidence(patterns, step, offset, middle, np.maximum((high - low) / 2, 1e-3), reference)

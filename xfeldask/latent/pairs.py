@@ -1,4 +1,4 @@
-"""The default rule: a small network, taught on pairs made of the data's own singles, weighs the evidence of each hit."""
+"""The default rule: networks, taught on pairs made of the data's own singles, weigh the evidence on each hit."""
 
 from __future__ import annotations
 
@@ -9,26 +9,35 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import logit
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 
 from xfeldask.errors import InputError
+from xfeldask.latent.decision import LIMIT, multiple_fraction
 from xfeldask.latent.evidence import Evidence, fit_evidence
 from xfeldask.latent.patterns import Array, Images, Patterns, Window, excess, find_window, fit_patterns
-from xfeldask.latent.synthesis import make_synthesis
+from xfeldask.latent.synthesis import Synthesis, make_synthesis
 from xfeldask.physics.binning import ImageGrid
 
 LEAST_HITS = 300
 MOST_HITS = 12_000
 HIT = 5.0
 """Standard deviations above the background from which a shot is a hit."""
-PURE = 0.8
+PURE = 0.5
 """Part of the hits, those with the lowest peaks, that singles are made of at first."""
 SYNTHETIC = {1: 1.0, 2: 1.0, 3: 0.1}
 """Synthetic shots by number of particles, for each source."""
 LAYERS = (32, 16)
 MEMBERS = 4
-ROUNDS = 25
+"""Networks whose answers are averaged."""
+TURNS = ((1, 0.3), (MEMBERS, 1.0))
+"""Networks, and part of the synthetic shots, in each turn."""
+LEAST_SOURCES = 2000
+"""Synthetic singles are drawn as if there were so many sources at least."""
+STEPS = 3000
+"""Steps of the optimiser for a network, at least."""
+ROUNDS, BATCH = 25, 256
 
 
 @dataclass(frozen=True)
@@ -90,15 +99,28 @@ class PairRule:
         rng = np.random.default_rng(self.seed)
         chosen = rng.permutation(np.flatnonzero(hit))[:MOST_HITS]
         known = np.full(len(images), -1) if labels is None else np.asarray(labels)
-        crops, known = self.window.crop(images[chosen]), known[chosen]
-        step = float(grid.step.mean())
-        patterns = fit_patterns(crops, self.window, seed=self.seed)
-        row, column = (c - part.start for c, part in zip(grid.center, self.window.inner[1:], strict=True))
-        half = len(crops) // 2
-        evidence = fit_evidence(crops[:half], patterns, step, (row, column))
-        self.evidence = evidence
-        self._teach(crops[half:], known[half:], (crops[:half], known[:half]), rng)
+        crops, known = images[self.window.inner][chosen], known[chosen]
+        self._learn(crops, known, grid, rng)
         return self
+
+    def _learn(self, crops: Images, known: NDArray[Any], grid: ImageGrid, rng: np.random.Generator) -> None:
+        """Twice: at first from those with the lowest peaks, then from all that the first lesson takes for singles.
+
+        One half of the shots is the reference among which neighbours are looked for, the other gives the lessons.
+        """
+        step = float(grid.step.mean())
+        row, column = (c - part.start for c, part in zip(grid.center, self.window.inner[1:], strict=True))
+        reference = np.arange(len(crops)) < len(crops) // 2
+        single = known != 0
+        for members, synthetic in TURNS:
+            patterns = fit_patterns(crops[single], self.window, seed=self.seed)
+            self.evidence = fit_evidence(crops[single & reference], patterns, step, (row, column))
+            measures, peak = self._measure(crops)
+            chosen = single & (peak <= np.quantile(peak, PURE)) if members < MEMBERS else single
+            self._teach(crops, measures, chosen & ~reference, known, (members, synthetic), rng)
+            ratio = self.log_ratio(measures)
+            prior = logit(multiple_fraction(np.clip(ratio, -LIMIT, LIMIT)))
+            single = (ratio >= min(prior, float(np.median(ratio)))) & (known != 0)
 
     def is_hit(self, images: Images) -> NDArray[np.bool_]:
         """Whether there is a particle in each shot."""
@@ -146,31 +168,40 @@ class PairRule:
         rule.networks = [[(arrays[f"weight_{i}_{j}"], arrays[f"bias_{i}_{j}"]) for j in depth] for i in members]
         return rule
 
-    def _teach(self, crops: Array, known: NDArray[Any], other: tuple[Array, NDArray[Any]], rng: Any) -> None:
-        measures, peak, _ = self._measure(crops)
-        looks_single = (peak <= np.quantile(peak, PURE)) & (known != 0)
-        synthesis = make_synthesis(crops[looks_single], self.evidence.patterns, self.evidence.step)
-        drawn = {
-            k: self._measure(synthesis.draw(k, max(50, int(part * len(crops))), rng))[0]
-            for k, part in SYNTHETIC.items()
-        }
-        one = [measures[looks_single], drawn[1]]
-        several = [drawn[k] for k in drawn if k > 1]
-        for shots, label in ((crops, known), other):
-            if (label >= 0).any():
-                given, _, _ = self._measure(shots[label >= 0])
-                repeat = max(1, len(crops) // (10 * len(given)))
-                for kind, lessons in ((1, one), (0, several)):
-                    lessons.append(np.repeat(given[label[label >= 0] == kind], repeat, axis=0))
+    def _teach(
+        self,
+        crops: Images,
+        measures: Array,
+        single: NDArray[np.bool_],
+        known: NDArray[Any],
+        effort: tuple[int, float],
+        rng: np.random.Generator,
+    ) -> None:
+        """Train networks on shots that look single, on synthetic ones made of them, and on those that are labelled."""
+        members, part = effort
+        synthesis = make_synthesis(crops[single], self.evidence.patterns, self.evidence.step)
+        sources = max(LEAST_SOURCES, int(single.sum()))
+        drawn = {k: self._drawn(synthesis, k, int(part * share * sources), rng) for k, share in SYNTHETIC.items()}
+        one, several = [measures[single], drawn[1]], [drawn[k] for k in drawn if k > 1]
+        repeat = max(1, sources // (10 * max(1, int((known >= 0).sum()))))
+        for kind, lessons in ((1, one), (0, several)):
+            lessons.append(np.repeat(measures[known == kind], repeat, axis=0))
         x, y = np.concatenate([*one, *several]), np.repeat([1, 0], [sum(map(len, one)), sum(map(len, several))])
         self.center, self.width = x.mean(axis=0), np.maximum(x.std(axis=0), 1e-6)
         self.lesson_odds = float(np.log(y.sum() / (len(y) - y.sum())))
-        self.networks = [_train((x - self.center) / self.width, y, self.seed + i) for i in range(MEMBERS)]
+        self.networks = [_train((x - self.center) / self.width, y, self.seed + i) for i in range(members)]
 
-    def _measure(self, crops: Array, batch: int = 256) -> tuple[Array, Array, NDArray[np.float64]]:
-        parts = [self.evidence.measure(crops[i : i + batch]) for i in range(0, len(crops), batch)]
-        measures, peak, separation = (np.concatenate(part) for part in zip(*parts, strict=True))
-        return measures, peak, separation
+    def _drawn(self, synthesis: Synthesis, n_particles: int, shots: int, rng: np.random.Generator) -> Array:
+        """Measures of synthetic shots."""
+        sizes = [min(BATCH, shots - start) for start in range(0, shots, BATCH)]
+        return np.concatenate([self.evidence.measure(synthesis.draw(n_particles, size, rng))[0] for size in sizes])
+
+    def _measure(self, crops: Images) -> tuple[Array, Array]:
+        """Measures and peaks of measured shots."""
+        batches = [np.ascontiguousarray(crops[i : i + BATCH], np.float32) for i in range(0, len(crops), BATCH)]
+        parts = [self.evidence.measure(batch)[:2] for batch in batches]
+        measures, peak = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return measures, peak
 
 
 def _plain(kind: type) -> list[str]:
@@ -183,7 +214,8 @@ def _parts(*parts: object) -> list[tuple[object, list[str]]]:
 
 
 def _train(x: Array, y: NDArray[Any], seed: int) -> list[tuple[Array, Array]]:
-    network = MLPClassifier(LAYERS, alpha=1e-2, max_iter=ROUNDS, random_state=seed)
+    rounds = max(ROUNDS, STEPS * BATCH // len(x))
+    network = MLPClassifier(LAYERS, alpha=1e-2, batch_size=min(BATCH, len(x)), max_iter=rounds, random_state=seed)
     with warnings.catch_warnings():
         # a fixed number of rounds is the point: the networks are averaged, not polished
         warnings.simplefilter("ignore", ConvergenceWarning)

@@ -8,9 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xfeldask.latent.evidence import FINEST_FRINGE
-from xfeldask.latent.patterns import Array, Patterns
+from xfeldask.latent.patterns import Array, Images, Patterns
 
-BATCH = 128
+BATCH = 8
+"""Shots drawn at a time, so that they stay in the cache."""
+SPARSE = 0.3
+"""Photons a bin below which it takes less time to place photons than to draw a number for each bin."""
 
 
 @dataclass(frozen=True)
@@ -23,11 +26,18 @@ class Synthesis:
 
     Attributes
     ----------
-    shapes : float32 (shot, 2 half, 2 half), share of a particle's photons in each bin
+    shapes : float32 (shape, 2 half, 2 half), share of a particle's photons in each bin
     signal : float32 (shot,), photons of a particle
     background : float32 (shot,), photons of the background in a full bin
     good : float32 (2 half, 2 half), part of a bin's pixels that are good
     step : float, width of a bin [1/m]
+
+    Examples
+    --------
+    >>> flat, level = np.full((1, 8, 8), 1 / 64, np.float32), np.zeros(1, np.float32)
+    >>> synthesis = Synthesis(flat, level + 6400, level, np.ones((8, 8), np.float32), 1e7)
+    >>> bool(abs(synthesis.draw(1, 10, np.random.default_rng(0)).mean() - 100) < 2)
+    True
     """
 
     shapes: Array
@@ -38,32 +48,39 @@ class Synthesis:
 
     def draw(self, n_particles: int, shots: int, rng: np.random.Generator) -> Array:
         """Cropped images of shots of `n_particles`, up to the farthest lag from one another as seen."""
-        parts = [self._batch(n_particles, min(BATCH, shots - start), rng) for start in range(0, shots, BATCH)]
-        return np.concatenate(parts)
+        out = np.empty((shots, *self.good.shape), np.float32)
+        for start in range(0, shots, BATCH):
+            part = out[start : start + BATCH]
+            part[:] = _poisson(self._mean(n_particles, len(part), rng), rng)
+        return out
 
-    def _batch(self, n_particles: int, shots: int, rng: np.random.Generator) -> Array:
-        amplitude: NDArray[np.complex64] = np.zeros((shots, *self.good.shape), np.complex64)
-        level: Array = np.zeros(shots, np.float32)
+    def _mean(self, n_particles: int, shots: int, rng: np.random.Generator) -> Array:
+        """Photons to expect (shot, 2 half, 2 half)."""
+        real, imaginary = np.zeros((2, shots, *self.good.shape), np.float32)
+        level = np.zeros((shots, 1, 1), np.float32)
         for particle in range(n_particles):
             shape, strength = (rng.integers(0, len(pool), shots) for pool in (self.shapes, self.signal))
             root = np.sqrt(self.shapes[shape] * self.signal[strength][:, None, None])
-            amplitude += root * self._phase(shots, rng) if particle else root
-            level = level if particle else self.background[strength]
-        mean = np.abs(amplitude) ** 2 + level[:, None, None] * self.good
-        return rng.poisson(mean).astype(np.float32)
+            if particle:
+                cosine, sine = self._phase(shots, rng)
+                real += root * cosine
+                imaginary += root * sine
+            else:
+                real, level = root, self.background[strength][:, None, None]
+        return np.asarray(real**2 + imaginary**2 + level * self.good, np.float32)
 
-    def _phase(self, shots: int, rng: np.random.Generator) -> NDArray[np.complex64]:
+    def _phase(self, shots: int, rng: np.random.Generator) -> tuple[Array, Array]:
+        """Cosine and sine of the phase that a particle's place gives each bin."""
         distance = FINEST_FRINGE / self.step * rng.random(shots)
         azimuth = 2 * np.pi * rng.random(shots)
         side = np.arange(len(self.good)) - (len(self.good) - 1) / 2
-        row, column = (
-            np.exp(2j * np.pi * (distance * turn(azimuth) * self.step)[:, None] * side).astype(np.complex64)
-            for turn in (np.cos, np.sin)
-        )
-        return row[:, :, None] * column[:, None, :]
+        row, column = (2 * np.pi * (distance * turn(azimuth) * self.step)[:, None] * side for turn in (np.cos, np.sin))
+        (a, b), (c, d) = ([part(angle).astype(np.float32) for part in (np.cos, np.sin)] for angle in (row, column))
+        a, b, c, d = a[:, :, None], b[:, :, None], c[:, None, :], d[:, None, :]
+        return a * c - b * d, b * c + a * d
 
 
-def make_synthesis(crops: Array, patterns: Patterns, step: float) -> Synthesis:
+def make_synthesis(crops: Images, patterns: Patterns, step: float) -> Synthesis:
     """Prepare from cropped images of shots that most likely hold one particle; the brightest give the shapes."""
     window = patterns.window
     good = window.crop(window.good[None])[0]
@@ -73,10 +90,23 @@ def make_synthesis(crops: Array, patterns: Patterns, step: float) -> Synthesis:
     bright = np.argsort(-photons, kind="stable")[: max(1, int(0.4 * len(photons)))]
     share = np.concatenate([np.ones((len(bright), 1), np.float32), patterns.trusted(z, photons)[bright]], axis=1)
     basis = patterns.basis()
-    shapes = (share @ basis.reshape(len(basis), -1)).reshape(-1, *good.shape) * photons[bright, None, None]
-    shapes = np.maximum(shapes - level[bright, None, None] * good, 0) * (good > 0)
-    total = np.maximum(shapes.sum(axis=(1, 2), keepdims=True), 1e-6)
-    return Synthesis((shapes / total).astype(np.float32), signal, level.astype(np.float32), good, step)
+    shapes = (share @ basis.reshape(len(basis), -1)).reshape(-1, *good.shape)
+    shapes -= (level / photons)[bright, None, None] * good
+    np.maximum(shapes, 0, out=shapes)
+    shapes *= good > 0
+    shapes /= np.maximum(shapes.sum(axis=(1, 2), keepdims=True), 1e-9)
+    return Synthesis(shapes, signal, level.astype(np.float32), good, step)
+
+
+def _poisson(mean: Array, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Poisson variates of the mean: where photons are few, arrivals of a Poisson process along all bins in a row."""
+    edges = mean.ravel().astype(np.float64)
+    np.cumsum(edges, out=edges)
+    if edges[-1] > SPARSE * mean.size:
+        return rng.poisson(mean)
+    gaps = np.cumsum(rng.standard_exponential(rng.poisson(edges[-1]) + 1))
+    arrivals = gaps[:-1] * (edges[-1] / gaps[-1])
+    return np.bincount(np.searchsorted(edges, arrivals, side="right"), minlength=mean.size).reshape(mean.shape)
 
 
 def _outside(good: Array, inner: Array) -> float:
