@@ -6,6 +6,7 @@ import itertools
 import os
 import shutil
 import statistics
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+import psutil
 from numpy.typing import ArrayLike, NDArray
 
 from xfeldask.config import Experiment
@@ -27,6 +29,7 @@ from xfeldask.pipeline.workers import Workshop, forget, keep
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 SIZES = {"full": [1_000, 10_000, 100_000], "smoke": [64]}.get(os.environ.get("XFELDASK_BENCH", ""), [1_000])
 PNCCD, SQUARE = "pnccd-amo86615", "square-1024"
+SAMPLE_SECONDS = 0.05
 
 Method = TypeVar("Method", bound=Callable[..., object])
 
@@ -114,6 +117,47 @@ def in_turns(actions: Mapping[str, Callable[[], object]], rounds: int) -> dict[s
 def ratio(above: NDArray[np.float64], below: NDArray[np.float64]) -> float:
     """Median of the ratios within the rounds."""
     return float(np.median(above / below))
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What a process took; memory is the sum of the resident sets of it and its children."""
+
+    seconds: float
+    peak_bytes: int
+    out: str
+
+
+def watch(command: list[str]) -> Watched:
+    """Run a command and watch it.
+
+    Raises
+    ------
+    RuntimeError
+        It failed; the message is what it wrote.
+    """
+    start, peak = time.perf_counter(), 0
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    top = psutil.Process(process.pid)
+    while process.poll() is None:
+        peak = max(peak, _resident(top))
+        time.sleep(SAMPLE_SECONDS)
+    seconds = time.perf_counter() - start
+    out, error = process.communicate()
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(command)}: {error}")
+    return Watched(seconds, peak, out)
+
+
+def _resident(top: psutil.Process) -> int:
+    total = 0
+    try:
+        for process in (top, *top.children(recursive=True)):
+            total += process.memory_info().rss
+    except psutil.NoSuchProcess:
+        # one ended meanwhile; this sample lacks it and those after it
+        pass
+    return total
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,15 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-MODULES = ("bench_accuracy", "bench_shot", "bench_store", "bench_simulate", "bench_open")
+MODULES = (
+    "bench_accuracy",
+    "bench_shot",
+    "bench_store",
+    "bench_simulate",
+    "bench_open",
+    "bench_sort",
+    "bench_embed",
+)
 
 
 def classes() -> dict[str, type]:

@@ -1,0 +1,289 @@
+"""How well single hits are told from everything else, and at what the default rule fails."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.common import PNCCD, Folder, effort, measures, particle, prepared
+from xfeldask import embed, simulate
+from xfeldask.config import Beam, Experiment
+from xfeldask.latent.quality import SortingScores, calibration, sorting_scores
+from xfeldask.schema import BLANK
+
+ASKED = 0.01
+"""Part of the singles that may be lost."""
+WEIGHTS = {0: 0.02, 1: 0.93, 2: 0.045, 3: 0.005}
+"""Shots by number of particles, under realistic conditions."""
+FULL = 1500.0
+"""Mean photons of a single hit at full fluence, under realistic conditions."""
+SMOKE = effort(1, 0) == 1
+DETECTOR, N_SHOTS = ("square-64" if SMOKE else PNCCD), effort(1000, 20_000)
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What is simulated; `photons` are those of a mean single hit at full fluence, as the beam has them if None."""
+
+    hits: Mapping[str, Any]
+    nuisance: str = "ideal"
+    photons: float | None = None
+    particle: str = "chaperonin"
+
+    def experiment(self, n_shots: int, seed: int) -> Experiment:
+        return Experiment(
+            particle=particle(self.particle), detector=DETECTOR, beam=self._beam(), n_shots=n_shots,
+            hits=self.hits, nuisance=self.nuisance, seed=seed,
+        )  # fmt: skip
+
+    def _beam(self) -> Beam:
+        ready = prepared(self.particle, DETECTOR)
+        beam = ready.inputs.experiment.beam
+        scale = 1.0 if self.photons is None else self.photons / ready.single_photons
+        return beam.model_copy(update={"photons_per_pulse": beam.photons_per_pulse * scale})
+
+
+def mixture(single_fraction: float, nuisance: str = "ideal") -> Condition:
+    return Condition({"single_fraction": single_fraction}, nuisance)
+
+
+def realistic(photons: float, name: str = "chaperonin", **where: Any) -> Condition:
+    return Condition({"weights": WEIGHTS, **where}, "realistic", photons, name)
+
+
+CONDITIONS = {
+    "ideal 80:20": mixture(0.8),
+    "ideal 90:10": mixture(0.9),
+    "ideal 95:5": mixture(0.95),
+    "ideal 99:1": mixture(0.99),
+    "jitter 95:5": mixture(0.95, "jitter"),
+    "realistic": realistic(FULL),
+    "realistic, 3 times fewer photons": realistic(FULL / 3),
+    "realistic, 10 times fewer photons": realistic(FULL / 10),
+    "realistic, 10 times more photons": realistic(FULL * 10),
+    "realistic, 1ei7": realistic(FULL, "1ei7"),
+    "touching pairs, 16 to 20 nm": realistic(FULL, separation=(16e-9, 20e-9)),
+    "fine fringes, anywhere in the focus": realistic(FULL, placement="focus"),
+}
+WITH_BLANKS = [name for name, condition in CONDITIONS.items() if 0 in condition.hits.get("weights", {})]
+# where some of everything happens even among few shots
+HARD = "realistic, 3 times fewer photons"
+
+
+@dataclass(frozen=True, eq=False)
+class Sorted:
+    """The truth of some shots, and what the default rule made of them.
+
+    Attributes
+    ----------
+    particles : int (shot,)
+    photons : int (shot,), counted
+    separation : float (shot,) [m], of the first two particles as seen along the beam; NaN where there are fewer
+    score, probability : float (shot,)
+    kept, blank : bool (shot,), verdicts
+    """
+
+    particles: NDArray[np.int16]
+    photons: NDArray[np.uint32]
+    separation: NDArray[np.float64]
+    score: NDArray[np.float64]
+    probability: NDArray[np.float64]
+    kept: NDArray[np.bool_]
+    blank: NDArray[np.bool_]
+
+    @cached_property
+    def hit(self) -> NDArray[np.bool_]:
+        return self.particles.astype(bool)
+
+    @cached_property
+    def single(self) -> NDArray[np.bool_]:
+        return np.asarray(self.particles == 1)
+
+    @cached_property
+    def scores(self) -> SortingScores:
+        """Of telling several particles from one; a hit taken for a blank is flagged."""
+        return sorting_scores(self.single[self.hit], self.kept[self.hit], self.score[self.hit], ASKED)
+
+    def real_loss(self, expected: float) -> float:
+        """Part of the singles below the threshold at which this part of them is expected to be lost."""
+        order = np.argsort(self.score, kind="stable")
+        probability = self.probability[order]
+        flagged = order[np.cumsum(probability) <= expected * probability.sum()]
+        return float(self.single[flagged].sum() / self.single.sum())
+
+
+@cache
+def sort_shots(name: str) -> Sorted:
+    """Simulate a condition and sort its shots by the defaults, once in a process; the store is not kept."""
+    condition = CONDITIONS[name]
+    with TemporaryDirectory(prefix="xfeldask-bench-") as folder:
+        path = Path(folder) / "run.zarr"
+        ds = simulate(path, condition.experiment(N_SHOTS, seed=list(CONDITIONS).index(name)), progress=False)
+        found = embed(path, progress=False)
+        place = ds.position.values
+        apart = place[:, 1, :2] - place[:, 0, :2]
+        return Sorted(
+            ds.n_particles.values, ds.photon_count.values, np.hypot(*apart.T), found.score.values,
+            found.probability_single.values, found.is_single.values, found.verdict.values == BLANK,
+        )  # fmt: skip
+
+
+class ReferenceRule(Folder):
+    """The reference work's recipe under its conditions: 99 % singles, constant fluence."""
+
+    params = (effort(512, 10_000, 100_000),)
+    param_names = ("n_shots",)
+    timeout = 3600
+
+    def setup(self, n_shots: int) -> None:
+        path = self.make_folder() / "run.zarr"
+        # also the smallest run has doubles that it flags, as those of a smaller particle are not
+        self.ds = simulate(path, particle="chaperonin", n_shots=n_shots, single_fraction=0.99, seed=7, progress=False)
+        self.found = embed(
+            path, features={"name": "fourier_crop", "n": 128}, n_components=3, batch_size=100,
+            sort="elliptic_envelope", contamination=0.1, progress=False,
+        )  # fmt: skip
+
+    @cached_property
+    def scores(self) -> SortingScores:
+        single = self.ds.n_particles.values == 1
+        return sorting_scores(single, self.found.is_single.values, self.found.score.values)
+
+    @measures("%", "about 90")
+    def track_singles_kept(self, n_shots: int) -> float:
+        """Fourier crop, 3 components, ellipse, contamination 0.1: singles kept"""
+        return 100 * self.scores.singles_kept
+
+    @measures("%", "100")
+    def track_doubles_flagged(self, n_shots: int) -> float:
+        """Fourier crop, 3 components, ellipse, contamination 0.1: doubles flagged"""
+        return 100 * (1 - self.scores.others_let_in)
+
+
+class Sorting:
+    """The default rule; others are hits with more than one particle, and losses and parts are among true hits."""
+
+    params = [HARD] if SMOKE else list(CONDITIONS)
+    param_names = ("condition",)
+    timeout = 1800
+
+    def setup(self, condition: str) -> None:
+        self.sorted = sort_shots(condition)
+
+    @measures("")
+    def track_auc(self, condition: str) -> float:
+        """area under the ROC curve"""
+        return self.sorted.scores.roc_auc
+
+    @measures("%")
+    def track_caught(self, condition: str) -> float:
+        """others caught by the threshold that loses 1 % of the singles"""
+        return 100 * self.sorted.scores.caught_at_loss
+
+    @measures("%", "99 or more")
+    def track_singles_kept(self, condition: str) -> float:
+        """singles kept"""
+        return 100 * self.sorted.scores.singles_kept
+
+    @measures("")
+    def track_others_let_in(self, condition: str) -> float:
+        """others let in"""
+        return self.sorted.scores.false_positive
+
+    @measures("%")
+    def track_part_let_in(self, condition: str) -> float:
+        """others let in, of all of them"""
+        return 100 * self.sorted.scores.others_let_in
+
+    @measures("times", "0.5 to 2")
+    def track_real_loss(self, condition: str) -> float:
+        """singles really lost where 1 % is expected to be, over 1 %"""
+        return self.sorted.real_loss(ASKED) / ASKED
+
+    @measures("", "0.02 or less")
+    def track_calibration(self, condition: str) -> float:
+        """expected calibration error"""
+        hit = self.sorted.hit
+        return calibration(self.sorted.probability[hit], self.sorted.single[hit]).error
+
+
+class Blanks:
+    """Shots without a particle, but with the background's photons."""
+
+    params = [HARD] if SMOKE else WITH_BLANKS
+    param_names = ("condition",)
+    timeout = 1800
+
+    def setup(self, condition: str) -> None:
+        self.sorted = sort_shots(condition)
+
+    @measures("%")
+    def track_blanks(self, condition: str) -> float:
+        """blanks taken for blanks"""
+        return 100 * float(self.sorted.blank[~self.sorted.hit].mean())
+
+    @measures("%")
+    def track_singles(self, condition: str) -> float:
+        """singles not taken for blanks"""
+        return 100 * (1 - float(self.sorted.blank[self.sorted.single].mean()))
+
+
+EDGES = (0, 5, 10, 16, 25, 50)
+"""Of the projected separations [nm]."""
+QUARTERS = ("dimmest", "second", "third", "brightest")
+COUNTS, APART, BRIGHT = (
+    [f"{n} particles" for n in (2, 3)],
+    [f"{low} to {high} nm" for low, high in pairwise(EDGES)],
+    [f"{quarter} quarter" for quarter in QUARTERS],
+)
+
+
+class WhereItFails:
+    """Others of one kind caught by the threshold that loses 1 % of all singles.
+
+    Kinds are numbers of particles, distances of the first two as seen along the beam, and photons counted, in
+    quarters of the others.
+    """
+
+    params = ([HARD] if SMOKE else ["realistic", HARD], [*COUNTS, *APART, *BRIGHT])
+    param_names = ("condition", "kind")
+    timeout = 1800
+
+    def setup(self, condition: str, kind: str) -> None:
+        self.sorted = sort_shots(condition)
+        self.chosen = self.of_kind(kind)
+
+    def of_kind(self, kind: str) -> NDArray[np.bool_]:
+        """Shots of a kind."""
+        found = self.sorted
+        others: NDArray[np.bool_] = found.hit & ~found.single
+        if kind in COUNTS:
+            others &= found.particles == int(kind[0])
+        elif kind in APART:
+            # NaN lies in no bin
+            others &= np.digitize(found.separation, 1e-9 * np.array(EDGES)) == 1 + APART.index(kind)
+        else:
+            quarters = np.quantile(found.photons[others], [0.25, 0.5, 0.75])
+            others &= np.searchsorted(quarters, found.photons) == BRIGHT.index(kind)
+        return others
+
+    @measures("%")
+    def track_caught(self, condition: str, kind: str) -> float:
+        """others of a kind caught at 1 % of singles lost"""
+        single = np.sort(self.sorted.score[self.sorted.single])
+        flagged = self.sorted.score[self.chosen] < single[math.floor(ASKED * len(single))]
+        return 100 * float(flagged.mean()) if len(flagged) else math.nan
+
+    @measures("shots")
+    def track_number(self, condition: str, kind: str) -> float:
+        """others of a kind"""
+        return float(self.chosen.sum())
