@@ -25,7 +25,7 @@ from xfeldask.latent.estimators import IncrementalPCA
 from xfeldask.latent.quality import OrientationScores, orientation_scores
 from xfeldask.physics.binning import FrameBinner, bin_index, low_q_index, low_q_shape
 from xfeldask.physics.orientations import symmetry_group
-from xfeldask.pipeline.model import Model, make_features, restored_model
+from xfeldask.pipeline.model import Model, restored_model
 from xfeldask.pipeline.workers import stored_geometry
 from xfeldask.store.latents import latent_parts
 from xfeldask.store.opening import open_root
@@ -49,10 +49,10 @@ def make_store(folder: Path, n_shots: int) -> Path:
 
 
 class AgainstPeers(Folder):
-    """Three components of 10,000 shots' counts, by equal batches, in turns; each may use all cores.
+    """Three components of 10,000 shots' counts in all bins of `image`, by equal batches, in turns.
 
-    Bins of 16 pixels, 4,225 a shot: in the 16,770 bins of `image` scikit-learn's takes minutes a fit. dask-ml's takes
-    no short last batch, so as many shots are taken as make whole ones.
+    BLAS runs in one thread, as in `embed`; dask-ml may use all cores besides. It takes no short last batch, so as many
+    shots are taken as make whole ones.
     """
 
     params = (100, 512)
@@ -61,10 +61,8 @@ class AgainstPeers(Folder):
 
     def setup(self, batch: int) -> None:
         n = effort(2 * batch, 10_000) // batch * batch
-        root = open_root(make_store(self.make_folder(), n))
-        features = make_features(root, {"name": "counts", "bin": 16})
-        blocks = [slice(start, start + batch) for start in range(0, n, batch)]
-        self.batch, self.rows = batch, np.concatenate([features(features.images(root, b)) for b in blocks])
+        ds = open_dataset(make_store(self.make_folder(), n))
+        self.batch, self.rows = batch, ds.image.values.reshape(n, -1).astype(np.float32)
         self.components: dict[str, NDArray[Any]] = {}
 
     def _kept(self, name: str, fit: Callable[[], Any]) -> Callable[[], object]:
@@ -82,14 +80,13 @@ class AgainstPeers(Folder):
     def seconds(self) -> dict[str, NDArray[np.float64]]:
         """Of a fit, in each round."""
         lazy = da.from_array(self.rows, chunks=(self.batch, -1))
-        return in_turns(
-            {
-                "ours": self._kept("ours", lambda: self._fit(IncrementalPCA(COMPONENTS))),
-                "sklearn": self._kept("sklearn", lambda: self._fit(sklearn.decomposition.IncrementalPCA(COMPONENTS))),
-                "dask-ml": self._kept("dask-ml", lambda: self._fit_dask_ml(lazy)),
-            },
-            effort(1, 2),
-        )
+        fits = {
+            "ours": self._kept("ours", lambda: self._fit(IncrementalPCA(COMPONENTS))),
+            "sklearn": self._kept("sklearn", lambda: self._fit(sklearn.decomposition.IncrementalPCA(COMPONENTS))),
+            "dask-ml": self._kept("dask-ml", lambda: self._fit_dask_ml(lazy)),
+        }
+        with threadpool_limits(1):
+            return in_turns(fits, effort(1, 2))
 
     def _fit_dask_ml(self, lazy: Any) -> Any:
         with warnings.catch_warnings():

@@ -138,7 +138,7 @@ def test_sort__embeds_what_nobody_has_and_decides_anew(run, tmp_path: Path) -> N
     assert (code, "max_singles_lost" in err) == (2, True)
     code, looser, _ = run("sort", store, "--max-singles-lost", "0.3")
     assert code == 0
-    assert "loses 30 % of the singles" in " ".join(looser.replace("│", " ").split())
+    assert "at most 30 % of the singles lost" in " ".join(looser.replace("│", " ").split())
     code, out, _ = run("project", store, "ipca", other, "--scheduler", "threads", "--as-name", "theirs")
     assert code == 0
     assert "700 shots" in out

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import expit, logit
 
 from xfeldask.errors import InputError
 from xfeldask.latent.decision import LET_IN, decide, find_threshold, multiple_fraction
@@ -21,6 +22,16 @@ def ratios(prevalence: float, apart: float, n: int = 40_000, seed: int = 0) -> t
 def test_multiple_fraction__finds_the_part_that_was_drawn(prevalence: float, apart: float) -> None:
     ratio, single = ratios(prevalence, apart)
     assert abs(multiple_fraction(ratio) - (~single).mean()) < 0.004
+
+
+@settings(max_examples=10)
+@given(st.integers(0, 2**32 - 1), st.floats(0.0, 1.0), st.floats(4.0, 40.0))
+def test_multiple_fraction__is_where_expectation_maximisation_ends(seed: int, prevalence: float, apart: float) -> None:
+    ratio, _ = ratios(prevalence, apart, 300, seed)
+    part = 0.5
+    for _ in range(5000):
+        part = min(max(expit(-ratio - logit(1 - part)).mean(), 0.1 / 301), 1 - 0.1 / 301)
+    assert abs(multiple_fraction(ratio) - part) < 1e-3
 
 
 @pytest.mark.parametrize("asked", [0.003, 0.01, 0.05])
@@ -49,6 +60,27 @@ def test_decide__does_not_depend_on_the_order_of_shots(seed: int, asked: float, 
     order = np.random.default_rng(seed).permutation(len(ratio))
     np.testing.assert_array_equal(decide(ratio, asked).kept[order], decide(ratio[order], asked).kept)
     assert decide(ratio, asked).singles_lost <= asked
+
+
+@settings(max_examples=50)
+@given(st.integers(0, 2**32 - 1), st.floats(0.001, 0.5), st.floats(0.001, 0.5))
+def test_decide__who_may_lose_more_never_keeps_more(seed: int, one: float, other: float) -> None:
+    ratio, _ = ratios(0.2, 6.0, 300, seed)
+    strict, loose = (decide(ratio, asked) for asked in sorted((one, other)))
+    assert (strict.kept >= loose.kept).all()
+    assert strict.let_in >= loose.let_in
+    assert strict.singles_lost <= loose.singles_lost <= max(one, other)
+
+
+def test_decide__the_interval_holds_what_other_samples_give_and_narrows() -> None:
+    found = [decide(ratios(0.1, 8.0, 2000, seed)[0], seed=seed) for seed in range(40)]
+    thresholds = np.array([decision.threshold for decision in found])
+    inside = [decision.threshold_low < np.median(thresholds) < decision.threshold_high for decision in found]
+    assert np.mean(inside) > 0.8
+    width = np.median([decision.threshold_high - decision.threshold_low for decision in found])
+    large = decide(ratios(0.1, 8.0, 80_000)[0])
+    assert 0.5 < (large.threshold_high - large.threshold_low) * np.sqrt(80_000 / 2000) / width < 2
+    assert large.threshold_low <= large.threshold <= large.threshold_high
 
 
 @given(st.lists(st.floats(-60, 60), min_size=1, max_size=50), st.floats(0.001, 0.5), st.floats(0.001, 0.5))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import brentq
 from scipy.special import expit, logit
 
 from xfeldask.errors import InputError
@@ -14,6 +15,8 @@ Array = NDArray[np.float64]
 
 LET_IN = 0.5
 """Expected number of other shots among those kept below which a stricter threshold is not worth a single."""
+WORTH = 20.0
+"""Singles that keeping one other out may cost."""
 RESAMPLES = 40
 RESAMPLED = 20_000
 LIMIT = 50.0
@@ -47,7 +50,7 @@ class Decision:
     let_in: float
 
 
-def decide(log_ratio: Array, max_singles_lost: float = 0.01, seed: int = 0) -> Decision:
+def decide(log_ratio: ArrayLike, max_singles_lost: float = 0.01, seed: int = 0) -> Decision:
     """Decide from how much likelier each hit is under one particle than under several.
 
     Parameters
@@ -63,9 +66,11 @@ def decide(log_ratio: Array, max_singles_lost: float = 0.01, seed: int = 0) -> D
 
     Notes
     -----
-    The part of multiple hits is found by expectation maximisation (Saerens, Latinne and Decaestecker, Neural
-    Computation 14, 21, 2002). The threshold is the loosest at which fewer than `LET_IN` others are expected among
-    those kept; where that would cost more singles than allowed, the strictest that is allowed.
+    The part of multiple hits is the likeliest one (Saerens, Latinne and Decaestecker, Neural Computation 14, 21,
+    2002). The threshold is the loosest at which fewer than `LET_IN` others are expected among those kept, or at which
+    keeping one more out would cost `WORTH` singles; where that would lose more singles than allowed, the strictest
+    that is allowed. Its interval comes from resampled hits; of more than `RESAMPLED` as many are drawn, and the
+    interval is narrowed as the root of the number (Bickel, Götze and van Zwet, Statistica Sinica 7, 1, 1997).
 
     Examples
     --------
@@ -76,57 +81,100 @@ def decide(log_ratio: Array, max_singles_lost: float = 0.01, seed: int = 0) -> D
     """
     if not 0 < max_singles_lost < 1:
         raise InputError(f"max_singles_lost is a part of the singles, above 0 and below 1, got {max_singles_lost}")
-    if not len(log_ratio) or np.isnan(log_ratio).any():
-        raise InputError("a decision needs at least one hit, and ratios that are numbers")
-    ratio = np.clip(np.asarray(log_ratio, np.float64), -LIMIT, LIMIT)
+    ratio = _checked(log_ratio)
     prevalence = multiple_fraction(ratio)
     score = ratio + logit(1 - prevalence)
-    threshold = find_threshold(score, max_singles_lost, LET_IN)
+    threshold = find_threshold(score, max_singles_lost)
     probability = expit(score)
     kept = score >= threshold
-    rng = np.random.default_rng(seed)
-    again = [_resampled(ratio, max_singles_lost, rng) for _ in range(RESAMPLES)]
-    low, high = np.quantile([*again, threshold], [0.025, 0.975])
+    low, high = _interval(ratio, max_singles_lost, threshold, seed)
     return Decision(
         score,
         probability,
         kept,
         threshold,
-        float(low),
-        float(high),
+        low,
+        high,
         prevalence,
         float(probability[~kept].sum() / max(probability.sum(), 1e-300)),
-        float((1 - probability[kept]).sum()),
+        float(expit(-score[kept]).sum()),
     )
 
 
-def multiple_fraction(log_ratio: Array, rounds: int = 200) -> float:
-    """Part of the hits that hold more than one particle, the likeliest given the ratios; above 0 and below 1."""
-    floor = 0.1 / (len(log_ratio) + 1)
-    part = 0.5
-    for _ in range(rounds):
-        before, part = part, float(np.clip(expit(-log_ratio - logit(1 - part)).mean(), floor, 1 - floor))
-        if abs(part - before) < 1e-7:
-            break
-    return part
+def multiple_fraction(log_ratio: ArrayLike) -> float:
+    """Part of the hits that hold more than one particle, the likeliest given the ratios; above 0 and below 1.
+
+    Parameters
+    ----------
+    log_ratio : (hit,), log of p(measures | one) / p(measures | several)
+
+    Raises
+    ------
+    InputError
+        No hits, or ratios that are not numbers.
+
+    Examples
+    --------
+    >>> round(multiple_fraction([9.0, 9.0, 9.0, -9.0]), 3)
+    0.25
+    """
+    likelier = np.exp(_checked(log_ratio))
+
+    def slope(part: float) -> float:
+        return float(((1 - likelier) / (part + (1 - part) * likelier)).sum())
+
+    # the likelihood has one maximum: its slope falls all the way
+    least = 0.1 / (len(likelier) + 1)
+    if slope(least) <= 0 or slope(1 - least) >= 0:
+        return least if slope(least) <= 0 else 1 - least
+    return float(brentq(slope, least, 1 - least))
 
 
-def find_threshold(score: Array, max_singles_lost: float, let_in: float) -> float:
-    """Threshold of `decide` on log odds of a single hit (hit,), where `let_in` others kept are too few to care."""
+def find_threshold(score: Array, max_singles_lost: float, let_in: float = LET_IN) -> float:
+    """Threshold of `decide`.
+
+    Parameters
+    ----------
+    score : (hit,), log odds of a single hit
+    max_singles_lost : float, part of the singles that may be lost
+    let_in : float, expected number of others kept that is as good as none
+
+    Examples
+    --------
+    >>> find_threshold(np.array([-20.0, -18.0, 18.0, 20.0]), 0.01)
+    0.0
+    """
     ordered = np.sort(score)
     single = expit(ordered)
     # at a cut before place k, places k and above are kept
-    others = np.concatenate([np.cumsum((1 - single)[::-1])[::-1], [0.0]])
+    others = np.concatenate([np.cumsum(expit(-ordered)[::-1])[::-1], [0.0]])
     lost = np.concatenate([[0.0], np.cumsum(single)]) / max(single.sum(), 1e-300)
     pure = int(np.argmax(others < let_in))
+    worth = int(np.searchsorted(ordered, np.log(WORTH)))
     allowed = int(np.searchsorted(lost, max_singles_lost, side="right")) - 1
-    place = min(pure, allowed)
+    place = min(pure, worth, allowed)
     below = ordered[place - 1] if place else ordered[0] - 1
     above = ordered[place] if place < len(ordered) else ordered[-1] + 1
     return float((below + above) / 2)
 
 
-def _resampled(ratio: Array, max_singles_lost: float, rng: np.random.Generator) -> float:
-    chosen = rng.choice(ratio, min(len(ratio), RESAMPLED))
-    score = chosen + logit(1 - multiple_fraction(chosen))
-    return find_threshold(score, max_singles_lost, LET_IN * len(chosen) / len(ratio))
+def _interval(ratio: Array, max_singles_lost: float, threshold: float, seed: int) -> tuple[float, float]:
+    """Where 95 % of the thresholds of resampled hits fall, this one among them."""
+    rng = np.random.default_rng(seed)
+    size = min(len(ratio), RESAMPLED)
+    again = np.empty(RESAMPLES)
+    for i in range(RESAMPLES):
+        chosen = rng.choice(ratio, size)
+        score = chosen + logit(1 - multiple_fraction(chosen))
+        again[i] = find_threshold(score, max_singles_lost, LET_IN * size / len(ratio))
+    low, high = np.quantile(threshold + (again - threshold) * np.sqrt(size / len(ratio)), [0.025, 0.975])
+    return min(float(low), threshold), max(float(high), threshold)
+
+
+def _checked(log_ratio: ArrayLike) -> Array:
+    ratio = np.asarray(log_ratio, np.float64)
+    if ratio.ndim != 1 or not ratio.size or np.isnan(ratio).any():
+        raise InputError(
+            f"a decision needs log ratios of at least one hit, all of them numbers; got NaN or {ratio.shape}"
+        )
+    return np.clip(ratio, -LIMIT, LIMIT)

@@ -127,7 +127,7 @@ class Lags:
     --------
     >>> lags = Lags(32, 1e7, (15.5, 15.5))
     >>> (lags.length[[0, -1]] * 1e9).round(1).tolist()
-    [3.1, 29.8]
+    [3.1, 29.6]
     """
 
     def __init__(self, side: int, step: float, offset: tuple[float, float]) -> None:
@@ -165,10 +165,18 @@ class Lags:
 def neighbour_distance(z: Array, reference: Array, neighbours: int = NEIGHBOURS) -> NDArray[Any]:
     """Mean distance (shot,) to the nearest of the reference; a shot is not its own neighbour.
 
+    What is nearer than a hundredth of a shot's distance from the mean is taken for the shot itself.
+
     Parameters
     ----------
     z : float32 (shot, component)
-    reference : float32 (other shot, component); of all of them where there are fewer than `neighbours`
+    reference : float32 (other shot, component)
+    neighbours : int; all of the reference, less one, where it is no larger
+
+    Raises
+    ------
+    InputError
+        A reference of fewer than 2 shots.
 
     Notes
     -----
@@ -180,6 +188,8 @@ def neighbour_distance(z: Array, reference: Array, neighbours: int = NEIGHBOURS)
     >>> neighbour_distance(line[:1], line, 2).tolist()
     [1.5]
     """
+    if len(reference) < 2:
+        raise InputError(f"neighbours are looked for among 2 shots or more, got {len(reference)}")
     square, groups = (z**2).sum(axis=1), -(-len(reference) // GROUP)
     kept = min(neighbours + 1, len(reference))
     # columns of ones and of squares make one product of what would be three passes over all distances

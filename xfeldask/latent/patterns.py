@@ -127,7 +127,7 @@ def find_window(images: Images, grid: ImageGrid) -> Window:
     >>> grid = low_q_grid(square(32, 1e-3, 0.1), 1e-10)
     >>> near = np.hypot(*(np.indices(grid.shape) - 15.5)) < 8
     >>> find_window(np.where(near, 9, 1)[None], grid).half
-    10
+    12
     """
     images = checked(images, grid.shape)
     photons = images.sum(axis=(1, 2), dtype=np.float64)
@@ -147,8 +147,9 @@ def find_window(images: Images, grid: ImageGrid) -> Window:
         raise InputError("no more photons near the beam than elsewhere; there are no hits to sort")
     if reach < LEAST_HALF:
         raise InputError(f"low_q of {grid.shape} bins is too small to sort by; it takes {2 * LEAST_HALF} a side")
-    half = min(int(np.ceil(max(LEAST_HALF, radius[weight > LEAST_SHARE].max()))), min(grid.shape) // 2)
-    return Window(weight.astype(np.float32), grid.weight, background, half + half % 2 if half < reach else half)
+    half = int(np.ceil(max(LEAST_HALF, radius[weight > LEAST_SHARE].max())))
+    half = min(half + half % 2, min(grid.shape) // 2)
+    return Window(weight.astype(np.float32), grid.weight, background, half)
 
 
 def excess(images: Images, window: Window) -> NDArray[np.float64]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from xfeldask.errors import InputError
 from xfeldask.latent.evidence import FINEST_FRINGE
 from xfeldask.latent.patterns import Array, Images, Patterns
 
@@ -47,7 +48,19 @@ class Synthesis:
     step: float
 
     def draw(self, n_particles: int, shots: int, rng: np.random.Generator) -> Array:
-        """Cropped images of shots of `n_particles`, up to the farthest lag from one another as seen."""
+        """Draw cropped images of shots of `n_particles`, up to the farthest lag from one another as seen.
+
+        Returns
+        -------
+        float32 (shot, 2 half, 2 half), whole photons
+
+        Raises
+        ------
+        InputError
+            Fewer than one particle.
+        """
+        if n_particles < 1:
+            raise InputError(f"a synthetic shot holds 1 particle or more, got {n_particles}")
         out = np.empty((shots, *self.good.shape), np.float32)
         for start in range(0, shots, BATCH):
             part = out[start : start + BATCH]
@@ -81,7 +94,14 @@ class Synthesis:
 
 
 def make_synthesis(crops: Images, patterns: Patterns, step: float) -> Synthesis:
-    """Prepare from cropped images of shots that most likely hold one particle; the brightest give the shapes."""
+    """Prepare from cropped images of shots that most likely hold one particle; the brightest give the shapes.
+
+    Parameters
+    ----------
+    crops : (shot, 2 half, 2 half), photons; one or more
+    patterns : Patterns
+    step : float, width of a bin [1/m]
+    """
     window = patterns.window
     good = window.crop(window.good[None])[0]
     z, photons = patterns.coordinates(crops)

@@ -15,6 +15,7 @@ import xarray as xr
 from rich.console import Console
 from rich.table import Table
 
+from xfeldask.latent.decision import WORTH
 from xfeldask.latent.quality import sorting_scores
 from xfeldask.pipeline.estimate import Estimate
 from xfeldask.schema import DONE
@@ -106,7 +107,7 @@ def print_verdict(ds: xr.Dataset, latent: xr.Dataset) -> None:
         allowed = f"{100 * decision['max_singles_lost']:g} %"
         rows |= {
             "threshold": f"log odds {decision['threshold']:.2f} (95 % of resampled data: {low:.2f} to {high:.2f}), "
-            f"the loosest that lets nothing in, or else loses {allowed} of the singles",
+            f"where one more other kept out costs {WORTH:g} singles, and at most {allowed} of the singles lost",
             "expected": f"{100 * decision['multiple_fraction']:.2f} % of the hits are multiple; "
             f"{100 * decision['expected_singles_lost']:.2f} % of the singles lost, "
             f"{decision['expected_others_kept']:.1f} others kept, purity {100 * decision['expected_purity']:.3f} %",
