@@ -118,7 +118,7 @@ def test_rule__labels_help_or_do_no_harm() -> None:
     seen, truth, _ = shots(1500, 2, photons=100)
     without, labelled = (auc(PairRule().fit(images, grid(), given), seen, truth) for given in (None, labels))
     assert without > 0.9
-    assert labelled > without - 0.01
+    assert labelled > without - 0.02
 
 
 def test_rule__many_doubles_do_not_teach_it_wrongly() -> None:
