@@ -115,15 +115,15 @@ def test_embed__takes_estimators_of_scikit_learn(store: Path) -> None:
 
 @pytest.mark.parametrize(
     ("features", "size"),
-    [("normalised", 64 * 64), ({"name": "fourier_crop", "n": 16}, 256), ("radial_profile", 32),
-     ({"name": "counts", "bin": 4}, 256), ({"name": "autocorrelation_profile", "n_rings": 8}, 16)],
+    [("normalised", 128 * 128), ({"name": "fourier_crop", "n": 16}, 256), ("radial_profile", 64),
+     ({"name": "counts", "bin": 4}, 64 * 64), ({"name": "autocorrelation_profile", "n_rings": 8}, 16)],
 )  # fmt: skip
 def test_embed__features_by_name(store: Path, features: object, size: int) -> None:
     found = embed(store, name="features", features=features, sort=None, overwrite=True, progress=False)
     assert found["mean"].size == size
     assert np.isfinite(found.latent).all()
     if isinstance(features, dict) and features["name"] == "counts":
-        images = open_dataset(store).image.values.reshape(N, 16, 4, 16, 4).sum(axis=(2, 4)).reshape(N, -1)
+        images = open_dataset(store).image.values.reshape(N, 64, 2, 64, 2).sum(axis=(2, 4)).reshape(N, -1)
         expected = (images - found["mean"].values.ravel()) @ found.components.values.reshape(3, -1).T
         np.testing.assert_allclose(found.latent, expected, atol=1e-3)
 
@@ -228,7 +228,7 @@ def test_embed__every_variable_says_what_it_is(store: Path) -> None:
         ({"sort": "pears"}, "pairs"),
         ({"features": "conts"}, "counts"),
         ({"features": {"n": 3}}, "name"),
-        ({"features": {"name": "fourier_crop", "n": 65}}, "65"),
+        ({"features": {"name": "fourier_crop", "n": 129}}, "129"),
         ({"method": decomposition.PCA}, "class"),
         ({"sort": "elliptic_envelope", "labels": np.zeros(N)}, "labels"),
         ({"name": "../escape"}, "name"),

@@ -145,6 +145,7 @@ def autocorrelation_lags(grid: ImageGrid) -> NDArray[np.float64]:
 
     Examples
     --------
+    >>> from xfeldask.physics.binning import image_grid
     >>> from xfeldask.physics.detectors import square
     >>> lags = autocorrelation_lags(image_grid(square(100, 1e-3, 0.1), 1e-10, 1))
     >>> lags.shape, (lags[0, 1] * 1e9).round(3).tolist()
@@ -169,6 +170,7 @@ def autocorrelation(images: Images, grid: ImageGrid) -> Rows:
 
     Examples
     --------
+    >>> from xfeldask.physics.binning import image_grid
     >>> from xfeldask.physics.detectors import square
     >>> grid = image_grid(square(3, 1e-3, 0.1), 1e-10, 1)
     >>> autocorrelation(np.ones((1, 3, 3)), grid).reshape(5, 3)[2:].round(3) + 0.0
@@ -215,6 +217,7 @@ def lag_edges(grid: ImageGrid, n_rings: int) -> NDArray[np.float64]:
 
     Examples
     --------
+    >>> from xfeldask.physics.binning import image_grid
     >>> from xfeldask.physics.detectors import square
     >>> (lag_edges(image_grid(square(100, 1e-3, 0.1), 1e-10, 1), 3) * 1e9).round(3).tolist()
     [0.0, 1.65, 3.3, 4.95]
@@ -232,6 +235,7 @@ def autocorrelation_profile(images: Images, grid: ImageGrid, n_rings: int) -> Ro
 
     Examples
     --------
+    >>> from xfeldask.physics.binning import image_grid
     >>> from xfeldask.physics.detectors import square
     >>> autocorrelation_profile(np.ones((1, 9, 9)), image_grid(square(9, 1e-3, 0.1), 1e-10, 1), 2).shape
     (1, 4)
@@ -259,6 +263,7 @@ def s_edges(grid: ImageGrid, n_rings: int) -> NDArray[np.float64]:
 
     Examples
     --------
+    >>> from xfeldask.physics.binning import image_grid
     >>> from xfeldask.physics.detectors import square
     >>> (s_edges(image_grid(square(9, 1e-3, 0.1), 1e-10, 1), 2) / 1e6).round().tolist()
     [0.0, 282.0, 565.0]
@@ -275,6 +280,7 @@ def radial_profile(images: Images, grid: ImageGrid, n_rings: int) -> Rows:
 
     Examples
     --------
+    >>> from xfeldask.physics.binning import image_grid
     >>> from xfeldask.physics.detectors import square
     >>> radial_profile(np.full((1, 9, 9), 7.0), image_grid(square(9, 1e-3, 0.1), 1e-10, 1), 2).tolist()
     [[7.0, 7.0]]
@@ -354,6 +360,7 @@ def make_feature(name: str, grid: ImageGrid, **options: int) -> Feature:
 
     Examples
     --------
+    >>> from xfeldask.physics.binning import image_grid
     >>> from xfeldask.physics.detectors import square
     >>> feature = make_feature("autocorrelation_profile", image_grid(square(64, 1e-3, 0.1), 1e-10, 1), n_rings=20)
     >>> feature.shape, feature(np.zeros((5, 64, 64))).shape
