@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from benchmarks.common import Folder, Store, effort, in_turns, measures, prepared, ratio
 from xfeldask.graph.shards import shard_tasks
 from xfeldask.pipeline.workers import simulate_shard
+from xfeldask.store.codecs import EXACT, FAST
 from xfeldask.store.layout import shot_array
 from xfeldask.store.sharding import ShardFile
-from xfeldask.store.shards import FAST_PIPELINE, Shard
+from xfeldask.store.shards import Shard
 
-OWN_PIPELINE = "zarr.core.codec_pipeline.BatchedCodecPipeline"
 WORKERS = 2
 RAW, TOTALS = ("photons", "image", "low_q"), ("photon_count", "lost_photons", "shot_status")
 PARTICLES = ["1ei7", "chaperonin"]
@@ -44,13 +44,7 @@ class Frames:
         self.layout, root = store.workshop.layout, store.workshop.root
         shots = self.layout.shots(0)
         self.values = {name: np.asarray(shot_array(root, name)[: shots.stop]) for name in RAW + TOTALS}
-        self._arrays = {pipeline: self._opened(pipeline) for pipeline in (OWN_PIPELINE, FAST_PIPELINE)}
-
-    def _opened(self, pipeline: str) -> dict[str, zarr.Array[Any]]:
-        # arrays keep the pipeline that is set when they are opened
-        with zarr.config.set({"codec_pipeline.path": pipeline}):
-            root = zarr.open_group(self.store.path, mode="r+", use_consolidated=False)
-            return {name: shot_array(root, name) for name in self.values}
+        self._arrays = {path: {name: shot_array(root, name, path) for name in self.values} for path in (EXACT, FAST)}
 
     def by_shard(self, shard: int) -> None:
         """Feed our writer as the simulator does: into zeroed arrays, shot by shot."""
@@ -64,7 +58,7 @@ class Frames:
 
     def by_files(self, shard: int) -> None:
         """Encode and write with our writer, and nothing else."""
-        arrays, path = self._arrays[OWN_PIPELINE], self.store.path
+        arrays, path = self._arrays[EXACT], self.store.path
         for name in RAW:
             file, rows = ReadyFile(arrays[name], path / name, shard), arrays[name].chunks[0]
             for start in range(0, len(self.values[name]), rows):
@@ -112,8 +106,8 @@ class Commit(Folder):
                 "simulate": self._threaded("simulate", simulate_shard, str(store.path), store.digest),
                 "writer": self._threaded("writer", frames.by_shard),
                 "files": self._threaded("files", frames.by_files),
-                "zarr": self._threaded("zarr", frames.by_pipeline, OWN_PIPELINE),
-                "zarrs": self._threaded("zarrs", frames.by_pipeline, FAST_PIPELINE),
+                "zarr": self._threaded("zarr", frames.by_pipeline, EXACT),
+                "zarrs": self._threaded("zarrs", frames.by_pipeline, FAST),
             },
             effort(1, 7),
         )

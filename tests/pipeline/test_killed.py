@@ -20,18 +20,22 @@ from xfeldask.errors import IncompleteStoreError, RunError
 from xfeldask.pipeline.verification import verify
 
 SHARDS, SHOTS = 6, 4
-PREAMBLE = f"""
-import os, signal, sys
-from pathlib import Path
-import dask, numpy as np
-import xfeldask.store.layout
-from xfeldask import simulate
-xfeldask.store.layout.SHARD_BYTES = {SHOTS} * 32 * 32
+ARGUMENTS = f"""
+import numpy as np
 RUN = dict(
     particle=(np.random.default_rng(1).normal(size=(30, 3)) * 5e-10, ["C", "N", "O"] * 10), detector="square-32",
     beam=dict(photon_energy=4600.0, photons_per_pulse=1e16, focus_radius=5e-7), n_shots={SHARDS * SHOTS - 1}, seed=5,
     hits={{0: 0.1, 1: 0.5, 2: 0.4}}, nuisance="jitter", progress=False,
 )
+"""
+PREAMBLE = f"""
+import os, signal, sys
+from pathlib import Path
+import dask
+import xfeldask.store.layout
+from xfeldask import simulate
+xfeldask.store.layout.SHARD_BYTES = {SHOTS} * 32 * 32
+{ARGUMENTS}
 """
 KILL_INSIDE = """
 written = 0
@@ -65,9 +69,14 @@ if __name__ == "__main__":
 """
 
 
+@pytest.fixture(autouse=True)
+def small_shards(monkeypatch):
+    monkeypatch.setattr("xfeldask.store.layout.SHARD_BYTES", SHOTS * 32 * 32)
+
+
 def arguments():
     space: dict = {}
-    exec(PREAMBLE, space)
+    exec(ARGUMENTS, space)
     return space["RUN"]
 
 
@@ -157,8 +166,7 @@ def test_simulate__killed_with_its_processes_is_finished_to_the_same_bytes(unint
     assert 1 <= assert_finishes(path, uninterrupted[0]) <= SHARDS
 
 
-def test_simulate__survives_a_killed_worker_or_says_so(tmp_path, monkeypatch):
-    monkeypatch.setattr("xfeldask.store.layout.SHARD_BYTES", SHOTS * 32 * 32)
+def test_simulate__survives_a_killed_worker_or_says_so(tmp_path):
     path, many = tmp_path / "run.zarr", arguments() | {"n_shots": 64 * SHOTS}
     done_when_killed = []
 

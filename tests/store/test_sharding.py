@@ -9,11 +9,11 @@ import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xfeldask.store.layout import ALL_CHUNKS, codecs
+from xfeldask.store.codecs import EXACT, FAST, compressors, pipeline
+from xfeldask.store.layout import ALL_CHUNKS
 from xfeldask.store.sharding import ShardFile
-from xfeldask.store.shards import FAST_PIPELINE
 
-PIPELINES = ("zarr.core.codec_pipeline.BatchedCodecPipeline", FAST_PIPELINE)
+PIPELINES = (EXACT, FAST)
 
 
 def create(path, values, shard, rows):
@@ -23,7 +23,7 @@ def create(path, values, shard, rows):
         dtype=values.dtype,
         chunks=(rows, *values.shape[1:]),
         shards=(shard, *values.shape[1:]),
-        compressors=codecs(),
+        compressors=compressors(),
         fill_value=np.nan if values.dtype.kind == "f" else 0,
         config=ALL_CHUNKS,
     )
@@ -71,9 +71,9 @@ def test_shard_file__is_what_zarr_writes(case):
 
 @settings(max_examples=25)
 @given(frames(), st.sampled_from(PIPELINES))
-def test_shard_file__reads_back(case, pipeline):
+def test_shard_file__reads_back(case, path):
     values, shard, rows = case
-    with tempfile.TemporaryDirectory() as folder, zarr.config.set({"codec_pipeline.path": pipeline}):
+    with tempfile.TemporaryDirectory() as folder, pipeline(path):
         write(Path(folder, "a"), values, shard, rows)
         array = zarr.open_array(Path(folder, "a"), mode="r")
         np.testing.assert_array_equal(array[...], values)
@@ -81,14 +81,14 @@ def test_shard_file__reads_back(case, pipeline):
             np.testing.assert_array_equal(array[i], values[i])
 
 
-@pytest.mark.parametrize("pipeline", PIPELINES)
+@pytest.mark.parametrize("path", PIPELINES)
 @pytest.mark.parametrize("whole", [False, True])
-def test_shard_file__flipped_bit_is_never_read_as_a_number(tmp_path, pipeline, whole):
+def test_shard_file__flipped_bit_is_never_read_as_a_number(tmp_path, path, whole):
     values = np.random.default_rng(0).poisson(0.2, (6, 4, 8)).astype(np.uint8)
     write(tmp_path / "a", values, 8, 2)
     file = tmp_path / "a" / "c/0/0/0"
     good = file.read_bytes()
-    with zarr.config.set({"codec_pipeline.path": pipeline}):
+    with pipeline(path):
         array = zarr.open_array(tmp_path / "a", mode="r")
         for at in range(len(good)):
             bad = bytearray(good)

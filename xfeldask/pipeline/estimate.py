@@ -13,7 +13,8 @@ from numcodecs import zstd
 from xfeldask.errors import InputError
 from xfeldask.physics.shots import plan_shots, shots_of_plan
 from xfeldask.pipeline.preparation import Prepared
-from xfeldask.store.layout import IMAGES_PER_CHUNK, ZSTD_LEVEL
+from xfeldask.store.codecs import ZSTD_LEVEL
+from xfeldask.store.layout import IMAGES_PER_CHUNK
 
 SAMPLE = 8
 FIXED_BYTES = 2**20

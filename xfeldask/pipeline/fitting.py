@@ -18,9 +18,9 @@ from xfeldask.latent.pairs import HIT, MOST_HITS, PairRule
 from xfeldask.latent.patterns import excess, find_window
 from xfeldask.physics.binning import ImageGrid
 from xfeldask.pipeline.model import low_q_of
+from xfeldask.store.codecs import FAST
 from xfeldask.store.layout import IMAGES_PER_CHUNK, shot_array
 from xfeldask.store.opening import open_root
-from xfeldask.store.shards import fast_pipeline
 
 HELD_OUT = 512
 """Shots, the first of a store, on which convergence is watched; at most a tenth of them all."""
@@ -116,8 +116,7 @@ def _driver(estimator: Estimator) -> Any:
 
 def teach_store(path: str, shots: int, seed: int, labels: NDArray[np.int8] | None) -> PairRule:
     """Fit the pair rule to shots of a store; the task that Dask runs."""
-    with fast_pipeline():
-        return teach(open_root(path), shots, seed, labels)
+    return teach(open_root(path), shots, seed, labels)
 
 
 def teach(root: zarr.Group, shots: int, seed: int, labels: NDArray[np.int8] | None) -> PairRule:
@@ -129,7 +128,7 @@ def teach(root: zarr.Group, shots: int, seed: int, labels: NDArray[np.int8] | No
     if len(labels) < shots or not np.isin(labels, (-1, 0, 1)).all():
         raise InputError("labels hold 1 (single), 0 (anything else) or -1 (not known) for every shot")
     more = np.setdiff1d(np.flatnonzero(labels[:shots] >= 0), index)
-    images = np.concatenate([images, *read_shots(shot_array(root, "low_q"), more)])
+    images = np.concatenate([images, *read_shots(shot_array(root, "low_q", FAST), more)])
     return PairRule(seed).fit(images, grid, labels[np.concatenate([index, more])])
 
 
@@ -141,7 +140,7 @@ def sample_hits(
     Blanks are taken too at first, and passed over once it is known what a hit looks like.
     """
     blocks = np.random.default_rng(seed).permutation(-(-shots // IMAGES_PER_CHUNK))
-    array, per_round = shot_array(root, "low_q"), -(-MOST_HITS // IMAGES_PER_CHUNK)
+    array, per_round = shot_array(root, "low_q", FAST), -(-MOST_HITS // IMAGES_PER_CHUNK)
     chosen: list[NDArray[np.int64]] = []
     taken: list[NDArray[np.uint16]] = []
     window, hits = None, 0

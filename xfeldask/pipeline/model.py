@@ -20,6 +20,7 @@ from xfeldask.physics.detectors import wavelength
 from xfeldask.physics.features import Feature, make_feature
 from xfeldask.physics.forward import binned_shape
 from xfeldask.pipeline.workers import stored_geometry
+from xfeldask.store.codecs import FAST
 from xfeldask.store.layout import shot_array
 
 
@@ -54,8 +55,8 @@ class Features:
     def images(self, root: zarr.Group, shots: slice) -> NDArray[np.uint16]:
         """Images of some shots (shot, y, x)."""
         if self.index is None:
-            return np.asarray(shot_array(root, "image")[shots])
-        return bin_frames(np.asarray(shot_array(root, "photons")[shots]), self.index, self.image_shape)
+            return np.asarray(shot_array(root, "image", FAST)[shots])
+        return bin_frames(np.asarray(shot_array(root, "photons", FAST)[shots]), self.index, self.image_shape)
 
 
 def make_features(root: zarr.Group, features: str | Mapping[str, Any]) -> Features:
@@ -105,7 +106,7 @@ class Model:
         if not np.isfinite(out["latent"]).all():
             raise InputError(f"{type(self.estimator).__name__} gives coordinates that are not finite")
         if self.rule is not None:
-            found = self.rule.judge(np.asarray(shot_array(root, "low_q")[shots]))
+            found = self.rule.judge(np.asarray(shot_array(root, "low_q", FAST)[shots]))
             out |= {"log_ratio": found.log_ratio, "autocorrelation_peak": found.peak, "separation": found.separation}
         return out
 

@@ -15,7 +15,6 @@ from xfeldask.pipeline.model import Model
 from xfeldask.pipeline.progress import reporter
 from xfeldask.pipeline.running import one_thread_a_task, run
 from xfeldask.store.opening import open_root
-from xfeldask.store.shards import fast_pipeline
 
 BLOCK = 1024
 """Shots that a task takes."""
@@ -26,10 +25,9 @@ ADVICE = "nothing was written: mend the cause and run again"
 
 def project_block(path: str, model: Model, n_shots: int, block: int) -> dict[str, NDArray[Any]]:
     """Variables of the shots of one block; the task that Dask runs."""
-    with fast_pipeline():
-        root = open_root(path)
-        edges = range(block * BLOCK, min(n_shots, (block + 1) * BLOCK), BATCH)
-        parts = [model.columns(root, slice(a, min(n_shots, a + BATCH, (block + 1) * BLOCK))) for a in edges]
+    root = open_root(path)
+    edges = range(block * BLOCK, min(n_shots, (block + 1) * BLOCK), BATCH)
+    parts = [model.columns(root, slice(a, min(n_shots, a + BATCH, (block + 1) * BLOCK))) for a in edges]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 

@@ -10,7 +10,7 @@ import xarray as xr
 import zarr
 
 from xfeldask.errors import InputError
-from xfeldask.store.layout import codecs
+from xfeldask.store.codecs import EXACT, compressors, pipeline
 from xfeldask.store.opening import open_dataset, open_root
 
 
@@ -35,9 +35,12 @@ def publish_latent(path: Path, name: str, found: xr.Dataset, parts: Mapping[str,
     try:
         shutil.rmtree(fresh, ignore_errors=True)
         for group, part in [(None, found), *parts.items()]:
-            encoding = {str(name): {"compressors": codecs()} for name in part.variables}
+            encoding = {str(name): {"compressors": compressors()} for name in part.variables}
             # a file that is not there then means that something is missing
-            part.to_zarr(fresh, group=group, mode="w-", consolidated=False, encoding=encoding, write_empty_chunks=True)
+            with pipeline(EXACT):
+                part.to_zarr(
+                    fresh, group=group, mode="w-", consolidated=False, encoding=encoding, write_empty_chunks=True
+                )
         open_root(path, mode="r+").require_group("latent")
         if target.exists():
             shutil.rmtree(old, ignore_errors=True)

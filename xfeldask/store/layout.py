@@ -11,15 +11,13 @@ from typing import Any
 import numpy as np
 import zarr
 from numpy.typing import NDArray
-from zarr.codecs import Crc32cCodec, ZstdCodec
-from zarr.core.array import CompressorsLike
 from zarr.core.array_spec import ArrayConfigLike
 
 from xfeldask.errors import CorruptStoreError
 from xfeldask.schema import COORDINATES, VARIABLES, Variable
+from xfeldask.store.codecs import EXACT, compressors, pipeline
 
 SHARD_BYTES = 256 * 2**20
-ZSTD_LEVEL = 1
 IMAGES = ("image", "low_q")
 IMAGES_PER_CHUNK = 16
 TRUTH_PER_CHUNK = 2048
@@ -97,8 +95,8 @@ def layout_of(group: zarr.Group) -> Layout:
     )
 
 
-def shot_array(group: zarr.Group, name: str) -> zarr.Array[Any]:
-    """An array of the root group.
+def shot_array(group: zarr.Group, name: str, codec_pipeline: str = EXACT) -> zarr.Array[Any]:
+    """An array of the root group, to be written, or to be read by `codecs.FAST`.
 
     Raises
     ------
@@ -106,13 +104,14 @@ def shot_array(group: zarr.Group, name: str) -> zarr.Array[Any]:
         It is not there, or its metadata cannot be read.
     """
     try:
-        array = group[name]
+        with pipeline(codec_pipeline):
+            array = group[name]
+            if not isinstance(array, zarr.Array):
+                raise CorruptStoreError(f"{group.store_path}: {name} is not an array")
+            # an array's configuration is not stored with it
+            return array.with_config(ALL_CHUNKS)
     except (ValueError, KeyError, TypeError) as error:
         raise CorruptStoreError(f"{group.store_path}: the metadata of {name} cannot be read ({error})") from None
-    if not isinstance(array, zarr.Array):
-        raise CorruptStoreError(f"{group.store_path}: {name} is not an array")
-    # an array's configuration is not stored with it
-    return array.with_config(ALL_CHUNKS)
 
 
 def shard_length(pixels: tuple[int, int, int], itemsize: int) -> int:
@@ -125,14 +124,6 @@ def shard_length(pixels: tuple[int, int, int], itemsize: int) -> int:
     """
     fit = max(1, SHARD_BYTES // (prod(pixels) * itemsize))
     return int(min(1024, 2 ** (fit.bit_length() - 1)))
-
-
-def codecs() -> CompressorsLike:
-    """Zstandard, which packs a sparse frame best at its fastest level, and checksums that see flipped bits.
-
-    Two, because zarrs skips crc32c when it reads part of a shard; Zstandard's own cannot be skipped.
-    """
-    return (ZstdCodec(level=ZSTD_LEVEL, checksum=True), Crc32cCodec())
 
 
 def create_template(
@@ -170,18 +161,19 @@ def create_shot_array(group: zarr.Group, variable: Variable, layout: Layout) -> 
     else:
         length = layout.shard if variable.role == "total" else TRUTH_PER_CHUNK
         chunks = (min(length, layout.n_shots), *inner)
-    return group.create_array(
-        variable.name,
-        shape=(layout.n_shots, *inner),
-        dtype=layout.dtype(variable),
-        chunks=chunks,
-        shards=shards,
-        compressors=codecs(),
-        fill_value=np.nan if variable.dtype.startswith("float") else 0,
-        dimension_names=variable.dims,
-        attributes=variable.attributes(),
-        config=ALL_CHUNKS,
-    )
+    with pipeline(EXACT):
+        return group.create_array(
+            variable.name,
+            shape=(layout.n_shots, *inner),
+            dtype=layout.dtype(variable),
+            chunks=chunks,
+            shards=shards,
+            compressors=compressors(),
+            fill_value=np.nan if variable.dtype.startswith("float") else 0,
+            dimension_names=variable.dims,
+            attributes=variable.attributes(),
+            config=ALL_CHUNKS,
+        )
 
 
 def write_whole(group: zarr.Group, variable: Variable, value: NDArray[Any]) -> None:
@@ -191,15 +183,16 @@ def write_whole(group: zarr.Group, variable: Variable, value: NDArray[Any]) -> N
     rows = data.shape[0]
     if not text and data.nbytes > 2**24:
         rows = max(1, rows * 2**24 // data.nbytes)
-    array = group.create_array(
-        variable.name,
-        shape=data.shape,
-        dtype=data.dtype,
-        chunks=(int(rows), *data.shape[1:]),
-        compressors=codecs(),
-        fill_value="" if text else 0,
-        dimension_names=variable.dims,
-        attributes=variable.attributes(),
-        config=ALL_CHUNKS,
-    )
+    with pipeline(EXACT):
+        array = group.create_array(
+            variable.name,
+            shape=data.shape,
+            dtype=data.dtype,
+            chunks=(int(rows), *data.shape[1:]),
+            compressors=compressors(),
+            fill_value="" if text else 0,
+            dimension_names=variable.dims,
+            attributes=variable.attributes(),
+            config=ALL_CHUNKS,
+        )
     array[...] = data

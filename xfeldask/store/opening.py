@@ -14,8 +14,8 @@ from xfeldask.config import Experiment
 from xfeldask.errors import CorruptStoreError, IncompleteStoreError, InputError, MissingFileError
 from xfeldask.schema import LATENT, VARIABLES, named
 from xfeldask.store import accessor as accessor
+from xfeldask.store.codecs import FAST, pipeline
 from xfeldask.store.layout import layout_of
-from xfeldask.store.shards import fast_pipeline
 
 
 def open_root(store: str | Path, mode: Literal["r", "r+"] = "r") -> zarr.Group:
@@ -109,7 +109,7 @@ def open_dataset(
 
 def _open(store: str | Path, group: str | None) -> xr.Dataset:
     try:
-        with fast_pipeline():
+        with pipeline(FAST):
             found: xr.Dataset = xr.open_zarr(store, group=group, consolidated=False, chunks=None)
             return found
     except (ValueError, KeyError, TypeError, RuntimeError, OSError) as error:

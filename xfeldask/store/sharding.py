@@ -18,7 +18,7 @@ import zarr
 from numcodecs import zstd
 from numpy.typing import NDArray
 
-from xfeldask.store.layout import ZSTD_LEVEL
+from xfeldask.store.codecs import ZSTD_LEVEL
 
 MISSING = np.iinfo(np.uint64).max
 
@@ -28,7 +28,7 @@ class ShardFile:
 
     Parameters
     ----------
-    array : zarr.Array, sharded along its first axis only, with the codecs of `xfeldask.store.layout.codecs`
+    array : zarr.Array, sharded along its first axis only, with the codecs of `xfeldask.store.codecs.compressors`
     folder : Path, of the array
     shard : int
     """

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +13,6 @@ from numpy.typing import NDArray
 from xfeldask.schema import DONE, named
 from xfeldask.store.layout import Layout, shot_array
 from xfeldask.store.sharding import ShardFile
-
-FAST_PIPELINE = "zarrs.ZarrsCodecPipeline"
-
-
-@contextmanager
-def fast_pipeline() -> Iterator[None]:
-    """Arrays opened in this context decode in Rust, without the GIL."""
-    with zarr.config.set({"codec_pipeline.path": FAST_PIPELINE}):
-        yield
 
 
 class Shard:
