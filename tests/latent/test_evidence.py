@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn.neighbors import NearestNeighbors
 
 from xfeldask.errors import InputError
-from xfeldask.latent.evidence import FINEST_FRINGE, Evidence, Lags, fit_evidence, neighbour_distance
+from xfeldask.latent.evidence import FINEST_FRINGE, Evidence, Lags, Neighbours, fit_evidence
 from xfeldask.latent.patterns import Window, fit_patterns
 
 STEP, SIDE = 4e6, 32
@@ -48,19 +48,19 @@ def test_lags__refuses_an_image_of_a_few_bins() -> None:
 
 @settings(max_examples=40)
 @given(st.integers(1, 60), st.integers(2, 400), st.integers(5, 30), st.integers(1, 12))
-def test_neighbour_distance__is_that_of_scikit_learn(shots: int, others: int, components: int, neighbours: int) -> None:
+def test_neighbours__is_that_of_scikit_learn(shots: int, others: int, components: int, neighbours: int) -> None:
     rng = np.random.default_rng([shots, others])
     z, reference = (rng.normal(size=(n, components)).astype(np.float32) for n in (shots, others))
     k = min(neighbours, others - 1)
     wanted = NearestNeighbors(n_neighbors=k).fit(reference).kneighbors(z)[0].mean(axis=1)
-    np.testing.assert_allclose(neighbour_distance(z, reference, k), wanted, rtol=1e-3)
+    np.testing.assert_allclose(Neighbours(reference).distance(z, k), wanted, rtol=1e-3)
     own = NearestNeighbors(n_neighbors=k).fit(reference).kneighbors()[0].mean(axis=1)
-    np.testing.assert_allclose(neighbour_distance(reference, reference, neighbours), own, rtol=1e-3)
+    np.testing.assert_allclose(Neighbours(reference).distance(reference, neighbours), own, rtol=1e-3)
 
 
-def test_neighbour_distance__refuses_a_reference_without_neighbours() -> None:
+def test_neighbours__refuses_a_reference_without_neighbours() -> None:
     with pytest.raises(InputError, match="2 shots or more, got 1"):
-        neighbour_distance(np.ones((3, 4), np.float32), np.ones((1, 4), np.float32))
+        Neighbours(np.ones((1, 4), np.float32))
 
 
 @pytest.fixture(scope="module")

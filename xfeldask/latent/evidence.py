@@ -57,6 +57,10 @@ class Evidence:
         return Lags(2 * self.patterns.window.half, self.step, self.offset)
 
     @cached_property
+    def _neighbours(self) -> list[Neighbours]:
+        return [Neighbours(self.reference[:, :k]) for k in SPACES]
+
+    @cached_property
     def _basis(self) -> Array:
         """Transforms of mean and components."""
         return self.lags.transform(self.patterns.basis() * self._weight)
@@ -96,8 +100,8 @@ class Evidence:
         expected = self.patterns.variance + self.patterns.noise / photons[:, None]
         away = np.log(np.maximum((z**2 / expected).sum(axis=1), 1e-6))
         near = [
-            np.log(np.maximum(neighbour_distance(z[:, :k], self.reference[:, :k]) * np.sqrt(photons), 1e-6))
-            for k in SPACES
+            np.log(np.maximum(space.distance(z[:, :k]) * np.sqrt(photons), 1e-6))
+            for k, space in zip(SPACES, self._neighbours, strict=True)
         ]
         highest = unexplained.argmax(axis=1)
         measures = np.stack([np.log(photons), *bands, away, *near], axis=1).astype(np.float32)
@@ -162,16 +166,12 @@ class Lags:
         return out
 
 
-def neighbour_distance(z: Array, reference: Array, neighbours: int = NEIGHBOURS) -> NDArray[Any]:
-    """Mean distance (shot,) to the nearest of the reference; a shot is not its own neighbour.
-
-    What is nearer than a hundredth of a shot's distance from the mean is taken for the shot itself.
+class Neighbours:
+    """Shots among which the nearest are looked for.
 
     Parameters
     ----------
-    z : float32 (shot, component)
     reference : float32 (other shot, component)
-    neighbours : int; all of the reference, less one, where it is no larger
 
     Raises
     ------
@@ -181,29 +181,44 @@ def neighbour_distance(z: Array, reference: Array, neighbours: int = NEIGHBOURS)
     Notes
     -----
     The k nearest lie in the k groups that come nearest, so that only these are looked through.
-
-    Examples
-    --------
-    >>> line = np.arange(20, dtype=np.float32)[:, None] + 1
-    >>> neighbour_distance(line[:1], line, 2).tolist()
-    [1.5]
     """
-    if len(reference) < 2:
-        raise InputError(f"neighbours are looked for among 2 shots or more, got {len(reference)}")
-    square, groups = (z**2).sum(axis=1), -(-len(reference) // GROUP)
-    kept = min(neighbours + 1, len(reference))
-    # columns of ones and of squares make one product of what would be three passes over all distances
-    table = np.full((groups * GROUP, z.shape[1] + 1), np.inf, np.float32)
-    table[:, :-1] = 0
-    table[: len(reference)] = np.concatenate([-2 * reference, (reference**2).sum(axis=1)[:, None]], axis=1)
-    squared = np.concatenate([z, np.ones((len(z), 1), np.float32)], axis=1) @ table.T
-    squared = squared.reshape(len(z), GROUP, groups)
-    close = np.argpartition(squared.min(axis=1), min(kept, groups) - 1, axis=1)[:, :kept]
-    candidates = np.take_along_axis(squared, close[:, None], axis=2).reshape(len(z), -1)
-    nearest = np.sort(np.partition(candidates, kept - 1, axis=1)[:, :kept], axis=1) + square[:, None]
-    own = nearest[:, 0] <= 1e-4 * square
-    chosen = np.where(own[:, None], nearest[:, 1:], nearest[:, :-1])
-    return np.asarray(np.sqrt(np.maximum(chosen, 0)).mean(axis=1))
+
+    def __init__(self, reference: Array) -> None:
+        self._n = len(reference)
+        if self._n < 2:
+            raise InputError(f"neighbours are looked for among 2 shots or more, got {self._n}")
+        self._groups = -(-self._n // GROUP)
+        # columns of ones and of squares make one product of what would be three passes over all distances
+        table = np.full((reference.shape[1] + 1, self._groups * GROUP), np.inf, np.float32)
+        table[:-1] = 0
+        table[:, : self._n] = np.concatenate([-2 * reference.T, (reference**2).sum(axis=1)[None]])
+        self._table = table
+
+    def distance(self, z: Array, neighbours: int = NEIGHBOURS) -> NDArray[Any]:
+        """Mean distance (shot,) to the nearest of the reference; a shot is not its own neighbour.
+
+        What is nearer than a hundredth of a shot's distance from the mean is taken for the shot itself.
+
+        Parameters
+        ----------
+        z : float32 (shot, component)
+        neighbours : int; all of the reference, less one, where it is no larger
+
+        Examples
+        --------
+        >>> line = np.arange(20, dtype=np.float32)[:, None] + 1
+        >>> Neighbours(line).distance(line[:1], 2).tolist()
+        [1.5]
+        """
+        square, kept = (z**2).sum(axis=1), min(neighbours + 1, self._n)
+        squared = np.concatenate([z, np.ones((len(z), 1), np.float32)], axis=1) @ self._table
+        squared = squared.reshape(len(z), GROUP, self._groups)
+        close = np.argpartition(squared.min(axis=1), min(kept, self._groups) - 1, axis=1)[:, :kept]
+        candidates = np.take_along_axis(squared, close[:, None], axis=2).reshape(len(z), -1)
+        nearest = np.sort(np.partition(candidates, kept - 1, axis=1)[:, :kept], axis=1) + square[:, None]
+        own = nearest[:, 0] <= 1e-4 * square
+        chosen = np.where(own[:, None], nearest[:, 1:], nearest[:, :-1])
+        return np.asarray(np.sqrt(np.maximum(chosen, 0)).mean(axis=1))
 
 
 def fit_evidence(crops: Images, patterns: Patterns, step: float, offset: tuple[float, float]) -> Evidence:

@@ -47,7 +47,7 @@ TURNS = ((1, 0.3), (MEMBERS, 1.0))
 """Networks, and part of the synthetic shots, in each turn."""
 LEAST_SOURCES = 2000
 """Synthetic singles are drawn as if there were so many sources at least."""
-STEPS = 3000
+STEPS = 1000
 """Steps of the optimiser for a network, at least."""
 ROUNDS = 25
 LESSONS = 256
@@ -234,14 +234,15 @@ class PairRule:
     def _learn(self, crops: Images, known: NDArray[Any], grid: ImageGrid, rng: np.random.Generator) -> None:
         """Twice: at first from those with the lowest peaks, then from all that the first lesson takes for singles.
 
-        One half of the shots is the reference among which neighbours are looked for, the other gives the lessons.
+        One half of the shots is the reference, whose patterns are learned and among which neighbours are looked for, the
+        other gives the lessons: components learn the noise of the shots that they are fitted to.
         """
         step = float(grid.step.mean())
         row, column = (c - part.start for c, part in zip(grid.center, self.window.inner[1:], strict=True))
         reference = np.arange(len(crops)) < len(crops) // 2
         single = known != 0
         for turn, effort in enumerate(TURNS):
-            patterns = fit_patterns(crops[single], self.window, seed=self.seed)
+            patterns = fit_patterns(crops[single & reference], self.window, seed=self.seed)
             self.evidence = fit_evidence(crops[single & reference], patterns, step, (row, column))
             measures, peak = self._measure(crops)
             chosen = single if turn else single & (peak <= np.quantile(peak[single], PURE))

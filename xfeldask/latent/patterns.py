@@ -54,6 +54,18 @@ class Window:
     background: float
     half: int
 
+    @cached_property
+    def sums(self) -> Array:
+        """What images are multiplied by for the photons of particles, and for those of the background (bin, 2)."""
+        weight = self.weight.ravel()
+        return np.stack([weight, (weight < LEAST_SHARE) & (self.good.ravel() > 0)], axis=1).astype(np.float32)
+
+    @cached_property
+    def areas(self) -> tuple[float, float, float]:
+        """Good bins where the background is measured, weighted ones, and those weighted twice."""
+        weight, good = self.weight.ravel().astype(np.float64), self.good.ravel().astype(np.float64)
+        return float(good @ self.sums[:, 1]), float(good @ weight), float(good @ weight**2)
+
     @property
     def inner(self) -> tuple[slice, slice, slice]:
         """All shots, the square that is used."""
@@ -171,14 +183,13 @@ def excess(images: Images, window: Window) -> NDArray[np.float64]:
     [0.0, 2.3]
     """
     images = checked(images, window.weight.shape)
-    weight, good = window.weight.ravel().astype(np.float64), window.good.ravel().astype(np.float64)
-    outside = (weight < LEAST_SHARE) & (good > 0)
-    sums = np.stack([weight, outside], axis=1).astype(np.float32)
-    signal, rest = np.concatenate([_flat(images, i) @ sums for i in range(0, len(images), BATCH)] or [sums[:0]]).T
-    area, least = good[outside].sum(), 1e-3
-    level = rest / max(area, 1.0)
-    expected = level * (good @ weight)
-    variance = level * (good @ weight**2) + (good @ weight) ** 2 * level / max(area, 1.0)
+    parts = [_flat(images, i) @ window.sums for i in range(0, len(images), BATCH)]
+    signal, rest = np.concatenate(parts or [window.sums[:0]]).T.astype(np.float64)
+    outside, weighted, twice = window.areas
+    area, least = max(outside, 1.0), 1e-3
+    level = rest / area
+    expected = level * weighted
+    variance = level * twice + weighted**2 * level / area
     # a bin or two of a single photon is no hit where there is no background either
     return np.asarray((signal - expected) / np.sqrt(np.maximum(variance, least) + 1.0))
 
@@ -220,7 +231,11 @@ class Patterns:
         """Coordinates (shot, component) and photons (shot,)."""
         sums = np.concatenate([_flat(crops, i) @ self._sums for i in range(0, len(crops), BATCH)] or [self._sums[:0]])
         photons = np.maximum(sums[:, -1], 1)
-        return sums[:, :-1] / photons[:, None] - self.vectors @ (self.mean * self.scale), photons
+        return sums[:, :-1] / photons[:, None] - self._origin, photons
+
+    @cached_property
+    def _origin(self) -> Array:
+        return self.vectors @ (self.mean * self.scale)
 
     @cached_property
     def _sums(self) -> Array:
