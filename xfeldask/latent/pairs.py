@@ -234,8 +234,8 @@ class PairRule:
     def _learn(self, crops: Images, known: NDArray[Any], grid: ImageGrid, rng: np.random.Generator) -> None:
         """Twice: at first from those with the lowest peaks, then from all that the first lesson takes for singles.
 
-        One half of the shots is the reference, whose patterns are learned and among which neighbours are looked for, the
-        other gives the lessons: components learn the noise of the shots that they are fitted to.
+        One half of the shots is the reference, whose patterns are learned and among which neighbours are looked for;
+        the other gives the lessons, since components learn the noise of the shots that they are fitted to.
         """
         step = float(grid.step.mean())
         row, column = (c - part.start for c, part in zip(grid.center, self.window.inner[1:], strict=True))
