@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import psutil
-
-from benchmarks.common import SIZES, Folder, measures, particle
+from benchmarks.common import SIZES, Folder, measures, particle, watch
 
 ONE_RUN = Path(__file__).with_name("one_run.py")
-SAMPLE_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -35,30 +30,9 @@ def run_one(store: Path, name: str, n_shots: int, workers: str) -> Run:
     RuntimeError
         It failed; the message is what it wrote.
     """
-    command = [sys.executable, str(ONE_RUN), str(store), particle(name), str(n_shots), workers]
-    start, peak = time.perf_counter(), 0
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    top = psutil.Process(process.pid)
-    while process.poll() is None:
-        peak = max(peak, _resident(top))
-        time.sleep(SAMPLE_SECONDS)
-    seconds = time.perf_counter() - start
-    out, error = process.communicate()
-    if process.returncode:
-        raise RuntimeError(f"{' '.join(command)}: {error}")
+    watched = watch([sys.executable, str(ONE_RUN), str(store), particle(name), str(n_shots), workers])
     disk = sum(file.stat().st_size for file in store.rglob("*") if file.is_file())
-    return Run(seconds, float(out.split()[-1]), peak, disk)
-
-
-def _resident(top: psutil.Process) -> int:
-    total = 0
-    try:
-        for process in (top, *top.children(recursive=True)):
-            total += process.memory_info().rss
-    except psutil.NoSuchProcess:
-        # one ended meanwhile; this sample lacks it and those after it
-        pass
-    return total
+    return Run(watched.seconds, float(watched.out.split()[-1]), watched.peak_bytes, disk)
 
 
 class Simulate(Folder):

@@ -51,7 +51,8 @@ def test_benchmark__runs_at_its_smallest(name):
     assert results
     for result in results:
         assert math.isfinite(result.value), result
-        assert result.value > 0, result
+        # of some things none is best
+        assert result.value >= 0, result
         assert result.what == result.what.strip(), "the docstring is a row's title"
 
 

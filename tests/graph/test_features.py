@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xfeldask.graph.features import binned, counts, feature_rows
+from xfeldask.graph.features import binned, feature_rows
 from xfeldask.physics.binning import bin_frames, bin_index, image_grid
 from xfeldask.physics.detectors import square
 from xfeldask.physics.features import make_feature
@@ -33,23 +33,6 @@ def photons(shots, chunk):
     """Frames of 2 panels of 8 x 8 pixels, chunked inside a frame too."""
     frames = np.random.default_rng(1).poisson(0.2, (shots, 2, 8, 8)).astype(np.uint8)
     return frames, da.from_array(frames, chunks=(chunk, 1, 3, 8))
-
-
-@given(
-    shots=st.integers(1, 40), height=st.integers(1, 6), width=st.integers(1, 6), chunk=st.integers(1, 40),
-    batch=st.integers(1, 50),
-)  # fmt: skip
-def test_counts__are_the_images_as_rows_in_batches(shots: int, height: int, width: int, chunk: int, batch: int) -> None:
-    images = np.arange(shots * height * width, dtype=np.uint16).reshape(shots, height, width)
-    rows = counts(da.from_array(images, chunks=(chunk, height, width)), batch)
-    assert rows.dtype == np.float32
-    assert max(rows.chunks[0]) <= batch
-    assert all(length == batch for length in rows.chunks[0][:-1])
-    np.testing.assert_array_equal(rows.compute(scheduler="synchronous"), images.reshape(shots, -1))
-
-
-def test_counts__compute_nothing(no_computing: None) -> None:
-    assert counts(da.zeros((10, 4, 5), chunks=(3, 4, 5)), 4).shape == (10, 20)
 
 
 @given(

@@ -18,7 +18,9 @@ from xfeldask.errors import InputError, MissingFileError, StoreExistsError
 from xfeldask.latent.estimators import IncrementalPCA
 from xfeldask.latent.methods import METHODS
 from xfeldask.pipeline import following
+from xfeldask.pipeline.model import restored_model
 from xfeldask.store.latents import latent_parts
+from xfeldask.store.opening import open_root
 
 N = 700
 RUN = {"particle": "chaperonin", "detector": "square-256", "n_shots": N, "hits": {0: 0.05, 1: 0.85, 2: 0.1}}
@@ -88,18 +90,50 @@ def test_project__of_a_store_onto_itself_is_its_embedding(store: Path, tmp_path:
     assert not again.fitted.any()
 
 
-def test_project__refuses_another_detector_and_a_foreign_estimator(store: Path, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def smaller(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("smaller") / "run.zarr"
+    simulate(path, **{**RUN, "detector": "square-96", "n_shots": 4}, progress=False)
+    return path
+
+
+@pytest.mark.parametrize("method", ["ipca", "diffusion_map"])
+def test_project__refuses_another_detector(store: Path, smaller: Path, method: str) -> None:
+    embed(store, name="model", method=method, sort=None, overwrite=True, progress=False)
+    told = "^the other store is of another detector or geometry: its shots have 2304 features, those of the model 16384"
+    with pytest.raises(InputError, match=told):
+        project(store, "model", smaller, progress=False)
+    assert not (smaller / "latent").exists()
+
+
+@pytest.mark.usefixtures("sorted_")
+def test_project__refuses_another_geometry(store: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.zarr"
-    simulate(other, **{**RUN, "detector": "square-96", "n_shots": 4}, progress=False)
-    embed(store, name="model", overwrite=True, progress=False)
-    with pytest.raises(InputError, match="another detector"):
-        project(store, "model", other, progress=False)
+    farther = {"source": "square-256", "distance": 0.3}
+    simulate(other, **{**RUN, "detector": farther, "n_shots": 4}, progress=False)
+    with pytest.raises(InputError, match=r"^the other store is of another detector or geometry: its low_q"):
+        project(store, "sorted", other, progress=False)
+    assert not (other / "latent").exists()
+
+
+def test_restored_model__takes_no_rule_of_another_grid(store: Path, sorted_: xr.Dataset) -> None:
+    parameters, parts, root = json.loads(sorted_.attrs["parameters"]), latent_parts(store, "sorted"), open_root(store)
+    rule = parts["rule"].load()
+    other_shape, wider = rule.isel({rule.weight.dims[0]: slice(2, None)}), rule.assign(step=rule.step * 1.01)
+    for other, told in ((other_shape, "that of the model 126 x 128 bins"), (wider, "128 x 128 bins")):
+        with pytest.raises(InputError, match=f"of another detector or geometry: its low_q has .* {told}"):
+            restored_model(parameters, parts | {"rule": other}, root)
+    nearly = restored_model(parameters, parts | {"rule": rule.assign(step=rule.step * 1.0001)}, root)
+    assert nearly.rule is not None
+
+
+def test_project__refuses_a_foreign_estimator_and_an_unknown_name(store: Path, smaller: Path) -> None:
     embed(store, name="foreign", method=decomposition.PCA(2), sort=None, progress=False)
     with pytest.raises(InputError, match="embed the other store"):
-        project(store, "foreign", other, progress=False)
+        project(store, "foreign", smaller, progress=False)
     with pytest.raises(MissingFileError, match="no group latent/nobody"):
-        project(store, "nobody", other, progress=False)
-    assert not (other / "latent").exists()
+        project(store, "nobody", smaller, progress=False)
+    assert not (smaller / "latent").exists()
 
 
 def test_embed__takes_estimators_of_scikit_learn(store: Path) -> None:

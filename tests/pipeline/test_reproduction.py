@@ -6,7 +6,6 @@ import csv
 import json
 import math
 import shutil
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import pytest
 import zarr
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from xfeldask import cli, open_dataset
+from xfeldask import open_dataset
 from xfeldask.errors import ExperimentMismatchError, InputError
 from xfeldask.latent.quality import calibration, orientation_scores, sorting_scores
 from xfeldask.physics.orientations import symmetry_group
@@ -54,18 +53,6 @@ def nothing_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
 
     for what in ("simulation.run", "simulation.publish_template", "reproduction.embed"):
         monkeypatch.setattr(f"xfeldask.pipeline.{what}", never)
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["xfeldask", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        out = capsys.readouterr()
-        return int(stop.value.code or 0), out.out, out.err
-
-    return call
 
 
 def lines_of(folder: Path) -> list[dict[str, str]]:

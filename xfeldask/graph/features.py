@@ -13,29 +13,6 @@ from numpy.typing import NDArray
 from xfeldask.physics.binning import bin_frames
 
 
-def counts(image: Array, batch: int) -> Array:
-    """Binned photon counts as rows.
-
-    Parameters
-    ----------
-    image : (shot, y, x) Dask array, whole images in each block
-    batch : int, shots a block of the result
-
-    Returns
-    -------
-    float32 (shot, y * x) Dask array
-
-    Examples
-    --------
-    >>> import dask.array as da
-    >>> counts(da.zeros((10, 4, 5), chunks=(5, 4, 5)), batch=10).chunks
-    ((10,), (20,))
-    """
-    flat = image.reshape(image.shape[0], -1).astype(np.float32)
-    rows: Array = flat.rechunk({0: batch, 1: -1})
-    return rows
-
-
 def feature_rows(
     image: Array, feature: Callable[[NDArray[Any]], NDArray[np.float32]], n_features: int, batch: int | None = None
 ) -> Array:
@@ -55,7 +32,7 @@ def feature_rows(
     Examples
     --------
     >>> import dask.array as da
-    >>> from xfeldask.physics.features import unit_root
+    >>> from xfeldask.physics.rows import unit_root
     >>> feature_rows(da.ones((10, 4, 5), chunks=(5, 4, 5)), unit_root, 20, batch=10).chunks
     ((10,), (20,))
     """
@@ -71,7 +48,7 @@ def feature_rows(
 
 
 def binned(photons: Array, bin_index: NDArray[np.int32], image_shape: tuple[int, int]) -> Array:
-    """Images of raw frames in one pass over them, as `xfeldask.physics.features.bin_frames` makes them.
+    """Images of raw frames in one pass over them, as `xfeldask.physics.binning.bin_frames` makes them.
 
     Parameters
     ----------

@@ -15,7 +15,7 @@ Array = NDArray[np.float64]
 
 LET_IN = 0.5
 """Expected number of other shots among those kept below which a stricter threshold is not worth a single."""
-WORTH = 20.0
+WORTH = 5
 """Singles that keeping one other out may cost."""
 RESAMPLES = 40
 RESAMPLED = 20_000

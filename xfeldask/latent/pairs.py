@@ -47,10 +47,12 @@ TURNS = ((1, 0.3), (MEMBERS, 1.0))
 """Networks, and part of the synthetic shots, in each turn."""
 LEAST_SOURCES = 2000
 """Synthetic singles are drawn as if there were so many sources at least."""
-STEPS = 1000
+STEPS = 2000
 """Steps of the optimiser for a network, at least."""
 ROUNDS = 25
 LESSONS = 256
+REFERENCE = 0.7
+"""Part of the shots whose patterns are learned, and among which neighbours are looked for; the others give lessons."""
 """Lessons that a step of the optimiser takes."""
 OWN = ("seed", "center", "width", "lesson_odds")
 """What a rule knows besides its evidence and its networks."""
@@ -234,12 +236,12 @@ class PairRule:
     def _learn(self, crops: Images, known: NDArray[Any], grid: ImageGrid, rng: np.random.Generator) -> None:
         """Twice: at first from those with the lowest peaks, then from all that the first lesson takes for singles.
 
-        One half of the shots is the reference, whose patterns are learned and among which neighbours are looked for;
-        the other gives the lessons, since components learn the noise of the shots that they are fitted to.
+        Patterns are learned from other shots than the lessons are made of, since components learn the noise of the
+        shots that they are fitted to.
         """
         step = float(grid.step.mean())
         row, column = (c - part.start for c, part in zip(grid.center, self.window.inner[1:], strict=True))
-        reference = np.arange(len(crops)) < len(crops) // 2
+        reference = np.arange(len(crops)) < REFERENCE * len(crops)
         single = known != 0
         for turn, effort in enumerate(TURNS):
             patterns = fit_patterns(crops[single & reference], self.window, seed=self.seed)

@@ -61,25 +61,23 @@ def _rows(path: Path, made: Features, shots: int, batch_size: int) -> Array:
 def publish(path: Path, options: Options, model: Model, fitted: Fit, columns: Columns) -> None:
     """Decide on shots, and write the embedding into their store."""
     parameters = options.parameters(model, len(fitted.fitted), fitted.converged_at)
-    if options.sort is not None and options.sort != PAIRS:
-        found = outliers(columns["latent"], options.sort, options.contamination, options.seed)
-        columns, told = columns | found, {"contamination": options.contamination}
-    else:
-        columns, told = decided(columns, parameters)
+    columns, told = decided(columns, options.sort, parameters)
     seen = np.zeros(len(columns["latent"]), bool)
     seen[fitted.fitted[fitted.fitted < len(seen)]] = True
     columns["fitted"] = seen
     publish_latent(path, options.name, dataset_of(columns, model, fitted.history, parameters, told), model.parts())
 
 
-def decided(columns: Columns, parameters: Mapping[str, Any]) -> tuple[Columns, dict[str, Any]]:
-    """Columns with a verdict by a named rule, and what is to be told about it."""
-    if parameters["sort"] == PAIRS:
+def decided(
+    columns: Columns, rule: str | object | None, parameters: Mapping[str, Any]
+) -> tuple[Columns, dict[str, Any]]:
+    """Columns with the verdict of a rule, and what is to be told about it."""
+    if rule is None:
+        return columns, {}
+    if rule == PAIRS:
         found, told = verdict(columns, parameters["max_singles_lost"], parameters["seed"])
         return columns | found, told
-    if parameters["sort"] is None:
-        return columns, {}
-    found = outliers(columns["latent"], parameters["sort"], parameters["contamination"], parameters["seed"])
+    found = outliers(columns["latent"], rule, parameters["contamination"], parameters["seed"])
     return columns | found, {"contamination": parameters["contamination"]}
 
 

@@ -23,6 +23,11 @@ from xfeldask.pipeline.workers import stored_geometry
 from xfeldask.store.codecs import FAST
 from xfeldask.store.layout import shot_array
 
+SAME_STEP = 1e-3
+"""Relative difference of bin widths up to which a rule fits: at the rim a pattern then moves by a part of a bin."""
+
+_OTHER = "the other store is of another detector or geometry"
+
 
 @dataclass(frozen=True)
 class Features:
@@ -152,7 +157,7 @@ def restored_model(parameters: Mapping[str, Any], parts: Mapping[str, xr.Dataset
     Raises
     ------
     InputError
-        A user's own estimator, which arrays alone cannot bring back, or another detector.
+        A user's own estimator, which arrays alone cannot bring back, or another detector or geometry.
     CorruptStoreError
         The parameters of the embedding cannot be read.
     """
@@ -164,11 +169,27 @@ def restored_model(parameters: Mapping[str, Any], parts: Mapping[str, xr.Dataset
     if method not in METHODS:
         raise InputError(f"the model is a {method}, which is not stored whole; embed the other store instead")
     arrays = {str(name): value.values for name, value in parts["estimator"].data_vars.items()}
-    size = features.size
-    if "mean_" in arrays and arrays["mean_"].size != size:
-        raise InputError(f"the model has {arrays['mean_'].size} features, the shots {size}: another detector")
-    rule = {str(name): value.values for name, value in parts["rule"].data_vars.items()} if "rule" in parts else None
-    return Model(features, restore(method, options, arrays), None if rule is None else PairRule.restore(rule))
+    estimator = restore(method, options, arrays)
+    _refuse_other_features(arrays, features)
+    if "rule" not in parts:
+        return Model(features, estimator, None)
+    rule = PairRule.restore({str(name): value.values for name, value in parts["rule"].data_vars.items()})
+    _refuse_other_grid(rule, low_q_of(root))
+    return Model(features, estimator, rule)
+
+
+def _refuse_other_features(arrays: Mapping[str, NDArray[Any]], features: Features) -> None:
+    learned = len(arrays["mean_"]) if "mean_" in arrays else arrays["landmarks_"].shape[1]
+    if learned != features.size:
+        raise InputError(f"{_OTHER}: its shots have {features.size} features, those of the model {learned}")
+
+
+def _refuse_other_grid(rule: PairRule, grid: ImageGrid) -> None:
+    shape, step = rule.window.weight.shape, rule.evidence.step
+    if shape != grid.shape or not np.allclose(grid.step, step, rtol=SAME_STEP, atol=0):
+        grids = ((grid.shape, grid.step.mean()), (shape, step))
+        here, there = (f"{y} x {x} bins of {width:.6g} 1/m" for (y, x), width in grids)
+        raise InputError(f"{_OTHER}: its low_q has {here}, that of the model {there}")
 
 
 def feature_dims(n: int) -> tuple[str, ...]:

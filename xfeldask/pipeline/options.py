@@ -45,8 +45,8 @@ class Options:
 
     @property
     def sort_name(self) -> str | None:
-        """Of the rule."""
-        return self.sort if isinstance(self.sort, str) or self.sort is None else type(self.sort).__name__
+        """Of the rule; a user's own is told whole."""
+        return self.sort if isinstance(self.sort, str | None) else repr(self.sort)
 
     def parameters(self, model: Model, fitted: int, converged_at: int | None) -> dict[str, Any]:
         """Everything that the embedding depends on, as it is stored."""
@@ -58,7 +58,7 @@ class Options:
             "n_components": self.n_components,
             "batch_size": self.batch_size,
             "order": "ascending",
-            "sort": self.sort_name if isinstance(self.sort, str) or self.sort is None else repr(self.sort),
+            "sort": self.sort_name,
             "contamination": self.contamination,
             "max_singles_lost": self.max_singles_lost,
             "labels": 0 if self.labels is None else int((self.labels >= 0).sum()),

@@ -46,7 +46,7 @@ def project(
     Raises
     ------
     InputError
-        Another detector, or a user's own estimator, of which arrays are not enough.
+        Another detector or geometry, or a user's own estimator, of which arrays are not enough.
     StoreExistsError
         The embedding is there and `overwrite` is false.
 
@@ -70,7 +70,7 @@ def project(
     if parameters["sort"] not in (*RULES, None):
         raise InputError(f"shots were sorted by {parameters['sort']}, which is not stored; embed the other store")
     model, shots = restored_model(parameters, latent_parts(source, name), root), layout_of(root).n_shots
-    columns, told = decided(project_all(path, model, shots, progress), parameters)
+    columns, told = decided(project_all(path, model, shots, progress), parameters["sort"], parameters)
     parameters |= {"projected_from": source.name, "n_fitted": 0}
     columns["fitted"] = np.zeros(shots, bool)
     publish_latent(path, target, dataset_of(columns, model, {}, parameters, told), model.parts())

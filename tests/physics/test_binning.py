@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import xfeldask
+from tests.images import LAMBDA, shots, two_panels
+from xfeldask.errors import InputError
+from xfeldask.physics.binning import bin_frames, bin_index, coarser, image_grid
+from xfeldask.physics.detectors import assembled_index, make_geometry, scattering_vector, square
+from xfeldask.physics.forward import binned_shape
+
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+@pytest.mark.parametrize("bin", [1, 2, 3, 5, 20])
+@pytest.mark.parametrize("seed", [None, 1])
+def test_image_grid__holds_the_mean_of_good_pixels(bin, seed):
+    geometry = two_panels(seed)
+    grid = image_grid(geometry, LAMBDA, bin)
+    row, column = assembled_index(geometry)
+    s = scattering_vector(geometry.pixel_position, LAMBDA)[..., :2]
+    assert grid.shape == binned_shape(geometry, bin)
+    assert (grid.s.dtype, grid.weight.dtype) == (np.float64, np.float32)
+    for i, j in np.ndindex(grid.shape):
+        inside = geometry.mask & (row // bin == i) & (column // bin == j)
+        assert grid.weight[i, j] == pytest.approx(inside.sum() / bin**2)
+        if inside.any():
+            np.testing.assert_allclose(grid.s[i, j], s[inside].mean(axis=0), rtol=1e-12)
+        else:
+            np.testing.assert_allclose(grid.s[i, j], grid.step * (np.array([i, j]) - grid.center), rtol=1e-12)
+
+
+def test_image_grid__extends_over_bins_without_pixels():
+    whole = square(120, 0.6e-3, 0.15)
+    mask = np.ones(whole.shape, bool)
+    mask[0, 40:80, 60:88] = False
+    grid = image_grid(make_geometry(whole.pixel_position, whole.pixel_size, mask), LAMBDA, 4)
+    empty = grid.weight == 0
+    assert empty.sum() > 50
+    reference = image_grid(whole, LAMBDA, 4).s
+    assert np.abs(grid.s - reference)[empty].max() < 0.3 * grid.step[0]
+    np.testing.assert_array_equal(grid.s[~empty], reference[~empty])
+
+
+def test_image_grid__of_pnccd_has_its_center_in_the_beam(pnccd):
+    assert pnccd.shape == (130, 129)
+    np.testing.assert_allclose(pnccd.step, 8 * 75e-6 / 0.15 / LAMBDA)
+    near = np.linalg.norm(pnccd.s, axis=-1) < 1e8
+    at = np.moveaxis(np.indices(pnccd.shape), 0, -1)[near & (pnccd.weight == 1)]
+    s = pnccd.s[near & (pnccd.weight == 1)]
+    # panels lie up to half a pixel beside the assembled image's grid
+    np.testing.assert_allclose(s, (at - pnccd.center) * pnccd.step, atol=pnccd.step[0] / 16 * 1.1)
+
+
+@pytest.mark.parametrize("bin", [1, 4])
+def test_image_grid__center_follows_the_detector(bin):
+    geometry = square(16, 1e-3, 0.1)
+    moved = make_geometry(geometry.pixel_position + np.array([3e-3, -1.5e-3, 0]), 1e-3)
+    there, here = image_grid(moved, LAMBDA, bin).center, image_grid(geometry, LAMBDA, bin).center
+    assert here == pytest.approx(((16 / bin - 1) / 2,) * 2)
+    assert np.subtract(there, here) == pytest.approx(np.array([-3, 1.5]) / bin)
+
+
+@given(seed=SEEDS, bin=st.integers(1, 4), factor=st.integers(1, 6))
+@settings(max_examples=30)
+def test_coarser__is_the_grid_of_larger_bins(seed, bin, factor):
+    geometry = two_panels(seed)
+    joined, direct = coarser(image_grid(geometry, LAMBDA, bin), factor), image_grid(geometry, LAMBDA, bin * factor)
+    assert joined.center == pytest.approx(direct.center)
+    np.testing.assert_allclose(joined.step, direct.step)
+    np.testing.assert_allclose(joined.weight, direct.weight, rtol=1e-6)
+    np.testing.assert_allclose(joined.s, direct.s, atol=1e-5 * direct.step[0])
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        (lambda g: image_grid(g, LAMBDA, 0), "at least 1 pixel"),
+        (lambda g: image_grid(g, 0.0, 1), "wavelength must be positive"),
+        (lambda g: image_grid(g, np.nan, 1), "wavelength must be positive"),
+        (lambda g: coarser(image_grid(g, LAMBDA, 1), 0), "factor of at least 1"),
+    ],
+)
+def test_grids__refuse_bad_input(call, told):
+    with pytest.raises(InputError, match=told):
+        call(square(4, 1e-3, 0.1))
+
+
+@given(seed=SEEDS, dtype=st.sampled_from([np.uint8, np.uint16]), bin=st.integers(1, 9), height=st.integers(1, 9),
+       width=st.integers(1, 9), bright=st.booleans())  # fmt: skip
+@settings(max_examples=60)
+def test_bin_frames__equals_the_sum_pixel_by_pixel(seed, dtype, bin, height, width, bright):
+    geometry = two_panels(seed, height, width)
+    rng = np.random.default_rng(seed)
+    high = np.iinfo(dtype).max if bright else 2
+    frames = rng.integers(0, high, (3, *geometry.shape), endpoint=True) * (rng.random((3, *geometry.shape)) < 0.3)
+    frames = frames.astype(dtype)
+    row, column = (index[geometry.mask] // bin for index in assembled_index(geometry))
+    expected = np.zeros((3, *binned_shape(geometry, bin)), int)
+    for image, frame in zip(expected, frames, strict=True):
+        np.add.at(image, (row, column), frame[geometry.mask])
+    images = bin_frames(frames, bin_index(geometry, bin), expected.shape[1:])
+    assert images.dtype == np.uint16
+    np.testing.assert_array_equal(images, np.minimum(expected, 65535))
+
+
+def test_bin_frames__stop_at_full_bins():
+    frames = np.full((3, 1, 8, 8), 1024, np.uint16)
+    frames[:, 0, 5, 5] = [1022, 1023, 1025]
+    images = bin_frames(frames, bin_index(square(8, 1e-3, 0.1), 8), (1, 1))
+    assert images.ravel().tolist() == [65534, 65535, 65535]
+
+
+def test_bin_frames__take_slices_and_read_only_frames():
+    geometry = two_panels(1, 8, 8)
+    frames = shots(17, 6, geometry.shape).astype(np.uint8)
+    index, shape = bin_index(geometry, 3), binned_shape(geometry, 3)
+    whole = bin_frames(frames, index, shape)
+    np.testing.assert_array_equal(bin_frames(frames[::2], index, shape), whole[::2])
+    np.testing.assert_array_equal(bin_frames(np.asfortranarray(frames), index, shape), whole)
+    frames.flags.writeable = False
+    np.testing.assert_array_equal(bin_frames(frames, index, shape), whole)
+    assert bin_frames(frames[:0], index, shape).shape == (0, *shape)
+
+
+@pytest.mark.parametrize(
+    ("frames", "shape", "told"),
+    [
+        (np.zeros((1, 1, 4, 4), np.float32), (2, 2), "uint8 or uint16 photons, got float32"),
+        (np.zeros((1, 1, 4, 5), np.uint8), (2, 2), "do not fit a bin index"),
+        (np.zeros((1, 1, 4, 4), np.uint8), (2, 1), "bin 3 lies outside an image of shape"),
+    ],
+)
+def test_bin_frames__refuse_what_does_not_fit(frames, shape, told):
+    with pytest.raises(InputError, match=told):
+        bin_frames(frames, bin_index(square(4, 1e-3, 0.1), 2), shape)
+
+
+def test_bin_frames__make_the_images_of_a_store(tmp_path):
+    atoms = (np.random.default_rng(1).normal(size=(30, 3)) * 5e-10, ["C", "N", "O"] * 10)
+    beam = {"photon_energy": 4600.0, "photons_per_pulse": 1e15, "focus_radius": 5e-7}
+    ds = xfeldask.simulate(
+        tmp_path / "run.zarr", particle=atoms, beam=beam, detector="square-256", n_shots=3, progress=False
+    )  # fmt: skip
+    geometry = make_geometry(ds.pixel_position.values, 76.8e-3 / 256, ds["mask"].values)
+    images = bin_frames(ds.photons.values, bin_index(geometry, 2), binned_shape(geometry, 2))
+    assert images.sum() == ds.photon_count.sum() > 0
+    np.testing.assert_array_equal(images, ds.image.values)

@@ -1,0 +1,52 @@
+"""The verbs as commands. Flags are spelled as the keywords of the Python functions."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from xfeldask.cli.looking import inspect, verify
+from xfeldask.cli.making import config, simulate
+from xfeldask.cli.series import demo, reproduce
+from xfeldask.cli.sorting import embed, project, sort
+from xfeldask.errors import InputError, MissingFileError, StoreExistsError, XfeldaskError
+
+BAD_INPUT = (InputError, MissingFileError, StoreExistsError)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="xfeldask")
+def commands() -> None:
+    """Simulate, embed and sort single-particle X-ray diffraction shots."""
+
+
+for command in (simulate, config, embed, sort, project, inspect, verify, demo, reproduce):
+    commands.add_command(command)
+
+
+def main() -> None:
+    """Run the command line; exit code 2 for bad input, 1 for a failure, 130 for Ctrl-C."""
+    try:
+        code = commands.main(standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        sys.exit(2)
+    except click.ClickException as error:
+        _fail(error.format_message(), 2)
+    except (click.Abort, KeyboardInterrupt):
+        _fail("stopped; what was committed is kept, --resume goes on with it", 130)
+    except XfeldaskError as error:
+        _fail(str(error), 2 if isinstance(error, BAD_INPUT) else 1)
+    except Exception as error:
+        if os.environ.get("XFELDASK_TRACEBACK"):
+            raise
+        what = f"{type(error).__name__}: {error}".split("\n")[0]
+        _fail(f"unexpected failure ({what}); set XFELDASK_TRACEBACK=1 to see where, and report it", 1)
+
+
+def _fail(message: str, code: int) -> None:
+    click.echo(f"xfeldask: {message}", err=True)
+    sys.exit(code)
