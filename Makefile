@@ -26,9 +26,9 @@ clean:
 	$(PYTHON) -m venv .venv
 
 .venv/demo.stamp: pyproject.toml | .venv/bin/python
-	$(BIN)/python -m pip install --quiet --editable '.'
+	$(BIN)/python -m pip install --quiet --editable '.[explorer]'
 	touch $@
 
 .venv/test.stamp: pyproject.toml | .venv/bin/python
-	$(BIN)/python -m pip install --quiet --editable '.[dev,skopi]'
+	$(BIN)/python -m pip install --quiet --editable '.[dev,explorer,skopi]'
 	touch $@

@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from xfeldask.cli.looking import inspect, verify
+from xfeldask.cli.looking import explore, inspect, select, verify
 from xfeldask.cli.making import config, simulate
 from xfeldask.cli.series import demo, reproduce
 from xfeldask.cli.sorting import embed, project, sort
@@ -22,7 +22,7 @@ def commands() -> None:
     """Simulate, embed and sort single-particle X-ray diffraction shots."""
 
 
-for command in (simulate, config, embed, sort, project, inspect, verify, demo, reproduce):
+for command in (simulate, config, embed, sort, project, explore, select, inspect, verify, demo, reproduce):
     commands.add_command(command)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from xfeldask.cli.flags import STORE, scheduler_options
-from xfeldask.errors import CorruptStoreError
+from xfeldask.errors import CorruptStoreError, InputError
 
 
 @click.command()
@@ -37,3 +37,38 @@ def verify(store: Path, scheduler: str, workers: int | None, reopen: bool, quiet
         raise CorruptStoreError(f"{report}{told}")
     if not quiet:
         click.echo(report)
+
+
+@click.command()
+@click.argument("store", type=STORE)
+@click.option("--embedding", help="The embedding to begin with; the store's first unless given.")
+@click.option("--port", type=click.IntRange(0, 65535), default=5006, show_default=True, help="0 takes a free one.")
+@click.option("--address", default="127.0.0.1", show_default=True, help="Where to listen; others can reach 0.0.0.0.")
+@click.option("--show/--no-show", default=True, help="Open a browser.")
+def explore(store: Path, embedding: str | None, port: int, address: str, show: bool) -> None:
+    """Open STORE in a browser: the latent space, and both spaces of every shot."""
+    try:
+        from xfeldask.explorer.serving import serve_store
+    except ModuleNotFoundError as error:
+        raise InputError(f"the explorer needs {error.name}: pip install 'xfeldask[explorer]'") from None
+
+    serve_store(store, embedding, port=port, address=address, show=show)
+
+
+@click.command()
+@click.argument("store", type=STORE)
+@click.option("--where", required=True, help="Such as: 'probability_single > 0.99 and photon_count > 500'.")
+@click.option("--embedding", help="The embedding whose quantities are meant; the store's first unless given.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="A .npy or .csv file for the shots; else they are printed."
+)
+def select(store: Path, where: str, embedding: str | None, out: Path | None) -> None:
+    """Select shots of STORE by an expression, in the explorer's language."""
+    from xfeldask.explorer.selecting import select_shots, write_shots
+
+    shots = select_shots(store, where, embedding)
+    if out is not None:
+        write_shots(out, shots)
+    else:
+        click.echo("\n".join(map(str, shots.tolist())))
+    click.echo(f"{len(shots):,} shots selected", err=True)

@@ -78,7 +78,7 @@ def make_features(root: zarr.Group, features: str | Mapping[str, Any]) -> Featur
     geometry, stored_bin = stored_geometry(root), int(str(root.attrs["bin"]))
     bin = int(options.setdefault("bin", stored_bin))
     rest = {k: v for k, v in options.items() if k not in ("name", "bin")}
-    feature = make_feature(str(options["name"]), image_grid(geometry, _wavelength(root), bin), **rest)
+    feature = make_feature(str(options["name"]), image_grid(geometry, stored_wavelength(root), bin), **rest)
     merged = 0 if bin % stored_bin else bin // stored_bin
     index = None if merged else bin_index(geometry, bin)
     return Features(options, feature, merged, index, binned_shape(geometry, bin))
@@ -86,7 +86,7 @@ def make_features(root: zarr.Group, features: str | Mapping[str, Any]) -> Featur
 
 def low_q_of(root: zarr.Group) -> ImageGrid:
     """Grid of a store's `low_q`."""
-    return low_q_grid(stored_geometry(root), _wavelength(root))
+    return low_q_grid(stored_geometry(root), stored_wavelength(root))
 
 
 @dataclass(frozen=True)
@@ -206,5 +206,6 @@ def _group(arrays: Mapping[str, NDArray[Any]]) -> xr.Dataset:
     )
 
 
-def _wavelength(root: zarr.Group) -> float:
+def stored_wavelength(root: zarr.Group) -> float:
+    """Nominal wavelength of a store [m]."""
     return wavelength(Experiment.model_validate_json(str(root.attrs["experiment"])).beam.photon_energy)

@@ -1,0 +1,213 @@
+"""The latent plot: every shot drawn by datashader at every zoom, hovered, tapped, and selected by lasso and box."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+import holoviews as hv
+import numpy as np
+import panel as pn
+from bokeh.models import ColorBar, ColumnDataSource, LinearColorMapper
+from bokeh.palettes import all_palettes
+
+from xfeldask.explorer.drawing import Points, draw, first_range
+from xfeldask.explorer.nearest import Nearest
+from xfeldask.explorer.palette import NUMBERS
+from xfeldask.explorer.selection import in_box, in_polygon
+from xfeldask.explorer.session import DENSITY, Session
+
+hv.extension("bokeh")
+
+Found = Callable[[int | None], None]
+Redraw = hv.streams.Stream.define("Redraw", n=0)
+DENSITIES = ("#cfe3f3", "#5a9bd0", "#08306b")
+RING = ("#000000", "#ffffff")
+
+
+class Plane:
+    """A scatter of two quantities of all shots.
+
+    Parameters
+    ----------
+    session : Session
+    axes : names of two quantities, or None for those of the session
+    on_hover : called with the shot under the pointer, or None
+    """
+
+    def __init__(self, session: Session, axes: tuple[str, str] | None = None, on_hover: Found | None = None) -> None:
+        self.session, self._axes, self._on_hover = session, axes, on_hover
+        self.caption = pn.pane.HTML("", css_classes=["caption"], margin=(0, 10))
+        self._ring = ColumnDataSource({"x": [], "y": []})
+        self._pin = ColumnDataSource({"x": [], "y": []})
+        self._mapper = LinearColorMapper(palette=NUMBERS[0], low=0, high=1)
+        self._bar = ColorBar(color_mapper=self._mapper, width=10, visible=False)
+        self._figure: Any = None
+        self._hovered: int | None = None
+        self._range = hv.streams.RangeXY()
+        self._size = hv.streams.PlotSize()
+        self._redraw = Redraw()
+        self._take()
+        self.dynamic = hv.DynamicMap(self._draw, streams=[self._range, self._size, self._redraw]).opts(
+            hv.opts.RGB(
+                responsive=True, min_width=300, min_height=300, hooks=[self._dress], toolbar="above",
+                tools=["lasso_select", "box_select", "tap"], active_tools=["wheel_zoom", "lasso_select"],
+                default_tools=["pan", "wheel_zoom", "box_zoom", "reset"], xlabel="", ylabel="", shared_axes=False,
+            )
+        )  # fmt: skip
+        self._pointer = hv.streams.PointerXY(source=self.dynamic)
+        self._leave = hv.streams.MouseLeave(source=self.dynamic)
+        self._tap = hv.streams.SingleTap(source=self.dynamic)
+        self._lasso = hv.streams.Lasso(source=self.dynamic)
+        self._box = hv.streams.BoundsXY(source=self.dynamic)
+        self._pointer.add_subscriber(self._pointed)
+        self._leave.add_subscriber(lambda **_: self._hover(None))
+        self._tap.add_subscriber(self._tapped)
+        self._lasso.add_subscriber(self._lassoed)
+        self._box.add_subscriber(self._boxed)
+        session.param.watch(self._changed, ["x", "y", "embedding", "colour", "hidden", "selected"])
+        session.param.watch(lambda _: self._mark(self._pin, session.shot), ["shot"])
+
+    @property
+    def axes(self) -> tuple[str, str]:
+        """Names of what lies along x and y."""
+        return self._axes or (self.session.x, self.session.y)
+
+    @cached_property
+    def pane(self) -> pn.viewable.Viewable:
+        """The plot with its caption."""
+        plot = pn.pane.HoloViews(self.dynamic, sizing_mode="stretch_both", linked_axes=False)
+        return pn.Column(plot, self.caption, sizing_mode="stretch_both")
+
+    def _take(self) -> None:
+        """Take from the session what is drawn."""
+        session, (x, y) = self.session, self.axes
+        columns = [session.shots.column(name) for name in (x, y)]
+        self._labels = [c.label if c.units == "1" else f"{c.label} ({c.units})" for c in columns]
+        self.x, self.y = (np.asarray(c.values, np.float32) for c in columns)
+        self._first = first_range(self.x), first_range(self.y)
+        self._reset = True
+        self.nearest = Nearest(self.x, self.y)
+        self._recolour()
+
+    def _recolour(self) -> None:
+        session = self.session
+        if session.colour == DENSITY:
+            self.points = Points(self.x, self.y, None, {}, DENSITIES)
+            return
+        column = session.shots.column(session.colour)
+        colours = session.colours(session.colour)
+        by_value = {value: colours[meaning] for value, meaning in session.classes(session.colour)}
+        palette = tuple(all_palettes["Viridis"][256])
+        span = (0.0, 1.0)
+        if not by_value:
+            there = column.values[np.isfinite(column.values)]
+            low, high = np.quantile(there, [0.005, 0.995]) if len(there) else (0.0, 1.0)
+            span = float(low), float(high) if high > low else float(low) + 1
+        self.points = Points(self.x, self.y, column.values, by_value, palette, span)
+        title = column.label if column.units == "1" else f"{column.label} ({column.units})"
+        self._mapper.update(low=span[0], high=span[1])
+        self._bar.update(title=title)
+
+    def _draw(
+        self,
+        x_range: tuple[float, float] | None,
+        y_range: tuple[float, float] | None,
+        width: int | None,
+        height: int | None,
+        scale: float,
+        n: int,
+    ) -> hv.RGB:
+        del scale, n
+        if self._reset or x_range is None or y_range is None:
+            x_range, y_range = self._first
+        self._view = x_range, y_range
+        self._pixels = int(width or 500), int(height or 500)
+        session = self.session
+        drawing = draw(self.points, session.visible, session.selected, x_range, y_range, *self._pixels)
+        self._tell(drawing.drawn, drawing.shown)
+        (x0, x1), (y0, y1) = x_range, y_range
+        return hv.RGB(drawing.rgba, kdims=["plane_x", "plane_y"], bounds=(x0, y0, x1, y1))
+
+    def _tell(self, drawn: int, shown: int) -> None:
+        total, chosen = self.session.shots.n_shots, int(self.session.selected.sum())
+        parts = [f"drawn {drawn:,} of {total:,}"]
+        parts += [f"{shown - drawn:,} outside the view"] if shown > drawn else []
+        parts += [f"{total - shown:,} hidden"] if total > shown else []
+        parts += [f"<b>{chosen:,} selected</b>"] if chosen else []
+        self.caption.object = " · ".join(parts)
+
+    def _dress(self, plot: Any, element: Any) -> None:
+        """Add to the figure what HoloViews does not: rings, a colour bar, labels, and ranges after a change of axes."""
+        del element
+        fig = plot.state
+        if self._figure is not fig:
+            self._figure = fig
+            fig.toolbar.logo = None
+            for source, size in ((self._pin, 18), (self._ring, 12)):
+                for colour, width in zip(RING[::-1], (5, 2), strict=True):
+                    fig.scatter("x", "y", source=source, size=size, fill_alpha=0, line_color=colour, line_width=width)
+            fig.add_layout(self._bar, "right")
+        fig.xaxis.axis_label, fig.yaxis.axis_label = self._labels
+        self._bar.visible = self.session.colour != DENSITY and not self.points.colours
+        if self._reset:
+            self._reset = False
+            for axis, (low, high) in zip((fig.x_range, fig.y_range), self._first, strict=True):
+                axis.update(start=low, end=high, reset_start=low, reset_end=high)
+
+    def _changed(self, *events: Any) -> None:
+        if {event.name for event in events} & {"x", "y", "embedding"}:
+            self._take()
+            self._mark(self._pin, self.session.shot)
+        elif "colour" in {event.name for event in events}:
+            self._recolour()
+        self._redraw.event(n=self._redraw.n + 1)
+
+    def _mark(self, source: ColumnDataSource, shot: int | None) -> None:
+        at = [] if shot is None else [shot]
+        with pn.io.unlocked():
+            source.data = {"x": self.x[at].tolist(), "y": self.y[at].tolist()}
+
+    def under(self, x: float | None, y: float | None) -> int | None:
+        """The shot under a place of the plot, if one is near."""
+        if x is None or y is None:
+            return None
+        (x0, x1), (y0, y1) = self._view
+        width, height = self._pixels
+        return self.nearest.find(x, y, (x1 - x0) / width, (y1 - y0) / height, among=self.session.visible)
+
+    def _pointed(self, x: float | None, y: float | None) -> None:
+        self._hover(self.under(x, y))
+
+    def _hover(self, shot: int | None) -> None:
+        if shot == self._hovered:
+            return
+        self._hovered = shot
+        self._mark(self._ring, shot)
+        if self._on_hover is not None:
+            self._on_hover(shot)
+
+    def _tapped(self, x: float | None, y: float | None) -> None:
+        shot = self.under(x, y)
+        if shot is not None:
+            locked(lambda: self.session.param.update(shot=shot))
+
+    def _lassoed(self, geometry: Any) -> None:
+        if geometry is not None and len(geometry) > 2:
+            mask = in_polygon(self.x, self.y, np.asarray(geometry))
+            locked(lambda: self.session.choose(mask))
+
+    def _boxed(self, bounds: tuple[float, float, float, float] | None) -> None:
+        if bounds is not None:
+            mask = in_box(self.x, self.y, bounds)
+            locked(lambda: self.session.choose(mask))
+
+
+def locked(change: Callable[[], Any]) -> None:
+    """Make a change with the lock of the page, which events of plots do not hold."""
+    document = pn.state.curdoc
+    if document is None or not document.session_context:
+        change()
+    else:
+        document.add_next_tick_callback(change)

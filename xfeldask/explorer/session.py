@@ -1,0 +1,201 @@
+"""What one person looks at: shots, axes, colours, a selection, one shot. Views watch it, and it knows none of them."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import param
+from numpy.typing import NDArray
+
+from xfeldask.errors import InputError
+from xfeldask.explorer.language import select
+from xfeldask.explorer.palette import class_colours
+from xfeldask.explorer.selection import COMBINATIONS, Mask, combine
+from xfeldask.explorer.shots import Column, Shots
+
+DENSITY = "density"
+MOST_CLASSES = 12
+"""Different whole numbers up to which a quantity is shown as classes."""
+SHARED = ("embedding", "x", "y", "colour", "hidden", "where", "shot")
+"""What the address of the page carries."""
+
+
+class Session(param.Parameterized):
+    """One person's view of a store.
+
+    Parameters
+    ----------
+    path : str or Path, of the store
+    """
+
+    embedding = param.String(None, allow_None=True, doc="the latent space that is looked at")
+    x = param.String("", doc="quantity along x")
+    y = param.String("", doc="quantity along y")
+    colour = param.String("", doc="quantity that colours tell, or density")
+    hidden = param.List([], item_type=str, doc="classes of `colour` that are left out")
+    where = param.String("", doc="expression whose shots are selected; empty where the pointer selected them")
+    combination = param.String("replace", regex="|".join(COMBINATIONS), doc="what a gesture does")
+    shot = param.Integer(None, allow_None=True, doc="the shot that is pinned")
+    selected = param.Parameter(None, doc="bool (shot,)")
+
+    def __init__(self, path: str | Path, embedding: str | None = None, **params: Any) -> None:
+        super().__init__(**params)  # type: ignore[no-untyped-call]
+        self._classes: dict[str, tuple[tuple[int, str], ...]] = {}
+        self.shots = Shots.open(path, embedding)
+        self._settle()
+
+    def reopen(self, embedding: str | None = None) -> None:
+        """Read the store anew: another of its embeddings, or what has come since."""
+        self.shots = Shots.open(self.shots.path, embedding)
+        self._classes.clear()
+        self._settle()
+
+    @property
+    def quantities(self) -> list[str]:
+        """Names that axes can have."""
+        return self.shots.names()
+
+    @property
+    def visible(self) -> Mask:
+        """Shots whose class is not hidden, bool (shot,)."""
+        out = np.ones(self.shots.n_shots, bool)
+        if self.hidden and self.colour != DENSITY:
+            column = self.shots.column(self.colour)
+            for value, meaning in self.classes(self.colour):
+                if meaning in self.hidden:
+                    out &= column.values != value
+        return out
+
+    def classes(self, name: str) -> tuple[tuple[int, str], ...]:
+        """Values and meanings of a quantity that has few, else nothing."""
+        if name not in self._classes:
+            self._classes[name] = _classes(self.shots.column(name))
+        return self._classes[name]
+
+    def colours(self, name: str) -> dict[str, str]:
+        """Colours of the classes of a quantity by meaning."""
+        return class_colours(tuple(meaning for _, meaning in self.classes(name)))
+
+    def counts(self, name: str) -> dict[str, int]:
+        """Shots of each class of a quantity by meaning."""
+        values = self.shots.column(name).values
+        return {meaning: int((values == value).sum()) for value, meaning in self.classes(name)}
+
+    def choose(self, mask: Mask) -> None:
+        """Let a gesture select shots, as `combination` has it."""
+        with param.parameterized.batch_call_watchers(self):
+            self.where = ""
+            self.selected = combine(self.selected, mask & self.visible, self.combination)
+
+    def choose_where(self, expression: str) -> None:
+        """Select the shots that an expression is true of.
+
+        Raises
+        ------
+        InputError
+            The expression cannot be understood.
+        """
+        mask = self.matching(expression) if expression.strip() else np.zeros(self.shots.n_shots, bool)
+        with param.parameterized.batch_call_watchers(self):
+            self.where = expression.strip()
+            self.selected = mask
+
+    def matching(self, expression: str) -> Mask:
+        """Shots that an expression is true of, bool (shot,)."""
+        return select(expression, self.shots.column, self.shots.n_shots)
+
+    def invert(self) -> None:
+        """Select what is not selected."""
+        with param.parameterized.batch_call_watchers(self):
+            self.where = f"not ({self.where})" if self.where else ""
+            self.selected = ~self.selected
+
+    def step(self, by: int) -> int | None:
+        """Pin the next shot of the selection, or of all where nothing is selected; -1 for the one before."""
+        at = self._among()
+        if not len(at):
+            return None
+        here = -1 if self.shot is None else self.shot
+        place = np.searchsorted(at, here, "right" if by > 0 else "left")
+        shot = int(at[(place if by > 0 else place - 1) % len(at)])
+        self.shot = shot
+        return shot
+
+    def jump(self, rng: np.random.Generator) -> int | None:
+        """Pin a random shot of the selection, or of all where nothing is selected."""
+        at = self._among()
+        if len(at):
+            self.shot = int(rng.choice(at))
+        return self.shot if len(at) else None
+
+    def about(self, shot: int) -> dict[str, str]:
+        """What is known of a shot, for people: label and value with its unit."""
+        out = {}
+        for name in self.shots.names():
+            column = self.shots.column(name)
+            out[name] = told(column, shot, dict(self.classes(name)))
+        return out
+
+    def _among(self) -> NDArray[np.int64]:
+        return np.flatnonzero(self.selected & self.visible if self.selected.any() else self.visible)
+
+    def _settle(self) -> None:
+        """Replace what the store does not have by what it has, keeping what can be kept."""
+        names = self.quantities
+        axes = [name for name in names if name.startswith("c") and name[1:].isdigit()] or ["photon_count", "shot"]
+        with param.parameterized.batch_call_watchers(self):
+            self.embedding = self.shots.embedding
+            for axis, default in zip("xy", (*axes, "photon_count"), strict=False):
+                if getattr(self, axis) not in names:
+                    setattr(self, axis, default)
+            if self.colour not in (*names, DENSITY):
+                self.colour = "verdict" if "verdict" in names else DENSITY
+            if self.shot is not None and not 0 <= self.shot < self.shots.n_shots:
+                self.shot = None
+            old = np.zeros(0, bool) if self.selected is None else self.selected
+            selected = np.zeros(self.shots.n_shots, bool)
+            selected[: len(old)] = old[: len(selected)]
+            self.selected = selected
+            if self.where:
+                self.choose_where(self.where)
+
+    @cached_property
+    def rng(self) -> np.random.Generator:
+        """For random shots."""
+        return np.random.default_rng()
+
+
+def _classes(column: Column) -> tuple[tuple[int, str], ...]:
+    if column.classes or column.values.dtype.kind not in "biu":
+        return column.classes
+    found = np.unique(column.values)
+    if len(found) > MOST_CLASSES:
+        return ()
+    return tuple((int(value), str(value)) for value in found)
+
+
+def told(column: Column, shot: int, meanings: dict[int, str]) -> str:
+    """A quantity of a shot for people.
+
+    Raises
+    ------
+    InputError
+        There is no such shot.
+
+    Examples
+    --------
+    >>> told(Column("a", "fluence", "um-2", np.array([1234567.8])), 0, {})
+    '1.235e+06 um-2'
+    """
+    if not 0 <= shot < len(column.values):
+        raise InputError(f"there are shots 0 to {len(column.values) - 1}, got {shot}")
+    value = column.values[shot]
+    if meanings:
+        return meanings.get(int(value), str(value))
+    if not np.isfinite(value):
+        return "none"
+    text = f"{value:,}" if column.values.dtype.kind in "iu" else f"{value:.4g}"
+    return text if column.units in ("1", "") else f"{text} {column.units}"

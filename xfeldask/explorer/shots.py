@@ -1,0 +1,231 @@
+"""The columns that a person can see the shots of a store by."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from xfeldask.errors import UnknownNameError
+from xfeldask.latent.quality import confusion_class
+from xfeldask.pipeline.sorting import known_embeddings
+from xfeldask.schema import BLANK, LATENT, MULTIPLE, SINGLE
+from xfeldask.store.opening import open_dataset
+
+CONFUSION = ("single kept", "other let in", "other kept out", "single lost")
+"""Meanings of what `confusion_class` gives."""
+NO_YES = ((0, "no"), (1, "yes"))
+_NUMBERS = "biuf"
+
+
+@dataclass(frozen=True, eq=False)
+class Column:
+    """One quantity of all shots.
+
+    Attributes
+    ----------
+    name : str
+    label : str, for people
+    units : str, CF style; "1" for pure numbers
+    values : (shot,) numbers or booleans, read-only; not finite where a shot has none
+    classes : tuple of (value, meaning), empty for what is continuous
+    """
+
+    name: str
+    label: str
+    units: str
+    values: NDArray[Any]
+    classes: tuple[tuple[int, str], ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Shots:
+    """Shots of a store, and of one of its embeddings; made by `open`. What is read is kept.
+
+    Attributes
+    ----------
+    path : Path
+    n_shots : int, shots that columns tell of: those of the embedding, the first of the store while it is being written
+    n_stored : int, shots of the store
+    embeddings : list of str, all that the store has
+    embedding : str or None, the one that is looked at
+
+    Examples
+    --------
+    >>> import tempfile, xfeldask
+    >>> path = tempfile.mkdtemp() + "/run.zarr"
+    >>> two = [[0, 0, 0], [2e-9, 0, 0]], ["C", "C"]
+    >>> _ = xfeldask.simulate(path, particle=two, detector="square-32", n_shots=4, progress=False)
+    >>> shots = Shots.open(path)
+    >>> shots.names()[:4]
+    ['hit', 'photon_count', 'lost_photons', 'shot_status']
+    >>> shots.column("hit").values.tolist(), shots.column("hit").classes
+    ([1, 1, 1, 1], ((0, 'blank'), (1, 'single'), (2, 'multiple')))
+    """
+
+    path: Path
+    n_shots: int
+    n_stored: int
+    embeddings: list[str]
+    embedding: str | None
+    _root: xr.Dataset = field(repr=False)
+    _found: xr.Dataset = field(repr=False)
+    _makers: dict[str, Callable[[], Column]] = field(init=False, repr=False, default_factory=dict)
+    _known: dict[str, Column] = field(init=False, repr=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._makers.update(self._quantities())
+
+    @classmethod
+    def open(cls, path: str | Path, embedding: str | None = None) -> Self:
+        """Open a store that may still be being written.
+
+        Parameters
+        ----------
+        path : of the store
+        embedding : str, optional; the first by default, if there is any
+
+        Raises
+        ------
+        MissingFileError, InputError, CorruptStoreError
+            There is no store of ours at the path, or it cannot be read.
+        UnknownNameError
+            The store has no such embedding.
+        """
+        path = Path(path)
+        root = open_dataset(path, chunks=None, allow_incomplete=True)
+        embeddings, found = known_embeddings(path), xr.Dataset()
+        if embedding is not None and embedding not in embeddings:
+            raise UnknownNameError("embedding", embedding, embeddings)
+        chosen = embedding or next(iter(embeddings), None)
+        if chosen is not None:
+            found = open_dataset(path, group=f"latent/{chosen}", chunks=None, allow_incomplete=True)
+        n_stored = root.sizes["shot"]
+        n_shots = found.sizes.get("shot", n_stored)
+        return cls(path, n_shots, n_stored, embeddings, chosen, root.isel(shot=slice(n_shots)), found)
+
+    def names(self) -> list[str]:
+        """Names of all quantities: components, classes, the embedding's, the store's, the index."""
+        return list(self._makers)
+
+    def column(self, name: str) -> Column:
+        """A quantity of all shots.
+
+        Raises
+        ------
+        UnknownNameError
+            The shots have no such quantity.
+        """
+        if name not in self._makers:
+            raise UnknownNameError("quantity", name, self._makers)
+        if name not in self._known:
+            made = self._makers[name]()
+            values = np.ascontiguousarray(made.values)
+            values.flags.writeable = False
+            self._known[name] = replace(made, name=name, values=values)
+        return self._known[name]
+
+    def latent(self, i: int) -> NDArray[Any]:
+        """Component `i` of all shots, counted from 0, (shot,).
+
+        Raises
+        ------
+        UnknownNameError
+            There is no embedding, or it has fewer components.
+        """
+        return self.column(f"c{i}").values
+
+    @property
+    def threshold(self) -> float | None:
+        """Score at or above which shots were kept; None where no verdict was made by a threshold."""
+        try:
+            return float(json.loads(str(self._found.attrs["decision"]))["threshold"])
+        except (KeyError, TypeError, ValueError):
+            return None
+
+    def _quantities(self) -> Iterator[tuple[str, Callable[[], Column]]]:
+        for i in range(self._found.sizes.get("component", 0)):
+            yield f"c{i}", partial(self._component, i)
+        if "n_particles" in self._root:
+            yield "hit", self._hit
+            if "is_single" in self._found:
+                yield "confusion", self._confusion
+        for dataset in (self._found, self._root):
+            for name, variable in dataset.data_vars.items():
+                if variable.dims == ("shot",) and variable.dtype.kind in _NUMBERS:
+                    yield str(name), partial(_column, variable)
+        for name, variable in self._root.data_vars.items():
+            if variable.dims == ("shot", "particle") and variable.dtype.kind in _NUMBERS:
+                yield str(name), partial(_column, variable[:, 0], ", first particle")
+        if "orientation" in self._root:
+            yield "azimuth", partial(self._turned, 0, "azimuth of the first particle's axis")
+            yield "elevation", partial(self._turned, 1, "elevation of the first particle's axis")
+            yield "rotation", partial(self._turned, 2, "rotation of the first particle about its axis")
+        yield "shot", self._index
+
+    def _component(self, i: int) -> Column:
+        latent = self._found["latent"]
+        return Column("", f"component {i}", str(latent.attrs.get("units", "1")), latent[:, i].values)
+
+    def _hit(self) -> Column:
+        kind = np.clip(self._root["n_particles"].values, BLANK, MULTIPLE).astype(np.uint8)
+        return Column("", "what was simulated", "1", kind, LATENT["verdict"].flags)
+
+    def _confusion(self) -> Column:
+        kind = confusion_class(self.column("hit").values == SINGLE, self.column("is_single").values)
+        return Column("", "verdict against truth", "1", kind, tuple(enumerate(CONFUSION)))
+
+    def _index(self) -> Column:
+        return Column("", "shot", "1", np.asarray(self._root.indexes["shot"], np.int64))
+
+    def _turned(self, i: int, label: str) -> Column:
+        return Column("", label, "degree", self._angles[i])
+
+    @cached_property
+    def _angles(self) -> tuple[NDArray[np.float64], ...]:
+        return axis_angles(self._root["orientation"][:, 0].values)
+
+
+def axis_angles(q: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Where a particle's z axis points, and how far the particle is turned about it.
+
+    The quaternion is a turn about z, then the shortest way from z to the axis; q and -q give the same angles.
+
+    Parameters
+    ----------
+    q : (shot, 4), quaternions (w, x, y, z) of any length but 0
+
+    Returns
+    -------
+    azimuth : float64 (shot,), from x to y, in (-180, 180] [deg]
+    elevation : float64 (shot,), above the plane of x and y, in [-90, 90] [deg]
+    rotation : float64 (shot,), in (-180, 180]; 0 where the axis points to -z, which no shortest way leads to [deg]
+
+    Examples
+    --------
+    >>> [angle.tolist() for angle in axis_angles(np.array([[1.0, 0, 1, 0], [1, 0, 0, 1]]))]
+    [[0.0, 0.0], [0.0, 90.0], [0.0, 90.0]]
+    """
+    w, x, y, z = np.asarray(q, np.float64).T
+    along = 2 * (x * z + w * y), 2 * (y * z - w * x), w * w + z * z - x * x - y * y
+    # adding zero turns -0.0 into 0.0, and -180 into 180
+    azimuth, rotation = (np.arctan2(a + 0.0, b + 0.0) for a, b in ((along[1], along[0]), (2 * w * z, w * w - z * z)))
+    elevation = np.arctan2(along[2], np.hypot(along[0], along[1]))
+    return np.degrees(azimuth), np.degrees(elevation), np.degrees(rotation)
+
+
+def _column(variable: xr.DataArray, more: str = "") -> Column:
+    values, attrs = variable.values, variable.attrs
+    classes: tuple[tuple[int, str], ...] = NO_YES if values.dtype == bool else ()
+    if "flag_values" in attrs and "flag_meanings" in attrs:
+        meanings = str(attrs["flag_meanings"]).split()
+        classes = tuple((int(v), m) for v, m in zip(np.atleast_1d(attrs["flag_values"]), meanings, strict=False))
+    label = str(attrs.get("long_name", variable.name)) + more
+    return Column("", label, str(attrs.get("units", "1")), values, classes)

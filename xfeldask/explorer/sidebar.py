@@ -1,0 +1,102 @@
+"""Choices: what lies along the axes, what colours tell, which shots are selected."""
+
+from __future__ import annotations
+
+import html
+from typing import Any
+
+import panel as pn
+import panel_material_ui as pmui
+
+from xfeldask.errors import XfeldaskError
+from xfeldask.explorer.session import DENSITY, Session
+
+WIDTH = 250
+
+
+def sidebar(session: Session) -> list[pn.viewable.Viewable]:
+    """Everything in the sidebar."""
+    labels = {session.shots.column(name).label: name for name in session.quantities}
+    colours = {DENSITY: DENSITY, **labels}
+    choices = [
+        bound(pmui.Select(label="x", options=labels, width=WIDTH), session, "x"),
+        bound(pmui.Select(label="y", options=labels, width=WIDTH), session, "y"),
+        bound(pmui.Select(label="colour by", options=colours, width=WIDTH), session, "colour"),
+    ]
+    if session.shots.embeddings:
+        names = pmui.Select(label="embedding", options=session.shots.embeddings, value=session.embedding, width=WIDTH)
+        names.param.watch(lambda event: session.reopen(event.new), "value")
+        choices.insert(0, names)
+    return [*choices, chips(session), *selecting(session)]
+
+
+def bound(widget: Any, session: Session, name: str) -> Any:
+    """A widget whose value is a parameter of the session, both ways."""
+    widget.value = getattr(session, name)
+    widget.param.watch(lambda event: session.param.update(**{name: event.new}), "value")
+    session.param.watch(lambda event: widget.param.update(value=event.new), name)
+    return widget
+
+
+def chips(session: Session) -> pn.viewable.Viewable:
+    """Classes of the quantity that colours tell, with counts, to be hidden and shown."""
+    box = pn.Column(margin=(0, 0, 0, 10))
+
+    def fill(_: Any = None) -> None:
+        name = session.colour
+        if name == DENSITY or not session.classes(name):
+            box.objects = []
+            return
+        colours, counts = session.colours(name), session.counts(name)
+        box.objects = [_chip(session, meaning, colours[meaning], n) for meaning, n in counts.items()]
+
+    session.param.watch(fill, ["colour", "embedding"])
+    fill()
+    return box
+
+
+def _chip(session: Session, meaning: str, colour: str, n: int) -> Any:
+    chip = pmui.Checkbox(
+        label=f"{meaning} ({n:,})",
+        value=meaning not in session.hidden,
+        sx={"color": colour, "&.Mui-checked": {"color": colour}},
+        margin=0,
+        height=30,
+    )
+
+    def toggle(event: Any) -> None:
+        others = [m for m in session.hidden if m != meaning]
+        session.hidden = others if event.new else [*others, meaning]
+
+    chip.param.watch(toggle, "value")
+    return chip
+
+
+def selecting(session: Session) -> list[pn.viewable.Viewable]:
+    """What a gesture does, and a selection in words."""
+    gesture = pmui.RadioButtonGroup(
+        options={"new": "replace", "+": "add", "-": "subtract", "∩": "intersect"}, size="small", width=WIDTH,
+        label="lasso and box",
+    )  # fmt: skip
+    words = pmui.TextInput(
+        label="selected where", placeholder='photon_count > 500 and verdict == "single"', value=session.where,
+        width=WIDTH,
+    )  # fmt: skip
+    fault = pn.pane.HTML("", width=WIDTH, margin=(0, 10), styles={"color": "#d32f2f", "font-size": "12px"})
+    invert = pmui.Button(label="invert", size="small", variant="outlined")
+    clear = pmui.Button(label="clear", size="small", variant="outlined")
+
+    def choose(event: Any) -> None:
+        if event.new == session.where:
+            return
+        try:
+            session.choose_where(event.new)
+            fault.object = ""
+        except XfeldaskError as error:
+            fault.object = html.escape(str(error))
+
+    words.param.watch(choose, "value")
+    session.param.watch(lambda event: words.param.update(value=event.new), "where")
+    invert.on_click(lambda _: session.invert())
+    clear.on_click(lambda _: session.choose_where(""))
+    return [bound(gesture, session, "combination"), words, fault, pn.Row(invert, clear)]
