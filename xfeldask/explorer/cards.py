@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import numpy as np
 import panel as pn
 from bokeh.models import (
     BasicTicker,
