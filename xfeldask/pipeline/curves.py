@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -166,6 +166,21 @@ def latent_spaces(single: Single, latents: Latents, title: str) -> Figure:
     return figure
 
 
+def apart(looks: Sequence[int], factor: float = 1.3) -> list[int]:
+    """Looks far enough apart on a logarithmic axis for their labels, the last one among them.
+
+    Examples
+    --------
+    >>> apart([3072, 4608, 82944, 99488])
+    [3072, 4608, 99488]
+    """
+    told: list[int] = []
+    for look in reversed(looks):
+        if not told or told[-1] >= factor * look:
+            told.append(look)
+    return told[::-1]
+
+
 def convergence(latents: Latents, title: str) -> Figure:
     """How far a basis still turned while it was fitted.
 
@@ -193,7 +208,8 @@ def convergence(latents: Latents, title: str) -> Figure:
             ax.text(0.5, 0.5, "fewer than two looks\nat so few shots", ha="center", transform=ax.transAxes)
             continue
         ax.set_xscale("log")
-        ax.set_xticks(looks, [f"{look:,}" for look in looks], rotation=35, ha="right", rotation_mode="anchor")
+        labelled = apart(looks)
+        ax.set_xticks(labelled, [f"{look:,}" for look in labelled], rotation=35, ha="right", rotation_mode="anchor")
         ax.set_xticks([], minor=True)
         if limit is None:
             ax.set_ylim(0, 1)
