@@ -5,6 +5,7 @@ from .config import Hits as Hits
 from .config import Nuisance as Nuisance
 from .config import Orientations as Orientations
 from .config import Particle as Particle
+from .explorer.serving import explore as explore
 from .pipeline.embedding import embed as embed
 from .pipeline.intensity import expected_intensity as expected_intensity
 from .pipeline.simulation import simulate as simulate

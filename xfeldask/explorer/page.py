@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ import panel as pn
 import panel_material_ui as pmui
 
 from xfeldask.errors import XfeldaskError
+from xfeldask.explorer.bar import bar
 from xfeldask.explorer.cards import Card, contrast
+from xfeldask.explorer.offer import offer
 from xfeldask.explorer.pictures import Pictures
 from xfeldask.explorer.plane import Plane
 from xfeldask.explorer.session import SHARED, Session
@@ -32,6 +35,8 @@ CARDS = "max(330px, calc((100vh - 250px) / 2 + 60px))"
 """Width of the cards: as wide as they are high, and the scale."""
 
 
+FOLLOW_EVERY = 2000
+"""From one look at a store that is being written to the next [ms]."""
 TOLD = {"hit": "truth", "verdict": "verdict", "probability_single": "P(single)", "photon_count": "photons"}
 """What is told of a shot above its pictures, and by which word."""
 
@@ -42,10 +47,11 @@ class Explorer:
     Parameters
     ----------
     session : Session
+    allow_write : bool, whether the store may be written
     """
 
-    def __init__(self, session: Session) -> None:
-        self.session = session
+    def __init__(self, session: Session, allow_write: bool = False) -> None:
+        self.session, self.allow_write = session, allow_write
         self.pictures = Pictures(session.shots.path)
         self.pattern = Card("reciprocal space", "photons", ("x: s (1/nm)", "y: s (1/nm)"), reciprocal=True)
         self.particles = Card("real space, along the beam", "electrons / nm²", ("x (nm)", "y (nm)"), False, "linear")
@@ -86,17 +92,35 @@ class Explorer:
         )
         return [top, tabs]
 
-    def page(self) -> pmui.Page:
+    def page(self, stores: Sequence[Path]) -> pmui.Page:
         """The whole page."""
-        shots = self.session.shots
-        title = f"{shots.path.name} · {shots.n_shots:,} shots"
+        self._follow()
         return pmui.Page(
-            title=title,
-            main=self.main(),
-            sidebar=sidebar(self.session),
+            title=self.session.shots.path.name,
+            header=bar(self.session, stores),
+            main=[*offer(self.session, self.allow_write), *self.main()],
+            sidebar=sidebar(self.session, self.allow_write),
             sidebar_width=280,
             raw_css=[STYLE],
         )
+
+    def view(self) -> pn.viewable.Viewable:
+        """The page without its bar, for a notebook."""
+        side = pn.Column(*sidebar(self.session, self.allow_write), width=280)
+        return pn.Row(side, pn.Column(*self.main(), sizing_mode="stretch_width"), sizing_mode="stretch_width")
+
+    def _follow(self) -> None:
+        """Look at a store that is still being written again and again."""
+        if self.session.complete or pn.state.curdoc is None:
+            return
+        callback = pn.state.add_periodic_callback(lambda: self._look_again(), period=FOLLOW_EVERY)
+        self._callbacks = [callback]
+
+    def _look_again(self) -> None:
+        self.session.look_again()
+        if self.session.complete:
+            for callback in self._callbacks:
+                callback.stop()
 
     def _pinned(self, _: Any) -> None:
         self._seen = None
@@ -109,15 +133,18 @@ class Explorer:
         return " · ".join(parts)
 
 
-def make_page(path: str | Path, embedding: str | None = None) -> pmui.Page:
-    """The page of a store, its state in the address; a clear sentence where the store cannot be shown."""
+def make_page(
+    stores: Sequence[Path], here: int = 0, embedding: str | None = None, allow_write: bool = False
+) -> pmui.Page:
+    """The page of one of some stores, its state in the address; a clear sentence where it cannot be shown."""
     try:
-        session = Session(path, embedding)
+        session = Session(stores[here], embedding)
+        explorer = Explorer(session, allow_write)
     except XfeldaskError as error:
         return message(str(error))
     if pn.state.location is not None:
         pn.state.location.sync(session, {name: name for name in SHARED})
-    return Explorer(session).page()
+    return explorer.page(stores)
 
 
 def message(text: str) -> pmui.Page:

@@ -204,9 +204,9 @@ class Plane:
             locked(lambda: self.session.choose(mask))
 
 
-def locked(change: Callable[[], Any]) -> None:
-    """Make a change with the lock of the page, which events of plots do not hold."""
-    document = pn.state.curdoc
+def locked(change: Callable[[], Any], document: Any = None) -> None:
+    """Make a change with the lock of the page, which events of plots, and other threads, do not hold."""
+    document = document or pn.state.curdoc
     if document is None or not document.session_context:
         change()
     else:

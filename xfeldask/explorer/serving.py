@@ -4,52 +4,138 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import panel as pn
+import xarray as xr
 
+from xfeldask.errors import InputError
 from xfeldask.explorer.drawing import warm
-from xfeldask.explorer.page import make_page, message
+from xfeldask.explorer.page import Explorer, make_page, message
+from xfeldask.explorer.session import Session
 
 STORE = "XFELDASK_STORE"
 """Environment variable that names the store where no argument does."""
+CALL = "panel serve xfeldask/dashboard.py --args --store run.zarr"
 
 
-def serve_store(
-    store: str | Path, embedding: str | None = None, port: int = 0, address: str = "127.0.0.1", show: bool = False
+@dataclass(frozen=True)
+class Options:
+    """What a server shows.
+
+    Attributes
+    ----------
+    stores : to choose from, the first one at first
+    embedding : str or None, at first
+    allow_write : whether embeddings and selections may be written into the stores
+    """
+
+    stores: tuple[Path, ...]
+    embedding: str | None = None
+    allow_write: bool = False
+
+
+def serve(
+    options: Options,
+    port: int = 0,
+    address: str = "127.0.0.1",
+    show: bool = False,
+    password: str | None = None,
+    origins: Sequence[str] = (),
 ) -> None:
-    """Serve the page of a store until interrupted.
+    """Serve the page until interrupted.
 
     Parameters
     ----------
-    store : str or Path
-    embedding : str, optional
+    options : Options
     port : int; 0 takes a free one
     address : str, to listen on
     show : bool, open a browser
+    password : str, optional, that a visitor has to give, with any name
+    origins : ``host:port`` that pages may come from besides the server's own
     """
     warm()
-    pn.serve(
-        {"/": lambda: make_page(store, embedding)}, port=port, address=address, show=show, title="xfeldask explorer"
-    )
+    more: dict[str, Any] = {"basic_auth": password, "cookie_secret": os.urandom(32).hex()} if password else {}
+    if origins:
+        more["websocket_origin"] = list(origins)
+    pn.serve({"/": lambda: page_of(options)}, port=port, address=address, show=show, title="xfeldask", **more)
 
 
-def store_of(arguments: Sequence[str]) -> tuple[str | None, str | None]:
-    """Store and embedding from ``--store`` and ``--embedding`` of a command line, else from the environment."""
-    found = {"--store": os.environ.get(STORE), "--embedding": None}
-    for word, value in zip(arguments, [*arguments[1:], ""], strict=False):
+def page_of(options: Options) -> Any:
+    """The page of the store that the address names, by its place among the stores."""
+    query = pn.state.location.query_params if pn.state.location is not None else {}
+    index = query.get("store", 0)
+    here = index if isinstance(index, int) and 0 <= index < len(options.stores) else 0
+    return make_page(options.stores, here, options.embedding, options.allow_write)
+
+
+def read_options(arguments: Sequence[str], environment: Mapping[str, str]) -> Options:
+    """Options of a command line: ``--store`` any number of times, ``--embedding``, ``--allow-write``.
+
+    Parameters
+    ----------
+    arguments : words; those that are not known are passed over
+    environment : ``XFELDASK_STORE`` names a store where no argument does
+
+    Examples
+    --------
+    >>> read_options(["--store", "a.zarr", "--store=b.zarr"], {}).stores
+    (PosixPath('a.zarr'), PosixPath('b.zarr'))
+    """
+    found: dict[str, list[str]] = {"--store": [], "--embedding": []}
+    words = iter(arguments)
+    for word in words:
         name, equals, after = word.partition("=")
         if name in found:
-            found[name] = after if equals else value
-    return found["--store"], found["--embedding"]
+            found[name].append(after if equals else next(words, ""))
+    stores = [name for name in found["--store"] or [environment.get(STORE, "")] if name]
+    embedding = found["--embedding"][-1] if found["--embedding"] else None
+    return Options(tuple(map(Path, stores)), embedding, "--allow-write" in arguments)
 
 
 def served_page() -> Any:
-    """The page for `panel serve`, of the store that the command line or the environment names."""
+    """The page for `panel serve`, of the stores that the command line or the environment names."""
     pn.cache(warm)()
-    store, embedding = store_of(sys.argv)
-    if not store:
-        return message("no store was named: panel serve xfeldask/dashboard.py --args --store run.zarr")
-    return make_page(store, embedding)
+    options = read_options(sys.argv[1:], os.environ)
+    return page_of(options) if options.stores else message(f"no store was named; start with: {CALL}")
+
+
+def explore(store: str | Path | xr.Dataset, embedding: str | None = None, *, allow_write: bool = False) -> Any:
+    """Look at a store in a notebook: the page of ``xfeldask explore`` without its bar.
+
+    Parameters
+    ----------
+    store : path of a store, or a Dataset that `open_dataset` gave
+    embedding : str, optional; the store's first by default
+    allow_write : bool, whether selections and embeddings may be written into the store
+
+    Returns
+    -------
+    panel.viewable.Viewable
+        A notebook shows it; ``.show()`` opens it in a browser.
+
+    Raises
+    ------
+    InputError
+        A Dataset that is not from a file.
+    MissingFileError
+        There is no store at the path.
+
+    Examples
+    --------
+    >>> import tempfile, xfeldask
+    >>> path = tempfile.mkdtemp() + "/run.zarr"
+    >>> two = [[0, 0, 0], [2e-9, 0, 0]], ["C", "C"]
+    >>> ds = xfeldask.simulate(path, particle=two, detector="square-32", n_shots=4, progress=False)
+    >>> type(xfeldask.explore(ds)).__name__
+    'Row'
+    """
+    if isinstance(store, xr.Dataset):
+        source = store.encoding.get("source")
+        if source is None:
+            raise InputError("this Dataset was not opened from a store; give the store's path")
+        store = str(source)
+    return Explorer(Session(store, embedding), allow_write).view()

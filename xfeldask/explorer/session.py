@@ -14,7 +14,8 @@ from xfeldask.errors import InputError
 from xfeldask.explorer.language import select
 from xfeldask.explorer.palette import class_colours
 from xfeldask.explorer.selection import COMBINATIONS, Mask, combine
-from xfeldask.explorer.shots import Column, Shots
+from xfeldask.explorer.shots import NO_YES, Column, Shots
+from xfeldask.store.selections import check_name, publish_selection
 
 DENSITY = "density"
 MOST_CLASSES = 12
@@ -38,6 +39,7 @@ class Session(param.Parameterized):
     hidden = param.List([], item_type=str, doc="classes of `colour` that are left out")
     where = param.String("", doc="expression whose shots are selected; empty where the pointer selected them")
     combination = param.String("replace", regex="|".join(COMBINATIONS), doc="what a gesture does")
+    saved = param.List([], item_type=str, doc="names of selections that were saved")
     shot = param.Integer(None, allow_None=True, doc="the shot that is pinned")
     selected = param.Parameter(None, doc="bool (shot,)")
 
@@ -52,6 +54,16 @@ class Session(param.Parameterized):
         self.shots = Shots.open(self.shots.path, embedding)
         self._classes.clear()
         self._settle()
+
+    def look_again(self) -> None:
+        """Read the store anew if there is more in it than before."""
+        if Shots.size(self.shots.path, self.embedding) != (self.shots.n_shots, self.complete):
+            self.reopen(self.embedding)
+
+    @property
+    def complete(self) -> bool:
+        """Whether the store is."""
+        return self.shots.complete
 
     @property
     def quantities(self) -> list[str]:
@@ -106,6 +118,28 @@ class Session(param.Parameterized):
     def matching(self, expression: str) -> Mask:
         """Shots that an expression is true of, bool (shot,)."""
         return select(expression, self.shots.column, self.shots.n_shots)
+
+    def save(self, name: str, write: bool = False) -> None:
+        """Give the selection a name, by which it can be coloured, plotted, and selected again.
+
+        Parameters
+        ----------
+        name : str
+        write : bool, into the store too, for all who open it
+
+        Raises
+        ------
+        InputError
+            The name cannot be, or is taken; the store cannot be written.
+        """
+        check_name(name)
+        self.shots.add(Column(name, f"selection {name}", "1", self.selected.copy(), NO_YES))
+        if write:
+            whole = np.zeros(self.shots.n_stored, bool)
+            whole[: len(self.selected)] = self.selected
+            publish_selection(self.shots.path, name, whole, self.where)
+        self._classes.pop(name, None)
+        self.saved = [*(known for known in self.saved if known != name), name]
 
     def invert(self) -> None:
         """Select what is not selected."""

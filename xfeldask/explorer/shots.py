@@ -13,11 +13,12 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from xfeldask.errors import UnknownNameError
+from xfeldask.errors import InputError, UnknownNameError
 from xfeldask.latent.quality import confusion_class
 from xfeldask.pipeline.sorting import known_embeddings
 from xfeldask.schema import BLANK, LATENT, MULTIPLE, SINGLE
 from xfeldask.store.opening import open_dataset
+from xfeldask.store.selections import read_selections
 
 CONFUSION = ("single kept", "other let in", "other kept out", "single lost")
 """Meanings of what `confusion_class` gives."""
@@ -77,8 +78,10 @@ class Shots:
     embedding: str | None
     _root: xr.Dataset = field(repr=False)
     _found: xr.Dataset = field(repr=False)
+    _selections: dict[str, xr.DataArray] = field(repr=False)
     _makers: dict[str, Callable[[], Column]] = field(init=False, repr=False, default_factory=dict)
     _known: dict[str, Column] = field(init=False, repr=False, default_factory=dict)
+    _added: set[str] = field(init=False, repr=False, default_factory=set)
 
     def __post_init__(self) -> None:
         self._makers.update(self._quantities())
@@ -109,7 +112,20 @@ class Shots:
             found = open_dataset(path, group=f"latent/{chosen}", chunks=None, allow_incomplete=True)
         n_stored = root.sizes["shot"]
         n_shots = found.sizes.get("shot", n_stored)
-        return cls(path, n_shots, n_stored, embeddings, chosen, root.isel(shot=slice(n_shots)), found)
+        return cls(
+            path, n_shots, n_stored, embeddings, chosen, root.isel(shot=slice(n_shots)), found, read_selections(path)
+        )
+
+    @classmethod
+    def size(cls, path: Path, embedding: str | None) -> tuple[int, bool]:
+        """Shots that there are to see now, and whether the store is complete."""
+        now = cls.open(path, embedding)
+        return now.n_shots, now.complete
+
+    @property
+    def complete(self) -> bool:
+        """Whether all shots of the store have been written, and the embedding tells of all."""
+        return bool(self._root.attrs.get("complete", True)) and self.n_shots == self.n_stored
 
     def names(self) -> list[str]:
         """Names of all quantities: components, classes, the embedding's, the store's, the index."""
@@ -150,6 +166,20 @@ class Shots:
         except (KeyError, TypeError, ValueError):
             return None
 
+    def add(self, column: Column) -> None:
+        """Let a quantity be seen that is not in the store; one of the same name that was added before goes.
+
+        Raises
+        ------
+        InputError
+            The store has a quantity of that name.
+        """
+        if column.name in self._makers and column.name not in self._added:
+            raise InputError(f"there is a quantity {column.name} already; choose another name")
+        self._added.add(column.name)
+        self._known.pop(column.name, None)
+        self._makers[column.name] = lambda: column
+
     def _quantities(self) -> Iterator[tuple[str, Callable[[], Column]]]:
         for i in range(self._found.sizes.get("component", 0)):
             yield f"c{i}", partial(self._component, i)
@@ -169,6 +199,9 @@ class Shots:
             yield "elevation", partial(self._turned, 1, "elevation of the first particle's axis")
             yield "rotation", partial(self._turned, 2, "rotation of the first particle about its axis")
         yield "shot", self._index
+        for name, selected in self._selections.items():
+            self._added.add(name)
+            yield name, partial(_column, selected[: self.n_shots])
 
     def _component(self, i: int) -> Column:
         latent = self._found["latent"]

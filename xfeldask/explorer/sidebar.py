@@ -14,7 +14,7 @@ from xfeldask.explorer.session import DENSITY, Session
 WIDTH = 250
 
 
-def sidebar(session: Session) -> list[pn.viewable.Viewable]:
+def sidebar(session: Session, allow_write: bool = False) -> list[pn.viewable.Viewable]:
     """Everything in the sidebar."""
     labels = {session.shots.column(name).label: name for name in session.quantities}
     colours = {DENSITY: DENSITY, **labels}
@@ -27,7 +27,7 @@ def sidebar(session: Session) -> list[pn.viewable.Viewable]:
         names = pmui.Select(label="embedding", options=session.shots.embeddings, value=session.embedding, width=WIDTH)
         names.param.watch(lambda event: session.reopen(event.new), "value")
         choices.insert(0, names)
-    return [*choices, chips(session), *selecting(session)]
+    return [*choices, chips(session), *selecting(session), *saving(session, allow_write)]
 
 
 def bound(widget: Any, session: Session, name: str) -> Any:
@@ -100,3 +100,22 @@ def selecting(session: Session) -> list[pn.viewable.Viewable]:
     invert.on_click(lambda _: session.invert())
     clear.on_click(lambda _: session.choose_where(""))
     return [bound(gesture, session, "combination"), words, fault, pn.Row(invert, clear)]
+
+
+def saving(session: Session, allow_write: bool) -> list[Any]:
+    """Names for selections, which the field above, colours and axes then know."""
+    name = pmui.TextInput(label="save the selection as", placeholder="a_name", width=WIDTH - 90)
+    save = pmui.Button(label="save", size="small", variant="outlined", align="center")
+    told = pn.pane.HTML("", width=WIDTH, margin=(0, 10), styles={"font-size": "12px"})
+
+    def keep(_: Any) -> None:
+        try:
+            session.save(name.value, write=allow_write)
+        except XfeldaskError as error:
+            told.object = html.escape(str(error))
+        else:
+            place = "in the store" if allow_write else "for this page; --allow-write keeps it in the store"
+            told.object = f"{html.escape(name.value)} saved {place}"
+
+    save.on_click(keep)
+    return [pn.Row(name, save), told]

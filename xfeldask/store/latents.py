@@ -29,19 +29,38 @@ def publish_latent(path: Path, name: str, found: xr.Dataset, parts: Mapping[str,
     InputError
         The disk is full or read-only.
     """
+    publish_group(path, f"latent/{name}", found, parts)
+
+
+def publish_group(path: Path, place: str, found: xr.Dataset, parts: Mapping[str, xr.Dataset] | None = None) -> None:
+    """Write a group with groups in it beside a store, and move it to its place in one step.
+
+    Parameters
+    ----------
+    path : Path, of the store
+    place : str, of the group: that of the group around it, and its name
+    found : xarray.Dataset
+    parts : Dataset by name, groups in it
+
+    Raises
+    ------
+    InputError
+        The disk is full or read-only.
+    """
+    around, name = place.split("/")
     fresh = path.with_name(f".{path.name}.{name}.new")
     old = path.with_name(f".{path.name}.{name}.old")
-    target = path / "latent" / name
+    target = path / place
     try:
         shutil.rmtree(fresh, ignore_errors=True)
-        for group, part in [(None, found), *parts.items()]:
+        for group, part in [(None, found), *(parts or {}).items()]:
             encoding = {str(name): {"compressors": compressors()} for name in part.variables}
             # a file that is not there then means that something is missing
             with pipeline(EXACT):
                 part.to_zarr(
                     fresh, group=group, mode="w-", consolidated=False, encoding=encoding, write_empty_chunks=True
                 )
-        open_root(path, mode="r+").require_group("latent")
+        open_root(path, mode="r+").require_group(around)
         if target.exists():
             shutil.rmtree(old, ignore_errors=True)
             target.rename(old)

@@ -1,0 +1,39 @@
+"""The keyboard: a key pressed anywhere on the page but in a field."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from panel.custom import JSComponent
+
+
+class Keys(JSComponent):
+    """Listens to keys and calls what belongs to each; shows nothing.
+
+    Parameters
+    ----------
+    actions : function of no arguments by key, as browsers name it
+    """
+
+    _esm = """
+    export function render({ model }) {
+      const listen = (event) => {
+        const field = event.composedPath()[0];
+        if (event.ctrlKey || event.metaKey || event.altKey) return;
+        if (field.matches?.('input, textarea, select, [contenteditable], [role=tab], [role=slider]')) return;
+        model.send_msg(event.key);
+      };
+      document.addEventListener('keydown', listen);
+      model.on('remove', () => document.removeEventListener('keydown', listen));
+      return document.createElement('span');
+    }
+    """
+
+    def __init__(self, actions: Mapping[str, Callable[[], Any]], **params: Any) -> None:
+        super().__init__(width=0, height=0, margin=0, **params)  # type: ignore[no-untyped-call]
+        self._actions = dict(actions)
+
+    def _handle_msg(self, key: Any) -> None:
+        if isinstance(key, str) and key in self._actions:
+            self._actions[key]()
