@@ -100,6 +100,7 @@ def open_dataset(
         for part in (found.data_vars, found.coords)
     )
     found = xr.Dataset(data, coords, found.attrs)
+    found.encoding["source"] = str(store)
     if chunks is None:
         return found
     cut = {"shot": layout_of(root).shard} if isinstance(chunks, str) and chunks == "shard" else chunks
