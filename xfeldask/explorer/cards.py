@@ -111,12 +111,12 @@ def contrast(cards: Iterable[Card], recoloured: Iterable[Card] = ()) -> pn.viewa
     recoloured : that follow the colour map only
     """
     cards = list(cards)
-    scale = pn.widgets.Select(options=list(SCALES), value=cards[0].scale, width=90, name="scale", margin=NARROW)
+    scale = pn.widgets.Select(options=list(SCALES), value=cards[0].scale, width=90, label="scale", margin=NARROW)
     palette = pn.widgets.Select(
-        options=[name.removesuffix("256") for name in NUMBERS], width=85, name="colours", margin=NARROW
+        options=[name.removesuffix("256") for name in NUMBERS], width=85, label="colours", margin=NARROW
     )
     limits = [
-        pn.widgets.FloatInput(value=None, placeholder="auto", width=60, name=name, margin=NARROW)
+        pn.widgets.FloatInput(value=None, placeholder="auto", width=60, label=name, margin=NARROW)
         for name in ("from", "to")
     ]
     palettes = {name: list(all_palettes[name][256]) for name in palette.options}
