@@ -11,12 +11,13 @@ import panel as pn
 import panel_material_ui as pmui
 
 from xfeldask.errors import XfeldaskError
+from xfeldask.explorer.address import keep_address, read_address
 from xfeldask.explorer.bar import bar
 from xfeldask.explorer.cards import Card, contrast
 from xfeldask.explorer.offer import offer
 from xfeldask.explorer.pictures import Pictures
 from xfeldask.explorer.plane import Plane
-from xfeldask.explorer.session import SHARED, Session
+from xfeldask.explorer.session import Session
 from xfeldask.explorer.sidebar import sidebar
 from xfeldask.explorer.tabs import TABS
 
@@ -137,13 +138,13 @@ def make_page(
     stores: Sequence[Path], here: int = 0, embedding: str | None = None, allow_write: bool = False
 ) -> pmui.Page:
     """The page of one of some stores, its state in the address; a clear sentence where it cannot be shown."""
+    query = pn.state.location.query_params if pn.state.location is not None else {}
     try:
-        session = Session(stores[here], embedding)
+        session = Session(stores[here], query.get("embedding", embedding), **read_address(query))
         explorer = Explorer(session, allow_write)
     except XfeldaskError as error:
         return message(str(error))
-    if pn.state.location is not None:
-        pn.state.location.sync(session, {name: name for name in SHARED})
+    keep_address(session)
     return explorer.page(stores)
 
 

@@ -20,8 +20,6 @@ from xfeldask.store.selections import check_name, publish_selection
 DENSITY = "density"
 MOST_CLASSES = 12
 """Different whole numbers up to which a quantity is shown as classes."""
-SHARED = ("embedding", "x", "y", "colour", "hidden", "where", "shot")
-"""What the address of the page carries."""
 
 
 class Session(param.Parameterized):
