@@ -127,6 +127,8 @@ LATENT = {
         Variable("separation", ("shot",), "float64", "distance of two particles as seen along the beam", "m",
                  comment="lag of autocorrelation_peak, what it means only if there are two; NaN where blank"),
         Variable("fitted", ("shot",), "bool", "the latent space was fitted to the shot"),
+        Variable("latent_history", ("shot", "update", "component"), "float32",
+                 "coordinates of the shot at each look at convergence", comment="signs as of the last look"),
         Variable("n_fitted", ("update",), "int64", "shots fitted at each look at convergence"),
         Variable("angle", ("update",), "float64", "largest principal angle to the basis before, on held-out shots",
                  "rad"),

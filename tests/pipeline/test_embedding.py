@@ -285,3 +285,15 @@ def test_embed__broken_off_leaves_nothing(store: Path, monkeypatch: pytest.Monke
         embed(store, name="never", progress=False)
     assert not (store / "latent" / "never").exists()
     assert [p.name for p in store.parent.iterdir()] == ["run.zarr"]
+
+
+def test_embed__keeps_where_shots_were_while_it_was_fitted(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("xfeldask.pipeline.fitting.FIRST_LOOK", 100)
+    found = embed(store, name="past", sort=None, history=True, batch_size=64, overwrite=True, progress=False).load()
+    past = found.latent_history.transpose("update", "shot", "component").values
+    assert past.shape == (found.sizes["update"], *found.latent.shape)
+    assert len(past) > 2
+    np.testing.assert_allclose(past[-1], found.latent.values, atol=1e-3 * np.abs(found.latent.values).max())
+    turned = [np.linalg.norm(look - past[-1]) for look in past]
+    assert turned[0] > turned[-2] > turned[-1]
+    assert "latent_history" not in embed(store, name="past", sort=None, overwrite=True, progress=False)

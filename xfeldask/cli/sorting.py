@@ -23,6 +23,7 @@ from xfeldask.errors import InputError
 @click.option("--contamination", type=float, default=0.1, show_default=True, help="Part to flag; for the envelope.")
 @click.option("--labels", type=STORE, help=".npy file (shot,): 1 single, 0 anything else, -1 not known.")
 @click.option("--stop/--no-stop", default=True, show_default=True, help="Fit no further once converged.")
+@click.option("--history", is_flag=True, help="Keep the coordinates of all shots at each look at convergence.")
 @click.option("--follow", is_flag=True, help="Keep up with a store that is still being written.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @scheduler_options

@@ -40,7 +40,7 @@ def fit_model(path: Path, options: Options, shots: int) -> tuple[Model, Fit]:
         with reporter("fitting", shots * passes(estimator), "shots", options.progress) as told:
             fitted = fit(rows, estimator, options.stop, options.measures, told.advance)
         rule = None if taught is None else taught.result()
-    return Model(made, fitted.estimator, rule), fitted
+    return Model(made, fitted.estimator, rule, tuple(fitted.looks) if options.history else ()), fitted
 
 
 def _taught(path: Path, shots: int, options: Options) -> PairRule:

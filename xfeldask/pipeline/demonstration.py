@@ -32,7 +32,7 @@ def demonstrate(folder: Path, n_shots: int = 10_000, overwrite: bool = False) ->
     start = time.monotonic()
     ds = simulate(store, particle="chaperonin", n_shots=n_shots, single_fraction=0.99, seed=7, overwrite=overwrite)
     simulated = time.monotonic() - start
-    latent = embed(store, n_components=3, method="ipca")
+    latent = embed(store, n_components=3, method="ipca", history=True)
     embedded = time.monotonic() - start - simulated
     pictures = {"patterns": folder / "patterns.png", "latent space": folder / "latent.png"}
     for figure, path in zip((montage(ds), latent_scatter(ds, latent)), pictures.values(), strict=True):

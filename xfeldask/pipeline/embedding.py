@@ -33,6 +33,7 @@ def embed(
     labels: ArrayLike | None = None,
     stop: bool = True,
     measures: tuple[str, ...] = (),
+    history: bool = False,
     follow: bool = False,
     seed: int = 0,
     overwrite: bool = False,
@@ -60,6 +61,7 @@ def embed(
     labels : int (shot,), optional: 1 for a single hit, 0 for anything else, -1 where not known; for "pairs"
     stop : bool, fit no further once the latent space has converged
     measures : any of "jensen_shannon" and "reconstruction", recorded with the convergence
+    history : bool, keep the coordinates of all shots at each look at convergence, to see how the space settled
     follow : bool, take a store that is still being written, and go on until it is complete
     seed : int
     overwrite : bool, replace an embedding of the same name
@@ -92,7 +94,7 @@ def embed(
     options = Options(
         name or (method if isinstance(method, str) else type(method).__name__.lower()),
         method, features, n_components, batch_size, sort, contamination, max_singles_lost,
-        known, stop, measures, seed, overwrite, progress,
+        known, stop, measures, history, seed, overwrite, progress,
     )  # fmt: skip
     root = open_root(path)
     refuse(path, root, options)

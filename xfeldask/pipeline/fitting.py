@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from xfeldask.latent.methods import Estimator, is_linear
 from xfeldask.latent.pairs import HIT, MOST_HITS, PairRule
 from xfeldask.latent.patterns import excess, find_window
 from xfeldask.physics.binning import ImageGrid
-from xfeldask.pipeline.model import low_q_of
+from xfeldask.pipeline.model import Look, low_q_of
 from xfeldask.store.codecs import FAST
 from xfeldask.store.layout import IMAGES_PER_CHUNK, shot_array
 from xfeldask.store.opening import open_root
@@ -44,12 +44,14 @@ class Fit:
     fitted : int64 (n,), indices of the rows it has seen
     history : dict of arrays (update,), of the watch on convergence; empty where there was none
     converged_at : int or None, shots fitted when it had converged
+    looks : (mean, components) at each update of the history
     """
 
     estimator: Estimator
     fitted: NDArray[np.int64]
     history: dict[str, NDArray[np.generic]]
     converged_at: int | None
+    looks: list[Look] = field(default_factory=list)
 
 
 def fit(rows: Any, estimator: Estimator, stop: bool, measures: tuple[str, ...], advance: Callable[[int], None]) -> Fit:
@@ -91,7 +93,7 @@ def _fit_watched(rows: Any, estimator: Estimator, measures: tuple[str, ...], adv
     if held < 2 * components + 1:
         return _fit_all(rows, estimator, advance)
     edges: Any = np.cumsum((0, *rows.chunks[0]))
-    driver, watch, done = _driver(estimator), None, held
+    driver, watch, done, looks = _driver(estimator), None, held, list[Look]()
     look = held + FIRST_LOOK
     while done < len(rows):
         stop = int(edges[min(np.searchsorted(edges, look), len(edges) - 1)])
@@ -103,10 +105,11 @@ def _fit_watched(rows: Any, estimator: Estimator, measures: tuple[str, ...], adv
             continue
         if watch is None:
             watch = Convergence(rows[:held].compute(), ANGLE, CHANGE, PATIENCE, measures)
+        looks.append((np.array(fitted.mean_), np.array(fitted.components_)))
         if watch.update(done - held, fitted.components_, fitted.mean_, fitted.explained_variance_):
             break
     history, at = ({}, None) if watch is None else (watch.history(), watch.converged_at)
-    return Fit(driver.estimator_, np.arange(held, done), history, at)
+    return Fit(driver.estimator_, np.arange(held, done), history, at, looks)
 
 
 def _driver(estimator: Estimator) -> Any:

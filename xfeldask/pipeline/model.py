@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -89,6 +90,10 @@ def low_q_of(root: zarr.Group) -> ImageGrid:
     return low_q_grid(stored_geometry(root), stored_wavelength(root))
 
 
+Look = tuple[NDArray[Any], NDArray[Any]]
+"""Mean (feature,) and components (component, feature) of a linear latent space while it is fitted."""
+
+
 @dataclass(frozen=True)
 class Model:
     """A latent space and a rule.
@@ -98,11 +103,13 @@ class Model:
     features : Features
     estimator : fitted
     rule : PairRule, or None where shots are sorted by their coordinates
+    looks : of which shots get coordinates too, if any
     """
 
     features: Features
     estimator: Estimator
     rule: PairRule | None
+    looks: tuple[Look, ...] = ()
 
     def columns(self, root: zarr.Group, shots: slice) -> dict[str, NDArray[Any]]:
         """Variables of some shots of a store, by name."""
@@ -110,10 +117,19 @@ class Model:
         out: dict[str, NDArray[Any]] = {"latent": np.asarray(self.estimator.transform(rows), np.float32)}
         if not np.isfinite(out["latent"]).all():
             raise InputError(f"{type(self.estimator).__name__} gives coordinates that are not finite")
+        if self.looks:
+            past = [(rows - mean) @ components.T for mean, components in self._turned]
+            out["latent_history"] = np.stack(past, axis=1).astype(np.float32)
         if self.rule is not None:
             found = self.rule.judge(np.asarray(shot_array(root, "low_q", FAST)[shots]))
             out |= {"log_ratio": found.log_ratio, "autocorrelation_peak": found.peak, "separation": found.separation}
         return out
+
+    @cached_property
+    def _turned(self) -> list[Look]:
+        """Looks with the signs of the last one, so that nothing jumps from look to look."""
+        last = self.looks[-1][1]
+        return [(mean, c * np.where((c * last).sum(axis=1) < 0, -1, 1)[:, None]) for mean, c in self.looks]
 
     def pictures(self) -> dict[str, xr.Variable]:
         """Mean, components and variances of a linear model in the shape of its feature; nothing of any other."""

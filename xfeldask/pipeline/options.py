@@ -34,6 +34,7 @@ class Options:
     labels: NDArray[np.int8] | None
     stop: bool
     measures: tuple[str, ...]
+    history: bool
     seed: int
     overwrite: bool
     progress: bool
