@@ -11,7 +11,7 @@ import panel as pn
 
 from xfeldask.explorer.session import Session
 
-SHARED = {"x": str, "y": str, "colour": str, "hidden": list, "where": str, "shot": int}
+SHARED = {"x": str, "y": str, "colour": str, "hidden": list, "where": str, "shot": int, "look": int}
 """Parameters of the session that an address carries, besides the embedding and the store."""
 
 
@@ -41,7 +41,7 @@ def keep_address(session: Session) -> None:
 
     def write(*_: Any) -> None:
         state = location.query_params | {name: getattr(session, name) for name in (*SHARED, "embedding")}
-        told = {name: value for name, value in state.items() if value not in (None, "", [])}
+        told = {name: value for name, value in state.items() if value not in (None, "", [], -1)}
         location.search = "?" + urlencode({k: v if isinstance(v, str) else json.dumps(v) for k, v in told.items()})
 
     session.param.watch(write, [*SHARED, "embedding"])

@@ -22,8 +22,10 @@ def bar(session: Session, stores: Sequence[Path]) -> list[Any]:
     """What stands in the bar."""
     told = pn.pane.HTML("", styles={"color": "white", "font-size": "14px"}, align="center", margin=(0, 16))
 
-    def count(_: Any = None) -> None:
-        told.object = f"{session.shots.n_shots:,} shots · {int(session.selected.sum()):,} selected"
+    def count(*_: Any) -> None:
+        there, stored = session.shots.n_done, session.shots.n_stored
+        shots = f"{there:,} shots" if there == stored else f"{there:,} of {stored:,} shots"
+        told.object = f"{shots} · {int(session.selected.sum()):,} selected"
 
     session.param.watch(count, ["selected", "embedding"])
     count()

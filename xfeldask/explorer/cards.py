@@ -93,6 +93,8 @@ class Card:
             self.image.visible = False
         else:
             self.image.visible = True
+            # of a blank there is no logarithm
+            self.mappers["log"].high = None if np.nanmax(picture.values) > 0 else 1.0
             self.source.data = {
                 name: [part] for name, part in zip(PARTS, (picture.values, *picture.extent), strict=True)
             }

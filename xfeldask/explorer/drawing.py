@@ -1,27 +1,29 @@
-"""A million shots as a picture: every one of them drawn, none left out silently."""
+"""A million shots as a picture: every one of them counted into a pixel, none left out silently."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
-import datashader as ds
 import numpy as np
-import pandas as pd
-from datashader import transfer_functions as tf
+from bokeh.colors import RGB
 from numpy.typing import NDArray
 
+from xfeldask.errors import InputError
 from xfeldask.explorer.selection import Mask
 
 Range = tuple[float, float]
+Image = NDArray[np.uint8]
 
 QUANTILES = (0.0005, 0.9995)
 """Between which a view begins."""
 MARGIN = 0.06
-LEAST_ALPHA = 90
+LEAST_ALPHA = 140
+"""Of a pixel with a single shot; the fullest pixel has 255, those between by the logarithm of their shots."""
 SPREAD = ((3_000, 2), (150_000, 1))
 """Of so few points each is drawn larger, by so many pixels around it."""
-GREYS = ("#d9d9d9", "#8a8a8a")
+GREYS = ("#c4c4c4", "#7d7d7d")
+DENSITIES = ("#a6cbe8", "#3a7fc1", "#08306b")
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +58,7 @@ class Drawing:
     shown : int, points that were to be drawn, those outside the view counted
     """
 
-    rgba: NDArray[np.uint8]
+    rgba: Image
     drawn: int
     shown: int
 
@@ -88,65 +90,84 @@ def draw(
     visible, selected : bool (shot,)
     x_range, y_range : of the view
     width, height : of the picture [pixels]
+
+    Raises
+    ------
+    InputError
+        A view or a picture without extent.
     """
     (x0, x1), (y0, y1) = x_range, y_range
+    if not (x1 > x0 and y1 > y0 and width > 0 and height > 0):
+        raise InputError(f"a view must be wider and higher than 0, got {x_range}, {y_range}, {width} x {height}")
+    # points that are not finite are in no range
     inside = visible & (points.x >= x0) & (points.x <= x1) & (points.y >= y0) & (points.y <= y1)
-    canvas = ds.Canvas(plot_width=width, plot_height=height, x_range=x_range, y_range=y_range)
-    chosen = selected & visible
-    layers = []
-    if chosen.any():
-        layers.append(_shaded(canvas, points, inside & ~chosen, None, {}, GREYS, points.span))
-        layers.append(
-            _shaded(canvas, points, inside & chosen, points.value, points.colours, points.palette, points.span)
-        )
-    else:
-        layers.append(_shaded(canvas, points, inside, points.value, points.colours, points.palette, points.span))
-    image = tf.stack(*layers)
-    rgba = np.ascontiguousarray(image.to_numpy()).view(np.uint8).reshape(height, width, 4)[::-1]
-    return Drawing(np.ascontiguousarray(rgba), int(inside.sum()), int(visible.sum()))
+    at = np.flatnonzero(inside)
+    column, row = (
+        np.minimum(((v[at].astype(np.float64) - low) * (n / (high - low))).astype(np.int64), n - 1)
+        for v, low, high, n in ((points.x, x0, x1, width), (points.y, y0, y1, height))
+    )
+    pixel = (height - 1 - row) * width + column
+    rgba = np.zeros((height * width, 4), np.uint8)
+    chosen = (selected & visible)[at] if (selected & visible).any() else np.ones(len(at), bool)
+    for layer, coloured in ((~chosen, False), (chosen, True)):
+        if layer.any():
+            where, colour = _shaded(points, pixel[layer], at[layer], coloured, height * width)
+            _paint(rgba.reshape(height, width, 4), where, colour, _spread(int(layer.sum())))
+    return Drawing(rgba.reshape(height, width, 4), len(at), int(visible.sum()))
 
 
 def _shaded(
-    canvas: ds.Canvas,
-    points: Points,
-    mask: Mask,
-    value: NDArray[Any] | None,
-    colours: dict[int, str],
-    palette: tuple[str, ...],
-    span: Range,
-) -> tf.Image:
-    at = slice(None) if mask.all() else np.flatnonzero(mask)
-    frame = {"x": points.x[at], "y": points.y[at]}
-    if value is None:
-        image = tf.shade(canvas.points(pd.DataFrame(frame), "x", "y", ds.count()), cmap=list(palette), how="eq_hist")
-    elif colours:
-        known = sorted(colours)
-        codes = np.searchsorted(known, value[at])
-        frame["value"] = pd.Categorical.from_codes(codes, [str(v) for v in known])
-        counts = canvas.points(pd.DataFrame(frame), "x", "y", ds.by("value", ds.count()))
-        key = {str(v): colour for v, colour in colours.items()}
-        image = tf.shade(counts, color_key=key, how="eq_hist", min_alpha=LEAST_ALPHA)
+    points: Points, pixel: NDArray[np.int64], shot: NDArray[np.int64], coloured: bool, n_pixels: int
+) -> tuple[NDArray[np.int64], Image]:
+    """Pixels that hold points, and their colours."""
+    count = np.bincount(pixel, minlength=n_pixels)
+    where = np.flatnonzero(count)
+    fullness = np.log(count[where]) / max(np.log(count[where].max()), 1e-9)
+    alpha = LEAST_ALPHA + (255 - LEAST_ALPHA) * fullness
+    if not coloured or points.value is None:
+        ramp = _ramp(DENSITIES if coloured else GREYS)
+        colour = ramp[(fullness * (len(ramp) - 1)).astype(int)]
+        return where, np.column_stack([colour, np.full(len(where), 255)]).astype(np.uint8)
+    value = points.value[shot]
+    if points.colours:
+        colour = sum(
+            np.bincount(pixel[value == known], minlength=n_pixels)[where, None] * np.array(_rgb(name), float)
+            for known, name in points.colours.items()
+        ) / count[where, None]  # fmt: skip
     else:
-        frame["value"] = value[at].astype(np.float32, copy=False)
-        means = canvas.points(pd.DataFrame(frame), "x", "y", ds.mean("value"))
-        image = tf.shade(means, cmap=list(palette), how="linear", span=list(span))
-    n = int(mask.sum())
-    pixels = next((pixels for most, pixels in SPREAD if n <= most), 0)
-    return tf.spread(image, px=pixels) if pixels else image
+        ramp, (low, high) = _ramp(points.palette), points.span
+        known = np.isfinite(value)
+        total = np.bincount(pixel[known], value[known].astype(float), minlength=n_pixels)[where]
+        number = np.bincount(pixel[known], minlength=n_pixels)[where]
+        part = np.clip((total / np.maximum(number, 1) - low) / (high - low), 0, 1)
+        colour = np.where(number[:, None] > 0, ramp[(part * (len(ramp) - 1)).astype(int)], _rgb(GREYS[0]))
+        alpha = np.full(len(where), 255.0)
+    return where, np.column_stack([colour, alpha]).astype(np.uint8)
 
 
-def warm() -> None:
-    """Compile what drawing needs, so that nobody has to wait for it: all numba kernels, dense and sparse."""
-    rng = np.random.default_rng(0)
-    x, y = rng.normal(size=(2, 200)).astype(np.float32)
-    everything, none = np.ones(200, bool), np.zeros(200, bool)
-    kinds: tuple[tuple[NDArray[Any] | None, dict[int, str]], ...] = (
-        (None, {}),
-        (rng.normal(size=200), {}),
-        (rng.integers(0, 2, 200), {0: "#000000", 1: "#ffffff"}),
-    )
-    for value, colours in kinds:
-        points = Points(x, y, value, colours, ("#000000", "#ffffff"))
-        for selected in (none, x > 0):
-            for reach in (3.0, 0.3):
-                draw(points, everything, selected, (-reach, reach), (-reach, reach), 60, 60)
+def _paint(rgba: Image, where: NDArray[np.int64], colour: Image, spread: int) -> None:
+    """Paint pixels as discs, their middles last, so that no point hides another's middle."""
+    height, width = rgba.shape[:2]
+    row, column = np.divmod(where, width)
+    steps = range(-spread, spread + 1)
+    disc = [(dy, dx) for dy in steps for dx in steps if dx * dx + dy * dy <= spread * spread + 0.5]
+    for dy, dx in sorted(disc, key=lambda d: -(d[0] ** 2 + d[1] ** 2)):
+        y, x = row + dy, column + dx
+        there = (y >= 0) & (y < height) & (x >= 0) & (x < width)
+        rgba[y[there], x[there]] = colour[there]
+
+
+def _spread(n: int) -> int:
+    return next((pixels for most, pixels in SPREAD if n <= most), 0)
+
+
+def _rgb(name: str) -> tuple[int, int, int]:
+    colour = RGB.from_hex_string(name)
+    return colour.r, colour.g, colour.b
+
+
+def _ramp(palette: tuple[str, ...], n: int = 256) -> NDArray[np.float64]:
+    """`n` colours (n, 3) between those of a palette."""
+    known = np.array([_rgb(name) for name in palette], float)
+    at = np.linspace(0, len(known) - 1, n)
+    return np.column_stack([np.interp(at, np.arange(len(known)), channel) for channel in known.T])

@@ -9,84 +9,127 @@ import numpy as np
 import panel as pn
 from bokeh.events import Tap
 from bokeh.models import ColumnDataSource, LinearColorMapper, Range1d
+from bokeh.palettes import Viridis256, interp_palette
 from bokeh.plotting import figure
 from numpy.typing import NDArray
 
-from xfeldask.explorer.cards import GAP
-from xfeldask.explorer.palette import NUMBERS
+from xfeldask.explorer.cards import GAP, LEAST
 
-TILE = 1.08
+TILE = 1.06
 """From one image to the next, in widths of an image."""
-SIGNED = ("#0072b2", "#ffffff", "#d55e00")
-LABEL = 0.13
+LABEL = 0.22
+"""Room for a line of a label, in heights of an image."""
+GREY = "#808080"
+MARK = "#e69f00"
+SIGNED = tuple(interp_palette(("#0072b2", "#ffffff", "#d55e00"), 255))
+STEPS = 255
 
 
 class Mosaic:
-    """Images side by side with a label each.
+    """Images side by side with a label each, all in one contrast or each in its own.
 
     Parameters
     ----------
-    columns : int, images in a row
+    columns, rows : int, the most images
     on_tap : called with the place of the image that was tapped
-    palette : colours from low to high
-    each : bool, every image has its own scale, from its 0.5 to its 99.5 percentile
+    signed : bool, images of either sign, each in its own contrast about zero; else photons on a logarithmic scale
+        that all share
+    lines : int, of a label
     """
 
     def __init__(
         self,
         columns: int,
-        on_tap: Callable[[int], None] | None = None,
-        palette: Sequence[str] | str = NUMBERS[0],
-        symmetric: bool = False,
+        rows: int = 1,
+        on_tap: Callable[[int], Any] | None = None,
+        signed: bool = False,
+        lines: int = 1,
     ) -> None:
-        self._columns, self._n, self._on_tap, self._symmetric = columns, 0, on_tap, symmetric
+        self._columns, self._rows, self._on_tap, self._signed = columns, rows, on_tap, signed
+        self._label = LABEL * lines
         self.source = ColumnDataSource({"image": [], "x": [], "y": [], "label": []})
-        self._mapper = LinearColorMapper(palette=palette, low=-1 if symmetric else 0, high=1, nan_color=GAP)
+        self.marked = ColumnDataSource({"x": [], "y": []})
+        palette = (GAP, *(SIGNED if signed else Viridis256[1:]))
+        width, height = columns * TILE, rows * (TILE + self._label)
         self.figure = figure(
-            x_range=Range1d(0, 1), y_range=Range1d(0, 1), tools="", toolbar_location=None, match_aspect=True,
-            sizing_mode="stretch_width", height=100, outline_line_color=None,
+            x_range=Range1d(0, width), y_range=Range1d(-self._label, height - self._label),
+            tools="", toolbar_location=None, sizing_mode="scale_width", width=1000, height=round(1000 * height / width),
+            aspect_ratio=width / height, outline_line_color=None, min_border=0,
+            background_fill_alpha=0, border_fill_alpha=0,
         )  # fmt: skip
         self.figure.axis.visible = False
         self.figure.grid.visible = False
-        self.figure.image("image", "x", "y", 1, 1, source=self.source, color_mapper=self._mapper)
-        self.figure.text("x", "y", "label", source=self.source, text_font_size="11px", text_baseline="top", y_offset=2)
+        mapper = LinearColorMapper(palette=palette, low=0, high=STEPS)
+        self.figure.image("image", "x", "y", 1, 1, source=self.source, color_mapper=mapper)
+        self.figure.rect(
+            "x", "y", 1, 1, source=self.marked, fill_alpha=0, line_color=MARK, line_width=3, level="overlay"
+        )
+        self.figure.text("x", "y", "label", source=self.source, text_font_size="11px", text_color=GREY,
+                         text_baseline="top", y_offset=2)  # fmt: skip
         self.figure.on_event(Tap, self._tapped)
-        self.pane = pn.pane.Bokeh(self.figure, sizing_mode="stretch_width")
+        self.pane = pn.Column(
+            pn.pane.Bokeh(self.figure, sizing_mode="scale_width", aspect_ratio=width / height),
+            sizing_mode="stretch_width", margin=(5, 10),
+        )  # fmt: skip
 
-    def show(self, images: Sequence[NDArray[Any]], labels: Sequence[str], width: int) -> None:
-        """Show images (y, x), each in its own contrast.
+    def show(self, images: Sequence[NDArray[Any]], labels: Sequence[str]) -> float:
+        """Show images (y, x), the first row of each at the bottom.
 
         Parameters
         ----------
-        images : of any range, NaN where nothing is known
+        images : NaN where nothing is known
         labels : one for each
-        width : of the figure [CSS pixels]
+
+        Returns
+        -------
+        float, photons of the brightest colour, where images share a scale; else 1
         """
-        self._n = len(images)
-        rows = max(1, -(-self._n // self._columns))
-        at = [(i % self._columns * TILE, (rows - 1 - i // self._columns) * (TILE + LABEL)) for i in range(self._n)]
-        scaled = [_scaled(image, self._symmetric) for image in images]
-        self.figure.x_range.update(start=0, end=self._columns * TILE)
-        self.figure.y_range.update(start=-LABEL, end=rows * (TILE + LABEL) - LABEL)
-        self.figure.height = self.pane.height = max(100, round(width / (self._columns * TILE) * rows * (TILE + LABEL)))
+        at = [self.place(i) for i in range(len(images))]
+        top = 1.0 if self._signed else max((float(np.nanmax(image, initial=1)) for image in images), default=1.0)
+        scaled = [_signed(image) if self._signed else _photons(image, top) for image in images]
+        self.marked.data = {"x": [], "y": []}
         self.source.data = {"image": scaled, "x": [x for x, _ in at], "y": [y for _, y in at], "label": list(labels)}
+        return top
+
+    def mark(self, place: int | None) -> None:
+        """Frame one image, or none."""
+        at = [] if place is None else [self.place(place)]
+        self.marked.data = {"x": [x + 0.5 for x, _ in at], "y": [y + 0.5 for _, y in at]}
+
+    def place(self, i: int) -> tuple[float, float]:
+        """Left lower corner of an image."""
+        return i % self._columns * TILE, (self._rows - 1 - i // self._columns) * (TILE + self._label)
+
+    def found(self, x: float, y: float) -> int | None:
+        """The image at a point, if any."""
+        for i in range(len(self.source.data["label"])):
+            left, bottom = self.place(i)
+            if 0 <= x - left <= 1 and -self._label <= y - bottom <= 1:
+                return i
+        return None
 
     def _tapped(self, event: Tap) -> None:
         if event.x is None or event.y is None or self._on_tap is None:
             return
-        for i, (x, y) in enumerate(zip(self.source.data["x"], self.source.data["y"], strict=True)):
-            if 0 <= event.x - x <= 1 and 0 <= event.y - y <= 1:
-                self._on_tap(i)
+        place = self.found(event.x, event.y)
+        if place is not None:
+            self._on_tap(place)
 
 
-def _scaled(image: NDArray[Any], symmetric: bool) -> NDArray[np.float32]:
-    there = image[np.isfinite(image)]
-    if not len(there):
-        return np.asarray(image, np.float32)
-    if symmetric:
-        top = float(np.quantile(np.abs(there), 0.995)) or 1.0
-        return np.asarray(image / top, np.float32)
-    low, high = np.quantile(there, [0.005, 0.995])
-    if high <= low:
-        low, high = float(there.min()), max(float(there.max()), float(there.min()) + 1)
-    return np.asarray((image - low) / (high - low), np.float32)
+def _photons(image: NDArray[Any], top: float) -> NDArray[np.uint8]:
+    """Steps of a logarithmic scale from `LEAST` to `top`, 0 where nothing is known."""
+    with np.errstate(invalid="ignore"):
+        part = np.log(np.maximum(image, LEAST) / LEAST) / np.log(max(top, 1.0) / LEAST)
+    return _steps(part, np.isnan(image))
+
+
+def _signed(image: NDArray[Any]) -> NDArray[np.uint8]:
+    """Steps about zero, to the 99.5 percentile on either side; 0 where nothing is known."""
+    there = np.abs(image[np.isfinite(image)])
+    top = (float(np.quantile(there, 0.995)) or float(there.max())) if len(there) else 1.0
+    return _steps((image / (top or 1.0) + 1) / 2, np.isnan(image))
+
+
+def _steps(part: NDArray[Any], unknown: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    steps = 1 + np.clip(np.nan_to_num(part), 0, 1) * (STEPS - 1)
+    return np.where(unknown, 0, np.round(steps)).astype(np.uint8)

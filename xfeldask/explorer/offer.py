@@ -23,7 +23,9 @@ def offer(session: Session, allow_write: bool) -> list[Any]:
     command = f"xfeldask embed {shlex.quote(str(session.shots.path))}"
     if not allow_write:
         text = f"This store has no embedding yet. Make one with: {command}, or start the explorer with --allow-write."
-        return [pmui.Alert(html.escape(text), severity="info", margin=10)]
+        alert = pmui.Alert(html.escape(text), severity="info", margin=10)
+        session.param.watch(lambda _: alert.param.update(visible=False), "embedding")
+        return [alert]
     make = pmui.Button(label="make an embedding", variant="contained")
     busy = pmui.LinearProgress(variant="indeterminate", visible=False, sizing_mode="stretch_width")
     told = pn.pane.HTML(f"This store has no embedding yet ({html.escape(command)}).", align="center")

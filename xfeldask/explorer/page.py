@@ -9,6 +9,7 @@ from typing import Any
 
 import panel as pn
 import panel_material_ui as pmui
+from panel.util.parameters import edit_readonly
 
 from xfeldask.errors import XfeldaskError
 from xfeldask.explorer.address import keep_address, read_address
@@ -19,7 +20,7 @@ from xfeldask.explorer.pictures import Pictures
 from xfeldask.explorer.plane import Plane
 from xfeldask.explorer.session import Session
 from xfeldask.explorer.sidebar import sidebar
-from xfeldask.explorer.tabs import TABS
+from xfeldask.explorer.tabs import tabs
 
 pn.extension()
 pn.config.respect_explicit_sizing = True
@@ -86,24 +87,31 @@ class Explorer:
         top = pn.Row(
             self.plane.pane, right, sizing_mode="stretch_width", styles={"height": HEIGHT, "min-height": "540px"}
         )
-        tabs = pmui.Tabs(
-            *((name, view(self.session, self.pictures)) for name, view in TABS.items()),
-            dynamic=True,
-            sizing_mode="stretch_width",
-        )
-        return [top, tabs]
+        return [top, tabs(self.session, self.pictures)]
 
     def page(self, stores: Sequence[Path]) -> pmui.Page:
         """The whole page."""
         self._follow()
-        return pmui.Page(
+        side: Any = pn.Column()
+
+        def fill(*_: Any) -> None:
+            side.objects = sidebar(self.session, self.allow_write)
+
+        # another embedding has other quantities
+        self.session.param.watch(fill, "embedding")
+        fill()
+        page = pmui.Page(
             title=self.session.shots.path.name,
             header=bar(self.session, stores),
             main=[*offer(self.session, self.allow_write), *self.main()],
-            sidebar=sidebar(self.session, self.allow_write),
+            sidebar=[side],
             sidebar_width=280,
             raw_css=[STYLE],
         )
+        with edit_readonly(page):
+            # else every event of the pointer walks the whole page twice, to tell that it is busy
+            page.busy = False
+        return page
 
     def view(self) -> pn.viewable.Viewable:
         """The page without its bar, for a notebook."""
@@ -123,7 +131,7 @@ class Explorer:
             for callback in self._callbacks:
                 callback.stop()
 
-    def _pinned(self, _: Any) -> None:
+    def _pinned(self, *_: Any) -> None:
         self._seen = None
         self.look(self.session.shot)
 
@@ -138,6 +146,8 @@ def make_page(
     stores: Sequence[Path], here: int = 0, embedding: str | None = None, allow_write: bool = False
 ) -> pmui.Page:
     """The page of one of some stores, its state in the address; a clear sentence where it cannot be shown."""
+    # each session of a server has settings of its own; those above are for the one that imported this, and notebooks
+    pn.config.respect_explicit_sizing = True
     query = pn.state.location.query_params if pn.state.location is not None else {}
     try:
         session = Session(stores[here], query.get("embedding", embedding), **read_address(query))

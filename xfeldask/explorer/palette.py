@@ -32,6 +32,8 @@ MEANINGS: Mapping[str, str] = MappingProxyType(
 OTHERS = (GREEN, PURPLE, SKY, ORANGE, BLUE, VERMILION, GREY)
 NUMBERS = ("Viridis256", "Cividis256", "Inferno256", "Magma256", "Greys256")
 """Names of Bokeh's palettes for numbers; the lightness of each rises all the way."""
+CIRCLE = (BLUE, GREEN, ORANGE, PURPLE, BLUE)
+"""Colours that end where they begin."""
 CYCLIC = ("azimuth", "rotation")
 """Quantities that end where they begin."""
 

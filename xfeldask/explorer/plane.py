@@ -1,4 +1,4 @@
-"""The latent plot: every shot drawn by datashader at every zoom, hovered, tapped, and selected by lasso and box."""
+"""The latent plot: every shot drawn at every zoom, hovered, tapped, and selected by lasso and box."""
 
 from __future__ import annotations
 
@@ -10,19 +10,24 @@ import holoviews as hv
 import numpy as np
 import panel as pn
 from bokeh.models import ColorBar, ColumnDataSource, LinearColorMapper
-from bokeh.palettes import all_palettes
+from bokeh.palettes import all_palettes, interp_palette
+from holoviews.plotting.bokeh.callbacks import PlotSizeCallback, RangeXYCallback
+from numpy.typing import NDArray
 
-from xfeldask.explorer.drawing import Points, draw, first_range
+from xfeldask.explorer.drawing import DENSITIES, Points, draw, first_range
 from xfeldask.explorer.nearest import Nearest
-from xfeldask.explorer.palette import NUMBERS
+from xfeldask.explorer.palette import CIRCLE, CYCLIC, NUMBERS
 from xfeldask.explorer.selection import in_box, in_polygon
 from xfeldask.explorer.session import DENSITY, Session
 
 hv.extension("bokeh")
+# without a graphics card the rings alone would cost 40 ms a frame
+hv.renderer("bokeh").webgl = False
+# the server draws faster than the pause that HoloViews makes before it asks
+RangeXYCallback.debounce = PlotSizeCallback.debounce = 20
 
 Found = Callable[[int | None], None]
 Redraw = hv.streams.Stream.define("Redraw", n=0)
-DENSITIES = ("#cfe3f3", "#5a9bd0", "#08306b")
 RING = ("#000000", "#ffffff")
 
 
@@ -34,10 +39,18 @@ class Plane:
     session : Session
     axes : names of two quantities, or None for those of the session
     on_hover : called with the shot under the pointer, or None
+    watch : called with a function and names of parameters of the session that it is to hear of
     """
 
-    def __init__(self, session: Session, axes: tuple[str, str] | None = None, on_hover: Found | None = None) -> None:
+    def __init__(
+        self,
+        session: Session,
+        axes: tuple[str, str] | None = None,
+        on_hover: Found | None = None,
+        watch: Callable[..., Any] | None = None,
+    ) -> None:
         self.session, self._axes, self._on_hover = session, axes, on_hover
+        self._colour: str | None = None
         self.caption = pn.pane.HTML("", css_classes=["caption"], margin=(0, 10))
         self._ring = ColumnDataSource({"x": [], "y": []})
         self._pin = ColumnDataSource({"x": [], "y": []})
@@ -66,8 +79,20 @@ class Plane:
         self._tap.add_subscriber(self._tapped)
         self._lasso.add_subscriber(self._lassoed)
         self._box.add_subscriber(self._boxed)
-        session.param.watch(self._changed, ["x", "y", "embedding", "colour", "hidden", "selected"])
-        session.param.watch(lambda _: self._mark(self._pin, session.shot), ["shot"])
+        watch = watch or session.param.watch
+        watch(self._changed, ["x", "y", "embedding", "look", "colour", "hidden", "selected"])
+        watch(lambda _: self._mark(self._pin, session.shot), ["shot"])
+
+    @property
+    def colour(self) -> str:
+        """Name of what colours tell."""
+        return self._colour or self.session.colour
+
+    def recolour(self, name: str | None) -> None:
+        """Let colours tell another quantity, or that of the session."""
+        self._colour = name
+        self._recolour()
+        self._redraw.event(n=self._redraw.n + 1)
 
     @property
     def axes(self) -> tuple[str, str]:
@@ -83,7 +108,7 @@ class Plane:
     def _take(self) -> None:
         """Take from the session what is drawn."""
         session, (x, y) = self.session, self.axes
-        columns = [session.shots.column(name) for name in (x, y)]
+        columns = [session.column(name) for name in (x, y)]
         self._labels = [c.label if c.units == "1" else f"{c.label} ({c.units})" for c in columns]
         self.x, self.y = (np.asarray(c.values, np.float32) for c in columns)
         self._first = first_range(self.x), first_range(self.y)
@@ -92,23 +117,12 @@ class Plane:
         self._recolour()
 
     def _recolour(self) -> None:
-        session = self.session
-        if session.colour == DENSITY:
-            self.points = Points(self.x, self.y, None, {}, DENSITIES)
-            return
-        column = session.shots.column(session.colour)
-        colours = session.colours(session.colour)
-        by_value = {value: colours[meaning] for value, meaning in session.classes(session.colour)}
-        palette = tuple(all_palettes["Viridis"][256])
-        span = (0.0, 1.0)
-        if not by_value:
-            there = column.values[np.isfinite(column.values)]
-            low, high = np.quantile(there, [0.005, 0.995]) if len(there) else (0.0, 1.0)
-            span = float(low), float(high) if high > low else float(low) + 1
-        self.points = Points(self.x, self.y, column.values, by_value, palette, span)
-        title = column.label if column.units == "1" else f"{column.label} ({column.units})"
-        self._mapper.update(low=span[0], high=span[1])
-        self._bar.update(title=title)
+        self.points = points_of(self.session, self.x, self.y, self.colour)
+        if self.colour != DENSITY:
+            column = self.session.shots.column(self.colour)
+            low, high = self.points.span
+            self._mapper.update(low=low, high=high, palette=list(self.points.palette))
+            self._bar.title = column.label if column.units == "1" else f"{column.label} ({column.units})"
 
     def _draw(
         self,
@@ -150,17 +164,18 @@ class Plane:
                     fig.scatter("x", "y", source=source, size=size, fill_alpha=0, line_color=colour, line_width=width)
             fig.add_layout(self._bar, "right")
         fig.xaxis.axis_label, fig.yaxis.axis_label = self._labels
-        self._bar.visible = self.session.colour != DENSITY and not self.points.colours
+        self._bar.visible = self.colour != DENSITY and not self.points.colours
         if self._reset:
             self._reset = False
             for axis, (low, high) in zip((fig.x_range, fig.y_range), self._first, strict=True):
                 axis.update(start=low, end=high, reset_start=low, reset_end=high)
 
     def _changed(self, *events: Any) -> None:
-        if {event.name for event in events} & {"x", "y", "embedding"}:
+        changed = {event.name for event in events}
+        if changed & {"x", "y", "embedding", "look"} or len(self.x) != self.session.shots.n_shots:
             self._take()
             self._mark(self._pin, self.session.shot)
-        elif "colour" in {event.name for event in events}:
+        elif "colour" in changed:
             self._recolour()
         self._redraw.event(n=self._redraw.n + 1)
 
@@ -202,6 +217,22 @@ class Plane:
         if bounds is not None:
             mask = in_box(self.x, self.y, bounds)
             locked(lambda: self.session.choose(mask))
+
+
+def points_of(session: Session, x: NDArray[np.float32], y: NDArray[np.float32], colour: str) -> Points:
+    """Points to be drawn in the colours of a quantity."""
+    if colour == DENSITY:
+        return Points(x, y, None, {}, DENSITIES)
+    values, colours = session.shots.column(colour).values, session.colours(colour)
+    by_value = {value: colours[meaning] for value, meaning in session.classes(colour)}
+    if colour in CYCLIC:
+        return Points(x, y, values, {}, tuple(interp_palette(CIRCLE, 256)), (-180.0, 180.0))
+    span = (0.0, 1.0)
+    if not by_value:
+        there = values[np.isfinite(values)]
+        low, high = np.quantile(there, [0.005, 0.995]) if len(there) else (0.0, 1.0)
+        span = float(low), float(high) if high > low else float(low) + 1
+    return Points(x, y, values, by_value, tuple(all_palettes["Viridis"][256]), span)
 
 
 def locked(change: Callable[[], Any], document: Any = None) -> None:

@@ -60,6 +60,12 @@ class Scree:
     share: NDArray[np.float64]
     cumulative: NDArray[np.float64]
 
+    @classmethod
+    def of(cls, variance: NDArray[np.float64]) -> Self:
+        """Scree of the variances (component,)."""
+        share = variance / (variance.sum() or 1.0)
+        return cls(np.arange(len(share)), variance, share, share.cumsum())
+
 
 @dataclass(frozen=True, eq=False)
 class LinearSpace:
@@ -179,8 +185,7 @@ class LinearSpace:
         """
         if self.variance is None:
             raise InputError(f"the estimator of {self.name} tells no variances; embed with method='ipca' or 'pca'")
-        share = self.variance / (self.variance.sum() or 1.0)
-        return Scree(np.arange(len(share)), self.variance, share, share.cumsum())
+        return Scree.of(self.variance)
 
 
 def _basis(name: str, method: str, arrays: dict[str, NDArray[Any]]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,28 @@ def select_shots(store: str | Path, where: str, embedding: str | None = None) ->
     return np.asarray(shots.column("shot").values[mask], np.int64)
 
 
+def shots_as(kind: str, shots: NDArray[np.int64]) -> bytes:
+    r"""Absolute shot indices as a file: "npy", or "csv" of one column with a header.
+
+    Raises
+    ------
+    InputError
+        Another kind.
+
+    Examples
+    --------
+    >>> shots_as("csv", np.array([3, 5]))
+    b'shot\n3\n5\n'
+    """
+    if kind == "csv":
+        return "\n".join(["shot", *map(str, shots.tolist()), ""]).encode()
+    if kind != "npy":
+        raise InputError(f"shots are written as npy or csv, got {kind}")
+    out = BytesIO()
+    np.save(out, shots)
+    return out.getvalue()
+
+
 def write_shots(path: Path, shots: NDArray[np.int64]) -> None:
     """Write absolute shot indices as ``.npy`` or ``.csv`` (one column with a header).
 
@@ -39,12 +62,9 @@ def write_shots(path: Path, shots: NDArray[np.int64]) -> None:
     InputError
         Another ending, or a file that cannot be written.
     """
+    if path.suffix not in (".npy", ".csv"):
+        raise InputError(f"{path}: shots are written as .npy or .csv")
     try:
-        if path.suffix == ".npy":
-            np.save(path, shots)
-        elif path.suffix == ".csv":
-            path.write_text("\n".join(["shot", *map(str, shots.tolist())]) + "\n")
-        else:
-            raise InputError(f"{path}: shots are written as .npy or .csv")
+        path.write_bytes(shots_as(path.suffix[1:], shots))
     except OSError as error:
         raise InputError(f"cannot write {path}: {error}") from error

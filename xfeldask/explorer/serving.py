@@ -13,7 +13,6 @@ import panel as pn
 import xarray as xr
 
 from xfeldask.errors import InputError
-from xfeldask.explorer.drawing import warm
 from xfeldask.explorer.page import Explorer, make_page, message
 from xfeldask.explorer.session import Session
 
@@ -57,7 +56,6 @@ def serve(
     password : str, optional, that a visitor has to give, with any name
     origins : ``host:port`` that pages may come from besides the server's own
     """
-    warm()
     more: dict[str, Any] = {"basic_auth": password, "cookie_secret": os.urandom(32).hex()} if password else {}
     if origins:
         more["websocket_origin"] = list(origins)
@@ -98,7 +96,6 @@ def read_options(arguments: Sequence[str], environment: Mapping[str, str]) -> Op
 
 def served_page() -> Any:
     """The page for `panel serve`, of the stores that the command line or the environment names."""
-    pn.cache(warm)()
     options = read_options(sys.argv[1:], os.environ)
     return page_of(options) if options.stores else message(f"no store was named; start with: {CALL}")
 

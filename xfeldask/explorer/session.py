@@ -37,6 +37,7 @@ class Session(param.Parameterized):
     hidden = param.List([], item_type=str, doc="classes of `colour` that are left out")
     where = param.String("", doc="expression whose shots are selected; empty where the pointer selected them")
     combination = param.String("replace", regex="|".join(COMBINATIONS), doc="what a gesture does")
+    look = param.Integer(-1, bounds=(-1, None), doc="look at the fit, -1 for the latent space itself")
     saved = param.List([], item_type=str, doc="names of selections that were saved")
     shot = param.Integer(None, allow_None=True, doc="the shot that is pinned")
     selected = param.Parameter(None, doc="bool (shot,)")
@@ -51,11 +52,15 @@ class Session(param.Parameterized):
         """Read the store anew: another of its embeddings, or what has come since."""
         self.shots = Shots.open(self.shots.path, embedding)
         self._classes.clear()
+        if self.embedding is None and self.shots.embedding is not None:
+            # the first one is what somebody was waiting for
+            with param.parameterized.discard_events(self):
+                self.param.update(x="", y="", colour="")
         self._settle()
 
     def look_again(self) -> None:
         """Read the store anew if there is more in it than before."""
-        if Shots.size(self.shots.path, self.embedding) != (self.shots.n_shots, self.complete):
+        if Shots.size(self.shots.path, self.embedding) != (self.shots.n_done, self.complete):
             self.reopen(self.embedding)
 
     @property
@@ -70,14 +75,20 @@ class Session(param.Parameterized):
 
     @property
     def visible(self) -> Mask:
-        """Shots whose class is not hidden, bool (shot,)."""
-        out = np.ones(self.shots.n_shots, bool)
+        """Shots that have been written and whose class is not hidden, bool (shot,)."""
+        out = self.shots.done.copy()
         if self.hidden and self.colour != DENSITY:
             column = self.shots.column(self.colour)
             for value, meaning in self.classes(self.colour):
                 if meaning in self.hidden:
                     out &= column.values != value
         return out
+
+    def column(self, name: str) -> Column:
+        """A quantity that lies along an axis, as it was at the look that is chosen."""
+        shots = self.shots
+        here = 0 <= self.look < len(shots.looks)
+        return shots.past(name, self.look) if here else shots.column(name)
 
     def classes(self, name: str) -> tuple[tuple[int, str], ...]:
         """Values and meanings of a quantity that has few, else nothing."""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from xfeldask.errors import InputError, UnknownNameError
 from xfeldask.latent.quality import confusion_class
 from xfeldask.pipeline.sorting import known_embeddings
-from xfeldask.schema import BLANK, LATENT, MULTIPLE, SINGLE
+from xfeldask.schema import BLANK, DONE, LATENT, MULTIPLE, SINGLE
 from xfeldask.store.opening import open_dataset
 from xfeldask.store.selections import read_selections
 
@@ -120,12 +120,22 @@ class Shots:
     def size(cls, path: Path, embedding: str | None) -> tuple[int, bool]:
         """Shots that there are to see now, and whether the store is complete."""
         now = cls.open(path, embedding)
-        return now.n_shots, now.complete
+        return now.n_done, now.complete
 
     @property
     def complete(self) -> bool:
         """Whether all shots of the store have been written, and the embedding tells of all."""
         return bool(self._root.attrs.get("complete", True)) and self.n_shots == self.n_stored
+
+    @cached_property
+    def n_done(self) -> int:
+        """Shots that have been written, of those that columns tell of."""
+        return int(self.done.sum())
+
+    @cached_property
+    def done(self) -> NDArray[np.bool_]:
+        """Whether each shot has been written, bool (shot,)."""
+        return np.asarray(self._root["shot_status"].values == DONE)
 
     def names(self) -> list[str]:
         """Names of all quantities: components, classes, the embedding's, the store's, the index."""
@@ -165,6 +175,28 @@ class Shots:
             return float(json.loads(str(self._found.attrs["decision"]))["threshold"])
         except (KeyError, TypeError, ValueError):
             return None
+
+    @property
+    def looks(self) -> list[int]:
+        """Shots that the space was fitted to at each look whose coordinates were kept."""
+        return [int(n) for n in self._found["n_fitted"].values] if "latent_history" in self._found else []
+
+    def past(self, name: str, look: int) -> Column:
+        """A component as it was at a look, counted from 0; any other quantity as it is.
+
+        Raises
+        ------
+        UnknownNameError
+            The shots have no such quantity.
+        """
+        column = self.column(name)
+        if not (name.startswith("c") and name[1:].isdigit()):
+            return column
+        key = f"{name}@{look}"
+        if key not in self._known:
+            values = self._found["latent_history"][:, look, int(name[1:])].values
+            self._known[key] = replace(column, values=values)
+        return self._known[key]
 
     def add(self, column: Column) -> None:
         """Let a quantity be seen that is not in the store; one of the same name that was added before goes.

@@ -23,6 +23,8 @@ def sidebar(session: Session, allow_write: bool = False) -> list[pn.viewable.Vie
         bound(pmui.Select(label="y", options=labels, width=WIDTH), session, "y"),
         bound(pmui.Select(label="colour by", options=colours, width=WIDTH), session, "colour"),
     ]
+    if session.shots.looks:
+        choices.append(looking_back(session))
     if session.shots.embeddings:
         names = pmui.Select(label="embedding", options=session.shots.embeddings, value=session.embedding, width=WIDTH)
         names.param.watch(lambda event: session.reopen(event.new), "value")
@@ -38,19 +40,32 @@ def bound(widget: Any, session: Session, name: str) -> Any:
     return widget
 
 
-def chips(session: Session) -> pn.viewable.Viewable:
+def looking_back(session: Session) -> Any:
+    """The latent space while it was fitted: a slider over the looks at convergence."""
+    looks = {f"{n:,} shots": i for i, n in enumerate(session.shots.looks)}
+    slider = pmui.DiscreteSlider(
+        label="latent space fitted to", options=looks | {"the end": -1}, value=session.look, width=WIDTH - 20
+    )
+    return bound(slider, session, "look")
+
+
+def chips(session: Session) -> Any:
     """Classes of the quantity that colours tell, with counts, to be hidden and shown."""
     box = pn.Column(margin=(0, 0, 0, 10))
+    told: Any = None
 
-    def fill(_: Any = None) -> None:
+    def fill(*_: Any) -> None:
+        nonlocal told
         name = session.colour
+        if told == (told := (name, session.shots)):
+            return
         if name == DENSITY or not session.classes(name):
             box.objects = []
             return
         colours, counts = session.colours(name), session.counts(name)
         box.objects = [_chip(session, meaning, colours[meaning], n) for meaning, n in counts.items()]
 
-    session.param.watch(fill, ["colour", "embedding"])
+    session.param.watch(fill, ["colour", "embedding", "selected"])
     fill()
     return box
 

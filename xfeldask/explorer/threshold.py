@@ -85,12 +85,36 @@ class Threshold:
         return Counts(kept, self._n - kept, good, bad, others - bad, singles - good)
 
     def curve(self, n: int = 400) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """ROC: part of the others let in, and of the singles kept, at `n` thresholds at most; empty without truth."""
-        if self._single is None:
+        """ROC: part of the others let in, and of the singles kept, at `n` thresholds at most, the highest last.
+
+        Empty without truth, or where all shots are of one kind.
+        """
+        if self._single is None or self._single.all() or not self._single.any():
             return np.zeros(0), np.zeros(0)
         place = np.unique(np.linspace(0, len(self._score), n).astype(int))
-        others, singles = max(1, int((~self._single).sum())), max(1, int(self._single.sum()))
-        return self._others[place] / others, self._singles[place] / singles
+        # shots of one score are kept or flagged together
+        here = place < len(self._score)
+        place[here] = np.searchsorted(self._score, self._score[place[here]], "left")
+        place = np.unique(place)
+        return self._others[place] / (~self._single).sum(), self._singles[place] / self._single.sum()
+
+    @property
+    def area(self) -> float:
+        """Area under the ROC of all thresholds; NaN where there is none."""
+        others, singles = self.curve(len(self._score) + 1)
+        if not len(others):
+            return np.nan
+        # shots without a score come last, all at once
+        return float(np.trapezoid([*singles[::-1], 1.0], [*others[::-1], 1.0]))
+
+    def between(self, kept: NDArray[np.bool_]) -> float | None:
+        """The lowest score of what is kept, if all that is flagged has a lower one; else None."""
+        kept = kept[self._shot]
+        place = len(kept) - int(kept.sum())
+        return float(self._score[place]) if kept.any() and kept[place:].all() and not self._tied(place) else None
+
+    def _tied(self, place: int) -> bool:
+        return place > 0 and bool(self._score[place - 1] == self._score[place])
 
     def nearest(self, threshold: float, k: int) -> NDArray[np.int64]:
         """Shots nearest to a threshold, the lowest score first."""

@@ -1,23 +1,30 @@
-"""What stands below the plots: one module a tab, each a function of the session and its pictures."""
+"""What stands below the plots: one module a tab, each a function of the session, its pictures and what it hears."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import panel as pn
+import panel_material_ui as pmui
 
+from xfeldask.errors import XfeldaskError
 from xfeldask.explorer.pictures import Pictures
 from xfeldask.explorer.session import Session
+from xfeldask.explorer.shots import Shots
+from xfeldask.explorer.tabs.export import export
 from xfeldask.explorer.tabs.gallery import gallery
 from xfeldask.explorer.tabs.histograms import histograms
 from xfeldask.explorer.tabs.orientation import orientation
+from xfeldask.explorer.tabs.parts import sentence
 from xfeldask.explorer.tabs.provenance import provenance
 from xfeldask.explorer.tabs.shot import shot
 from xfeldask.explorer.tabs.space import space
 from xfeldask.explorer.tabs.statistics import statistics
 from xfeldask.explorer.tabs.verdict import verdict
+from xfeldask.explorer.tabs.watch import Watch
 
-Tab = Callable[[Session, Pictures], pn.viewable.Viewable]
+Tab = Callable[[Session, Pictures, Watch], pn.viewable.Viewable]
 
 TABS: dict[str, Tab] = {
     "shot": shot,
@@ -28,5 +35,64 @@ TABS: dict[str, Tab] = {
     "orientation": orientation,
     "latent space": space,
     "provenance": provenance,
+    "export": export,
 }
 """By name, in the order of the page."""
+LASTING = ("statistics", "histograms")
+"""Tabs that go on where others are made anew, when another embedding or more shots are looked at."""
+
+
+class Tabs:
+    """A bar of tabs; each is made when it is first opened, and hears of the session only while it is open.
+
+    Parameters
+    ----------
+    session : Session
+    pictures : Pictures
+    kinds : functions that make tabs, by name
+    """
+
+    def __init__(self, session: Session, pictures: Pictures, kinds: Mapping[str, Tab] = TABS) -> None:
+        self._session, self._pictures, self._kinds = session, pictures, kinds
+        self._watches: dict[str, tuple[Watch, Shots]] = {}
+        self._boxes = {name: pn.Column(visible=False, sizing_mode="stretch_width") for name in kinds}
+        # contents beside the bar, not in it: there they would be taken apart and drawn anew at each change of tabs
+        self.bar = pmui.Tabs(*((name, pn.Spacer(height=0)) for name in kinds), sizing_mode="stretch_width")
+        self.bar.param.watch(self._turn, "active")
+        session.param.watch(self._turn, ["embedding", "selected"])
+        self._turn()
+        self.view = pn.Column(self.bar, *self._boxes.values(), sizing_mode="stretch_width")
+
+    @property
+    def name(self) -> str:
+        """The tab that is open."""
+        return list(self._kinds)[int(self.bar.active)]
+
+    def _turn(self, *_: Any) -> None:
+        for name, (watch, _shots) in self._watches.items():
+            if name != self.name:
+                watch.close()
+        # first to be seen: a figure that is made while it is hidden has no size
+        for name, box in self._boxes.items():
+            box.visible = name == self.name
+        self._fill(self.name)
+
+    def _fill(self, name: str) -> None:
+        watch, shots = self._watches.get(name, (None, None))
+        if watch is not None and (shots is self._session.shots or name in LASTING):
+            watch.open()
+            return
+        if watch is not None:
+            watch.end()
+        watch = Watch(self._session)
+        self._watches[name] = watch, self._session.shots
+        try:
+            content = self._kinds[name](self._session, self._pictures, watch)
+        except XfeldaskError as error:
+            content = sentence(str(error))
+        self._boxes[name].objects = [content]
+
+
+def tabs(session: Session, pictures: Pictures) -> pn.viewable.Viewable:
+    """All tabs of a page."""
+    return Tabs(session, pictures).view

@@ -8,41 +8,62 @@ import numpy as np
 import panel as pn
 import panel_material_ui as pmui
 
+from xfeldask.explorer.cards import LEAST
 from xfeldask.explorer.mosaic import Mosaic
 from xfeldask.explorer.pictures import Pictures
 from xfeldask.explorer.session import Session
+from xfeldask.explorer.tabs.parts import caption
+from xfeldask.explorer.tabs.watch import Watch
 
 COLUMNS, ROWS = 10, 3
-WIDTH = 1100
+PAGE = COLUMNS * ROWS
 
 
-def gallery(session: Session, pictures: Pictures) -> pn.viewable.Viewable:
+def gallery(session: Session, pictures: Pictures, watch: Watch) -> pn.viewable.Viewable:
     """The tab."""
     shots = np.zeros(0, np.int64)
-    page = pmui.IntSlider(label="page", start=1, end=2, value=1, width=300)
-    told = pn.pane.HTML("", css_classes=["caption"], align="center")
+    page = pmui.Pagination(count=1, value=0, size="small", show_first_button=True, show_last_button=True)
+    told, scale = caption(), caption()
 
-    def pin(place: int) -> None:
-        session.shot = int(shots[(page.value - 1) * COLUMNS * ROWS + place])
+    def here() -> list[int]:
+        return [int(i) for i in shots[page.value * PAGE :][:PAGE]]
 
-    mosaic = Mosaic(COLUMNS, pin)
+    mosaic = Mosaic(COLUMNS, ROWS, lambda place: session.param.update(shot=here()[place]))
 
-    def show(_: Any = None) -> None:
-        at = shots[(page.value - 1) * COLUMNS * ROWS :][: COLUMNS * ROWS]
-        mosaic.show([np.sqrt(pictures.binned(int(i)).values) for i in at], [f"{i:,}" for i in at], WIDTH)
+    def mark(*_: Any) -> None:
+        mosaic.mark(here().index(session.shot) if session.shot in here() else None)
 
-    def take(_: Any = None) -> None:
+    def show(*_: Any) -> None:
+        at = here()
+        top = mosaic.show([pictures.binned(i).values for i in at], [f"{i:,}" for i in at])
+        scale.object = f"Logarithmic scale from {LEAST:g} to {top:,.0f} photons in a bin; grey: nothing was measured."
+        mark()
+
+    def take(*_: Any) -> None:
         nonlocal shots
         chosen = session.selected & session.visible
         shots = np.flatnonzero(chosen if chosen.any() else session.visible)
-        what = "selected shots" if chosen.any() else "shots; nothing is selected"
-        pages = max(1, -(-len(shots) // (COLUMNS * ROWS)))
-        told.object = f"{len(shots):,} {what}, {pages:,} pages; square root of photons, each in its own contrast"
-        page.param.update(end=max(2, pages), disabled=pages == 1)
-        page.value = 1
-        show()
+        pages = max(1, -(-len(shots) // PAGE))
+        told.object = f"<b>{len(shots):,}</b> {_what(session)} on {pages:,} pages; tap one to pin it."
+        if page.value:
+            page.param.update(count=max(pages, page.value + 1))
+            page.value = 0
+            page.count = pages
+        else:
+            page.count = pages
+            show()
 
     page.param.watch(show, "value")
-    session.param.watch(take, ["selected", "hidden", "embedding"])
+    watch(take, ["selected", "hidden", "colour"])
+    watch(mark, ["shot"])
     take()
-    return pn.Column(pn.Row(page, told), mosaic.pane, sizing_mode="stretch_width")
+    return pn.Column(pn.Row(page, told), mosaic.pane, scale, sizing_mode="stretch_width")
+
+
+def _what(session: Session) -> str:
+    if not session.selected.any():
+        return "shots, as nothing is selected,"
+    hidden = int((session.selected & ~session.visible).sum())
+    if hidden == session.selected.sum():
+        return "shots, as all that are selected are hidden,"
+    return f"selected shots ({hidden:,} more are hidden)" if hidden else "selected shots"

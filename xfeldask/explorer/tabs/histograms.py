@@ -2,85 +2,155 @@
 
 from __future__ import annotations
 
+import html
 from typing import Any
 
 import numpy as np
 import panel as pn
 import panel_material_ui as pmui
 from bokeh.events import SelectionGeometry
-from bokeh.models import BoxSelectTool, ColumnDataSource
-from bokeh.plotting import figure
+from bokeh.models import BoxSelectTool, ColumnDataSource, HoverTool
+from numpy.typing import NDArray
 
 from xfeldask.explorer.palette import BLUE, GREY
 from xfeldask.explorer.pictures import Pictures
+from xfeldask.explorer.selection import Mask
 from xfeldask.explorer.session import Session
+from xfeldask.explorer.shots import Column
+from xfeldask.explorer.tabs.parts import caption, plot
+from xfeldask.explorer.tabs.watch import Watch
 
 BINS = 80
-FIRST = ("photon_count", "score", "probability_single", "c0")
+FIRST = ("score", "photon_count", "c0", "shot")
+AT_FIRST = 3
+LEAST = 0.5
+"""Where a logarithmic axis of counts begins."""
 
 
-def histograms(session: Session, _: Pictures) -> pn.viewable.Viewable:
+def histograms(session: Session, _: Pictures, watch: Watch) -> pn.viewable.Viewable:
     """The tab."""
-    names = session.quantities
-    labels = {session.shots.column(name).label: name for name in names}
-    chosen = pmui.MultiChoice(label="quantities", options=labels, value=[n for n in FIRST if n in names][:3], width=700)
+    chosen = pmui.MultiChoice(label="quantities", width=620)
+    logarithmic = pmui.Switch(label="logarithmic counts", value=False, align="center")
     box = pn.FlexBox(sizing_mode="stretch_width")
-    shown: list[_Histogram] = []
+    told = caption()
+    shown: list[Histogram] = []
 
-    def fill(_: Any = None) -> None:
-        shown[:] = [_Histogram(session, name) for name in chosen.value if name in session.quantities]
+    def fill(*_: Any) -> None:
+        shown[:] = [Histogram(session, name, logarithmic.value) for name in chosen.value if name in session.quantities]
         box.objects = [one.pane for one in shown]
+        tell()
 
-    def again(_: Any = None) -> None:
+    def tell() -> None:
+        n = int((session.selected & session.visible).sum())
+        told.object = (
+            f"Drag over bars to select what lies in that range; what a drag does (new, +, -, ∩) is set beside the "
+            f"latent plot. Grey: the {int(session.visible.sum()):,} visible shots; blue: the {n:,} selected of them."
+        )
+
+    def again(*_: Any) -> None:
         for one in shown:
             one.show()
+        tell()
+
+    def offer(*_: Any) -> None:
+        names = session.quantities
+        kept = [name for name in chosen.value if name in names]
+        kept = kept or [name for name in FIRST if name in names][:AT_FIRST]
+        chosen.param.update(options={session.shots.column(name).label: name for name in names}, value=kept)
+        fill()
 
     chosen.param.watch(fill, "value")
-    session.param.watch(fill, "embedding")
-    session.param.watch(again, ["selected", "hidden"])
-    fill()
-    told = "Drag over bars to select the shots in that range; grey: all that are visible, blue: the selected."
-    return pn.Column(chosen, pn.pane.HTML(told, css_classes=["caption"]), box, sizing_mode="stretch_width")
+    logarithmic.param.watch(fill, "value")
+    watch(offer, ["embedding"])
+    watch(again, ["selected", "hidden", "colour"])
+    offer()
+    return pn.Column(pn.Row(chosen, logarithmic), told, box, sizing_mode="stretch_width")
 
 
-class _Histogram:
-    """All visible shots and the selected ones by one quantity."""
+class Bins:
+    """The bin of each shot by one quantity: whole numbers have one each where they are few, else bins are equally wide.
 
-    def __init__(self, session: Session, name: str) -> None:
+    Parameters
+    ----------
+    column : Column
+
+    Examples
+    --------
+    >>> bins = Bins(Column("n", "", "1", np.array([0, 1, 1, 3])))
+    >>> bins.edges.tolist(), bins.count(np.array([True, True, True, False])).tolist()
+    ([-0.5, 0.5, 1.5, 2.5, 3.5], [1, 2, 0, 0])
+    """
+
+    def __init__(self, column: Column) -> None:
+        values = np.asarray(column.values, np.float64)
+        finite = np.isfinite(values)
+        low, high = (values[finite].min(), values[finite].max()) if finite.any() else (0.0, 1.0)
+        if column.values.dtype.kind in "biu" and high - low < BINS:
+            self.edges: NDArray[np.float64] = np.arange(low - 0.5, high + 1)
+        else:
+            self.edges = np.histogram_bin_edges(values[finite], BINS) if finite.any() else np.linspace(0, 1, BINS + 1)
+        n = len(self.edges) - 1
+        at = np.searchsorted(self.edges, values, "right") - 1
+        # the last bin holds its upper edge; one more bin is for what is no number
+        self._bin = np.where(finite, np.minimum(at, n - 1), n).astype(np.int16)
+        self.n_without = int((~finite).sum())
+
+    def count(self, mask: Mask) -> NDArray[np.int64]:
+        """Shots in each bin."""
+        return np.bincount(self._bin[mask], minlength=len(self.edges))[: len(self.edges) - 1].astype(np.int64)
+
+
+class Histogram:
+    """All visible shots and the selected ones by one quantity.
+
+    Parameters
+    ----------
+    session : Session
+    name : str, of a quantity
+    logarithmic : bool, counts
+    """
+
+    def __init__(self, session: Session, name: str, logarithmic: bool) -> None:
         self._session, column = session, session.shots.column(name)
-        self._values = column.values.astype(np.float64)
-        there = self._values[np.isfinite(self._values)]
-        low, high = (there.min(), there.max()) if len(there) else (0.0, 1.0)
-        whole = column.values.dtype.kind in "biu" and high - low < BINS
-        edges = np.arange(low - 0.5, high + 1) if whole else np.linspace(low, high if high > low else low + 1, BINS + 1)
-        self._edges, self._n = edges, column.values.dtype.kind
-        self._source = ColumnDataSource({"left": edges[:-1], "right": edges[1:]})
+        self._values = column.values
+        self.bins = Bins(column)
+        self._least = LEAST if logarithmic else 0
+        edges = self.bins.edges
+        self.source = ColumnDataSource({"left": edges[:-1], "right": edges[1:]})
         label = column.label if column.units == "1" else f"{column.label} ({column.units})"
-        fig = figure(
-            width=420, height=240, x_axis_label=label, y_axis_label="shots", toolbar_location=None, tools="",
-            min_border_right=20,
-        )  # fmt: skip
-        fig.quad("left", "right", "all", 0, source=self._source, color=GREY, alpha=0.5, line_color=None)
-        fig.quad("left", "right", "chosen", 0, source=self._source, color=BLUE, line_color=None)
         tool = BoxSelectTool(dimensions="width")
-        fig.add_tools(tool)
+        tips = [("from", "@left{0.[0000]}"), ("to", "@right{0.[0000]}"), ("visible", "@all"), ("selected", "@chosen")]
+        fig = plot(label, "shots", [tool], width=310, height=240, y_axis_type="log" if logarithmic else "linear")
+        fig.quad("left", "right", "all_top", self._least, source=self.source, color=GREY, alpha=0.55, line_color=None)
+        bars = fig.quad("left", "right", "chosen_top", self._least, source=self.source, color=BLUE, line_color=None)
+        for renderer in fig.renderers:
+            # what is selected is told by the counts, not by Bokeh
+            renderer.nonselection_glyph = renderer.selection_glyph = None
+        fig.add_tools(HoverTool(tooltips=tips, renderers=[bars], mode="vline"))
         fig.toolbar.active_drag = tool
+        fig.y_range.start = self._least
+        fig.xaxis.ticker.desired_num_ticks = 4
+        classes = dict(session.classes(name))
+        if classes:
+            fig.xaxis.ticker = list(classes)
+            fig.xaxis.major_label_overrides = classes
         fig.on_event(SelectionGeometry, self._marked)
         self.show()
-        self.pane = pn.pane.Bokeh(fig)
+        without = f"{self.bins.n_without:,} shots have none" if self.bins.n_without else ""
+        self.pane = pn.Column(pn.pane.Bokeh(fig), caption(html.escape(without), margin=(0, 10)), width=320)
 
     def show(self) -> None:
         """Count anew."""
         session = self._session
-        everything = self._count(session.visible)
-        chosen = self._count(session.visible & session.selected)
-        self._source.data = {**self._source.data, "all": everything, "chosen": chosen}
+        everything = self.bins.count(session.visible)
+        chosen = self.bins.count(session.visible & session.selected)
+        tops = {"all_top": np.maximum(everything, self._least), "chosen_top": np.maximum(chosen, self._least)}
+        self.source.data = {**self.source.data, "all": everything, "chosen": chosen, **tops}
 
-    def _count(self, mask: np.ndarray[Any, np.dtype[np.bool_]]) -> np.ndarray[Any, Any]:
-        values = self._values[mask]
-        return np.histogram(values[np.isfinite(values)], self._edges)[0]
+    def mark(self, low: float, high: float) -> None:
+        """Select what lies between two values, ends included."""
+        self._session.choose((self._values >= low) & (self._values <= high))
 
     def _marked(self, event: SelectionGeometry) -> None:
         if event.final and event.geometry["type"] == "rect":
-            low, high = event.geometry["x0"], event.geometry["x1"]
-            self._session.choose((self._values >= low) & (self._values <= high))
+            self.mark(event.geometry["x0"], event.geometry["x1"])

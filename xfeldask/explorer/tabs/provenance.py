@@ -2,58 +2,80 @@
 
 from __future__ import annotations
 
+import ast
+import html
 import json
-import shlex
+from collections.abc import Mapping
 from typing import Any
 
 import panel as pn
 
 from xfeldask.explorer.pictures import Pictures
 from xfeldask.explorer.session import Session
+from xfeldask.explorer.tabs.parts import heading
+from xfeldask.explorer.tabs.recipe import block, recipe, recipe_pane
+from xfeldask.explorer.tabs.watch import Watch
 from xfeldask.store.opening import open_dataset
 
+LONG = 60
 
-def provenance(session: Session, _: Pictures) -> pn.viewable.Viewable:
+
+def provenance(session: Session, _: Pictures, watch: Watch) -> pn.viewable.Viewable:
     """The tab."""
-    words = pn.pane.Markdown(sizing_mode="stretch_width")
+    words = recipe_pane(session)
+    watch(lambda *_: words.param.update(object=recipe(session)), ["where", "selected"])
+    told = parameters(session)
+    text = json.dumps(told, indent=2, default=str) + "\n"
+    trees = [
+        pn.pane.HTML(tree(name, value), styles={"font-size": "13px", "flex": "1 1 380px", "overflow-wrap": "anywhere"})
+        for name, value in told.items()
+    ]
+    return pn.Column(
+        heading("the selection"),
+        words,
+        heading("parameters"),
+        pn.FlexBox(*trees, align_items="flex-start", sizing_mode="stretch_width", margin=(4, 10)),
+        pn.pane.HTML(
+            f"<details><summary>as JSON</summary>{block('all parameters', text)}</details>",
+            sizing_mode="stretch_width", margin=(8, 10), styles={"font-size": "13px"},
+        ),
+        sizing_mode="stretch_width",
+    )  # fmt: skip
 
-    def show(_: Any = None) -> None:
-        words.object = recipe(session)
 
-    session.param.watch(show, ["where", "selected", "embedding"])
-    show()
-    parts: list[pn.viewable.Viewable] = [words]
+def parameters(session: Session) -> dict[str, Any]:
+    """What is written about the store, and about the embedding."""
     root = open_dataset(session.shots.path, chunks=None, allow_incomplete=True)
-    told: dict[str, Any] = {"store": {k: _parsed(v) for k, v in root.attrs.items()}}
+    out = {"store": {"path": str(session.shots.path.absolute()), **{k: parsed(v) for k, v in root.attrs.items()}}}
     if session.embedding is not None:
-        group = open_dataset(session.shots.path, group=f"latent/{session.embedding}", chunks=None)
-        told["embedding"] = {k: _parsed(v) for k, v in group.attrs.items()}
-    parts.append(pn.pane.JSON(told, depth=2, sizing_mode="stretch_width"))
-    return pn.Column(*parts, sizing_mode="stretch_width")
+        group = f"latent/{session.embedding}"
+        found = open_dataset(session.shots.path, group=group, chunks=None, allow_incomplete=True)
+        out["embedding"] = {"name": session.embedding, **{str(k): parsed(v) for k, v in found.attrs.items()}}
+    return out
 
 
-def recipe(session: Session) -> str:
-    """The selection as Python and as a command, in Markdown."""
-    path = str(session.shots.path)
-    if not session.where:
-        n = int(session.selected.sum())
-        return (
-            f"{n:,} shots were selected by hand; export them, or select in words to have a recipe here."
-            if n else "Nothing is selected."
-        )  # fmt: skip
-    embedding = f", embedding={session.embedding!r}" if session.embedding else ""
-    flag = f" --embedding {shlex.quote(session.embedding)}" if session.embedding else ""
-    return (
-        "```python\nfrom xfeldask.explorer.selecting import select_shots\n\n"
-        f"shots = select_shots({path!r}, {session.where!r}{embedding})\n```\n"
-        f"```sh\nxfeldask select {shlex.quote(path)} --where {shlex.quote(session.where)}{flag} --out shots.npy\n```\n"
-    )
-
-
-def _parsed(value: Any) -> Any:
-    if isinstance(value, str) and value[:1] in "{[":
-        try:
-            return json.loads(value)
-        except ValueError:
-            return value
+def parsed(value: Any) -> Any:
+    """A value of an attribute, as an object where its text is one."""
+    if isinstance(value, str) and value[:1] in ("{", "["):
+        for read in (json.loads, ast.literal_eval):
+            try:
+                return read(value)
+            except (ValueError, SyntaxError):
+                continue
     return value.tolist() if hasattr(value, "tolist") else value
+
+
+def tree(name: str, value: Any, deep: int = 0) -> str:
+    """Anything as nested HTML; the first level is open."""
+    label = f'<span style="opacity:.7">{html.escape(str(name))}</span>'
+    if isinstance(value, list) and len(json.dumps(value, default=str)) > LONG:
+        value = dict(enumerate(value))
+    if not isinstance(value, Mapping):
+        text = "none" if value is None else value if isinstance(value, str) else json.dumps(value, default=str)
+        return f'<div style="padding:1px 0 1px 14px">{label}&ensp;{html.escape(text)}</div>'
+    inside = "".join(tree(str(key), each, deep + 1) for key, each in value.items())
+    count = "" if value else " (none)"
+    return (
+        f'<details {"open" if deep < 2 else ""} style="padding:1px 0 1px {14 * bool(deep)}px">'
+        f'<summary style="cursor:pointer;font-weight:600">{html.escape(str(name))}{count}</summary>{inside}</details>'
+    )

@@ -2,50 +2,138 @@
 
 from __future__ import annotations
 
-import html
 from typing import Any
 
 import numpy as np
 import panel as pn
+from bokeh.models import ColumnDataSource, CustomJS
+from numpy.typing import NDArray
 
+from xfeldask.errors import XfeldaskError
 from xfeldask.explorer.cards import Card, contrast
+from xfeldask.explorer.mosaic import Mosaic
 from xfeldask.explorer.nearest import neighbours
-from xfeldask.explorer.pictures import Pictures
+from xfeldask.explorer.pictures import Picture, Pictures
 from xfeldask.explorer.session import Session
+from xfeldask.explorer.tabs.parts import SMALL, caption, heading, sentence, table
+from xfeldask.explorer.tabs.rebuilt import AXES, RebuiltView
+from xfeldask.explorer.tabs.watch import Watch
 
 NEIGHBOURS = 12
+MOST_LIT = 50_000
+"""Pixels with photons up to which each is drawn as a dot too."""
 
 
-def shot(session: Session, pictures: Pictures) -> pn.viewable.Viewable:
+def shot(session: Session, pictures: Pictures, watch: Watch) -> pn.viewable.Viewable:
     """The tab."""
-    card = Card("every pixel", "photons", ("x: s (1/nm)", "y: s (1/nm)"), reciprocal=True)
-    table = pn.pane.HTML("tap a shot in the plot to pin it", css_classes=["shot"], sizing_mode="stretch_width")
+    hint = sentence("Tap a shot in the latent plot to pin it.")
+    body = pn.Column(sizing_mode="stretch_width")
+    shown: list[_Pinned] = []
 
-    def show(_: Any = None) -> None:
+    def show(*_: Any) -> None:
+        hint.visible, body.visible = session.shot is None, session.shot is not None
         if session.shot is None:
             return
-        card.show(pictures.whole(session.shot))
-        table.object = _table(session, session.shot)
+        if not shown:
+            shown.append(_Pinned(session, pictures))
+            body.objects = [shown[0].view]
+        shown[0].show(session.shot)
 
-    session.param.watch(show, ["shot", "embedding"])
+    watch(show, ["shot"])
     show()
-    image = pn.Column(card.view(), contrast([card]), width=620, height=620)
-    return pn.Row(image, table, sizing_mode="stretch_width")
+    return pn.Column(hint, body, sizing_mode="stretch_width")
 
 
-def _table(session: Session, shot: int) -> str:
-    rows = "".join(
-        f"<tr><td>{html.escape(session.shots.column(name).label)}</td><td>{html.escape(value)}</td></tr>"
-        for name, value in session.about(shot).items()
-    )
-    near = ", ".join(f"{i:,}" for i in nearby(session, shot))
-    return f"<table>{rows}<tr><td>nearest in the latent space</td><td>{near or 'none'}</td></tr></table>"
+class _Pinned:
+    """All about one shot."""
+
+    def __init__(self, session: Session, pictures: Pictures) -> None:
+        self._session, self._pictures = session, pictures
+        self._card = Card("every pixel", "photons", AXES, reciprocal=True)
+        self._card.figure.toolbar.active_scroll = None
+        self._lit = ColumnDataSource({"x": [], "y": [], "photons": []})
+        self._dot_photons()
+        self._table = pn.pane.HTML("", styles={**SMALL, "columns": "300px"}, sizing_mode="stretch_width", margin=10)
+        self._near: list[int] = []
+        self._mosaic = Mosaic(NEIGHBOURS, 1, lambda place: session.param.update(shot=self._near[place]))
+        self._told = caption()
+        self._rebuilt = RebuiltView(session, pictures)
+        image = pn.Column(
+            self._card.view(), contrast([self._card]), height=500, styles={"flex": "0 0 480px", "width": "480px"}
+        )
+        self.view = pn.Column(
+            pn.Row(image, self._table, sizing_mode="stretch_width"),
+            heading("nearest in the latent space"),
+            self._told,
+            self._mosaic.pane,
+            heading("rebuilt from the components"),
+            self._rebuilt.view,
+            sizing_mode="stretch_width",
+        )
+
+    def show(self, shot: int) -> None:
+        """Show a shot."""
+        session = self._session
+        self._card.figure.title.text = f"shot {shot:,}, every pixel and every photon"
+        picture = self._pictures.whole(shot)
+        self._card.show(picture)
+        self._lit.data = lit(picture)
+        about = session.about(shot).items()
+        self._table.object = table((session.shots.column(name).label, value) for name, value in about)
+        self._neighbours(shot)
+        self._rebuilt.show(shot)
+
+    def _dot_photons(self) -> None:
+        """Draw pixels that hold photons as squares of two pixels of the screen at least: none is lost to the zoom."""
+        image = self._card.image
+        field = {"field": "photons", "transform": image.glyph.color_mapper}
+        dots = self._card.figure.scatter("x", "y", source=self._lit, marker="square", size=2, line_color=None,
+                                         fill_color=field)  # fmt: skip
+        follow = "dots.fill_color = {field: 'photons', transform: image.color_mapper}"
+        image.glyph.js_on_change("color_mapper", CustomJS(args={"dots": dots.glyph, "image": image.glyph}, code=follow))
+
+    def _neighbours(self, shot: int) -> None:
+        try:
+            self._near, away = nearby(self._session, shot)
+        except XfeldaskError as error:
+            self._near, away = [], []
+            self._told.object = str(error)
+        else:
+            self._told.object = (
+                f"The {len(self._near)} nearest of all {self._session.shots.n_shots:,} shots by distance in all "
+                "components, and that distance; tap one to pin it. Logarithmic scale."
+            )
+        self._mosaic.pane.visible = bool(self._near)
+        images = [self._pictures.binned(i).values for i in self._near]
+        self._mosaic.show(images, [f"{i:,} · {d:.3g}" for i, d in zip(self._near, away, strict=True)])
 
 
-def nearby(session: Session, shot: int) -> list[int]:
-    """Shots most like one in the latent space; none where there is no latent space."""
+def lit(picture: Picture) -> dict[str, NDArray[Any]]:
+    """Middles and photons of the pixels that hold any; nothing where they are so many that none can be missed."""
+    values, (left, bottom, width, height) = picture.values, picture.extent
+    row, column = np.nonzero(np.nan_to_num(values))
+    if len(row) > MOST_LIT:
+        row = column = row[:0]
+    ny, nx = values.shape
+    return {
+        "x": (left + (column + 0.5) * width / nx).astype(np.float32),
+        "y": (bottom + (row + 0.5) * height / ny).astype(np.float32),
+        "photons": values[row, column],
+    }
+
+
+def nearby(session: Session, shot: int) -> tuple[list[int], list[float]]:
+    """Shots most like one in the latent space, and their distances to it.
+
+    Raises
+    ------
+    InputError
+        The shot has no coordinates.
+    """
     names = [name for name in session.quantities if name.startswith("c") and name[1:].isdigit()]
     if not names:
-        return []
+        return [], []
     latent = np.stack([session.shots.column(name).values for name in names], axis=1)
-    return [int(i) for i in neighbours(latent, shot, NEIGHBOURS)]
+    found = neighbours(latent, shot, NEIGHBOURS)
+    away = np.linalg.norm(latent[found].astype(np.float64) - latent[shot], axis=1)
+    return [int(i) for i in found], [float(d) for d in away]

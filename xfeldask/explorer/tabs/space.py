@@ -1,67 +1,126 @@
-"""What the latent space is made of: how much each component tells, and what it looks like."""
+"""What the latent space is made of: how much each component tells, what it looks like, and how the fit settled."""
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+import numpy as np
 import panel as pn
-from bokeh.models import ColumnDataSource
-from bokeh.palettes import interp_palette
-from bokeh.plotting import figure
+import xarray as xr
+from bokeh.models import HoverTool, Range1d
 
-from xfeldask.errors import XfeldaskError
-from xfeldask.explorer.mosaic import SIGNED, Mosaic
+from xfeldask.explorer.mosaic import Mosaic
 from xfeldask.explorer.palette import BLUE, ORANGE
 from xfeldask.explorer.pictures import Pictures
-from xfeldask.explorer.rebuild import LinearSpace
+from xfeldask.explorer.rebuild import Scree
 from xfeldask.explorer.session import Session
+from xfeldask.explorer.tabs.parts import MIDDLE, caption, heading, plot, sentence
+from xfeldask.explorer.tabs.watch import Watch
+from xfeldask.store.opening import open_dataset
 
-MOST, COLUMNS = 20, 5
+COLUMNS = 10
+HISTORY = {"angle": "angle to the basis before (degree)", "eigenvalue_change": "change of an explained variance"}
 
 
-def space(session: Session, _: Pictures) -> pn.viewable.Viewable:
+def space(session: Session, _: Pictures, watch: Watch) -> pn.viewable.Viewable:
     """The tab."""
-    box = pn.Column(sizing_mode="stretch_width")
+    del watch
+    if session.embedding is None:
+        return sentence("There is no embedding yet; make one with: xfeldask embed.")
+    found = open_dataset(session.shots.path, group=f"latent/{session.embedding}", chunks=None, allow_incomplete=True)
+    parameters = json.loads(str(found.attrs.get("parameters", "{}")))
+    method = parameters.get("method", "its method")
+    first: list[pn.viewable.Viewable] = []
+    if "explained_variance" in found:
+        first += [_scree(found["explained_variance"].values)]
+    history = _history(found)
+    first += history
+    parts: list[pn.viewable.Viewable] = [pn.FlexBox(*first, sizing_mode="stretch_width")] if first else []
+    if history:
+        parts.append(caption(_converged(parameters)))
+    if "explained_variance" not in found:
+        parts.append(caption(f"{method} tells no variance along its components, so there is no scree."))
+    parts += _images(found, str(method))
+    return pn.Column(*parts, sizing_mode="stretch_width")
 
-    def show(_: Any = None) -> None:
-        if session.embedding is None:
-            box.objects = [pn.pane.Markdown("There is no embedding yet.")]
-            return
-        try:
-            linear = LinearSpace.open(session.shots.path, session.embedding)
-        except XfeldaskError as error:
-            box.objects = [pn.pane.Markdown(str(error))]
-            return
-        box.objects = [pn.Row(_scree(linear), _images(linear), sizing_mode="stretch_width")]
 
-    session.param.watch(show, ["embedding"])
-    show()
-    return box
-
-
-def _scree(linear: LinearSpace) -> pn.viewable.Viewable:
-    if linear.variance is None:
-        return pn.pane.Markdown("This estimator tells no variances.")
-    scree = linear.scree()
-    source = ColumnDataSource(
-        {"component": scree.component, "share": 100 * scree.share, "cumulative": 100 * scree.cumulative}
+def _scree(variance: np.ndarray[Any, Any]) -> pn.viewable.Viewable:
+    scree = Scree.of(np.asarray(variance, np.float64))
+    source = {"component": scree.component, "share": 100 * scree.share, "cumulative": 100 * scree.cumulative,
+              "variance": scree.variance}  # fmt: skip
+    tips = [("component", "@component"), ("variance", "@variance{0.000 a}"), ("part", "@share{0.00} %"),
+            ("so far", "@cumulative{0.00} %")]  # fmt: skip
+    fig = plot(
+        "component",
+        "variance (% of the stored)",
+        y_range=Range1d(0, 105),
+        sizing_mode="stretch_width",
+        title="scree",
     )
-    fig = figure(
-        width=420, height=330, x_axis_label="component", y_axis_label="variance (% of the stored components')",
-        toolbar_location=None, tools="hover", tooltips=[("component", "@component"), ("%", "@share{0.00}")],
-        y_range=(0, 104),
-    )  # fmt: skip
-    fig.vbar("component", top="share", width=0.8, source=source, color=BLUE, legend_label="each")
+    bars = fig.vbar("component", top="share", width=0.8, source=source, color=BLUE, legend_label="each")
     fig.line("component", "cumulative", source=source, color=ORANGE, line_width=2, legend_label="so far")
-    fig.scatter("component", "cumulative", source=source, color=ORANGE, size=6)
-    fig.legend.location = "center_right"
-    fig.xaxis.ticker = scree.component.tolist()
-    return pn.pane.Bokeh(fig)
+    fig.scatter("component", "cumulative", source=source, color=ORANGE, size=6, legend_label="so far")
+    fig.add_tools(HoverTool(tooltips=tips, renderers=[bars]))
+    every = max(1, len(scree.component) // 10)
+    fig.xaxis.ticker = scree.component[::every].tolist()
+    fig.legend.update(location="center_right", label_text_font_size="11px", background_fill_alpha=0.6)
+    told = "Variance along each component, as part of that along all that are stored; what lies outside is not known."
+    return pn.Column(pn.pane.Bokeh(fig, sizing_mode="stretch_width", height=300), caption(told), width=320)
 
 
-def _images(linear: LinearSpace) -> pn.viewable.Viewable:
-    mosaic = Mosaic(COLUMNS, palette=interp_palette(SIGNED, 255), symmetric=True)
-    images = [component.T for component in linear.components[:MOST]]
-    mosaic.show(images, [f"component {i}" for i in range(len(images))], 640)
-    told = f"eigen-images of {linear.feature}; blue below the mean, orange above; each in its own contrast"
-    return pn.Column(pn.pane.HTML(told, css_classes=["caption"]), mosaic.pane, width=660)
+def _history(found: xr.Dataset) -> list[pn.viewable.Viewable]:
+    if "n_fitted" not in found:
+        return []
+    shots = found["n_fitted"].values
+    out: list[pn.viewable.Viewable] = []
+    for name, label in HISTORY.items():
+        if name not in found or not np.isfinite(found[name].values).any():
+            continue
+        values = np.degrees(found[name].values) if name == "angle" else found[name].values
+        there = values[np.isfinite(values) & (values > 0)]
+        scale = "log" if len(there) and there.max() > 20 * there.min() else "linear"
+        tips = [("shots fitted", "@x{0,0}"), (label, "@y{0.0000}")]
+        fig = plot(
+            "shots fitted",
+            label,
+            y_axis_type=scale,
+            sizing_mode="stretch_width",
+            title=name.replace("_", " "),
+        )
+        source = {"x": shots, "y": values}
+        fig.line("x", "y", source=source, color=MIDDLE, line_width=1.5)
+        dots = fig.scatter("x", "y", source=source, color=BLUE, size=8)
+        fig.add_tools(HoverTool(tooltips=tips, renderers=[dots]))
+        fig.xaxis.ticker.desired_num_ticks = 4
+        if scale == "linear":
+            fig.y_range.start = 0
+        told = str(found[name].attrs.get("long_name", name)).capitalize() + ", at each look at convergence."
+        out.append(pn.Column(pn.pane.Bokeh(fig, sizing_mode="stretch_width", height=300), caption(told), width=320))
+    return out
+
+
+def _converged(parameters: dict[str, Any]) -> str:
+    last, at = parameters.get("n_fitted"), parameters.get("converged_at")
+    told = f"Fitted to {last:,} shots. " if last else ""
+    return told + (f"It had converged at {at:,} shots." if at else "Before the last of them it had not converged.")
+
+
+def _images(found: xr.Dataset, method: str) -> list[pn.viewable.Viewable]:
+    if "components" not in found:
+        return [caption(f"{method} has no components that could be shown as images, as it is not linear.")]
+    components, name = found["components"].values, str(found["components"].attrs.get("long_name", "components"))
+    title = heading("eigen-images")
+    if components.ndim != 3:
+        fig = plot("number of the feature", name, width=700)
+        for component, colour in zip(components.reshape(len(components), -1), (BLUE, ORANGE, MIDDLE) * 7, strict=False):
+            fig.line(np.arange(len(component)), component, color=colour)
+        return [title, pn.pane.Bokeh(fig)]
+    rows = -(-len(components) // COLUMNS)
+    mosaic = Mosaic(COLUMNS, rows, signed=True)
+    mosaic.show([component.T for component in components], [f"component {i}" for i in range(len(components))])
+    told = (
+        f"All {len(components)} {name}, {components.shape[1]} x {components.shape[2]} each; orange adds, blue takes "
+        "away, white is zero; each in its own contrast, and of either sign at will."
+    )
+    return [title, caption(told), mosaic.pane]

@@ -1,8 +1,9 @@
-"""Mean and deviation of the selected raw patterns, every pixel of every one of them."""
+"""Sum, mean and deviation of the selected raw patterns, every pixel of every one of them."""
 
 from __future__ import annotations
 
-import threading
+import time
+from threading import Event, Thread
 from typing import Any
 
 import numpy as np
@@ -10,52 +11,119 @@ import panel as pn
 import panel_material_ui as pmui
 
 from xfeldask.errors import XfeldaskError
-from xfeldask.explorer.cards import Card, contrast
+from xfeldask.explorer.cards import LEAST, Card, contrast
 from xfeldask.explorer.pictures import Picture, Pictures
+from xfeldask.explorer.plane import locked
+from xfeldask.explorer.selection import Mask
 from xfeldask.explorer.session import Session
-from xfeldask.explorer.statistics import pattern_statistics
+from xfeldask.explorer.statistics import PatternStatistics, pattern_statistics
+from xfeldask.explorer.tabs.parts import caption
+from xfeldask.explorer.tabs.rebuilt import AXES
+from xfeldask.explorer.tabs.watch import Watch
 
-AXES = ("x: s (1/nm)", "y: s (1/nm)")
+QUANTITIES = {"mean": "photons", "deviation": "photons", "total": "photons"}
+OFTEN = 0.2
+"""Seconds between reports of progress."""
 
 
-def statistics(session: Session, pictures: Pictures) -> pn.viewable.Viewable:
+def statistics(session: Session, pictures: Pictures, watch: Watch) -> pn.viewable.Viewable:
     """The tab."""
-    cards = {name: Card(name, "photons", AXES, reciprocal=True) for name in ("mean", "deviation", "total")}
-    run = pmui.Button(label="add up the selected patterns", variant="contained")
-    stop = pmui.Button(label="cancel", variant="outlined", disabled=True)
-    bar = pmui.LinearProgress(value=0, max=1, width=300, variant="determinate")
-    told = pn.pane.HTML("", css_classes=["caption"], align="center")
-    cancel = threading.Event()
+    return Statistics(session, pictures, watch).view
 
-    def work(mask: np.ndarray[Any, np.dtype[np.bool_]]) -> None:
-        n, done = int(mask.sum()), 0
+
+class Statistics:
+    """Adds up patterns in a thread of its own, one run at a time.
+
+    Parameters
+    ----------
+    session : Session
+    pictures : Pictures
+    watch : Watch
+    """
+
+    def __init__(self, session: Session, pictures: Pictures, watch: Watch) -> None:
+        self._session, self._pictures = session, pictures
+        self.thread: Thread | None = None
+        self._cancel = Event()
+        self.cards = {name: Card(name, unit, AXES, reciprocal=True) for name, unit in QUANTITIES.items()}
+        for card in self.cards.values():
+            card.figure.toolbar.active_scroll = None
+            card.mappers["log"].high = 1.0  # of nothing there is no highest
+        self.run = pmui.Button(label="add up", variant="contained", size="small")
+        self.stop = pmui.Button(label="cancel", variant="outlined", size="small", disabled=True)
+        self._bar = pmui.LinearProgress(value=0, variant="determinate", width=200, align="center")
+        self.what, self.told = caption(), caption()
+        self.run.on_click(self.start)
+        self.stop.on_click(lambda _: self._cancel.set())
+        pn.state.on_session_destroyed(lambda _: self._cancel.set())
+        watch(self._offer, ["selected", "hidden", "colour"])
+        self._offer()
+        row = pn.Row(*(card.view() for card in self.cards.values()), sizing_mode="stretch_width", height=360)
+        self.view = pn.Column(
+            self.what,
+            pn.Row(self.run, self.stop, self._bar, self.told, sizing_mode="stretch_width"),
+            row,
+            contrast(self.cards.values()),
+            sizing_mode="stretch_width",
+        )
+
+    def start(self, _: Any = None) -> None:
+        """Begin with what is selected now."""
+        if self.thread is not None and self.thread.is_alive():
+            return
+        self._cancel = Event()
+        self.run.disabled, self.stop.disabled = True, False
+        self._bar.value = 0
+        self.told.object = "begins"
+        self.thread = Thread(target=self._work, args=[self._mask(), self._cancel, pn.state.curdoc], daemon=True)
+        self.thread.start()
+
+    def _mask(self) -> Mask:
+        chosen = self._session.selected & self._session.visible
+        return np.array(chosen if chosen.any() else self._session.visible)
+
+    def _offer(self, *_: Any) -> None:
+        n, any_chosen = int(self._mask().sum()), (self._session.selected & self._session.visible).any()
+        which = "selected shots" if any_chosen else "visible shots, as none of them is selected"
+        self.what.object = f"Photons in every pixel of the raw patterns of the <b>{n:,}</b> {which}."
+
+    def _work(self, mask: Mask, cancel: Event, document: Any) -> None:
+        n, done, last = int(mask.sum()), 0, time.monotonic()
 
         def advance(shots: int) -> None:
-            nonlocal done
+            nonlocal done, last
             done += shots
-            bar.param.update(value=done, max=n)
-            told.object = f"{done:,} of {n:,} patterns"
+            if time.monotonic() - last > OFTEN:
+                last = time.monotonic()
+                locked(lambda: self._progress(done, n), document)
 
         try:
-            found = pattern_statistics(session.shots.path, mask, advance=advance, cancel=cancel)
+            found = pattern_statistics(self._session.shots.path, mask, advance=advance, cancel=cancel)
         except XfeldaskError as error:
-            told.object = str(error)
+            # a name bound by except is gone when this is called
+            text = str(error)
+            locked(lambda: self._end(text), document)
         else:
-            told.object = "stopped" if found is None else f"{found.n:,} patterns, every pixel of each"
-            for name, card in cards.items():
-                if found is not None:
-                    values = np.ascontiguousarray(found.assembled[name].T, np.float32)
-                    card.show(Picture(values, pictures.whole_extent))
-        run.disabled, stop.disabled = False, True
+            locked(lambda: self._show(found, done, n), document)
 
-    def start(_: Any) -> None:
-        chosen = session.selected & session.visible
-        mask = chosen if chosen.any() else session.visible
-        cancel.clear()
-        run.disabled, stop.disabled = True, False
-        threading.Thread(target=work, args=[mask.copy()], daemon=True).start()
+    def _progress(self, done: int, n: int) -> None:
+        if not self.stop.disabled:
+            self._bar.value = round(100 * done / n)
+            self.told.object = f"{done:,} of {n:,} patterns"
 
-    run.on_click(start)
-    stop.on_click(lambda _: cancel.set())
-    row = pn.Row(*(card.view() for card in cards.values()), sizing_mode="stretch_width", height=430)
-    return pn.Column(pn.Row(run, stop, bar, told), row, contrast(cards.values()), sizing_mode="stretch_width")
+    def _show(self, found: PatternStatistics | None, done: int, n: int) -> None:
+        if found is None:
+            self._end(f"cancelled after {done:,} of {n:,} patterns; what was shown before stays")
+            return
+        for name, card in self.cards.items():
+            values = np.ascontiguousarray(found.assembled[name].T, np.float32)
+            card.figure.title.text = f"{name} of {found.n:,} patterns"
+            there = values[values > 0]  # of many shots a mean is far below one photon
+            card.mappers["log"].update(low=float(there.min()) if len(there) else LEAST, high=None)
+            card.show(Picture(values, self._pictures.whole_extent))
+        self._bar.value = 100
+        self._end(f"{found.n:,} patterns, {int(found.total.sum()):,} photons")
+
+    def _end(self, text: str) -> None:
+        self.told.object = text
+        self.run.disabled, self.stop.disabled = False, True

@@ -7,90 +7,200 @@ from typing import Any
 import numpy as np
 import panel as pn
 import panel_material_ui as pmui
-from bokeh.models import ColumnDataSource, Range1d
-from bokeh.plotting import figure
+from bokeh.models import ColumnDataSource, HoverTool, Range1d, Span
 
 from xfeldask.explorer.mosaic import Mosaic
-from xfeldask.explorer.palette import MEANINGS
+from xfeldask.explorer.palette import BLUE, MEANINGS, ORANGE
 from xfeldask.explorer.pictures import Pictures
 from xfeldask.explorer.session import Session
+from xfeldask.explorer.tabs.parts import MIDDLE, SMALL, caption, heading, plot, sentence, table
+from xfeldask.explorer.tabs.watch import Watch
 from xfeldask.explorer.threshold import Counts, Threshold
 from xfeldask.schema import SINGLE
 
 NEAR = 12
-STEPS = 500
+STEPS = 1000
+BINS = 100
 
 
-def verdict(session: Session, pictures: Pictures) -> pn.viewable.Viewable:
+def verdict(session: Session, pictures: Pictures, watch: Watch) -> pn.viewable.Viewable:
     """The tab."""
+    del watch
+    if session.embedding is None:
+        return sentence("There is no embedding yet, so no shot has a score; make one with: xfeldask embed.")
     if "score" not in session.quantities:
-        return pn.pane.Markdown("This embedding has no score to set a threshold on.")
-    truth = session.shots.column("hit").values == SINGLE if "hit" in session.quantities else None
-    threshold = Threshold(session.shots.column("score").values, truth)
-    low, high = threshold.range
-    start = session.shots.threshold
-    slider = pmui.FloatSlider(
-        label="threshold of the score", start=low, end=high, step=(high - low) / STEPS or 1.0,
-        value=low if start is None else min(max(start, low), high), width=420,
-    )  # fmt: skip
-    table = pn.pane.HTML("", css_classes=["shot"])
-    keep = pmui.Button(label="select what is kept", size="small", variant="outlined")
-    roc = _Roc(threshold)
-    near: list[int] = []
-    mosaic = Mosaic(NEAR, lambda place: setattr(session, "shot", near[place]))
+        return sentence(
+            f"{session.embedding} has no score to set a threshold on, as it was not sorted; embed with sort='pairs' "
+            "or sort='elliptic_envelope'."
+        )
+    return Verdict(session, pictures).view
 
-    def show(_: Any = None) -> None:
-        counts = threshold.at(slider.value)
-        table.object = _table(counts)
-        roc.mark(counts)
 
-    def settle(_: Any = None) -> None:
-        near[:] = [int(i) for i in threshold.nearest(slider.value, NEAR)]
-        score = session.shots.column("score").values
-        images = [np.sqrt(pictures.binned(i).values) for i in near]
-        mosaic.show(images, [f"{i:,}: {score[i]:.2f}" for i in near], 1100)
+class Verdict:
+    """Counts at a threshold that is moved.
 
-    slider.param.watch(show, "value")
-    slider.param.watch(settle, "value_throttled")
-    keep.on_click(lambda _: session.choose_where(f"score >= {slider.value:.12g}"))
-    show()
-    settle()
-    left = pn.Column(slider, keep, table, width=480)
-    top = pn.Row(left, roc.pane) if truth is not None else left
-    return pn.Column(top, pn.pane.Markdown("Shots nearest to the threshold, by score"), mosaic.pane)
+    Parameters
+    ----------
+    session : Session, whose embedding has a score
+    pictures : Pictures
+    """
+
+    def __init__(self, session: Session, pictures: Pictures) -> None:
+        self._session, self._pictures = session, pictures
+        self._score = np.asarray(session.shots.column("score").values, np.float64)
+        self._kind = session.shots.column("hit") if "hit" in session.quantities else None
+        truth = None if self._kind is None else self._kind.values == SINGLE
+        self.threshold = Threshold(self._score, truth)
+        self.stored = stored_threshold(session, self.threshold)
+        low, high = self.threshold.range
+        self.slider = pmui.EditableFloatSlider(
+            label="threshold", start=low, end=high, step=(high - low) / STEPS or 1.0,
+            value=float(np.nanmedian(self._score)) if self.stored is None else self.stored, sizing_mode="stretch_width",
+        )  # fmt: skip
+        self.table = pn.pane.HTML("", styles=SMALL, margin=(5, 10))
+        self._roc = None if truth is None or not len(self.threshold.curve()[0]) else _Roc(self.threshold, self.stored)
+        self._scores = _Scores(self._score, truth, self.stored)
+        self._near: list[int] = []
+        self._mosaic = Mosaic(NEAR, 1, lambda place: session.param.update(shot=self._near[place]), lines=2)
+        self.slider.param.watch(self._show, "value")
+        self.slider.param.watch(self._settle, "value_throttled")
+        self._show()
+        self._settle()
+        self.view = self._laid_out()
+
+    def _laid_out(self) -> pn.viewable.Viewable:
+        kept, flagged, back = (
+            pmui.Button(label=label, size="small", variant="outlined")
+            for label in ("select the kept", "select the flagged", "stored threshold")
+        )
+        kept.on_click(lambda _: self._session.choose_where(f"score >= {self.slider.value!r}"))
+        flagged.on_click(lambda _: self._session.choose_where(f"not score >= {self.slider.value!r}"))
+        back.on_click(self._back)
+        back.disabled = self.stored is None
+        left = pn.Column(
+            self.slider, pn.FlexBox(kept, flagged, back), self.table, styles={"flex": "0 0 330px", "width": "330px"}
+        )
+        plots = [self._scores.pane] if self._roc is None else [self._scores.pane, self._roc.pane]
+        told = "Lowest score first; each with its score" + (" and what it is." if self._kind is not None else ".")
+        return pn.Column(
+            pn.Row(left, *plots, sizing_mode="stretch_width"),
+            heading("shots nearest to the threshold"),
+            caption(f"{told} Tap one to pin it. Logarithmic scale."),
+            self._mosaic.pane,
+            sizing_mode="stretch_width",
+        )
+
+    def _back(self, _: Any) -> None:
+        self.slider.value = self.stored
+        self._settle()
+
+    def _show(self, *_: Any) -> None:
+        counts = self.threshold.at(self.slider.value)
+        self.table.object = told(counts, self.threshold.area if self._roc else np.nan, self.stored)
+        self._scores.mark(self.slider.value)
+        if self._roc is not None:
+            self._roc.mark(counts)
+
+    def _settle(self, *_: Any) -> None:
+        self._near = [int(i) for i in self.threshold.nearest(self.slider.value, NEAR)]
+        meanings = {} if self._kind is None else dict(self._kind.classes)
+        labels = [f"{i:,}\n{self._score[i]:.3g}" for i in self._near]
+        if self._kind is not None:
+            kinds = (meanings[int(self._kind.values[i])] for i in self._near)
+            labels = [f"{label} {kind}" for label, kind in zip(labels, kinds, strict=True)]
+        self._mosaic.show([self._pictures.binned(i).values for i in self._near], labels)
+
+
+class _Scores:
+    """How many shots have which score, singles apart from others where the truth is known."""
+
+    def __init__(self, score: np.ndarray[Any, Any], truth: np.ndarray[Any, Any] | None, stored: float | None) -> None:
+        there = np.isfinite(score)
+        edges = np.histogram_bin_edges(score[there], BINS) if there.any() else np.array([0.0, 1.0])
+        parts = [("shots", there, BLUE)] if truth is None else [
+            ("singles", there & truth, MEANINGS["single"]), ("others", there & ~truth, MEANINGS["multiple"])
+        ]  # fmt: skip
+        counts = [np.histogram(score[mask], edges)[0] for _, mask, _ in parts]
+        fig = plot(
+            "score", "shots in a bin", width=380, height=320, y_axis_type="log",
+            y_range=Range1d(0.5, 40 * max(1, *(int(n.max()) for n in counts))),
+            sizing_mode="stretch_width", max_width=520,
+        )  # fmt: skip
+        for (label, _, colour), n in zip(parts, counts, strict=True):
+            fig.quad(edges[:-1], edges[1:], np.maximum(n, 0.5), 0.5, color=colour, alpha=0.6, line_color=None,
+                     legend_label=label)  # fmt: skip
+        self._here = Span(location=0, dimension="height", line_color=ORANGE, line_width=3)
+        fig.add_layout(self._here)
+        fig.line([np.nan], [np.nan], color=ORANGE, line_width=3, legend_label="threshold")
+        if stored is not None:
+            fig.add_layout(Span(location=stored, dimension="height", line_color=MIDDLE, line_dash="dashed"))
+            fig.line([np.nan], [np.nan], color=MIDDLE, line_dash="dashed", legend_label="stored")
+        fig.legend.update(location="top_left", label_text_font_size="11px", background_fill_alpha=0.6, padding=4,
+                          spacing=0)  # fmt: skip
+        self.pane = pn.pane.Bokeh(fig, sizing_mode="stretch_width")
+
+    def mark(self, threshold: float) -> None:
+        """Move the threshold."""
+        self._here.location = threshold
 
 
 class _Roc:
-    """The ROC with the threshold's place on it."""
+    """The ROC with the place of the threshold on it."""
 
-    def __init__(self, threshold: Threshold) -> None:
+    def __init__(self, threshold: Threshold, stored: float | None) -> None:
         others, singles = threshold.curve()
         self._here = ColumnDataSource({"x": [], "y": []})
-        fig = figure(
-            width=380, height=330, x_range=Range1d(-0.02, 1.02), y_range=Range1d(-0.02, 1.02), toolbar_location=None,
-            x_axis_label="others let in (part)", y_axis_label="singles kept (part)", tools="hover",
-            tooltips=[("let in", "$x{0.0000}"), ("kept", "$y{0.0000}")],
+        fig = plot(
+            "others let in (part)", "singles kept (part)", width=330, height=320, x_range=Range1d(-0.03, 1.03),
+            y_range=Range1d(-0.03, 1.03),
         )  # fmt: skip
-        fig.line([0, 1], [0, 1], line_dash="dotted", line_color="grey")
-        fig.line(others, singles, line_width=2, line_color=MEANINGS["single"])
-        fig.scatter("x", "y", source=self._here, size=11, color=MEANINGS["multiple"])
-        self.pane = pn.pane.Bokeh(fig)
+        fig.line([0, 1], [0, 1], line_dash="dotted", line_color=MIDDLE, legend_label="random order")
+        curve = fig.line(others, singles, line_width=2, line_color=BLUE, legend_label="ROC")
+        if stored is not None:
+            x, y = _place(threshold.at(stored))
+            fig.scatter([x], [y], size=15, fill_alpha=0, line_color=MIDDLE, line_width=2, legend_label="stored")
+        fig.scatter("x", "y", source=self._here, size=9, color=ORANGE, legend_label="threshold")
+        tips = [("others let in", "$x{0.0000}"), ("singles kept", "$y{0.0000}")]
+        fig.add_tools(HoverTool(tooltips=tips, renderers=[curve], mode="mouse"))
+        fig.legend.update(location="bottom_right", label_text_font_size="11px", background_fill_alpha=0.6, padding=4,
+                          spacing=0)  # fmt: skip
+        self.pane = pn.pane.Bokeh(fig, width=330)
 
     def mark(self, counts: Counts) -> None:
         """Move the place."""
-        if counts.let_in is None or counts.kept_out is None:
-            return
-        others = max(1, counts.let_in + counts.kept_out)
-        self._here.data = {"x": [counts.let_in / others], "y": [1 - counts.loss]}
+        x, y = _place(counts)
+        self._here.data = {"x": [x], "y": [y]}
 
 
-def _table(counts: Counts) -> str:
-    if counts.singles_kept is None:
-        return f"kept {counts.kept:,}, flagged {counts.flagged:,}; the store does not tell the truth"
-    rows = (
-        ("", "kept", "flagged"),
-        ("singles", f"{counts.singles_kept:,}", f"{counts.singles_lost:,}"),
-        ("others", f"{counts.let_in:,}", f"{counts.kept_out:,}"),
-    )
-    body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
-    return f"<table>{body}</table>purity {counts.purity:.4%}, singles lost {counts.loss:.4%}"
+def _place(counts: Counts) -> tuple[float, float]:
+    others = (counts.let_in or 0) + (counts.kept_out or 0)
+    return (counts.let_in or 0) / max(1, others), 1 - counts.loss
+
+
+def stored_threshold(session: Session, threshold: Threshold) -> float | None:
+    """The threshold of the stored verdict: as it was written, else the lowest score that was kept."""
+    if session.shots.threshold is not None or "is_single" not in session.quantities:
+        return session.shots.threshold
+    return threshold.between(session.shots.column("is_single").values.astype(bool))
+
+
+def told(counts: Counts, area: float, stored: float | None) -> str:
+    """Counts as HTML."""
+    total = counts.kept + counts.flagged
+    rows = [("", "kept", "flagged", "all"), ("shots", f"{counts.kept:,}", f"{counts.flagged:,}", f"{total:,}")]
+    if None not in (counts.singles_kept, counts.let_in, counts.kept_out, counts.singles_lost):
+        for name, kept, flagged in (
+            ("single hits", counts.singles_kept, counts.singles_lost), ("others", counts.let_in, counts.kept_out)
+        ):  # fmt: skip
+            rows.insert(-1, (name, f"{kept:,}", f"{flagged:,}", f"{(kept or 0) + (flagged or 0):,}"))
+        measures = [("purity of the kept", part(counts.purity)), ("single hits lost", part(counts.loss))]
+        measures += [("area under the ROC", f"{area:.5f}")] if np.isfinite(area) else []
+    else:
+        measures = [("purity, losses", "the store does not tell the truth")]
+    measures.append(("stored threshold", "none" if stored is None else f"{stored:.4g}"))
+    return table(rows, numbers=True) + table(measures)
+
+
+def part(value: float) -> str:
+    """A part as percents; "none" of nothing."""
+    return f"{value:.3%}" if np.isfinite(value) else "none"

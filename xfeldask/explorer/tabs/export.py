@@ -1,0 +1,77 @@
+"""The selection and the latent plot to take away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+import panel as pn
+import panel_material_ui as pmui
+from numpy.typing import NDArray
+
+from xfeldask.explorer.pictures import Pictures
+from xfeldask.explorer.selecting import shots_as
+from xfeldask.explorer.session import Session
+from xfeldask.explorer.tabs.parts import caption, heading
+from xfeldask.explorer.tabs.recipe import recipe, recipe_pane
+from xfeldask.explorer.tabs.watch import Watch
+
+
+def export(session: Session, _: Pictures, watch: Watch) -> pn.viewable.Viewable:
+    """The tab."""
+    told, words = caption(), recipe_pane(session)
+    stem = session.shots.path.stem + (f"-{session.embedding}" if session.embedding else "")
+    files = [
+        _download(f"shots.{kind}", f"{stem}-shots.{kind}", partial(_shots, session, kind)) for kind in ("npy", "csv")
+    ]
+    picture = _download("latent plot.png", f"{stem}.png", partial(_poster, session))
+
+    def show(*_: Any) -> None:
+        n, hidden = int(session.selected.sum()), int((session.selected & ~session.visible).sum())
+        more = f", {hidden:,} of them hidden in the plots" if hidden else ""
+        told.object = (
+            f"Absolute indices of the <b>{n:,}</b> selected of {session.shots.n_shots:,} shots{more}, ascending."
+            if n else "Nothing is selected: lasso shots in the latent plot, or select in words."
+        )  # fmt: skip
+        for file in files:
+            file.disabled = not n
+        words.object = recipe(session)
+
+    watch(show, ["selected", "hidden", "where", "colour"])
+    show()
+    return pn.Column(
+        heading("the selected shots"),
+        told,
+        pn.Row(*files),
+        heading("the latent plot"),
+        caption("With its axes, colours, selection, counts and origin, at its first zoom; 1520 x 1440 pixels."),
+        picture,
+        heading("the selection in words"),
+        words,
+        sizing_mode="stretch_width",
+    )
+
+
+def chosen(session: Session) -> NDArray[np.int64]:
+    """Absolute indices of the selected shots, ascending."""
+    return np.asarray(session.shots.column("shot").values[session.selected], np.int64)
+
+
+def _poster(session: Session) -> bytes:
+    from xfeldask.explorer.poster import poster  # matplotlib takes a while
+
+    return poster(session)
+
+
+def _shots(session: Session, kind: str) -> bytes:
+    return shots_as(kind, chosen(session))
+
+
+def _download(label: str, filename: str, make: Callable[[], bytes]) -> Any:
+    return pmui.FileDownload(
+        callback=lambda: BytesIO(make()), filename=filename, label=label, size="small", variant="outlined",
+        margin=(5, 10),
+    )  # fmt: skip

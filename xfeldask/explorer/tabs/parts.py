@@ -1,0 +1,61 @@
+"""Small things that tabs are made of."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import panel as pn
+from bokeh.models import Tool
+from bokeh.plotting import figure
+
+SMALL = {"font-size": "13px", "line-height": "1.5"}
+FAINT = {**SMALL, "opacity": "0.8"}
+MIDDLE = "#808080"
+"""Grey that can be read on white and on black."""
+
+
+def caption(text: str = "", **options: Any) -> pn.pane.HTML:
+    """A line of explanation; `text` is HTML."""
+    return pn.pane.HTML(text, **{"styles": FAINT, "sizing_mode": "stretch_width", "margin": (4, 10), **options})
+
+
+def heading(text: str) -> pn.pane.HTML:
+    """What a part of a tab is called."""
+    styles = {"font-size": "15px", "font-weight": "600"}
+    return pn.pane.HTML(html.escape(text), styles=styles, margin=(10, 10, 0, 10), sizing_mode="stretch_width")
+
+
+def sentence(text: str) -> pn.pane.HTML:
+    """Why there is nothing to be seen."""
+    return pn.pane.HTML(html.escape(text), styles={"font-size": "14px"}, margin=16, sizing_mode="stretch_width")
+
+
+def table(rows: Iterable[Sequence[str]], numbers: bool = False) -> str:
+    """Rows of text as an HTML table, the first cell of each faint.
+
+    Parameters
+    ----------
+    numbers : bool, all but the first column are numbers
+    """
+    side = "right" if numbers else "left"
+    style = "padding:1px 18px 1px 0;vertical-align:top;font-variant-numeric:tabular-nums;"
+    cells = (
+        "".join(
+            f'<td style="{style}{"opacity:.7" if not i else f"text-align:{side}"}">{html.escape(cell)}</td>'
+            for i, cell in enumerate(row)
+        )
+        for row in rows
+    )
+    return "<table>" + "".join(f'<tr style="break-inside:avoid">{row}</tr>' for row in cells) + "</table>"
+
+
+def plot(x: str, y: str, tools: Sequence[Tool] | str = "", **options: Any) -> Any:
+    """A figure without a toolbar."""
+    fig = figure(
+        x_axis_label=x, y_axis_label=y, tools=tools, toolbar_location=None,
+        **{"width": 400, "height": 300, "min_border_right": 16, **options},
+    )  # fmt: skip
+    fig.toolbar.active_scroll = None
+    return fig

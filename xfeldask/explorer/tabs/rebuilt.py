@@ -1,0 +1,92 @@
+"""A shot beside what the components make of it, and what they leave."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import panel as pn
+import panel_material_ui as pmui
+
+from xfeldask.errors import XfeldaskError
+from xfeldask.explorer.cards import Card
+from xfeldask.explorer.mosaic import SIGNED
+from xfeldask.explorer.pictures import Picture, Pictures
+from xfeldask.explorer.rebuild import LinearSpace
+from xfeldask.explorer.session import Session
+from xfeldask.explorer.tabs.parts import caption
+
+AXES = ("x: s (1/nm)", "y: s (1/nm)")
+BRIGHT = 0.998
+"""Part of the bins that are no brighter than the top of the scale."""
+
+
+class RebuiltView:
+    """A shot's image, the image rebuilt from the first components, and the residual, side by side.
+
+    Parameters
+    ----------
+    session : Session
+    pictures : Pictures
+    """
+
+    def __init__(self, session: Session, pictures: Pictures) -> None:
+        self._pictures, self._shot = pictures, 0
+        self.view = pn.Column(sizing_mode="stretch_width")
+        self._told = caption()
+        self.space: LinearSpace | None = None
+        if session.embedding is None:
+            self.view.objects = [caption("There is no embedding to rebuild shots from.")]
+            return
+        try:
+            space = self.space = LinearSpace.open(session.shots.path, session.embedding)
+        except XfeldaskError as error:
+            self.view.objects = [caption(f"No image can be rebuilt: {error}.")]
+            return
+        most = len(space.components)
+        self.slider = pmui.IntSlider(label="components", start=0, end=most, value=most, width=320, margin=(10, 20))
+        self.slider.param.watch(self._rebuild, "value")
+        quantity = "photons" if space.units == "count" else space.feature
+        self.cards = [Card(title, quantity, AXES, True, "linear") for title in ("image", "rebuilt", "residual")]
+        for card in self.cards:
+            card.figure.toolbar.active_scroll = None
+        self.cards[2].mappers["linear"].palette = list(SIGNED)
+        row = pn.Row(*(card.view() for card in self.cards), height=340, sizing_mode="stretch_width")
+        self.view.objects = [pn.Row(self.slider, self._told, sizing_mode="stretch_width"), row]
+
+    def show(self, shot: int) -> None:
+        """Rebuild a shot."""
+        self._shot = shot
+        self._rebuild()
+
+    def _rebuild(self, *_: Any) -> None:
+        if self.space is None:
+            return
+        k = self.slider.value
+        found = self.space.rebuild(self._shot, k)
+        binned = self._pictures.binned(self._shot)
+        top = float(np.quantile(found.image, BRIGHT)) or float(np.abs(found.image).max()) or 1.0
+        low = min(0.0, float(found.image.min()))
+        for card, values in zip(self.cards, (found.image, found.rebuilt, found.residual), strict=True):
+            card.mappers["linear"].update(low=low, high=top)
+            card.show(placed(values, binned))
+        self.cards[2].mappers["linear"].update(low=-top, high=top)
+        what = f"the mean and {k} of {len(self.space.components)} components" if k else "the mean alone"
+        self.cards[1].figure.title.text = f"{k} of {len(self.space.components)} components" if k else "mean"
+        self._told.object = (
+            f"Shot {self._shot:,} as {found.image.shape[0]} x {found.image.shape[1]} bins of {self.space.feature}. "
+            f"{what.capitalize()} leave <b>{found.unexplained:.1%}</b> of the squared distance to the mean. Image and "
+            "rebuilt share a linear scale; the residual is orange where the image is brighter than rebuilt, blue "
+            "where it is darker."
+        )
+
+
+def placed(values: np.ndarray[Any, Any], binned: Picture) -> Picture:
+    """An image (x, y) of bins as large as those of a picture, or larger by a whole factor, at its place."""
+    left, bottom, width, height = binned.extent
+    ny, nx = binned.values.shape
+    x, y = (-(-n // bins) * bins / n for n, bins in zip((nx, ny), values.shape, strict=True))
+    image = np.array(values.T, np.float32)
+    if image.shape == binned.values.shape:
+        image[np.isnan(binned.values)] = np.nan
+    return Picture(image, (left, bottom, width * x, height * y))
