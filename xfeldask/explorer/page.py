@@ -16,9 +16,9 @@ from xfeldask.explorer.address import keep_address, read_address
 from xfeldask.explorer.bar import bar
 from xfeldask.explorer.cards import Card, contrast
 from xfeldask.explorer.offer import offer
-from xfeldask.explorer.pictures import Pictures
 from xfeldask.explorer.plane import Plane
 from xfeldask.explorer.session import Session
+from xfeldask.explorer.shared import shared_pictures
 from xfeldask.explorer.sidebar import sidebar
 from xfeldask.explorer.tabs import tabs
 
@@ -54,7 +54,7 @@ class Explorer:
 
     def __init__(self, session: Session, allow_write: bool = False) -> None:
         self.session, self.allow_write = session, allow_write
-        self.pictures = Pictures(session.shots.path)
+        self.pictures = shared_pictures(session.shots.path)
         self.pattern = Card("reciprocal space", "photons", ("x: s (1/nm)", "y: s (1/nm)"), reciprocal=True)
         self.particles = Card("real space, along the beam", "electrons / nm²", ("x (nm)", "y (nm)"), False, "linear")
         self.line = pn.pane.HTML("", css_classes=["shot"], margin=(4, 10), height=40)
@@ -136,7 +136,8 @@ class Explorer:
         self.look(self.session.shot)
 
     def _about(self, shot: int) -> str:
-        about = self.session.about(shot)
+        known = self.session.quantities
+        about = self.session.about(shot, [name for name in TOLD if name in known])
         parts = [f"<b>shot {shot:,}</b>"]
         parts += [f"{word} {html.escape(about[name])}" for name, word in TOLD.items() if name in about]
         return " · ".join(parts)

@@ -111,9 +111,11 @@ class Plane:
         columns = [session.column(name) for name in (x, y)]
         self._labels = [c.label if c.units == "1" else f"{c.label} ({c.units})" for c in columns]
         self.x, self.y = (np.asarray(c.values, np.float32) for c in columns)
-        self._first = first_range(self.x), first_range(self.y)
+        # a range of the latent space itself: at earlier looks one sees where shots come from
+        self._first = session.shots.kept(first_range, x), session.shots.kept(first_range, y)
         self._reset = True
-        self.nearest = Nearest(self.x, self.y)
+        past = session.look >= 0
+        self.nearest = Nearest(self.x, self.y) if past else session.shots.kept(Nearest, x, y)
         self._recolour()
 
     def _recolour(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from xfeldask.errors import InputError
 from xfeldask.explorer.language import select
 from xfeldask.explorer.palette import class_colours
 from xfeldask.explorer.selection import COMBINATIONS, Mask, combine
-from xfeldask.explorer.shots import NO_YES, Column, Shots
+from xfeldask.explorer.shared import shared_shots
+from xfeldask.explorer.shots import NO_YES, Column
 from xfeldask.store.selections import check_name, publish_selection
 
 DENSITY = "density"
@@ -44,14 +46,12 @@ class Session(param.Parameterized):
 
     def __init__(self, path: str | Path, embedding: str | None = None, **params: Any) -> None:
         super().__init__(**params)  # type: ignore[no-untyped-call]
-        self._classes: dict[str, tuple[tuple[int, str], ...]] = {}
-        self.shots = Shots.open(path, embedding)
+        self.shots = shared_shots(path, embedding)
         self._settle()
 
     def reopen(self, embedding: str | None = None) -> None:
         """Read the store anew: another of its embeddings, or what has come since."""
-        self.shots = Shots.open(self.shots.path, embedding)
-        self._classes.clear()
+        self.shots = shared_shots(self.shots.path, embedding)
         if self.embedding is None and self.shots.embedding is not None:
             # the first one is what somebody was waiting for
             with param.parameterized.discard_events(self):
@@ -60,7 +60,8 @@ class Session(param.Parameterized):
 
     def look_again(self) -> None:
         """Read the store anew if there is more in it than before."""
-        if Shots.size(self.shots.path, self.embedding) != (self.shots.n_done, self.complete):
+        now = shared_shots(self.shots.path, self.embedding)
+        if (now.n_done, now.complete) != (self.shots.n_done, self.complete):
             self.reopen(self.embedding)
 
     @property
@@ -92,9 +93,11 @@ class Session(param.Parameterized):
 
     def classes(self, name: str) -> tuple[tuple[int, str], ...]:
         """Values and meanings of a quantity that has few, else nothing."""
-        if name not in self._classes:
-            self._classes[name] = _classes(self.shots.column(name))
-        return self._classes[name]
+        column = self.shots.column(name)
+        if column.classes or column.values.dtype.kind not in "biu":
+            return column.classes
+        found: tuple[tuple[int, str], ...] = self.shots.kept(few_values, name)
+        return found
 
     def colours(self, name: str) -> dict[str, str]:
         """Colours of the classes of a quantity by meaning."""
@@ -147,7 +150,6 @@ class Session(param.Parameterized):
             whole = np.zeros(self.shots.n_stored, bool)
             whole[: len(self.selected)] = self.selected
             publish_selection(self.shots.path, name, whole, self.where)
-        self._classes.pop(name, None)
         self.saved = [*(known for known in self.saved if known != name), name]
 
     def invert(self) -> None:
@@ -174,10 +176,10 @@ class Session(param.Parameterized):
             self.shot = int(rng.choice(at))
         return self.shot if len(at) else None
 
-    def about(self, shot: int) -> dict[str, str]:
-        """What is known of a shot, for people: label and value with its unit."""
+    def about(self, shot: int, names: Iterable[str] | None = None) -> dict[str, str]:
+        """What is known of a shot, for people: values with their units by name; of all quantities unless told."""
         out = {}
-        for name in self.shots.names():
+        for name in self.shots.names() if names is None else names:
             column = self.shots.column(name)
             out[name] = told(column, shot, dict(self.classes(name)))
         return out
@@ -211,13 +213,16 @@ class Session(param.Parameterized):
         return np.random.default_rng()
 
 
-def _classes(column: Column) -> tuple[tuple[int, str], ...]:
-    if column.classes or column.values.dtype.kind not in "biu":
-        return column.classes
-    found = np.unique(column.values)
-    if len(found) > MOST_CLASSES:
-        return ()
-    return tuple((int(value), str(value)) for value in found)
+def few_values(values: NDArray[Any]) -> tuple[tuple[int, str], ...]:
+    """Whole numbers as classes, each its own meaning, if there are few.
+
+    Examples
+    --------
+    >>> few_values(np.array([2, 0, 2]))
+    ((0, '0'), (2, '2'))
+    """
+    found = np.unique(values)
+    return tuple((int(value), str(value)) for value in found) if len(found) <= MOST_CLASSES else ()
 
 
 def told(column: Column, shot: int, meanings: dict[int, str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -81,7 +82,8 @@ class Shots:
     _selections: dict[str, xr.DataArray] = field(repr=False)
     _makers: dict[str, Callable[[], Column]] = field(init=False, repr=False, default_factory=dict)
     _known: dict[str, Column] = field(init=False, repr=False, default_factory=dict)
-    _added: set[str] = field(init=False, repr=False, default_factory=set)
+    _kept: dict[tuple[str, ...], Any] = field(init=False, repr=False, default_factory=dict)
+    _added: dict[str, Column] = field(init=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self._makers.update(self._quantities())
@@ -116,12 +118,6 @@ class Shots:
             path, n_shots, n_stored, embeddings, chosen, root.isel(shot=slice(n_shots)), found, read_selections(path)
         )
 
-    @classmethod
-    def size(cls, path: Path, embedding: str | None) -> tuple[int, bool]:
-        """Shots that there are to see now, and whether the store is complete."""
-        now = cls.open(path, embedding)
-        return now.n_done, now.complete
-
     @property
     def complete(self) -> bool:
         """Whether all shots of the store have been written, and the embedding tells of all."""
@@ -139,7 +135,7 @@ class Shots:
 
     def names(self) -> list[str]:
         """Names of all quantities: components, classes, the embedding's, the store's, the index."""
-        return list(self._makers)
+        return list({**self._makers, **self._added})
 
     def column(self, name: str) -> Column:
         """A quantity of all shots.
@@ -149,8 +145,10 @@ class Shots:
         UnknownNameError
             The shots have no such quantity.
         """
+        if name in self._added:
+            return self._added[name]
         if name not in self._makers:
-            raise UnknownNameError("quantity", name, self._makers)
+            raise UnknownNameError("quantity", name, self.names())
         if name not in self._known:
             made = self._makers[name]()
             values = np.ascontiguousarray(made.values)
@@ -206,11 +204,27 @@ class Shots:
         InputError
             The store has a quantity of that name.
         """
-        if column.name in self._makers and column.name not in self._added:
+        if column.name in self._makers and column.name not in self._selections:
             raise InputError(f"there is a quantity {column.name} already; choose another name")
-        self._added.add(column.name)
-        self._known.pop(column.name, None)
-        self._makers[column.name] = lambda: column
+        self._added[column.name] = column
+
+    def own(self) -> Self:
+        """The same shots for one more person: what is read is shared, what is added is not."""
+        out = copy(self)
+        object.__setattr__(out, "_added", dict(self._added))
+        return out
+
+    def kept(self, make: Callable[..., Any], *names: str) -> Any:
+        """What `make` makes of the values of some quantities, kept for all who share these shots.
+
+        Quantities that were added are not shared, and what is made of them is made anew.
+        """
+        if self._added.keys() & set(names):
+            return make(*(self.column(name).values for name in names))
+        key = (make.__name__, *names)
+        if key not in self._kept:
+            self._kept[key] = make(*(self.column(name).values for name in names))
+        return self._kept[key]
 
     def _quantities(self) -> Iterator[tuple[str, Callable[[], Column]]]:
         for i in range(self._found.sizes.get("component", 0)):
@@ -232,7 +246,6 @@ class Shots:
             yield "rotation", partial(self._turned, 2, "rotation of the first particle about its axis")
         yield "shot", self._index
         for name, selected in self._selections.items():
-            self._added.add(name)
             yield name, partial(_column, selected[: self.n_shots])
 
     def _component(self, i: int) -> Column:

@@ -72,6 +72,6 @@ def _shots(session: Session, kind: str) -> bytes:
 
 def _download(label: str, filename: str, make: Callable[[], bytes]) -> Any:
     return pmui.FileDownload(
-        callback=lambda: BytesIO(make()), filename=filename, label=label, size="small", variant="outlined",
+        callback=lambda: BytesIO(make()), filename=filename, label=label, size="small",
         margin=(5, 10),
     )  # fmt: skip

@@ -19,7 +19,7 @@ from xfeldask.explorer.tabs.parts import MIDDLE, caption, heading, plot, sentenc
 from xfeldask.explorer.tabs.watch import Watch
 from xfeldask.store.opening import open_dataset
 
-COLUMNS = 10
+FEW, COLUMNS = 5, 10
 HISTORY = {"angle": "angle to the basis before (degree)", "eigenvalue_change": "change of an explained variance"}
 
 
@@ -36,7 +36,7 @@ def space(session: Session, _: Pictures, watch: Watch) -> pn.viewable.Viewable:
         first += [_scree(found["explained_variance"].values)]
     history = _history(found)
     first += history
-    parts: list[pn.viewable.Viewable] = [pn.FlexBox(*first, sizing_mode="stretch_width")] if first else []
+    parts: list[pn.viewable.Viewable] = [pn.Row(*first, sizing_mode="stretch_width")] if first else []
     if history:
         parts.append(caption(_converged(parameters)))
     if "explained_variance" not in found:
@@ -66,7 +66,9 @@ def _scree(variance: np.ndarray[Any, Any]) -> pn.viewable.Viewable:
     fig.xaxis.ticker = scree.component[::every].tolist()
     fig.legend.update(location="center_right", label_text_font_size="11px", background_fill_alpha=0.6)
     told = "Variance along each component, as part of that along all that are stored; what lies outside is not known."
-    return pn.Column(pn.pane.Bokeh(fig, sizing_mode="stretch_width", height=300), caption(told), width=320)
+    return pn.Column(
+        pn.pane.Bokeh(fig, sizing_mode="stretch_width"), caption(told), sizing_mode="stretch_width", max_width=520
+    )
 
 
 def _history(found: xr.Dataset) -> list[pn.viewable.Viewable]:
@@ -96,7 +98,14 @@ def _history(found: xr.Dataset) -> list[pn.viewable.Viewable]:
         if scale == "linear":
             fig.y_range.start = 0
         told = str(found[name].attrs.get("long_name", name)).capitalize() + ", at each look at convergence."
-        out.append(pn.Column(pn.pane.Bokeh(fig, sizing_mode="stretch_width", height=300), caption(told), width=320))
+        out.append(
+            pn.Column(
+                pn.pane.Bokeh(fig, sizing_mode="stretch_width"),
+                caption(told),
+                sizing_mode="stretch_width",
+                max_width=520,
+            )
+        )
     return out
 
 
@@ -116,8 +125,8 @@ def _images(found: xr.Dataset, method: str) -> list[pn.viewable.Viewable]:
         for component, colour in zip(components.reshape(len(components), -1), (BLUE, ORANGE, MIDDLE) * 7, strict=False):
             fig.line(np.arange(len(component)), component, color=colour)
         return [title, pn.pane.Bokeh(fig)]
-    rows = -(-len(components) // COLUMNS)
-    mosaic = Mosaic(COLUMNS, rows, signed=True)
+    columns = FEW if len(components) <= FEW else COLUMNS
+    mosaic = Mosaic(columns, -(-len(components) // columns), signed=True)
     mosaic.show([component.T for component in components], [f"component {i}" for i in range(len(components))])
     told = (
         f"All {len(components)} {name}, {components.shape[1]} x {components.shape[2]} each; orange adds, blue takes "

@@ -59,11 +59,11 @@ class Statistics:
         watch(self._offer, ["selected", "hidden", "colour"])
         self._offer()
         row = pn.Row(*(card.view() for card in self.cards.values()), sizing_mode="stretch_width", height=360)
+        self._found = pn.Column(row, contrast(self.cards.values()), sizing_mode="stretch_width", visible=False)
         self.view = pn.Column(
             self.what,
             pn.Row(self.run, self.stop, self._bar, self.told, sizing_mode="stretch_width"),
-            row,
-            contrast(self.cards.values()),
+            self._found,
             sizing_mode="stretch_width",
         )
 
@@ -113,7 +113,7 @@ class Statistics:
 
     def _show(self, found: PatternStatistics | None, done: int, n: int) -> None:
         if found is None:
-            self._end(f"cancelled after {done:,} of {n:,} patterns; what was shown before stays")
+            self._end(f"cancelled after {done:,} of {n:,} patterns")
             return
         for name, card in self.cards.items():
             values = np.ascontiguousarray(found.assembled[name].T, np.float32)
@@ -122,6 +122,7 @@ class Statistics:
             card.mappers["log"].update(low=float(there.min()) if len(there) else LEAST, high=None)
             card.show(Picture(values, self._pictures.whole_extent))
         self._bar.value = 100
+        self._found.visible = True
         self._end(f"{found.n:,} patterns, {int(found.total.sum()):,} photons")
 
     def _end(self, text: str) -> None:
