@@ -63,7 +63,6 @@ class Card:
             y_range=DataRange1d(range_padding=0),
             match_aspect=True,
             tools="pan,wheel_zoom,box_zoom,reset,save",
-            active_scroll="wheel_zoom",
             sizing_mode="stretch_both",
             min_width=150,
             min_height=150,

@@ -31,9 +31,9 @@ STYLE = """
 .shot td { padding: 0 14px 0 0; vertical-align: top }
 .shot td:first-child { opacity: .7 }
 """
-HEIGHT = "calc(100vh - 125px)"
-"""Of the row with the plots: the first line of the tabs stays in sight."""
-CARDS = "max(330px, calc((100vh - 250px) / 2 + 60px))"
+HEIGHT = "max(540px, 68vh)"
+"""Of the row with the plots: the tabs stay in sight."""
+CARDS = "max(320px, calc((68vh - 125px) / 2 + 60px))"
 """Width of the cards: as wide as they are high, and the scale."""
 
 

@@ -54,6 +54,7 @@ def demonstrate(folder: Path, n_shots: int = 10_000, overwrite: bool = False) ->
     )
     out.print("go on with:")
     for command in (
+        f"{_program('xfeldask')} explore {store}",
         f"{_program('xfeldask')} sort {store}",
         f"{_program('xfeldask')} inspect {store}",
         f"{_program('xfeldask')} verify {store}",

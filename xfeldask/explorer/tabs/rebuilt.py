@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,7 @@ class RebuiltView:
         try:
             space = self.space = LinearSpace.open(session.shots.path, session.embedding)
         except XfeldaskError as error:
-            self.view.objects = [caption(f"No image can be rebuilt: {error}.")]
+            self.view.objects = [caption(html.escape(f"{error}."))]
             return
         most = len(space.components)
         self.slider = pmui.IntSlider(label="components", start=0, end=most, value=most, width=320, margin=(10, 20))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from typing import Any
 
 import numpy as np
@@ -97,7 +98,7 @@ class _Pinned:
             self._near, away = nearby(self._session, shot)
         except XfeldaskError as error:
             self._near, away = [], []
-            self._told.object = str(error)
+            self._told.object = html.escape(str(error))
         else:
             self._told.object = (
                 f"The {len(self._near)} nearest of all {self._session.shots.n_shots:,} shots by distance in all "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import time
 from threading import Event, Thread
 from typing import Any
@@ -101,7 +102,7 @@ class Statistics:
             found = pattern_statistics(self._session.shots.path, mask, advance=advance, cancel=cancel)
         except XfeldaskError as error:
             # a name bound by except is gone when this is called
-            text = str(error)
+            text = html.escape(str(error))
             locked(lambda: self._end(text), document)
         else:
             locked(lambda: self._show(found, done, n), document)
