@@ -53,7 +53,7 @@ class Card:
         palette = NUMBERS[0]
         self.scale = scale
         self.mappers = {name: kind(palette=palette, nan_color=GAP) for name, kind in SCALES.items()}
-        self.mappers["log"].low = LEAST
+        self.mappers["log"].update(low=LEAST, high=1.0)
         self.figure = figure(
             title=title,
             x_axis_label=axes[0],
