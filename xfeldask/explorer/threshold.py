@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,6 +75,11 @@ class Threshold:
         """Lowest and highest score; (0, 1) where there is none."""
         return (float(self._score[0]), float(self._score[-1])) if len(self._score) else (0.0, 1.0)
 
+    @property
+    def middle(self) -> float:
+        """Median of the scores; 0 where there is none."""
+        return float(np.median(self._score)) if len(self._score) else 0.0
+
     def at(self, threshold: float) -> Counts:
         """Counts at a threshold."""
         place = int(np.searchsorted(self._score, threshold, "left"))
@@ -98,12 +104,14 @@ class Threshold:
         place = np.unique(place)
         return self._others[place] / (~self._single).sum(), self._singles[place] / self._single.sum()
 
-    @property
+    @cached_property
     def area(self) -> float:
         """Area under the ROC of all thresholds; NaN where there is none."""
-        others, singles = self.curve(len(self._score) + 1)
-        if not len(others):
+        if self._single is None or self._single.all() or not self._single.any():
             return np.nan
+        # where another score begins, and the end
+        place = np.concatenate([[True], np.diff(self._score) > 0, [True]])[: len(self._score) + 1].nonzero()[0]
+        others, singles = self._others[place] / (~self._single).sum(), self._singles[place] / self._single.sum()
         # shots without a score come last, all at once
         return float(np.trapezoid([*singles[::-1], 1.0], [*others[::-1], 1.0]))
 

@@ -24,7 +24,7 @@ def orientation(session: Session, _: Pictures, watch: Watch) -> pn.viewable.View
         return sentence("The store does not tell orientations: it holds no truth of where particles pointed.")
     plane = Plane(session, axes=("azimuth", "elevation"), watch=watch)
     plane.dynamic.opts(hv.opts.RGB(active_tools=["lasso_select"]))  # the wheel scrolls the page
-    colours = {"as the latent plot": None, "by rotation": "rotation"}
-    by = pmui.RadioButtonGroup(options=colours, value=None, width=330, size="small", margin=(4, 10))
-    by.param.watch(lambda event: plane.recolour(event.new), "value")
+    colours = {"as the latent plot": "", "by rotation": "rotation"}
+    by = pmui.RadioButtonGroup(options=colours, value="", width=330, size="small", margin=(4, 10))
+    by.param.watch(lambda event: plane.recolour(event.new or None), "value")
     return pn.Column(by, caption(TOLD), plane.pane, height=560, sizing_mode="stretch_width")

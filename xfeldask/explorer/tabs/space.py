@@ -112,7 +112,7 @@ def _history(found: xr.Dataset) -> list[pn.viewable.Viewable]:
 def _converged(parameters: dict[str, Any]) -> str:
     last, at = parameters.get("n_fitted"), parameters.get("converged_at")
     told = f"Fitted to {last:,} shots. " if last else ""
-    return told + (f"It had converged at {at:,} shots." if at else "Before the last of them it had not converged.")
+    return told + (f"It had converged at {at:,} shots." if at else "It did not stop early for having converged.")
 
 
 def _images(found: xr.Dataset, method: str) -> list[pn.viewable.Viewable]:

@@ -120,7 +120,8 @@ class Statistics:
             values = np.ascontiguousarray(found.assembled[name].T, np.float32)
             card.figure.title.text = f"{name} of {found.n:,} patterns"
             there = values[values > 0]  # of many shots a mean is far below one photon
-            card.mappers["log"].update(low=float(there.min()) if len(there) else LEAST, high=None)
+            low, high = (float(there.min()), float(there.max())) if len(there) else (LEAST, 1.0)
+            card.mappers["log"].update(low=low, high=max(high, 2 * low))
             card.show(Picture(values, self._pictures.whole_extent))
         self._bar.value = 100
         self._found.visible = True

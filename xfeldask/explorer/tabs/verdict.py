@@ -21,6 +21,8 @@ from xfeldask.schema import SINGLE
 NEAR = 12
 STEPS = 1000
 BINS = 100
+TAIL = 4
+"""How much farther to show scores below the threshold than the highest is above."""
 
 
 def verdict(session: Session, pictures: Pictures, watch: Watch) -> pn.viewable.Viewable:
@@ -52,14 +54,14 @@ class Verdict:
         truth = None if self._kind is None else self._kind.values == SINGLE
         self.threshold = Threshold(self._score, truth)
         self.stored = stored_threshold(session, self.threshold)
-        low, high = self.threshold.range
+        low, high = span(self.threshold, self.stored)
         self.slider = pmui.EditableFloatSlider(
             label="threshold", start=low, end=high, step=(high - low) / STEPS or 1.0,
-            value=float(np.nanmedian(self._score)) if self.stored is None else self.stored, sizing_mode="stretch_width",
+            value=self.threshold.middle if self.stored is None else self.stored, sizing_mode="stretch_width",
         )  # fmt: skip
         self.table = pn.pane.HTML("", styles=SMALL, margin=(5, 10))
         self._roc = None if truth is None or not len(self.threshold.curve()[0]) else _Roc(self.threshold, self.stored)
-        self._scores = _Scores(self._score, truth, self.stored)
+        self._scores = _Scores(self._score, truth, self.stored, (low, high))
         self._near: list[int] = []
         self._mosaic = Mosaic(NEAR, 1, lambda place: session.param.update(shot=self._near[place]), lines=2)
         self.slider.param.watch(self._show, "value")
@@ -114,9 +116,16 @@ class Verdict:
 class _Scores:
     """How many shots have which score, singles apart from others where the truth is known."""
 
-    def __init__(self, score: np.ndarray[Any, Any], truth: np.ndarray[Any, Any] | None, stored: float | None) -> None:
+    def __init__(
+        self,
+        score: np.ndarray[Any, Any],
+        truth: np.ndarray[Any, Any] | None,
+        stored: float | None,
+        view: tuple[float, float],
+    ) -> None:
         there = np.isfinite(score)
-        edges = np.histogram_bin_edges(score[there], BINS) if there.any() else np.array([0.0, 1.0])
+        edges = np.linspace(view[0], max(view[1], view[0] + 1e-9), BINS + 1)
+        below = int((score[there] < view[0]).sum())
         parts = [("shots", there, BLUE)] if truth is None else [
             ("singles", there & truth, MEANINGS["single"]), ("others", there & ~truth, MEANINGS["multiple"])
         ]  # fmt: skip
@@ -137,7 +146,11 @@ class _Scores:
             fig.line([np.nan], [np.nan], color=MIDDLE, line_dash="dashed", legend_label="stored")
         fig.legend.update(location="top_left", label_text_font_size="11px", background_fill_alpha=0.6, padding=4,
                           spacing=0)  # fmt: skip
-        self.pane = pn.pane.Bokeh(fig, sizing_mode="stretch_width")
+        told = [f"{below:,} shots score lower than this plot shows"] if below else []
+        told += [f"{int((~there).sum()):,} have no score"] if not there.all() else []
+        self.pane = pn.Column(
+            pn.pane.Bokeh(fig, sizing_mode="stretch_width"), caption("; ".join(told)), sizing_mode="stretch_width"
+        )
 
     def mark(self, threshold: float) -> None:
         """Move the threshold."""
@@ -182,6 +195,20 @@ def stored_threshold(session: Session, threshold: Threshold) -> float | None:
     if session.shots.threshold is not None or "is_single" not in session.quantities:
         return session.shots.threshold
     return threshold.between(session.shots.column("is_single").values.astype(bool))
+
+
+def span(threshold: Threshold, stored: float | None) -> tuple[float, float]:
+    """Scores worth moving a threshold over: a long tail of low ones is left out, and can still be typed in.
+
+    Examples
+    --------
+    >>> span(Threshold(np.array([-1000.0, -3, 0, 2])), 0.0)
+    (-8.0, 2.0)
+    """
+    low, high = threshold.range
+    middle = threshold.middle if stored is None else stored
+    reach = TAIL * (high - middle)
+    return (max(low, middle - reach) if reach > 0 else low), high
 
 
 def told(counts: Counts, area: float, stored: float | None) -> str:
