@@ -27,7 +27,7 @@ GAP = "#c9ced6"
 """Colour of pixels that hold no measurement."""
 LEAST = 0.5
 """Where a logarithmic scale of photons begins."""
-NARROW = (0, 4)
+NARROW = (0, 3)
 PARTS = ("image", "x", "y", "dw", "dh")
 EMPTY = (np.ones((1, 1), np.float32), 0.0, 0.0, 1.0, 1.0)
 SCALES = {"linear": LinearColorMapper, "log": LogColorMapper, "equalised": EqHistColorMapper}
@@ -112,12 +112,12 @@ def contrast(cards: Iterable[Card], recoloured: Iterable[Card] = ()) -> pn.viewa
     recoloured : that follow the colour map only
     """
     cards = list(cards)
-    scale = pn.widgets.Select(options=list(SCALES), value=cards[0].scale, width=90, label="scale", margin=NARROW)
+    scale = pn.widgets.Select(options=list(SCALES), value=cards[0].scale, width=86, label="scale", margin=NARROW)
     palette = pn.widgets.Select(
-        options=[name.removesuffix("256") for name in NUMBERS], width=85, label="colours", margin=NARROW
+        options=[name.removesuffix("256") for name in NUMBERS], width=80, label="colours", margin=NARROW
     )
     limits = [
-        pn.widgets.FloatInput(value=None, placeholder="auto", width=60, label=name, margin=NARROW)
+        pn.widgets.FloatInput(value=None, placeholder="auto", width=58, label=name, margin=NARROW)
         for name in ("from", "to")
     ]
     palettes = {name: list(all_palettes[name][256]) for name in palette.options}

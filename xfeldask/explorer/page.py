@@ -25,12 +25,7 @@ from xfeldask.explorer.tabs import tabs
 pn.extension()
 pn.config.respect_explicit_sizing = True
 
-STYLE = """
-.caption { font-size: 12px; opacity: .8 }
-.shot { font-size: 13px; font-variant-numeric: tabular-nums; line-height: 1.5 }
-.shot td { padding: 0 14px 0 0; vertical-align: top }
-.shot td:first-child { opacity: .7 }
-"""
+LINE = {"font-size": "13px", "font-variant-numeric": "tabular-nums", "line-height": "1.4"}
 HEIGHT = "max(540px, 68vh)"
 """Of the row with the plots: the tabs stay in sight."""
 CARDS = "max(320px, calc((68vh - 125px) / 2 + 60px))"
@@ -57,7 +52,7 @@ class Explorer:
         self.pictures = shared_pictures(session.shots.path)
         self.pattern = Card("reciprocal space", "photons", ("x: s (1/nm)", "y: s (1/nm)"), reciprocal=True)
         self.particles = Card("real space, along the beam", "electrons / nm²", ("x (nm)", "y (nm)"), False, "linear")
-        self.line = pn.pane.HTML("", css_classes=["shot"], margin=(4, 10), height=40)
+        self.line = pn.pane.HTML("", styles=LINE, margin=(4, 10), height=40)
         self.plane = Plane(session, on_hover=self.look)
         self._seen: int | None = None
         session.param.watch(self._pinned, ["shot"])
@@ -106,7 +101,6 @@ class Explorer:
             main=[*offer(self.session, self.allow_write), *self.main()],
             sidebar=[side],
             sidebar_width=280,
-            raw_css=[STYLE],
         )
         with edit_readonly(page):
             # else every event of the pointer walks the whole page twice, to tell that it is busy

@@ -51,7 +51,7 @@ class Plane:
     ) -> None:
         self.session, self._axes, self._on_hover = session, axes, on_hover
         self._colour: str | None = None
-        self.caption = pn.pane.HTML("", css_classes=["caption"], margin=(0, 10))
+        self.caption = pn.pane.HTML("", styles={"font-size": "12px"}, margin=(0, 10))
         self._ring = ColumnDataSource({"x": [], "y": []})
         self._pin = ColumnDataSource({"x": [], "y": []})
         self._mapper = LinearColorMapper(palette=NUMBERS[0], low=0, high=1)
