@@ -26,6 +26,7 @@ MODULES = (
     "bench_open",
     "bench_sort",
     "bench_embed",
+    "bench_explorer",
 )
 
 

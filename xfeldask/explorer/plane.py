@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any
+from weakref import WeakMethod
 
 import holoviews as hv
 import numpy as np
@@ -62,9 +63,16 @@ class Plane:
         self._size = hv.streams.PlotSize()
         self._redraw = Redraw()
         self._take()
+        dress = WeakMethod(self._dress)
+
+        def hook(plot: Any, element: Any) -> None:
+            # HoloViews keeps options, hooks among them, for ever: they must not keep the page
+            if (here := dress()) is not None:
+                here(plot, element)
+
         self.dynamic = hv.DynamicMap(self._draw, streams=[self._range, self._size, self._redraw]).opts(
             hv.opts.RGB(
-                responsive=True, min_width=300, min_height=300, hooks=[self._dress], toolbar="above",
+                responsive=True, min_width=300, min_height=300, hooks=[hook], toolbar="above",
                 tools=["lasso_select", "box_select", "tap"], active_tools=["wheel_zoom", "lasso_select"],
                 default_tools=["pan", "wheel_zoom", "box_zoom", "reset"], xlabel="", ylabel="", shared_axes=False,
             )
@@ -161,6 +169,11 @@ class Plane:
         if self._figure is not fig:
             self._figure = fig
             fig.toolbar.logo = None
+            if pn.state.curdoc is not None and pn.state.curdoc.session_context:
+                # HoloViews keeps the callbacks of a plot, and so everything, until it is told that the plot is gone
+                pn.state.on_session_destroyed(lambda _: plot.cleanup())
+            # how long the browser waits after a turn of the wheel before it tells of the new ranges [ms]
+            fig.lod_timeout = 20
             for source, size in ((self._pin, 18), (self._ring, 12)):
                 for colour, width in zip(RING[::-1], (5, 2), strict=True):
                     fig.scatter("x", "y", source=source, size=size, fill_alpha=0, line_color=colour, line_width=width)

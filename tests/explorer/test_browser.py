@@ -1,0 +1,294 @@
+"""What a visitor does with the latent plot, and what the page then shows, against the store itself."""
+
+import html
+import json
+import re
+
+import numpy as np
+import pytest
+import zarr
+
+from tests.explorer.browsing import Frame, Visit, alone
+from tests.explorer.conftest import N
+from xfeldask.explorer.pictures import Pictures
+from xfeldask.explorer.shots import Shots
+from xfeldask.explorer.threshold import Threshold
+from xfeldask.schema import SINGLE
+
+PICTURED = "n => explorer.texts().some(t => t.includes('shot ' + n + '&lt;/b&gt;'))"
+HAND = 800
+"""Between two things that a hand does; changes of a widget are gathered for a moment before they are sent [ms]."""
+NO_RING = "() => explorer.marks(2).x.length == 0"
+
+
+@pytest.fixture
+def page(visit: Visit, server) -> Visit:
+    """The whole store, in its first latent space."""
+    return visit.open(server.address(embedding="pairs"))
+
+
+def places(shots: Shots, frame: Frame, x="c0", y="c1"):
+    return frame.pixels(shots.column(x).values, shots.column(y).values)
+
+
+def crossings(places, corners):
+    """Places inside a polygon: a ray to the right crosses its line an odd number of times. Also the least distance."""
+    inside, away = np.zeros(len(places), bool), np.full(len(places), np.inf)
+    for (x0, y0), (x1, y1) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
+        x, y = places.T
+        with np.errstate(divide="ignore", invalid="ignore"):
+            inside ^= ((y0 > y) != (y1 > y)) & (x < x0 + (y - y0) * (x1 - x0) / (y1 - y0))
+        along = np.clip(((x - x0) * (x1 - x0) + (y - y0) * (y1 - y0)) / ((x1 - x0) ** 2 + (y1 - y0) ** 2), 0, 1)
+        away = np.minimum(away, np.hypot(x0 + along * (x1 - x0) - x, y0 + along * (y1 - y0) - y))
+    return inside, away.min()
+
+
+def clear(frame: Frame, at, make, seed):
+    """Of many polygons that hold some but not all shots, the one whose line stays farthest from all of them."""
+    rng, best, found = np.random.default_rng(seed), 0.0, None
+    for _ in range(400):
+        corners = make(rng)
+        if frame.inside(corners, 5).all():
+            inside, away = crossings(at, corners)
+            if away > best and N / 10 < inside.sum() < N * 0.9:
+                best, found = away, (corners, inside)
+    assert best > 2
+    return found
+
+
+def chosen(page: Visit, n):
+    """Wait until so many shots are told to be selected."""
+    page.reads(re.compile(rf"\b{n:,} selected"))
+
+
+def test_page__stands_without_a_fault(page):
+    page.settle()
+    assert f"{N:,} shots" in page.texts()
+    assert f"drawn {N:,} of {N:,}" in page.texts()
+    assert [page.image(card)[1]["visible"] for card in (0, 1)] == [True, True]
+    page.page.get_by_role("tab", name="provenance").wait_for()
+
+
+def test_page__looks_the_same_to_the_second_visitor(page, server):
+    first = page.settle()
+    assert page.open(server.address(embedding="pairs")).settle() == first
+    assert first.height > 500
+
+
+def test_hover__shows_what_the_store_holds(page, shots, stores):
+    frame, root = page.settle(), zarr.open_group(stores["whole"], mode="r")
+    at, pictures = places(shots, frame), Pictures(stores["whole"])
+    lonely = alone(shots, frame)
+    kinds = shots.column("hit").values[lonely]
+    for shot in [*lonely[:3], *(lonely[kinds == kind][-1] for kind in np.unique(kinds))]:
+        page.point(at[shot])
+        page.until(PICTURED, f"{shot:,}")
+        pattern, how = page.image(0)
+        np.testing.assert_array_equal(pattern, root["image"][int(shot)].T)
+        np.testing.assert_allclose(how["extent"], pictures.binned(int(shot)).extent)
+        particles, how = page.image(1)
+        wanted = pictures.particles(int(shot))
+        np.testing.assert_allclose(particles, wanted.values, rtol=1e-6)
+        np.testing.assert_allclose(how["extent"], wanted.extent)
+        ring = page.ask("() => explorer.marks(2)")
+        np.testing.assert_allclose([ring["x"][0], ring["y"][0]], [shots.latent(0)[shot], shots.latent(1)[shot]])
+
+
+def test_hover__finds_nothing_beyond_15_pixels(page, shots):
+    frame = page.settle()
+    at = places(shots, frame)
+    shot = alone(shots, frame, apart=40)[0]
+    # away from the others, so that this one stays the nearest
+    others = np.delete(at, shot, axis=0)
+    step = at[shot] - others[np.linalg.norm(others - at[shot], axis=1).argmin()]
+    step /= np.linalg.norm(step)
+    page.point(at[shot] + 12 * step)
+    page.until(PICTURED, f"{shot:,}")
+    page.point(at[shot] + 18 * step)
+    page.until(NO_RING)
+    page.point(at[shot] + 12 * step)
+    page.until("() => explorer.marks(2).x.length == 1")
+
+
+def test_tap__pins_a_shot_with_every_pixel(page, shots, stores):
+    frame = page.settle()
+    first, second = alone(shots, frame)[:2]
+    at = places(shots, frame)
+    page.page.mouse.click(*at[first])
+    page.until("n => new URLSearchParams(location.search).get('shot') == n", str(first))
+    pin = page.ask("() => explorer.marks(0)")
+    np.testing.assert_allclose([pin["x"][0], pin["y"][0]], [shots.latent(0)[first], shots.latent(1)[first]])
+    whole = Pictures(stores["whole"]).whole(int(first)).values
+    page.until("n => explorer.cards().length > 2 && explorer.image(explorer.cards()[2]).values.length == n", whole.size)
+    np.testing.assert_array_equal(page.image(2)[0], whole)
+    # hovering goes on, and the pinned shot comes back when the pointer has gone
+    page.point(at[second])
+    page.until(PICTURED, f"{second:,}")
+    page.point((frame.left - 60, frame.top))
+    page.until(PICTURED, f"{first:,}")
+
+
+def test_lasso__selects_what_lies_inside(page, shots):
+    frame = page.settle()
+    at = places(shots, frame)
+
+    def star(rng):
+        angle = np.sort(rng.uniform(0, 2 * np.pi, 9))
+        around = np.column_stack([np.cos(angle), np.sin(angle)]) * rng.uniform(20, 350, (9, 1))
+        return np.median(at, axis=0) + rng.uniform(-100, 100, 2) + around
+
+    page.tab("gallery")
+    for seed in range(2):
+        corners, inside = clear(frame, at, star, seed)
+        page.drag(np.vstack([corners, corners[:1]]))
+        chosen(page, inside.sum())
+        page.until(
+            "first => explorer.plots().some(v => v.model.renderers.some("
+            "r => r.data_source?.data?.label?.[0] == first))", f"{np.flatnonzero(inside)[0]:,}",
+        )  # fmt: skip
+        labels = page.ask(
+            "() => explorer.plots().flatMap(v => v.model.renderers).filter(r => r.glyph.type == 'Text')"
+            ".map(r => Array.from(r.data_source.data.label)).at(-1)"
+        )
+        assert [int(label.replace(",", "")) for label in labels] == np.flatnonzero(inside)[: len(labels)].tolist()
+
+
+def test_box__adds_and_subtracts(page, shots):
+    frame = page.settle()
+    at = places(shots, frame)
+
+    def box(rng):
+        (left, top), (right, low) = rng.uniform((frame.left, frame.top), np.add((frame.left, frame.top),
+                                                (frame.width, frame.height)), (2, 2))  # fmt: skip
+        return np.array([[left, top], [right, top], [right, low], [left, low]])
+
+    page.tool("BoxSelectTool")
+    selected = np.zeros(N, bool)
+    for seed, (button, combine) in enumerate(
+        {
+            "new": lambda old, new: new,
+            "+": lambda old, new: old | new,
+            "-": lambda old, new: old & ~new,
+            "∩": lambda old, new: old & new,
+        }.items()
+    ):
+        corners, inside = clear(frame, at, box, seed)
+        selected = combine(selected, inside)
+        page.page.get_by_role("button", name=button, exact=True).click()
+        page.page.wait_for_timeout(HAND)
+        page.drag(np.array([corners[0], (corners[0] + corners[2]) / 2, corners[2]]))
+        if selected.any():
+            chosen(page, selected.sum())
+    page.page.get_by_role("button", name="invert", exact=True).click()
+    chosen(page, N - selected.sum())
+
+
+def test_chips__hide_a_class(page, shots):
+    frame = page.settle()
+    verdict = shots.column("verdict")
+    value = next(value for value, meaning in verdict.classes if meaning == "multiple")
+    n = int((verdict.values == value).sum())
+    chip = page.page.get_by_label(f"multiple ({n:,})")
+    hidden = next(shot for shot in alone(shots, frame, apart=20) if verdict.values[shot] == value)
+    chip.uncheck()
+    page.reads(re.compile(rf"drawn {N - n:,} of {N:,} · {n:,} hidden"))
+    page.until("() => new URLSearchParams(location.search).get('hidden') == '[\"multiple\"]'")
+    page.point(places(shots, frame)[hidden])
+    page.page.wait_for_timeout(500)
+    assert page.ask(NO_RING)
+    chip.check()
+    page.reads(re.compile(rf"drawn {N:,} of {N:,}$"))
+
+
+def test_where__selects_and_tells_what_it_cannot_read(page, shots):
+    page.settle()
+    field = page.page.get_by_label("selected where")
+    field.fill("photon_count > 800 and hit == 'single'")
+    field.press("Enter")
+    wanted = (shots.column("photon_count").values > 800) & (shots.column("hit").values == SINGLE)
+    assert 0 < wanted.sum() < N
+    chosen(page, wanted.sum())
+    for wrong, told in (("photon_count >", "cannot be read"), ("photons > 3", "unknown"), ("<b>x</b> > 1", "<b>")):
+        page.page.wait_for_timeout(HAND)
+        field.fill(wrong)
+        field.press("Enter")
+        page.until("t => explorer.texts().some(text => text.includes(t))", html.escape(html.escape(told)))
+        assert f"{wanted.sum():,} selected" in page.texts(), "what was selected stays"
+
+
+def test_verdict__counts_as_the_library_does(page, shots):
+    page.settle()
+    page.tab("verdict")
+    page.reads("single hits lost")
+    slider = page.page.get_by_role("slider").last
+    threshold = Threshold(shots.column("score").values, shots.column("hit").values == SINGLE)
+    seen = set()
+    for key, times in (("ArrowLeft", 5), ("PageUp", 10), ("End", 1), ("Home", 1)):
+        slider.focus()
+        for _ in range(times):
+            page.page.keyboard.press(key)
+        at = threshold.at(float(slider.get_attribute("aria-valuenow")))
+        seen.add(at.kept)
+        rows = [
+            ("single hits", at.singles_kept, at.singles_lost, at.singles_kept + at.singles_lost),
+            ("others", at.let_in, at.kept_out, at.let_in + at.kept_out),
+            ("shots", at.kept, at.flagged, N),
+        ]
+        told = " ".join(f"{name} {kept:,} {flagged:,} {both:,}" for name, kept, flagged, both in rows)
+        page.until(
+            "rows => explorer.texts().some(t => t.replace(/(&lt;.*?&gt;| )+/g, ' ').includes(rows))", told
+        )  # fmt: skip
+    assert len(seen) > 2
+    # what is then selected is what is kept
+    slider.focus()
+    for _ in range(45):
+        page.page.keyboard.press("PageUp")
+    kept = threshold.at(float(slider.get_attribute("aria-valuenow"))).kept
+    page.until("told => explorer.texts().some(t => t.includes(told))", f"{kept:,}")
+    page.page.get_by_role("button", name="select the kept").click()
+    chosen(page, kept)
+
+
+def test_address__brings_the_view_back(visit, server, shots):
+    state = {
+        "embedding": "pairs", "x": "c2", "y": "photon_count", "colour": "hit", "hidden": json.dumps(["blank"]),
+        "where": "photon_count > 800", "shot": 17,
+    }  # fmt: skip
+    page = visit.open(server.address(**state))
+    page.settle()
+    blank = int((shots.column("hit").values == 0).sum())
+    chosen(page, int((shots.column("photon_count").values > 800).sum()))
+    page.reads(re.compile(rf"{blank:,} hidden"))
+    page.until(PICTURED, "17")
+    labels = page.ask("() => [explorer.plane().model.below[0].axis_label, explorer.plane().model.left[0].axis_label]")
+    assert labels[0].startswith("component 2")
+    assert labels[1].startswith("photons counted")
+    assert page.page.get_by_label("selected where").input_value() == state["where"]
+    assert not page.page.get_by_label(f"blank ({blank:,})").is_checked()
+    # and the address that the page then makes is the same view
+    at = places(shots, page.frame(), "c2", "photon_count")
+    shot = next(i for i in alone(shots, page.frame(), "c2", "photon_count") if shots.column("hit").values[i] != 0)
+    page.page.mouse.click(*at[shot])
+    page.until("n => new URLSearchParams(location.search).get('shot') == n", str(shot))
+    assert page.query() == {name: str(value) for name, value in (state | {"shot": shot}).items()}
+
+
+def test_embedding__can_be_changed(page):
+    page.settle()
+    before = page.frame()
+    page.page.get_by_label("embedding").click()
+    page.page.get_by_role("menuitem", name="second", exact=True).click()
+    page.until("() => new URLSearchParams(location.search).get('embedding') == 'second'")
+    page.until("x => explorer.frame().x[0] != x", before.x[0])
+    page.reads(re.compile(rf"drawn {N:,} of {N:,}"))
+
+
+def test_zoom__draws_what_is_in_view(page, shots):
+    frame = page.settle()
+    page.point((frame.left + frame.width / 2, frame.top + frame.height / 2))
+    page.page.mouse.wheel(0, -600)
+    page.reads(re.compile(r"\d+ outside the view"))
+    page.settle()
+    at = places(shots, page.frame())
+    inside = int(page.frame().inside(at).sum())
+    page.until("told => explorer.texts().some(t => t.includes(told))", f"drawn {inside:,} of {N:,}")
