@@ -31,7 +31,8 @@ WAIT = 15_000
 """Longest that anything on the page may take on a busy machine [ms]."""
 
 GONE = re.compile(
-    r"^[^\n]*never retrieved\nfuture: [^\n]*WebSocketClosedError\(\)>\n.*?^tornado\.websocket\.WebSocketClosedError[^\n]*\n",
+    r"^[^\n]*never retrieved\nfuture: [^\n]*WebSocketClosedError\(\)>\n"
+    r".*?^tornado\.websocket\.WebSocketClosedError[^\n]*\n",
     re.MULTILINE | re.DOTALL,
 )
 
