@@ -5,7 +5,7 @@ from pathlib import Path
 
 from xfeldask.explorer.serving import Options, serve
 
-DEMO = Path("demo/demo.zarr")
+DEMO = Path("demo/run.zarr")
 
 
 def main(store: str | Path = DEMO, port: int = 5006) -> None:

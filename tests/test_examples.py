@@ -21,9 +21,18 @@ def test_example__runs(name: str, small: dict, capsys: pytest.CaptureFixture[str
     assert capsys.readouterr().out
 
 
+def test_explore_the_demo__serves_the_store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    served = []
+    monkeypatch.setattr("xfeldask.explorer.serving.serve", lambda options, **more: served.append((options, more)))
+    runpy.run_path(str(EXAMPLES / "explore_the_demo.py"))["main"](tmp_path / "run.zarr", port=5999)
+    ((options, more),) = served
+    assert options.stores == (tmp_path / "run.zarr",)
+    assert more["port"] == 5999
+
+
 def test_examples__are_all_tested_and_short() -> None:
     scripts = sorted(EXAMPLES.glob("*.py"))
-    assert [s.stem for s in scripts] == ["look_at_a_shot", "on_a_cluster", "simulate_and_embed"]
+    assert [s.stem for s in scripts] == ["explore_the_demo", "look_at_a_shot", "on_a_cluster", "simulate_and_embed"]
     assert all(len(s.read_text().splitlines()) < 60 for s in scripts)
 
 

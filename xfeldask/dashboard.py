@@ -1,4 +1,4 @@
-"""The explorer for ``panel serve xfeldask/dashboard.py --args --store run.zarr``."""
+"""The explorer for ``panel serve xfeldask/dashboard.py --address 127.0.0.1 --args --store run.zarr``."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 VIEWPORT = {"width": 1500, "height": 1000}
 READY = "() => window.Bokeh && Bokeh.documents.length && Bokeh.documents[0].is_idle"
-WAIT = 15_000
+WAIT = 30_000
 """Longest that anything on the page may take on a busy machine [ms]."""
 
 GONE = re.compile(
@@ -35,6 +35,7 @@ GONE = re.compile(
     r".*?^tornado\.websocket\.WebSocketClosedError[^\n]*\n",
     re.MULTILINE | re.DOTALL,
 )
+"""What the server logs when a visitor leaves while something is being sent to them."""
 
 HELPERS = """
 () => {
@@ -145,10 +146,7 @@ class Server:
         return self.log.read_text(errors="replace")
 
     def faults(self, since: int = 0) -> str:
-        """The log from a character on if it tells of something wrong, else nothing.
-
-        That a visitor left while something was being sent to them is no fault.
-        """
+        """The log from a character on if it tells of something wrong, else nothing; `GONE` is no fault."""
         told = GONE.sub("", self.told()[since:])
         return told if re.search(r"error|traceback|warning|exception", told, re.IGNORECASE) else ""
 
@@ -214,7 +212,8 @@ class Visit:
 
     def open(self, address: str) -> Self:
         """Go to an address and wait until its page stands."""
-        self.page.goto(address)
+        # the first visitor waits for the server to import everything
+        self.page.goto(address, timeout=4 * WAIT)
         self.page.wait_for_function(READY, timeout=4 * WAIT)
         self.page.evaluate(HELPERS)
         return self

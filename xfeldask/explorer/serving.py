@@ -18,7 +18,7 @@ from xfeldask.explorer.session import Session
 
 STORE = "XFELDASK_STORE"
 """Environment variable that names the store where no argument does."""
-CALL = "panel serve xfeldask/dashboard.py --args --store run.zarr"
+CALL = "panel serve xfeldask/dashboard.py --address 127.0.0.1 --args --store run.zarr"
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,13 @@ def page_of(options: Options) -> Any:
     query = pn.state.location.query_params if pn.state.location is not None else {}
     index = query.get("store", 0)
     here = index if isinstance(index, int) and 0 <= index < len(options.stores) else 0
-    return make_page(options.stores, here, options.embedding, options.allow_write)
+    # of several stores, some may lack the embedding
+    known = options.embedding if len(options.stores) == 1 or _has(options.stores[here], options.embedding) else None
+    return make_page(options.stores, here, known, options.allow_write)
+
+
+def _has(store: Path, embedding: str | None) -> bool:
+    return embedding is not None and (store / "latent" / embedding).is_dir()
 
 
 def read_options(arguments: Sequence[str], environment: Mapping[str, str]) -> Options:

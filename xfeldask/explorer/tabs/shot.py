@@ -35,10 +35,13 @@ def shot(session: Session, pictures: Pictures, watch: Watch) -> pn.viewable.View
         hint.visible, body.visible = session.shot is None, session.shot is not None
         if session.shot is None:
             return
-        if not shown:
-            shown.append(_Pinned(session, pictures))
-            body.objects = [shown[0].view]
+        if shown:
+            shown[0].show(session.shot)
+            return
+        shown.append(_Pinned(session, pictures))
+        # filled before it is sent: what changes on the way could arrive before it does
         shown[0].show(session.shot)
+        body.objects = [shown[0].view]
 
     watch(show, ["shot"])
     show()

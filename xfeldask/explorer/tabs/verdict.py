@@ -12,6 +12,7 @@ from bokeh.models import ColumnDataSource, HoverTool, Range1d, Span
 from xfeldask.explorer.mosaic import Mosaic
 from xfeldask.explorer.palette import BLUE, MEANINGS, ORANGE
 from xfeldask.explorer.pictures import Pictures
+from xfeldask.explorer.plane import locked
 from xfeldask.explorer.session import Session
 from xfeldask.explorer.tabs.parts import MIDDLE, SMALL, caption, heading, plot, sentence, table
 from xfeldask.explorer.tabs.watch import Watch
@@ -65,7 +66,7 @@ class Verdict:
         self._near: list[int] = []
         self._mosaic = Mosaic(NEAR, 1, lambda place: session.param.update(shot=self._near[place]), lines=2)
         self.slider.param.watch(self._show, "value")
-        self.slider.param.watch(self._settle, "value_throttled")
+        self.slider.param.watch(lambda _: locked(self._settle), "value_throttled")
         self._show()
         self._settle()
         self.view = self._laid_out()
