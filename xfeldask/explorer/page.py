@@ -95,17 +95,13 @@ class Explorer:
         # another embedding has other quantities
         self.session.param.watch(fill, "embedding")
         fill()
-        page = pmui.Page(
+        return _page(
             title=self.session.shots.path.name,
             header=bar(self.session, stores),
             main=[*offer(self.session, self.allow_write), *self.main()],
             sidebar=[side],
             sidebar_width=280,
         )
-        with edit_readonly(page):
-            # else every event of the pointer walks the whole page twice, to tell that it is busy
-            page.busy = False
-        return page
 
     def view(self) -> pn.viewable.Viewable:
         """The page without its bar, for a notebook."""
@@ -155,4 +151,13 @@ def make_page(
 
 def message(text: str) -> pmui.Page:
     """A page with a sentence."""
-    return pmui.Page(title="xfeldask", main=[pmui.Alert(html.escape(text), severity="warning", margin=20)])
+    return _page(title="xfeldask", main=[pmui.Alert(html.escape(text), severity="warning", margin=20)])
+
+
+def _page(**parts: Any) -> pmui.Page:
+    page = pmui.Page(**parts)
+    with edit_readonly(page):
+        # not Panel's own: for that, each event of the pointer walks the whole page twice, and Panel keeps the page
+        # for ever; a plain False would end the first but not the second
+        page.busy = pn.rx(False)
+    return page

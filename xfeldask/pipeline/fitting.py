@@ -105,7 +105,7 @@ def _fit_watched(rows: Any, estimator: Estimator, measures: tuple[str, ...], adv
             continue
         if watch is None:
             watch = Convergence(rows[:held].compute(), ANGLE, CHANGE, PATIENCE, measures)
-        looks.append((np.array(fitted.mean_), np.array(fitted.components_)))
+        looks.append((np.array(fitted.mean_, np.float32), np.array(fitted.components_, np.float32)))
         if watch.update(done - held, fitted.components_, fitted.mean_, fitted.explained_variance_):
             break
     history, at = ({}, None) if watch is None else (watch.history(), watch.converged_at)
