@@ -1,5 +1,8 @@
 """Lags against plain sums, neighbours against scikit-learn, peaks against fringes that were put in."""
 
+import pickle
+from dataclasses import fields
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -123,3 +126,14 @@ def test_fit_evidence__few_shots_give_numbers(shots: int) -> None:
     evidence = fit_evidence(crops, fit_patterns(crops, Window(good, good, 0.0, SIDE // 2), 10), STEP, MIDDLE)
     for part in evidence.measure(drawn(5, 8)):
         assert np.isfinite(part).all()
+
+
+def test_pickling__leaves_tables_out_and_keeps_the_numbers(evidence: Evidence) -> None:
+    crops = drawn(20, 9)
+    found = evidence.measure(crops)
+    tables = set(vars(evidence)) - {field.name for field in fields(evidence)}
+    arrived = pickle.loads(pickle.dumps(evidence))
+    assert tables
+    assert set(vars(arrived)) == set(vars(evidence)) - tables
+    for here, there in zip(found, arrived.measure(crops), strict=True):
+        np.testing.assert_array_equal(here, there)

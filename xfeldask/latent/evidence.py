@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from xfeldask.errors import InputError
 from xfeldask.latent.patterns import BATCH, Array, Images, Patterns
+from xfeldask.latent.sent import FieldsOnly
 
 FINEST_FRINGE = 0.3
 """Longest lag looked at, in parts of 1 / (width of a bin): finer fringes fade within the bins."""
@@ -28,7 +29,7 @@ TRANSFORMED = 16
 
 
 @dataclass(frozen=True)
-class Evidence:
+class Evidence(FieldsOnly):
     """Measures of each shot, from how it differs from patterns of one particle.
 
     Two particles interfere: fringes put a peak into the Fourier transform of the pattern at the lag between them as

@@ -12,6 +12,7 @@ from scipy.ndimage import gaussian_filter
 from sklearn.utils.extmath import randomized_svd
 
 from xfeldask.errors import InputError
+from xfeldask.latent.sent import FieldsOnly
 from xfeldask.physics.binning import ImageGrid
 
 Images = NDArray[Any]
@@ -32,7 +33,7 @@ FAULT, BRIGHT, LEAST_BRIGHT = 20, 30, 1000
 
 
 @dataclass(frozen=True)
-class Window:
+class Window(FieldsOnly):
     """The part of an image that particles scatter into, and how far each bin can be trusted there.
 
     Attributes
@@ -195,7 +196,7 @@ def excess(images: Images, window: Window) -> NDArray[np.float64]:
 
 
 @dataclass(frozen=True)
-class Patterns:
+class Patterns(FieldsOnly):
     """Mean and principal components of patterns, in a metric in which counting noise is the same everywhere.
 
     Counts are divided by their sum, centred, and divided by the square root of the mean, as in correspondence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +39,15 @@ def fit_model(path: Path, options: Options, shots: int) -> tuple[Model, Fit]:
         taught = beside.submit(_taught, path, shots, options) if options.sort == PAIRS else None
         with reporter("fitting", shots * passes(estimator), "shots", options.progress) as told:
             fitted = fit(rows, estimator, options.stop, options.measures, told.advance)
-        rule = None if taught is None else taught.result()
+        rule = None if taught is None else _awaited(taught, options)
     return Model(made, fitted.estimator, rule, tuple(fitted.looks) if options.history else ()), fitted
+
+
+def _awaited(taught: Future[PairRule], options: Options) -> PairRule:
+    with reporter("learning to sort", 1, "rule", options.progress) as told:
+        rule = taught.result()
+        told.advance(1)
+    return rule
 
 
 def _taught(path: Path, shots: int, options: Options) -> PairRule:

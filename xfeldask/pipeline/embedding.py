@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from xfeldask.pipeline.building import fit_model, publish
 from xfeldask.pipeline.following import follow_store
 from xfeldask.pipeline.options import Options, refuse
+from xfeldask.pipeline.progress import Tell
 from xfeldask.pipeline.projection import project_all
 from xfeldask.pipeline.sorting import PAIRS
 from xfeldask.store.layout import layout_of
@@ -37,7 +38,7 @@ def embed(
     follow: bool = False,
     seed: int = 0,
     overwrite: bool = False,
-    progress: bool = True,
+    progress: bool | Tell = True,
 ) -> xr.Dataset:
     """Build a latent space of a store, and tell single hits from everything else.
 
@@ -65,7 +66,8 @@ def embed(
     follow : bool, take a store that is still being written, and go on until it is complete
     seed : int
     overwrite : bool, replace an embedding of the same name
-    progress : bool, show progress on stderr
+    progress : bool, show progress on stderr; or a function that is called with what is being done, how much of it is
+        done, of how much, and of what, such as ``("fitting", 512, 2000, "shots")``
 
     Returns
     -------

@@ -16,6 +16,7 @@ from xfeldask.config import Experiment
 from xfeldask.errors import CorruptStoreError, InputError
 from xfeldask.latent.methods import METHODS, Estimator, fitted_arrays, is_linear, restore
 from xfeldask.latent.pairs import PairRule
+from xfeldask.latent.sent import FieldsOnly
 from xfeldask.physics.binning import ImageGrid, bin_frames, bin_index, image_grid, low_q_grid, merge_bins
 from xfeldask.physics.detectors import wavelength
 from xfeldask.physics.features import Feature, make_feature
@@ -95,7 +96,7 @@ Look = tuple[NDArray[Any], NDArray[Any]]
 
 
 @dataclass(frozen=True)
-class Model:
+class Model(FieldsOnly):
     """A latent space and a rule.
 
     Attributes

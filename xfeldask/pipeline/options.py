@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from xfeldask.errors import InputError, StoreExistsError, UnknownNameError
 from xfeldask.latent.methods import METHODS, make_estimator
 from xfeldask.pipeline.model import Model
+from xfeldask.pipeline.progress import Tell
 from xfeldask.pipeline.sorting import PAIRS, RULES
 from xfeldask.store.layout import layout_of
 
@@ -37,7 +38,7 @@ class Options:
     history: bool
     seed: int
     overwrite: bool
-    progress: bool
+    progress: bool | Tell
 
     @property
     def method_name(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from typing import Protocol, Self
 
 from rich.console import Console
@@ -17,6 +18,8 @@ from rich.progress import (
 )
 
 SECONDS_BETWEEN_LINES = 10.0
+Tell = Callable[[str, int, int, str], object]
+"""Called with what is being done, how much of it is done, of how much, and of what."""
 
 
 class Reporter(Protocol):
@@ -102,8 +105,30 @@ class Lines:
         )
 
 
-def reporter(title: str, total: int, unit: str, show: bool) -> Reporter:
-    """The reporter that fits where the output goes."""
+class Telling:
+    """Tells a function, at the beginning and whenever more is done."""
+
+    def __init__(self, title: str, total: int, unit: str, tell: Tell) -> None:
+        self._title, self._total, self._unit, self._tell = title, total, unit, tell
+        self._done = 0
+
+    def __enter__(self) -> Self:
+        self.advance(0)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        pass
+
+    def advance(self, amount: int) -> None:
+        """Tell what is done by now."""
+        self._done += amount
+        self._tell(self._title, self._done, self._total, self._unit)
+
+
+def reporter(title: str, total: int, unit: str, show: bool | Tell) -> Reporter:
+    """The reporter that fits where the output goes, or that tells a function."""
+    if callable(show):
+        return Telling(title, total, unit, show)
     if not show:
         return Silent()
     console = Console(stderr=True)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from xfeldask.graph.shards import shard_tasks
 from xfeldask.pipeline.model import Model
-from xfeldask.pipeline.progress import reporter
+from xfeldask.pipeline.progress import Tell, reporter
 from xfeldask.pipeline.running import one_thread_a_task, run
 from xfeldask.store.opening import open_root
 
@@ -32,7 +32,7 @@ def project_block(path: str, model: Model, n_shots: int, block: int) -> dict[str
 
 
 def project_blocks(
-    path: Path, model: Model, n_shots: int, blocks: Iterable[int], progress: bool
+    path: Path, model: Model, n_shots: int, blocks: Iterable[int], progress: bool | Tell
 ) -> list[dict[str, NDArray[Any]]]:
     """Variables of all shots of some blocks of a store whose first `n_shots` are there."""
     blocks = list(blocks)
@@ -44,7 +44,7 @@ def project_blocks(
         return run(tasks, weights, reporter("projecting", sum(weights), "shots", progress), ADVICE)
 
 
-def project_all(path: Path, model: Model, n_shots: int, progress: bool) -> dict[str, NDArray[Any]]:
+def project_all(path: Path, model: Model, n_shots: int, progress: bool | Tell) -> dict[str, NDArray[Any]]:
     """Variables of the first `n_shots` shots of a store."""
     return joined(project_blocks(path, model, n_shots, range(-(-n_shots // BLOCK)), progress))
 
