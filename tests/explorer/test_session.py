@@ -150,7 +150,7 @@ def test_session__says_what_is_wrong_with_a_store(tmp_path):
 
 def test_told__gives_units_and_meanings():
     column = Column("a", "photons", "count", np.array([1234, 5]))
-    assert told(column, 0, {}) == "1,234 count"
+    assert told(column, 0, {}) == "1,234"
     assert told(column, 1, {5: "five"}) == "five"
     assert told(Column("a", "x", "m", np.array([np.nan])), 0, {}) == "none"
     with pytest.raises(InputError, match="0 to 1, got 2"):

@@ -10,6 +10,7 @@ from bokeh.colors import RGB
 from numpy.typing import NDArray
 
 from xfeldask.errors import InputError
+from xfeldask.explorer import hexagons
 from xfeldask.explorer.selection import Mask
 
 Range = tuple[float, float]
@@ -37,6 +38,7 @@ class Points:
     colours : colour by value of a class, empty for numbers
     palette : colours of numbers, from low to high
     span : lowest and highest number told by a colour
+    hexagons : bool, counted into hexagons, in the colours of the palette by the logarithm of the count
     """
 
     x: NDArray[np.float32]
@@ -45,6 +47,7 @@ class Points:
     colours: dict[int, str]
     palette: tuple[str, ...]
     span: Range = (0.0, 1.0)
+    hexagons: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,11 +59,13 @@ class Drawing:
     rgba : uint8 (row, column, 4), the first row at the top
     drawn : int, points in it
     shown : int, points that were to be drawn, those outside the view counted
+    counts : int (row, column), points in the hexagon of each pixel, or None where none were drawn
     """
 
     rgba: Image
     drawn: int
     shown: int
+    counts: NDArray[np.int64] | None = None
 
 
 def first_range(values: NDArray[Any]) -> Range:
@@ -103,12 +108,16 @@ def draw(
     inside = visible & (points.x >= x0) & (points.x <= x1) & (points.y >= y0) & (points.y <= y1)
     at = np.flatnonzero(inside)
     column, row = (
-        np.minimum(((v[at].astype(np.float64) - low) * (n / (high - low))).astype(np.int64), n - 1)
+        np.minimum((v[at].astype(np.float64) - low) * (n / (high - low)), np.nextafter(n, 0))
         for v, low, high, n in ((points.x, x0, x1, width), (points.y, y0, y1, height))
     )
-    pixel = (height - 1 - row) * width + column
-    rgba = np.zeros((height * width, 4), np.uint8)
     chosen = (selected & visible)[at] if (selected & visible).any() else np.ones(len(at), bool)
+    if points.hexagons:
+        counts = hexagons.count(column[chosen], height - row[chosen], width, height)
+        others = hexagons.count(column[~chosen], height - row[~chosen], width, height)
+        return Drawing(_tiled(points, counts, others), len(at), int(visible.sum()), counts)
+    pixel = (height - 1 - row.astype(np.int64)) * width + column.astype(np.int64)
+    rgba = np.zeros((height * width, 4), np.uint8)
     for layer, coloured in ((~chosen, False), (chosen, True)):
         if layer.any():
             where, colour = _shaded(points, pixel[layer], at[layer], coloured, height * width)
@@ -143,6 +152,17 @@ def _shaded(
         colour = np.where(number[:, None] > 0, ramp[(part * (len(ramp) - 1)).astype(int)], _rgb(GREYS[0]))
         alpha = np.full(len(where), 255.0)
     return where, np.column_stack([colour, alpha]).astype(np.uint8)
+
+
+def _tiled(points: Points, counts: NDArray[np.int64], others: NDArray[np.int64]) -> Image:
+    """Hexagons in colours where points that are chosen lie, in grey where only others do."""
+    rgba = np.zeros((*counts.shape, 4), np.uint8)
+    for number, palette in ((others, GREYS), (counts, points.palette)):
+        there, ramp = number > 0, _ramp(palette)
+        fullness = np.log(number[there]) / max(np.log(number.max(initial=1)), 1e-9)
+        rgba[there, :3] = ramp[(fullness * (len(ramp) - 1)).astype(int)]
+        rgba[there, 3] = 255
+    return rgba
 
 
 def _paint(rgba: Image, where: NDArray[np.int64], colour: Image, spread: int) -> None:

@@ -10,7 +10,7 @@ from weakref import WeakMethod
 import holoviews as hv
 import numpy as np
 import panel as pn
-from bokeh.models import ColorBar, ColumnDataSource, LinearColorMapper
+from bokeh.models import ColorBar, ColumnDataSource, LinearColorMapper, LogColorMapper
 from bokeh.palettes import all_palettes, interp_palette
 from holoviews.plotting.bokeh.callbacks import PlotSizeCallback, RangeXYCallback
 from numpy.typing import NDArray
@@ -19,7 +19,8 @@ from xfeldask.explorer.drawing import DENSITIES, Points, draw, first_range
 from xfeldask.explorer.nearest import Nearest
 from xfeldask.explorer.palette import CIRCLE, CYCLIC, NUMBERS
 from xfeldask.explorer.selection import in_box, in_polygon
-from xfeldask.explorer.session import DENSITY, Session
+from xfeldask.explorer.session import COUNTS, DENSITY, HEXAGONS, Session
+from xfeldask.explorer.shots import Column
 
 hv.extension("bokeh")
 # without a graphics card the rings alone would cost 40 ms a frame
@@ -56,9 +57,11 @@ class Plane:
         self._ring = ColumnDataSource({"x": [], "y": []})
         self._pin = ColumnDataSource({"x": [], "y": []})
         self._mapper = LinearColorMapper(palette=NUMBERS[0], low=0, high=1)
+        self._counts = LogColorMapper(palette=interp_palette(DENSITIES, 256), low=1, high=10)
         self._bar = ColorBar(color_mapper=self._mapper, width=10, visible=False)
         self._figure: Any = None
         self._hovered: int | None = None
+        self._counted: NDArray[np.int64] | None = None
         self._range = hv.streams.RangeXY()
         self._size = hv.streams.PlotSize()
         self._redraw = Redraw()
@@ -117,7 +120,7 @@ class Plane:
         """Take from the session what is drawn."""
         session, (x, y) = self.session, self.axes
         columns = [session.column(name) for name in (x, y)]
-        self._labels = [c.label if c.units == "1" else f"{c.label} ({c.units})" for c in columns]
+        self._labels = [named(column) for column in columns]
         self.x, self.y = (np.asarray(c.values, np.float32) for c in columns)
         # a range of the latent space itself: at earlier looks one sees where shots come from
         self._first = session.shots.kept(first_range, x), session.shots.kept(first_range, y)
@@ -128,11 +131,13 @@ class Plane:
 
     def _recolour(self) -> None:
         self.points = points_of(self.session, self.x, self.y, self.colour)
-        if self.colour != DENSITY:
+        if self.colour == HEXAGONS:
+            self._bar.update(color_mapper=self._counts, title="shots in a hexagon")
+        elif self.colour not in COUNTS:
             column = self.session.shots.column(self.colour)
             low, high = self.points.span
             self._mapper.update(low=low, high=high, palette=list(self.points.palette))
-            self._bar.title = column.label if column.units == "1" else f"{column.label} ({column.units})"
+            self._bar.update(color_mapper=self._mapper, title=named(column))
 
     def _draw(
         self,
@@ -150,6 +155,7 @@ class Plane:
         self._pixels = int(width or 500), int(height or 500)
         session = self.session
         drawing = draw(self.points, session.visible, session.selected, x_range, y_range, *self._pixels)
+        self._counted = drawing.counts
         self._tell(drawing.drawn, drawing.shown)
         (x0, x1), (y0, y1) = x_range, y_range
         return hv.RGB(drawing.rgba, kdims=["plane_x", "plane_y"], bounds=(x0, y0, x1, y1))
@@ -160,6 +166,7 @@ class Plane:
         parts += [f"{shown - drawn:,} outside the view"] if shown > drawn else []
         parts += [f"{total - shown:,} hidden"] if total > shown else []
         parts += [f"<b>{chosen:,} selected</b>"] if chosen else []
+        self._told = parts
         self.caption.object = " · ".join(parts)
 
     def _dress(self, plot: Any, element: Any) -> None:
@@ -180,6 +187,8 @@ class Plane:
             fig.add_layout(self._bar, "right")
         fig.xaxis.axis_label, fig.yaxis.axis_label = self._labels
         self._bar.visible = self.colour != DENSITY and not self.points.colours
+        if self._counted is not None:
+            self._counts.high = max(2, int(self._counted.max()))
         if self._reset:
             self._reset = False
             for axis, (low, high) in zip((fig.x_range, fig.y_range), self._first, strict=True):
@@ -209,6 +218,18 @@ class Plane:
 
     def _pointed(self, x: float | None, y: float | None) -> None:
         self._hover(self.under(x, y))
+        if self._counted is not None and x is not None and y is not None:
+            with pn.io.unlocked():
+                self.caption.object = " · ".join([*self._told, f"{self.counted(x, y):,} in this hexagon"])
+
+    def counted(self, x: float, y: float) -> int:
+        """Shots in the hexagon of a place of the plot, of the selected ones where some are; 0 without hexagons."""
+        if self._counted is None:
+            return 0
+        (x0, x1), (y0, y1) = self._view
+        height, width = self._counted.shape
+        column, row = int((x - x0) / (x1 - x0) * width), int((y1 - y) / (y1 - y0) * height)
+        return int(self._counted[row, column]) if 0 <= column < width and 0 <= row < height else 0
 
     def _hover(self, shot: int | None) -> None:
         if shot == self._hovered:
@@ -236,8 +257,8 @@ class Plane:
 
 def points_of(session: Session, x: NDArray[np.float32], y: NDArray[np.float32], colour: str) -> Points:
     """Points to be drawn in the colours of a quantity."""
-    if colour == DENSITY:
-        return Points(x, y, None, {}, DENSITIES)
+    if colour in COUNTS:
+        return Points(x, y, None, {}, DENSITIES, hexagons=colour == HEXAGONS)
     values, colours = session.shots.column(colour).values, session.colours(colour)
     by_value = {value: colours[meaning] for value, meaning in session.classes(colour)}
     if colour in CYCLIC:
@@ -248,6 +269,11 @@ def points_of(session: Session, x: NDArray[np.float32], y: NDArray[np.float32], 
         low, high = np.quantile(there, [0.005, 0.995]) if len(there) else (0.0, 1.0)
         span = float(low), float(high) if high > low else float(low) + 1
     return Points(x, y, values, by_value, tuple(all_palettes["Viridis"][256]), span)
+
+
+def named(column: Column) -> str:
+    """A quantity with its unit."""
+    return column.label if column.units == "1" else f"{column.label} ({column.units})"
 
 
 def locked(change: Callable[[], Any], document: Any = None) -> None:

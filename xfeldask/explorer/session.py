@@ -19,7 +19,9 @@ from xfeldask.explorer.shared import shared_shots
 from xfeldask.explorer.shots import NO_YES, Column
 from xfeldask.store.selections import check_name, publish_selection
 
-DENSITY = "density"
+DENSITY, HEXAGONS = "density", "hexagons"
+COUNTS = (DENSITY, HEXAGONS)
+"""What colours tell besides quantities: how many shots are in a pixel, or in a hexagon."""
 MOST_CLASSES = 12
 """Different whole numbers up to which a quantity is shown as classes."""
 
@@ -35,7 +37,7 @@ class Session(param.Parameterized):
     embedding = param.String(None, allow_None=True, doc="the latent space that is looked at")
     x = param.String("", doc="quantity along x")
     y = param.String("", doc="quantity along y")
-    colour = param.String("", doc="quantity that colours tell, or density")
+    colour = param.String("", doc="quantity that colours tell, or one of `COUNTS`")
     hidden = param.List([], item_type=str, doc="classes of `colour` that are left out")
     where = param.String("", doc="expression whose shots are selected; empty where the pointer selected them")
     combination = param.String("replace", regex="|".join(COMBINATIONS), doc="what a gesture does")
@@ -78,7 +80,7 @@ class Session(param.Parameterized):
     def visible(self) -> Mask:
         """Shots that have been written and whose class is not hidden, bool (shot,)."""
         out = self.shots.done.copy()
-        if self.hidden and self.colour != DENSITY:
+        if self.hidden and self.colour not in COUNTS:
             column = self.shots.column(self.colour)
             for value, meaning in self.classes(self.colour):
                 if meaning in self.hidden:
@@ -196,7 +198,7 @@ class Session(param.Parameterized):
             for axis, default in zip("xy", (*axes, "photon_count"), strict=False):
                 if getattr(self, axis) not in names:
                     setattr(self, axis, default)
-            if self.colour not in (*names, DENSITY):
+            if self.colour not in (*names, *COUNTS):
                 self.colour = "verdict" if "verdict" in names else DENSITY
             if self.shot is not None and not 0 <= self.shot < self.shots.n_shots:
                 self.shot = None
@@ -246,4 +248,4 @@ def told(column: Column, shot: int, meanings: dict[int, str]) -> str:
     if not np.isfinite(value):
         return "none"
     text = f"{value:,}" if column.values.dtype.kind in "iu" else f"{value:.4g}"
-    return text if column.units in ("1", "") else f"{text} {column.units}"
+    return text if column.units in ("1", "", "count") else f"{text} {column.units}"

@@ -9,7 +9,7 @@ import panel as pn
 import panel_material_ui as pmui
 
 from xfeldask.errors import XfeldaskError
-from xfeldask.explorer.session import DENSITY, Session
+from xfeldask.explorer.session import COUNTS, Session
 
 WIDTH = 250
 
@@ -17,7 +17,7 @@ WIDTH = 250
 def sidebar(session: Session, allow_write: bool = False) -> list[pn.viewable.Viewable]:
     """Everything in the sidebar."""
     labels = {session.shots.column(name).label: name for name in session.quantities}
-    colours = {DENSITY: DENSITY, **labels}
+    colours = {name: name for name in COUNTS} | labels
     choices = [
         bound(pmui.Select(label="x", options=labels, width=WIDTH), session, "x"),
         bound(pmui.Select(label="y", options=labels, width=WIDTH), session, "y"),
@@ -59,7 +59,7 @@ def chips(session: Session) -> Any:
         name = session.colour
         if told == (told := (name, session.shots)):
             return
-        if name == DENSITY or not session.classes(name):
+        if name in COUNTS or not session.classes(name):
             box.objects = []
             return
         colours, counts = session.colours(name), session.counts(name)
