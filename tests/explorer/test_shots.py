@@ -12,7 +12,8 @@ from scipy.spatial.transform import Rotation
 from tests.strategies import quaternions
 from xfeldask import embed, open_dataset, simulate
 from xfeldask.errors import MissingFileError, UnknownNameError
-from xfeldask.explorer.shots import Shots, axis_angles
+from xfeldask.explorer.angles import axis_angles
+from xfeldask.explorer.shots import Shots
 
 N = 450
 

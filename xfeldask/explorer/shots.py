@@ -15,7 +15,10 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from xfeldask.errors import InputError, UnknownNameError
+from xfeldask.explorer.angles import ANGLES, GROUPS, axis_angles, folded
 from xfeldask.latent.quality import confusion_class
+from xfeldask.physics.orientations import symmetry_group
+from xfeldask.physics.symmetry import SYMMETRY, fold
 from xfeldask.pipeline.sorting import known_embeddings
 from xfeldask.schema import BLANK, DONE, LATENT, MULTIPLE, SINGLE
 from xfeldask.store.opening import open_dataset
@@ -81,12 +84,16 @@ class Shots:
     _found: xr.Dataset = field(repr=False)
     _selections: dict[str, xr.DataArray] = field(repr=False)
     _makers: dict[str, Callable[[], Column]] = field(init=False, repr=False, default_factory=dict)
+    _unlisted: dict[str, Callable[[], Column]] = field(init=False, repr=False, default_factory=dict)
     _known: dict[str, Column] = field(init=False, repr=False, default_factory=dict)
     _kept: dict[tuple[str, ...], Any] = field(init=False, repr=False, default_factory=dict)
     _added: dict[str, Column] = field(init=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self._makers.update(self._quantities())
+        if "orientation" in self._root:
+            for group in GROUPS:
+                self._unlisted.update({folded(name, group): partial(self._turned, name, group) for name in ANGLES})
 
     @classmethod
     def open(cls, path: str | Path, embedding: str | None = None) -> Self:
@@ -138,7 +145,7 @@ class Shots:
         return list({**self._makers, **self._added})
 
     def column(self, name: str) -> Column:
-        """A quantity of all shots.
+        """A quantity of all shots; those of `folded` are had, too.
 
         Raises
         ------
@@ -147,10 +154,11 @@ class Shots:
         """
         if name in self._added:
             return self._added[name]
-        if name not in self._makers:
+        make = self._makers.get(name) or self._unlisted.get(name)
+        if make is None:
             raise UnknownNameError("quantity", name, self.names())
         if name not in self._known:
-            made = self._makers[name]()
+            made = make()
             values = np.ascontiguousarray(made.values)
             values.flags.writeable = False
             self._known[name] = replace(made, name=name, values=values)
@@ -171,6 +179,14 @@ class Shots:
         """Score at or above which shots were kept; None where no verdict was made by a threshold."""
         try:
             return float(json.loads(str(self._found.attrs["decision"]))["threshold"])
+        except (KeyError, TypeError, ValueError):
+            return None
+
+    @property
+    def symmetry(self) -> str | None:
+        """Point group of the particle; None where the store does not tell."""
+        try:
+            return SYMMETRY.get(json.loads(str(self._root.attrs["experiment"]))["particle"]["source"])
         except (KeyError, TypeError, ValueError):
             return None
 
@@ -204,7 +220,7 @@ class Shots:
         InputError
             The store has a quantity of that name.
         """
-        if column.name in self._makers and column.name not in self._selections:
+        if column.name in (self._makers.keys() | self._unlisted.keys()) - self._selections.keys():
             raise InputError(f"there is a quantity {column.name} already; choose another name")
         self._added[column.name] = column
 
@@ -241,9 +257,8 @@ class Shots:
             if variable.dims == ("shot", "particle") and variable.dtype.kind in _NUMBERS:
                 yield str(name), partial(_column, variable[:, 0], ", first particle")
         if "orientation" in self._root:
-            yield "azimuth", partial(self._turned, 0, "azimuth of the first particle's axis")
-            yield "elevation", partial(self._turned, 1, "elevation of the first particle's axis")
-            yield "rotation", partial(self._turned, 2, "rotation of the first particle about its axis")
+            for name in ANGLES:
+                yield name, partial(self._turned, name)
         yield "shot", self._index
         for name, selected in self._selections.items():
             yield name, partial(_column, selected[: self.n_shots])
@@ -263,40 +278,17 @@ class Shots:
     def _index(self) -> Column:
         return Column("", "shot", "1", np.asarray(self._root.indexes["shot"], np.int64))
 
-    def _turned(self, i: int, label: str) -> Column:
-        return Column("", label, "degree", self._angles[i])
+    def _turned(self, name: str, group: str = "") -> Column:
+        label = f"{ANGLES[name]}, folded by {group}" if group else ANGLES[name]
+        return Column("", label, "degree", self._angles(group)[list(ANGLES).index(name)])
 
-    @cached_property
-    def _angles(self) -> tuple[NDArray[np.float64], ...]:
-        return axis_angles(self._root["orientation"][:, 0].values)
-
-
-def axis_angles(q: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Where a particle's z axis points, and how far the particle is turned about it.
-
-    The quaternion is a turn about z, then the shortest way from z to the axis; q and -q give the same angles.
-
-    Parameters
-    ----------
-    q : (shot, 4), quaternions (w, x, y, z) of any length but 0
-
-    Returns
-    -------
-    azimuth : float64 (shot,), from x to y, in (-180, 180] [deg]
-    elevation : float64 (shot,), above the plane of x and y, in [-90, 90] [deg]
-    rotation : float64 (shot,), in (-180, 180]; 0 where the axis points to -z, which no shortest way leads to [deg]
-
-    Examples
-    --------
-    >>> [angle.tolist() for angle in axis_angles(np.array([[1.0, 0, 1, 0], [1, 0, 0, 1]]))]
-    [[0.0, 0.0], [0.0, 90.0], [0.0, 90.0]]
-    """
-    w, x, y, z = np.asarray(q, np.float64).T
-    along = 2 * (x * z + w * y), 2 * (y * z - w * x), w * w + z * z - x * x - y * y
-    # adding zero turns -0.0 into 0.0, and -180 into 180
-    azimuth, rotation = (np.arctan2(a + 0.0, b + 0.0) for a, b in ((along[1], along[0]), (2 * w * z, w * w - z * z)))
-    elevation = np.arctan2(along[2], np.hypot(along[0], along[1]))
-    return np.degrees(azimuth), np.degrees(elevation), np.degrees(rotation)
+    def _angles(self, group: str) -> tuple[NDArray[np.float64], ...]:
+        key = ("angles", group)
+        if key not in self._kept:
+            q = self._root["orientation"][:, 0].values
+            self._kept[key] = axis_angles(fold(q, symmetry_group(group)) if group else q)
+        angles: tuple[NDArray[np.float64], ...] = self._kept[key]
+        return angles
 
 
 def _column(variable: xr.DataArray, more: str = "") -> Column:

@@ -16,14 +16,13 @@ from rich.table import Table
 
 from xfeldask.config import NUISANCES
 from xfeldask.errors import InputError
+from xfeldask.physics.symmetry import SYMMETRY
 from xfeldask.pipeline import curves
 from xfeldask.pipeline.reports import console
 
 MOST_ORIENTED = 10_000
 """Single hits whose orientations are compared, drawn at random where a run has more."""
 NEIGHBOURS = 10
-SYMMETRY = {"chaperonin": "D8"}
-"""Rotations that leave a built-in particle as it is."""
 ORIENTED = {"reference": "reference", "ours": "orientation"}
 """The embedding by which each rule's orientations are judged."""
 

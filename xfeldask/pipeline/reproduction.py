@@ -21,12 +21,12 @@ from xfeldask.errors import InputError, UnknownNameError
 from xfeldask.formats.inputs import resolve
 from xfeldask.latent.quality import OrientationScores, calibration, orientation_scores, sorting_scores
 from xfeldask.physics.orientations import symmetry_group
+from xfeldask.physics.symmetry import SYMMETRY
 from xfeldask.pipeline import curves
 from xfeldask.pipeline.comparison import (
     MOST_ORIENTED,
     NEIGHBOURS,
     ORIENTED,
-    SYMMETRY,
     Row,
     Run,
     place,
