@@ -1,12 +1,22 @@
 """Stores that lack something, that are not there, and whose names mean harm: a page that says so, and no fault."""
 
-import pytest
+import re
 
-from tests.explorer.conftest import HOSTILE, KINDS, N
+import pytest
+import zarr
+
+from tests.explorer.browsing import Server
+from tests.explorer.conftest import HITS, HOSTILE, KINDS, N
+from xfeldask import simulate
 from xfeldask.explorer.tabs import TABS
+from xfeldask.schema import DONE, PENDING
+from xfeldask.store import layout
 
 # a robot on a busy machine is at times quicker than the page, and no person is
 pytestmark = pytest.mark.flaky(reruns=2)
+
+SHARD = 8
+"""Shots of a shard of the store that is being written."""
 
 
 @pytest.fixture
@@ -70,3 +80,43 @@ def test_hostile_name__is_text(opened):
     page.reads(HOSTILE)
     assert page.page.locator('img[src="x"]').count() == 0
     assert page.ask("() => document.querySelectorAll('img[onerror]').length") == 0
+
+
+@pytest.mark.parametrize("kind", ["missing", "empty"])
+def test_no_store__can_be_left_for_another(opened, stores, kind):
+    page = opened(kind)
+    page.page.get_by_text(str(stores[kind]), exact=True).click()
+    page.page.get_by_role("menuitem", name=str(stores["no truth"]), exact=True).click()
+    page.page.wait_for_url(re.compile(rf"store={KINDS.index('no truth')}\b"))
+    page.reads(f"{N:,} shots")
+
+
+@pytest.fixture
+def growing(tmp_path, monkeypatch):
+    """A store of four shards, of which one is done; and what it was made by."""
+    monkeypatch.setattr(layout, "SHARD_BYTES", SHARD * 64 * 64)
+    path = tmp_path / "growing"
+    run = {"particle": "chaperonin", "detector": "square-64", "n_shots": 4 * SHARD, "hits": HITS, "progress": False}
+    simulate(path, **run)
+    root = zarr.open_group(path, mode="r+", use_consolidated=False)
+    assert layout.layout_of(root).n_shards == 4
+    root.attrs["complete"] = False
+    root["shot_status"][SHARD:] = PENDING
+    return path, run
+
+
+def test_store_being_written__is_followed(visit, growing, tmp_path):
+    path, run = growing
+    with Server(tmp_path, [path]) as server:
+        page = visit.open(server.address())
+        page.settle()
+        page.reads(f"{SHARD} of {4 * SHARD} shots")
+        page.ask("() => { window.stayed = true; }")
+        zarr.open_group(path, mode="r+", use_consolidated=False)["shot_status"][SHARD : 2 * SHARD] = DONE
+        page.reads(f"{2 * SHARD} of {4 * SHARD} shots")
+        simulate(path, **run, resume=True)
+        page.reads(re.compile(rf"^{4 * SHARD} shots"))
+        page.reads(f"drawn {4 * SHARD} of {4 * SHARD}")
+        assert page.ask("() => window.stayed"), "without being loaded anew"
+        assert page.faults == []
+        assert server.faults() == ""

@@ -18,7 +18,7 @@ COPY = "navigator.clipboard.writeText(window.location.href)"
 WHITE = {"color": "white", "borderColor": "rgba(255, 255, 255, 0.6)"}
 
 
-def bar(session: Session, stores: Sequence[Path]) -> list[Any]:
+def bar(session: Session, stores: Sequence[Path], here: int) -> list[Any]:
     """What stands in the bar."""
     told = pn.pane.HTML("", styles={"color": "white", "font-size": "14px"}, align="center", margin=(0, 16))
 
@@ -38,14 +38,12 @@ def bar(session: Session, stores: Sequence[Path]) -> list[Any]:
     keys = Keys({key: action for key, (_, _, action) in steps.items()} | {"Escape": lambda: session.choose_where("")})
     copy = pmui.IconButton(icon="link", description="copy the address of this view", sx=WHITE)
     copy.js_on_click(code=COPY)
-    out: list[Any] = [told, *buttons, copy, keys]
+    out = [*data_sets(stores, here), told, *buttons, copy, keys]
     client = active_client()
     if client is not None and client.dashboard_link:
         dask = pmui.Button(label="Dask", href=client.dashboard_link, target="_blank", size="small", sx=WHITE,
                            variant="outlined", description="what the workers do")  # fmt: skip
         out.append(dask)
-    if len(stores) > 1:
-        out.insert(0, _data_sets(session, stores))
     return out
 
 
@@ -55,9 +53,11 @@ def _icon(icon: str, tip: str, action: Any) -> Any:
     return button
 
 
-def _data_sets(session: Session, stores: Sequence[Path]) -> Any:
+def data_sets(stores: Sequence[Path], here: int) -> list[Any]:
+    """The choice of stores, the one that is looked at by its place among them; nothing where there is but one."""
+    if len(stores) < 2:
+        return []
     names = {str(path): index for index, path in enumerate(stores)}
-    here = next((i for i, path in enumerate(stores) if path == session.shots.path), 0)
     choice = pmui.Select(options=names, value=here, size="small", width=260, sx=WHITE)
 
     def go(event: Any) -> None:
@@ -65,4 +65,4 @@ def _data_sets(session: Session, stores: Sequence[Path]) -> Any:
             pn.state.location.param.update(search="?" + urlencode({"store": event.new}), reload=True)
 
     choice.param.watch(go, "value")
-    return choice
+    return [choice]

@@ -39,7 +39,7 @@ def hexagon(x: NDArray[Any], y: NDArray[Any], width: int) -> Index:
     nearer = to_even <= to_odd
     column, row = (np.where(nearer, e, o).astype(np.int64) for e, o in zip(even, odd, strict=True))
     # one number for both lattices: those of the even one have even numbers
-    return 2 * (row * (width // ACROSS + 2) + column) + ~nearer
+    return np.asarray(2 * (row * (width // ACROSS + 2) + column) + ~nearer, np.int64)
 
 
 @lru_cache(4)

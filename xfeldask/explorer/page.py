@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import html
+import logging
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import panel as pn
 import panel_material_ui as pmui
+from bokeh.util.warnings import BokehUserWarning
 from panel.util.parameters import edit_readonly
 
 from xfeldask.errors import XfeldaskError
 from xfeldask.explorer.address import keep_address, read_address
-from xfeldask.explorer.bar import bar
+from xfeldask.explorer.bar import bar, data_sets
 from xfeldask.explorer.cards import Card, contrast
 from xfeldask.explorer.offer import offer
 from xfeldask.explorer.plane import Plane
@@ -24,6 +27,8 @@ from xfeldask.explorer.tabs import tabs
 
 pn.extension()
 pn.config.respect_explicit_sizing = True
+# of parts that were sent to the browser later, which tells of them as of its own: https://github.com/bokeh/bokeh/pull/12915
+warnings.filterwarnings("ignore", "reference already known", BokehUserWarning)
 
 LINE = {"font-size": "13px", "font-variant-numeric": "tabular-nums", "line-height": "1.4"}
 HEIGHT = "max(540px, 68vh)"
@@ -65,9 +70,13 @@ class Explorer:
             return
         self._seen = shot
         with pn.io.unlocked():
-            self.pattern.show(self.pictures.binned(shot))
-            self.particles.show(self.pictures.particles(shot))
-            self.line.object = self._about(shot)
+            try:
+                pattern, particles, told = self.pictures.binned(shot), self.pictures.particles(shot), self._about(shot)
+            except XfeldaskError as error:
+                pattern, particles, told = None, None, html.escape(str(error))
+            self.pattern.show(pattern)
+            self.particles.show(particles)
+            self.line.object = told
 
     def main(self) -> list[pn.viewable.Viewable]:
         """What is in the middle."""
@@ -84,8 +93,8 @@ class Explorer:
         )
         return [top, tabs(self.session, self.pictures)]
 
-    def page(self, stores: Sequence[Path]) -> pmui.Page:
-        """The whole page."""
+    def page(self, stores: Sequence[Path], here: int = 0) -> pmui.Page:
+        """The whole page, of the store at a place among some."""
         self._follow()
         side: Any = pn.Column()
 
@@ -97,7 +106,7 @@ class Explorer:
         fill()
         return _page(
             title=self.session.shots.path.name,
-            header=bar(self.session, stores),
+            header=bar(self.session, stores, here),
             main=[*offer(self.session, self.allow_write), *self.main()],
             sidebar=[side],
             sidebar_width=280,
@@ -141,17 +150,24 @@ def make_page(
     pn.config.respect_explicit_sizing = True
     query = pn.state.location.query_params if pn.state.location is not None else {}
     try:
-        session = Session(stores[here], query.get("embedding", embedding), **read_address(query))
-        explorer = Explorer(session, allow_write)
+        # the address gives a name of digits as a number
+        named = str(query["embedding"]) if "embedding" in query else embedding
+        session = Session(stores[here], named, **read_address(query))
+        page = Explorer(session, allow_write).page(stores, here)
     except XfeldaskError as error:
-        return message(str(error))
+        return message(str(error), stores, here)
+    except Exception as error:  # a decoder may raise anything on damaged bytes
+        logging.getLogger(__name__).exception("%s cannot be shown", stores[here])
+        told = f"{stores[here]} cannot be shown ({error}); xfeldask verify names what is broken"
+        return message(told, stores, here)
     keep_address(session)
-    return explorer.page(stores)
+    return page
 
 
-def message(text: str) -> pmui.Page:
-    """A page with a sentence."""
-    return _page(title="xfeldask", main=[pmui.Alert(html.escape(text), severity="warning", margin=20)])
+def message(text: str, stores: Sequence[Path] = (), here: int = 0) -> pmui.Page:
+    """A page with a sentence, from which one can go to other stores."""
+    alert = pmui.Alert(html.escape(text), severity="warning", margin=20)
+    return _page(title="xfeldask", header=data_sets(stores, here), main=[alert])
 
 
 def _page(**parts: Any) -> pmui.Page:
@@ -159,5 +175,5 @@ def _page(**parts: Any) -> pmui.Page:
     with edit_readonly(page):
         # not Panel's own: for that, each event of the pointer walks the whole page twice, and Panel keeps the page
         # for ever; a plain False would end the first but not the second
-        page.busy = pn.rx(False)
+        page.busy = pn.rx(False)  # type: ignore[no-untyped-call]
     return page

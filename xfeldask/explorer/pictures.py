@@ -11,6 +11,7 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
+from xfeldask.errors import CorruptStoreError
 from xfeldask.explorer.particle import center_of, electrons, extent_of, projection
 from xfeldask.physics.atoms import Atoms
 from xfeldask.physics.binning import ImageGrid, image_grid
@@ -63,14 +64,14 @@ class Pictures:
         return all(name in self._root for name in (*PLACED, "atom_position", "atom_element"))
 
     def binned(self, shot: int) -> Picture:
-        """Photons of a shot in bins."""
-        values = np.asarray(self._images[shot]).astype(np.float32)
+        """Photons of a shot in bins; raises CorruptStoreError where they cannot be read."""
+        values = _read(self._images, shot).astype(np.float32)
         values[self.grid.weight == 0] = np.nan
         return Picture(np.ascontiguousarray(values.T), _extent(self.grid))
 
     def whole(self, shot: int) -> Picture:
-        """Photons of a shot in each pixel."""
-        frame = np.asarray(shot_array(self._root, "photons", FAST)[shot])
+        """Photons of a shot in each pixel; raises CorruptStoreError where they cannot be read."""
+        frame = _read(shot_array(self._root, "photons", FAST), shot)
         return Picture(np.ascontiguousarray(self._accessor.assemble(frame).T.astype(np.float32)), self.whole_extent)
 
     def particles(self, shot: int) -> Picture | None:
@@ -117,6 +118,14 @@ class Pictures:
     def whole_extent(self) -> tuple[float, float, float, float]:
         """Where assembled patterns lie: left, bottom, width, height [1/nm]."""
         return _extent(image_grid(self._geometry, stored_wavelength(self._root), 1))
+
+
+def _read(array: zarr.Array[Any], shot: int) -> NDArray[Any]:
+    try:
+        return np.asarray(array[shot])
+    except Exception as error:  # a decoder may raise anything on damaged bytes
+        told = f"shot {shot:,} cannot be read ({error}); xfeldask verify names what is broken"
+        raise CorruptStoreError(told) from error
 
 
 def _extent(grid: ImageGrid) -> tuple[float, float, float, float]:

@@ -56,9 +56,9 @@ def serve(
     password : str, optional, that a visitor has to give, with any name
     origins : ``host:port`` that pages may come from besides the server's own
     """
-    for store in options.stores:
+    for here in range(len(options.stores)):
         # what the first visitor would wait for is read and kept now
-        Explorer(Session(store)).page(options.stores).get_root()
+        make_page(options.stores, here).get_root()
     more: dict[str, Any] = {"basic_auth": password, "cookie_secret": os.urandom(32).hex()} if password else {}
     if origins:
         more["websocket_origin"] = list(origins)

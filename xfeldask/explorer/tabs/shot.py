@@ -79,7 +79,13 @@ class _Pinned:
         """Show a shot."""
         session = self._session
         self._card.figure.title.text = f"shot {shot:,}, every pixel and every photon"
-        picture = self._pictures.whole(shot)
+        try:
+            picture = self._pictures.whole(shot)
+        except XfeldaskError as error:
+            self._card.show(None)
+            self._lit.data = {name: [] for name in self._lit.data}
+            self._table.object = html.escape(str(error))
+            return
         self._card.show(picture)
         self._lit.data = lit(picture)
         about = session.about(shot).items()

@@ -56,7 +56,8 @@ class Statistics:
         self.what, self.told = caption(), caption()
         self.run.on_click(self.start)
         self.stop.on_click(lambda _: self._cancel.set())
-        pn.state.on_session_destroyed(lambda _: self._cancel.set())
+        if pn.state.curdoc is not None:
+            pn.state.on_session_destroyed(lambda _: self._cancel.set())
         watch(self._offer, ["selected", "hidden", "colour"])
         self._offer()
         row = pn.Row(*(card.view() for card in self.cards.values()), sizing_mode="stretch_width", height=360)

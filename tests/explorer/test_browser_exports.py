@@ -1,0 +1,58 @@
+"""Files that a visitor takes away, against the selection itself."""
+
+import csv
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.explorer.browsing import WAIT, Visit
+from xfeldask.explorer.shots import Shots
+
+pytestmark = pytest.mark.flaky(reruns=2)
+
+WHERE = "photon_count > 800"
+
+
+@pytest.fixture
+def page(visit: Visit, server) -> Visit:
+    """The export tab, of a page on which some shots are selected."""
+    page = visit.open(server.address(embedding="pairs", where=WHERE))
+    page.settle()
+    page.tab("export")
+    return page
+
+
+def taken(page: Visit, name: str, folder: Path) -> Path:
+    """What the browser saves by a button."""
+    with page.page.expect_download(timeout=WAIT) as download:
+        page.page.get_by_role("button", name=re.compile(rf"{re.escape(name)}$", re.IGNORECASE)).click()
+    path = folder / download.value.suggested_filename
+    download.value.save_as(path)
+    return path
+
+
+def test_shots__are_those_selected_at_each_click(page: Visit, shots: Shots, tmp_path: Path) -> None:
+    wanted = np.flatnonzero(shots.column("photon_count").values > 800)
+    assert 0 < len(wanted) < shots.n_shots
+    first = taken(page, "shots.npy", tmp_path)
+    assert first.name == "whole-pairs-shots.npy"
+    np.testing.assert_array_equal(np.load(first), wanted)
+    first.unlink()
+    np.testing.assert_array_equal(np.load(taken(page, "shots.npy", tmp_path)), wanted)
+    with taken(page, "shots.csv", tmp_path).open(newline="") as file:
+        assert [int(row["shot"]) for row in csv.DictReader(file)] == wanted.tolist()
+
+
+@pytest.mark.parametrize(("kind", "begin"), [("png", b"\x89PNG"), ("pdf", b"%PDF"), ("svg", b"<?xml")])
+def test_latent_plot__is_of_the_kind_that_was_chosen(page: Visit, kind: str, begin: bytes, tmp_path: Path) -> None:
+    page.page.get_by_role("button", name=kind, exact=True).click()
+    found = taken(page, f"latent plot.{kind}", tmp_path)
+    assert found.name == f"whole-pairs.{kind}"
+    content = found.read_bytes()
+    assert content.startswith(begin)
+    if kind != "pdf":
+        # metadata of a pdf are compressed
+        assert json.dumps(WHERE).strip('"').replace(">", "&gt;" if kind == "svg" else ">").encode() in content

@@ -1,0 +1,301 @@
+"""Which store is served, what is said where none can be, and what is left of a page that was closed."""
+
+import gc
+import importlib
+import shutil
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+from weakref import WeakSet, ref
+
+import panel as pn
+import panel_material_ui as pmui
+import pytest
+from bokeh.client import ClientSession, pull_session
+
+from tests.explorer.conftest import N
+from xfeldask import embed
+from xfeldask.errors import CorruptStoreError
+from xfeldask.explorer import offer as offer_module
+from xfeldask.explorer import serving
+from xfeldask.explorer.page import Explorer, make_page
+from xfeldask.explorer.serving import CALL, STORE, Options, page_of, read_options, served_page
+from xfeldask.explorer.session import Session
+from xfeldask.explorer.tabs import TABS
+from xfeldask.explorer.tabs.statistics import Statistics
+
+SOON = 60.0
+"""Longest that anything may take on a busy machine [s]."""
+
+
+def until(condition: Callable[[], Any]) -> bool:
+    """Whether something becomes true soon."""
+    end = time.monotonic() + SOON
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def sentence(page: pmui.Page) -> str:
+    (alert,) = page.main
+    assert isinstance(alert, pmui.Alert)
+    return str(alert.objects[0].object)
+
+
+def choice(page: pmui.Page) -> Any:
+    return next((view for view in page.header if isinstance(view, pmui.Select)), None)
+
+
+def test_read_options__takes_arguments_and_else_the_environment() -> None:
+    words = ["serve", "--store", "a", "--store=b", "--embedding", "pca", "--allow-write", "--port"]
+    assert read_options(words, {STORE: "c"}) == Options((Path("a"), Path("b")), "pca", allow_write=True)
+    assert read_options(["--embedding=pca"], {STORE: "c"}) == Options((Path("c"),), "pca")
+    assert read_options([], {}) == read_options(["--store"], {STORE: ""}) == Options(())
+
+
+def test_served_page__is_of_the_store_that_the_environment_names(
+    stores: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["dashboard.py"])
+    monkeypatch.setenv(STORE, str(stores["whole"]))
+    page = served_page()
+    assert page.title == stores["whole"].name
+    assert choice(page) is None
+
+
+def test_served_page__of_no_store_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["dashboard.py"])
+    monkeypatch.delenv(STORE, raising=False)
+    page = served_page()
+    assert sentence(page) == f"no store was named; start with: {CALL}"
+    assert choice(page) is None
+
+
+@pytest.mark.parametrize("given", [[], ["no such embedding"]])
+@pytest.mark.parametrize("here", [0, 1])
+def test_make_page__has_the_choice_of_several_stores(stores: dict[str, Path], here: int, given: list[str]) -> None:
+    paths = [stores["whole"], stores["no truth"]]
+    select = choice(make_page(paths, here, *given))
+    assert (select.options, select.value) == ({str(path): i for i, path in enumerate(paths)}, here)
+
+
+def test_make_page__of_a_relative_path_is_chosen_in_the_bar(
+    stores: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(stores["whole"].parent)
+    assert choice(make_page([Path("no truth"), Path("whole")], 1)).value == 1
+
+
+def spoilt(store: Path, path: Path, part: str) -> Path:
+    """A copy of a store in which every file of a part is spoilt."""
+    shutil.copytree(store, path)
+    for file in [path / part] if (path / part).is_file() else [f for f in (path / part).rglob("*") if f.is_file()]:
+        file.write_bytes(bytes(byte ^ 0x55 for byte in file.read_bytes()))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        ("missing", "no store at"),
+        ("empty", "is not a Zarr store"),
+        ("shot_status/c", "xfeldask verify"),
+        ("latent/pairs/latent/c", "xfeldask verify"),
+        ("image/zarr.json", "xfeldask verify"),
+    ],
+)
+def test_make_page__of_a_store_that_cannot_be_shown_leads_to_the_others(
+    stores: dict[str, Path], tmp_path: Path, kind: str, told: str
+) -> None:
+    broken = stores[kind] if kind in stores else spoilt(stores["whole"], tmp_path / "spoilt", kind)
+    paths = [stores["whole"], broken, stores["no truth"]]
+    page = make_page(paths, 1)
+    assert told in sentence(page)
+    assert (choice(page).options, choice(page).value) == ({str(path): i for i, path in enumerate(paths)}, 1)
+    assert choice(make_page([broken])) is None
+
+
+def test_explorer__shows_a_store_with_damaged_shots(stores: dict[str, Path], tmp_path: Path) -> None:
+    broken = spoilt(spoilt(stores["whole"], tmp_path / "images", "image/c"), tmp_path / "both", "photons/c")
+    explorer = Explorer(Session(broken))
+    explorer.look(7)
+    assert "shot 7 cannot be read" in explorer.line.object
+    assert "xfeldask verify" in explorer.line.object
+    assert not explorer.pattern.image.visible
+    with pytest.raises(CorruptStoreError, match="shot 7 cannot be read"):
+        explorer.pictures.whole(7)
+
+
+def test_serve__begins_though_one_of_the_stores_cannot_be_shown(
+    stores: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served: dict[str, Any] = {}
+    monkeypatch.setattr(pn, "serve", lambda apps, **settings: served.update(apps, **settings))
+    serving.serve(Options((stores["empty"], stores["whole"])), 5006, password="secret", origins=["a:1"])
+    assert "is not a Zarr store" in sentence(served["/"]())
+    assert (served["address"], served["basic_auth"], served["websocket_origin"]) == ("127.0.0.1", "secret", ["a:1"])
+    assert len(served["cookie_secret"]) == 64
+
+
+@pytest.fixture
+def server() -> Iterator[Callable[[Callable[[], Any]], str]]:
+    """Serves a page in a thread, and gives its address; a closed page is given up at once."""
+    threads = []
+
+    def serve(page: Callable[[], Any]) -> str:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = int(free.getsockname()[1])
+        soon = {"unused_session_lifetime_milliseconds": 50, "check_unused_sessions_milliseconds": 50}
+        threads.append(pn.serve({"/": page}, port=port, threaded=True, show=False, verbose=False, **soon))
+        address = f"http://127.0.0.1:{port}/"
+        assert until(lambda: _listens(port))
+        return address
+
+    yield serve
+    for thread in threads:
+        thread.stop()
+        thread.join(SOON)
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.fixture
+def kept(monkeypatch: pytest.MonkeyPatch) -> WeakSet[Any]:
+    """All explorers, sessions and sums that are made from now on and still there."""
+    found: WeakSet[Any] = WeakSet()
+    for kind in (Explorer, Session, Statistics):
+
+        def init(self: Any, *args: Any, _init: Any = kind.__init__, **more: Any) -> None:
+            _init(self, *args, **more)
+            found.add(self)
+
+        monkeypatch.setattr(kind, "__init__", init)
+    return found
+
+
+def left(kept: WeakSet[Any]) -> list[str]:
+    gc.collect()
+    return [type(one).__name__ for one in kept]
+
+
+def leave(visit: ClientSession) -> None:
+    visit.close()
+    visit._connection._loop.close(all_fds=True)
+
+
+def on(document: Any, change: Callable[[], Any]) -> None:
+    """Let something happen on a page as if its visitor did it, and wait until it has."""
+    done = threading.Event()
+    document.add_next_tick_callback(lambda: (change(), done.set()))
+    assert done.wait(SOON)
+
+
+def test_closed_pages__are_let_go(
+    stores: dict[str, Path], server: Callable[[Callable[[], Any]], str], kept: WeakSet[Any]
+) -> None:
+    bars: list[Any] = []
+
+    def page() -> pmui.Page:
+        page = page_of(Options((stores["whole"], stores["no embedding"]), "pairs", allow_write=True))
+        bars[:] = [(pn.state.curdoc, bar) for bar in page.main[-1].select(pmui.Tabs)]
+        return page
+
+    address = server(page)
+    for arguments in ({}, {"store": "1"}):
+        visit = pull_session(url=address, arguments=arguments)
+        assert sorted(left(kept)) == ["Explorer", "Session"]
+        document, bar = bars.pop()
+        for tab in range(1, len(TABS)):
+            on(document, partial(bar.param.update, active=tab))
+        assert sorted(left(kept)) == ["Explorer", "Session", "Statistics"]
+        del document, bar
+        leave(visit)
+        assert until(lambda: not left(kept)), f"of a closed page there is still {left(kept)}"
+
+
+def test_closed_page__ends_its_sums(
+    stores: dict[str, Path],
+    server: Callable[[Callable[[], Any]], str],
+    kept: WeakSet[Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun, ended = threading.Event(), threading.Event()
+    module = importlib.import_module(Statistics.__module__)
+    sums = module.pattern_statistics
+
+    def slow(store: Path, mask: Any, advance: Callable[[int], None], cancel: threading.Event) -> Any:
+        def wait(shots: int) -> None:
+            begun.set()
+            cancel.wait(2 * SOON)
+            advance(shots)
+
+        found = sums(store, mask, advance=wait, cancel=cancel)
+        assert found is None
+        ended.set()
+        return found
+
+    monkeypatch.setattr(module, "pattern_statistics", slow)
+    pages: list[Any] = []
+
+    def page() -> pmui.Page:
+        page = page_of(Options((stores["whole"],), "pairs"))
+        pages.append((pn.state.curdoc, *page.main[-1].select(pmui.Tabs)))
+        return page
+
+    visit = pull_session(url=server(page))
+    document, bar = pages.pop()
+    on(document, partial(bar.param.update, active=list(TABS).index("statistics")))
+    on(document, lambda: next(one for one in kept if isinstance(one, Statistics)).start())
+    assert begun.wait(SOON)
+    del document, bar
+    leave(visit)
+    assert ended.wait(SOON), "the sums go on"
+    assert until(lambda: not left(kept)), f"of a closed page there is still {left(kept)}"
+
+
+def test_closed_page__leaves_its_embedding_in_the_store(
+    stores: dict[str, Path],
+    server: Callable[[Callable[[], Any]], str],
+    kept: WeakSet[Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store = Path(shutil.copytree(stores["no embedding"], tmp_path / "run.zarr"))
+    begun, closed = threading.Event(), threading.Event()
+
+    def slow(path: Path, progress: Any) -> None:
+        progress("fitting", 0, N, "shots")
+        begun.set()
+        closed.wait(SOON)
+        embed(path, sort=None, progress=progress)
+
+    monkeypatch.setattr(offer_module, "embed", slow)
+    pages: list[Any] = []
+
+    def page() -> pmui.Page:
+        page = page_of(Options((store,), allow_write=True))
+        pages.append((pn.state.curdoc, *(b for b in page.main[0].select(pmui.Button) if "embedding" in b.label)))
+        return page
+
+    visit = pull_session(url=server(page))
+    document, make = pages.pop()
+    on(document, partial(make.param.trigger, "clicks"))
+    assert begun.wait(SOON)
+    context = ref(document.session_context)
+    del document, make
+    leave(visit)
+    assert until(lambda: context() is None or context().destroyed)
+    closed.set()
+    assert until(lambda: not left(kept)), f"of a closed page there is still {left(kept)}"
+    assert Session(store).embedding == "ipca"
