@@ -279,8 +279,7 @@ def test_address__brings_the_view_back(visit, server, shots):
 def test_embedding__can_be_changed(page):
     page.settle()
     before = page.frame()
-    page.page.get_by_label("embedding").click()
-    page.page.get_by_role("menuitem", name="second", exact=True).click()
+    page.page.get_by_label("embedding").select_option("second")
     page.until("() => new URLSearchParams(location.search).get('embedding') == 'second'")
     page.until("x => explorer.frame().x[0] != x", before.x[0])
     page.reads(re.compile(rf"drawn {N:,} of {N:,}"))

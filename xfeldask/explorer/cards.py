@@ -35,6 +35,13 @@ RESOLUTION = CustomJSHover(
     code="const s = Math.hypot(special_vars.x, special_vars.y); return s > 0 ? (1 / s).toFixed(2) + ' nm' : '';"
 )
 
+LIMIT = """
+for (const m of [linear, log, equalised]) {
+  const value = m == log && cb_obj.value <= 0 ? null : cb_obj.value;   // of 0 there is no logarithm
+  m[end] = value ?? (m == log ? least : null);
+}
+"""
+
 
 class Card:
     """An image with axes, a scale and a readout.
@@ -135,6 +142,6 @@ def contrast(cards: Iterable[Card], recoloured: Iterable[Card] = ()) -> pn.viewa
         for widget, end in zip(limits, ("low", "high"), strict=True):
             widget.jscallback(
                 args={**card.mappers, "least": LEAST if end == "low" else None, "end": end},
-                value="for (const m of [linear, log, equalised]) m[end] = cb_obj.value ?? (m == log ? least : null);",
+                value=LIMIT,
             )
     return pn.Row(scale, palette, *limits, margin=(4, 0))

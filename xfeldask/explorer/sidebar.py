@@ -19,14 +19,14 @@ def sidebar(session: Session, allow_write: bool = False) -> list[pn.viewable.Vie
     labels = {session.shots.column(name).label: name for name in session.quantities}
     colours = {name: name for name in COUNTS} | labels
     choices = [
-        bound(pmui.Select(label="x", options=labels, width=WIDTH), session, "x"),
-        bound(pmui.Select(label="y", options=labels, width=WIDTH), session, "y"),
-        bound(pmui.Select(label="colour by", options=colours, width=WIDTH), session, "colour"),
+        bound(pn.widgets.Select(label="x", options=labels, width=WIDTH), session, "x"),
+        bound(pn.widgets.Select(label="y", options=labels, width=WIDTH), session, "y"),
+        bound(pn.widgets.Select(label="colour by", options=colours, width=WIDTH), session, "colour"),
     ]
     if session.shots.looks:
         choices.append(looking_back(session))
     if session.shots.embeddings:
-        names = pmui.Select(label="embedding", options=session.shots.embeddings, value=session.embedding, width=WIDTH)
+        names = pn.widgets.Select(label="embedding", options=session.shots.embeddings, value=session.embedding, width=WIDTH)
         names.param.watch(lambda event: session.reopen(event.new), "value")
         choices.insert(0, names)
     return [*choices, chips(session), *selecting(session), *saving(session, allow_write)]
@@ -93,7 +93,7 @@ def selecting(session: Session) -> list[pn.viewable.Viewable]:
         options={"new": "replace", "+": "add", "-": "subtract", "∩": "intersect"}, size="small", width=WIDTH,
         label="lasso and box",
     )  # fmt: skip
-    words = pmui.TextInput(
+    words = pn.widgets.TextInput(
         label="selected where", placeholder='photon_count > 500 and verdict == "single"', value=session.where,
         width=WIDTH,
     )  # fmt: skip
@@ -119,7 +119,7 @@ def selecting(session: Session) -> list[pn.viewable.Viewable]:
 
 def saving(session: Session, allow_write: bool) -> list[Any]:
     """Names for selections, which the field above, colours and axes then know."""
-    name = pmui.TextInput(label="save the selection as", placeholder="a_name", width=WIDTH - 90)
+    name = pn.widgets.TextInput(label="save the selection as", placeholder="a_name", width=WIDTH - 90)
     save = pmui.Button(label="save", size="small", variant="outlined", align="center")
     told = pn.pane.HTML("", width=WIDTH, margin=(0, 10), styles={"font-size": "12px"})
 
