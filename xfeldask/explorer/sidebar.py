@@ -26,7 +26,9 @@ def sidebar(session: Session, allow_write: bool = False) -> list[pn.viewable.Vie
     if session.shots.looks:
         choices.append(looking_back(session))
     if session.shots.embeddings:
-        names = pn.widgets.Select(label="embedding", options=session.shots.embeddings, value=session.embedding, width=WIDTH)
+        names = pn.widgets.Select(
+            label="embedding", options=session.shots.embeddings, value=session.embedding, width=WIDTH
+        )
         names.param.watch(lambda event: session.reopen(event.new), "value")
         choices.insert(0, names)
     return [*choices, chips(session), *selecting(session), *saving(session, allow_write)]
