@@ -126,13 +126,14 @@ def saving(session: Session, allow_write: bool) -> list[Any]:
     told = pn.pane.HTML("", width=WIDTH, margin=(0, 10), styles={"font-size": "12px"})
 
     def keep(_: Any) -> None:
+        given = name.value or ""
         try:
-            session.save(name.value, write=allow_write)
+            session.save(given, write=allow_write)
         except XfeldaskError as error:
             told.object = html.escape(str(error))
         else:
             place = "in the store" if allow_write else "for this page; --allow-write keeps it in the store"
-            told.object = f"{html.escape(name.value)} saved {place}"
+            told.object = f"{html.escape(given)} saved {place}"
 
     save.on_click(keep)
     return [pn.Row(name, save), told]
