@@ -20,6 +20,7 @@ from bokeh.models import (
 from bokeh.palettes import all_palettes
 from bokeh.plotting import figure
 
+from xfeldask.explorer.fields import choice
 from xfeldask.explorer.palette import NUMBERS
 from xfeldask.explorer.pictures import Picture
 
@@ -119,10 +120,8 @@ def contrast(cards: Iterable[Card], recoloured: Iterable[Card] = ()) -> pn.viewa
     recoloured : that follow the colour map only
     """
     cards = list(cards)
-    scale = pn.widgets.Select(options=list(SCALES), value=cards[0].scale, width=86, label="scale", margin=NARROW)
-    palette = pn.widgets.Select(
-        options=[name.removesuffix("256") for name in NUMBERS], width=80, label="colours", margin=NARROW
-    )
+    scale = choice(options=list(SCALES), value=cards[0].scale, width=86, label="scale", margin=NARROW)
+    palette = choice(options=[name.removesuffix("256") for name in NUMBERS], width=80, label="colours", margin=NARROW)
     limits = [
         pn.widgets.FloatInput(value=None, placeholder="auto", width=58, label=name, margin=NARROW)
         for name in ("from", "to")

@@ -9,6 +9,7 @@ import panel as pn
 import panel_material_ui as pmui
 
 from xfeldask.errors import XfeldaskError
+from xfeldask.explorer.fields import choice
 from xfeldask.explorer.session import COUNTS, Session
 
 WIDTH = 250
@@ -19,16 +20,14 @@ def sidebar(session: Session, allow_write: bool = False) -> list[pn.viewable.Vie
     labels = {session.shots.column(name).label: name for name in session.quantities}
     colours = {name: name for name in COUNTS} | labels
     choices = [
-        bound(pn.widgets.Select(label="x", options=labels, width=WIDTH), session, "x"),
-        bound(pn.widgets.Select(label="y", options=labels, width=WIDTH), session, "y"),
-        bound(pn.widgets.Select(label="colour by", options=colours, width=WIDTH), session, "colour"),
+        bound(choice(label="x", options=labels, width=WIDTH), session, "x"),
+        bound(choice(label="y", options=labels, width=WIDTH), session, "y"),
+        bound(choice(label="colour by", options=colours, width=WIDTH), session, "colour"),
     ]
     if session.shots.looks:
         choices.append(looking_back(session))
     if session.shots.embeddings:
-        names = pn.widgets.Select(
-            label="embedding", options=session.shots.embeddings, value=session.embedding, width=WIDTH
-        )
+        names = choice(label="embedding", options=session.shots.embeddings, value=session.embedding, width=WIDTH)
         names.param.watch(lambda event: session.reopen(event.new), "value")
         choices.insert(0, names)
     return [*choices, chips(session), *selecting(session), *saving(session, allow_write)]
