@@ -53,6 +53,22 @@ def test_in_polygon__takes_a_line_drawn_by_hand() -> None:
     np.testing.assert_array_equal(in_polygon(*single.T, line), crossings(single.astype(float), line))
 
 
+@pytest.mark.parametrize("n", [3, 7, 12])
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e4])
+def test_in_polygon__of_many_points_is_that_of_each(n: int, scale: float) -> None:
+    rng = np.random.default_rng(n)
+    line, points = rng.uniform(0, 10 * scale, (n, 2)), rng.uniform(0, 10 * scale, (60_000, 2)).astype(np.float32)
+    # cells of the grid, and their edges, hold points too
+    low, high = line.min(axis=0), line.max(axis=0)
+    points[:8_450] = low + (high - low) * np.stack(np.meshgrid(*[np.arange(65) / 64] * 2), axis=-1).reshape(
+        -1, 2
+    ).repeat(2, axis=0)
+    points = points.astype(np.float64)
+    clear = distance_to(points, line) > 1e-9 * scale
+    assert clear.sum() > 50_000
+    np.testing.assert_array_equal(in_polygon(*points.T, line)[clear], crossings(points, line)[clear])
+
+
 def test_in_polygon__never_holds_points_that_are_nowhere() -> None:
     x, y = np.array([np.nan, 1, np.inf, 1]), np.array([1, np.nan, 1, 1])
     assert in_polygon(x, y, [[0, 0], [9, 0], [0, 9]]).tolist() == [False, False, False, True]

@@ -19,6 +19,8 @@ COMBINATIONS: dict[str, Callable[[Mask, Mask], Mask]] = {
     "subtract": lambda old, new: old & ~new,
     "intersect": lambda old, new: old & new,
 }
+CELLS = 64
+"""Of the grid by which a lasso looks at many points, along each side."""
 _POLYGON, _MULTIPOLYGON = 3, 6
 
 
@@ -51,8 +53,37 @@ def in_polygon(x: NDArray[Any], y: NDArray[Any], vertices: ArrayLike) -> Mask:
         raise InputError("a vertex of the lasso is not finite; draw inside the plot")
     near = in_box(x, y, (*line.min(axis=0), *line.max(axis=0)))
     at = np.flatnonzero(near)
-    near[at] = shapely.contains_xy(_area(line), x[at], y[at])
+    near[at] = _inside(_area(line), x[at], y[at])
     return near
+
+
+def _inside(area: shapely.Geometry, x: NDArray[Any], y: NDArray[Any]) -> Mask:
+    """Points inside an area; of many, only those near its line are looked at one by one.
+
+    Of a cell of a grid that the line does not cross, all points are inside, or none.
+    """
+    low, high = (np.array(area.bounds[i : i + 2]) for i in (0, 2))
+    step = (high - low) / CELLS
+    if len(x) < CELLS**2 or not (step > 0).all():
+        return np.asarray(shapely.contains_xy(area, x, y))
+    left, bottom = (
+        a.ravel() for a in np.meshgrid(*(start + np.arange(CELLS) * s for start, s in zip(low, step, strict=True)))
+    )
+    slack = step * 1e-3  # rounding may put a point into the next cell
+    cells = shapely.box(left - slack[0], bottom - slack[1], left + step[0] + slack[0], bottom + step[1] + slack[1])
+    border = area.boundary
+    shapely.prepare(border)
+    crossed = shapely.intersects(border, cells)
+    filled = shapely.contains_xy(area, left + step[0] / 2, bottom + step[1] / 2)
+    column, row = (
+        np.clip((v - start) * (1 / s), 0, CELLS - 1).astype(np.intp)
+        for v, start, s in zip((x, y), low, step, strict=True)
+    )
+    cell = row * CELLS + column
+    inside = np.asarray(filled[cell])
+    at = np.flatnonzero(crossed[cell])
+    inside[at] = shapely.contains_xy(area, x[at], y[at])
+    return inside
 
 
 def in_box(x: NDArray[Any], y: NDArray[Any], box: tuple[float, float, float, float]) -> Mask:
