@@ -78,6 +78,8 @@ class Plane:
                 responsive=True, min_width=300, min_height=300, hooks=[hook], toolbar="above",
                 tools=["lasso_select", "box_select", "tap"], active_tools=["wheel_zoom", "lasso_select"],
                 default_tools=["pan", "wheel_zoom", "box_zoom", "reset"], xlabel="", ylabel="", shared_axes=False,
+                # after how long the browser tells of the ranges that a turn of the wheel has made [ms]
+                lod={"timeout": 20},
             )
         )  # fmt: skip
         self._pointer = hv.streams.PointerXY(source=self.dynamic)
@@ -179,8 +181,6 @@ class Plane:
             if pn.state.curdoc is not None and pn.state.curdoc.session_context:
                 # HoloViews keeps the callbacks of a plot, and so everything, until it is told that the plot is gone
                 pn.state.on_session_destroyed(lambda _: plot.cleanup())
-            # how long the browser waits after a turn of the wheel before it tells of the new ranges [ms]
-            fig.lod_timeout = 20
             for source, size in ((self._pin, 18), (self._ring, 12)):
                 for colour, width in zip(RING[::-1], (5, 2), strict=True):
                     fig.scatter("x", "y", source=source, size=size, fill_alpha=0, line_color=colour, line_width=width)
