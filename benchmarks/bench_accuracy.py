@@ -14,8 +14,9 @@ from scipy.stats import chi2
 
 from benchmarks.common import PNCCD, SHARED, effort, measures, prepared
 from xfeldask.config import BEAMS
+from xfeldask.engines.preparation import Prepared
+from xfeldask.engines.skopi import SkopiEngine
 from xfeldask.errors import InputError
-from xfeldask.formats.skopi import SkopiEngine
 from xfeldask.physics import sampling
 from xfeldask.physics.atoms import Atoms, amplitude, form_factor, make_atoms
 from xfeldask.physics.detectors import (
@@ -33,7 +34,6 @@ from xfeldask.physics.forward import ForwardModel
 from xfeldask.physics.orientations import rotation_matrix, super_fibonacci
 from xfeldask.physics.sampling import Shot
 from xfeldask.physics.volume import build_volume, interpolate
-from xfeldask.pipeline.preparation import Prepared
 
 BEAM = BEAMS["amo86615"]
 LAMBDA = wavelength(BEAM.photon_energy)

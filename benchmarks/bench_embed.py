@@ -21,14 +21,14 @@ from threadpoolctl import threadpool_limits
 from benchmarks.bench_sort import Condition
 from benchmarks.common import Folder, Watched, effort, in_turns, measures, ratio, watch
 from xfeldask import embed, open_dataset, simulate
-from xfeldask.latent.estimators import IncrementalPCA
-from xfeldask.latent.quality import OrientationScores, orientation_scores
+from xfeldask.latent.ipca import IncrementalPCA
 from xfeldask.physics.binning import FrameBinner, bin_index, low_q_index, low_q_shape
 from xfeldask.physics.orientations import symmetry_group
-from xfeldask.pipeline.model import Model, restored_model
-from xfeldask.pipeline.workers import stored_geometry
-from xfeldask.store.latents import latent_parts
+from xfeldask.scores import OrientationScores, orientation_scores
+from xfeldask.store.model import Model, restored_model
 from xfeldask.store.opening import open_root
+from xfeldask.store.publish import latent_parts
+from xfeldask.store.run import stored_geometry
 
 COMPONENTS = 3
 EMBED = """

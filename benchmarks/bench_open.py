@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmarks.common import SIZES, Folder, Store, effort, measures, prepared
 from xfeldask import open_dataset
-from xfeldask.pipeline.workers import simulate_shard
+from xfeldask.engines.workshop import simulate_shard
 from xfeldask.schema import DONE
 from xfeldask.store.layout import shot_array
 

@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from benchmarks.common import PNCCD, SQUARE, Folder, Store, effort, in_turns, measures, prepared, ratio
+from xfeldask.engines.preparation import Prepared
+from xfeldask.engines.skopi import SkopiEngine
+from xfeldask.engines.workshop import simulate_shard
 from xfeldask.errors import InputError
-from xfeldask.formats.skopi import SkopiEngine
 from xfeldask.physics import sampling
 from xfeldask.physics.forward import ForwardModel
+from xfeldask.physics.plan import plan_shots, shots_of_plan
 from xfeldask.physics.sampling import Shot
-from xfeldask.physics.shots import plan_shots, shots_of_plan
-from xfeldask.pipeline.preparation import Prepared
-from xfeldask.pipeline.workers import simulate_shard
 
 IMAGES = [f"identity on {SQUARE}", f"random orientation on {PNCCD}"]
 IDENTITY = np.array([[1.0, 0.0, 0.0, 0.0]])

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from benchmarks.common import PNCCD, Folder, effort, measures, particle, prepared
 from xfeldask import embed, simulate
 from xfeldask.config import Beam, Experiment
-from xfeldask.latent.quality import SortingScores, calibration, sorting_scores
 from xfeldask.schema import BLANK
+from xfeldask.scores import SortingScores, calibration, sorting_scores
 
 ASKED = 0.01
 """Part of the singles that may be lost."""

@@ -15,12 +15,12 @@ from dask.base import compute
 from numpy.typing import NDArray
 
 from benchmarks.common import Folder, Store, effort, in_turns, measures, prepared, ratio
-from xfeldask.graph.shards import shard_tasks
-from xfeldask.pipeline.workers import simulate_shard
+from xfeldask.engines.workshop import simulate_shard
 from xfeldask.store.codecs import EXACT, FAST
 from xfeldask.store.layout import shot_array
 from xfeldask.store.sharding import ShardFile
 from xfeldask.store.shards import Shard
+from xfeldask.work.tasks import shard_tasks
 
 WORKERS = 2
 RAW, TOTALS = ("photons", "image", "low_q"), ("photon_count", "lost_photons", "shot_status")

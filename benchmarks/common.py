@@ -19,12 +19,12 @@ import psutil
 from numpy.typing import ArrayLike, NDArray
 
 from xfeldask.config import Experiment
+from xfeldask.engines.preparation import Prepared, prepare
+from xfeldask.engines.workshop import Workshop, forget, keep
 from xfeldask.errors import MissingFileError
 from xfeldask.formats.inputs import resolve
 from xfeldask.formats.structures import fetch_structure
-from xfeldask.pipeline.preparation import Prepared, prepare
-from xfeldask.pipeline.simulation import publish_template
-from xfeldask.pipeline.workers import Workshop, forget, keep
+from xfeldask.verbs.simulate import publish_template
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 SIZES = {"full": [1_000, 10_000, 100_000], "smoke": [64]}.get(os.environ.get("XFELDASK_BENCH", ""), [1_000])

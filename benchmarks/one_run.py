@@ -17,7 +17,7 @@ def main(store: str, particle: str, n_shots: str, workers: str) -> None:
     from distributed import Client, LocalCluster
 
     from xfeldask import simulate
-    from xfeldask.pipeline.running import run
+    from xfeldask.work.compute import run
 
     seconds = []
 
@@ -33,7 +33,7 @@ def main(store: str, particle: str, n_shots: str, workers: str) -> None:
             stack.enter_context(Client(stack.enter_context(cluster)))
         else:
             stack.enter_context(dask.config.set(scheduler="threads", num_workers=2))
-        stack.enter_context(mock.patch("xfeldask.pipeline.simulation.run", timed))
+        stack.enter_context(mock.patch("xfeldask.verbs.simulate.run", timed))
         simulate(store, particle=particle, n_shots=int(n_shots), single_fraction=0.99, seed=7, progress=False)
     print(seconds[0])
 

@@ -6,10 +6,10 @@ from .config import Nuisance as Nuisance
 from .config import Orientations as Orientations
 from .config import Particle as Particle
 from .explorer.serving import explore as explore
-from .pipeline.embedding import embed as embed
-from .pipeline.intensity import expected_intensity as expected_intensity
-from .pipeline.simulation import simulate as simulate
-from .pipeline.sorting import sort as sort
-from .pipeline.transfer import project as project
-from .pipeline.verification import verify as verify
 from .store.opening import open_dataset as open_dataset
+from .verbs.embed import embed as embed
+from .verbs.intensity import expected_intensity as expected_intensity
+from .verbs.project import project as project
+from .verbs.simulate import simulate as simulate
+from .verbs.sort import sort as sort
+from .verbs.verify import verify as verify

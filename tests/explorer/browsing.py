@@ -21,7 +21,7 @@ from urllib.parse import urlencode
 import numpy as np
 from numpy.typing import NDArray
 
-from xfeldask.explorer.shots import Shots
+from xfeldask.explorer.model.columns import Shots
 
 ROOT = Path(__file__).resolve().parents[2]
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]

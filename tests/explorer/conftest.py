@@ -12,7 +12,7 @@ import pytest
 
 from tests.explorer.browsing import FLAGS, VIEWPORT, Server, Visit, find_chromium
 from xfeldask import embed, simulate
-from xfeldask.explorer.shots import Shots
+from xfeldask.explorer.model.columns import Shots
 from xfeldask.schema import named
 
 N = 400

@@ -10,9 +10,9 @@ import zarr
 
 from tests.explorer.browsing import Frame, Visit, alone
 from tests.explorer.conftest import N
-from xfeldask.explorer.pictures import Pictures
-from xfeldask.explorer.shots import Shots
-from xfeldask.explorer.threshold import Threshold
+from xfeldask.explorer.model.columns import Shots
+from xfeldask.explorer.model.pictures import Pictures
+from xfeldask.explorer.model.threshold import Threshold
 from xfeldask.schema import SINGLE
 
 # a robot on a busy machine is at times quicker than the page, and no person is

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.explorer.browsing import WAIT, Visit
-from xfeldask.explorer.shots import Shots
+from xfeldask.explorer.model.columns import Shots
 
 pytestmark = pytest.mark.flaky(reruns=2)
 

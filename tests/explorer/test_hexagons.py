@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xfeldask.explorer.drawing import DENSITIES, Points, draw
-from xfeldask.explorer.hexagons import ACROSS, UP, count, hexagon, tiles
-from xfeldask.explorer.plane import Plane
-from xfeldask.explorer.session import Session
+from xfeldask.explorer.model.drawing import DENSITIES, Points, draw
+from xfeldask.explorer.model.hexagons import ACROSS, UP, count, hexagon, tiles
+from xfeldask.explorer.model.session import Session
+from xfeldask.explorer.view.plane import Plane
 
 WIDTH, HEIGHT = 120, 90
 

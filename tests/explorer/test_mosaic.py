@@ -6,7 +6,7 @@ from bokeh.events import Tap
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xfeldask.explorer.mosaic import STEPS, Mosaic
+from xfeldask.explorer.view.mosaic import STEPS, Mosaic
 
 
 @given(st.integers(1, 6), st.integers(1, 4), st.data())

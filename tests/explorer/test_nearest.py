@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.neighbors import NearestNeighbors
 
 from xfeldask.errors import InputError
-from xfeldask.explorer.nearest import Nearest, neighbours
+from xfeldask.explorer.model.nearest import Nearest, neighbours
 
 coordinates = st.one_of(st.integers(-20, 20).map(float), st.sampled_from([math.nan, math.inf]))
 scales = st.sampled_from([0.1, 1 / 3, 1.0, 7.0])

@@ -11,9 +11,9 @@ import pytest
 
 from tests.explorer.conftest import N
 from xfeldask import embed
-from xfeldask.explorer import offer as module
-from xfeldask.explorer.offer import Making, offer
-from xfeldask.explorer.session import Session
+from xfeldask.explorer.model.session import Session
+from xfeldask.explorer.view import offer as module
+from xfeldask.explorer.view.offer import Making, offer
 
 
 @pytest.fixture

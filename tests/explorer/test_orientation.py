@@ -13,11 +13,11 @@ import zarr
 
 from xfeldask import open_dataset
 from xfeldask.errors import InputError, UnknownNameError
-from xfeldask.explorer.angles import ANGLES, GROUPS, axis_angles, folded
-from xfeldask.explorer.pictures import Pictures
-from xfeldask.explorer.selection import in_box, in_polygon
-from xfeldask.explorer.session import Session
-from xfeldask.explorer.shots import Column, Shots
+from xfeldask.explorer.model.angles import ANGLES, GROUPS, axis_angles, folded
+from xfeldask.explorer.model.columns import Column, Shots
+from xfeldask.explorer.model.masks import in_box, in_polygon
+from xfeldask.explorer.model.pictures import Pictures
+from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.tabs.orientation import LYING, Sphere, about, orientation
 from xfeldask.explorer.tabs.watch import Watch
 from xfeldask.physics.orientations import symmetry_group

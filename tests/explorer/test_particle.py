@@ -8,7 +8,7 @@ from scipy.spatial.transform import Rotation
 
 from tests.strategies import quaternions
 from xfeldask.errors import InputError
-from xfeldask.explorer.particle import center_of, electrons, extent_of, projection
+from xfeldask.explorer.model.particle import center_of, electrons, extent_of, projection
 
 RNG = np.random.default_rng(0)
 ATOMS = RNG.normal(size=(60, 3)) * 3e-9

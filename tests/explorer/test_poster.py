@@ -13,13 +13,13 @@ from PIL import Image
 
 from tests.explorer.conftest import HOSTILE, N
 from xfeldask.errors import UnknownNameError
-from xfeldask.explorer.pictures import Pictures
-from xfeldask.explorer.poster import NAMES, poster
-from xfeldask.explorer.session import Session
+from xfeldask.explorer.model.pictures import Pictures
+from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.tabs import TABS
 from xfeldask.explorer.tabs.export import KINDS
 from xfeldask.explorer.tabs.provenance import parameters
 from xfeldask.explorer.tabs.watch import Watch
+from xfeldask.explorer.view.poster import NAMES, poster
 from xfeldask.store.opening import open_dataset
 
 SVG, DC, XLINK = "{http://www.w3.org/2000/svg}", "{http://purl.org/dc/elements/1.1/}", "{http://www.w3.org/1999/xlink}"

@@ -10,7 +10,7 @@ from sklearn import decomposition
 
 from xfeldask import embed, open_dataset, simulate
 from xfeldask.errors import CorruptStoreError, InputError, MissingFileError
-from xfeldask.explorer.rebuild import IMAGES, LinearSpace
+from xfeldask.explorer.model.rebuild import IMAGES, LinearSpace
 
 ATOMS = (np.random.default_rng(1).normal(size=(30, 3)) * 5e-10, ["C", "N", "O"] * 10)
 BRIGHT = {"photon_energy": 4600.0, "photons_per_pulse": 1e15, "focus_radius": 5e-7}

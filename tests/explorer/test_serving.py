@@ -21,13 +21,13 @@ from bokeh.client import ClientSession, pull_session
 from tests.explorer.conftest import N
 from xfeldask import embed
 from xfeldask.errors import CorruptStoreError
-from xfeldask.explorer import offer as offer_module
 from xfeldask.explorer import serving
-from xfeldask.explorer.page import Explorer, make_page
+from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.serving import CALL, STORE, Options, page_of, read_options, served_page
-from xfeldask.explorer.session import Session
 from xfeldask.explorer.tabs import TABS
 from xfeldask.explorer.tabs.statistics import Statistics
+from xfeldask.explorer.view import offer as offer_module
+from xfeldask.explorer.view.page import Explorer, make_page
 
 SOON = 60.0
 """Longest that anything may take on a busy machine [s]."""

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from xfeldask import open_dataset, simulate
 from xfeldask.errors import InputError, RunError
-from xfeldask.explorer import statistics
-from xfeldask.explorer.statistics import pattern_statistics
+from xfeldask.explorer.model import statistics
+from xfeldask.explorer.model.statistics import pattern_statistics
 
 ATOMS = (np.random.default_rng(1).normal(size=(30, 3)) * 5e-10, ["C", "N", "O"] * 10)
 BRIGHT = {"photon_energy": 4600.0, "photons_per_pulse": 1e16, "focus_radius": 5e-7}

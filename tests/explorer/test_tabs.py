@@ -20,10 +20,9 @@ from PIL import Image
 
 from xfeldask import embed, open_dataset, simulate
 from xfeldask.cli import commands
-from xfeldask.explorer.pictures import Pictures
-from xfeldask.explorer.poster import poster
-from xfeldask.explorer.session import Session
-from xfeldask.explorer.shots import Column
+from xfeldask.explorer.model.columns import Column
+from xfeldask.explorer.model.pictures import Pictures
+from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.tabs import TABS, Tabs
 from xfeldask.explorer.tabs.export import chosen
 from xfeldask.explorer.tabs.gallery import PAGE, gallery
@@ -35,8 +34,9 @@ from xfeldask.explorer.tabs.shot import lit, nearby
 from xfeldask.explorer.tabs.statistics import Statistics
 from xfeldask.explorer.tabs.verdict import Verdict
 from xfeldask.explorer.tabs.watch import Watch
-from xfeldask.latent.quality import sorting_scores
+from xfeldask.explorer.view.poster import poster
 from xfeldask.schema import SINGLE
+from xfeldask.scores import sorting_scores
 
 N = 400
 TRUTH = ("n_particles", "orientation", "position", "fluence", "size", "background", "photon_energy")

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from xfeldask.errors import InputError
-from xfeldask.explorer.threshold import Counts, Threshold
-from xfeldask.latent.quality import sorting_scores
+from xfeldask.explorer.model.threshold import Counts, Threshold
+from xfeldask.scores import sorting_scores
 
 SHOTS = st.lists(st.tuples(st.integers(-3, 3), st.booleans()), min_size=2, max_size=40)
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from xfeldask import embed, simulate
-from xfeldask.explorer.session import Session
-from xfeldask.pipeline.verification import verify
+from xfeldask.explorer.model.session import Session
 from xfeldask.store.selections import publish_selection, read_selections
+from xfeldask.verbs.verify import verify
 
 N = 5000
 """Shots enough for a few looks at the fit."""

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from xfeldask.errors import InputError, UnknownNameError
 from xfeldask.latent.convergence import Convergence
-from xfeldask.latent.estimators import IncrementalPCA
+from xfeldask.latent.ipca import IncrementalPCA
 
 seeds = st.integers(0, 2**32)
 

@@ -7,10 +7,17 @@ import sys
 
 import click
 
-from xfeldask.cli.looking import explore, inspect, select, verify
-from xfeldask.cli.making import config, simulate
-from xfeldask.cli.series import demo, reproduce
-from xfeldask.cli.sorting import embed, project, sort
+from xfeldask.cli.config import config
+from xfeldask.cli.demo import demo
+from xfeldask.cli.embed import embed
+from xfeldask.cli.explore import explore
+from xfeldask.cli.inspect import inspect
+from xfeldask.cli.project import project
+from xfeldask.cli.reproduce import reproduce
+from xfeldask.cli.select import select
+from xfeldask.cli.simulate import simulate
+from xfeldask.cli.sort import sort
+from xfeldask.cli.verify import verify
 from xfeldask.errors import InputError, MissingFileError, StoreExistsError, XfeldaskError
 
 BAD_INPUT = (InputError, MissingFileError, StoreExistsError)

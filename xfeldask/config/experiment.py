@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self
 import tomlkit
 from pydantic import BaseModel, Field, field_validator, model_validator
 
-from xfeldask.config.model import Model, by_name
+from xfeldask.config.base import Model, by_name
 from xfeldask.config.parts import (
     BEAMS,
     NUISANCES,

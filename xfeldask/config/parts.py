@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from xfeldask.config.model import Model
+from xfeldask.config.base import Model
 from xfeldask.errors import InputError
 
 Positive = Annotated[float, Field(gt=0)]

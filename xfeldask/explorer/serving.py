@@ -13,8 +13,8 @@ import panel as pn
 import xarray as xr
 
 from xfeldask.errors import InputError
-from xfeldask.explorer.page import Explorer, make_page, message
-from xfeldask.explorer.session import Session
+from xfeldask.explorer.model.session import Session
+from xfeldask.explorer.view.page import Explorer, make_page, message
 
 STORE = "XFELDASK_STORE"
 """Environment variable that names the store where no argument does."""

@@ -19,7 +19,7 @@ from xfeldask.formats.text import load_array
 from xfeldask.physics.atoms import Atoms
 from xfeldask.physics.chaperonin import chaperonin
 from xfeldask.physics.detectors import Geometry, builtin_geometry, make_geometry, square
-from xfeldask.physics.shots import dead_pixels
+from xfeldask.physics.plan import dead_pixels
 
 PARTICLES = {"chaperonin": chaperonin}
 STRUCTURE_ENDINGS = (".pdb", ".ent", ".cif", ".mmcif")

@@ -13,7 +13,7 @@ from sklearn.base import clone
 
 from xfeldask.errors import InputError, UnknownNameError
 from xfeldask.latent.diffusion import DiffusionMap
-from xfeldask.latent.estimators import EnsemblePCA, IncrementalPCA
+from xfeldask.latent.ipca import EnsemblePCA, IncrementalPCA
 from xfeldask.latent.pca import PCA
 
 

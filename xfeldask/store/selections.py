@@ -10,8 +10,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from xfeldask.errors import InputError
-from xfeldask.store.latents import publish_group
 from xfeldask.store.opening import open_dataset, open_root
+from xfeldask.store.publish import publish_group
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 

@@ -9,20 +9,20 @@ import panel as pn
 import panel_material_ui as pmui
 
 from xfeldask.errors import XfeldaskError
-from xfeldask.explorer.pictures import Pictures
-from xfeldask.explorer.session import Session
-from xfeldask.explorer.shots import Shots
+from xfeldask.explorer.model.columns import Shots
+from xfeldask.explorer.model.pictures import Pictures
+from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.tabs.export import export
 from xfeldask.explorer.tabs.gallery import gallery
 from xfeldask.explorer.tabs.histograms import histograms
 from xfeldask.explorer.tabs.orientation import orientation
-from xfeldask.explorer.tabs.parts import sentence
 from xfeldask.explorer.tabs.provenance import provenance
 from xfeldask.explorer.tabs.shot import shot
 from xfeldask.explorer.tabs.space import space
 from xfeldask.explorer.tabs.statistics import statistics
 from xfeldask.explorer.tabs.verdict import verdict
 from xfeldask.explorer.tabs.watch import Watch
+from xfeldask.explorer.tabs.widgets import sentence
 
 Tab = Callable[[Session, Pictures, Watch], pn.viewable.Viewable]
 

@@ -12,12 +12,12 @@ import panel as pn
 import panel_material_ui as pmui
 from numpy.typing import NDArray
 
-from xfeldask.explorer.pictures import Pictures
-from xfeldask.explorer.selecting import shots_as
-from xfeldask.explorer.session import Session
-from xfeldask.explorer.tabs.parts import caption, heading
+from xfeldask.explorer.model.pictures import Pictures
+from xfeldask.explorer.model.selecting import shots_as
+from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.tabs.recipe import recipe, recipe_pane
 from xfeldask.explorer.tabs.watch import Watch
+from xfeldask.explorer.tabs.widgets import caption, heading
 
 KINDS = ("png", "pdf", "svg")
 """Of files that the latent plot can be."""
@@ -72,7 +72,7 @@ def chosen(session: Session) -> NDArray[np.int64]:
 
 
 def _poster(session: Session, kind: str) -> bytes:
-    from xfeldask.explorer.poster import poster  # matplotlib takes a while
+    from xfeldask.explorer.view.poster import poster  # matplotlib takes a while
 
     return poster(session, kind)
 

@@ -8,12 +8,12 @@ import numpy as np
 import panel as pn
 import panel_material_ui as pmui
 
-from xfeldask.explorer.cards import LEAST
-from xfeldask.explorer.mosaic import Mosaic
-from xfeldask.explorer.pictures import Pictures
-from xfeldask.explorer.session import Session
-from xfeldask.explorer.tabs.parts import caption
+from xfeldask.explorer.model.pictures import Pictures
+from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.tabs.watch import Watch
+from xfeldask.explorer.tabs.widgets import caption
+from xfeldask.explorer.view.cards import LEAST
+from xfeldask.explorer.view.mosaic import Mosaic
 
 COLUMNS, ROWS = 10, 3
 PAGE = COLUMNS * ROWS

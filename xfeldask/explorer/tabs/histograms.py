@@ -12,13 +12,13 @@ from bokeh.events import SelectionGeometry
 from bokeh.models import BoxSelectTool, ColumnDataSource, HoverTool
 from numpy.typing import NDArray
 
-from xfeldask.explorer.palette import BLUE, GREY
-from xfeldask.explorer.pictures import Pictures
-from xfeldask.explorer.selection import Mask
-from xfeldask.explorer.session import Session
-from xfeldask.explorer.shots import Column
-from xfeldask.explorer.tabs.parts import caption, plot
+from xfeldask.explorer.model.columns import Column
+from xfeldask.explorer.model.masks import Mask
+from xfeldask.explorer.model.palette import BLUE, GREY
+from xfeldask.explorer.model.pictures import Pictures
+from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.tabs.watch import Watch
+from xfeldask.explorer.tabs.widgets import caption, plot
 
 BINS = 80
 FIRST = ("score", "photon_count", "c0", "shot")

@@ -11,13 +11,13 @@ import panel as pn
 import panel_material_ui as pmui
 from bokeh.palettes import interp_palette
 
-from xfeldask.explorer.angles import GROUPS, folded
-from xfeldask.explorer.palette import CIRCLE
-from xfeldask.explorer.pictures import Pictures
-from xfeldask.explorer.plane import Plane
-from xfeldask.explorer.session import Session
-from xfeldask.explorer.tabs.parts import caption, sentence
+from xfeldask.explorer.model.angles import GROUPS, folded
+from xfeldask.explorer.model.palette import CIRCLE
+from xfeldask.explorer.model.pictures import Pictures
+from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.tabs.watch import Watch
+from xfeldask.explorer.tabs.widgets import caption, sentence
+from xfeldask.explorer.view.plane import Plane
 from xfeldask.physics.orientations import symmetry_group
 from xfeldask.physics.symmetry import turns_about_z
 

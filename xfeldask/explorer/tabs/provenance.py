@@ -10,11 +10,11 @@ from typing import Any
 
 import panel as pn
 
-from xfeldask.explorer.pictures import Pictures
-from xfeldask.explorer.session import Session
-from xfeldask.explorer.tabs.parts import heading
+from xfeldask.explorer.model.pictures import Pictures
+from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.tabs.recipe import block, recipe, recipe_pane
 from xfeldask.explorer.tabs.watch import Watch
+from xfeldask.explorer.tabs.widgets import heading
 from xfeldask.store.opening import open_dataset
 
 LONG = 60

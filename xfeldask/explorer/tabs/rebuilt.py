@@ -10,12 +10,12 @@ import panel as pn
 import panel_material_ui as pmui
 
 from xfeldask.errors import XfeldaskError
-from xfeldask.explorer.cards import Card
-from xfeldask.explorer.mosaic import SIGNED
-from xfeldask.explorer.pictures import Picture, Pictures
-from xfeldask.explorer.rebuild import LinearSpace
-from xfeldask.explorer.session import Session
-from xfeldask.explorer.tabs.parts import caption
+from xfeldask.explorer.model.pictures import Picture, Pictures
+from xfeldask.explorer.model.rebuild import LinearSpace
+from xfeldask.explorer.model.session import Session
+from xfeldask.explorer.tabs.widgets import caption
+from xfeldask.explorer.view.cards import Card
+from xfeldask.explorer.view.mosaic import SIGNED
 
 AXES = ("x: s (1/nm)", "y: s (1/nm)")
 BRIGHT = 0.998

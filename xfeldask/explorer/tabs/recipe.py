@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import panel as pn
 
-from xfeldask.explorer.session import Session
+from xfeldask.explorer.model.session import Session
 
 BOX = (
     "font-family:monospace;font-size:13px;white-space:pre-wrap;overflow-wrap:anywhere;margin:0;padding:8px 12px;"
@@ -35,7 +35,7 @@ def python_text(session: Session) -> str:
     embedding = f", embedding={session.embedding!r}" if session.embedding else ""
     path = str(session.shots.path.absolute())
     return (
-        "from xfeldask.explorer.selecting import select_shots\n\n"
+        "from xfeldask.explorer.model.selecting import select_shots\n\n"
         f"shots = select_shots({path!r}, {session.where!r}{embedding})\n"
     )
 

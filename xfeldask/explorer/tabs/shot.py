@@ -11,14 +11,14 @@ from bokeh.models import ColumnDataSource, CustomJS
 from numpy.typing import NDArray
 
 from xfeldask.errors import XfeldaskError
-from xfeldask.explorer.cards import Card, contrast
-from xfeldask.explorer.mosaic import Mosaic
-from xfeldask.explorer.nearest import neighbours
-from xfeldask.explorer.pictures import Picture, Pictures
-from xfeldask.explorer.session import Session
-from xfeldask.explorer.tabs.parts import SMALL, caption, heading, sentence, table
+from xfeldask.explorer.model.nearest import neighbours
+from xfeldask.explorer.model.pictures import Picture, Pictures
+from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.tabs.rebuilt import AXES, RebuiltView
 from xfeldask.explorer.tabs.watch import Watch
+from xfeldask.explorer.tabs.widgets import SMALL, caption, heading, sentence, table
+from xfeldask.explorer.view.cards import Card, contrast
+from xfeldask.explorer.view.mosaic import Mosaic
 
 NEIGHBOURS = 12
 MOST_LIT = 50_000

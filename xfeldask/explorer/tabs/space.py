@@ -10,13 +10,13 @@ import panel as pn
 import xarray as xr
 from bokeh.models import HoverTool, Range1d
 
-from xfeldask.explorer.mosaic import Mosaic
-from xfeldask.explorer.palette import BLUE, ORANGE
-from xfeldask.explorer.pictures import Pictures
-from xfeldask.explorer.rebuild import Scree
-from xfeldask.explorer.session import Session
-from xfeldask.explorer.tabs.parts import MIDDLE, caption, heading, plot, sentence
+from xfeldask.explorer.model.palette import BLUE, ORANGE
+from xfeldask.explorer.model.pictures import Pictures
+from xfeldask.explorer.model.rebuild import Scree
+from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.tabs.watch import Watch
+from xfeldask.explorer.tabs.widgets import MIDDLE, caption, heading, plot, sentence
+from xfeldask.explorer.view.mosaic import Mosaic
 from xfeldask.store.opening import open_dataset
 
 FEW, COLUMNS = 5, 10

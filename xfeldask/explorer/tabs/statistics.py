@@ -12,15 +12,15 @@ import panel as pn
 import panel_material_ui as pmui
 
 from xfeldask.errors import XfeldaskError
-from xfeldask.explorer.cards import LEAST, Card, contrast
-from xfeldask.explorer.pictures import Picture, Pictures
-from xfeldask.explorer.plane import locked
-from xfeldask.explorer.selection import Mask
-from xfeldask.explorer.session import Session
-from xfeldask.explorer.statistics import PatternStatistics, pattern_statistics
-from xfeldask.explorer.tabs.parts import caption
+from xfeldask.explorer.model.masks import Mask
+from xfeldask.explorer.model.pictures import Picture, Pictures
+from xfeldask.explorer.model.session import Session
+from xfeldask.explorer.model.statistics import PatternStatistics, pattern_statistics
 from xfeldask.explorer.tabs.rebuilt import AXES
 from xfeldask.explorer.tabs.watch import Watch
+from xfeldask.explorer.tabs.widgets import caption
+from xfeldask.explorer.view.cards import LEAST, Card, contrast
+from xfeldask.explorer.view.plane import locked
 
 QUANTITIES = {"mean": "photons", "deviation": "photons", "total": "photons"}
 OFTEN = 0.2

@@ -9,14 +9,14 @@ import panel as pn
 import panel_material_ui as pmui
 from bokeh.models import ColumnDataSource, HoverTool, Range1d, Span
 
-from xfeldask.explorer.mosaic import Mosaic
-from xfeldask.explorer.palette import BLUE, MEANINGS, ORANGE
-from xfeldask.explorer.pictures import Pictures
-from xfeldask.explorer.plane import locked
-from xfeldask.explorer.session import Session
-from xfeldask.explorer.tabs.parts import MIDDLE, SMALL, caption, heading, plot, sentence, table
+from xfeldask.explorer.model.palette import BLUE, MEANINGS, ORANGE
+from xfeldask.explorer.model.pictures import Pictures
+from xfeldask.explorer.model.session import Session
+from xfeldask.explorer.model.threshold import Counts, Threshold
 from xfeldask.explorer.tabs.watch import Watch
-from xfeldask.explorer.threshold import Counts, Threshold
+from xfeldask.explorer.tabs.widgets import MIDDLE, SMALL, caption, heading, plot, sentence, table
+from xfeldask.explorer.view.mosaic import Mosaic
+from xfeldask.explorer.view.plane import locked
 from xfeldask.schema import SINGLE
 
 NEAR = 12

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from xfeldask.explorer.session import Session
+from xfeldask.explorer.model.session import Session
 
 
 class Watch:

@@ -1,0 +1,139 @@
+"""Lags against plain sums, neighbours against scikit-learn, peaks against fringes that were put in."""
+
+import pickle
+from dataclasses import fields
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.neighbors import NearestNeighbors
+
+from xfeldask.errors import InputError
+from xfeldask.sorting.pairs.evidence import FINEST_FRINGE, Evidence, Lags, Neighbours, fit_evidence
+from xfeldask.sorting.pairs.patterns import Window, fit_patterns
+
+STEP, SIDE = 4e6, 32
+MIDDLE = (SIDE / 2 - 0.5, SIDE / 2 - 0.3)
+Y, X = (np.arange(SIDE) - c for c in MIDDLE)
+LEVEL = 6 * np.exp(-((Y[:, None] / 7) ** 2) - (X / 7) ** 2)
+
+
+@pytest.mark.parametrize("side", [24, 30, 40])
+def test_lags__are_sums_of_cosines_about_the_beam(side: int) -> None:
+    crops = np.random.default_rng(side).poisson(0.5, (20, side, side)).astype(np.float32)
+    offset = (side / 2 - 0.5, side / 2 + 0.3)
+    lags = Lags(side, STEP, offset)
+    # these sides are products of small primes, for which the transform is not padded
+    unit, reach = 1 / (side * STEP), int(FINEST_FRINGE * side)
+    every = [(np.hypot(r, c) * unit, r, c) for r in range(-reach, reach + 1) for c in range(reach + 1)]
+    wanted = sorted((lag for lag in every if unit <= lag[0] <= FINEST_FRINGE / STEP), key=lambda lag: lag[0])
+    np.testing.assert_allclose(lags.length, [lag[0] for lag in wanted])
+    y, x = (np.arange(side) - c for c in offset)
+    cosines = [np.cos(2 * np.pi * (r * y[:, None] + c * x) / side) for _, r, c in wanted]
+    np.testing.assert_allclose(lags.transform(crops), np.tensordot(crops, cosines, ((1, 2), (1, 2))), atol=2e-3)
+
+
+@pytest.mark.parametrize("side", [8, 26, 62, 120])
+def test_lags__bands_hold_each_lag_once_in_order(side: int) -> None:
+    lags = Lags(side, STEP, (side / 2, side / 2))
+    held = np.concatenate([np.arange(len(lags.length))[band] for band in lags.bands])
+    np.testing.assert_array_equal(held, np.arange(len(lags.length)))
+    assert (np.diff(lags.length) >= 0).all()
+    assert lags.length[0] >= 1 / (side * STEP)
+    assert lags.length[-1] <= FINEST_FRINGE / STEP
+
+
+def test_lags__refuses_an_image_of_a_few_bins() -> None:
+    with pytest.raises(InputError, match="too small for lags"):
+        Lags(2, STEP, (0.5, 0.5))
+
+
+@settings(max_examples=40)
+@given(st.integers(1, 60), st.integers(2, 400), st.integers(5, 30), st.integers(1, 12))
+def test_neighbours__is_that_of_scikit_learn(shots: int, others: int, components: int, neighbours: int) -> None:
+    rng = np.random.default_rng([shots, others])
+    z, reference = (rng.normal(size=(n, components)).astype(np.float32) for n in (shots, others))
+    k = min(neighbours, others - 1)
+    wanted = NearestNeighbors(n_neighbors=k).fit(reference).kneighbors(z)[0].mean(axis=1)
+    np.testing.assert_allclose(Neighbours(reference).distance(z, k), wanted, rtol=1e-3)
+    own = NearestNeighbors(n_neighbors=k).fit(reference).kneighbors()[0].mean(axis=1)
+    np.testing.assert_allclose(Neighbours(reference).distance(reference, neighbours), own, rtol=1e-3)
+
+
+def test_neighbours__refuses_a_reference_without_neighbours() -> None:
+    with pytest.raises(InputError, match="2 shots or more, got 1"):
+        Neighbours(np.ones((1, 4), np.float32))
+
+
+@pytest.fixture(scope="module")
+def evidence() -> Evidence:
+    good = np.ones((SIDE, SIDE), np.float32)
+    window = Window(good, good, 0.0, SIDE // 2)
+    singles = drawn(2000, 0)
+    return fit_evidence(singles, fit_patterns(singles, window, 10), STEP, MIDDLE)
+
+
+def drawn(shots: int, seed: int, lag: tuple[float, float] | None = None, brighter: float = 1.0) -> np.ndarray:
+    """Crops of one pattern that is broader or narrower from shot to shot, with fringes of a lag [m] or none."""
+    rng = np.random.default_rng(seed)
+    level = brighter * LEVEL ** rng.uniform(0.9, 1.1, shots)[:, None, None]
+    if lag is not None:
+        level = level * (1 + np.cos(2 * np.pi * STEP * (lag[0] * Y[:, None] + lag[1] * X)))
+    return rng.poisson(level).astype(np.float32)
+
+
+def test_peaks__of_singles_are_counting_noise_at_each_lag(evidence: Evidence) -> None:
+    unexplained, _, photons = evidence.peaks(drawn(2000, 1))
+    np.testing.assert_allclose(photons.mean(), LEVEL.sum(), rtol=0.05)
+    assert np.abs(unexplained.mean(axis=0) - evidence.middle).max() < 0.3
+    assert 0.7 < unexplained.std(axis=0).mean() < 1.2
+    np.testing.assert_allclose(evidence.spread, unexplained.std(axis=0), rtol=0.25)
+
+
+@pytest.mark.parametrize("lag", [(40e-9, 0.0), (-30e-9, 45e-9), (10e-9, 70e-9)])
+def test_measure__a_pair_shows_its_lag(evidence: Evidence, lag: tuple[float, float]) -> None:
+    _, peak, separation = evidence.measure(drawn(200, 2, lag))
+    _, single, _ = evidence.measure(drawn(2000, 3))
+    assert peak.min() > single.max()
+    element = 1 / (SIDE * STEP)
+    assert np.median(np.abs(separation - np.hypot(*lag))) < element
+
+
+def test_measure__a_pair_stands_out_by_distance_and_neighbours(evidence: Evidence) -> None:
+    pair, single = (evidence.measure(drawn(500, 4, lag))[0] for lag in ((-30e-9, 45e-9), None))
+    assert (pair[:, -3:].mean(axis=0) > single[:, -3:].mean(axis=0) + single[:, -3:].std(axis=0)).all()
+    assert pair.shape[1] == 1 + len(evidence.lags.bands) + 3
+
+
+def test_measure__odd_shots_stay_finite(evidence: Evidence) -> None:
+    crops = np.zeros((4, SIDE, SIDE), np.float32)
+    crops[1], crops[2, 0, 0], crops[3, :4] = 65535, 1, 9
+    for part in evidence.measure(crops):
+        assert np.isfinite(part).all()
+
+
+def test_measure__brightness_alone_does_not_make_a_pair(evidence: Evidence) -> None:
+    _, peak, _ = evidence.measure(drawn(500, 5, brighter=2.0))
+    _, usual, _ = evidence.measure(drawn(500, 6))
+    assert abs(np.median(peak) - np.median(usual)) < 0.5
+
+
+@pytest.mark.parametrize("shots", [2, 7, 300])
+def test_fit_evidence__few_shots_give_numbers(shots: int) -> None:
+    good = np.ones((SIDE, SIDE), np.float32)
+    crops = drawn(shots, 7, brighter=20.0)
+    evidence = fit_evidence(crops, fit_patterns(crops, Window(good, good, 0.0, SIDE // 2), 10), STEP, MIDDLE)
+    for part in evidence.measure(drawn(5, 8)):
+        assert np.isfinite(part).all()
+
+
+def test_pickling__leaves_tables_out_and_keeps_the_numbers(evidence: Evidence) -> None:
+    crops = drawn(20, 9)
+    found = evidence.measure(crops)
+    tables = set(vars(evidence)) - {field.name for field in fields(evidence)}
+    arrived = pickle.loads(pickle.dumps(evidence))
+    assert tables
+    assert set(vars(arrived)) == set(vars(evidence)) - tables
+    for here, there in zip(found, arrived.measure(crops), strict=True):
+        np.testing.assert_array_equal(here, there)

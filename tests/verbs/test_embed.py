@@ -1,0 +1,299 @@
+"""`embed` on real stores."""
+
+import json
+import shutil
+import threading
+import time
+from pathlib import Path
+
+import dask
+import numpy as np
+import pytest
+import xarray as xr
+from sklearn import decomposition
+from sklearn.ensemble import IsolationForest
+
+from xfeldask import embed, open_dataset, project, simulate, sort
+from xfeldask.errors import InputError, MissingFileError, StoreExistsError
+from xfeldask.latent.ipca import IncrementalPCA
+from xfeldask.latent.methods import METHODS
+from xfeldask.store.model import restored_model
+from xfeldask.store.opening import open_root
+from xfeldask.store.publish import latent_parts
+from xfeldask.verbs import following
+
+N = 700
+RUN = {"particle": "chaperonin", "detector": "square-256", "n_shots": N, "hits": {0: 0.05, 1: 0.85, 2: 0.1}}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("embedding") / "run.zarr"
+    simulate(path, **RUN, seed=1, progress=False)
+    return path
+
+
+@pytest.fixture(scope="module")
+def sorted_(store: Path) -> xr.Dataset:
+    return embed(store, name="sorted", progress=False).load()
+
+
+def test_embed__is_the_partial_fit_loop(store: Path) -> None:
+    found = embed(store, name="loop", n_components=2, batch_size=64, stop=False, sort=None, progress=False)
+    images = open_dataset(store).image.values.reshape(N, -1).astype(np.float32)
+    pca = IncrementalPCA(2)
+    for start in range(0, N, 64):
+        pca.partial_fit(images[start : start + 64])
+    np.testing.assert_array_equal(found.components.values.reshape(2, -1), pca.components_)
+    np.testing.assert_allclose(found.latent.values, pca.transform(images), atol=1e-4)
+    assert found.fitted.all()
+
+
+def test_embed__same_bits_on_any_scheduler(store: Path, sorted_: xr.Dataset) -> None:
+    for name, workers in (("threads", 3), ("synchronous", 1), ("processes", 2)):
+        with dask.config.set(scheduler=name, num_workers=workers):
+            found = embed(store, name=name, progress=False).load()
+        assert found.drop_attrs(deep=False).equals(sorted_.drop_attrs(deep=False))
+
+
+def test_embed__keeps_singles_flags_pairs_and_knows_blanks(store: Path, sorted_: xr.Dataset) -> None:
+    n = open_dataset(store).n_particles.values
+    assert (sorted_.verdict.values[n == 0] == 0).all()
+    assert (sorted_.verdict.values[n > 0] > 0).all()
+    assert sorted_.is_single.values[n == 1].mean() > 0.97
+    assert sorted_.is_single.values[n == 2].mean() < 0.12
+    probability = sorted_.probability_single.values
+    assert np.abs(probability - (n == 1)).mean() < 0.02
+    np.testing.assert_array_equal(sorted_.is_single, sorted_.verdict == 1)
+    assert np.isfinite(sorted_.score).all()
+    np.testing.assert_array_equal(np.isnan(sorted_.separation), n == 0)
+
+
+def test_embed__reads_no_truth(store: Path, sorted_: xr.Dataset, tmp_path: Path) -> None:
+    bare = tmp_path / "bare.zarr"
+    shutil.copytree(store, bare)
+    for name in ("n_particles", "orientation", "position", "fluence", "size", "background", "volume"):
+        shutil.rmtree(bare / name)
+    found = embed(bare, name="without", progress=False).load()
+    assert found.drop_attrs(deep=False).equals(sorted_.drop_attrs(deep=False))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_project__of_a_store_onto_itself_is_its_embedding(store: Path, tmp_path: Path, method: str) -> None:
+    other = tmp_path / "other.zarr"
+    shutil.copytree(store, other)
+    shutil.rmtree(other / "latent", ignore_errors=True)
+    found = embed(store, name=method, method=method, n_components=2, overwrite=True, progress=False).load()
+    again = project(store, method, other, progress=False).load()
+    for name in ("latent", "score", "probability_single", "is_single", "separation"):
+        np.testing.assert_array_equal(again[name], found[name])
+    assert not again.fitted.any()
+
+
+@pytest.fixture(scope="module")
+def smaller(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("smaller") / "run.zarr"
+    simulate(path, **{**RUN, "detector": "square-96", "n_shots": 4}, progress=False)
+    return path
+
+
+@pytest.mark.parametrize("method", ["ipca", "diffusion_map"])
+def test_project__refuses_another_detector(store: Path, smaller: Path, method: str) -> None:
+    embed(store, name="model", method=method, sort=None, overwrite=True, progress=False)
+    told = "^the other store is of another detector or geometry: its shots have 2304 features, those of the model 16384"
+    with pytest.raises(InputError, match=told):
+        project(store, "model", smaller, progress=False)
+    assert not (smaller / "latent").exists()
+
+
+@pytest.mark.usefixtures("sorted_")
+def test_project__refuses_another_geometry(store: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.zarr"
+    farther = {"source": "square-256", "distance": 0.3}
+    simulate(other, **{**RUN, "detector": farther, "n_shots": 4}, progress=False)
+    with pytest.raises(InputError, match=r"^the other store is of another detector or geometry: its low_q"):
+        project(store, "sorted", other, progress=False)
+    assert not (other / "latent").exists()
+
+
+def test_restored_model__takes_no_rule_of_another_grid(store: Path, sorted_: xr.Dataset) -> None:
+    parameters, parts, root = json.loads(sorted_.attrs["parameters"]), latent_parts(store, "sorted"), open_root(store)
+    rule = parts["rule"].load()
+    other_shape, wider = rule.isel({rule.weight.dims[0]: slice(2, None)}), rule.assign(step=rule.step * 1.01)
+    for other, told in ((other_shape, "that of the model 126 x 128 bins"), (wider, "128 x 128 bins")):
+        with pytest.raises(InputError, match=f"of another detector or geometry: its low_q has .* {told}"):
+            restored_model(parameters, parts | {"rule": other}, root)
+    nearly = restored_model(parameters, parts | {"rule": rule.assign(step=rule.step * 1.0001)}, root)
+    assert nearly.rule is not None
+
+
+def test_project__refuses_a_foreign_estimator_and_an_unknown_name(store: Path, smaller: Path) -> None:
+    embed(store, name="foreign", method=decomposition.PCA(2), sort=None, progress=False)
+    with pytest.raises(InputError, match="embed the other store"):
+        project(store, "foreign", smaller, progress=False)
+    with pytest.raises(MissingFileError, match="no group latent/nobody"):
+        project(store, "nobody", smaller, progress=False)
+    assert not (smaller / "latent").exists()
+
+
+def test_embed__takes_estimators_of_scikit_learn(store: Path) -> None:
+    rule = IsolationForest(contamination=0.1, random_state=0)
+    found = embed(store, name="own", method=decomposition.PCA(4, svd_solver="full"), sort=rule, progress=False)
+    images = open_dataset(store).image.values.reshape(N, -1).astype(np.float32)
+    np.testing.assert_allclose(
+        found.latent, decomposition.PCA(4, svd_solver="full").fit(images).transform(images), atol=1e-3
+    )
+    assert abs(int((~found.is_single.values).sum()) - N / 10) < 5
+    assert "probability_single" not in found
+
+
+@pytest.mark.parametrize(
+    ("features", "size"),
+    [("normalised", 128 * 128), ({"name": "fourier_crop", "n": 16}, 256), ("radial_profile", 64),
+     ({"name": "counts", "bin": 4}, 64 * 64), ({"name": "autocorrelation_profile", "n_rings": 8}, 16)],
+)  # fmt: skip
+def test_embed__features_by_name(store: Path, features: object, size: int) -> None:
+    found = embed(store, name="features", features=features, sort=None, overwrite=True, progress=False)
+    assert found["mean"].size == size
+    assert np.isfinite(found.latent).all()
+    if isinstance(features, dict) and features["name"] == "counts":
+        images = open_dataset(store).image.values.reshape(N, 64, 2, 64, 2).sum(axis=(2, 4)).reshape(N, -1)
+        expected = (images - found["mean"].values.ravel()) @ found.components.values.reshape(3, -1).T
+        np.testing.assert_allclose(found.latent, expected, atol=1e-3)
+
+
+def test_embed__stops_when_converged_and_says_so(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("xfeldask.work.fitting.FIRST_LOOK", 100)
+    monkeypatch.setattr("xfeldask.work.fitting.ANGLE", 1.5)
+    monkeypatch.setattr("xfeldask.work.fitting.CHANGE", 0.9)
+    found = embed(store, name="stopped", batch_size=20, sort=None, measures=("reconstruction",), progress=False)
+    parameters = json.loads(found.attrs["parameters"])
+    assert parameters["converged_at"] == parameters["n_fitted"] == found.n_fitted[-1] == found.fitted.sum() < N / 2
+    assert len(found.reconstruction) == len(found.angle) == len(found.n_fitted) == 3
+    assert not found.fitted.values[-N // 3 :].any()
+
+
+def test_embed__labels_are_used_and_checked(store: Path) -> None:
+    n = open_dataset(store).n_particles.values
+    labels = np.where(np.arange(N) < 100, n == 1, -1)
+    found = embed(store, name="labelled", labels=labels, progress=False)
+    assert json.loads(found.attrs["parameters"])["labels"] == 100
+    assert found.is_single.values[n == 2].mean() < 0.12
+    for wrong in (labels[:-1], labels + 5):
+        with pytest.raises(InputError, match="labels"):
+            embed(store, name="wrong", labels=wrong, progress=False)
+
+
+def test_sort__decides_anew_without_looking_again(store: Path, sorted_: xr.Dataset) -> None:
+    looser = sort(store, "sorted", max_singles_lost=0.2).load()
+    np.testing.assert_array_equal(looser.log_ratio, sorted_.log_ratio)
+    assert json.loads(looser.attrs["decision"])["max_singles_lost"] == 0.2
+    assert set(latent_parts(store, "sorted")) == {"estimator", "rule"}
+    assert sort(store, "sorted").load().equals(sorted_)
+    with pytest.raises(InputError, match="max_singles_lost"):
+        sort(store, "sorted", max_singles_lost=1.0)
+
+
+def test_embed__refuses_too_few_hits_in_one_sentence(tmp_path: Path) -> None:
+    simulate(tmp_path / "few.zarr", **{**RUN, "n_shots": 60}, progress=False)
+    with pytest.raises(InputError, match="300 hits or more"):
+        embed(tmp_path / "few.zarr", progress=False)
+    assert embed(tmp_path / "few.zarr", sort="elliptic_envelope", progress=False).sizes["shot"] == 60
+
+
+def test_embed__follows_a_store_that_is_being_written(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "ENOUGH_TO_FOLLOW", 500)
+    monkeypatch.setattr(following, "SECONDS_BETWEEN_LOOKS", 0.05)
+    monkeypatch.setattr(following, "BLOCK", 64)
+    monkeypatch.setattr("xfeldask.work.projection.BLOCK", 64)
+    growing = tmp_path / "growing.zarr"
+    shutil.copytree(store, growing)
+    shutil.rmtree(growing / "latent", ignore_errors=True)
+    import zarr
+
+    root = zarr.open_group(growing, mode="r+", use_consolidated=False)
+    root.attrs["complete"] = False
+    root["shot_status"][550:] = 0
+    seen = []
+    publish = following.publish
+    monkeypatch.setattr(following, "publish", lambda *args: (publish(*args), seen.append(len(args[-1]["latent"]))))
+
+    def write_the_rest() -> None:
+        while not seen:
+            time.sleep(0.05)
+        root["shot_status"][:] = 1
+        root.attrs["complete"] = True
+
+    writer = threading.Thread(target=write_the_rest)
+    writer.start()
+    found = embed(growing, name="live", follow=True, progress=False)
+    writer.join()
+    assert seen == [512, N]
+    assert found.sizes["shot"] == N
+    assert json.loads(found.attrs["parameters"])["n_fitted"] <= 550
+    n = open_dataset(store).n_particles.values
+    assert found.is_single.values[n == 1].mean() > 0.97
+
+
+def test_embed__several_live_side_by_side_and_none_is_replaced_unasked(store: Path) -> None:
+    one = embed(store, name="one", n_components=2, sort=None, progress=False).latent.values
+    embed(store, name="two", n_components=4, sort=None, progress=False)
+    with pytest.raises(StoreExistsError, match="one"):
+        embed(store, name="one", n_components=5, progress=False)
+    np.testing.assert_array_equal(open_dataset(store, group="latent/one").latent, one)
+    assert embed(store, name="one", n_components=5, sort=None, overwrite=True, progress=False).sizes["component"] == 5
+
+
+def test_embed__every_variable_says_what_it_is(store: Path) -> None:
+    found = embed(store, name="described", progress=False)
+    assert all({"units", "long_name"} <= set(v.attrs) for v in found.data_vars.values())
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"n_components": 0}, "components"),
+        ({"n_components": N}, "more shots"),
+        ({"batch_size": 0}, "batch_size"),
+        ({"contamination": 0.7}, "contamination"),
+        ({"max_singles_lost": 0.0}, "max_singles_lost"),
+        ({"sort": "pears"}, "pairs"),
+        ({"features": "conts"}, "counts"),
+        ({"features": {"n": 3}}, "name"),
+        ({"features": {"name": "fourier_crop", "n": 129}}, "129"),
+        ({"method": decomposition.PCA}, "class"),
+        ({"sort": "elliptic_envelope", "labels": np.zeros(N)}, "labels"),
+        ({"name": "../escape"}, "name"),
+        ({"method": "pcaa"}, "method"),
+    ],
+)
+def test_embed__refusals_leave_the_store_as_it_was(store: Path, options: dict, words: str) -> None:
+    before = sorted(p.name for p in store.parent.rglob("*"))
+    with pytest.raises(InputError, match=words):
+        embed(store, **{"name": "bad", "progress": False, **options})
+    assert sorted(p.name for p in store.parent.rglob("*")) == before
+
+
+def test_embed__broken_off_leaves_nothing(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("xarray.Dataset.to_zarr", full)
+    with pytest.raises(InputError, match="No space left"):
+        embed(store, name="never", progress=False)
+    assert not (store / "latent" / "never").exists()
+    assert [p.name for p in store.parent.iterdir()] == ["run.zarr"]
+
+
+def test_embed__keeps_where_shots_were_while_it_was_fitted(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("xfeldask.work.fitting.FIRST_LOOK", 100)
+    found = embed(store, name="past", sort=None, history=True, batch_size=64, overwrite=True, progress=False).load()
+    past = found.latent_history.transpose("update", "shot", "component").values
+    assert past.shape == (found.sizes["update"], *found.latent.shape)
+    assert len(past) > 2
+    np.testing.assert_allclose(past[-1], found.latent.values, atol=1e-3 * np.abs(found.latent.values).max())
+    turned = [np.linalg.norm(look - past[-1]) for look in past]
+    assert turned[0] > turned[-2] > turned[-1]
+    assert "latent_history" not in embed(store, name="past", sort=None, overwrite=True, progress=False)

@@ -1,0 +1,197 @@
+"""Runs killed with SIGKILL, all processes of them at once, and finished afterwards."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from logging import CRITICAL
+from threading import Thread
+
+import pytest
+from distributed import Client, LocalCluster
+
+from xfeldask import open_dataset, simulate
+from xfeldask.errors import IncompleteStoreError, RunError
+from xfeldask.verbs.verify import verify
+
+SHARDS, SHOTS = 6, 4
+ARGUMENTS = f"""
+import numpy as np
+RUN = dict(
+    particle=(np.random.default_rng(1).normal(size=(30, 3)) * 5e-10, ["C", "N", "O"] * 10), detector="square-32",
+    beam=dict(photon_energy=4600.0, photons_per_pulse=1e16, focus_radius=5e-7), n_shots={SHARDS * SHOTS - 1}, seed=5,
+    hits={{0: 0.1, 1: 0.5, 2: 0.4}}, nuisance="jitter", progress=False,
+)
+"""
+PREAMBLE = f"""
+import os, signal, sys
+from pathlib import Path
+import dask
+import xfeldask.store.layout
+from xfeldask import simulate
+xfeldask.store.layout.SHARD_BYTES = {SHOTS} * 32 * 32
+{ARGUMENTS}
+"""
+KILL_INSIDE = """
+written = 0
+
+def watch(kind):
+    original = getattr(Path, kind)
+
+    def moved(self, target):
+        # every file that is written is moved into its place; the store itself is too
+        global written
+        written += 1
+        last = written == int(sys.argv[2])
+        if last and sys.argv[3] == "before":
+            os.killpg(0, signal.SIGKILL)
+        original(self, target)
+        if last:
+            os.killpg(0, signal.SIGKILL)
+
+    setattr(Path, kind, moved)
+
+watch("replace")
+watch("rename")
+with dask.config.set(scheduler="synchronous"):
+    simulate(sys.argv[1], **RUN)
+print(written)
+"""
+PROCESSES = """
+if __name__ == "__main__":
+    with dask.config.set(scheduler="processes", num_workers=2, chunksize=1):
+        simulate(sys.argv[1], **RUN)
+"""
+
+
+@pytest.fixture(autouse=True)
+def small_shards(monkeypatch):
+    monkeypatch.setattr("xfeldask.store.layout.SHARD_BYTES", SHOTS * 32 * 32)
+
+
+def arguments():
+    space: dict = {}
+    exec(ARGUMENTS, space)
+    return space["RUN"]
+
+
+def start(folder, script, *words):
+    """Run a script in a process group of its own."""
+    file = folder / "script.py"
+    file.write_text(PREAMBLE + script)
+    return subprocess.Popen(
+        [sys.executable, str(file), *map(str, words)],
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def files(path):
+    return {
+        str(f.relative_to(path)): (hashlib.sha256(f.read_bytes()).hexdigest(), f.stat().st_mtime_ns)
+        for f in path.rglob("*") if f.is_file()
+    }  # fmt: skip
+
+
+def assert_finishes(path, whole):
+    """Resume, and compare every file with those of the uninterrupted run; what was committed is not touched."""
+    before = files(path) if path.exists() else {}
+    done = {f.name for f in path.glob("shot_status/c/*") if f.suffix != ".partial"}
+    if path.exists() and len(done) < SHARDS:
+        with pytest.raises(IncompleteStoreError):
+            open_dataset(path)
+    simulate(path, **arguments(), resume=True)
+    after = files(path)
+    assert {name: digest for name, (digest, _) in after.items()} == whole
+    assert not [f for f in path.parent.iterdir() if f.name.startswith(".run.zarr")]
+    shards = {name.rsplit("/c/")[1].split("/")[0]: name for name in after if name.startswith("photons/c/")}
+    assert {shard for shard, name in shards.items() if before.get(name) == after[name]} >= done
+    assert verify(path, progress=False).ok
+    return len(done)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    """Hashes of the files of a run that nobody stopped, and how many moves of files it took."""
+    folder = tmp_path_factory.mktemp("killed")
+    process = start(folder, KILL_INSIDE, folder / "run.zarr", -1, "never")
+    told, error = process.communicate()
+    assert process.returncode == 0, error.decode()
+    return {name: digest for name, (digest, _) in files(folder / "run.zarr").items()}, int(told)
+
+
+@pytest.mark.parametrize(
+    ("place", "when", "kept"),
+    [
+        ("template", "before", None),
+        ("published", "after", 0),
+        ("shard", "before", 2),
+        ("status", "before", 2),
+        ("status", "after", 3),
+        ("last", "before", SHARDS),
+    ],
+)
+def test_simulate__killed_at_a_file_is_finished_to_the_same_bytes(uninterrupted, tmp_path, place, when, kept):
+    whole, moves = uninterrupted
+    # photons, two images, three totals for each shard, then the mark of a complete store; before them its first mark
+    run = SHARDS * 6 + 2
+    at = {
+        "template": 20,
+        "published": moves - run,
+        "shard": moves - run + 15,
+        "status": moves - run + 19,
+        "last": moves,
+    }
+    process = start(tmp_path, KILL_INSIDE, tmp_path / "run.zarr", at[place], when)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    assert (tmp_path / "run.zarr").exists() == (kept is not None)
+    assert assert_finishes(tmp_path / "run.zarr", whole) == (kept or 0)
+
+
+def test_simulate__killed_with_its_processes_is_finished_to_the_same_bytes(uninterrupted, tmp_path):
+    path = tmp_path / "run.zarr"
+    process = start(tmp_path, PROCESSES, path)
+    while process.poll() is None and not list(path.glob("shot_status/c/[0-9]")):
+        time.sleep(0.001)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert 1 <= assert_finishes(path, uninterrupted[0]) <= SHARDS
+
+
+def test_simulate__survives_a_killed_worker_or_says_so(tmp_path):
+    path, many = tmp_path / "run.zarr", arguments() | {"n_shots": 64 * SHOTS}
+    done_when_killed = []
+
+    def kill(worker):
+        while not list(path.glob("shot_status/c/[0-9]*")):
+            time.sleep(0.001)
+        os.kill(worker, signal.SIGKILL)
+        done_when_killed.append(len(list(path.glob("shot_status/c/*"))))
+
+    shape = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": "127.0.0.1:0"}
+    with LocalCluster(**shape, silence_logs=CRITICAL) as cluster, Client(cluster) as client:
+        killer = Thread(target=kill, args=[next(iter(client.run(os.getpid).values()))])
+        killer.start()
+        failed = None
+        try:
+            simulate(path, **many)
+        except RunError as error:
+            failed = str(error)
+        killer.join()
+        if failed is not None:
+            assert "\n" not in failed
+            simulate(path, **many, resume=True)
+    assert done_when_killed[0] < 64
+    simulate(tmp_path / "other.zarr", **many)
+    whole, other = files(path), files(tmp_path / "other.zarr")
+    assert {name: digest for name, (digest, _) in whole.items()} == {
+        name: digest for name, (digest, _) in other.items()
+    }

@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import operator
+import pickle
+import time
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
+from multiprocessing import get_context
+
+import dask
+import pytest
+from dask.utils import key_split
+from distributed import Client, LocalCluster
+
+from xfeldask.engines.workshop import simulate_shard
+from xfeldask.errors import InputError, RunError
+from xfeldask.work.compute import active_client, run
+from xfeldask.work.progress import Lines, reporter
+from xfeldask.work.tasks import shard_tasks
+
+
+class Counter:
+    """A reporter that keeps what it is told."""
+
+    def __init__(self):
+        self.told = []
+
+    def __enter__(self):
+        self.told.append("start")
+        return self
+
+    def __exit__(self, *exception):
+        self.told.append("stop")
+
+    def advance(self, amount):
+        self.told.append(amount)
+
+
+def fail_at(bad, error, part):
+    if part == bad:
+        raise error
+    return part
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0") as cluster:
+        yield cluster
+
+
+@pytest.fixture(params=["threads", "synchronous", "processes", "cluster"])
+def scheduler(request):
+    """Each scheduler in turn, made the active one."""
+    if request.param == "cluster":
+        with Client(request.getfixturevalue("cluster")):
+            yield request.param
+        return
+    with ExitStack() as stack:
+        stack.enter_context(dask.config.set(scheduler=request.param, num_workers=2))
+        if request.param == "processes":
+            pool = stack.enter_context(ProcessPoolExecutor(2, mp_context=get_context("spawn")))
+            stack.enter_context(dask.config.set(pool=pool))
+        yield request.param
+
+
+def test_run__works_on_every_scheduler(scheduler):
+    assert (active_client() is not None) == (scheduler == "cluster")
+    counter = Counter()
+    tasks = shard_tasks("power", operator.pow, range(5), 2)
+    assert run(tasks, [3, 1, 4, 1, 5], counter, "no advice") == [1, 2, 4, 8, 16]
+    assert counter.told[0] == "start"
+    assert counter.told[-1] == "stop"
+    assert sorted(counter.told[1:-1]) == [1, 1, 3, 4, 5]
+
+    counter = Counter()
+    tasks = shard_tasks("fail", fail_at, range(4), 2, OSError("the disk is full\nand the floor is wet"))
+    with pytest.raises(RunError) as error:
+        run(tasks, [1] * 4, counter, "sweep it")
+    assert str(error.value) == "the run stopped: the disk is full; sweep it"
+    assert counter.told[-1] == "stop"
+    assert len(counter.told) <= 5
+
+    # the same tasks once more, as after a resume: no result of the failed ones is taken for theirs
+    assert run(shard_tasks("fail", fail_at, range(4), 9, None), [1] * 4, Counter(), "") == [0, 1, 2, 3]
+
+    tasks = shard_tasks("refuse", fail_at, [0], 0, InputError("no such thing"))
+    with pytest.raises(InputError, match=r"^no such thing$"):
+        run(tasks, [1], Counter(), "")
+
+
+def test_run__starts_nothing_after_a_failure():
+    done = []
+
+    def task(part):
+        done.append(part)
+        if len(done) == 2:
+            raise ValueError
+
+    with dask.config.set(scheduler="synchronous"), pytest.raises(RunError, match="stopped: ValueError; advice"):
+        run(shard_tasks("fail", task, range(20)), [1] * 20, Counter(), "advice")
+    assert len(done) == 2
+
+
+def test_run__computes_nothing_of_nothing():
+    assert run([], [], Counter(), "") == []
+
+
+def test_active_client__heeds_the_scheduler_that_is_set(cluster):
+    with Client(cluster) as client:
+        assert active_client() is client
+        with dask.config.set(scheduler="threads"):
+            assert active_client() is None
+    assert active_client() is None
+
+
+def test_shard_tasks__are_small_and_named_for_a_million_shots():
+    tasks = shard_tasks("simulate-shard", simulate_shard, range(3907), "/data/somewhere/run.zarr", "0" * 64)
+    assert len(tasks) == 3907
+    assert len({task.key for task in tasks}) == 3907
+    assert {key_split(task.key) for task in tasks} == {"simulate-shard"}
+    graphs = [dict(task.dask) for task in tasks]
+    assert {len(graph) for graph in graphs} == {1}
+    assert len(pickle.dumps(graphs)) < 5_000_000
+
+
+def test_shard_tasks__of_two_runs_have_keys_of_their_own():
+    one, other = (shard_tasks("simulate-shard", simulate_shard, [0], path, "") for path in ("a", "b"))
+    assert one[0].key != other[0].key
+
+
+def test_lines__tell_now_and_then_and_at_the_end(capsys, monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    with Lines("simulating", 100, "shots") as lines:
+        for second in (1, 2, 11, 12, 20):
+            clock[0] = second
+            lines.advance(20)
+    assert capsys.readouterr().err.splitlines() == [
+        "simulating: 60 of 100 shots, 5 /s",
+        "simulating: 100 of 100 shots, 5 /s",
+    ]
+
+
+def test_reporter__is_silent_when_asked(capsys):
+    for show in (False, True):
+        with reporter("simulating", 1, "shots", show) as quiet:
+            quiet.advance(1)
+        assert bool(capsys.readouterr().err) == show

@@ -1,0 +1,46 @@
+"""`xfeldask config`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from xfeldask.cli.flags import STORE, experiment_options, keywords
+from xfeldask.errors import InputError, StoreExistsError
+
+
+@click.command()
+@click.argument("path", type=STORE)
+@experiment_options
+@click.option("--check", is_flag=True, help="Check the file instead of writing it.")
+@click.option("--overwrite", is_flag=True, help="Replace a file that is there.")
+def config(path: Path, check: bool, overwrite: bool, **flags: Any) -> None:
+    """Write an experiment file to PATH, or check one."""
+    from xfeldask.config import Experiment
+    from xfeldask.formats.inputs import resolve
+    from xfeldask.verbs.simulate import as_experiment
+
+    if check:
+        inputs = resolve(Experiment.from_toml(path))
+        click.echo(f"{path} is good: {inputs.experiment.n_shots:,} shots, {len(inputs.atoms):,} atoms, "
+                   f"{inputs.geometry.mask.size:,} pixels, digest {inputs.experiment.digest[:16]}")  # fmt: skip
+        return
+    chosen = keywords(flags)
+    if chosen["experiment"] is None:
+        defaults: dict[str, Any] = {"particle": "chaperonin", "n_shots": 10_000}
+        if chosen.get("hits") is None and chosen.get("nuisance") != "realistic":
+            defaults["single_fraction"] = 0.99
+        chosen = defaults | chosen
+    experiment, _, _ = as_experiment(
+        chosen.pop("experiment"), chosen.pop("particle", None), chosen.pop("n_shots", None),
+        chosen.pop("orientations", None), chosen,
+    )  # fmt: skip
+    if path.exists() and not overwrite:
+        raise StoreExistsError(f"{path} exists; pass --overwrite or another path")
+    try:
+        path.write_text(experiment.to_toml(), "utf-8")
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}") from error
+    click.echo(f"wrote {path}; run it with: xfeldask simulate run.zarr --experiment {path}")

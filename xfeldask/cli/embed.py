@@ -1,0 +1,59 @@
+"""`xfeldask embed`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from xfeldask.cli.flags import STORE, scheduler_options
+from xfeldask.errors import InputError
+
+
+@click.command()
+@click.argument("store", type=STORE)
+@click.option("--name", help="Of the embedding.  [default: the method]")
+@click.option("--method", default="ipca", show_default=True, help="ipca, pca, diffusion_map or ensemble_pca.")
+@click.option("--features", default="counts", show_default=True, help="Name, with options as fourier_crop:n=64,bin=1.")
+@click.option("--n-components", type=int, default=3, show_default=True)
+@click.option("--batch-size", type=int, default=512, show_default=True, help="Shots fitted together.")
+@click.option("--sort", default="pairs", show_default=True, help="pairs, elliptic_envelope or none.")
+@click.option("--max-singles-lost", type=float, default=0.01, show_default=True, help="Part of them; for pairs.")
+@click.option("--contamination", type=float, default=0.1, show_default=True, help="Part to flag; for the envelope.")
+@click.option("--labels", type=STORE, help=".npy file (shot,): 1 single, 0 anything else, -1 not known.")
+@click.option("--stop/--no-stop", default=True, show_default=True, help="Fit no further once converged.")
+@click.option("--history", is_flag=True, help="Keep the coordinates of all shots at each look at convergence.")
+@click.option("--follow", is_flag=True, help="Keep up with a store that is still being written.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@scheduler_options
+@click.option("--overwrite", is_flag=True, help="Replace an embedding of that name.")
+@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+def embed(
+    store: Path, features: str, sort: str, labels: Path | None, scheduler: str, workers: int | None, quiet: bool,
+    **options: Any,
+) -> None:  # fmt: skip
+    """Build a latent space of the shots of STORE and tell single hits from the rest."""
+    from xfeldask.formats.text import load_array
+    from xfeldask.report.printing import print_verdict
+    from xfeldask.store.opening import open_dataset
+    from xfeldask.verbs.embed import embed as run
+    from xfeldask.work.schedulers import scheduled
+
+    options |= {"features": features_flag(features), "sort": None if sort == "none" else sort}
+    options["labels"] = None if labels is None else load_array(labels, "labels")
+    with scheduled(scheduler, workers, quiet):
+        found = run(store, progress=not quiet, **options)
+    if not quiet:
+        print_verdict(open_dataset(store, chunks=None), found)
+
+
+def features_flag(text: str) -> str | dict[str, Any]:
+    """``name`` or ``name:option=number,...``."""
+    name, _, rest = text.partition(":")
+    if not rest:
+        return name
+    pairs = [part.partition("=") for part in rest.split(",")]
+    if not all(value.isdigit() for _, _, value in pairs):
+        raise InputError(f"features {text!r}: write name:option=number,..., such as fourier_crop:n=64")
+    return {"name": name, **{key: int(value) for key, _, value in pairs}}

@@ -1,0 +1,49 @@
+"""`xfeldask explore`."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import click
+
+from xfeldask.cli.flags import STORE, scheduler_options
+from xfeldask.errors import InputError
+
+
+@click.command()
+@click.argument("stores", type=STORE, nargs=-1, required=True)
+@click.option("--embedding", help="The embedding to begin with; the store's first unless given.")
+@click.option("--port", type=click.IntRange(0, 65535), default=5006, show_default=True, help="0 takes a free one.")
+@click.option("--address", default="127.0.0.1", show_default=True, help="Where to listen; others can reach 0.0.0.0.")
+@click.option("--show/--no-show", default=True, help="Open a browser.")
+@click.option("--allow-write", is_flag=True, help="Let the page write embeddings and selections into the store.")
+@click.option("--password", envvar="XFELDASK_PASSWORD", help="That visitors have to give; better in XFELDASK_PASSWORD.")
+@click.option("--allow-origin", multiple=True, help="HOST:PORT that pages may come from, behind a proxy.")
+@scheduler_options
+def explore(
+    stores: tuple[Path, ...],
+    embedding: str | None,
+    port: int,
+    address: str,
+    show: bool,
+    allow_write: bool,
+    password: str | None,
+    allow_origin: tuple[str, ...],
+    scheduler: str,
+    workers: int | None,
+) -> None:
+    """Open STORES in a browser: the latent space, and both spaces of every shot."""
+    try:
+        from xfeldask.explorer.serving import Options, serve
+    except ModuleNotFoundError as error:
+        raise InputError(f"the explorer needs {error.name}: pip install 'xfeldask[explorer]'") from None
+    from xfeldask.store.opening import open_root
+    from xfeldask.work.schedulers import scheduled
+
+    for store in stores:
+        open_root(store)
+    host = socket.gethostname()
+    click.echo(f"from another computer: ssh -L {port}:127.0.0.1:{port} {host}, then http://127.0.0.1:{port}", err=True)
+    with scheduled(scheduler, workers, quiet=False):
+        serve(Options(stores, embedding, allow_write), port, address, show, password, allow_origin)

@@ -1,0 +1,33 @@
+"""`xfeldask project`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from xfeldask.cli.flags import STORE, scheduler_options
+
+
+@click.command()
+@click.argument("model_store", type=STORE)
+@click.argument("name")
+@click.argument("other_store", type=STORE)
+@click.option("--as-name", help="Of the embedding to be written.  [default: NAME]")
+@scheduler_options
+@click.option("--overwrite", is_flag=True, help="Replace an embedding of that name.")
+@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+def project(
+    model_store: Path, name: str, other_store: Path, scheduler: str, workers: int | None, quiet: bool, **options: Any
+) -> None:
+    """Apply the model of embedding NAME of MODEL_STORE to the shots of OTHER_STORE."""
+    from xfeldask.report.printing import print_verdict
+    from xfeldask.store.opening import open_dataset
+    from xfeldask.verbs.project import project as run
+    from xfeldask.work.schedulers import scheduled
+
+    with scheduled(scheduler, workers, quiet):
+        found = run(model_store, name, other_store, progress=not quiet, **options)
+    if not quiet:
+        print_verdict(open_dataset(other_store, chunks=None), found)

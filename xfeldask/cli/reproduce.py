@@ -1,0 +1,51 @@
+"""`xfeldask reproduce`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from xfeldask.cli.flags import STORE, scheduler_options
+from xfeldask.errors import InputError
+
+
+@click.command()
+@click.argument("folder", type=STORE)
+@click.option("--sizes", default="10000,100000", show_default=True, help="Shots of the runs.")
+@click.option("--mixtures", default="0.8,0.9,0.95,0.99", show_default=True, help="Parts of shots with one particle.")
+@click.option("--conditions", default="ideal", show_default=True, help="Any of ideal,jitter,realistic.")
+@click.option("--particle", default="chaperonin", show_default=True, help="Built-in name, structure file, or PDB id.")
+@click.option("--detector", default="pnccd-amo86615", show_default=True, help="Built-in name, square-N or .data file.")
+@click.option("--seed", type=int, default=7, show_default=True)
+@scheduler_options
+@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+def reproduce(
+    folder: Path, sizes: str, mixtures: str, conditions: str, scheduler: str, workers: int | None, quiet: bool,
+    **made_of: Any,
+) -> None:  # fmt: skip
+    """Sort the mixtures of a 2020 poster by its rule and by ours, into FOLDER; what is there is not done again."""
+    from xfeldask.report.poster.series import reproduce as run
+    from xfeldask.report.poster.series import series
+    from xfeldask.report.poster.table import print_table
+    from xfeldask.work.schedulers import scheduled
+
+    asked: dict[str, Any] = {
+        "sizes": listed("sizes", sizes, int),
+        "mixtures": listed("mixtures", mixtures, float),
+        "conditions": listed("conditions", conditions, str),
+    }
+    series(**asked)  # refuses before a scheduler is started
+    with scheduled(scheduler, workers, quiet):
+        rows = run(folder, progress=not quiet, **asked, **made_of)
+    if not quiet:
+        print_table(rows, folder)
+
+
+def listed(name: str, text: str, kind: type[Any]) -> list[Any]:
+    """Values between commas."""
+    try:
+        return [kind(part.strip()) for part in text.split(",") if part.strip()]
+    except ValueError:
+        raise InputError(f"{name} {text!r}: write {'whole ' if kind is int else ''}numbers between commas") from None

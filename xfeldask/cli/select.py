@@ -1,0 +1,28 @@
+"""`xfeldask select`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from xfeldask.cli.flags import STORE
+
+
+@click.command()
+@click.argument("store", type=STORE)
+@click.option("--where", required=True, help="Such as: 'probability_single > 0.99 and photon_count > 500'.")
+@click.option("--embedding", help="The embedding whose quantities are meant; the store's first unless given.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="A .npy or .csv file for the shots; else they are printed."
+)
+def select(store: Path, where: str, embedding: str | None, out: Path | None) -> None:
+    """Select shots of STORE by an expression, in the explorer's language."""
+    from xfeldask.explorer.model.selecting import select_shots, write_shots
+
+    shots = select_shots(store, where, embedding)
+    if out is not None:
+        write_shots(out, shots)
+    else:
+        click.echo("\n".join(map(str, shots.tolist())))
+    click.echo(f"{len(shots):,} shots selected", err=True)

@@ -1,0 +1,36 @@
+"""`xfeldask simulate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from xfeldask.cli.flags import STORE, experiment_options, keywords, scheduler_options
+
+
+@click.command()
+@click.argument("store", type=STORE)
+@experiment_options
+@scheduler_options
+@click.option("--resume", is_flag=True, help="Finish a store that was interrupted.")
+@click.option("--overwrite", is_flag=True, help="Replace a store that is there.")
+@click.option("--dry-run", is_flag=True, help="Say what the run would take, and write nothing.")
+@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+def simulate(
+    store: Path, scheduler: str, workers: int | None, resume: bool, overwrite: bool, dry_run: bool, quiet: bool,
+    **flags: Any,
+) -> None:  # fmt: skip
+    """Simulate shots into STORE."""
+    from xfeldask.report.printing import print_estimate, print_run
+    from xfeldask.verbs.simulate import estimate_run
+    from xfeldask.verbs.simulate import simulate as run
+    from xfeldask.work.schedulers import scheduled
+
+    chosen = keywords(flags)
+    if dry_run:
+        print_estimate(estimate_run(store, resume=resume, overwrite=overwrite, **chosen), workers)
+        return
+    with scheduled(scheduler, workers, quiet), print_run(store, quiet):
+        run(store, resume=resume, overwrite=overwrite, progress=not quiet, **chosen)

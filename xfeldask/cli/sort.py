@@ -1,0 +1,37 @@
+"""`xfeldask sort`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from xfeldask.cli.flags import STORE, scheduler_options
+
+
+@click.command()
+@click.argument("store", type=STORE)
+@click.option("--name", help="Of the embedding.  [default: the only one]")
+@click.option("--max-singles-lost", type=float, help="Decide anew with this allowance.")
+@scheduler_options
+@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+def sort(
+    store: Path, name: str | None, max_singles_lost: float | None, scheduler: str, workers: int | None, quiet: bool
+) -> None:
+    """Say which shots of STORE are single hits and how sure that is; embed it first if nobody has."""
+    from xfeldask.report.printing import print_verdict
+    from xfeldask.store.opening import open_dataset
+    from xfeldask.verbs.embed import embed as build
+    from xfeldask.verbs.sort import embedding_named, known_embeddings
+    from xfeldask.verbs.sort import sort as run
+    from xfeldask.work.schedulers import scheduled
+
+    if not known_embeddings(store) and name is None:
+        with scheduled(scheduler, workers, quiet):
+            found = build(store, max_singles_lost=max_singles_lost or 0.01, progress=not quiet)
+    elif max_singles_lost is not None:
+        found = run(store, embedding_named(store, name), max_singles_lost=max_singles_lost)
+    else:
+        found = open_dataset(store, group=f"latent/{embedding_named(store, name)}", chunks=None)
+    if not quiet:
+        print_verdict(open_dataset(store, chunks=None), found)

@@ -1,0 +1,30 @@
+"""`xfeldask verify`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from xfeldask.cli.flags import STORE, scheduler_options
+from xfeldask.errors import CorruptStoreError
+
+
+@click.command()
+@click.argument("store", type=STORE)
+@scheduler_options
+@click.option("--reopen", is_flag=True, help="Mark damaged shards pending: simulate --resume draws them again.")
+@click.option("--quiet", is_flag=True, help="Print nothing but problems.")
+def verify(store: Path, scheduler: str, workers: int | None, reopen: bool, quiet: bool) -> None:
+    """Read all of STORE against its checksums and totals; exit code 1 if anything is wrong."""
+    from xfeldask.verbs.verify import reopen as mark
+    from xfeldask.verbs.verify import verify as run
+    from xfeldask.work.schedulers import scheduled
+
+    with scheduled(scheduler, workers, quiet):
+        report = run(store, progress=not quiet)
+    if not report.ok:
+        told = f"\nshards to draw again with simulate --resume: {mark(store, report)}" if reopen else ""
+        raise CorruptStoreError(f"{report}{told}")
+    if not quiet:
+        click.echo(report)

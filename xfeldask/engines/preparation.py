@@ -1,0 +1,121 @@
+"""An experiment worked out as far as it can be before anything is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import psutil
+from numpy.typing import NDArray
+
+from xfeldask.engines.engine import Engine, make_engine
+from xfeldask.formats.inputs import Inputs
+from xfeldask.physics.binning import low_q_shape
+from xfeldask.physics.detectors import assembled_index, polarization, scattering_vector, solid_angle, wavelength
+from xfeldask.physics.forward import bin_factor, binned_shape, largest_s, mean_photons
+from xfeldask.physics.plan import draw_counts, first_orientations, margins
+from xfeldask.physics.volume import Volume, build_volume, measured_error
+from xfeldask.store.layout import TRUTH_PER_CHUNK, Layout, shard_length
+
+MEMORY_PART = 0.5
+"""Part of the machine's free memory that building a form factor may take."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What all shots share.
+
+    Attributes
+    ----------
+    inputs : Inputs
+    layout : Layout
+    volume : Volume
+    error : float, relative, of an interpolated amplitude
+    single_photons : float, mean photons of a single hit at full fluence
+    orientations : float64 (n, 4) or None, the set that first particles are turned by
+    engine : Engine
+    """
+
+    inputs: Inputs
+    layout: Layout
+    volume: Volume
+    error: float
+    single_photons: float
+    orientations: NDArray[np.float64] | None
+    engine: Engine
+
+    @property
+    def bytes_of_fixed(self) -> int:
+        """Bytes of the variables that do not grow with the number of shots, uncompressed."""
+        return sum(np.asarray(value).nbytes for value in fixed_variables(self).values())
+
+    @property
+    def bytes_of_model(self) -> int:
+        """Bytes that the forward model takes in each worker: volume, its bounds, pixels."""
+        return 3 * self.volume.values.nbytes + 24 * self.inputs.geometry.mask.size
+
+
+def prepare(inputs: Inputs) -> Prepared:
+    """Compute everything that shots share.
+
+    Raises
+    ------
+    MemoryNeededError
+        The form factor would not fit into the machine's free memory.
+    """
+    experiment, geometry = inputs.experiment, inputs.geometry
+    lam = wavelength(experiment.beam.photon_energy)
+    s_max = largest_s(geometry, lam, margins(experiment.nuisance, geometry.pixel_size))
+    volume = build_volume(inputs.atoms, s_max, int(psutil.virtual_memory().available * MEMORY_PART))
+    counts = [
+        int(draw_counts(experiment.seed, experiment.hits, shots).max()) for shots in blocks_of(experiment.n_shots)
+    ]
+    shard = shard_length(geometry.shape, np.dtype(experiment.photon_dtype).itemsize)
+    layout = Layout(
+        experiment.n_shots,
+        geometry.shape,
+        binned_shape(geometry, bin_factor(geometry)),
+        low_q_shape(geometry),
+        max(1, *counts),
+        experiment.photon_dtype,
+        experiment.intensity,
+        min(shard, 2 ** (experiment.n_shots - 1).bit_length()),
+    )
+    return Prepared(
+        inputs,
+        layout,
+        volume,
+        measured_error(volume, inputs.atoms),
+        mean_photons(volume, geometry, experiment.beam),
+        first_orientations(experiment, inputs.orientations),
+        make_engine(experiment, geometry, volume, inputs.atoms),
+    )
+
+
+def fixed_variables(prepared: Prepared) -> dict[str, NDArray[Any]]:
+    """Variables of role "fixed" in the root of a store, by name."""
+    geometry, atoms = prepared.inputs.geometry, prepared.inputs.atoms
+    row, column = assembled_index(geometry)
+    lam = wavelength(prepared.inputs.experiment.beam.photon_energy)
+    return {
+        "shot": np.arange(prepared.layout.n_shots),
+        "xyz": np.array(["x", "y", "z"]),
+        "xy": np.array(["x", "y"]),
+        "quaternion": np.array(["w", "x", "y", "z"]),
+        "pixel_position": geometry.pixel_position,
+        "q": scattering_vector(geometry.pixel_position, lam) * 1e-10,
+        "solid_angle": solid_angle(geometry),
+        "polarization": polarization(geometry),
+        "assembled_row": row,
+        "assembled_col": column,
+        "mask": geometry.mask,
+        "atom_position": atoms.position,
+        "atom_element": atoms.element,
+        "atom_occupancy": atoms.occupancy,
+    }
+
+
+def blocks_of(n_shots: int) -> list[NDArray[np.int64]]:
+    """Shot indices in the chunks that truth is stored in."""
+    return [np.arange(start, min(n_shots, start + TRUTH_PER_CHUNK)) for start in range(0, n_shots, TRUTH_PER_CHUNK)]

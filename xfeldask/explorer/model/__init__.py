@@ -1,0 +1,1 @@
+"""What the explorer shows, without a browser."""

@@ -1,0 +1,301 @@
+"""The columns that a person can see the shots of a store by."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from copy import copy
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from xfeldask.errors import InputError, UnknownNameError
+from xfeldask.explorer.model.angles import ANGLES, GROUPS, axis_angles, folded
+from xfeldask.physics.orientations import symmetry_group
+from xfeldask.physics.symmetry import SYMMETRY, fold
+from xfeldask.schema import BLANK, DONE, LATENT, MULTIPLE, SINGLE
+from xfeldask.scores import confusion_class
+from xfeldask.store.opening import open_dataset
+from xfeldask.store.selections import read_selections
+from xfeldask.verbs.sort import known_embeddings
+
+CONFUSION = ("single kept", "other let in", "other kept out", "single lost")
+"""Meanings of what `confusion_class` gives."""
+NO_YES = ((0, "no"), (1, "yes"))
+_NUMBERS = "biuf"
+
+
+@dataclass(frozen=True, eq=False)
+class Column:
+    """One quantity of all shots.
+
+    Attributes
+    ----------
+    name : str
+    label : str, for people
+    units : str, CF style; "1" for pure numbers
+    values : (shot,) numbers or booleans, read-only; not finite where a shot has none
+    classes : tuple of (value, meaning), empty for what is continuous
+    """
+
+    name: str
+    label: str
+    units: str
+    values: NDArray[Any]
+    classes: tuple[tuple[int, str], ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Shots:
+    """Shots of a store, and of one of its embeddings; made by `open`. What is read is kept.
+
+    Attributes
+    ----------
+    path : Path
+    n_shots : int, shots that columns tell of: those of the embedding, the first of the store while it is being written
+    n_stored : int, shots of the store
+    embeddings : list of str, all that the store has
+    embedding : str or None, the one that is looked at
+
+    Examples
+    --------
+    >>> import tempfile, xfeldask
+    >>> path = tempfile.mkdtemp() + "/run.zarr"
+    >>> two = [[0, 0, 0], [2e-9, 0, 0]], ["C", "C"]
+    >>> _ = xfeldask.simulate(path, particle=two, detector="square-32", n_shots=4, progress=False)
+    >>> shots = Shots.open(path)
+    >>> shots.names()[:4]
+    ['hit', 'photon_count', 'lost_photons', 'shot_status']
+    >>> shots.column("hit").values.tolist(), shots.column("hit").classes
+    ([1, 1, 1, 1], ((0, 'blank'), (1, 'single'), (2, 'multiple')))
+    """
+
+    path: Path
+    n_shots: int
+    n_stored: int
+    embeddings: list[str]
+    embedding: str | None
+    _root: xr.Dataset = field(repr=False)
+    _found: xr.Dataset = field(repr=False)
+    _selections: dict[str, xr.DataArray] = field(repr=False)
+    _makers: dict[str, Callable[[], Column]] = field(init=False, repr=False, default_factory=dict)
+    _unlisted: dict[str, Callable[[], Column]] = field(init=False, repr=False, default_factory=dict)
+    _known: dict[str, Column] = field(init=False, repr=False, default_factory=dict)
+    _kept: dict[tuple[str, ...], Any] = field(init=False, repr=False, default_factory=dict)
+    _added: dict[str, Column] = field(init=False, repr=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._makers.update(self._quantities())
+        if "orientation" in self._root:
+            for group in GROUPS:
+                self._unlisted.update({folded(name, group): partial(self._turned, name, group) for name in ANGLES})
+
+    @classmethod
+    def open(cls, path: str | Path, embedding: str | None = None) -> Self:
+        """Open a store that may still be being written.
+
+        Parameters
+        ----------
+        path : of the store
+        embedding : str, optional; the first by default, if there is any
+
+        Raises
+        ------
+        MissingFileError, InputError, CorruptStoreError
+            There is no store of ours at the path, or it cannot be read.
+        UnknownNameError
+            The store has no such embedding.
+        """
+        path = Path(path)
+        root = open_dataset(path, chunks=None, allow_incomplete=True)
+        embeddings, found = known_embeddings(path), xr.Dataset()
+        if embedding is not None and embedding not in embeddings:
+            raise UnknownNameError("embedding", embedding, embeddings)
+        chosen = embedding or next(iter(embeddings), None)
+        if chosen is not None:
+            found = open_dataset(path, group=f"latent/{chosen}", chunks=None, allow_incomplete=True)
+        n_stored = root.sizes["shot"]
+        n_shots = found.sizes.get("shot", n_stored)
+        return cls(
+            path, n_shots, n_stored, embeddings, chosen, root.isel(shot=slice(n_shots)), found, read_selections(path)
+        )
+
+    @property
+    def complete(self) -> bool:
+        """Whether all shots of the store have been written, and the embedding tells of all."""
+        return bool(self._root.attrs.get("complete", True)) and self.n_shots == self.n_stored
+
+    @cached_property
+    def n_done(self) -> int:
+        """Shots that have been written, of those that columns tell of."""
+        return int(self.done.sum())
+
+    @cached_property
+    def done(self) -> NDArray[np.bool_]:
+        """Whether each shot has been written, bool (shot,)."""
+        return np.asarray(self._root["shot_status"].values == DONE)
+
+    def names(self) -> list[str]:
+        """Names of all quantities: components, classes, the embedding's, the store's, the index."""
+        return list({**self._makers, **self._added})
+
+    def column(self, name: str) -> Column:
+        """A quantity of all shots; those of `folded` are had, too.
+
+        Raises
+        ------
+        UnknownNameError
+            The shots have no such quantity.
+        """
+        if name in self._added:
+            return self._added[name]
+        make = self._makers.get(name) or self._unlisted.get(name)
+        if make is None:
+            raise UnknownNameError("quantity", name, self.names())
+        if name not in self._known:
+            made = make()
+            values = np.ascontiguousarray(made.values)
+            values.flags.writeable = False
+            self._known[name] = replace(made, name=name, values=values)
+        return self._known[name]
+
+    def latent(self, i: int) -> NDArray[Any]:
+        """Component `i` of all shots, counted from 0, (shot,).
+
+        Raises
+        ------
+        UnknownNameError
+            There is no embedding, or it has fewer components.
+        """
+        return self.column(f"c{i}").values
+
+    @property
+    def threshold(self) -> float | None:
+        """Score at or above which shots were kept; None where no verdict was made by a threshold."""
+        try:
+            return float(json.loads(str(self._found.attrs["decision"]))["threshold"])
+        except (KeyError, TypeError, ValueError):
+            return None
+
+    @property
+    def symmetry(self) -> str | None:
+        """Point group of the particle; None where the store does not tell."""
+        try:
+            return SYMMETRY.get(json.loads(str(self._root.attrs["experiment"]))["particle"]["source"])
+        except (KeyError, TypeError, ValueError):
+            return None
+
+    @property
+    def looks(self) -> list[int]:
+        """Shots that the space was fitted to at each look whose coordinates were kept."""
+        return [int(n) for n in self._found["n_fitted"].values] if "latent_history" in self._found else []
+
+    def past(self, name: str, look: int) -> Column:
+        """A component as it was at a look, counted from 0; any other quantity as it is.
+
+        Raises
+        ------
+        UnknownNameError
+            The shots have no such quantity.
+        """
+        column = self.column(name)
+        if not (name.startswith("c") and name[1:].isdigit()):
+            return column
+        key = f"{name}@{look}"
+        if key not in self._known:
+            values = self._found["latent_history"][:, look, int(name[1:])].values
+            self._known[key] = replace(column, values=values)
+        return self._known[key]
+
+    def add(self, column: Column) -> None:
+        """Let a quantity be seen that is not in the store; one of the same name that was added before goes.
+
+        Raises
+        ------
+        InputError
+            The store has a quantity of that name.
+        """
+        if column.name in (self._makers.keys() | self._unlisted.keys()) - self._selections.keys():
+            raise InputError(f"there is a quantity {column.name} already; choose another name")
+        self._added[column.name] = column
+
+    def own(self) -> Self:
+        """The same shots for one more person: what is read is shared, what is added is not."""
+        out = copy(self)
+        object.__setattr__(out, "_added", dict(self._added))
+        return out
+
+    def kept(self, make: Callable[..., Any], *names: str) -> Any:
+        """What `make` makes of the values of some quantities, kept for all who share these shots.
+
+        Quantities that were added are not shared, and what is made of them is made anew.
+        """
+        if self._added.keys() & set(names):
+            return make(*(self.column(name).values for name in names))
+        key = (make.__name__, *names)
+        if key not in self._kept:
+            self._kept[key] = make(*(self.column(name).values for name in names))
+        return self._kept[key]
+
+    def _quantities(self) -> Iterator[tuple[str, Callable[[], Column]]]:
+        for i in range(self._found.sizes.get("component", 0)):
+            yield f"c{i}", partial(self._component, i)
+        if "n_particles" in self._root:
+            yield "hit", self._hit
+            if "is_single" in self._found:
+                yield "confusion", self._confusion
+        for dataset in (self._found, self._root):
+            for name, variable in dataset.data_vars.items():
+                if variable.dims == ("shot",) and variable.dtype.kind in _NUMBERS:
+                    yield str(name), partial(_column, variable)
+        for name, variable in self._root.data_vars.items():
+            if variable.dims == ("shot", "particle") and variable.dtype.kind in _NUMBERS:
+                yield str(name), partial(_column, variable[:, 0], ", first particle")
+        if "orientation" in self._root:
+            for name in ANGLES:
+                yield name, partial(self._turned, name)
+        yield "shot", self._index
+        for name, selected in self._selections.items():
+            yield name, partial(_column, selected[: self.n_shots])
+
+    def _component(self, i: int) -> Column:
+        latent = self._found["latent"]
+        return Column("", f"component {i}", str(latent.attrs.get("units", "1")), latent[:, i].values)
+
+    def _hit(self) -> Column:
+        kind = np.clip(self._root["n_particles"].values, BLANK, MULTIPLE).astype(np.uint8)
+        return Column("", "what was simulated", "1", kind, LATENT["verdict"].flags)
+
+    def _confusion(self) -> Column:
+        kind = confusion_class(self.column("hit").values == SINGLE, self.column("is_single").values)
+        return Column("", "verdict against truth", "1", kind, tuple(enumerate(CONFUSION)))
+
+    def _index(self) -> Column:
+        return Column("", "shot", "1", np.asarray(self._root.indexes["shot"], np.int64))
+
+    def _turned(self, name: str, group: str = "") -> Column:
+        label = f"{ANGLES[name]}, folded by {group}" if group else ANGLES[name]
+        return Column("", label, "degree", self._angles(group)[list(ANGLES).index(name)])
+
+    def _angles(self, group: str) -> tuple[NDArray[np.float64], ...]:
+        key = ("angles", group)
+        if key not in self._kept:
+            q = self._root["orientation"][:, 0].values
+            self._kept[key] = axis_angles(fold(q, symmetry_group(group)) if group else q)
+        angles: tuple[NDArray[np.float64], ...] = self._kept[key]
+        return angles
+
+
+def _column(variable: xr.DataArray, more: str = "") -> Column:
+    values, attrs = variable.values, variable.attrs
+    classes: tuple[tuple[int, str], ...] = NO_YES if values.dtype == bool else ()
+    if "flag_values" in attrs and "flag_meanings" in attrs:
+        meanings = str(attrs["flag_meanings"]).split()
+        classes = tuple((int(v), m) for v, m in zip(np.atleast_1d(attrs["flag_values"]), meanings, strict=False))
+    label = str(attrs.get("long_name", variable.name)) + more
+    return Column("", label, str(attrs.get("units", "1")), values, classes)

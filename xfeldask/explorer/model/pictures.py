@@ -1,0 +1,137 @@
+"""The two spaces of a shot: its pattern, binned or whole, and its particles as the beam sees them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from xfeldask.errors import CorruptStoreError
+from xfeldask.explorer.model.particle import center_of, electrons, extent_of, projection
+from xfeldask.physics.atoms import Atoms
+from xfeldask.physics.binning import ImageGrid, image_grid
+from xfeldask.physics.detectors import Geometry
+from xfeldask.store.accessor import XfelAccessor
+from xfeldask.store.codecs import FAST
+from xfeldask.store.layout import shot_array
+from xfeldask.store.model import stored_wavelength
+from xfeldask.store.opening import open_dataset, open_root
+from xfeldask.store.run import stored_atoms, stored_geometry
+
+Array = NDArray[np.float32]
+
+PARTICLE_PIXELS = 128
+PLACED = ("orientation", "position", "size")
+"""Where particles were, and how large."""
+NM = 1e9
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """An image with its place, x to the right and y up as seen along the beam's transverse axes.
+
+    Attributes
+    ----------
+    values : float32 (y, x); NaN where nothing is known
+    extent : left, bottom, width, height [1/nm] for a pattern, [nm] for particles
+    """
+
+    values: Array
+    extent: tuple[float, float, float, float]
+
+
+class Pictures:
+    """Pictures of the shots of a store, read as they are asked for.
+
+    Parameters
+    ----------
+    path : Path
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._root = open_root(path)
+        self._images: zarr.Array[Any] = shot_array(self._root, "image", FAST)
+
+    @cached_property
+    def has_particles(self) -> bool:
+        """Whether the store tells where the particles were."""
+        return all(name in self._root for name in (*PLACED, "atom_position", "atom_element"))
+
+    def binned(self, shot: int) -> Picture:
+        """Photons of a shot in bins; raises CorruptStoreError where they cannot be read."""
+        values = _read(self._images, shot).astype(np.float32)
+        values[self.grid.weight == 0] = np.nan
+        return Picture(np.ascontiguousarray(values.T), _extent(self.grid))
+
+    def whole(self, shot: int) -> Picture:
+        """Photons of a shot in each pixel; raises CorruptStoreError where they cannot be read."""
+        frame = _read(shot_array(self._root, "photons", FAST), shot)
+        return Picture(np.ascontiguousarray(self._accessor.assemble(frame).T.astype(np.float32)), self.whole_extent)
+
+    def particles(self, shot: int) -> Picture | None:
+        """Electrons per nm2 of a shot's particles, projected along the beam; None where the store does not tell."""
+        if not self.has_particles:
+            return None
+        orientation, position, size = (
+            np.asarray(array[shot], np.float64) for array in (self._truth[name] for name in PLACED)
+        )
+        extent = extent_of(self._atoms.position, position, size)
+        values = projection(
+            self._atoms.position, self._electrons, orientation, position, extent, PARTICLE_PIXELS, size=size
+        )
+        x, y = center_of(position)
+        left, bottom, side = (x - extent) * NM, (y - extent) * NM, 2 * extent * NM
+        return Picture(np.asarray(values, np.float32), (left, bottom, side, side))
+
+    @cached_property
+    def _truth(self) -> dict[str, zarr.Array[Any]]:
+        return {name: shot_array(self._root, name, FAST) for name in PLACED}
+
+    @cached_property
+    def _atoms(self) -> Atoms:
+        return stored_atoms(self._root)
+
+    @cached_property
+    def _electrons(self) -> NDArray[np.float64]:
+        return electrons(np.asarray(shot_array(self._root, "atom_element")[...]), self._atoms.occupancy)
+
+    @cached_property
+    def _geometry(self) -> Geometry:
+        return stored_geometry(self._root)
+
+    @cached_property
+    def grid(self) -> ImageGrid:
+        """Bins of the stored images in reciprocal space."""
+        return image_grid(self._geometry, stored_wavelength(self._root), int(str(self._root.attrs["bin"])))
+
+    @cached_property
+    def _accessor(self) -> XfelAccessor:
+        return XfelAccessor(open_dataset(self.path, chunks=None, allow_incomplete=True))
+
+    @cached_property
+    def whole_extent(self) -> tuple[float, float, float, float]:
+        """Where assembled patterns lie: left, bottom, width, height [1/nm]."""
+        return _extent(image_grid(self._geometry, stored_wavelength(self._root), 1))
+
+
+def _read(array: zarr.Array[Any], shot: int) -> NDArray[Any]:
+    try:
+        return np.asarray(array[shot])
+    except Exception as error:  # a decoder may raise anything on damaged bytes
+        told = f"shot {shot:,} cannot be read ({error}); xfeldask verify names what is broken"
+        raise CorruptStoreError(told) from error
+
+
+def _extent(grid: ImageGrid) -> tuple[float, float, float, float]:
+    """Left, bottom, width, height of an image whose rows go along +x and columns along +y [1/nm]."""
+    (left, width), (bottom, height) = (
+        (-(center + 0.5) * step / NM, n * step / NM)
+        for center, step, n in zip(grid.center, grid.step, grid.shape, strict=True)
+    )
+    return left, bottom, width, height

@@ -1,0 +1,204 @@
+"""Shots rebuilt from the components of a linear latent space, and the components as images."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from xfeldask.errors import CorruptStoreError, InputError
+from xfeldask.store.layout import layout_of
+from xfeldask.store.model import Features, make_features
+from xfeldask.store.opening import open_dataset, open_root
+from xfeldask.store.publish import latent_parts
+from xfeldask.verbs.sort import embedding_named
+
+IMAGES = ("counts", "normalised", "variance_stabilised", "unit_root")
+"""Features that have a number for each bin of the image."""
+_ORTHONORMAL = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class Rebuilt:
+    """A shot and what the components make of it, in the units of the feature.
+
+    Attributes
+    ----------
+    image : float32 (y, x), the feature of the shot
+    rebuilt : float32 (y, x), mean and `n_components` components
+    residual : float32 (y, x), image - rebuilt
+    n_components : int
+    unexplained : float, squared residual over the squared distance of the image to the mean; 0 of the mean itself
+    """
+
+    image: NDArray[np.float32]
+    rebuilt: NDArray[np.float32]
+    residual: NDArray[np.float32]
+    n_components: int
+    unexplained: float
+
+
+@dataclass(frozen=True, eq=False)
+class Scree:
+    """Variance along the components, and its part of that along all that are stored.
+
+    Attributes
+    ----------
+    component : int64 (component,), counted from 0
+    variance : float64 (component,)
+    share, cumulative : float64 (component,), of the variance along the stored components; what lies outside of them
+        is not known
+    """
+
+    component: NDArray[np.int64]
+    variance: NDArray[np.float64]
+    share: NDArray[np.float64]
+    cumulative: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, variance: NDArray[np.float64]) -> Self:
+        """Scree of the variances (component,)."""
+        share = variance / (variance.sum() or 1.0)
+        return cls(np.arange(len(share)), variance, share, share.cumsum())
+
+
+@dataclass(frozen=True, eq=False)
+class LinearSpace:
+    """Mean and components of a stored embedding as images; made by `open`.
+
+    Attributes
+    ----------
+    name : str, of the embedding
+    feature : str, one of `IMAGES`
+    units : str, of the mean, and of a step along a component
+    mean : float64 (y, x)
+    components : float32 (component, y, x), orthonormal: the eigen-images
+    variance : float64 (component,) or None where the estimator tells none
+
+    Examples
+    --------
+    >>> import tempfile, xfeldask
+    >>> path = tempfile.mkdtemp() + "/run.zarr"
+    >>> two = [[0, 0, 0], [2e-9, 0, 0]], ["C", "C"]
+    >>> _ = xfeldask.simulate(path, particle=two, detector="square-32", n_shots=9, progress=False)
+    >>> _ = xfeldask.embed(path, n_components=2, sort=None, progress=False)
+    >>> space = LinearSpace.open(path)
+    >>> space.components.shape, space.rebuild(0, 1).residual.shape
+    ((2, 32, 32), (32, 32))
+    """
+
+    name: str
+    feature: str
+    units: str
+    mean: NDArray[np.float64]
+    components: NDArray[np.float32]
+    variance: NDArray[np.float64] | None
+    _root: zarr.Group = field(repr=False)
+    _features: Features = field(repr=False)
+
+    @classmethod
+    def open(cls, path: str | Path, name: str | None = None) -> Self:
+        """Open the model of an embedding.
+
+        Parameters
+        ----------
+        path : of the store
+        name : str, optional, of the embedding; the only one by default
+
+        Raises
+        ------
+        MissingFileError
+            There is no such store or embedding.
+        InputError
+            The embedding is not linear, or not of images; several, and no name.
+        CorruptStoreError
+            What is stored of it cannot be read.
+        """
+        path = Path(path)
+        name = embedding_named(path, name)
+        attributes = open_dataset(path, group=f"latent/{name}", chunks=None, allow_incomplete=True).attrs
+        try:
+            parameters: dict[str, Any] = json.loads(attributes["parameters"])
+            method, options = str(parameters["method"]), dict(parameters["features"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise CorruptStoreError(f"{path}: the parameters of {name} cannot be read ({error})") from None
+        if (feature := str(options.get("name"))) not in IMAGES:
+            raise InputError(
+                f"{name} is of the feature {feature}, which has no number for each bin of the image, so no image can "
+                f"be rebuilt; embed with features={' or '.join(map(repr, IMAGES))}"
+            )
+        arrays = {str(key): value.values for key, value in latent_parts(path, name)["estimator"].data_vars.items()}
+        components, mean = _basis(name, method, arrays)
+        root = open_root(path)
+        features = make_features(root, options)
+        shape = features.feature.shape
+        return cls(
+            name,
+            feature,
+            features.feature.units,
+            mean.reshape(shape),
+            components.reshape(-1, *shape),
+            arrays.get("explained_variance_"),
+            root,
+            features,
+        )
+
+    def rebuild(self, shot: int, n_components: int | None = None) -> Rebuilt:
+        """A shot from the mean and its coordinates along the first components.
+
+        Parameters
+        ----------
+        shot : int
+        n_components : int, from 0, which leaves the mean; all by default
+
+        Raises
+        ------
+        InputError
+            No such shot, or more components than there are.
+        """
+        k, n = len(self.components) if n_components is None else n_components, layout_of(self._root).n_shots
+        if not 0 <= shot < n:
+            raise InputError(f"there are shots 0 to {n - 1}, got {shot}")
+        if not 0 <= k <= len(self.components):
+            raise InputError(f"{self.name} has {len(self.components)} components, asked for {k}")
+        image = self._features(self._features.images(self._root, slice(shot, shot + 1)))[0].reshape(self.mean.shape)
+        basis = self.components[:k].reshape(k, self.mean.size).astype(np.float64)
+        away = (image - self.mean).reshape(-1)
+        rest = away - (basis @ away) @ basis
+        whole = float(away @ away)
+        residual = rest.reshape(self.mean.shape).astype(np.float32)
+        unexplained = float(rest @ rest) / whole if whole else 0.0
+        return Rebuilt(image, (image - residual).astype(np.float32), residual, k, unexplained)
+
+    def scree(self) -> Scree:
+        """Variance along the components.
+
+        Raises
+        ------
+        InputError
+            The estimator tells no variances.
+        """
+        if self.variance is None:
+            raise InputError(f"the estimator of {self.name} tells no variances; embed with method='ipca' or 'pca'")
+        return Scree.of(self.variance)
+
+
+def _basis(name: str, method: str, arrays: dict[str, NDArray[Any]]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """Components (component, feature) and mean (feature,) of a linear model."""
+    if "components_" not in arrays or "mean_" not in arrays:
+        raise InputError(
+            f"{name} was made by {method}, which is not linear: it has no components that add up to a shot; "
+            "embed with method='ipca' or 'pca'"
+        )
+    components = np.asarray(arrays["components_"], np.float32)
+    if not np.allclose(components @ components.T, np.eye(len(components)), atol=_ORTHONORMAL):
+        raise InputError(
+            f"the components of {name}, made by {method}, are not orthonormal, so that coordinates along them do not "
+            "add up to a shot; embed with method='ipca' or 'pca'"
+        )
+    return components, np.asarray(arrays["mean_"], np.float64)

@@ -1,0 +1,70 @@
+"""Shots selected in words, and where they go."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xfeldask.errors import InputError
+from xfeldask.explorer.model.columns import Shots
+from xfeldask.store.expression import select
+
+
+def select_shots(store: str | Path, where: str, embedding: str | None = None) -> NDArray[np.int64]:
+    """Absolute indices of the shots that an expression is true of, ascending.
+
+    Parameters
+    ----------
+    store : str or Path
+    where : str, an expression as in `xfeldask.store.expression`
+    embedding : str, optional; the store's first by default
+
+    Raises
+    ------
+    MissingFileError, InputError
+        No store, no such embedding, or an expression that cannot be understood.
+    """
+    shots = Shots.open(store, embedding)
+    mask = select(where, shots.column, shots.n_shots)
+    return np.asarray(shots.column("shot").values[mask], np.int64)
+
+
+def shots_as(kind: str, shots: NDArray[np.int64]) -> bytes:
+    r"""Absolute shot indices as a file: "npy", or "csv" of one column with a header.
+
+    Raises
+    ------
+    InputError
+        Another kind.
+
+    Examples
+    --------
+    >>> shots_as("csv", np.array([3, 5]))
+    b'shot\n3\n5\n'
+    """
+    if kind == "csv":
+        return "\n".join(["shot", *map(str, shots.tolist()), ""]).encode()
+    if kind != "npy":
+        raise InputError(f"shots are written as npy or csv, got {kind}")
+    out = BytesIO()
+    np.save(out, shots)
+    return out.getvalue()
+
+
+def write_shots(path: Path, shots: NDArray[np.int64]) -> None:
+    """Write absolute shot indices as ``.npy`` or ``.csv`` (one column with a header).
+
+    Raises
+    ------
+    InputError
+        Another ending, or a file that cannot be written.
+    """
+    if path.suffix not in (".npy", ".csv"):
+        raise InputError(f"{path}: shots are written as .npy or .csv")
+    try:
+        path.write_bytes(shots_as(path.suffix[1:], shots))
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error}") from error

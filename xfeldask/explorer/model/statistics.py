@@ -1,0 +1,195 @@
+"""Sum, mean and deviation of the raw patterns of a selection, out of core."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import ceil
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from xfeldask.errors import InputError
+from xfeldask.physics.jit import kernel
+from xfeldask.schema import DONE
+from xfeldask.store.codecs import FAST
+from xfeldask.store.layout import layout_of, shot_array
+from xfeldask.store.opening import open_dataset, open_root
+from xfeldask.work.compute import run, worker_count
+from xfeldask.work.progress import Silent
+from xfeldask.work.tasks import shard_tasks
+
+FRAMES = 64
+"""Most frames that a task takes."""
+AT_ONCE = 16
+"""Frames that a task has in memory."""
+ADVICE = "nothing was changed; mend the cause and ask again"
+
+Counts = NDArray[np.uint64]
+
+
+@dataclass(frozen=True, eq=False)
+class PatternStatistics:
+    """Statistics of the photons of some shots, pixel by pixel.
+
+    Attributes
+    ----------
+    n : int, shots
+    total : uint64 (panel, ss, fs), photons of all shots
+    mean : float64 (panel, ss, fs)
+    deviation : float64 (panel, ss, fs), standard deviation of these shots about their mean, divided by n
+    assembled : float64 (row, col) by "total", "mean" and "deviation", NaN between panels and at masked pixels
+    """
+
+    n: int
+    total: Counts
+    mean: NDArray[np.float64]
+    deviation: NDArray[np.float64]
+    assembled: dict[str, NDArray[np.float64]]
+
+
+def pattern_statistics(
+    store: str | Path,
+    selection: ArrayLike,
+    *,
+    advance: Callable[[int], None] | None = None,
+    cancel: Event | None = None,
+) -> PatternStatistics | None:
+    """Statistics of the raw patterns of selected shots, on the scheduler that Dask has active.
+
+    Every selected frame is read once, and no other. Photons and their squares are added up as integers, so that the
+    result does not depend on how the work is shared out, nor on the order in which it is done.
+
+    Parameters
+    ----------
+    store : path
+    selection : bool (shot,), of all shots or the first of them; or the indices of shots
+    advance : callable, told the number of frames done since it was last called
+    cancel : threading.Event, set it to stop soon
+
+    Returns
+    -------
+    PatternStatistics, or None where it was cancelled; nothing of it is kept then
+
+    Raises
+    ------
+    InputError
+        No shots, shots that are not there or not written yet, another kind of selection.
+    RunError
+        A frame cannot be read.
+
+    Examples
+    --------
+    >>> import tempfile, xfeldask
+    >>> path = tempfile.mkdtemp() + "/run.zarr"
+    >>> two = [[0, 0, 0], [2e-9, 0, 0]], ["C", "C"]
+    >>> ds = xfeldask.simulate(path, particle=two, detector="square-32", n_shots=4, progress=False)
+    >>> found = pattern_statistics(path, [0, 2])
+    >>> bool((found.total == ds.photons[[0, 2]].sum("shot").values).all()), found.assembled["mean"].shape
+    (True, (32, 32))
+    """
+    path = Path(store)
+    shots = _chosen(path, selection)
+    # parts of a task's size, no part in two shards
+    cuts = np.flatnonzero(np.diff(shots // layout_of(open_root(path)).shard)) + 1
+    parts = [part for whole in np.split(shots, cuts) for part in np.array_split(whole, ceil(len(whole) / FRAMES))]
+    sums = _added_up(str(path.absolute()), parts, advance or (lambda _: None), cancel or Event())
+    return None if sums is None else _statistics(path, len(shots), *sums)
+
+
+def frame_sums(path: str, shots: NDArray[np.int64]) -> tuple[Counts, Counts]:
+    """Photons and squared photons of some shots in ascending order, added up; the task that Dask runs.
+
+    Parameters
+    ----------
+    path : of the store
+    shots : int64 (n,), at most `FRAMES`
+
+    Returns
+    -------
+    sum, squares : uint64 (panel, ss, fs)
+    """
+    photons = shot_array(open_root(path), "photons", FAST)
+    # written, not np.zeros: masked stores to memory that was never touched take 40 times as long
+    total, squares = (np.full(photons.shape[1:], 0, np.uint64) for _ in range(2))
+    for run_ in np.split(shots, np.flatnonzero(np.diff(shots) != 1) + 1):
+        for start in range(int(run_[0]), int(run_[-1]) + 1, AT_ONCE):
+            frames = np.asarray(photons[start : min(start + AT_ONCE, int(run_[-1]) + 1)])
+            _add(frames.reshape(len(frames), -1), total.reshape(-1), squares.reshape(-1))
+    return total, squares
+
+
+@kernel
+def _add(frames: NDArray[Any], total: Counts, squares: Counts) -> None:
+    for shot in range(frames.shape[0]):
+        for pixel in range(frames.shape[1]):
+            count = np.uint64(frames[shot, pixel])
+            # most pixels of a frame are dark
+            if count:
+                total[pixel] += count
+                squares[pixel] += count * count
+
+
+def _added_up(
+    path: str, parts: list[NDArray[np.int64]], advance: Callable[[int], None], cancel: Event
+) -> tuple[Counts, Counts] | None:
+    """Sums of all parts, a few tasks at a time: what waits to be added up stays small, and a stop comes soon."""
+    total: Any = 0
+    squares: Any = 0
+    at_once = 2 * worker_count()
+    for first in range(0, len(parts), at_once):
+        if cancel.is_set():
+            return None
+        some = parts[first : first + at_once]
+        tasks = shard_tasks("statistics", _of_part, range(len(some)), path, some)
+        for one, two in run(tasks, [len(part) for part in some], _Told(advance), ADVICE):
+            total, squares = total + one, squares + two
+    return None if cancel.is_set() else (total, squares)
+
+
+def _of_part(path: str, parts: list[NDArray[np.int64]], index: int) -> tuple[Counts, Counts]:
+    return frame_sums(path, parts[index])
+
+
+def _statistics(path: Path, n: int, total: Counts, squares: Counts) -> PatternStatistics:
+    # about the whole part of the mean sums are exact, and little cancels
+    whole, rest = np.divmod(total.astype(np.int64), n)
+    about = squares.astype(np.int64) - 2 * whole * total.astype(np.int64) + n * whole**2
+    deviation = np.sqrt(np.maximum(about / n - (rest / n) ** 2, 0))
+    mean = total / n
+    ds = open_dataset(path, chunks=None, allow_incomplete=True)
+    images = ds.xfel.assemble(np.stack([total.astype(np.float64), mean, deviation]))
+    assembled = dict(zip(("total", "mean", "deviation"), images, strict=True))
+    return PatternStatistics(n, total, mean, deviation, assembled)
+
+
+def _chosen(path: Path, selection: ArrayLike) -> NDArray[np.int64]:
+    """Indices of the selected shots, ascending."""
+    given = np.asarray(selection)
+    root = open_root(path)
+    n = layout_of(root).n_shots
+    if given.ndim != 1 or (given.size and given.dtype.kind not in "bui"):
+        raise InputError(f"a selection is booleans or indices of shots, got {given.dtype} of shape {given.shape}")
+    shots = np.flatnonzero(given) if given.dtype == bool else np.unique(given)
+    if not len(shots):
+        raise InputError("no shots are selected; select at least one")
+    if shots[0] < 0 or shots[-1] >= n or (given.dtype == bool and len(given) > n):
+        raise InputError(f"{path} has shots 0 to {n - 1}, the selection goes from {shots[0]} to {shots[-1]}")
+    missing = np.asarray(shot_array(root, "shot_status")[...])[shots] != DONE
+    if missing.any():
+        raise InputError(f"{missing.sum()} of {len(shots)} selected shots are not written yet; leave them out")
+    return shots.astype(np.int64)
+
+
+class _Told(Silent):
+    """Hands progress on to a function."""
+
+    def __init__(self, advance: Callable[[int], None]) -> None:
+        self._advance = advance
+
+    def advance(self, amount: int) -> None:
+        """Say that `amount` more is done."""
+        self._advance(amount)

@@ -1,0 +1,47 @@
+"""The state of a page in its address: what somebody sees can be sent to somebody else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+import panel as pn
+
+from xfeldask.explorer.model.session import Session
+
+SHARED = {"x": str, "y": str, "colour": str, "hidden": list, "where": str, "shot": int, "look": int}
+"""Parameters of the session that an address carries, besides the embedding and the store."""
+
+
+def read_address(query: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters of a session from an address; what cannot be one is passed over.
+
+    Parameters
+    ----------
+    query : parts of the address, parsed as JSON where they can be
+
+    Examples
+    --------
+    >>> read_address({"x": "c2", "shot": "third", "hidden": ["blank", 3], "where": "c0 > 1", "admin": 1})
+    {'x': 'c2', 'where': 'c0 > 1'}
+    """
+    found = {name: query[name] for name, kind in SHARED.items() if isinstance(query.get(name), kind)}
+    if not all(isinstance(meaning, str) for meaning in found.get("hidden", [])):
+        del found["hidden"]
+    return {name: value for name, value in found.items() if not isinstance(value, bool)}
+
+
+def keep_address(session: Session) -> None:
+    """Let the address of the page follow the session."""
+    location = pn.state.location
+    if location is None:
+        return
+
+    def write(*_: Any) -> None:
+        state = location.query_params | {name: getattr(session, name) for name in (*SHARED, "embedding")}
+        told = {name: value for name, value in state.items() if value not in (None, "", [], -1)}
+        location.search = "?" + urlencode({k: v if isinstance(v, str) else json.dumps(v) for k, v in told.items()})
+
+    session.param.watch(write, [*SHARED, "embedding"])

@@ -1,0 +1,68 @@
+"""The bar over the page: data set, counts, steps from shot to shot, links."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import panel as pn
+import panel_material_ui as pmui
+
+from xfeldask.explorer.model.session import Session
+from xfeldask.explorer.view.keys import Keys
+from xfeldask.work.compute import active_client
+
+COPY = "navigator.clipboard.writeText(window.location.href)"
+WHITE = {"color": "white", "borderColor": "rgba(255, 255, 255, 0.6)"}
+
+
+def bar(session: Session, stores: Sequence[Path], here: int) -> list[Any]:
+    """What stands in the bar."""
+    told = pn.pane.HTML("", styles={"color": "white", "font-size": "14px"}, align="center", margin=(0, 16))
+
+    def count(*_: Any) -> None:
+        there, stored = session.shots.n_done, session.shots.n_stored
+        shots = f"{there:,} shots" if there == stored else f"{there:,} of {stored:,} shots"
+        told.object = f"{shots} · {int(session.selected.sum()):,} selected"
+
+    session.param.watch(count, ["selected", "embedding"])
+    count()
+    steps = {
+        "ArrowLeft": ("chevron_left", "previous shot of the selection (left arrow)", lambda: session.step(-1)),
+        "ArrowRight": ("chevron_right", "next shot of the selection (right arrow)", lambda: session.step(1)),
+        "r": ("shuffle", "random shot of the selection (r)", lambda: session.jump(session.rng)),
+    }
+    buttons = [_icon(icon, tip, action) for icon, tip, action in steps.values()]
+    keys = Keys({key: action for key, (_, _, action) in steps.items()} | {"Escape": lambda: session.choose_where("")})
+    copy = pmui.IconButton(icon="link", description="copy the address of this view", sx=WHITE)
+    copy.js_on_click(code=COPY)
+    out = [*data_sets(stores, here), told, *buttons, copy, keys]
+    client = active_client()
+    if client is not None and client.dashboard_link:
+        dask = pmui.Button(label="Dask", href=client.dashboard_link, target="_blank", size="small", sx=WHITE,
+                           variant="outlined", description="what the workers do")  # fmt: skip
+        out.append(dask)
+    return out
+
+
+def _icon(icon: str, tip: str, action: Any) -> Any:
+    button = pmui.IconButton(icon=icon, description=tip, sx=WHITE)
+    button.on_click(lambda _: action())
+    return button
+
+
+def data_sets(stores: Sequence[Path], here: int) -> list[Any]:
+    """The choice of stores, the one that is looked at by its place among them; nothing where there is but one."""
+    if len(stores) < 2:
+        return []
+    names = {str(path): index for index, path in enumerate(stores)}
+    choice = pmui.Select(options=names, value=here, size="small", width=260, sx=WHITE)
+
+    def go(event: Any) -> None:
+        if pn.state.location is not None:
+            pn.state.location.param.update(search="?" + urlencode({"store": event.new}), reload=True)
+
+    choice.param.watch(go, "value")
+    return [choice]

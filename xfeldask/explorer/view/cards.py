@@ -1,0 +1,146 @@
+"""Images of a shot as Bokeh figures: what is drawn changes by the array alone, contrast by the browser alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import panel as pn
+from bokeh.models import (
+    BasicTicker,
+    ColorBar,
+    ColumnDataSource,
+    CustomJSHover,
+    DataRange1d,
+    EqHistColorMapper,
+    HoverTool,
+    LinearColorMapper,
+    LogColorMapper,
+)
+from bokeh.palettes import all_palettes
+from bokeh.plotting import figure
+
+from xfeldask.explorer.model.palette import NUMBERS
+from xfeldask.explorer.model.pictures import Picture
+from xfeldask.explorer.view.fields import choice
+
+GAP = "#c9ced6"
+"""Colour of pixels that hold no measurement."""
+LEAST = 0.5
+"""Where a logarithmic scale of photons begins."""
+NARROW = (0, 3)
+PARTS = ("image", "x", "y", "dw", "dh")
+EMPTY = (np.ones((1, 1), np.float32), 0.0, 0.0, 1.0, 1.0)
+SCALES = {"linear": LinearColorMapper, "log": LogColorMapper, "equalised": EqHistColorMapper}
+RESOLUTION = CustomJSHover(
+    code="const s = Math.hypot(special_vars.x, special_vars.y); return s > 0 ? (1 / s).toFixed(2) + ' nm' : '';"
+)
+
+LIMIT = """
+for (const m of [linear, log, equalised]) {
+  const value = m == log && cb_obj.value <= 0 ? null : cb_obj.value;   // of 0 there is no logarithm
+  m[end] = value ?? (m == log ? least : null);
+}
+"""
+
+
+class Card:
+    """An image with axes, a scale and a readout.
+
+    Parameters
+    ----------
+    title : str
+    quantity : str, what a pixel holds, with its unit
+    axes : (str, str), labels
+    reciprocal : bool, axes are s, so that a place has a resolution
+    scale : str, one of `SCALES`, at first
+    """
+
+    def __init__(self, title: str, quantity: str, axes: tuple[str, str], reciprocal: bool, scale: str = "log") -> None:
+        self.source = ColumnDataSource({name: [part] for name, part in zip(PARTS, EMPTY, strict=True)})
+        palette = NUMBERS[0]
+        self.scale = scale
+        self.mappers = {name: kind(palette=palette, nan_color=GAP) for name, kind in SCALES.items()}
+        self.mappers["log"].update(low=LEAST, high=1.0)
+        self.figure = figure(
+            title=title,
+            x_axis_label=axes[0],
+            y_axis_label=axes[1],
+            # follows the image, square, until somebody zooms
+            x_range=DataRange1d(range_padding=0),
+            y_range=DataRange1d(range_padding=0),
+            match_aspect=True,
+            tools="pan,wheel_zoom,box_zoom,reset,save",
+            sizing_mode="stretch_both",
+            min_width=150,
+            min_height=150,
+            toolbar_location="right",
+        )
+        self.figure.toolbar.logo = None
+        self.figure.toolbar.autohide = True
+        self.figure.grid.visible = False
+        self.image = self.figure.image("image", "x", "y", "dw", "dh", source=self.source, level="image",
+                                       color_mapper=self.mappers[scale])  # fmt: skip
+        self.image.visible = False
+        self.bar = ColorBar(
+            color_mapper=self.mappers[scale],
+            title=quantity,
+            width=8,
+            padding=2,
+            ticker=BasicTicker(desired_num_ticks=4),
+        )
+        self.figure.add_layout(self.bar, "right")
+        tips = [(quantity, "@image"), ("x, y", "$x{0.000}, $y{0.000}")]
+        tips += [("resolution", "$x{custom}")] if reciprocal else []
+        self.figure.add_tools(HoverTool(tooltips=tips, formatters={"$x": RESOLUTION}, renderers=[self.image]))
+
+    def show(self, picture: Picture | None) -> None:
+        """Show a picture, or nothing; the axes keep their place while pictures of the same extent follow each other."""
+        if picture is None:
+            self.image.visible = False
+        else:
+            self.image.visible = True
+            # of a blank there is no logarithm
+            self.mappers["log"].high = None if np.nanmax(picture.values) > 0 else 1.0
+            self.source.data = {
+                name: [part] for name, part in zip(PARTS, (picture.values, *picture.extent), strict=True)
+            }
+
+    def view(self) -> pn.viewable.Viewable:
+        """The card as a pane."""
+        return pn.pane.Bokeh(self.figure, sizing_mode="stretch_both")
+
+
+def contrast(cards: Iterable[Card], recoloured: Iterable[Card] = ()) -> pn.viewable.Viewable:
+    """Controls that cards share, all done by the browser: scale, limits and colour map.
+
+    Parameters
+    ----------
+    cards : that follow all controls
+    recoloured : that follow the colour map only
+    """
+    cards = list(cards)
+    scale = choice(options=list(SCALES), value=cards[0].scale, width=86, label="scale", margin=NARROW)
+    palette = choice(options=[name.removesuffix("256") for name in NUMBERS], width=80, label="colours", margin=NARROW)
+    limits = [
+        pn.widgets.FloatInput(value=None, placeholder="auto", width=58, label=name, margin=NARROW)
+        for name in ("from", "to")
+    ]
+    palettes = {name: list(all_palettes[name][256]) for name in palette.options}
+    for card in [*cards, *recoloured]:
+        palette.jscallback(
+            args={**card.mappers, "palettes": palettes},
+            value="for (const m of [linear, log, equalised]) m.palette = palettes[cb_obj.value];",
+        )
+    for card in cards:
+        scale.jscallback(
+            args={"image": card.image, "bar": card.bar, **card.mappers},
+            value="const m = {linear, log, equalised}[cb_obj.value]; "
+            "image.glyph.color_mapper = m; bar.color_mapper = m;",
+        )
+        for widget, end in zip(limits, ("low", "high"), strict=True):
+            widget.jscallback(
+                args={**card.mappers, "least": LEAST if end == "low" else None, "end": end},
+                value=LIMIT,
+            )
+    return pn.Row(scale, palette, *limits, margin=(4, 0))

@@ -1,0 +1,179 @@
+"""The page: a bar, a sidebar of choices, both spaces beside the latent plot, and tabs about the selection."""
+
+from __future__ import annotations
+
+import html
+import logging
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import panel as pn
+import panel_material_ui as pmui
+from bokeh.util.warnings import BokehUserWarning
+from panel.util.parameters import edit_readonly
+
+from xfeldask.errors import XfeldaskError
+from xfeldask.explorer.model.session import Session
+from xfeldask.explorer.model.shared import shared_pictures
+from xfeldask.explorer.tabs import tabs
+from xfeldask.explorer.view.address import keep_address, read_address
+from xfeldask.explorer.view.bar import bar, data_sets
+from xfeldask.explorer.view.cards import Card, contrast
+from xfeldask.explorer.view.offer import offer
+from xfeldask.explorer.view.plane import Plane
+from xfeldask.explorer.view.sidebar import sidebar
+
+pn.extension()
+pn.config.respect_explicit_sizing = True
+# of parts that were sent to the browser later, which tells of them as of its own: https://github.com/bokeh/bokeh/pull/12915
+warnings.filterwarnings("ignore", "reference already known", BokehUserWarning)
+
+LINE = {"font-size": "13px", "font-variant-numeric": "tabular-nums", "line-height": "1.4"}
+HEIGHT = "max(540px, 68vh)"
+"""Of the row with the plots: the tabs stay in sight."""
+CARDS = "max(320px, calc((68vh - 125px) / 2 + 60px))"
+"""Width of the cards: as wide as they are high, and the scale."""
+
+
+FOLLOW_EVERY = 2000
+"""From one look at a store that is being written to the next [ms]."""
+TOLD = {"hit": "truth", "verdict": "verdict", "probability_single": "P(single)", "photon_count": "photons"}
+"""What is told of a shot above its pictures, and by which word."""
+
+
+class Explorer:
+    """The page of one person.
+
+    Parameters
+    ----------
+    session : Session
+    allow_write : bool, whether the store may be written
+    """
+
+    def __init__(self, session: Session, allow_write: bool = False) -> None:
+        self.session, self.allow_write = session, allow_write
+        self.pictures = shared_pictures(session.shots.path)
+        self.pattern = Card("reciprocal space", "photons", ("x: s (1/nm)", "y: s (1/nm)"), reciprocal=True)
+        self.particles = Card("real space, along the beam", "electrons / nm²", ("x (nm)", "y (nm)"), False, "linear")
+        self.line = pn.pane.HTML("", styles=LINE, margin=(4, 10), height=40)
+        self.plane = Plane(session, on_hover=self.look)
+        self._seen: int | None = None
+        session.param.watch(self._pinned, ["shot"])
+        self.look(session.shot if session.shot is not None else 0)
+
+    def look(self, shot: int | None) -> None:
+        """Show both spaces of a shot; of the pinned one where there is none."""
+        shot = self.session.shot if shot is None else shot
+        if shot is None or shot == self._seen:
+            return
+        self._seen = shot
+        with pn.io.unlocked():
+            try:
+                pattern, particles, told = self.pictures.binned(shot), self.pictures.particles(shot), self._about(shot)
+            except XfeldaskError as error:
+                pattern, particles, told = None, None, html.escape(str(error))
+            self.pattern.show(pattern)
+            self.particles.show(particles)
+            self.line.object = told
+
+    def main(self) -> list[pn.viewable.Viewable]:
+        """What is in the middle."""
+        right = pn.Column(
+            self.line,
+            self.pattern.view(),
+            self.particles.view(),
+            contrast([self.pattern], recoloured=[self.particles]),
+            styles={"flex": "0 0 auto", "width": CARDS},
+            sizing_mode="stretch_height",
+        )
+        top = pn.Row(
+            self.plane.pane, right, sizing_mode="stretch_width", styles={"height": HEIGHT, "min-height": "540px"}
+        )
+        return [top, tabs(self.session, self.pictures)]
+
+    def page(self, stores: Sequence[Path], here: int = 0) -> pmui.Page:
+        """The whole page, of the store at a place among some."""
+        self._follow()
+        side: Any = pn.Column()
+
+        def fill(*_: Any) -> None:
+            side.objects = sidebar(self.session, self.allow_write)
+
+        # another embedding has other quantities
+        self.session.param.watch(fill, "embedding")
+        fill()
+        return _page(
+            title=self.session.shots.path.name,
+            header=bar(self.session, stores, here),
+            main=[*offer(self.session, self.allow_write), *self.main()],
+            sidebar=[side],
+            sidebar_width=280,
+        )
+
+    def view(self) -> pn.viewable.Viewable:
+        """The page without its bar, for a notebook."""
+        side = pn.Column(*sidebar(self.session, self.allow_write), width=280)
+        return pn.Row(side, pn.Column(*self.main(), sizing_mode="stretch_width"), sizing_mode="stretch_width")
+
+    def _follow(self) -> None:
+        """Look at a store that is still being written again and again."""
+        if self.session.complete or pn.state.curdoc is None:
+            return
+        callback = pn.state.add_periodic_callback(lambda: self._look_again(), period=FOLLOW_EVERY)
+        self._callbacks = [callback]
+
+    def _look_again(self) -> None:
+        self.session.look_again()
+        if self.session.complete:
+            for callback in self._callbacks:
+                callback.stop()
+
+    def _pinned(self, *_: Any) -> None:
+        self._seen = None
+        self.look(self.session.shot)
+
+    def _about(self, shot: int) -> str:
+        known = self.session.quantities
+        about = self.session.about(shot, [name for name in TOLD if name in known])
+        parts = [f"<b>shot {shot:,}</b>"]
+        parts += [f"{word} {html.escape(about[name])}" for name, word in TOLD.items() if name in about]
+        return " · ".join(parts)
+
+
+def make_page(
+    stores: Sequence[Path], here: int = 0, embedding: str | None = None, allow_write: bool = False
+) -> pmui.Page:
+    """The page of one of some stores, its state in the address; a clear sentence where it cannot be shown."""
+    # each session of a server has settings of its own; those above are for the one that imported this, and notebooks
+    pn.config.respect_explicit_sizing = True
+    query = pn.state.location.query_params if pn.state.location is not None else {}
+    try:
+        # the address gives a name of digits as a number
+        named = str(query["embedding"]) if "embedding" in query else embedding
+        session = Session(stores[here], named, **read_address(query))
+        page = Explorer(session, allow_write).page(stores, here)
+    except XfeldaskError as error:
+        return message(str(error), stores, here)
+    except Exception as error:  # a decoder may raise anything on damaged bytes
+        logging.getLogger(__name__).exception("%s cannot be shown", stores[here])
+        told = f"{stores[here]} cannot be shown ({error}); xfeldask verify names what is broken"
+        return message(told, stores, here)
+    keep_address(session)
+    return page
+
+
+def message(text: str, stores: Sequence[Path] = (), here: int = 0) -> pmui.Page:
+    """A page with a sentence, from which one can go to other stores."""
+    alert = pmui.Alert(html.escape(text), severity="warning", margin=20)
+    return _page(title="xfeldask", header=data_sets(stores, here), main=[alert])
+
+
+def _page(**parts: Any) -> pmui.Page:
+    page = pmui.Page(**parts)
+    with edit_readonly(page):
+        # not Panel's own: for that, each event of the pointer walks the whole page twice, and Panel keeps the page
+        # for ever; a plain False would end the first but not the second
+        page.busy = pn.rx(False)  # type: ignore[no-untyped-call]
+    return page

@@ -1,0 +1,138 @@
+"""Choices: what lies along the axes, what colours tell, which shots are selected."""
+
+from __future__ import annotations
+
+import html
+from typing import Any
+
+import panel as pn
+import panel_material_ui as pmui
+
+from xfeldask.errors import XfeldaskError
+from xfeldask.explorer.model.session import COUNTS, Session
+from xfeldask.explorer.view.fields import choice
+
+WIDTH = 250
+
+
+def sidebar(session: Session, allow_write: bool = False) -> list[pn.viewable.Viewable]:
+    """Everything in the sidebar."""
+    labels = {session.shots.column(name).label: name for name in session.quantities}
+    colours = {name: name for name in COUNTS} | labels
+    choices = [
+        bound(choice(label="x", options=labels, width=WIDTH), session, "x"),
+        bound(choice(label="y", options=labels, width=WIDTH), session, "y"),
+        bound(choice(label="colour by", options=colours, width=WIDTH), session, "colour"),
+    ]
+    if session.shots.looks:
+        choices.append(looking_back(session))
+    if session.shots.embeddings:
+        names = choice(label="embedding", options=session.shots.embeddings, value=session.embedding, width=WIDTH)
+        names.param.watch(lambda event: session.reopen(event.new), "value")
+        choices.insert(0, names)
+    return [*choices, chips(session), *selecting(session), *saving(session, allow_write)]
+
+
+def bound(widget: Any, session: Session, name: str) -> Any:
+    """A widget whose value is a parameter of the session, both ways."""
+    widget.value = getattr(session, name)
+    widget.param.watch(lambda event: session.param.update(**{name: event.new}), "value")
+    session.param.watch(lambda event: widget.param.update(value=event.new), name)
+    return widget
+
+
+def looking_back(session: Session) -> Any:
+    """The latent space while it was fitted: a slider over the looks at convergence."""
+    looks = {f"{n:,} shots": i for i, n in enumerate(session.shots.looks)}
+    slider = pmui.DiscreteSlider(
+        label="latent space fitted to", options=looks | {"the end": -1}, value=session.look, width=WIDTH - 20
+    )
+    return bound(slider, session, "look")
+
+
+def chips(session: Session) -> Any:
+    """Classes of the quantity that colours tell, with counts, to be hidden and shown."""
+    box = pn.Column(margin=(0, 0, 0, 10))
+    told: Any = None
+
+    def fill(*_: Any) -> None:
+        nonlocal told
+        name = session.colour
+        if told == (told := (name, session.shots)):
+            return
+        if name in COUNTS or not session.classes(name):
+            box.objects = []
+            return
+        colours, counts = session.colours(name), session.counts(name)
+        box.objects = [_chip(session, meaning, colours[meaning], n) for meaning, n in counts.items()]
+
+    session.param.watch(fill, ["colour", "embedding", "selected"])
+    fill()
+    return box
+
+
+def _chip(session: Session, meaning: str, colour: str, n: int) -> Any:
+    chip = pmui.Checkbox(
+        label=f"{meaning} ({n:,})",
+        value=meaning not in session.hidden,
+        sx={"color": colour, "&.Mui-checked": {"color": colour}},
+        margin=0,
+        height=30,
+    )
+
+    def toggle(event: Any) -> None:
+        others = [m for m in session.hidden if m != meaning]
+        session.hidden = others if event.new else [*others, meaning]
+
+    chip.param.watch(toggle, "value")
+    return chip
+
+
+def selecting(session: Session) -> list[pn.viewable.Viewable]:
+    """What a gesture does, and a selection in words."""
+    gesture = pmui.RadioButtonGroup(
+        options={"new": "replace", "+": "add", "-": "subtract", "∩": "intersect"}, size="small", width=WIDTH,
+        label="lasso and box",
+    )  # fmt: skip
+    words = pn.widgets.TextInput(
+        label="selected where", placeholder='photon_count > 500 and verdict == "single"', value=session.where,
+        width=WIDTH,
+    )  # fmt: skip
+    fault = pn.pane.HTML("", width=WIDTH, margin=(0, 10), styles={"color": "#d32f2f", "font-size": "12px"})
+    invert = pmui.Button(label="invert", size="small", variant="outlined")
+    clear = pmui.Button(label="clear", size="small", variant="outlined")
+
+    def choose(event: Any) -> None:
+        if event.new == session.where:
+            return
+        try:
+            session.choose_where(event.new)
+            fault.object = ""
+        except XfeldaskError as error:
+            fault.object = html.escape(str(error))
+
+    words.param.watch(choose, "value")
+    session.param.watch(lambda event: words.param.update(value=event.new), "where")
+    invert.on_click(lambda _: session.invert())
+    clear.on_click(lambda _: session.choose_where(""))
+    return [bound(gesture, session, "combination"), words, fault, pn.Row(invert, clear)]
+
+
+def saving(session: Session, allow_write: bool) -> list[Any]:
+    """Names for selections, which the field above, colours and axes then know."""
+    name = pn.widgets.TextInput(label="save the selection as", placeholder="a_name", width=WIDTH - 90)
+    save = pmui.Button(label="save", size="small", variant="outlined", align="center")
+    told = pn.pane.HTML("", width=WIDTH, margin=(0, 10), styles={"font-size": "12px"})
+
+    def keep(_: Any) -> None:
+        given = name.value or ""
+        try:
+            session.save(given, write=allow_write)
+        except XfeldaskError as error:
+            told.object = html.escape(str(error))
+        else:
+            place = "in the store" if allow_write else "for this page; --allow-write keeps it in the store"
+            told.object = f"{html.escape(given)} saved {place}"
+
+    save.on_click(keep)
+    return [pn.Row(name, save), told]

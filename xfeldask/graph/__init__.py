@@ -1,1 +1,0 @@
-"""Dask graphs: built here, computed elsewhere."""

@@ -1,1 +1,0 @@
-"""The verbs: simulate, embed, verify."""

@@ -1,0 +1,1 @@
+"""What people read: printed tables, figures, the demo."""

@@ -1,0 +1,171 @@
+"""What the command line prints."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import xarray as xr
+from rich.console import Console
+from rich.table import Table
+
+from xfeldask.engines.estimate import Estimate
+from xfeldask.schema import DONE
+from xfeldask.scores import sorting_scores
+from xfeldask.sorting.decision import WORTH
+from xfeldask.store.layout import layout_of
+from xfeldask.store.opening import open_dataset, open_root
+
+
+def console() -> Console:
+    """Where results go: standard output, never wrapped narrower than a table needs when it is not a terminal."""
+    out = Console(highlight=False)
+    return out if out.is_terminal or out.is_jupyter else Console(highlight=False, width=120)
+
+
+def size_on_disk(path: Path) -> int:
+    """Bytes of all files of a store."""
+    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+
+
+def bytes_text(n: float) -> str:
+    """Bytes with a decimal unit.
+
+    Examples
+    --------
+    >>> bytes_text(1_480_000_000)
+    '1.48 GB'
+    """
+    for unit in ("B", "kB", "MB", "GB"):
+        if n < 1000:
+            return f"{n:.3g} {unit}"
+        n /= 1000
+    return f"{n:.3g} TB"
+
+
+def facts(title: str, rows: dict[str, str]) -> Table:
+    """A table of names and values."""
+    table = Table(title=title, title_justify="left", show_header=False)
+    table.add_column(style="cyan", no_wrap=True)
+    table.add_column()
+    for name, value in rows.items():
+        table.add_row(name, value)
+    return table
+
+
+@contextmanager
+def print_run(store: Path, quiet: bool) -> Iterator[None]:
+    """Print what a simulation took, once it is done."""
+    start = time.monotonic()
+    yield
+    if quiet:
+        return
+    seconds = time.monotonic() - start
+    ds = open_dataset(store, chunks=None)
+    shots = ds.sizes["shot"]
+    rows = {
+        "shots": f"{shots:,} in {seconds:.1f} s with start-up, {shots / seconds:,.0f} a second",
+        "on disk": f"{bytes_text(size_on_disk(store))} for {bytes_text(ds.photons.nbytes)} of photons",
+        "photons a shot": _quartiles(ds.photon_count.values),
+        "particles a shot": _counts(ds.n_particles.values),
+    }
+    console().print(facts(str(store), rows))
+    console().print(f"next: xfeldask embed {store}    or, in Python: xfeldask.open_dataset({str(store)!r})")
+
+
+def print_estimate(found: Estimate, workers: int | None) -> None:
+    """Print what a run would take."""
+    cores = workers or psutil.cpu_count() or 1
+    rows = {
+        "shots": f"{found.shots:,}",
+        "tasks": f"{found.tasks:,}, a shard each",
+        "on disk": f"{bytes_text(found.bytes_on_disk)} for {bytes_text(found.bytes_uncompressed)} of photons",
+        "memory a worker": f"{bytes_text(found.bytes_of_memory)}, and what Python and its libraries take",
+        "time": f"{found.seconds / cores:,.0f} s on {cores} cores, and start-up",
+    }
+    console().print(facts("dry run: nothing was written", rows))
+
+
+def print_verdict(ds: xr.Dataset, latent: xr.Dataset) -> None:
+    """Print what an embedding makes of the shots, how sure it is, and the truth where the store has it."""
+    parameters, decision = (json.loads(latent.attrs[name]) for name in ("parameters", "decision"))
+    rows = {
+        "latent space": f"{latent.sizes['component']} components by {parameters['method']} of "
+        f"{parameters['features']['name']}, fitted to {parameters['n_fitted']:,} shots, {_convergence(parameters)}"
+    }
+    if "verdict" in latent:
+        blank, single, multiple = np.bincount(latent.verdict.values, minlength=3).tolist()
+        rows["verdict"] = f"{single:,} single, {multiple:,} multiple, {blank:,} blank, by {parameters['sort']}"
+    if "threshold" in decision:
+        low, high = decision["threshold_interval"]
+        allowed = f"{100 * decision['max_singles_lost']:g} %"
+        rows |= {
+            "threshold": f"log odds {decision['threshold']:.2f} (95 % of resampled data: {low:.2f} to {high:.2f}), "
+            f"where one more other kept out costs {WORTH:g} singles, and at most {allowed} of the singles lost",
+            "expected": f"{100 * decision['multiple_fraction']:.2f} % of the hits are multiple; "
+            f"{100 * decision['expected_singles_lost']:.2f} % of the singles lost, "
+            f"{decision['expected_others_kept']:.1f} others kept, purity {100 * decision['expected_purity']:.3f} %",
+        }
+    if "n_particles" in ds and "is_single" in latent:
+        rows["truth"] = _truth(ds.n_particles.values[latent.shot.values], latent)
+    console().print(facts(str(latent.attrs["title"]), rows))
+
+
+def _convergence(parameters: dict[str, Any]) -> str:
+    at = parameters["converged_at"]
+    return f"converged at {at:,}" if at else "not watched to convergence, or not converged"
+
+
+def _truth(n_particles: np.ndarray, latent: xr.Dataset) -> str:
+    single, kept = n_particles == 1, latent.is_single.values
+    scores = sorting_scores(single, kept, latent.score.values)
+    told = [
+        f"{scores.true_positive:,} of {single.sum():,} singles kept",
+        f"{scores.false_positive:,} of {(~single).sum():,} others let in",
+        f"purity {100 * scores.purity:.3f} %",
+    ]
+    if not np.isnan(scores.roc_auc):
+        told.append(f"area under the ROC curve {scores.roc_auc:.5f}")
+    return ", ".join(told)
+
+
+def print_store(store: Path) -> None:
+    """Print what a store holds."""
+    root = open_root(store)
+    ds = open_dataset(store, allow_incomplete=True, chunks=None)
+    layout, done = layout_of(root), int((ds.shot_status.values == DONE).sum())
+    rows = {
+        "title": str(ds.attrs.get("title", "")),
+        "state": "complete" if ds.attrs["complete"] else "not complete; finish it with --resume",
+        "shots": f"{done:,} of {ds.sizes['shot']:,} done, {layout.n_shards:,} shards of {layout.shard}",
+        "on disk": f"{bytes_text(size_on_disk(store))} for {bytes_text(ds.photons.nbytes)} of photons",
+        "embeddings": ", ".join(sorted(root["latent"].group_keys())) if "latent" in root else "none",  # type: ignore[union-attr]
+        "digest": str(ds.attrs.get("experiment_digest", "")),
+    }
+    if "n_particles" in ds:
+        rows["particles a shot"] = _counts(ds.n_particles.values)
+    console().print(facts(str(store), rows))
+    table = Table(title="variables", title_justify="left")
+    for heading in ("name", "dimensions", "type", "unit", "meaning"):
+        table.add_column(heading, no_wrap=heading != "meaning")
+    for name, variable in {**ds.data_vars, **ds.coords}.items():
+        dims = ", ".join(f"{dim} {size:,}" for dim, size in variable.sizes.items())
+        attrs = variable.attrs
+        table.add_row(str(name), dims, str(variable.dtype), attrs.get("units", ""), attrs.get("long_name", ""))
+    console().print(table)
+
+
+def _counts(numbers: np.ndarray) -> str:
+    values, counts = np.unique(numbers, return_counts=True)
+    return ", ".join(f"{value}: {count:,} shots" for value, count in zip(values, counts, strict=True))
+
+
+def _quartiles(numbers: np.ndarray) -> str:
+    low, middle, high = np.percentile(numbers, [5, 50, 95])
+    return f"{middle:,.0f} in the middle, 90 % of shots from {low:,.0f} to {high:,.0f}"

@@ -1,0 +1,1 @@
+"""Verdicts on shots: rules, and the decision from scores to single hits."""

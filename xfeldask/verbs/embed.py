@@ -1,0 +1,110 @@
+"""`embed`: a latent space of a store, and a verdict on each shot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike
+
+from xfeldask.store.layout import layout_of
+from xfeldask.store.opening import open_dataset, open_root
+from xfeldask.verbs.building import fit_model, publish
+from xfeldask.verbs.following import follow_store
+from xfeldask.verbs.options import Options, refuse
+from xfeldask.verbs.sort import PAIRS
+from xfeldask.work.progress import Tell
+from xfeldask.work.projection import project_all
+
+
+def embed(
+    store: str | Path,
+    *,
+    name: str | None = None,
+    method: str | object = "ipca",
+    features: str | Mapping[str, Any] = "counts",
+    n_components: int = 3,
+    batch_size: int = 512,
+    sort: str | object | None = PAIRS,
+    max_singles_lost: float = 0.01,
+    contamination: float = 0.1,
+    labels: ArrayLike | None = None,
+    stop: bool = True,
+    measures: tuple[str, ...] = (),
+    history: bool = False,
+    follow: bool = False,
+    seed: int = 0,
+    overwrite: bool = False,
+    progress: bool | Tell = True,
+) -> xr.Dataset:
+    """Build a latent space of a store, and tell single hits from everything else.
+
+    Truth that a store may hold is not read.
+
+    Parameters
+    ----------
+    store : path of a store
+    name : str, optional, of the embedding; the method's by default
+    method : "ipca", "pca", "diffusion_map", "ensemble_pca", or an object with scikit-learn's `transform` and `fit`
+        or `partial_fit`
+    features : "counts", "normalised", "variance_stabilised", "unit_root", "fourier_crop", "autocorrelation",
+        "autocorrelation_profile", "radial_profile", or a mapping of ``name`` and options: ``n`` of the Fourier crop,
+        ``n_rings`` of profiles, ``bin`` [pixels] of the images, made of the photons where the store's are coarser
+    n_components : int, of a named method
+    batch_size : int, shots that enter the fit together, in ascending order
+    sort : "pairs", which weighs what speaks for two particles; "elliptic_envelope"; an outlier estimator of
+        scikit-learn; or None
+    max_singles_lost : float, part of the singles that "pairs" may lose
+    contamination : float, part of the shots that the envelope flags
+    labels : int (shot,), optional: 1 for a single hit, 0 for anything else, -1 where not known; for "pairs"
+    stop : bool, fit no further once the latent space has converged
+    measures : any of "jensen_shannon" and "reconstruction", recorded with the convergence
+    history : bool, keep the coordinates of all shots at each look at convergence, to see how the space settled
+    follow : bool, take a store that is still being written, and go on until it is complete
+    seed : int
+    overwrite : bool, replace an embedding of the same name
+    progress : bool, show progress on stderr; or a function that is called with what is being done, how much of it is
+        done, of how much, and of what, such as ``("fitting", 512, 2000, "shots")``
+
+    Returns
+    -------
+    xarray.Dataset, ``/latent/<name>``: `latent` (shot, component), `score`, `probability_single`, `is_single`,
+    `verdict` (shot,), the evidence, the model as arrays, and every parameter; rules other than "pairs" give no
+    probability
+
+    Raises
+    ------
+    InputError
+        A parameter out of range, fewer shots than components, too few hits for the rule.
+    StoreExistsError
+        The embedding is there and `overwrite` is false.
+
+    Examples
+    --------
+    >>> import tempfile, xfeldask
+    >>> path = tempfile.mkdtemp() + "/run.zarr"
+    >>> _ = xfeldask.simulate(path, particle="chaperonin", detector="square-64", n_shots=600,
+    ...                       single_fraction=0.9, progress=False)
+    >>> embed(path, progress=False).latent.shape
+    (600, 3)
+    """
+    path = Path(store)
+    known = None if labels is None else np.asarray(labels)
+    options = Options(
+        name or (method if isinstance(method, str) else type(method).__name__.lower()),
+        method, features, n_components, batch_size, sort, contamination, max_singles_lost,
+        known, stop, measures, history, seed, overwrite, progress,
+    )  # fmt: skip
+    root = open_root(path)
+    refuse(path, root, options)
+    if follow:
+        follow_store(path, options)
+    else:
+        open_dataset(path, chunks=None)  # refuses a store that is not complete
+        shots = layout_of(root).n_shots
+        model, fitted = fit_model(path, options, shots)
+        publish(path, options, model, fitted, project_all(path, model, shots, progress))
+    return open_dataset(path, group=f"latent/{options.name}", chunks=None)

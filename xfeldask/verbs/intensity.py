@@ -1,0 +1,48 @@
+"""Expected photons of single shots, without having stored them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import xarray as xr
+
+from xfeldask.engines.workshop import ready_shots, workshop
+from xfeldask.errors import InputError
+from xfeldask.schema import PIXELS, VARIABLES
+from xfeldask.store.opening import open_root
+
+
+def expected_intensity(store: str | Path, shot: int) -> xr.DataArray:
+    """Expected photons of one shot of a simulated store.
+
+    Parameters
+    ----------
+    store : path
+    shot : int, absolute shot index
+
+    Returns
+    -------
+    xarray.DataArray, float32 (panel, ss, fs), what the photons of the shot were drawn from
+
+    Raises
+    ------
+    InputError
+        No such shot, or a store without truth.
+
+    Examples
+    --------
+    >>> import tempfile, xfeldask
+    >>> path = tempfile.mkdtemp() + "/run.zarr"
+    >>> _ = xfeldask.simulate(path, particle="chaperonin", detector="square-64", n_shots=3, progress=False)
+    >>> expected_intensity(path, 2).dims
+    ('panel', 'ss', 'fs')
+    """
+    root = open_root(store)
+    if "experiment_digest" not in root.attrs or "fluence" not in root:
+        raise InputError(f"{store} holds no truth to compute an intensity from; it was not simulated")
+    shop = workshop(str(Path(store).absolute()), str(root.attrs["experiment_digest"]))
+    if not 0 <= shot < shop.layout.n_shots:
+        raise InputError(f"{store} has shots 0 to {shop.layout.n_shots - 1}, not {shot}")
+    (ready,) = ready_shots(shop, range(shot, shot + 1))
+    attributes = VARIABLES["intensity"].attributes()
+    return xr.DataArray(shop.engine.expected(ready), dims=PIXELS, name="intensity", attrs=attributes)

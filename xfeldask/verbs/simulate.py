@@ -1,0 +1,294 @@
+"""`simulate`: from an experiment to a finished store."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+import zarr
+from numpy.typing import ArrayLike, NDArray
+
+from xfeldask.config import Beam, Detector, Experiment, Hits, Nuisance, Orientations, Particle
+from xfeldask.engines.estimate import Estimate, estimate, refuse_full_disk
+from xfeldask.engines.preparation import Prepared, blocks_of, fixed_variables, prepare
+from xfeldask.engines.workshop import Workshop, forget, keep, simulate_shard
+from xfeldask.errors import ExperimentMismatchError, InputError, RunError, StoreExistsError
+from xfeldask.formats.inputs import Inputs, beam_values, particle_name, resolve
+from xfeldask.physics.atoms import Atoms, make_atoms
+from xfeldask.physics.binning import low_q_bin
+from xfeldask.physics.forward import bin_factor
+from xfeldask.physics.plan import plan_shots
+from xfeldask.store.layout import FORMAT, create_template, layout_of, shot_array
+from xfeldask.store.opening import open_dataset, open_root, stored_experiment
+from xfeldask.store.shards import pending_shards, sweep
+from xfeldask.store.volumes import write_volume
+from xfeldask.work.compute import run
+from xfeldask.work.progress import reporter
+from xfeldask.work.tasks import shard_tasks
+
+VERSIONS = ("xfeldask", "numpy", "numba", "finufft", "zarr", "xarray", "dask")
+RESUME = "what was committed is kept: mend the cause and run again with resume=True (--resume)"
+
+
+def simulate(
+    store: str | Path,
+    experiment: Experiment | None = None,
+    *,
+    particle: str | Path | Particle | Atoms | tuple[ArrayLike, ArrayLike] | Mapping[str, Any] | None = None,
+    n_shots: int | None = None,
+    detector: str | Path | Detector | Mapping[str, Any] | None = None,
+    beam: str | Path | Beam | Mapping[str, Any] | None = None,
+    single_fraction: float | None = None,
+    hits: float | str | Hits | Mapping[Any, Any] | None = None,
+    nuisance: str | Nuisance | Mapping[str, Any] | None = None,
+    orientations: str | Orientations | Mapping[str, Any] | ArrayLike | None = None,
+    seed: int | None = None,
+    engine: str | None = None,
+    intensity: bool | None = None,
+    photon_dtype: str | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: bool = True,
+) -> xr.Dataset:
+    """Simulate shots into a Zarr store, on the scheduler that Dask has active.
+
+    Parameters
+    ----------
+    store : path of the store
+    experiment : Experiment, optional; keywords replace parts of it
+    particle : a built-in name, a path (.pdb, .ent, .cif), a PDB id, `Atoms`, or (positions (n, 3) [m], elements)
+    n_shots : int
+    detector : "pnccd-amo86615" (the default), "square-N", or the path of a psana geometry file
+    beam : "amo86615" (the default), the path of a ``.beam`` file, or photon_energy [eV], photons_per_pulse and
+        focus_radius [m]
+    single_fraction : float, part of the shots with one particle, the others hold two; all hold one by default
+    hits : instead of `single_fraction`: {0: 0.1, 1: 0.8, 2: 0.1}, "poisson:0.1", or as `xfeldask.config.Hits`
+    nuisance : "ideal" (the default), "jitter", "realistic", or parts as `xfeldask.config.Nuisance`
+    orientations : "random" (the default), a mapping as `xfeldask.config.Orientations`, or quaternions (n, 4), w x y z
+    seed : int, of all random numbers; 0 by default
+    engine : "xfeldask" (the default) or "skopi"
+    intensity : bool, store expected photons too
+    photon_dtype : "uint8" (the default) or "uint16"; a full pixel stays full
+    resume : bool, finish a store that was interrupted; only what is pending is computed
+    overwrite : bool, replace a store that is there
+    progress : bool, show progress on stderr
+
+    Returns
+    -------
+    xarray.Dataset, lazy over the finished store
+
+    Raises
+    ------
+    InputError
+        Something cannot be used; nothing was written.
+    StoreExistsError, ExperimentMismatchError
+        The store is there and was not asked to be resumed, or holds another experiment.
+    RunError
+        The run broke off; what was committed is kept.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> ds = simulate(tempfile.mkdtemp() + "/run.zarr", particle="chaperonin", detector="square-64", n_shots=8,
+    ...               single_fraction=0.5, seed=7, progress=False)
+    >>> ds.photons.shape
+    (8, 1, 64, 64)
+    """
+    path = Path(store)
+    parts = {
+        "detector": detector,
+        "beam": beam,
+        "single_fraction": single_fraction,
+        "hits": hits,
+        "nuisance": nuisance,
+        "seed": seed,
+        "engine": engine,
+        "intensity": intensity,
+        "photon_dtype": photon_dtype,
+    }
+    inputs = _inputs(path, resume, overwrite, experiment, particle, n_shots, orientations, parts)
+    if resume and path.exists():
+        root = open_root(path, mode="r+")
+        refuse_other(path, stored_experiment(root), inputs.experiment)
+    else:
+        prepared = prepare(inputs)
+        refuse_full_disk(path, estimate(prepared).bytes_on_disk)
+        root = publish_template(path, prepared, overwrite)
+        shop = Workshop(prepared.layout, prepared.engine, inputs.geometry, inputs.experiment.seed, root)
+        keep(str(path.absolute()), inputs.experiment.digest, shop)
+    _run_pending(path, root, progress)
+    return open_dataset(path)
+
+
+def estimate_run(
+    store: str | Path,
+    experiment: Experiment | None = None,
+    *,
+    particle: Any = None,
+    n_shots: int | None = None,
+    orientations: Any = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    **parts: Any,
+) -> Estimate:
+    """What `simulate` with the same arguments would take; nothing is written."""
+    path = Path(store)
+    return estimate(prepare(_inputs(path, resume, overwrite, experiment, particle, n_shots, orientations, parts)))
+
+
+def _inputs(
+    path: Path,
+    resume: bool,
+    overwrite: bool,
+    experiment: Experiment | None,
+    particle: Any,
+    n_shots: int | None,
+    orientations: Any,
+    parts: Mapping[str, Any],
+) -> Inputs:
+    asked, atoms, listed = as_experiment(experiment, particle, n_shots, orientations, parts)
+    refuse_existing(path, resume, overwrite)
+    return resolve(asked, atoms, listed)
+
+
+def as_experiment(
+    experiment: Experiment | None, particle: Any, n_shots: int | None, orientations: Any, parts: Mapping[str, Any]
+) -> tuple[Experiment, Atoms | None, NDArray[np.float64] | None]:
+    """Turn the keywords of `simulate` into an experiment, and the arrays among them."""
+    values = {} if experiment is None else {k: getattr(experiment, k) for k in Experiment.model_fields}
+    values |= {k: v for k, v in parts.items() if v is not None and k != "single_fraction"}
+    single = parts.get("single_fraction")
+    if single is not None:
+        if parts.get("hits") is not None:
+            raise InputError("give either single_fraction or hits, not both")
+        values["hits"] = {"single_fraction": single}
+    if "beam" in values:
+        values["beam"] = beam_values(values["beam"])
+    atoms = None
+    if isinstance(particle, Atoms):
+        atoms = particle
+    elif isinstance(particle, tuple):
+        if len(particle) != 2:
+            raise InputError("particle arrays are a pair: positions (n, 3) [m] and elements (n,)")
+        atoms = make_atoms(*particle)
+    if particle is not None:
+        values["particle"] = {"source": "arrays"} if atoms is not None else particle
+    if n_shots is not None:
+        values["n_shots"] = n_shots
+    listed = None
+    if isinstance(orientations, np.ndarray | list):
+        listed, orientations = np.asarray(orientations), {"kind": "list", "source": "arrays"}
+    if orientations is not None:
+        values["orientations"] = orientations
+    return Experiment(**values), atoms, listed
+
+
+def refuse_existing(path: Path, resume: bool, overwrite: bool) -> None:
+    """Refuse a path that is taken, or that nothing could be written to."""
+    if resume and overwrite:
+        raise InputError("resume and overwrite exclude each other")
+    if path.exists() and not (resume or overwrite):
+        advice = "pass resume=True (--resume), overwrite=True (--overwrite), or another path"
+        raise StoreExistsError(f"{path} exists; {advice}")
+    if path.exists():
+        open_root(path)
+    if not path.absolute().parent.is_dir():
+        raise InputError(f"there is no folder {path.absolute().parent} to write {path.name} into; make it first")
+
+
+def refuse_other(path: Path, stored: Experiment, asked: Experiment) -> None:
+    """Refuse to resume another experiment than the stored one."""
+    old, new = stored.identity(), asked.identity()
+    differing = {k: (old.get(k), new.get(k)) for k in sorted({*old, *new}) if old.get(k) != new.get(k)}
+    if differing:
+        raise ExperimentMismatchError(path, differing)
+
+
+def publish_template(path: Path, prepared: Prepared, overwrite: bool = False) -> zarr.Group:
+    """Write a store without shots beside `path`, then move it there in one step.
+
+    Raises
+    ------
+    InputError
+        The disk is full or read-only.
+    """
+    fresh = path.with_name(f".{path.name}.new")
+    old = path.with_name(f".{path.name}.old")
+    try:
+        shutil.rmtree(fresh, ignore_errors=True)
+        root = create_template(fresh, prepared.layout, fixed_variables(prepared), _attributes(prepared))
+        write_volume(root, str(root.attrs["particle"]), prepared.volume, prepared.error)
+        _write_truth(root, prepared)
+        if path.exists() and overwrite:
+            shutil.rmtree(old, ignore_errors=True)
+            path.rename(old)
+        fresh.rename(path)
+    except (OSError, RuntimeError) as error:
+        raise InputError(f"cannot write {path}: {error}; choose a disk with room that may be written") from error
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+        if old.exists() and not path.exists():
+            old.rename(path)
+        shutil.rmtree(old, ignore_errors=True)
+    return open_root(path, mode="r+")
+
+
+def _run_pending(path: Path, root: zarr.Group, progress: bool) -> None:
+    layout = layout_of(root)
+    shards = pending_shards(root, layout)
+    if root.attrs["complete"] and not shards:
+        return
+    _set_complete(path, root, False)
+    digest = str(root.attrs["experiment_digest"])
+    tasks = shard_tasks("simulate-shard", simulate_shard, shards, str(path.absolute()), digest)
+    weights = [len(layout.shots(shard)) for shard in shards]
+    try:
+        run(tasks, weights, reporter("simulating", sum(weights), "shots", progress), RESUME)
+    finally:
+        forget()
+    left = pending_shards(root, layout)
+    if left:
+        raise RunError(f"{len(left)} of {layout.n_shards} shards of {path} are still pending; {RESUME}")
+    _set_complete(path, root, True)
+
+
+def _set_complete(path: Path, root: zarr.Group, complete: bool) -> None:
+    """Say whether a store is complete, and remove what killed workers left in it."""
+    try:
+        sweep(path)
+        root.attrs["complete"] = complete
+    except OSError as error:
+        raise (RunError if complete else InputError)(f"cannot write {path}: {error}; {RESUME}") from error
+
+
+def _write_truth(root: zarr.Group, prepared: Prepared) -> None:
+    experiment, geometry = prepared.inputs.experiment, prepared.inputs.geometry
+    room = prepared.layout.particles
+    for shots in blocks_of(prepared.layout.n_shots):
+        plan = plan_shots(experiment, geometry.pixel_size, shots, prepared.orientations, prepared.single_photons)
+        for name, value in plan.arrays().items():
+            kept = value[:, :room] if name in ("orientation", "position", "fluence", "size") else value
+            shot_array(root, name)[int(shots[0]) : int(shots[-1]) + 1] = kept
+
+
+def _attributes(prepared: Prepared) -> dict[str, Any]:
+    experiment = prepared.inputs.experiment
+    return {
+        "title": f"{experiment.n_shots} simulated diffraction shots of {particle_name(experiment.particle.source)}",
+        "Conventions": "CF-1.11",
+        "format": FORMAT,
+        "experiment": experiment.model_dump_json(),
+        "experiment_digest": experiment.digest,
+        "particle": particle_name(experiment.particle.source),
+        "seed": experiment.seed,
+        "pixel_size": prepared.inputs.geometry.pixel_size,
+        "bin": bin_factor(prepared.inputs.geometry),
+        "low_q_bin": low_q_bin(prepared.inputs.geometry),
+        "mean_single_photons": prepared.single_photons,
+        "versions": {name: version(name) for name in VERSIONS},
+    }

@@ -1,0 +1,135 @@
+"""`verify`: read all of a store against its checksums and totals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+
+from xfeldask.schema import PENDING, VARIABLES
+from xfeldask.store.checks import NO_SHOT, Problem, check_node, check_root, check_shard, merged, node_names
+from xfeldask.store.layout import layout_of, shot_array
+from xfeldask.store.opening import open_root
+from xfeldask.work.compute import run
+from xfeldask.work.progress import reporter
+from xfeldask.work.tasks import shard_tasks
+
+ADVICE = "the store was not changed; mend the cause and verify again"
+TOLD = 20
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `verify` found.
+
+    Attributes
+    ----------
+    n_shots : int, shots that were checked
+    problems : tuple of Problem
+
+    Examples
+    --------
+    >>> report = Report(1000, (Problem("photons", range(7, 8), "the checksum does not match"),))
+    >>> report.ok
+    False
+    >>> print(report)
+    1,000 shots checked, 1 problem:
+      photons, shot 7: the checksum does not match
+    """
+
+    n_shots: int
+    problems: tuple[Problem, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.problems
+
+    def __str__(self) -> str:
+        count = len(self.problems)
+        if not count:
+            return f"{self.n_shots:,} shots checked, no problems"
+        told = [f"  {problem}" for problem in self.problems[:TOLD]]
+        more = [f"  and {count - TOLD:,} more"] if count > TOLD else []
+        heading = f"{self.n_shots:,} shots checked, {count:,} problem{'s' if count > 1 else ''}:"
+        return "\n".join([heading, *told, *more])
+
+
+def reopen(store: str | Path, report: Report) -> int:
+    """Mark the shards whose shots are damaged as pending, so that `simulate` with ``resume=True`` draws them again.
+
+    A shot's bytes follow from the seed and its index, so what is drawn again is what was lost. Damage to the truth, the
+    detector or the form factor cannot be mended like this.
+
+    Parameters
+    ----------
+    store : path
+    report : Report, of `verify` on the same store
+
+    Returns
+    -------
+    int, number of shards that are pending now
+    """
+    root = open_root(store, mode="r+")
+    layout = layout_of(root)
+    written = {v.name for v in VARIABLES.values() if v.role in ("raw", "total")}
+    damaged = {
+        shot // layout.shard
+        for problem in report.problems
+        if problem.variable in written
+        for shot in range(problem.shots.start, problem.shots.stop)
+    }
+    for shard in sorted(damaged):
+        shots = layout.shots(shard)
+        shot_array(root, "shot_status")[shots.start : shots.stop] = np.full(len(shots), PENDING, np.uint8)
+    if damaged:
+        root.attrs["complete"] = False
+    return len(damaged)
+
+
+def verify(store: str | Path, *, progress: bool = True) -> Report:
+    """Read all of a store, on the scheduler that Dask has active, and name the shots that are damaged.
+
+    Every chunk is read against its checksum, every file that should be there is looked for, photons and images are
+    summed and compared with their totals, metadata are compared with the schema, and the experiment with its digest.
+
+    Parameters
+    ----------
+    store : path
+    progress : bool, show progress on stderr
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    MissingFileError, InputError
+        There is no store of ours at the path.
+    CorruptStoreError
+        The metadata of the root, of photons or of images cannot be read, so that nothing else can.
+
+    Examples
+    --------
+    >>> import tempfile, xfeldask
+    >>> path = tempfile.mkdtemp() + "/run.zarr"
+    >>> _ = xfeldask.simulate(path, particle="chaperonin", detector="square-64", n_shots=4, progress=False)
+    >>> print(verify(path, progress=False))
+    4 shots checked, no problems
+    """
+    path = Path(store)
+    root = open_root(path)
+    layout = layout_of(root)
+    where = str(path.absolute())
+    shards = shard_tasks("verify-shard", check_shard, range(layout.n_shards), where)
+    nodes = shard_tasks("verify-array", check_node, node_names(path), where)
+    weights = [len(layout.shots(shard)) for shard in range(layout.n_shards)] + [0] * len(nodes)
+    found = run([*shards, *nodes], weights, reporter("verifying", layout.n_shots, "shots", progress), ADVICE)
+    alike = sorted(chain(check_root(where), *found), key=lambda p: (p.variable, p.what, p.shots.start))
+    problems = sorted(merged(alike), key=lambda p: (p.variable, p.shots.start))
+    if not root.attrs["complete"] and not any(problem.variable == "shot_status" for problem in problems):
+        what = "every shot is done, but the store is not marked so; --resume goes on"
+        problems.append(Problem("complete", NO_SHOT, what))
+    return Report(layout.n_shots, tuple(problems))

@@ -1,0 +1,1 @@
+"""Work for Dask: tasks, schedulers, progress. The only room that imports dask."""

@@ -1,0 +1,97 @@
+"""Feature matrices of stores, block by block; nothing here computes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from dask.array import Array
+from dask.delayed import delayed
+from numpy.typing import NDArray
+
+from xfeldask.physics.binning import bin_frames
+from xfeldask.store.model import Features
+from xfeldask.store.opening import open_dataset
+
+
+def store_rows(path: Path, made: Features, shots: int, batch_size: int) -> Array:
+    """Features of the first `shots` shots of a store, float32 (shot, feature), in batches."""
+    ds = open_dataset(path, allow_incomplete=True)
+    if made.index is None:
+        images = ds.image.data[:shots]
+    else:
+        images = binned(ds.photons.data[:shots], made.index, made.image_shape)
+    return feature_rows(images, made, made.size, batch_size)
+
+
+def feature_rows(
+    image: Array, feature: Callable[[NDArray[Any]], NDArray[np.float32]], n_features: int, batch: int | None = None
+) -> Array:
+    """Features of shots as rows, made a block of images at a time and then cut into batches.
+
+    Parameters
+    ----------
+    image : (shot, y, x) Dask array
+    feature : callable, images (shot, y, x) to float32 (shot, n_features); a node of the graph, sent once
+    n_features : int
+    batch : int, shots a block of the result; when not given, the blocks of `image`
+
+    Returns
+    -------
+    float32 (shot, n_features) Dask array
+
+    Examples
+    --------
+    >>> import dask.array as da
+    >>> from xfeldask.features.rows import unit_root
+    >>> feature_rows(da.ones((10, 4, 5), chunks=(5, 4, 5)), unit_root, 20, batch=10).chunks
+    ((10,), (20,))
+    """
+    whole = image.rechunk({1: -1, 2: -1})
+    rows: Array = whole.map_blocks(
+        _rows_of,
+        delayed(feature, pure=True),
+        chunks=(whole.chunks[0], (n_features,)),
+        drop_axis=2,
+        meta=np.empty((0, 0), np.float32),
+    )
+    return rows if batch is None else rows.rechunk({0: batch})
+
+
+def binned(photons: Array, bin_index: NDArray[np.int32], image_shape: tuple[int, int]) -> Array:
+    """Images of raw frames in one pass over them, as `xfeldask.physics.binning.bin_frames` makes them.
+
+    Parameters
+    ----------
+    photons : uint8 or uint16 (shot, panel, ss, fs) Dask array
+    bin_index : int32 (panel, ss, fs); a node of the graph, sent once
+    image_shape : (y, x)
+
+    Returns
+    -------
+    uint16 (shot, y, x) Dask array
+
+    Examples
+    --------
+    >>> import dask.array as da
+    >>> frames = da.ones((10, 1, 4, 4), chunks=(5, 1, 2, 4), dtype=np.uint8)
+    >>> binned(frames, np.zeros((1, 4, 4), np.int32), (1, 1)).chunks
+    ((5, 5), (1,), (1,))
+    """
+    whole = photons.rechunk({1: -1, 2: -1, 3: -1})
+    y, x = image_shape
+    images: Array = whole.map_blocks(
+        bin_frames,
+        delayed(bin_index, pure=True),
+        image_shape,
+        chunks=(whole.chunks[0], (y,), (x,)),
+        drop_axis=3,
+        meta=np.empty((0, 0, 0), np.uint16),
+    )
+    return images
+
+
+def _rows_of(images: NDArray[Any], feature: Callable[[NDArray[Any]], NDArray[np.float32]]) -> NDArray[np.float32]:
+    return feature(images)
