@@ -21,6 +21,7 @@ from benchmarks.common import Folder, effort, measures
 from benchmarks.synthetic_million import EMBEDDING, synthetic_store
 from tests.explorer.browsing import FLAGS, READY, VIEWPORT, Frame, Server, Visit, find_chromium
 from xfeldask.explorer.model.columns import Shots
+from xfeldask.store.run import open_run
 
 SHOTS = {"100K": 100_000, "1M": 1_000_000}
 PAUSE = 250
@@ -48,7 +49,7 @@ class _Visited(Folder):
         folder = self.make_folder()
         small = {"detector": "square-64"} if effort(True, False) else {}
         store = synthetic_store(folder / "synthetic.zarr", effort(2048, SHOTS[shots]), **small)
-        self.shots = Shots.open(store, EMBEDDING)
+        self.shots = Shots.of(open_run(store), EMBEDDING)
         self.stack = contextlib.ExitStack()
         self.server = self.stack.enter_context(Server(folder, [store], ["--rest-session-info"]))
         self.browser = self.stack.enter_context(sync_playwright()).chromium.launch(executable_path=path, args=FLAGS)

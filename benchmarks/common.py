@@ -83,8 +83,8 @@ class Store:
     @classmethod
     def make(cls, path: Path, ready: Prepared) -> Store:
         inputs = ready.inputs
-        root = publish_template(path, ready)
-        workshop = Workshop(ready.layout, ready.engine, inputs.geometry, inputs.experiment.seed, root)
+        run = publish_template(path, ready)
+        workshop = Workshop(ready.layout, ready.engine, inputs.geometry, inputs.experiment.seed, run.group)
         keep(str(path), ready.inputs.experiment.digest, workshop)
         return cls(path, ready.inputs.experiment.digest, workshop)
 

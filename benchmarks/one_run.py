@@ -17,13 +17,13 @@ def main(store: str, particle: str, n_shots: str, workers: str) -> None:
     from distributed import Client, LocalCluster
 
     from xfeldask import simulate
-    from xfeldask.work.compute import run
+    from xfeldask.work.compute import run_tasks
 
     seconds = []
 
     def timed(*arguments: Any) -> Any:
         start = time.perf_counter()
-        out = run(*arguments)
+        out = run_tasks(*arguments)
         seconds.append(time.perf_counter() - start)
         return out
 
@@ -33,7 +33,7 @@ def main(store: str, particle: str, n_shots: str, workers: str) -> None:
             stack.enter_context(Client(stack.enter_context(cluster)))
         else:
             stack.enter_context(dask.config.set(scheduler="threads", num_workers=2))
-        stack.enter_context(mock.patch("xfeldask.verbs.simulate.run", timed))
+        stack.enter_context(mock.patch("xfeldask.verbs.simulate.run_tasks", timed))
         simulate(store, particle=particle, n_shots=int(n_shots), single_fraction=0.99, seed=7, progress=False)
     print(seconds[0])
 

@@ -6,7 +6,10 @@ from .config import Nuisance as Nuisance
 from .config import Orientations as Orientations
 from .config import Particle as Particle
 from .explorer.serving import explore as explore
-from .store.opening import open_dataset as open_dataset
+from .store.embedding import Embedding as Embedding
+from .store.run import Run as Run
+from .store.run import open_dataset as open_dataset
+from .store.run import open_run as open_run
 from .verbs.embed import embed as embed
 from .verbs.intensity import expected_intensity as expected_intensity
 from .verbs.project import project as project

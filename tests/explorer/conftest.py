@@ -14,6 +14,7 @@ from tests.explorer.browsing import FLAGS, VIEWPORT, Server, Visit, find_chromiu
 from xfeldask import embed, simulate
 from xfeldask.explorer.model.columns import Shots
 from xfeldask.schema import named
+from xfeldask.store.run import open_run
 
 N = 400
 HITS = {0: 0.1, 1: 0.7, 2: 0.2}
@@ -43,7 +44,7 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.fixture(scope="session")
 def shots(stores: dict[str, Path]) -> Shots:
     """What the library reads from the whole store."""
-    return Shots.open(stores["whole"], "pairs")
+    return Shots.of(open_run(stores["whole"]), "pairs")
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ from xfeldask.explorer.model.columns import Shots
 from xfeldask.explorer.model.pictures import Pictures
 from xfeldask.explorer.model.threshold import Threshold
 from xfeldask.schema import SINGLE
+from xfeldask.store.run import open_run
 
 # a robot on a busy machine is at times quicker than the page, and no person is
 pytestmark = pytest.mark.flaky(reruns=2)
@@ -80,7 +81,7 @@ def test_page__looks_the_same_to_the_second_visitor(page, server):
 
 def test_hover__shows_what_the_store_holds(page, shots, stores):
     frame, root = page.settle(), zarr.open_group(stores["whole"], mode="r")
-    at, pictures = places(shots, frame), Pictures(stores["whole"])
+    at, pictures = places(shots, frame), Pictures(open_run(stores["whole"]))
     lonely = alone(shots, frame)
     kinds = shots.column("hit").values[lonely]
     for shot in [*lonely[:3], *(lonely[kinds == kind][-1] for kind in np.unique(kinds))]:
@@ -121,7 +122,7 @@ def test_tap__pins_a_shot_with_every_pixel(page, shots, stores):
     page.until("n => new URLSearchParams(location.search).get('shot') == n", str(first))
     pin = page.ask("() => explorer.marks(0)")
     np.testing.assert_allclose([pin["x"][0], pin["y"][0]], [shots.latent(0)[first], shots.latent(1)[first]])
-    whole = Pictures(stores["whole"]).whole(int(first)).values
+    whole = Pictures(open_run(stores["whole"])).whole(int(first)).values
     page.until("n => explorer.cards().length > 2 && explorer.image(explorer.cards()[2]).values.length == n", whole.size)
     np.testing.assert_array_equal(page.image(2)[0], whole)
     # hovering goes on, and the pinned shot comes back when the pointer has gone

@@ -14,6 +14,7 @@ from xfeldask import embed, open_dataset, simulate
 from xfeldask.errors import MissingFileError, UnknownNameError
 from xfeldask.explorer.model.angles import axis_angles
 from xfeldask.explorer.model.columns import Shots
+from xfeldask.store.run import open_run
 
 N = 450
 
@@ -30,7 +31,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def shots(store: Path) -> Shots:
-    return Shots.open(store, "pairs")
+    return Shots.of(open_run(store), "pairs")
 
 
 def test_shots__tell_of_everything_along_shot_and_nothing_twice(shots: Shots, store: Path) -> None:
@@ -118,12 +119,12 @@ def test_shots__are_read_once_and_cannot_be_changed(shots: Shots) -> None:
 
 
 def test_shots__know_the_embeddings(store: Path) -> None:
-    first = Shots.open(store)
+    first = Shots.of(open_run(store))
     assert (first.embeddings, first.embedding) == (["early", "pairs"], "early")
     assert "c1" in first.names()
     assert not {"c2", "verdict", "confusion"} & set(first.names())
     with pytest.raises(UnknownNameError, match="pairs"):
-        Shots.open(store, "pair")
+        Shots.of(open_run(store), "pair")
 
 
 def test_shots__unknown_quantities_are_told_with_the_near_ones(shots: Shots) -> None:
@@ -138,11 +139,11 @@ def test_shots__without_truth_and_embedding_have_fewer_quantities(store: Path, t
     shutil.copytree(store, bare)
     for name in ("n_particles", "orientation", "position", "fluence", "size", "background", "photon_energy", "latent"):
         shutil.rmtree(bare / name)
-    shots = Shots.open(bare)
+    shots = Shots.of(open_run(bare))
     assert shots.names() == ["photon_count", "lost_photons", "shot_status", "shot"]
     assert (shots.embeddings, shots.embedding, shots.n_shots) == ([], None, N)
     with pytest.raises(MissingFileError):
-        Shots.open(tmp_path / "nothing.zarr")
+        Shots.of(open_run(tmp_path / "nothing.zarr"))
 
 
 def test_shots__of_a_store_being_written_are_those_of_the_embedding(store: Path, tmp_path: Path) -> None:
@@ -153,7 +154,7 @@ def test_shots__of_a_store_being_written_are_those_of_the_embedding(store: Path,
     for array in root["latent/pairs"].arrays():
         if array[1].shape[0] == N:
             array[1].resize((300, *array[1].shape[1:]))
-    shots = Shots.open(growing, "pairs")
+    shots = Shots.of(open_run(growing), "pairs")
     assert (shots.n_shots, shots.n_stored) == (300, N)
     assert all(shots.column(name).values.shape == (300,) for name in shots.names())
-    assert Shots.open(growing, "early").n_shots == N
+    assert Shots.of(open_run(growing), "early").n_shots == N

@@ -22,6 +22,7 @@ from xfeldask.explorer.tabs.orientation import LYING, Sphere, about, orientation
 from xfeldask.explorer.tabs.watch import Watch
 from xfeldask.physics.orientations import symmetry_group
 from xfeldask.physics.symmetry import SYMMETRY, fold
+from xfeldask.store.run import open_run
 
 
 @pytest.fixture(scope="module")
@@ -53,12 +54,12 @@ def labels(view: Any) -> tuple[str, str]:
 
 
 def test_symmetry__is_that_of_built_in_particles_only(stores: dict[str, Path], strange: Path, tmp_path: Path) -> None:
-    assert Shots.open(stores["whole"]).symmetry == "D8"
-    assert Shots.open(strange).symmetry is None
+    assert Shots.of(open_run(stores["whole"])).symmetry == "D8"
+    assert Shots.of(open_run(strange)).symmetry is None
     shutil.copytree(strange, bare := tmp_path / "bare.zarr")
     for experiment in ("{}", "[]", "no json", '{"particle": {"source": []}}'):
         zarr.open_group(bare, mode="r+", use_consolidated=False).attrs["experiment"] = experiment
-        assert Shots.open(bare).symmetry is None
+        assert Shots.of(open_run(bare)).symmetry is None
 
 
 def test_groups__hold_that_of_each_built_in_particle() -> None:
@@ -79,7 +80,7 @@ def test_folded__angles_are_those_of_folded_orientations(session: Session, group
 
 
 def test_folded__quantities_are_computed_once_and_shared(stores: dict[str, Path]) -> None:
-    shots = Shots.open(stores["whole"], "pairs")
+    shots = Shots.of(open_run(stores["whole"]), "pairs")
     one, two = shots.own(), shots.own()
     assert one.column("azimuth_D8") is two.column("azimuth_D8")
     assert one._angles("D8") is two._angles("D8")
@@ -99,11 +100,11 @@ def test_folded__quantities_can_be_selected_by(session: Session) -> None:
 
 def test_folded__quantities_need_orientations(stores: dict[str, Path]) -> None:
     with pytest.raises(UnknownNameError):
-        Shots.open(stores["no truth"]).column("azimuth_D8")
+        Shots.of(open_run(stores["no truth"])).column("azimuth_D8")
 
 
 def test_tab__folds_by_the_symmetry_of_the_store(session: Session) -> None:
-    view = orientation(session, Pictures(session.shots.path), Watch(session))
+    view = orientation(session, Pictures(session.shots.run), Watch(session))
     view.get_root()
     assert next(iter(view.select(pmui.Select))).value == "D8"
     assert labels(view) == tuple(
@@ -116,7 +117,7 @@ def test_tab__folds_by_the_symmetry_of_the_store(session: Session) -> None:
 
 
 def test_tab__folds_by_what_is_chosen(session: Session) -> None:
-    view = orientation(session, Pictures(session.shots.path), Watch(session))
+    view = orientation(session, Pictures(session.shots.run), Watch(session))
     view.get_root()
     symmetry = next(iter(view.select(pmui.Select)))
     assert set(symmetry.options.values()) == {"", *GROUPS}
@@ -131,7 +132,7 @@ def test_tab__folds_by_what_is_chosen(session: Session) -> None:
 
 def test_tab__does_not_fold_where_nobody_knows_the_symmetry(strange: Path) -> None:
     session = Session(strange, "pairs")
-    view = orientation(session, Pictures(strange), Watch(session))
+    view = orientation(session, Pictures(open_run(strange)), Watch(session))
     view.get_root()
     assert labels(view)[0] == "azimuth of the first particle's axis (degree)"
     assert "<b>Not folded</b>" in texts(view)

@@ -20,7 +20,7 @@ from xfeldask.explorer.tabs.export import KINDS
 from xfeldask.explorer.tabs.provenance import parameters
 from xfeldask.explorer.tabs.watch import Watch
 from xfeldask.explorer.view.poster import NAMES, poster
-from xfeldask.store.opening import open_dataset
+from xfeldask.store.run import open_dataset
 
 SVG, DC, XLINK = "{http://www.w3.org/2000/svg}", "{http://purl.org/dc/elements/1.1/}", "{http://www.w3.org/1999/xlink}"
 START = {"png": b"\x89PNG\r\n", "pdf": b"%PDF-", "svg": b"<?xml"}
@@ -142,7 +142,7 @@ def test_poster__of_another_kind_is_refused(session: Session) -> None:
 
 
 def test_export__offers_each_kind_of_picture(session: Session) -> None:
-    view = TABS["export"](session, Pictures(session.shots.path), Watch(session))
+    view = TABS["export"](session, Pictures(session.shots.run), Watch(session))
     choice = next(iter(view.select(lambda v: getattr(v, "options", None) == list(KINDS))))
     picture = next(file for file in view.select(lambda v: hasattr(v, "filename")) if file.filename.endswith(".png"))
     assert set(KINDS) == set(NAMES)

@@ -11,6 +11,7 @@ from sklearn import decomposition
 from xfeldask import embed, open_dataset, simulate
 from xfeldask.errors import CorruptStoreError, InputError, MissingFileError
 from xfeldask.explorer.model.rebuild import IMAGES, LinearSpace
+from xfeldask.store.run import open_run
 
 ATOMS = (np.random.default_rng(1).normal(size=(30, 3)) * 5e-10, ["C", "N", "O"] * 10)
 BRIGHT = {"photon_energy": 4600.0, "photons_per_pulse": 1e15, "focus_radius": 5e-7}
@@ -26,7 +27,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def embedded(store: Path, name: str, **options: object) -> LinearSpace:
     embed(store, name=name, sort=None, overwrite=True, progress=False, **{"n_components": 4, **options})
-    return LinearSpace.open(store, name)
+    return LinearSpace.of(open_run(store).embedding(name))
 
 
 @pytest.mark.parametrize("feature", IMAGES)
@@ -118,14 +119,14 @@ def test_rebuild__refuses_shots_and_components_that_are_not_there(store: Path) -
 
 def test_open__refuses_what_is_not_there_or_broken(store: Path, tmp_path: Path) -> None:
     with pytest.raises(MissingFileError, match="nobody"):
-        LinearSpace.open(store, "nobody")
+        LinearSpace.of(open_run(store).embedding("nobody"))
     bare = tmp_path / "bare.zarr"
     simulate(bare, particle=ATOMS, detector="square-32", beam=BRIGHT, n_shots=8, progress=False)
     with pytest.raises(MissingFileError, match="no embedding"):
-        LinearSpace.open(bare)
+        LinearSpace.of(open_run(bare).embedding())
     embed(bare, n_components=2, sort=None, progress=False)
-    assert len(LinearSpace.open(bare).components) == 2
+    assert len(LinearSpace.of(open_run(bare).embedding()).components) == 2
     group = zarr.open_group(bare / "latent" / "ipca", mode="r+", use_consolidated=False)
     group.attrs["parameters"] = json.dumps({"method": "ipca"})
     with pytest.raises(CorruptStoreError, match="ipca"):
-        LinearSpace.open(bare)
+        LinearSpace.of(open_run(bare).embedding())

@@ -11,7 +11,7 @@ from xfeldask.explorer.model.columns import Column
 from xfeldask.explorer.model.drawing import Points, draw, first_range
 from xfeldask.explorer.model.pictures import Pictures
 from xfeldask.explorer.model.session import Session, told
-from xfeldask.store.opening import open_dataset
+from xfeldask.store.run import open_dataset, open_run
 
 ATOMS = (np.random.default_rng(1).normal(size=(30, 3)) * 5e-10, ["C", "N", "O"] * 10)
 BRIGHT = {"photon_energy": 4600.0, "photons_per_pulse": 1e16, "focus_radius": 5e-7}
@@ -158,7 +158,7 @@ def test_told__gives_units_and_meanings():
 
 
 def test_pictures__hold_what_the_store_holds(made):
-    pictures, ds = Pictures(made), open_dataset(made, chunks=None)
+    pictures, ds = Pictures(open_run(made)), open_dataset(made, chunks=None)
     for shot in (0, 17, 59):
         np.testing.assert_array_equal(pictures.binned(shot).values, ds.image.values[shot].T)
         np.testing.assert_array_equal(pictures.whole(shot).values, ds.xfel.assemble(ds.photons[shot]).T)

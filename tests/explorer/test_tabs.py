@@ -37,6 +37,7 @@ from xfeldask.explorer.tabs.watch import Watch
 from xfeldask.explorer.view.poster import poster
 from xfeldask.schema import SINGLE
 from xfeldask.scores import sorting_scores
+from xfeldask.store.run import open_run
 
 N = 400
 TRUTH = ("n_particles", "orientation", "position", "fluence", "size", "background", "photon_energy")
@@ -87,7 +88,7 @@ def test_tabs__are_made_of_any_store_and_follow_it(
     which: str, embedding: str, name: str, request: pytest.FixtureRequest
 ) -> None:
     session = Session(request.getfixturevalue(which), embedding)
-    view = TABS[name](session, Pictures(session.shots.path), Watch(session))
+    view = TABS[name](session, Pictures(session.shots.run), Watch(session))
     view.get_root()
     session.shot = 7
     session.choose_where("shot < 50")
@@ -100,7 +101,7 @@ def test_tabs__are_made_of_any_store_and_follow_it(
 def test_tabs__are_made_without_an_embedding(empty: Path, name: str) -> None:
     session = Session(empty)
     session.shot = 3
-    view = TABS[name](session, Pictures(empty), Watch(session))
+    view = TABS[name](session, Pictures(open_run(empty)), Watch(session))
     view.get_root()
     if name in ("verdict", "latent space"):
         assert "There is no embedding yet" in texts(view)
@@ -117,15 +118,15 @@ def test_tabs__are_made_without_an_embedding(empty: Path, name: str) -> None:
 )
 def test_tabs__say_why_there_is_nothing_to_be_seen(store: Path, embedding: str, tab: str, words: str) -> None:
     session = Session(store, embedding, shot=1)
-    assert words in texts(TABS[tab](session, Pictures(store), Watch(session)))
+    assert words in texts(TABS[tab](session, Pictures(open_run(store)), Watch(session)))
 
 
 def test_tabs__without_truth_count_and_no_more(bare: Path) -> None:
     session = Session(bare, "pairs")
-    view = texts(TABS["verdict"](session, Pictures(bare), Watch(session)))
+    view = texts(TABS["verdict"](session, Pictures(open_run(bare)), Watch(session)))
     assert "the store does not tell the truth" in view
     assert "single hits" not in view
-    assert "does not tell orientations" in texts(TABS["orientation"](session, Pictures(bare), Watch(session)))
+    assert "does not tell orientations" in texts(TABS["orientation"](session, Pictures(open_run(bare)), Watch(session)))
 
 
 class Spy:
@@ -145,7 +146,7 @@ class Spy:
 
 def test_bar__makes_tabs_when_they_are_opened_and_lets_closed_ones_be(session: Session) -> None:
     one, two = Spy(), Spy()
-    tabs = Tabs(session, Pictures(session.shots.path), {"one": one, "two": two})
+    tabs = Tabs(session, Pictures(session.shots.run), {"one": one, "two": two})
     assert (one.made, two.made) == (1, 0)
     session.shot = 5
     tabs.bar.active = 1
@@ -161,7 +162,7 @@ def test_bar__makes_tabs_when_they_are_opened_and_lets_closed_ones_be(session: S
 
 def test_bar__makes_tabs_anew_for_another_embedding(session: Session) -> None:
     one, two = Spy(), Spy()
-    tabs = Tabs(session, Pictures(session.shots.path), {"one": one, "statistics": two})
+    tabs = Tabs(session, Pictures(session.shots.run), {"one": one, "statistics": two})
     tabs.bar.active = 1
     session.reopen("envelope")
     assert (one.made, two.made) == (1, 1)
@@ -183,7 +184,7 @@ def test_verdict__agrees_with_the_scores_of_sorting(store: Path) -> None:
     for embedding in ("pairs", "envelope"):
         found = open_dataset(store, group=f"latent/{embedding}")
         single = open_dataset(store).n_particles.values == SINGLE
-        view = Verdict(Session(store, embedding), Pictures(store))
+        view = Verdict(Session(store, embedding), Pictures(open_run(store)))
         counts = view.threshold.at(view.slider.value)
         scores = sorting_scores(single, found.is_single.values, found.score.values)
         assert (counts.kept, counts.singles_kept, counts.let_in, counts.singles_lost) == (
@@ -194,7 +195,7 @@ def test_verdict__agrees_with_the_scores_of_sorting(store: Path) -> None:
 
 
 def test_verdict__moves_with_the_slider_and_selects(session: Session) -> None:
-    view = Verdict(session, Pictures(session.shots.path))
+    view = Verdict(session, Pictures(session.shots.run))
     score = session.shots.column("score").values
     view.slider.value = value = float(np.sort(score)[N // 2])
     assert f">{(score >= value).sum():,}<" in view.table.object
@@ -240,7 +241,7 @@ def test_histogram__marked_ranges_select_as_gestures_do(session: Session) -> Non
 
 
 def test_gallery__pages_through_the_selection(session: Session) -> None:
-    view = gallery(session, Pictures(session.shots.path), Watch(session))
+    view = gallery(session, Pictures(session.shots.run), Watch(session))
     page = next(iter(view.select(lambda v: hasattr(v, "show_first_button"))))
     figure = next(iter(view.select(pn.pane.Bokeh))).object
     assert page.count == -(-N // PAGE)
@@ -266,7 +267,7 @@ def test_nearby__are_the_nearest_by_brute_force(session: Session) -> None:
 
 
 def test_lit__are_the_pixels_that_hold_photons(store: Path) -> None:
-    picture = Pictures(store).whole(1)
+    picture = Pictures(open_run(store)).whole(1)
     left, bottom, width, height = picture.extent
     found = lit(picture)
     assert found["photons"].sum() == np.nansum(picture.values) == open_dataset(store).photon_count.values[1]
@@ -277,7 +278,7 @@ def test_lit__are_the_pixels_that_hold_photons(store: Path) -> None:
 
 
 def test_rebuilt__stands_where_the_shot_is(store: Path) -> None:
-    session, pictures = Session(store, "unsorted"), Pictures(store)
+    session, pictures = Session(store, "unsorted"), Pictures(open_run(store))
     view = RebuiltView(session, pictures)
     view.show(4)
     shown = {card.figure.title.text: card.source.data for card in view.cards}
@@ -322,7 +323,7 @@ def test_recipe__says_what_has_no_words(session: Session) -> None:
 
 
 def test_export__gives_the_selected_shots_and_the_plot(session: Session) -> None:
-    view = TABS["export"](session, Pictures(session.shots.path), Watch(session))
+    view = TABS["export"](session, Pictures(session.shots.run), Watch(session))
     files = {file.filename: file for file in view.select(lambda v: hasattr(v, "filename"))}
     npy, csv, png = (next(f for name, f in files.items() if name.endswith(kind)) for kind in ("npy", "csv", "png"))
     assert (npy.disabled, csv.disabled, png.disabled) == (True, True, False)
@@ -356,7 +357,7 @@ def test_parameters__hold_what_the_store_tells_and_are_escaped(session: Session)
 
 
 def test_statistics__of_the_selection_twice_and_cancelled(session: Session) -> None:
-    view = Statistics(session, Pictures(session.shots.path), Watch(session))
+    view = Statistics(session, Pictures(session.shots.run), Watch(session))
     photons = open_dataset(session.shots.path).photons.values.astype(float)
     for where in ("shot < 9", "shot >= 150"):
         session.choose_where(where)

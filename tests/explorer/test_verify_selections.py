@@ -8,7 +8,8 @@ import pytest
 
 from xfeldask import embed, simulate
 from xfeldask.explorer.model.session import Session
-from xfeldask.store.selections import publish_selection, read_selections
+from xfeldask.store.run import open_run
+from xfeldask.store.selections import publish_selection
 from xfeldask.verbs.verify import verify
 
 N = 5000
@@ -27,13 +28,13 @@ def worked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     session.save("bright", write=True)
     session.choose(np.arange(N) % 7 == 0)
     for name in ("some", "bright"):
-        publish_selection(path, name, session.selected)
+        publish_selection(session.shots.run, name, session.selected)
     return path
 
 
 def test_verify__passes_a_store_with_selections_and_a_history(worked: Path) -> None:
     assert len(Session(worked, "looked").shots.looks) > 1
-    assert {name: int(found.sum()) for name, found in read_selections(worked).items()} == {
+    assert {name: int(found.sum()) for name, found in open_run(worked).selections.items()} == {
         "bright": -(-N // 7), "some": -(-N // 7),
     }  # fmt: skip
     report = verify(worked, progress=False)

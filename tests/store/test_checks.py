@@ -11,6 +11,7 @@ from xfeldask import simulate
 from xfeldask.errors import CorruptStoreError, MissingFileError
 from xfeldask.schema import PENDING, VARIABLES
 from xfeldask.store.checks import Problem, check_root, check_shard, merged
+from xfeldask.store.run import open_run
 from xfeldask.verbs.verify import Report, verify
 
 ATOMS = (np.random.default_rng(1).normal(size=(30, 3)) * 5e-10, ["C", "N", "O"] * 10)
@@ -102,11 +103,11 @@ def test_check_shard__finds_a_flip_of_any_byte(store):
         good = file.read_bytes()
         for at in range(0, len(good), 61):
             flip(file, at)
-            (problem,) = check_shard(str(store), 2)
+            (problem,) = check_shard(open_run(store), 2)
             assert problem.variable == file.relative_to(store).parts[0]
             assert problem.shots == LAST or (len(problem.shots) == 1 and problem.shots.start in LAST)
             file.write_bytes(good)
-        assert check_shard(str(store), 2) == []
+        assert check_shard(open_run(store), 2) == []
 
 
 def test_verify__names_the_shards_of_flipped_totals(store):
@@ -224,7 +225,7 @@ def test_verify__finds_an_experiment_that_is_not_its_digest(store, old, new):
     text = (store / "zarr.json").read_text()
     assert old in text
     (store / "zarr.json").write_text(text.replace(old, new, 1))
-    assert {(problem.variable, problem.shots) for problem in check_root(str(store))} == {("experiment", range(0))}
+    assert {(problem.variable, problem.shots) for problem in check_root(open_run(store))} == {("experiment", range(0))}
 
 
 def test_verify__compares_the_seed_with_the_experiment(store):

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from xfeldask.errors import CorruptStoreError
 from xfeldask.schema import DONE, VARIABLES, named
 from xfeldask.store.layout import SHARD_BYTES, Layout, create_template, layout_of, shard_length, shot_array
+from xfeldask.store.run import Run
 from xfeldask.store.shards import Shard, pending_shards, sweep
 
 
@@ -97,22 +98,23 @@ def test_commit__writes_a_file_for_blank_shots_too(tmp_path):
 def test_pending_shards__are_those_without_a_status(tmp_path):
     path = tmp_path / "a"
     root, layout = template(path)
-    assert pending_shards(root, layout) == [0, 1, 2]
+    assert pending_shards(Run.open(path)) == [0, 1, 2]
     fill(root, path, layout, 1)
-    assert pending_shards(root, layout) == [0, 2]
+    assert pending_shards(Run.open(path)) == [0, 2]
     assert shot_array(root, "shot_status")[:].tolist() == [0] * 4 + [DONE] * 4 + [0] * 3
     (path / "shot_status/c/1").write_bytes(b"torn")
-    assert pending_shards(root, layout) == [0, 1, 2]
+    assert pending_shards(Run.open(path)) == [0, 1, 2]
 
 
 def test_commit__refuses_a_shard_that_is_not_full(tmp_path):
-    root, layout = template(tmp_path / "a")
-    sink = Shard(root, tmp_path / "a", layout, 0)
+    path = tmp_path / "a"
+    root, layout = template(path)
+    sink = Shard(root, path, layout, 0)
     sink.next_shot()
     sink.advance({"photon_count": 0, "lost_photons": 0})
     with pytest.raises(AssertionError, match="1 of 4 shots"):
         sink.commit()
-    assert pending_shards(root, layout) == [0, 1, 2]
+    assert pending_shards(Run.open(path)) == [0, 1, 2]
 
 
 def test_sweep__removes_parts_and_nothing_else(tmp_path):
@@ -122,7 +124,7 @@ def test_sweep__removes_parts_and_nothing_else(tmp_path):
     before = sorted(path.rglob("*"))
     (path / "photons/c/0/0/0/0.123.partial").write_bytes(b"half")
     (path / "zarr.4f2e.partial").write_bytes(b"half")
-    sweep(path)
+    sweep(Run.open(path))
     assert sorted(path.rglob("*")) == before
 
 

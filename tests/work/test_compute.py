@@ -14,7 +14,7 @@ from distributed import Client, LocalCluster
 
 from xfeldask.engines.workshop import simulate_shard
 from xfeldask.errors import InputError, RunError
-from xfeldask.work.compute import active_client, run
+from xfeldask.work.compute import active_client, run_tasks
 from xfeldask.work.progress import Lines, reporter
 from xfeldask.work.tasks import shard_tasks
 
@@ -67,7 +67,7 @@ def test_run__works_on_every_scheduler(scheduler):
     assert (active_client() is not None) == (scheduler == "cluster")
     counter = Counter()
     tasks = shard_tasks("power", operator.pow, range(5), 2)
-    assert run(tasks, [3, 1, 4, 1, 5], counter, "no advice") == [1, 2, 4, 8, 16]
+    assert run_tasks(tasks, [3, 1, 4, 1, 5], counter, "no advice") == [1, 2, 4, 8, 16]
     assert counter.told[0] == "start"
     assert counter.told[-1] == "stop"
     assert sorted(counter.told[1:-1]) == [1, 1, 3, 4, 5]
@@ -75,17 +75,17 @@ def test_run__works_on_every_scheduler(scheduler):
     counter = Counter()
     tasks = shard_tasks("fail", fail_at, range(4), 2, OSError("the disk is full\nand the floor is wet"))
     with pytest.raises(RunError) as error:
-        run(tasks, [1] * 4, counter, "sweep it")
+        run_tasks(tasks, [1] * 4, counter, "sweep it")
     assert str(error.value) == "the run stopped: the disk is full; sweep it"
     assert counter.told[-1] == "stop"
     assert len(counter.told) <= 5
 
     # the same tasks once more, as after a resume: no result of the failed ones is taken for theirs
-    assert run(shard_tasks("fail", fail_at, range(4), 9, None), [1] * 4, Counter(), "") == [0, 1, 2, 3]
+    assert run_tasks(shard_tasks("fail", fail_at, range(4), 9, None), [1] * 4, Counter(), "") == [0, 1, 2, 3]
 
     tasks = shard_tasks("refuse", fail_at, [0], 0, InputError("no such thing"))
     with pytest.raises(InputError, match=r"^no such thing$"):
-        run(tasks, [1], Counter(), "")
+        run_tasks(tasks, [1], Counter(), "")
 
 
 def test_run__starts_nothing_after_a_failure():
@@ -97,12 +97,12 @@ def test_run__starts_nothing_after_a_failure():
             raise ValueError
 
     with dask.config.set(scheduler="synchronous"), pytest.raises(RunError, match="stopped: ValueError; advice"):
-        run(shard_tasks("fail", task, range(20)), [1] * 20, Counter(), "advice")
+        run_tasks(shard_tasks("fail", task, range(20)), [1] * 20, Counter(), "advice")
     assert len(done) == 2
 
 
 def test_run__computes_nothing_of_nothing():
-    assert run([], [], Counter(), "") == []
+    assert run_tasks([], [], Counter(), "") == []
 
 
 def test_active_client__heeds_the_scheduler_that_is_set(cluster):

@@ -36,7 +36,7 @@ def embed(
     """Build a latent space of the shots of STORE and tell single hits from the rest."""
     from xfeldask.formats.text import load_array
     from xfeldask.report.printing import print_verdict
-    from xfeldask.store.opening import open_dataset
+    from xfeldask.store.run import open_dataset
     from xfeldask.verbs.embed import embed as run
     from xfeldask.work.schedulers import scheduled
 

@@ -38,11 +38,11 @@ def explore(
         from xfeldask.explorer.serving import Options, serve
     except ModuleNotFoundError as error:
         raise InputError(f"the explorer needs {error.name}: pip install 'xfeldask[explorer]'") from None
-    from xfeldask.store.opening import open_root
+    from xfeldask.store.run import open_run
     from xfeldask.work.schedulers import scheduled
 
     for store in stores:
-        open_root(store)
+        open_run(store)
     host = socket.gethostname()
     click.echo(f"from another computer: ssh -L {port}:127.0.0.1:{port} {host}, then http://127.0.0.1:{port}", err=True)
     with scheduled(scheduler, workers, quiet=False):

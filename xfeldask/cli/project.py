@@ -23,7 +23,7 @@ def project(
 ) -> None:
     """Apply the model of embedding NAME of MODEL_STORE to the shots of OTHER_STORE."""
     from xfeldask.report.printing import print_verdict
-    from xfeldask.store.opening import open_dataset
+    from xfeldask.store.run import open_dataset
     from xfeldask.verbs.project import project as run
     from xfeldask.work.schedulers import scheduled
 

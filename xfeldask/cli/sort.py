@@ -20,18 +20,18 @@ def sort(
 ) -> None:
     """Say which shots of STORE are single hits and how sure that is; embed it first if nobody has."""
     from xfeldask.report.printing import print_verdict
-    from xfeldask.store.opening import open_dataset
+    from xfeldask.store.run import open_run
     from xfeldask.verbs.embed import embed as build
-    from xfeldask.verbs.sort import embedding_named, known_embeddings
     from xfeldask.verbs.sort import sort as run
     from xfeldask.work.schedulers import scheduled
 
-    if not known_embeddings(store) and name is None:
+    opened = open_run(store)
+    if not opened.embeddings and name is None:
         with scheduled(scheduler, workers, quiet):
             found = build(store, max_singles_lost=max_singles_lost or 0.01, progress=not quiet)
     elif max_singles_lost is not None:
-        found = run(store, embedding_named(store, name), max_singles_lost=max_singles_lost)
+        found = run(store, opened.embedding(name).name, max_singles_lost=max_singles_lost)
     else:
-        found = open_dataset(store, group=f"latent/{embedding_named(store, name)}", chunks=None)
+        found = opened.refuse_incomplete().embedding(name).dataset()
     if not quiet:
-        print_verdict(open_dataset(store, chunks=None), found)
+        print_verdict(opened.dataset(chunks=None), found)

@@ -12,16 +12,15 @@ import numpy as np
 import zarr
 
 from xfeldask.engines.engine import Engine, make_engine
+from xfeldask.errors import InputError
 from xfeldask.physics.binning import FrameBinner, low_q_index
 from xfeldask.physics.detectors import Geometry
 from xfeldask.physics.plan import ShotPlan, shots_of_plan
 from xfeldask.physics.sampling import Shot
 from xfeldask.schema import named
-from xfeldask.store.layout import Layout, layout_of, shot_array
-from xfeldask.store.opening import stored_experiment
-from xfeldask.store.run import stored_atoms, stored_geometry
+from xfeldask.store.layout import Layout, shot_array
+from xfeldask.store.run import Run
 from xfeldask.store.shards import Shard
-from xfeldask.store.volumes import read_volume
 
 
 @dataclass(frozen=True)
@@ -93,10 +92,9 @@ def workshop(path: str, digest: str) -> Workshop:
     """The workshop of the store at `path`, made if it is not kept."""
     with _lock:
         if (path, digest) not in _workshops:
-            root = zarr.open_group(path, mode="r+", use_consolidated=False)
-            experiment = stored_experiment(root)
-            geometry = stored_geometry(root)
-            volume = read_volume(root, str(root.attrs["particle"]))
-            engine = make_engine(experiment, geometry, volume, stored_atoms(root))
-            keep(path, digest, Workshop(layout_of(root), engine, geometry, experiment.seed, root))
+            run = Run.open(path, "r+")
+            if run.experiment is None or run.atoms is None:
+                raise InputError(f"{path} was not simulated: nothing tells how its shots are to be drawn")
+            engine = make_engine(run.experiment, run.geometry, run.volume, run.atoms)
+            keep(path, digest, Workshop(run.layout, engine, run.geometry, run.experiment.seed, run.group))
         return _workshops[path, digest]

@@ -16,11 +16,9 @@ from rich.console import Console
 from rich.table import Table
 
 from xfeldask.engines.estimate import Estimate
-from xfeldask.schema import DONE
 from xfeldask.scores import sorting_scores
 from xfeldask.sorting.decision import WORTH
-from xfeldask.store.layout import layout_of
-from xfeldask.store.opening import open_dataset, open_root
+from xfeldask.store.run import open_dataset, open_run
 
 
 def console() -> Console:
@@ -137,16 +135,14 @@ def _truth(n_particles: np.ndarray, latent: xr.Dataset) -> str:
 
 def print_store(store: Path) -> None:
     """Print what a store holds."""
-    root = open_root(store)
-    ds = open_dataset(store, allow_incomplete=True, chunks=None)
-    layout, done = layout_of(root), int((ds.shot_status.values == DONE).sum())
+    run = open_run(store)
+    ds = run.dataset(chunks=None)
     rows = {
         "title": str(ds.attrs.get("title", "")),
-        "state": "complete" if ds.attrs["complete"] else "not complete; finish it with --resume",
-        "shots": f"{done:,} of {ds.sizes['shot']:,} done, {layout.n_shards:,} shards of {layout.shard}",
+        "state": "complete" if run.complete else "not complete; finish it with --resume",
+        **run.facts(),
         "on disk": f"{bytes_text(size_on_disk(store))} for {bytes_text(ds.photons.nbytes)} of photons",
-        "embeddings": ", ".join(sorted(root["latent"].group_keys())) if "latent" in root else "none",  # type: ignore[union-attr]
-        "digest": str(ds.attrs.get("experiment_digest", "")),
+        "digest": run.identity or "",
     }
     if "n_particles" in ds:
         rows["particles a shot"] = _counts(ds.n_particles.values)

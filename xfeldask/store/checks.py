@@ -18,14 +18,18 @@ from numpy.typing import NDArray
 
 from xfeldask.errors import CorruptStoreError
 from xfeldask.schema import DONE, VARIABLES, Variable, named
-from xfeldask.store.layout import Layout, layout_of, shot_array
-from xfeldask.store.opening import open_root, stored_experiment
+from xfeldask.store.codecs import EXACT
+from xfeldask.store.layout import Layout
+from xfeldask.store.opening import stored_experiment
+from xfeldask.store.publish import leftovers
+from xfeldask.store.run import Run
 
 BLOCK_BYTES = 2**24
 """Values read together."""
 
 FULL_BIN = np.iinfo(np.uint16).max
 NO_SHOT = range(0)
+LEFT = "a run that was killed left it beside the store; the next one that writes removes it or puts it back"
 VOLUME = ("coefficient", "kernel", "form_factor", "s")
 
 
@@ -55,19 +59,18 @@ class Problem:
         return f"{self.variable}{which}: {self.what}"
 
 
-def check_shard(path: str, shard: int) -> list[Problem]:
+def check_shard(run: Run, shard: int) -> list[Problem]:
     """Read all that the task of a shard wrote, a few shots at a time.
 
     Parameters
     ----------
-    path : str, of the store
+    run : Run
     shard : int
     """
-    root = open_root(path)
-    layout, complete = layout_of(root), bool(root.attrs["complete"])
+    layout, complete = run.layout, run.complete
     shots = layout.shots(shard)
     problems: list[Problem] = []
-    total = {v.name: _total(root, Path(path), v.name, shots, problems) for v in named("total")}
+    total = {v.name: _total(run, v.name, shots, problems) for v in named("total")}
     pending = np.full(len(shots), not complete) if total["shot_status"] is None else total["shot_status"] != DONE
     if pending.any():
         what = "not done, though the store is marked complete" if complete else "not done yet; --resume goes on"
@@ -75,57 +78,56 @@ def check_shard(path: str, shard: int) -> list[Problem]:
         told = [Problem("shot_status", range(i, i + 1), what) for i in which]
         return merged([*problems, *told] if complete else told)
     for name in (v.name for v in layout.stored() if v.role == "raw"):
-        for some, values in _read(root, Path(path), name, shots, problems):
+        for some, values in _read(run, name, shots, problems):
             if total["photon_count"] is not None and name != "intensity":
                 count = total["photon_count"][some.start - shots.start : some.stop - shots.start]
                 problems += _differing(name, some, values, count)
     return merged(problems)
 
 
-def check_node(path: str, name: str) -> list[Problem]:
+def check_node(run: Run, name: str) -> list[Problem]:
     """Compare an array's metadata with the schema, and read it unless shards' tasks wrote it.
 
     Parameters
     ----------
-    path : str, of the store
+    run : Run
     name : str, path of the array or group in the store
     """
-    root = open_root(path)
-    layout = layout_of(root)
+    layout = run.layout
     variable = None if name.startswith("latent/") else VARIABLES.get(name.rsplit("/", 1)[-1])
     try:
-        node = root[name]
+        node = run.group[name]
     except (ValueError, KeyError, TypeError) as error:
         return [Problem(name, _along(variable, layout), f"the metadata cannot be read ({_first_line(error)})")]
     if isinstance(node, zarr.Group):
         return []
     if variable is None:
-        return merged(_chunk_problems(Path(path) / name, name, node))
+        return merged(_chunk_problems(run.path / name, name, node))
     problems = _schema_problems(name, node, variable, layout)
     if variable.role not in ("raw", "total"):
-        problems += _chunk_problems(Path(path) / name, name, node)
+        problems += _chunk_problems(run.path / name, name, node)
     return merged(problems)
 
 
-def check_root(path: str) -> list[Problem]:
-    """Compare the root's attributes with each other, and with the arrays that are there."""
-    root = open_root(path)
-    layout = layout_of(root)
+def check_root(run: Run) -> list[Problem]:
+    """Compare the root's attributes with each other, with the arrays that are there, and look beside the store."""
+    layout, attributes = run.layout, run.attributes
     stored = layout.stored()
-    problems = []
-    expected = [v.name for v in stored if v.role != "truth"] + str(root.attrs.get("coordinates", "")).split()
+    problems = [Problem(left.path.name, NO_SHOT, LEFT) for left in leftovers(run.path)]
+    expected = [v.name for v in stored if v.role != "truth"] + str(attributes.get("coordinates", "")).split()
     expected += sorted({dim for v in stored for dim in v.dims if dim in VARIABLES})
-    if "experiment" in root.attrs or "experiment_digest" in root.attrs:
-        problems = _experiment_problems(root, layout)
+    if "experiment" in attributes or "experiment_digest" in attributes:
+        problems += _experiment_problems(run)
         expected += [v.name for v in stored if v.role == "truth"]
-        expected += [f"volume/{root.attrs.get('particle')}/{name}" for name in VOLUME]
-    gone = [name for name in expected if not (Path(path) / name / "zarr.json").exists()]
+        expected += [f"volume/{attributes.get('particle')}/{name}" for name in VOLUME]
+    gone = [name for name in expected if not (run.path / name / "zarr.json").exists()]
     return problems + [Problem(name, _along(VARIABLES.get(name), layout), "the array is missing") for name in gone]
 
 
-def node_names(path: Path) -> list[str]:
-    """Paths of the groups and arrays in a store, readable or not."""
-    return sorted(str(file.parent.relative_to(path)) for file in path.rglob("zarr.json") if file.parent != path)
+def node_names(run: Run) -> list[str]:
+    """Return paths of the groups and arrays in a store, readable or not."""
+    files = (file.parent for file in run.path.rglob("zarr.json") if file.parent != run.path)
+    return sorted(str(folder.relative_to(run.path)) for folder in files)
 
 
 def merged(problems: Iterable[Problem]) -> list[Problem]:
@@ -141,21 +143,19 @@ def merged(problems: Iterable[Problem]) -> list[Problem]:
     return out
 
 
-def _total(root: zarr.Group, path: Path, name: str, shots: range, problems: list[Problem]) -> NDArray[Any] | None:
-    blocks = [values for _, values in _read(root, path, name, shots, problems)]
+def _total(run: Run, name: str, shots: range, problems: list[Problem]) -> NDArray[Any] | None:
+    blocks = [values for _, values in _read(run, name, shots, problems)]
     return np.concatenate(blocks) if sum(map(len, blocks)) == len(shots) else None
 
 
-def _read(
-    root: zarr.Group, path: Path, name: str, shots: range, problems: list[Problem]
-) -> Iterator[tuple[range, NDArray[Any]]]:
+def _read(run: Run, name: str, shots: range, problems: list[Problem]) -> Iterator[tuple[range, NDArray[Any]]]:
     """Values of a shard's shots, a few at a time; those that cannot be read go to `problems` instead."""
     try:
-        array = shot_array(root, name)
+        array = run.array(name, EXACT)
     except CorruptStoreError:
         return  # `check_node` or `check_root` tells it, once
     outer, chunk = (array.shards or array.chunks)[0], array.chunks[0]
-    gone = _gone(path / name / _key(array, (shots.start // outer,)))
+    gone = _gone(run.path / name / _key(array, (shots.start // outer,)))
     if gone:
         problems.append(Problem(name, shots, gone))
         return
@@ -232,18 +232,18 @@ def _schema_problems(name: str, array: Any, variable: Variable, layout: Layout) 
     ]
 
 
-def _experiment_problems(root: zarr.Group, layout: Layout) -> list[Problem]:
+def _experiment_problems(run: Run) -> list[Problem]:
     try:
-        experiment = stored_experiment(root)
+        experiment = stored_experiment(run.group)
     except CorruptStoreError as error:
         return [Problem("experiment", NO_SHOT, str(error))]
-    problems = []
-    if experiment.digest != root.attrs.get("experiment_digest"):
+    problems, n_shots, seed = [], run.n_shots, run.attributes.get("seed")
+    if experiment.digest != run.identity:
         problems.append(Problem("experiment", NO_SHOT, "does not match its digest"))
-    if experiment.n_shots != layout.n_shots:
-        problems.append(Problem("experiment", NO_SHOT, f"{experiment.n_shots} shots, photons has {layout.n_shots}"))
-    if experiment.seed != root.attrs.get("seed"):
-        problems.append(Problem("seed", NO_SHOT, f"{root.attrs.get('seed')}, the experiment's is {experiment.seed}"))
+    if experiment.n_shots != n_shots:
+        problems.append(Problem("experiment", NO_SHOT, f"{experiment.n_shots} shots, photons has {n_shots}"))
+    if experiment.seed != seed:
+        problems.append(Problem("seed", NO_SHOT, f"{seed}, the experiment's is {experiment.seed}"))
     return problems
 
 

@@ -225,4 +225,7 @@ def _group(arrays: Mapping[str, NDArray[Any]]) -> xr.Dataset:
 
 def stored_wavelength(root: zarr.Group) -> float:
     """Nominal wavelength of a store [m]."""
-    return wavelength(Experiment.model_validate_json(str(root.attrs["experiment"])).beam.photon_energy)
+    energy = root.attrs.get("photon_energy")
+    if energy is None:
+        energy = Experiment.model_validate_json(str(root.attrs["experiment"])).beam.photon_energy
+    return wavelength(float(str(energy)))

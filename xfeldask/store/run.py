@@ -1,13 +1,333 @@
-"""What a store says of its detector and its particle."""
+"""A run: a store that was opened once, and all that is known of it."""
 
 from __future__ import annotations
 
-import numpy as np
-import zarr
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, Self
 
+import numpy as np
+import xarray as xr
+import zarr
+from numpy.typing import NDArray
+
+from xfeldask.config import Experiment
+from xfeldask.errors import CorruptStoreError, IncompleteStoreError, MissingFileError
 from xfeldask.physics.atoms import Atoms, make_atoms
-from xfeldask.physics.detectors import Geometry, make_geometry
-from xfeldask.store.layout import shot_array
+from xfeldask.physics.binning import ImageGrid, image_grid, low_q_grid
+from xfeldask.physics.detectors import Geometry, make_geometry, wavelength
+from xfeldask.physics.symmetry import SYMMETRY
+from xfeldask.physics.volume import Volume
+from xfeldask.schema import DONE, LATENT, VARIABLES, named
+from xfeldask.store import accessor as accessor
+from xfeldask.store.codecs import FAST
+from xfeldask.store.embedding import Embedding
+from xfeldask.store.html import run_html
+from xfeldask.store.layout import Layout, layout_of, shot_array
+from xfeldask.store.opening import child_groups, open_lazily, open_root, stored_experiment
+from xfeldask.store.selections import read_selections
+from xfeldask.store.volumes import read_volume
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Run:
+    """A store opened once; make it by `open_run`. What is worked out is kept.
+
+    A run may be sent to workers: it travels as its path and is opened there again.
+
+    Attributes
+    ----------
+    path : Path
+    group : zarr.Group, the root
+    mode : "r" to read, "r+" to write too
+
+    Examples
+    --------
+    >>> import tempfile, xfeldask
+    >>> path = tempfile.mkdtemp() + "/run.zarr"
+    >>> _ = xfeldask.simulate(path, particle="chaperonin", detector="square-64", n_shots=4, progress=False)
+    >>> run = xfeldask.open_run(path)
+    >>> run.n_shots, run.complete, run.symmetry
+    (4, True, 'D8')
+    >>> run.dataset().photons.dims
+    ('shot', 'panel', 'ss', 'fs')
+    """
+
+    path: Path
+    group: zarr.Group
+    mode: Literal["r", "r+"] = "r"
+
+    @classmethod
+    def open(cls, path: str | Path, mode: Literal["r", "r+"] = "r") -> Self:
+        """Open a store, whole or not; see `open_run`."""
+        return cls(Path(path), open_root(path, mode), mode)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self).open, (str(self.path.absolute()), self.mode)
+
+    def reopened(self, mode: Literal["r", "r+"] | None = None) -> Self:
+        """Return the run as it is on disk now."""
+        return type(self).open(self.path, mode or self.mode)
+
+    @property
+    def attributes(self) -> Mapping[str, Any]:
+        """Attributes of the root as they were when the run was opened."""
+        return self.group.attrs.asdict()
+
+    @property
+    def complete(self) -> bool:
+        """Whether all shots had been written when the run was opened."""
+        return bool(self.attributes["complete"])
+
+    def refuse_incomplete(self) -> Self:
+        """Return the run itself if it is complete.
+
+        Raises
+        ------
+        IncompleteStoreError
+        """
+        if not self.complete:
+            raise IncompleteStoreError(
+                f"{self.path} is not complete; finish it with --resume, or pass allow_incomplete=True"
+            )
+        return self
+
+    @cached_property
+    def layout(self) -> Layout:
+        """Shapes, types and shards."""
+        return layout_of(self.group)
+
+    @property
+    def n_shots(self) -> int:
+        """Shots that the store has room for."""
+        return self.layout.n_shots
+
+    def __contains__(self, name: str) -> bool:
+        """Whether the store has a variable or a group."""
+        return name in self.group
+
+    def array(self, name: str, codec_pipeline: str = FAST) -> zarr.Array[Any]:
+        """Return an array of the root, to be read fast, or to be read and written with ``codecs.EXACT``."""
+        return shot_array(self.group, name, codec_pipeline)
+
+    def read(self, name: str, shots: slice | int = slice(None)) -> NDArray[Any]:
+        """Return values of an array of the root, of some shots or of all."""
+        return np.asarray(self.array(name)[shots])
+
+    def done(self) -> NDArray[np.bool_]:
+        """Return which shots have been written by now, bool (shot,)."""
+        return np.asarray(self.read("shot_status") == DONE)
+
+    @cached_property
+    def experiment(self) -> Experiment | None:
+        """What the shots were simulated from; None where they were not simulated."""
+        return stored_experiment(self.group) if "experiment" in self.attributes else None
+
+    @property
+    def identity(self) -> str | None:
+        """What tells these shots from any others: the digest of the experiment."""
+        found = self.attributes.get("experiment_digest")
+        return None if found is None else str(found)
+
+    @cached_property
+    def photon_energy(self) -> float:
+        """Nominal photon energy [eV].
+
+        Raises
+        ------
+        CorruptStoreError
+            The store tells none.
+        """
+        found = self.attributes.get("photon_energy")
+        if found is None and self.experiment is not None:
+            return float(self.experiment.beam.photon_energy)
+        if not isinstance(found, int | float):
+            raise CorruptStoreError(f"{self.path} tells no photon energy; its attribute photon_energy [eV] is missing")
+        return float(found)
+
+    @property
+    def wavelength(self) -> float:
+        """Nominal wavelength [m]."""
+        return wavelength(self.photon_energy)
+
+    @property
+    def bin(self) -> int:
+        """Pixels a side of a bin of `image`."""
+        return int(self.attributes["bin"])
+
+    @cached_property
+    def geometry(self) -> Geometry:
+        """The detector, with its assembled index worked out once."""
+        return make_geometry(
+            self.read("pixel_position"), float(self.attributes["pixel_size"]), self.read("mask").astype(bool)
+        )
+
+    @cached_property
+    def image_grid(self) -> ImageGrid:
+        """Bins of `image` in reciprocal space."""
+        return image_grid(self.geometry, self.wavelength, self.bin)
+
+    @cached_property
+    def low_q_grid(self) -> ImageGrid:
+        """Bins of `low_q` in reciprocal space."""
+        return low_q_grid(self.geometry, self.wavelength)
+
+    @cached_property
+    def atoms(self) -> Atoms | None:
+        """Atoms of the particle; None where the store does not tell."""
+        names = ("atom_position", "atom_element", "atom_occupancy")
+        if not all(name in self for name in names):
+            return None
+        position, element, occupancy = (self.read(name) for name in names)
+        return make_atoms(position, element.tolist(), occupancy)
+
+    @property
+    def symmetry(self) -> str | None:
+        """Point group of the particle; None where it is not known."""
+        try:
+            return None if self.experiment is None else SYMMETRY.get(self.experiment.particle.source)
+        except CorruptStoreError:
+            return None
+
+    @cached_property
+    def volume(self) -> Volume:
+        """The particle's form factor.
+
+        Raises
+        ------
+        MissingFileError
+            The store holds none.
+        """
+        name = f"volume/{self.attributes.get('particle')}"
+        if name not in self:
+            raise MissingFileError(f"{self.path} holds no form factor; it was not simulated")
+        return read_volume(self.group, str(self.attributes["particle"]))
+
+    @property
+    def embeddings(self) -> dict[str, Embedding]:
+        """Embeddings by name, in order of name, as they are on disk now."""
+        return {name: Embedding(self, name) for name in child_groups(self.group, "latent")}
+
+    @property
+    def selections(self) -> dict[str, xr.DataArray]:
+        """Selections by name, bool (shot,), as they are on disk now."""
+        return read_selections(self)
+
+    def embedding(self, name: str | None = None) -> Embedding:
+        """Return the embedding that is meant: the one asked for, or the only one.
+
+        Raises
+        ------
+        MissingFileError, InputError
+        """
+        return Embedding.chosen(self, name)
+
+    def dataset(self, group: str | None = None, chunks: Any = "shard") -> xr.Dataset:
+        """Return the store, or a group of it, as a lazy Dataset; parameters as of `xfeldask.open_dataset`."""
+        if group is not None and group not in self:
+            have = [f"{top}/{name}" for top in ("latent", "volume") for name in child_groups(self.group, top)]
+            raise MissingFileError(f"{self.path} has no group {group}; it has {', '.join(have) or 'none'}")
+        found = open_lazily(self.group, group)
+        place = {name: index for index, name in enumerate([*VARIABLES, *LATENT])}
+        data, coords = (
+            {name: part[name] for name in sorted(part, key=lambda name: place.get(str(name), len(place)))}
+            for part in (found.data_vars, found.coords)
+        )
+        found = xr.Dataset(data, coords, found.attrs)
+        found.encoding["source"] = str(self.path)
+        if chunks is None:
+            return found
+        cut = {"shot": self.layout.shard} if isinstance(chunks, str) and chunks == "shard" else chunks
+        raw = [v.name for v in named("raw") if v.name in found]
+        return found.assign({name: found[name].chunk(cut) for name in raw})
+
+    def __repr__(self) -> str:
+        rows = [f"  {name:<12}{value}" for name, value in self.facts().items()]
+        return "\n".join([f"<xfeldask.Run {self.path}>", *rows])
+
+    def _repr_html_(self) -> str:
+        return run_html(f"xfeldask.Run {self.path}", self.facts())
+
+    def facts(self) -> dict[str, str]:
+        """Return what a person wants to know first, by name."""
+        layout, geometry = self.layout, self.geometry
+        pixels = " x ".join(map(str, layout.pixels))
+        distance = geometry.pixel_position[..., 2].mean()
+        experiment = self.experiment
+        return {
+            "shots": f"{int(self.done().sum()):,} of {layout.n_shots:,} written, {layout.n_shards:,} shards",
+            "detector": f"{pixels} pixels of {geometry.pixel_size * 1e6:g} um, {distance * 1e3:g} mm away",
+            "beam": f"{self.photon_energy:g} eV, {self.wavelength * 1e10:.4g} angstrom",
+            "images": f"image {' x '.join(map(str, layout.image))}, low_q {' x '.join(map(str, layout.low_q))}",
+            "source": "not simulated"
+            if experiment is None
+            else f"simulated from {self.attributes.get('particle')}, seed {experiment.seed}",
+            "embeddings": ", ".join(self.embeddings) or "none",
+            "selections": ", ".join(self.selections) or "none",
+        }
+
+
+def open_run(store: str | Path, *, mode: Literal["r", "r+"] = "r") -> Run:
+    """Open a store that may still be being written.
+
+    Parameters
+    ----------
+    store : path
+    mode : "r" to read, "r+" to write too
+
+    Returns
+    -------
+    Run
+
+    Raises
+    ------
+    MissingFileError, InputError, CorruptStoreError
+        There is nothing at the path, it is not a store of this package, or it cannot be read.
+
+    Examples
+    --------
+    >>> import tempfile, xfeldask
+    >>> path = tempfile.mkdtemp() + "/run.zarr"
+    >>> _ = xfeldask.simulate(path, particle="chaperonin", detector="square-64", n_shots=4, progress=False)
+    >>> print(str(open_run(path)).splitlines()[1].strip())
+    shots       4 of 4 written, 1 shards
+    """
+    return Run.open(store, mode)
+
+
+def open_dataset(
+    store: str | Path, *, group: str | None = None, allow_incomplete: bool = False, chunks: Any = "shard"
+) -> xr.Dataset:
+    """Open a store lazily.
+
+    Parameters
+    ----------
+    store : path
+    group : str, optional, such as ``"latent/ipca"``
+    allow_incomplete : bool, whether a store that is still being written may be opened
+    chunks : "shard" to have photons, images and intensities as Dask arrays cut as the store is sharded; None for
+        no Dask arrays, the quickest way to single shots; anything else as `xarray.DataArray.chunk` takes it
+
+    Returns
+    -------
+    xarray.Dataset
+
+    Raises
+    ------
+    MissingFileError, IncompleteStoreError, InputError, CorruptStoreError
+
+    Examples
+    --------
+    >>> import tempfile, xfeldask
+    >>> path = tempfile.mkdtemp() + "/run.zarr"
+    >>> _ = xfeldask.simulate(path, particle="chaperonin", detector="square-64", n_shots=4, progress=False)
+    >>> xfeldask.open_dataset(path).photons.dims
+    ('shot', 'panel', 'ss', 'fs')
+    """
+    run = Run.open(store)
+    return (run if allow_incomplete else run.refuse_incomplete()).dataset(group, chunks)
 
 
 def stored_geometry(root: zarr.Group) -> Geometry:
@@ -17,11 +337,3 @@ def stored_geometry(root: zarr.Group) -> Geometry:
         float(str(root.attrs["pixel_size"])),
         np.asarray(shot_array(root, "mask")[...]),
     )
-
-
-def stored_atoms(root: zarr.Group) -> Atoms:
-    """The atoms of a store's particle."""
-    position, element, occupancy = (
-        np.asarray(shot_array(root, f"atom_{part}")[...]) for part in ("position", "element", "occupancy")
-    )
-    return make_atoms(position, element.tolist(), occupancy)

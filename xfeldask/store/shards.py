@@ -11,7 +11,9 @@ import zarr
 from numpy.typing import NDArray
 
 from xfeldask.schema import DONE, named
+from xfeldask.store.codecs import EXACT
 from xfeldask.store.layout import Layout, shot_array
+from xfeldask.store.run import Run
 from xfeldask.store.sharding import ShardFile
 
 
@@ -60,9 +62,9 @@ class Shard:
             self._totals[name][self.shots.start : self.shots.stop] = self._values[name]
 
 
-def pending_shards(root: zarr.Group, layout: Layout) -> list[int]:
-    """Shards with a shot that is not done; a status that cannot be read counts as pending."""
-    status = shot_array(root, "shot_status")
+def pending_shards(run: Run) -> list[int]:
+    """Return shards with a shot that is not done; a status that cannot be read counts as pending."""
+    status, layout = run.array("shot_status", EXACT), run.layout
     pending = []
     for shard in range(layout.n_shards):
         shots = layout.shots(shard)
@@ -75,7 +77,7 @@ def pending_shards(root: zarr.Group, layout: Layout) -> list[int]:
     return pending
 
 
-def sweep(path: Path) -> None:
+def sweep(run: Run) -> None:
     """Remove what killed writers left: unfinished files that were never renamed into place."""
-    for orphan in path.rglob("*.partial"):
+    for orphan in run.path.rglob("*.partial"):
         orphan.unlink(missing_ok=True)

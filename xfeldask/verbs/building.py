@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 
 from xfeldask.latent.methods import make_estimator
 from xfeldask.sorting.pairs.rule import PairRule
+from xfeldask.store.embedding import Embedding
 from xfeldask.store.model import Model, make_features
 from xfeldask.store.opening import open_root
-from xfeldask.store.publish import publish_latent
+from xfeldask.store.run import Run
 from xfeldask.verbs.options import Options
 from xfeldask.verbs.sort import PAIRS, Columns, outliers, variables, verdict
 from xfeldask.work.blocks import store_rows
-from xfeldask.work.compute import one_thread_a_task, run
+from xfeldask.work.compute import one_thread_a_task, run_tasks
 from xfeldask.work.fitting import Fit, fit, passes, teach_store
 from xfeldask.work.progress import Silent, reporter
 from xfeldask.work.projection import ADVICE
@@ -51,7 +52,7 @@ def _awaited(taught: Future[PairRule], options: Options) -> PairRule:
 
 def _taught(path: Path, shots: int, options: Options) -> PairRule:
     task = single_task(teach_store, str(path), shots, options.seed, options.labels)
-    found: PairRule = run([task], [1], Silent(), ADVICE)[0]
+    found: PairRule = run_tasks([task], [1], Silent(), ADVICE)[0]
     return found
 
 
@@ -62,7 +63,8 @@ def publish(path: Path, options: Options, model: Model, fitted: Fit, columns: Co
     seen = np.zeros(len(columns["latent"]), bool)
     seen[fitted.fitted[fitted.fitted < len(seen)]] = True
     columns["fitted"] = seen
-    publish_latent(path, options.name, dataset_of(columns, model, fitted.history, parameters, told), model.parts())
+    found = dataset_of(columns, model, fitted.history, parameters, told)
+    Embedding(Run.open(path), options.name).publish(found, model.parts())
 
 
 def decided(

@@ -11,7 +11,8 @@ import xarray as xr
 from numpy.typing import ArrayLike
 
 from xfeldask.store.layout import layout_of
-from xfeldask.store.opening import open_dataset, open_root
+from xfeldask.store.opening import open_root
+from xfeldask.store.run import open_dataset
 from xfeldask.verbs.building import fit_model, publish
 from xfeldask.verbs.following import follow_store
 from xfeldask.verbs.options import Options, refuse

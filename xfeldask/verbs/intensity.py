@@ -9,7 +9,7 @@ import xarray as xr
 from xfeldask.engines.workshop import ready_shots, workshop
 from xfeldask.errors import InputError
 from xfeldask.schema import PIXELS, VARIABLES
-from xfeldask.store.opening import open_root
+from xfeldask.store.run import Run
 
 
 def expected_intensity(store: str | Path, shot: int) -> xr.DataArray:
@@ -37,10 +37,10 @@ def expected_intensity(store: str | Path, shot: int) -> xr.DataArray:
     >>> expected_intensity(path, 2).dims
     ('panel', 'ss', 'fs')
     """
-    root = open_root(store)
-    if "experiment_digest" not in root.attrs or "fluence" not in root:
+    run = Run.open(store)
+    if run.identity is None or "fluence" not in run:
         raise InputError(f"{store} holds no truth to compute an intensity from; it was not simulated")
-    shop = workshop(str(Path(store).absolute()), str(root.attrs["experiment_digest"]))
+    shop = workshop(str(Path(store).absolute()), run.identity)
     if not 0 <= shot < shop.layout.n_shots:
         raise InputError(f"{store} has shots 0 to {shop.layout.n_shots - 1}, not {shot}")
     (ready,) = ready_shots(shop, range(shot, shot + 1))

@@ -9,10 +9,12 @@ import numpy as np
 import xarray as xr
 
 from xfeldask.errors import InputError
+from xfeldask.store.embedding import Embedding
 from xfeldask.store.layout import layout_of
 from xfeldask.store.model import restored_model
-from xfeldask.store.opening import open_dataset, open_root
-from xfeldask.store.publish import latent_parts, publish_latent
+from xfeldask.store.opening import open_root
+from xfeldask.store.publish import latent_parts
+from xfeldask.store.run import Run, open_dataset
 from xfeldask.verbs.building import dataset_of, decided
 from xfeldask.verbs.options import refuse_name
 from xfeldask.verbs.sort import RULES
@@ -73,5 +75,5 @@ def project(
     columns, told = decided(project_all(path, model, shots, progress), parameters["sort"], parameters)
     parameters |= {"projected_from": source.name, "n_fitted": 0}
     columns["fitted"] = np.zeros(shots, bool)
-    publish_latent(path, target, dataset_of(columns, model, {}, parameters, told), model.parts())
+    Embedding(Run.open(path), target).publish(dataset_of(columns, model, {}, parameters, told), model.parts())
     return open_dataset(path, group=f"latent/{target}", chunks=None)

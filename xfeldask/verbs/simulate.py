@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -23,11 +22,13 @@ from xfeldask.physics.atoms import Atoms, make_atoms
 from xfeldask.physics.binning import low_q_bin
 from xfeldask.physics.forward import bin_factor
 from xfeldask.physics.plan import plan_shots
-from xfeldask.store.layout import FORMAT, create_template, layout_of, shot_array
-from xfeldask.store.opening import open_dataset, open_root, stored_experiment
+from xfeldask.store.layout import FORMAT, create_template, shot_array
+from xfeldask.store.opening import open_root, stored_experiment
+from xfeldask.store.publish import real_path, replaced, sweep_beside
+from xfeldask.store.run import Run
 from xfeldask.store.shards import pending_shards, sweep
 from xfeldask.store.volumes import write_volume
-from xfeldask.work.compute import run
+from xfeldask.work.compute import run_tasks
 from xfeldask.work.progress import reporter
 from xfeldask.work.tasks import shard_tasks
 
@@ -113,16 +114,16 @@ def simulate(
     }
     inputs = _inputs(path, resume, overwrite, experiment, particle, n_shots, orientations, parts)
     if resume and path.exists():
-        root = open_root(path, mode="r+")
-        refuse_other(path, stored_experiment(root), inputs.experiment)
+        run = Run.open(path, "r+")
+        refuse_other(run, inputs.experiment)
     else:
         prepared = prepare(inputs)
         refuse_full_disk(path, estimate(prepared).bytes_on_disk)
-        root = publish_template(path, prepared, overwrite)
-        shop = Workshop(prepared.layout, prepared.engine, inputs.geometry, inputs.experiment.seed, root)
+        run = publish_template(path, prepared)
+        shop = Workshop(prepared.layout, prepared.engine, inputs.geometry, inputs.experiment.seed, run.group)
         keep(str(path.absolute()), inputs.experiment.digest, shop)
-    _run_pending(path, root, progress)
-    return open_dataset(path)
+    _run_pending(run, progress)
+    return run.reopened("r").dataset()
 
 
 def estimate_run(
@@ -197,73 +198,63 @@ def refuse_existing(path: Path, resume: bool, overwrite: bool) -> None:
         raise StoreExistsError(f"{path} exists; {advice}")
     if path.exists():
         open_root(path)
-    if not path.absolute().parent.is_dir():
+    if not real_path(path).parent.is_dir():
         raise InputError(f"there is no folder {path.absolute().parent} to write {path.name} into; make it first")
 
 
-def refuse_other(path: Path, stored: Experiment, asked: Experiment) -> None:
+def refuse_other(run: Run, asked: Experiment) -> None:
     """Refuse to resume another experiment than the stored one."""
-    old, new = stored.identity(), asked.identity()
+    old, new = stored_experiment(run.group).identity(), asked.identity()
     differing = {k: (old.get(k), new.get(k)) for k in sorted({*old, *new}) if old.get(k) != new.get(k)}
     if differing:
-        raise ExperimentMismatchError(path, differing)
+        raise ExperimentMismatchError(run.path, differing)
 
 
-def publish_template(path: Path, prepared: Prepared, overwrite: bool = False) -> zarr.Group:
-    """Write a store without shots beside `path`, then move it there in one step.
+def publish_template(path: Path, prepared: Prepared) -> Run:
+    """Write a store without shots beside `path`, then move it there in one step, in the place of one that is there.
 
     Raises
     ------
     InputError
         The disk is full or read-only.
     """
-    fresh = path.with_name(f".{path.name}.new")
-    old = path.with_name(f".{path.name}.old")
     try:
-        shutil.rmtree(fresh, ignore_errors=True)
-        root = create_template(fresh, prepared.layout, fixed_variables(prepared), _attributes(prepared))
-        write_volume(root, str(root.attrs["particle"]), prepared.volume, prepared.error)
-        _write_truth(root, prepared)
-        if path.exists() and overwrite:
-            shutil.rmtree(old, ignore_errors=True)
-            path.rename(old)
-        fresh.rename(path)
+        sweep_beside(path)
+        with replaced(path) as fresh:
+            root = create_template(fresh, prepared.layout, fixed_variables(prepared), _attributes(prepared))
+            write_volume(root, str(root.attrs["particle"]), prepared.volume, prepared.error)
+            _write_truth(root, prepared)
     except (OSError, RuntimeError) as error:
         raise InputError(f"cannot write {path}: {error}; choose a disk with room that may be written") from error
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-        if old.exists() and not path.exists():
-            old.rename(path)
-        shutil.rmtree(old, ignore_errors=True)
-    return open_root(path, mode="r+")
+    return Run.open(path, "r+")
 
 
-def _run_pending(path: Path, root: zarr.Group, progress: bool) -> None:
-    layout = layout_of(root)
-    shards = pending_shards(root, layout)
-    if root.attrs["complete"] and not shards:
+def _run_pending(run: Run, progress: bool) -> None:
+    layout = run.layout
+    shards = pending_shards(run)
+    if run.complete and not shards:
         return
-    _set_complete(path, root, False)
-    digest = str(root.attrs["experiment_digest"])
-    tasks = shard_tasks("simulate-shard", simulate_shard, shards, str(path.absolute()), digest)
+    _set_complete(run, False)
+    tasks = shard_tasks("simulate-shard", simulate_shard, shards, str(run.path.absolute()), str(run.identity))
     weights = [len(layout.shots(shard)) for shard in shards]
     try:
-        run(tasks, weights, reporter("simulating", sum(weights), "shots", progress), RESUME)
+        run_tasks(tasks, weights, reporter("simulating", sum(weights), "shots", progress), RESUME)
     finally:
         forget()
-    left = pending_shards(root, layout)
+    left = pending_shards(run)
     if left:
-        raise RunError(f"{len(left)} of {layout.n_shards} shards of {path} are still pending; {RESUME}")
-    _set_complete(path, root, True)
+        raise RunError(f"{len(left)} of {layout.n_shards} shards of {run.path} are still pending; {RESUME}")
+    _set_complete(run, True)
 
 
-def _set_complete(path: Path, root: zarr.Group, complete: bool) -> None:
-    """Say whether a store is complete, and remove what killed workers left in it."""
+def _set_complete(run: Run, complete: bool) -> None:
+    """Say whether a store is complete, and remove what killed workers left in it and beside it."""
     try:
-        sweep(path)
-        root.attrs["complete"] = complete
+        sweep(run)
+        sweep_beside(run.path)
+        run.group.attrs["complete"] = complete
     except OSError as error:
-        raise (RunError if complete else InputError)(f"cannot write {path}: {error}; {RESUME}") from error
+        raise (RunError if complete else InputError)(f"cannot write {run.path}: {error}; {RESUME}") from error
 
 
 def _write_truth(root: zarr.Group, prepared: Prepared) -> None:
@@ -286,6 +277,7 @@ def _attributes(prepared: Prepared) -> dict[str, Any]:
         "experiment_digest": experiment.digest,
         "particle": particle_name(experiment.particle.source),
         "seed": experiment.seed,
+        "photon_energy": experiment.beam.photon_energy,
         "pixel_size": prepared.inputs.geometry.pixel_size,
         "bin": bin_factor(prepared.inputs.geometry),
         "low_q_bin": low_q_bin(prepared.inputs.geometry),

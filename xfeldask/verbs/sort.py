@@ -11,12 +11,11 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from xfeldask.errors import InputError, MissingFileError
+from xfeldask.errors import InputError
 from xfeldask.schema import BLANK, LATENT, MULTIPLE, SINGLE
 from xfeldask.sorting.decision import decide
 from xfeldask.sorting.envelope import elliptic_envelope, outlier_verdict
-from xfeldask.store.opening import open_dataset, open_root
-from xfeldask.store.publish import latent_parts, publish_latent
+from xfeldask.store.run import Run
 
 PAIRS, ENVELOPE = "pairs", "elliptic_envelope"
 RULES = (PAIRS, ENVELOPE)
@@ -101,35 +100,13 @@ def sort(store: str | Path, name: str = "ipca", *, max_singles_lost: float = 0.0
     True
     """
     path = Path(store)
-    found = open_dataset(path, group=f"latent/{name}", chunks=None).load()
+    embedding = Run.open(path).refuse_incomplete().embedding(name)
+    found = embedding.dataset().load()
     if "log_ratio" not in found:
         raise InputError(f"{path} has no evidence of pairs in its embedding {name}; embed with sort='pairs'")
     parameters = json.loads(found.attrs["parameters"])
     columns, told = verdict({"log_ratio": found["log_ratio"].values}, max_singles_lost, int(parameters["seed"]))
     parameters["max_singles_lost"] = max_singles_lost
     found = found.assign(variables(columns)).assign_attrs(parameters=json.dumps(parameters), decision=json.dumps(told))
-    publish_latent(path, name, found, latent_parts(path, name))
-    return open_dataset(path, group=f"latent/{name}", chunks=None)
-
-
-def known_embeddings(path: Path) -> list[str]:
-    """Names of the embeddings of a store."""
-    root = open_root(path)
-    return sorted(root["latent"].group_keys()) if "latent" in root else []  # type: ignore[union-attr]
-
-
-def embedding_named(path: Path, name: str | None) -> str:
-    """The embedding that is meant: the one asked for, or the only one.
-
-    Raises
-    ------
-    MissingFileError, InputError
-    """
-    have = known_embeddings(path)
-    if name is None and len(have) == 1:
-        return have[0]
-    if not have:
-        raise MissingFileError(f"{path} has no embedding; make one with xfeldask embed {path}")
-    if name is None:
-        raise InputError(f"{path} has the embeddings {', '.join(have)}; say which with --name")
-    return name
+    embedding.publish(found, embedding.parts())
+    return embedding.dataset()

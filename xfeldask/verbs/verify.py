@@ -10,9 +10,9 @@ import numpy as np
 
 from xfeldask.schema import PENDING, VARIABLES
 from xfeldask.store.checks import NO_SHOT, Problem, check_node, check_root, check_shard, merged, node_names
-from xfeldask.store.layout import layout_of, shot_array
-from xfeldask.store.opening import open_root
-from xfeldask.work.compute import run
+from xfeldask.store.codecs import EXACT
+from xfeldask.store.run import Run
+from xfeldask.work.compute import run_tasks
 from xfeldask.work.progress import reporter
 from xfeldask.work.tasks import shard_tasks
 
@@ -72,8 +72,8 @@ def reopen(store: str | Path, report: Report) -> int:
     -------
     int, number of shards that are pending now
     """
-    root = open_root(store, mode="r+")
-    layout = layout_of(root)
+    run = Run.open(store, "r+")
+    layout = run.layout
     written = {v.name for v in VARIABLES.values() if v.role in ("raw", "total")}
     damaged = {
         shot // layout.shard
@@ -83,9 +83,9 @@ def reopen(store: str | Path, report: Report) -> int:
     }
     for shard in sorted(damaged):
         shots = layout.shots(shard)
-        shot_array(root, "shot_status")[shots.start : shots.stop] = np.full(len(shots), PENDING, np.uint8)
+        run.array("shot_status", EXACT)[shots.start : shots.stop] = np.full(len(shots), PENDING, np.uint8)
     if damaged:
-        root.attrs["complete"] = False
+        run.group.attrs["complete"] = False
     return len(damaged)
 
 
@@ -119,17 +119,15 @@ def verify(store: str | Path, *, progress: bool = True) -> Report:
     >>> print(verify(path, progress=False))
     4 shots checked, no problems
     """
-    path = Path(store)
-    root = open_root(path)
-    layout = layout_of(root)
-    where = str(path.absolute())
-    shards = shard_tasks("verify-shard", check_shard, range(layout.n_shards), where)
-    nodes = shard_tasks("verify-array", check_node, node_names(path), where)
+    opened = Run.open(store)
+    layout = opened.layout
+    shards = shard_tasks("verify-shard", check_shard, range(layout.n_shards), opened)
+    nodes = shard_tasks("verify-array", check_node, node_names(opened), opened)
     weights = [len(layout.shots(shard)) for shard in range(layout.n_shards)] + [0] * len(nodes)
-    found = run([*shards, *nodes], weights, reporter("verifying", layout.n_shots, "shots", progress), ADVICE)
-    alike = sorted(chain(check_root(where), *found), key=lambda p: (p.variable, p.what, p.shots.start))
+    found = run_tasks([*shards, *nodes], weights, reporter("verifying", layout.n_shots, "shots", progress), ADVICE)
+    alike = sorted(chain(check_root(opened), *found), key=lambda p: (p.variable, p.what, p.shots.start))
     problems = sorted(merged(alike), key=lambda p: (p.variable, p.shots.start))
-    if not root.attrs["complete"] and not any(problem.variable == "shot_status" for problem in problems):
+    if not opened.complete and not any(problem.variable == "shot_status" for problem in problems):
         what = "every shot is done, but the store is not marked so; --resume goes on"
         problems.append(Problem("complete", NO_SHOT, what))
     return Report(layout.n_shots, tuple(problems))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from xfeldask.physics.binning import bin_frames
 from xfeldask.store.model import Features
-from xfeldask.store.opening import open_dataset
+from xfeldask.store.run import open_dataset
 
 
 def store_rows(path: Path, made: Features, shots: int, batch_size: int) -> Array:

@@ -38,7 +38,7 @@ def worker_count() -> int:
     return int(dask.config.get("num_workers", None) or CPU_COUNT)
 
 
-def run(tasks: Sequence[Delayed], weights: Sequence[int], progress: Reporter, advice: str) -> list[Any]:
+def run_tasks(tasks: Sequence[Delayed], weights: Sequence[int], progress: Reporter, advice: str) -> list[Any]:
     """Compute tasks, mostly for what they do.
 
     Parameters

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from xfeldask.store.model import Model
 from xfeldask.store.opening import open_root
-from xfeldask.work.compute import one_thread_a_task, run
+from xfeldask.work.compute import one_thread_a_task, run_tasks
 from xfeldask.work.progress import Tell, reporter
 from xfeldask.work.tasks import shard_tasks, shared
 
@@ -38,7 +38,7 @@ def project_blocks(
     tasks = shard_tasks("project", project_block, blocks, str(path), shared(model), n_shots)
     weights = [min(n_shots, (block + 1) * BLOCK) - block * BLOCK for block in blocks]
     with one_thread_a_task():
-        return run(tasks, weights, reporter("projecting", sum(weights), "shots", progress), ADVICE)
+        return run_tasks(tasks, weights, reporter("projecting", sum(weights), "shots", progress), ADVICE)
 
 
 def project_all(path: Path, model: Model, n_shots: int, progress: bool | Tell) -> dict[str, NDArray[Any]]:

@@ -17,12 +17,10 @@ from numpy.typing import NDArray
 from xfeldask.errors import InputError, UnknownNameError
 from xfeldask.explorer.model.angles import ANGLES, GROUPS, axis_angles, folded
 from xfeldask.physics.orientations import symmetry_group
-from xfeldask.physics.symmetry import SYMMETRY, fold
+from xfeldask.physics.symmetry import fold
 from xfeldask.schema import BLANK, DONE, LATENT, MULTIPLE, SINGLE
 from xfeldask.scores import confusion_class
-from xfeldask.store.opening import open_dataset
-from xfeldask.store.selections import read_selections
-from xfeldask.verbs.sort import known_embeddings
+from xfeldask.store.run import Run
 
 CONFUSION = ("single kept", "other let in", "other kept out", "single lost")
 """Meanings of what `confusion_class` gives."""
@@ -52,11 +50,11 @@ class Column:
 
 @dataclass(frozen=True, eq=False)
 class Shots:
-    """Shots of a store, and of one of its embeddings; made by `open`. What is read is kept.
+    """Shots of a run, and of one of its embeddings; made by `of`. What is read is kept.
 
     Attributes
     ----------
-    path : Path
+    run : Run
     n_shots : int, shots that columns tell of: those of the embedding, the first of the store while it is being written
     n_stored : int, shots of the store
     embeddings : list of str, all that the store has
@@ -68,14 +66,14 @@ class Shots:
     >>> path = tempfile.mkdtemp() + "/run.zarr"
     >>> two = [[0, 0, 0], [2e-9, 0, 0]], ["C", "C"]
     >>> _ = xfeldask.simulate(path, particle=two, detector="square-32", n_shots=4, progress=False)
-    >>> shots = Shots.open(path)
+    >>> shots = Shots.of(xfeldask.open_run(path))
     >>> shots.names()[:4]
     ['hit', 'photon_count', 'lost_photons', 'shot_status']
     >>> shots.column("hit").values.tolist(), shots.column("hit").classes
     ([1, 1, 1, 1], ((0, 'blank'), (1, 'single'), (2, 'multiple')))
     """
 
-    path: Path
+    run: Run
     n_shots: int
     n_stored: int
     embeddings: list[str]
@@ -96,34 +94,37 @@ class Shots:
                 self._unlisted.update({folded(name, group): partial(self._turned, name, group) for name in ANGLES})
 
     @classmethod
-    def open(cls, path: str | Path, embedding: str | None = None) -> Self:
-        """Open a store that may still be being written.
+    def of(cls, run: Run, embedding: str | None = None) -> Self:
+        """Read what there is of a run, which may still be being written.
 
         Parameters
         ----------
-        path : of the store
+        run : Run
         embedding : str, optional; the first by default, if there is any
 
         Raises
         ------
-        MissingFileError, InputError, CorruptStoreError
-            There is no store of ours at the path, or it cannot be read.
+        CorruptStoreError
+            The store cannot be read.
         UnknownNameError
             The store has no such embedding.
         """
-        path = Path(path)
-        root = open_dataset(path, chunks=None, allow_incomplete=True)
-        embeddings, found = known_embeddings(path), xr.Dataset()
+        root, embeddings, found = run.dataset(chunks=None), run.embeddings, xr.Dataset()
         if embedding is not None and embedding not in embeddings:
             raise UnknownNameError("embedding", embedding, embeddings)
         chosen = embedding or next(iter(embeddings), None)
         if chosen is not None:
-            found = open_dataset(path, group=f"latent/{chosen}", chunks=None, allow_incomplete=True)
+            found = embeddings[chosen].dataset()
         n_stored = root.sizes["shot"]
         n_shots = found.sizes.get("shot", n_stored)
         return cls(
-            path, n_shots, n_stored, embeddings, chosen, root.isel(shot=slice(n_shots)), found, read_selections(path)
+            run, n_shots, n_stored, list(embeddings), chosen, root.isel(shot=slice(n_shots)), found, run.selections
         )
+
+    @property
+    def path(self) -> Path:
+        """Where the store lies."""
+        return self.run.path
 
     @property
     def complete(self) -> bool:
@@ -185,10 +186,7 @@ class Shots:
     @property
     def symmetry(self) -> str | None:
         """Point group of the particle; None where the store does not tell."""
-        try:
-            return SYMMETRY.get(json.loads(str(self._root.attrs["experiment"]))["particle"]["source"])
-        except (KeyError, TypeError, ValueError):
-            return None
+        return self.run.symmetry
 
     @property
     def looks(self) -> list[int]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,13 +14,8 @@ from xfeldask.errors import CorruptStoreError
 from xfeldask.explorer.model.particle import center_of, electrons, extent_of, projection
 from xfeldask.physics.atoms import Atoms
 from xfeldask.physics.binning import ImageGrid, image_grid
-from xfeldask.physics.detectors import Geometry
 from xfeldask.store.accessor import XfelAccessor
-from xfeldask.store.codecs import FAST
-from xfeldask.store.layout import shot_array
-from xfeldask.store.model import stored_wavelength
-from xfeldask.store.opening import open_dataset, open_root
-from xfeldask.store.run import stored_atoms, stored_geometry
+from xfeldask.store.run import Run
 
 Array = NDArray[np.float32]
 
@@ -46,22 +40,22 @@ class Picture:
 
 
 class Pictures:
-    """Pictures of the shots of a store, read as they are asked for.
+    """Pictures of the shots of a run, read as they are asked for.
 
     Parameters
     ----------
-    path : Path
+    run : Run
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._root = open_root(path)
-        self._images: zarr.Array[Any] = shot_array(self._root, "image", FAST)
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self._images = run.array("image")
+        self._counted: NDArray[np.float64] | None = None
 
     @cached_property
     def has_particles(self) -> bool:
-        """Whether the store tells where the particles were."""
-        return all(name in self._root for name in (*PLACED, "atom_position", "atom_element"))
+        """Whether the store tells where the particles were, and what they are made of."""
+        return self.run.atoms is not None and all(name in self.run for name in PLACED)
 
     def binned(self, shot: int) -> Picture:
         """Photons of a shot in bins; raises CorruptStoreError where they cannot be read."""
@@ -71,19 +65,20 @@ class Pictures:
 
     def whole(self, shot: int) -> Picture:
         """Photons of a shot in each pixel; raises CorruptStoreError where they cannot be read."""
-        frame = _read(shot_array(self._root, "photons", FAST), shot)
+        frame = _read(self.run.array("photons"), shot)
         return Picture(np.ascontiguousarray(self._accessor.assemble(frame).T.astype(np.float32)), self.whole_extent)
 
     def particles(self, shot: int) -> Picture | None:
         """Electrons per nm2 of a shot's particles, projected along the beam; None where the store does not tell."""
-        if not self.has_particles:
+        atoms = self.run.atoms
+        if atoms is None or not self.has_particles:
             return None
         orientation, position, size = (
             np.asarray(array[shot], np.float64) for array in (self._truth[name] for name in PLACED)
         )
-        extent = extent_of(self._atoms.position, position, size)
+        extent = extent_of(atoms.position, position, size)
         values = projection(
-            self._atoms.position, self._electrons, orientation, position, extent, PARTICLE_PIXELS, size=size
+            atoms.position, self._electrons(atoms), orientation, position, extent, PARTICLE_PIXELS, size=size
         )
         x, y = center_of(position)
         left, bottom, side = (x - extent) * NM, (y - extent) * NM, 2 * extent * NM
@@ -91,33 +86,26 @@ class Pictures:
 
     @cached_property
     def _truth(self) -> dict[str, zarr.Array[Any]]:
-        return {name: shot_array(self._root, name, FAST) for name in PLACED}
+        return {name: self.run.array(name) for name in PLACED}
 
-    @cached_property
-    def _atoms(self) -> Atoms:
-        return stored_atoms(self._root)
+    def _electrons(self, atoms: Atoms) -> NDArray[np.float64]:
+        if self._counted is None:
+            self._counted = electrons(atoms.element, atoms.occupancy)
+        return self._counted
 
-    @cached_property
-    def _electrons(self) -> NDArray[np.float64]:
-        return electrons(np.asarray(shot_array(self._root, "atom_element")[...]), self._atoms.occupancy)
-
-    @cached_property
-    def _geometry(self) -> Geometry:
-        return stored_geometry(self._root)
-
-    @cached_property
+    @property
     def grid(self) -> ImageGrid:
         """Bins of the stored images in reciprocal space."""
-        return image_grid(self._geometry, stored_wavelength(self._root), int(str(self._root.attrs["bin"])))
+        return self.run.image_grid
 
     @cached_property
     def _accessor(self) -> XfelAccessor:
-        return XfelAccessor(open_dataset(self.path, chunks=None, allow_incomplete=True))
+        return XfelAccessor(self.run.dataset(chunks=None))
 
     @cached_property
     def whole_extent(self) -> tuple[float, float, float, float]:
         """Where assembled patterns lie: left, bottom, width, height [1/nm]."""
-        return _extent(image_grid(self._geometry, stored_wavelength(self._root), 1))
+        return _extent(image_grid(self.run.geometry, self.run.wavelength, 1))
 
 
 def _read(array: zarr.Array[Any], shot: int) -> NDArray[Any]:

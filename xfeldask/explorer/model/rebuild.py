@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
 
 from xfeldask.errors import CorruptStoreError, InputError
-from xfeldask.store.layout import layout_of
+from xfeldask.store.embedding import Embedding
 from xfeldask.store.model import Features, make_features
-from xfeldask.store.opening import open_dataset, open_root
-from xfeldask.store.publish import latent_parts
-from xfeldask.verbs.sort import embedding_named
+from xfeldask.store.run import Run
 
 IMAGES = ("counts", "normalised", "variance_stabilised", "unit_root")
 """Features that have a number for each bin of the image."""
@@ -87,7 +82,7 @@ class LinearSpace:
     >>> two = [[0, 0, 0], [2e-9, 0, 0]], ["C", "C"]
     >>> _ = xfeldask.simulate(path, particle=two, detector="square-32", n_shots=9, progress=False)
     >>> _ = xfeldask.embed(path, n_components=2, sort=None, progress=False)
-    >>> space = LinearSpace.open(path)
+    >>> space = LinearSpace.of(xfeldask.open_run(path).embedding())
     >>> space.components.shape, space.rebuild(0, 1).residual.shape
     ((2, 32, 32), (32, 32))
     """
@@ -98,44 +93,33 @@ class LinearSpace:
     mean: NDArray[np.float64]
     components: NDArray[np.float32]
     variance: NDArray[np.float64] | None
-    _root: zarr.Group = field(repr=False)
+    _run: Run = field(repr=False)
     _features: Features = field(repr=False)
 
     @classmethod
-    def open(cls, path: str | Path, name: str | None = None) -> Self:
-        """Open the model of an embedding.
-
-        Parameters
-        ----------
-        path : of the store
-        name : str, optional, of the embedding; the only one by default
+    def of(cls, embedding: Embedding) -> Self:
+        """Read the model of an embedding.
 
         Raises
         ------
-        MissingFileError
-            There is no such store or embedding.
         InputError
-            The embedding is not linear, or not of images; several, and no name.
+            The embedding is not linear, or not of images.
         CorruptStoreError
             What is stored of it cannot be read.
         """
-        path = Path(path)
-        name = embedding_named(path, name)
-        attributes = open_dataset(path, group=f"latent/{name}", chunks=None, allow_incomplete=True).attrs
+        name, run, parameters = embedding.name, embedding.run, embedding.parameters
         try:
-            parameters: dict[str, Any] = json.loads(attributes["parameters"])
             method, options = str(parameters["method"]), dict(parameters["features"])
         except (KeyError, TypeError, ValueError) as error:
-            raise CorruptStoreError(f"{path}: the parameters of {name} cannot be read ({error})") from None
+            raise CorruptStoreError(f"{run.path}: the parameters of {name} cannot be read ({error})") from None
         if (feature := str(options.get("name"))) not in IMAGES:
             raise InputError(
                 f"{name} is of the feature {feature}, which has no number for each bin of the image, so no image can "
                 f"be rebuilt; embed with features={' or '.join(map(repr, IMAGES))}"
             )
-        arrays = {str(key): value.values for key, value in latent_parts(path, name)["estimator"].data_vars.items()}
+        arrays = {str(key): value.values for key, value in embedding.parts()["estimator"].data_vars.items()}
         components, mean = _basis(name, method, arrays)
-        root = open_root(path)
-        features = make_features(root, options)
+        features = make_features(run.group, options)
         shape = features.feature.shape
         return cls(
             name,
@@ -144,7 +128,7 @@ class LinearSpace:
             mean.reshape(shape),
             components.reshape(-1, *shape),
             arrays.get("explained_variance_"),
-            root,
+            run,
             features,
         )
 
@@ -161,12 +145,14 @@ class LinearSpace:
         InputError
             No such shot, or more components than there are.
         """
-        k, n = len(self.components) if n_components is None else n_components, layout_of(self._root).n_shots
+        k, n = len(self.components) if n_components is None else n_components, self._run.n_shots
         if not 0 <= shot < n:
             raise InputError(f"there are shots 0 to {n - 1}, got {shot}")
         if not 0 <= k <= len(self.components):
             raise InputError(f"{self.name} has {len(self.components)} components, asked for {k}")
-        image = self._features(self._features.images(self._root, slice(shot, shot + 1)))[0].reshape(self.mean.shape)
+        image = self._features(self._features.images(self._run.group, slice(shot, shot + 1)))[0].reshape(
+            self.mean.shape
+        )
         basis = self.components[:k].reshape(k, self.mean.size).astype(np.float64)
         away = (image - self.mean).reshape(-1)
         rest = away - (basis @ away) @ basis

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from xfeldask.errors import InputError
 from xfeldask.explorer.model.columns import Shots
 from xfeldask.store.expression import select
+from xfeldask.store.run import Run
 
 
 def select_shots(store: str | Path, where: str, embedding: str | None = None) -> NDArray[np.int64]:
@@ -27,7 +28,7 @@ def select_shots(store: str | Path, where: str, embedding: str | None = None) ->
     MissingFileError, InputError
         No store, no such embedding, or an expression that cannot be understood.
     """
-    shots = Shots.open(store, embedding)
+    shots = Shots.of(Run.open(store), embedding)
     mask = select(where, shots.column, shots.n_shots)
     return np.asarray(shots.column("shot").values[mask], np.int64)
 

@@ -151,7 +151,7 @@ class Session(param.Parameterized):
         if write:
             whole = np.zeros(self.shots.n_stored, bool)
             whole[: len(self.selected)] = self.selected
-            publish_selection(self.shots.path, name, whole, self.where)
+            publish_selection(self.shots.run, name, whole, self.where)
         self.saved = [*(known for known in self.saved if known != name), name]
 
     def invert(self) -> None:

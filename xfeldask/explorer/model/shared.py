@@ -7,6 +7,7 @@ from pathlib import Path
 
 from xfeldask.explorer.model.columns import Shots
 from xfeldask.explorer.model.pictures import Pictures
+from xfeldask.store.run import Run
 
 STORES = 8
 """Stores and embeddings that are kept at a time."""
@@ -14,36 +15,41 @@ STORES = 8
 Stamp = tuple[int, ...]
 
 
-def shared_shots(path: str | Path, embedding: str | None = None) -> Shots:
-    """Shots of a store as it is now, for one person; raises what `Shots.open` does."""
-    path = Path(path).absolute()
-    return _shots(path, embedding, _stamp(path, embedding)).own()
+def shared_shots(store: str | Path, embedding: str | None = None) -> Shots:
+    """Return the shots of a store as it is now, for one person; raises what `open_run` and `Shots.of` do."""
+    place = str(Path(store).absolute())
+    return _shots(place, embedding, _stamp(place, embedding)).own()
 
 
-def shared_pictures(path: str | Path) -> Pictures:
-    """Pictures of a store."""
-    path = Path(path).absolute()
-    return _pictures(path, _stamp(path, None)[:1])
-
-
-@lru_cache(STORES)
-def _shots(path: Path, embedding: str | None, _: Stamp) -> Shots:
-    return Shots.open(path, embedding)
+def shared_pictures(run: Run) -> Pictures:
+    """Return the pictures of a run."""
+    place = str(run.path.absolute())
+    return _pictures(place, _stamp(place, None)[:1])
 
 
 @lru_cache(STORES)
-def _pictures(path: Path, _: Stamp) -> Pictures:
-    return Pictures(path)
+def _run(place: str, _: Stamp) -> Run:
+    return Run.open(place)
 
 
-def _stamp(path: Path, embedding: str | None) -> Stamp:
+@lru_cache(STORES)
+def _shots(place: str, embedding: str | None, stamp: Stamp) -> Shots:
+    return Shots.of(_run(place, stamp[:1]), embedding)
+
+
+@lru_cache(STORES)
+def _pictures(place: str, stamp: Stamp) -> Pictures:
+    return Pictures(_run(place, stamp))
+
+
+def _stamp(place: str, embedding: str | None) -> Stamp:
     """When what is read was written last."""
-    places = ("zarr.json", "shot_status/c", "selection", "latent", f"latent/{embedding}/zarr.json")
-    return tuple(_written(path / place) for place in places)
+    parts = ("zarr.json", "shot_status/c", "selection", "latent", f"latent/{embedding}/zarr.json")
+    return tuple(_written(Path(place, part)) for part in parts)
 
 
-def _written(path: Path) -> int:
+def _written(file: Path) -> int:
     try:
-        return path.stat().st_mtime_ns
+        return file.stat().st_mtime_ns
     except OSError:
         return 0

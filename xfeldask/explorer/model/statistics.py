@@ -14,11 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from xfeldask.errors import InputError
 from xfeldask.physics.jit import kernel
-from xfeldask.schema import DONE
-from xfeldask.store.codecs import FAST
-from xfeldask.store.layout import layout_of, shot_array
-from xfeldask.store.opening import open_dataset, open_root
-from xfeldask.work.compute import run, worker_count
+from xfeldask.store.run import Run
+from xfeldask.work.compute import run_tasks, worker_count
 from xfeldask.work.progress import Silent
 from xfeldask.work.tasks import shard_tasks
 
@@ -52,7 +49,7 @@ class PatternStatistics:
 
 
 def pattern_statistics(
-    store: str | Path,
+    store: str | Path | Run,
     selection: ArrayLike,
     *,
     advance: Callable[[int], None] | None = None,
@@ -65,7 +62,7 @@ def pattern_statistics(
 
     Parameters
     ----------
-    store : path
+    store : path, or a Run
     selection : bool (shot,), of all shots or the first of them; or the indices of shots
     advance : callable, told the number of frames done since it was last called
     cancel : threading.Event, set it to stop soon
@@ -91,33 +88,33 @@ def pattern_statistics(
     >>> bool((found.total == ds.photons[[0, 2]].sum("shot").values).all()), found.assembled["mean"].shape
     (True, (32, 32))
     """
-    path = Path(store)
-    shots = _chosen(path, selection)
+    run = store if isinstance(store, Run) else Run.open(store)
+    shots = _chosen(run, selection)
     # parts of a task's size, no part in two shards
-    cuts = np.flatnonzero(np.diff(shots // layout_of(open_root(path)).shard)) + 1
+    cuts = np.flatnonzero(np.diff(shots // run.layout.shard)) + 1
     parts = [part for whole in np.split(shots, cuts) for part in np.array_split(whole, ceil(len(whole) / FRAMES))]
-    sums = _added_up(str(path.absolute()), parts, advance or (lambda _: None), cancel or Event())
-    return None if sums is None else _statistics(path, len(shots), *sums)
+    sums = _added_up(run, parts, advance or (lambda _: None), cancel or Event())
+    return None if sums is None else _statistics(run, len(shots), *sums)
 
 
-def frame_sums(path: str, shots: NDArray[np.int64]) -> tuple[Counts, Counts]:
+def frame_sums(run: Run, shots: NDArray[np.int64]) -> tuple[Counts, Counts]:
     """Photons and squared photons of some shots in ascending order, added up; the task that Dask runs.
 
     Parameters
     ----------
-    path : of the store
+    run : Run
     shots : int64 (n,), at most `FRAMES`
 
     Returns
     -------
     sum, squares : uint64 (panel, ss, fs)
     """
-    photons = shot_array(open_root(path), "photons", FAST)
+    photons = run.array("photons")
     # written, not np.zeros: masked stores to memory that was never touched take 40 times as long
     total, squares = (np.full(photons.shape[1:], 0, np.uint64) for _ in range(2))
-    for run_ in np.split(shots, np.flatnonzero(np.diff(shots) != 1) + 1):
-        for start in range(int(run_[0]), int(run_[-1]) + 1, AT_ONCE):
-            frames = np.asarray(photons[start : min(start + AT_ONCE, int(run_[-1]) + 1)])
+    for row in np.split(shots, np.flatnonzero(np.diff(shots) != 1) + 1):
+        for start in range(int(row[0]), int(row[-1]) + 1, AT_ONCE):
+            frames = np.asarray(photons[start : min(start + AT_ONCE, int(row[-1]) + 1)])
             _add(frames.reshape(len(frames), -1), total.reshape(-1), squares.reshape(-1))
     return total, squares
 
@@ -134,7 +131,7 @@ def _add(frames: NDArray[Any], total: Counts, squares: Counts) -> None:
 
 
 def _added_up(
-    path: str, parts: list[NDArray[np.int64]], advance: Callable[[int], None], cancel: Event
+    run: Run, parts: list[NDArray[np.int64]], advance: Callable[[int], None], cancel: Event
 ) -> tuple[Counts, Counts] | None:
     """Sums of all parts, a few tasks at a time: what waits to be added up stays small, and a stop comes soon."""
     total: Any = 0
@@ -144,41 +141,38 @@ def _added_up(
         if cancel.is_set():
             return None
         some = parts[first : first + at_once]
-        tasks = shard_tasks("statistics", _of_part, range(len(some)), path, some)
-        for one, two in run(tasks, [len(part) for part in some], _Told(advance), ADVICE):
+        tasks = shard_tasks("statistics", _of_part, range(len(some)), run, some)
+        for one, two in run_tasks(tasks, [len(part) for part in some], _Told(advance), ADVICE):
             total, squares = total + one, squares + two
     return None if cancel.is_set() else (total, squares)
 
 
-def _of_part(path: str, parts: list[NDArray[np.int64]], index: int) -> tuple[Counts, Counts]:
-    return frame_sums(path, parts[index])
+def _of_part(run: Run, parts: list[NDArray[np.int64]], index: int) -> tuple[Counts, Counts]:
+    return frame_sums(run, parts[index])
 
 
-def _statistics(path: Path, n: int, total: Counts, squares: Counts) -> PatternStatistics:
+def _statistics(run: Run, n: int, total: Counts, squares: Counts) -> PatternStatistics:
     # about the whole part of the mean sums are exact, and little cancels
     whole, rest = np.divmod(total.astype(np.int64), n)
     about = squares.astype(np.int64) - 2 * whole * total.astype(np.int64) + n * whole**2
     deviation = np.sqrt(np.maximum(about / n - (rest / n) ** 2, 0))
     mean = total / n
-    ds = open_dataset(path, chunks=None, allow_incomplete=True)
-    images = ds.xfel.assemble(np.stack([total.astype(np.float64), mean, deviation]))
+    images = run.dataset(chunks=None).xfel.assemble(np.stack([total.astype(np.float64), mean, deviation]))
     assembled = dict(zip(("total", "mean", "deviation"), images, strict=True))
     return PatternStatistics(n, total, mean, deviation, assembled)
 
 
-def _chosen(path: Path, selection: ArrayLike) -> NDArray[np.int64]:
+def _chosen(run: Run, selection: ArrayLike) -> NDArray[np.int64]:
     """Indices of the selected shots, ascending."""
-    given = np.asarray(selection)
-    root = open_root(path)
-    n = layout_of(root).n_shots
+    given, n = np.asarray(selection), run.n_shots
     if given.ndim != 1 or (given.size and given.dtype.kind not in "bui"):
         raise InputError(f"a selection is booleans or indices of shots, got {given.dtype} of shape {given.shape}")
     shots = np.flatnonzero(given) if given.dtype == bool else np.unique(given)
     if not len(shots):
         raise InputError("no shots are selected; select at least one")
     if shots[0] < 0 or shots[-1] >= n or (given.dtype == bool and len(given) > n):
-        raise InputError(f"{path} has shots 0 to {n - 1}, the selection goes from {shots[0]} to {shots[-1]}")
-    missing = np.asarray(shot_array(root, "shot_status")[...])[shots] != DONE
+        raise InputError(f"{run.path} has shots 0 to {n - 1}, the selection goes from {shots[0]} to {shots[-1]}")
+    missing = ~run.done()[shots]
     if missing.any():
         raise InputError(f"{missing.sum()} of {len(shots)} selected shots are not written yet; leave them out")
     return shots.astype(np.int64)

@@ -15,7 +15,6 @@ from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.tabs.recipe import block, recipe, recipe_pane
 from xfeldask.explorer.tabs.watch import Watch
 from xfeldask.explorer.tabs.widgets import heading
-from xfeldask.store.opening import open_dataset
 
 LONG = 60
 
@@ -45,12 +44,11 @@ def provenance(session: Session, _: Pictures, watch: Watch) -> pn.viewable.Viewa
 
 def parameters(session: Session) -> dict[str, Any]:
     """What is written about the store, and about the embedding."""
-    root = open_dataset(session.shots.path, chunks=None, allow_incomplete=True)
-    out = {"store": {"path": str(session.shots.path.absolute()), **{k: parsed(v) for k, v in root.attrs.items()}}}
+    run = session.shots.run
+    out = {"store": {"path": str(run.path.absolute()), **{k: parsed(v) for k, v in run.attributes.items()}}}
     if session.embedding is not None:
-        group = f"latent/{session.embedding}"
-        found = open_dataset(session.shots.path, group=group, chunks=None, allow_incomplete=True)
-        out["embedding"] = {"name": session.embedding, **{str(k): parsed(v) for k, v in found.attrs.items()}}
+        attributes = run.embedding(session.embedding).attributes
+        out["embedding"] = {"name": session.embedding, **{str(k): parsed(v) for k, v in attributes.items()}}
     return out
 
 

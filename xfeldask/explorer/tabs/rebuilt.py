@@ -40,7 +40,7 @@ class RebuiltView:
             self.view.objects = [caption("There is no embedding to rebuild shots from.")]
             return
         try:
-            space = self.space = LinearSpace.open(session.shots.path, session.embedding)
+            space = self.space = LinearSpace.of(session.shots.run.embedding(session.embedding))
         except XfeldaskError as error:
             self.view.objects = [caption(html.escape(f"{error}."))]
             return

@@ -17,7 +17,6 @@ from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.tabs.watch import Watch
 from xfeldask.explorer.tabs.widgets import MIDDLE, caption, heading, plot, sentence
 from xfeldask.explorer.view.mosaic import Mosaic
-from xfeldask.store.opening import open_dataset
 
 FEW, COLUMNS = 5, 10
 HISTORY = {"angle": "angle to the basis before (degree)", "eigenvalue_change": "change of an explained variance"}
@@ -28,7 +27,7 @@ def space(session: Session, _: Pictures, watch: Watch) -> pn.viewable.Viewable:
     del watch
     if session.embedding is None:
         return sentence("There is no embedding yet; make one with: xfeldask embed.")
-    found = open_dataset(session.shots.path, group=f"latent/{session.embedding}", chunks=None, allow_incomplete=True)
+    found = session.shots.run.embedding(session.embedding).dataset()
     parameters = json.loads(str(found.attrs.get("parameters", "{}")))
     method = parameters.get("method", "its method")
     first: list[pn.viewable.Viewable] = []

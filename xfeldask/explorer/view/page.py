@@ -54,7 +54,7 @@ class Explorer:
 
     def __init__(self, session: Session, allow_write: bool = False) -> None:
         self.session, self.allow_write = session, allow_write
-        self.pictures = shared_pictures(session.shots.path)
+        self.pictures = shared_pictures(session.shots.run)
         self.pattern = Card("reciprocal space", "photons", ("x: s (1/nm)", "y: s (1/nm)"), reciprocal=True)
         self.particles = Card("real space, along the beam", "electrons / nm²", ("x (nm)", "y (nm)"), False, "linear")
         self.line = pn.pane.HTML("", styles=LINE, margin=(4, 10), height=40)

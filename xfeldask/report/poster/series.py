@@ -33,10 +33,10 @@ from xfeldask.report.poster.table import (
     write_table,
 )
 from xfeldask.scores import OrientationScores, calibration, orientation_scores, sorting_scores
-from xfeldask.store.opening import open_dataset
+from xfeldask.store.run import open_run
 from xfeldask.verbs.embed import embed
 from xfeldask.verbs.simulate import as_experiment, simulate
-from xfeldask.verbs.sort import ENVELOPE, known_embeddings
+from xfeldask.verbs.sort import ENVELOPE
 
 LEAST_SHOTS = 1000
 
@@ -134,7 +134,8 @@ def series(sizes: Iterable[int], mixtures: Iterable[float], conditions: Iterable
 
 def _embed_missing(store: Path, progress: bool) -> dict[str, float]:
     """Build the embeddings that a store lacks; seconds that each one took."""
-    ds = open_dataset(store, chunks=None)
+    run = open_run(store)
+    ds = run.dataset(chunks=None)
     images, bin = ds.image, int(ds.attrs["bin"])
     wanted: dict[str, dict[str, Any]] = {
         "reference": {
@@ -145,7 +146,7 @@ def _embed_missing(store: Path, progress: bool) -> dict[str, float]:
         # a finer image holds more noise than orientation at a few hundred photons
         "orientation": {"features": {"name": "unit_root", "bin": 2 * bin}, "n_components": 20, "sort": None},
     }  # fmt: skip
-    have, took = known_embeddings(store), {}
+    have, took = run.embeddings, {}
     for name, options in wanted.items():
         if name not in have:
             start = time.monotonic()
@@ -156,10 +157,9 @@ def _embed_missing(store: Path, progress: bool) -> dict[str, float]:
 
 def _scored(run: Run, store: Path, figures: Path, took: Mapping[str, float], made_of: Mapping[str, Any]) -> list[Row]:
     """Rows of a run, and its figures."""
-    ds = open_dataset(store, chunks=None)
-    latents = {
-        name: open_dataset(store, group=f"latent/{name}", chunks=None).load() for name in known_embeddings(store)
-    }
+    opened = open_run(store)
+    ds = opened.dataset(chunks=None)
+    latents = {name: embedding.dataset().load() for name, embedding in opened.embeddings.items()}
     single, turned = ds.n_particles.values == 1, ds.orientation.values[:, 0]
     sample = np.sort(np.random.default_rng(made_of["seed"]).permutation(np.flatnonzero(single))[:MOST_ORIENTED])
     oriented = {

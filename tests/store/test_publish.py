@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+import xarray as xr
+
+from xfeldask import embed, open_run, simulate, sort, verify
+from xfeldask.errors import InputError, MissingFileError
+from xfeldask.store import publish
+from xfeldask.store.publish import leftovers, publish_group, real_path, replaced, sweep_beside
+
+TWO = [[0, 0, 0], [2e-9, 0, 0]], ["C", "C"]
+RUN = {"particle": TWO, "detector": "square-32", "n_shots": 9, "progress": False}
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from xfeldask.store.publish import replaced
+
+move = Path.replace
+
+def killed(path, target):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+Path.replace = killed
+with replaced(Path(sys.argv[1])) as fresh:
+    fresh.mkdir()
+"""
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A small store with an embedding; read only."""
+    path = tmp_path_factory.mktemp("publish") / "run.zarr"
+    simulate(path, **RUN)
+    embed(path, n_components=2, sort=None, progress=False)
+    return path
+
+
+@pytest.fixture
+def store(made, tmp_path):
+    """A copy that may be changed."""
+    return Path(shutil.copytree(made, tmp_path / "run.zarr"))
+
+
+@pytest.fixture
+def last_move_fails(monkeypatch):
+    """The move of what is new into its place fails, as on a disk that went away."""
+
+    def fail(path: Path, target: Path) -> Path:
+        if path.name.endswith(".new"):
+            raise OSError(5, "Input/output error")
+        return move(path, target)
+
+    move = Path.replace
+    monkeypatch.setattr(Path, "replace", fail)
+
+
+def beside(path: Path) -> list[str]:
+    return sorted(found.name for found in path.parent.iterdir() if found.name != path.name)
+
+
+@pytest.mark.parametrize("kind", ["file", "folder", "nothing"])
+def test_replaced__keeps_what_was_there_when_anything_fails(tmp_path, kind):
+    target = tmp_path / "thing"
+    if kind == "folder":
+        target.mkdir()
+        (target / "old").touch()
+    elif kind == "file":
+        target.write_text("old")
+    with pytest.raises(ZeroDivisionError), replaced(target) as fresh:
+        fresh.write_text(str(1 / 0))
+    assert beside(tmp_path / "thing") == []
+    assert target.exists() == (kind != "nothing")
+    with replaced(target) as fresh:
+        fresh.mkdir() if kind == "folder" else fresh.write_text("new")
+    assert beside(target) == []
+    assert not (target / "old").exists()
+    assert kind == "folder" or target.read_text() == "new"
+
+
+@pytest.mark.usefixtures("last_move_fails")
+def test_embed_and_sort__keep_the_old_embedding_when_the_last_move_fails(store):
+    before = open_run(store).embedding("ipca").dataset().load()
+    with pytest.raises(InputError, match=r"^cannot write .*latent/ipca: .*Input/output error.*; make room"):
+        embed(store, n_components=1, sort=None, overwrite=True, progress=False)
+    assert open_run(store).embedding("ipca").dataset().load().identical(before)
+    assert beside(store) == []
+
+
+@pytest.mark.usefixtures("last_move_fails")
+def test_simulate__keeps_the_old_store_when_the_last_move_fails(store):
+    with pytest.raises(InputError, match="cannot write"):
+        simulate(store, **RUN | {"seed": 5}, overwrite=True)
+    assert list(open_run(store).embeddings) == ["ipca"]
+    assert beside(store) == []
+
+
+@pytest.fixture
+def killed_while_replacing(store):
+    """A store whose embedding a killed process has moved away and not replaced."""
+    process = subprocess.run([sys.executable, "-c", KILLED, str(store)], capture_output=True, text=True, check=False)
+    assert process.returncode == -9, process.stderr
+    return store
+
+
+def test_sweep_beside__puts_back_what_a_killed_run_moved_away(killed_while_replacing):
+    store = killed_while_replacing
+    assert not store.exists()
+    assert [found.target for found in leftovers(store)] == [store, store]
+    sweep_beside(store)
+    assert list(open_run(store).embeddings) == ["ipca"]
+    assert beside(store) == []
+
+
+def test_verify__names_what_a_killed_run_left_and_the_next_run_sweeps_it(store, monkeypatch):
+    name = f".run.zarr.latent.ipca.{publish._HOST}-{dead_process()}"
+    (store / "latent" / "ipca").rename(store.with_name(f"{name}.old"))
+    store.with_name(f"{name}.new").mkdir()
+    told = [(found.variable, found.what) for found in verify(store, progress=False).problems]
+    assert [variable for variable, _ in told] == [f"{name}.new", f"{name}.old"]
+    assert all("a run that was killed left it" in what for _, what in told)
+    embed(store, name="other", n_components=1, sort=None, progress=False)
+    assert sorted(open_run(store).embeddings) == ["ipca", "other"]
+    assert beside(store) == []
+    assert verify(store, progress=False).ok
+
+
+def test_sweep_beside__leaves_what_is_being_written_and_other_stores(store):
+    other = store.with_name(f".run.zarr.new.{publish._HOST}-{os.getpid()}.new")
+    foreign = [store.with_name(".run.zarr2.host-1.old"), store.with_name(".run.zarr.notes")]
+    for path in (other, *foreign):
+        path.mkdir()
+    sweep_beside(store)
+    assert leftovers(store) == []
+    assert beside(store) == sorted(path.name for path in (other, *foreign))
+
+
+def dead_process() -> int:
+    """Number of a process that has ended."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_publish_group__through_a_link_to_another_file_system(made):
+    shm = Path("/dev/shm")
+    if not shm.is_dir() or shm.stat().st_dev == made.stat().st_dev:
+        pytest.skip("no second file system that may be written")
+    with tempfile.TemporaryDirectory(dir=shm) as there, tempfile.TemporaryDirectory() as here:
+        shutil.copytree(made, Path(there, "real.zarr"))
+        link = Path(here, "run.zarr")
+        link.symlink_to(Path(there, "real.zarr"))
+        embed(link, name="linked", n_components=1, sort=None, progress=False)
+        assert sorted(open_run(link).embeddings) == ["ipca", "linked"]
+        simulate(link, **RUN, overwrite=True)
+        assert link.is_symlink()
+        assert beside(Path(there, "real.zarr")) == []
+        assert beside(link) == []
+
+
+def test_replaced__makes_new_things_beside_what_a_link_points_to(tmp_path):
+    (tmp_path / "real").mkdir()
+    link = tmp_path / "link.zarr"
+    link.symlink_to(tmp_path / "real" / "run.zarr")
+    with pytest.raises(MissingFileError, match=r"link.zarr is a link to .*run.zarr, which is not there"):
+        real_path(link)
+    (tmp_path / "real" / "run.zarr").mkdir()
+    with replaced(link) as fresh:
+        assert fresh.parent == (tmp_path / "real").resolve()
+        fresh.mkdir()
+    assert link.is_symlink()
+
+
+def test_dangling_link__is_told_by_every_verb(tmp_path):
+    link = tmp_path / "run.zarr"
+    link.symlink_to(tmp_path / "gone.zarr")
+    for verb in (open_run, embed, verify, sort, lambda path: simulate(path, **RUN)):
+        with pytest.raises(MissingFileError, match=r"is a link to .*gone.zarr, which is not there"):
+            verb(link)
+
+
+def test_publish_group__refuses_a_store_that_may_not_be_written(store, monkeypatch):
+    monkeypatch.setattr(xr.Dataset, "to_zarr", lambda *_, **__: (_ for _ in ()).throw(OSError(28, "No space left")))
+    with pytest.raises(InputError, match=r"cannot write .*selection/a: .*No space left.*make room"):
+        publish_group(store, "selection/a", xr.Dataset({"selected": ("shot", [True])}))
+    assert beside(store) == []

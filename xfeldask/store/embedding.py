@@ -1,0 +1,148 @@
+"""An embedding of a run: its coordinates and verdicts, what it was made with, and the model that made it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import xarray as xr
+
+from xfeldask.errors import CorruptStoreError, InputError, MissingFileError
+from xfeldask.store.html import run_html
+from xfeldask.store.opening import child_groups, open_lazily
+from xfeldask.store.publish import publish_group
+
+if TYPE_CHECKING:
+    from xfeldask.store.run import Run
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Embedding:
+    """An embedding in a store, ``/latent/<name>``.
+
+    Attributes
+    ----------
+    run : Run
+    name : str
+
+    Examples
+    --------
+    >>> import tempfile, xfeldask
+    >>> path = tempfile.mkdtemp() + "/run.zarr"
+    >>> _ = xfeldask.simulate(path, particle="chaperonin", detector="square-64", n_shots=40, progress=False)
+    >>> _ = xfeldask.embed(path, sort=None, progress=False)
+    >>> embedding = xfeldask.open_run(path).embeddings["ipca"]
+    >>> embedding.dataset().latent.shape, embedding.is_current
+    ((40, 3), True)
+    """
+
+    run: Run
+    name: str
+
+    @classmethod
+    def chosen(cls, run: Run, name: str | None) -> Embedding:
+        """Return the embedding that is meant: the one asked for, or the only one.
+
+        Raises
+        ------
+        MissingFileError
+            The run has no embedding, or none of that name.
+        InputError
+            The run has several, and no name was given.
+        """
+        have = list(run.embeddings)
+        if not have:
+            raise MissingFileError(f"{run.path} has no embedding; make one with xfeldask embed {run.path}")
+        if name is None and len(have) > 1:
+            raise InputError(f"{run.path} has the embeddings {', '.join(have)}; say which with --name")
+        if name is not None and name not in have:
+            raise MissingFileError(f"{run.path} has no group latent/{name}; it has {', '.join(have)}")
+        return cls(run, name or have[0])
+
+    @property
+    def place(self) -> str:
+        """The group in the store."""
+        return f"latent/{self.name}"
+
+    def dataset(self, chunks: Any = None) -> xr.Dataset:
+        """Return ``/latent/<name>`` as a lazy Dataset."""
+        return self.run.dataset(self.place, chunks)
+
+    @cached_property
+    def attributes(self) -> Mapping[str, Any]:
+        """Attributes of the group as they were when first asked for."""
+        return dict(self.dataset().attrs)
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Everything that the embedding depends on.
+
+        Raises
+        ------
+        CorruptStoreError
+            They cannot be read.
+        """
+        return self._json("parameters")
+
+    @property
+    def decision(self) -> dict[str, Any]:
+        """What the rule decided and expects; empty where shots were not sorted."""
+        return self._json("decision")
+
+    def parts(self) -> dict[str, xr.Dataset]:
+        """Return the groups of arrays that the model is made of, in memory."""
+        names = child_groups(self.run.group, self.place)
+        return {part: open_lazily(self.run.group, f"{self.place}/{part}").load() for part in names}
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the embedding tells of all shots that are in the store now, and of no others."""
+        same = self.attributes.get("run", self.run.identity) == self.run.identity
+        return same and int(self.attributes["n_shots"]) == int(self.run.done().sum())
+
+    def publish(self, found: xr.Dataset, parts: Mapping[str, xr.Dataset]) -> None:
+        """Write the embedding in one step; an older one of the same name stays if that fails.
+
+        Parameters
+        ----------
+        found : xarray.Dataset
+        parts : Dataset by name, what the model is made of
+
+        Raises
+        ------
+        InputError
+            The disk is full or read-only.
+        """
+        if self.run.identity is not None:
+            found = found.assign_attrs(run=self.run.identity)
+        publish_group(self.run.path, self.place, found, parts)
+
+    def __repr__(self) -> str:
+        rows = [f"  {name:<12}{value}" for name, value in self.facts().items()]
+        return "\n".join([f"<xfeldask.Embedding {self.name} of {self.run.path}>", *rows])
+
+    def _repr_html_(self) -> str:
+        return run_html(f"xfeldask.Embedding {self.name} of {self.run.path}", self.facts())
+
+    def facts(self) -> dict[str, str]:
+        """Return what a person wants to know first, by name."""
+        parameters, decision = self.parameters, self.decision
+        out = {
+            "shots": f"{int(self.attributes['n_shots']):,}{'' if self.is_current else ', not those there now'}",
+            "method": f"{parameters['method']} of {parameters['features']['name']}, "
+            f"{self.dataset().sizes['component']} components",
+            "sorted by": str(parameters["sort"] or "nobody"),
+        }
+        if "threshold" in decision:
+            out["threshold"] = f"{decision['threshold']:.2f}"
+        return out
+
+    def _json(self, name: str) -> dict[str, Any]:
+        try:
+            found: dict[str, Any] = dict(json.loads(str(self.attributes[name])))
+        except (KeyError, TypeError, ValueError) as error:
+            raise CorruptStoreError(f"{self.run.path}: the {name} of {self.name} cannot be read ({error})") from None
+        return found
