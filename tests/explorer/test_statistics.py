@@ -16,6 +16,7 @@ from xfeldask import open_dataset, simulate
 from xfeldask.errors import InputError, RunError
 from xfeldask.explorer.model import statistics
 from xfeldask.explorer.model.statistics import pattern_statistics
+from xfeldask.store.run import Run
 
 ATOMS = (np.random.default_rng(1).normal(size=(30, 3)) * 5e-10, ["C", "N", "O"] * 10)
 BRIGHT = {"photon_energy": 4600.0, "photons_per_pulse": 1e16, "focus_radius": 5e-7}
@@ -118,7 +119,7 @@ def test_statistics__of_full_pixels_are_exact() -> None:
 
 def test_pattern_statistics__read_every_selected_frame_once(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[int] = []
-    array = statistics.shot_array
+    array = Run.array
 
     class Watched:
         def __init__(self, inner: zarr.Array) -> None:
@@ -128,11 +129,11 @@ def test_pattern_statistics__read_every_selected_frame_once(store: Path, monkeyp
             read.extend(range(at.start, at.stop))
             return self._inner[at]
 
-    def watched(root: zarr.Group, name: str, *pipeline: str) -> object:
-        found = array(root, name, *pipeline)
+    def watched(run: Run, name: str, *pipeline: str) -> object:
+        found = array(run, name, *pipeline)
         return Watched(found) if name == "photons" else found
 
-    monkeypatch.setattr(statistics, "shot_array", watched)
+    monkeypatch.setattr(Run, "array", watched)
     shots = [*range(20, 50), 60, 62, 63]
     pattern_statistics(store, shots)
     assert sorted(read) == shots

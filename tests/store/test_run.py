@@ -141,7 +141,7 @@ def test_refuse_incomplete__is_one_sentence(copy):
 @pytest.mark.parametrize("shown", [repr, lambda run: run._repr_html_()])
 def test_repr__says_what_is_in_it(store, shown):
     told = shown(open_run(store))
-    for words in (str(store), f"{N} of {N} written", "64 x 64 pixels of 1200 um, 150 mm away", "4600 eV", "a, b"):
+    for words in (str(store), f"{N} of {N} done", "64 x 64 pixels of 1200 um, 150 mm away", "4600 eV", "a, b"):
         assert words in told
 
 

@@ -257,7 +257,7 @@ class Run:
         distance = geometry.pixel_position[..., 2].mean()
         experiment = self.experiment
         return {
-            "shots": f"{int(self.done().sum()):,} of {layout.n_shots:,} written, {layout.n_shards:,} shards",
+            "shots": f"{int(self.done().sum()):,} of {layout.n_shots:,} done, {layout.n_shards:,} shards",
             "detector": f"{pixels} pixels of {geometry.pixel_size * 1e6:g} um, {distance * 1e3:g} mm away",
             "beam": f"{self.photon_energy:g} eV, {self.wavelength * 1e10:.4g} angstrom",
             "images": f"image {' x '.join(map(str, layout.image))}, low_q {' x '.join(map(str, layout.low_q))}",
@@ -292,7 +292,7 @@ def open_run(store: str | Path, *, mode: Literal["r", "r+"] = "r") -> Run:
     >>> path = tempfile.mkdtemp() + "/run.zarr"
     >>> _ = xfeldask.simulate(path, particle="chaperonin", detector="square-64", n_shots=4, progress=False)
     >>> print(str(open_run(path)).splitlines()[1].strip())
-    shots       4 of 4 written, 1 shards
+    shots       4 of 4 done, 1 shards
     """
     return Run.open(store, mode)
 
