@@ -9,6 +9,7 @@ import pytest
 
 ROOMS = [
     "errors",
+    "registry",
     "schema",
     "config",
     "physics",
@@ -41,6 +42,7 @@ ALLOWED = {
 """Modules and rooms that may import what is costly or foreign; everybody may import anything else."""
 SAME_SUBJECT = {
     "config": "experiments and the command about them",
+    "registry": "things found by name, and features among them",
     "orientation": "orientations scored, and looked at",
     "statistics": "statistics of patterns, worked out and shown",
 }
