@@ -152,3 +152,12 @@ ONE = np.array([[[[0.0, 0.0, 0.1]]]])
 def test_make_geometry__refuses(position, pixel_size, mask, told):
     with pytest.raises(InputError, match=told):
         make_geometry(position, pixel_size, mask)
+
+
+def test_assembled_index__is_worked_out_once_and_cannot_be_changed():
+    geometry = square(4, 1e-3, 0.1)
+    row, column = assembled_index(geometry)
+    assert assembled_index(geometry)[0] is row
+    assert assembled_shape(geometry) == (4, 4)
+    with pytest.raises(ValueError, match="read-only"):
+        column[0, 0, 0] = 1

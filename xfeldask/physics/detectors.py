@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -49,6 +50,19 @@ class Geometry:
         """(panel, ss, fs)."""
         panel, ss, fs = self.mask.shape
         return panel, ss, fs
+
+    @cached_property
+    def assembled(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """What `assembled_index` returns, worked out once."""
+        x, y = (self._steps(axis) for axis in (0, 1))
+        return x, y
+
+    def _steps(self, axis: int) -> NDArray[np.int32]:
+        along = self.pixel_position[..., axis]
+        steps = (along - along.min() + self.pixel_size / 2) / self.pixel_size
+        index = np.floor(steps).astype(np.int32)
+        index.flags.writeable = False
+        return np.asarray(index)
 
 
 def make_geometry(pixel_position: ArrayLike, pixel_size: float, mask: ArrayLike | None = None) -> Geometry:
@@ -161,7 +175,7 @@ def polarization(geometry: Geometry) -> NDArray[np.float64]:
 
 
 def assembled_index(geometry: Geometry) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Row and column of each pixel in the assembled image, int32 (panel, ss, fs) each.
+    """Row and column of each pixel in the assembled image, int32 (panel, ss, fs) each, read-only.
 
     Rows go along +x, columns along +y: index = floor((X - Xmin + size/2) / size).
 
@@ -171,9 +185,7 @@ def assembled_index(geometry: Geometry) -> tuple[NDArray[np.int32], NDArray[np.i
     >>> row.tolist(), col.tolist()
     ([[[0, 0], [1, 1]]], [[[0, 1], [0, 1]]])
     """
-    xy, size = geometry.pixel_position[..., :2], geometry.pixel_size
-    index = np.floor((xy - xy.min(axis=(0, 1, 2)) + size / 2) / size).astype(np.int32)
-    return index[..., 0], index[..., 1]
+    return geometry.assembled
 
 
 def assembled_shape(geometry: Geometry) -> tuple[int, int]:
