@@ -16,6 +16,7 @@ from benchmarks.common import PNCCD, SHARED, effort, measures, prepared
 from xfeldask.config import BEAMS
 from xfeldask.engines.preparation import Prepared
 from xfeldask.engines.skopi import SkopiEngine
+from xfeldask.engines.thinning import Thinning
 from xfeldask.errors import InputError
 from xfeldask.physics import sampling
 from xfeldask.physics.atoms import Atoms, amplitude, form_factor, make_atoms
@@ -115,10 +116,10 @@ class Patterns:
 
     def interpolated(self) -> list[NDArray[np.float32]]:
         """What our engine expects."""
-        assert isinstance(self.ready.engine, ForwardModel)
-        strength = np.sqrt(BEAM.fluence) * self.geometry.pixel_size * R_E
+        assert isinstance(self.ready.engine, Thinning)
+        model, strength = self.ready.engine.model, np.sqrt(BEAM.fluence) * self.geometry.pixel_size * R_E
         return [
-            self.ready.engine.expected(_shot(rotation_matrix(turns), places, strength))[self.some]
+            model.expected(_shot(rotation_matrix(turns), places, strength))[self.some]
             for turns, places in zip(self.turns, self.places, strict=True)
         ]
 
@@ -233,8 +234,8 @@ class Distribution:
 
     def setup(self, sampler: str) -> None:
         engine = prepared("1ei7").engine
-        assert isinstance(engine, ForwardModel)
-        self.model: ForwardModel = engine
+        assert isinstance(engine, Thinning)
+        self.model: ForwardModel = engine.model
         self.n = effort(20, 1000 if sampler == "thinned" else 200, 10_000)
         strength = np.sqrt(BEAM.fluence) * 75e-6 * R_E
         shot = _shot(rotation_matrix(super_fibonacci(7)[3:4]), np.zeros((1, 3)), strength)
@@ -244,17 +245,17 @@ class Distribution:
     def _draw(self, shot: Shot, sampler: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         model, totals = self.model, np.empty(self.n, np.int64)
         body, screen = model.scatterer, model.screen
-        frame, image = np.zeros(self.mean.size, np.uint16), np.zeros(int(np.prod(model.image_shape)), np.uint16)
         rate, total = np.empty(screen.spread.size), np.zeros(self.mean.size, np.int64)
         sampling.tile_rates(body, screen, shot, rate)
         for i in range(self.n):
             key = np.uint64(1_000_003 * (i + 1))
-            frame[...] = 0
             if sampler == "thinned":
-                totals[i] = sampling.draw_thinned(body, screen, shot._replace(key=key), rate, frame, image, 65535)[0]
+                pixel = sampling.draw_thinned(body, screen, shot._replace(key=key), rate)
+                count = np.ones(pixel.size, np.int64)
             else:
-                totals[i] = sampling.draw_every_pixel(body, screen, shot._replace(key=key), frame, image, 65535)[0]
-            total += frame
+                pixel, count = sampling.draw_every_pixel(body, screen, shot._replace(key=key))
+            np.add.at(total, pixel, count)
+            totals[i] = count.sum()
         return total, totals
 
     @staticmethod

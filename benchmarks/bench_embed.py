@@ -22,7 +22,7 @@ from benchmarks.bench_sort import Condition
 from benchmarks.common import Folder, Watched, effort, in_turns, measures, ratio, watch
 from xfeldask import embed, open_dataset, simulate
 from xfeldask.latent.ipca import IncrementalPCA
-from xfeldask.physics.binning import FrameBinner, bin_index, low_q_index, low_q_shape
+from xfeldask.physics.binning import bin_frames, bin_index, low_q_index, low_q_shape
 from xfeldask.physics.orientations import symmetry_group
 from xfeldask.scores import OrientationScores, orientation_scores
 from xfeldask.store.model import Model, restored_model
@@ -182,19 +182,14 @@ class Stream(Folder):
         # as many as do not fit into the processor's cache
         self.frames = np.asarray(open_dataset(path, chunks=None).photons[: effort(32, 512)].values)
         features, geometry = self.model.features, stored_geometry(root)
-        self.to_image = FrameBinner(bin_index(geometry, features.options["bin"]), self.frames.dtype)
-        self.to_low_q = FrameBinner(low_q_index(geometry), self.frames.dtype)
-        self.shapes = features.image_shape, low_q_shape(geometry)
+        self.to_image = bin_index(geometry, features.options["bin"]), features.image_shape
+        self.to_low_q = low_q_index(geometry), low_q_shape(geometry)
         self.look(self.frames[:batch])
 
     def look(self, frames: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
         """Coordinates of frames, and how much likelier one particle is than several."""
-        image, low_q = (np.zeros((len(frames), *shape), np.uint16) for shape in self.shapes)
-        for i, frame in enumerate(frames):
-            self.to_image(frame, image[i])
-            self.to_low_q(frame, low_q[i])
-        latent = self.model.estimator.transform(self.model.features(image))
-        return latent, self.rule.judge(low_q).log_ratio
+        latent = self.model.estimator.transform(self.model.features(bin_frames(frames, *self.to_image)))
+        return latent, self.rule.judge(bin_frames(frames, *self.to_low_q)).log_ratio
 
     @measures("shots/s", "1,000 or more")
     def track_rate(self, batch: int) -> float:

@@ -30,7 +30,7 @@ class Open(Folder):
     def setup(self, n_shots: int) -> None:
         self.store = store = Store.make(self.make_folder() / "run.zarr", prepared("1ei7", n_shots=n_shots))
         simulate_shard(str(store.path), store.digest, 0)
-        root, layout = store.workshop.root, store.workshop.layout
+        root, layout = store.root, store.workshop.layout
         for shard in range(1, layout.n_shards):
             for name in ("photons", "image"):
                 inside = "/".join("0" for _ in shot_array(root, name).shape[1:])

@@ -12,10 +12,12 @@ from threadpoolctl import threadpool_limits
 from benchmarks.common import PNCCD, SQUARE, Folder, Store, effort, in_turns, measures, prepared, ratio
 from xfeldask.engines.preparation import Prepared
 from xfeldask.engines.skopi import SkopiEngine
+from xfeldask.engines.thinning import Thinning
 from xfeldask.engines.workshop import simulate_shard
 from xfeldask.errors import InputError
 from xfeldask.physics import sampling
 from xfeldask.physics.forward import ForwardModel
+from xfeldask.physics.images import Recorder
 from xfeldask.physics.plan import plan_shots, shots_of_plan
 from xfeldask.physics.sampling import Shot
 
@@ -26,35 +28,39 @@ IDENTITY = np.array([[1.0, 0.0, 0.0, 0.0]])
 class Images:
     """Shots of 1EI7 and memory to draw them into.
 
-    Drawing includes zeroing the frame and the binned image.
+    Drawing includes zeroing the frame and the images, and recording the photons in them.
     """
 
     def __init__(self, image: str, n_shots: int) -> None:
         turned = IDENTITY if image.startswith("identity") else None
         self.ready: Prepared = prepared("1ei7", image.split()[-1], n_shots, turned)
         engine = self.ready.engine
-        assert isinstance(engine, ForwardModel)
-        self.model: ForwardModel = engine
+        assert isinstance(engine, Thinning)
+        self.model: ForwardModel = engine.model
         experiment, geometry, indices = self.ready.inputs.experiment, self.ready.inputs.geometry, np.arange(n_shots)
         self.plan = plan_shots(experiment, geometry.pixel_size, indices, turned)
         self.shots = shots_of_plan(self.plan, experiment.seed, indices, geometry)
-        self.frame = np.zeros(self.model.screen.pixel.shape[0], np.uint8)
-        self.image = np.zeros(int(np.prod(self.model.image_shape)), np.uint16)
+        self.recorder = Recorder(geometry)
+        self.arrays = (
+            np.zeros(geometry.shape, np.uint8),
+            np.zeros(self.recorder.image_shape, np.uint16),
+            np.zeros(self.recorder.low_q_shape, np.uint16),
+        )
         self.rate = np.empty(self.model.screen.spread.size)
 
-    def _zero(self) -> None:
-        self.frame[...] = 0
-        self.image[...] = 0
+    def _recorded(self, pixel: NDArray[np.uint32], count: NDArray[np.int64]) -> int:
+        for array in self.arrays:
+            array[...] = 0
+        return self.recorder.record(pixel, count, *self.arrays).photon_count
 
     def thinned(self, shot: Shot) -> int:
-        self._zero()
         body, screen = self.model.scatterer, self.model.screen
         sampling.tile_rates(body, screen, shot, self.rate)
-        return sampling.draw_thinned(body, screen, shot, self.rate, self.frame, self.image, 255)[0]
+        pixel = sampling.draw_thinned(body, screen, shot, self.rate)
+        return self._recorded(pixel, np.ones(pixel.size, np.int64))
 
     def every_pixel(self, shot: Shot) -> int:
-        self._zero()
-        return sampling.draw_every_pixel(self.model.scatterer, self.model.screen, shot, self.frame, self.image, 255)[0]
+        return self._recorded(*sampling.draw_every_pixel(self.model.scatterer, self.model.screen, shot))
 
     def all(self, draw: Callable[[Shot], int]) -> int:
         return sum(draw(shot) for shot in self.shots)

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from benchmarks.common import Folder, Store, effort, in_turns, measures, prepared, ratio
 from xfeldask.engines.workshop import simulate_shard
+from xfeldask.physics.forward import ForwardModel
+from xfeldask.physics.images import Recorder
 from xfeldask.store.codecs import EXACT, FAST
 from xfeldask.store.layout import shot_array
 from xfeldask.store.sharding import ShardFile
@@ -41,14 +43,14 @@ class Frames:
     def __init__(self, store: Store) -> None:
         self.store = store
         simulate_shard(str(store.path), store.digest, 0)
-        self.layout, root = store.workshop.layout, store.workshop.root
+        self.layout, root = store.workshop.layout, store.root
         shots = self.layout.shots(0)
         self.values = {name: np.asarray(shot_array(root, name)[: shots.stop]) for name in RAW + TOTALS}
         self._arrays = {path: {name: shot_array(root, name, path) for name in self.values} for path in (EXACT, FAST)}
 
     def by_shard(self, shard: int) -> None:
         """Feed our writer as the simulator does: into zeroed arrays, shot by shot."""
-        sink = Shard(self.store.workshop.root, self.store.path, self.layout, shard)
+        sink = Shard(self.store.workshop.arrays, self.store.path, self.layout, shard)
         for i in range(len(sink.shots)):
             arrays = sink.next_shot()
             for name, array in arrays.items():
@@ -190,10 +192,10 @@ class WhereTimeGoes(Folder):
     def ms(self) -> dict[str, float]:
         """Of one shot, medians over rounds."""
         rounds = []
-        engine = type(self.store.workshop.engine)
         for _ in range(effort(1, 7)):
             with (
-                self._timed(engine, "draw") as draw,
+                self._timed(ForwardModel, "draw") as draw,
+                self._timed(Recorder, "record") as record,
                 self._timed(ShardFile, "next_row") as zero,
                 self._timed(ShardFile, "_encode") as encode,
                 self._timed(ShardFile, "write") as write,
@@ -201,7 +203,8 @@ class WhereTimeGoes(Folder):
                 start = time.perf_counter()
                 simulate_shard(str(self.store.path), self.store.digest, 0)
                 all_of_it = time.perf_counter() - start
-            steps = {"draw": draw[0], "zero": zero[0], "encode": encode[0], "write": write[0]}
+            spent = {"draw": draw, "record": record, "zero": zero, "encode": encode, "write": write}
+            steps = {step: seconds[0] for step, seconds in spent.items()}
             rounds.append(steps | {"rest": all_of_it - sum(steps.values()), "all": all_of_it})
         n = self.store.workshop.layout.n_shots
         return {name: float(np.median([r[name] for r in rounds])) * 1e3 / n for name in rounds[0]}
@@ -212,8 +215,13 @@ class WhereTimeGoes(Folder):
         return self.ms["draw"]
 
     @measures("ms")
+    def track_record(self, name: str) -> float:
+        """a shot, one worker: counting the photons into the frame and the images"""
+        return self.ms["record"]
+
+    @measures("ms")
     def track_zero(self, name: str) -> float:
-        """a shot, one worker: zeroing the frame and the image"""
+        """a shot, one worker: zeroing the frame and the images"""
         return self.ms["zero"]
 
     @measures("ms")

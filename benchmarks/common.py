@@ -16,11 +16,12 @@ from typing import TypeVar
 
 import numpy as np
 import psutil
+import zarr
 from numpy.typing import ArrayLike, NDArray
 
 from xfeldask.config import Experiment
 from xfeldask.engines.preparation import Prepared, prepare
-from xfeldask.engines.workshop import Workshop, forget, keep
+from xfeldask.engines.workshop import Workshop, forget, keep, make_workshop
 from xfeldask.errors import MissingFileError
 from xfeldask.formats.inputs import resolve
 from xfeldask.formats.structures import fetch_structure
@@ -78,28 +79,30 @@ class Store:
 
     path: Path
     digest: str
+    root: zarr.Group
     workshop: Workshop
 
     @classmethod
     def make(cls, path: Path, ready: Prepared) -> Store:
-        inputs = ready.inputs
         run = publish_template(path, ready)
-        workshop = Workshop(ready.layout, ready.engine, inputs.geometry, inputs.experiment.seed, run.group)
+        workshop = make_workshop(run.group, ready.engine, ready.inputs.geometry)
         keep(str(path), ready.inputs.experiment.digest, workshop)
-        return cls(path, ready.inputs.experiment.digest, workshop)
+        return cls(path, ready.inputs.experiment.digest, run.group, workshop)
 
 
 class Folder:
     """Mixin: a temporary folder that a benchmark class has from its setup to its teardown."""
 
     folder: Path
+    store: Store
 
     def make_folder(self) -> Path:
         self.folder = Path(tempfile.mkdtemp(prefix="xfeldask-bench-"))
         return self.folder
 
     def teardown(self, *_: object) -> None:
-        forget()
+        if hasattr(self, "store"):
+            forget(str(self.store.path), self.store.digest)
         shutil.rmtree(getattr(self, "folder", "no such folder"), ignore_errors=True)
 
 

@@ -272,7 +272,7 @@ def test_units__are_told():
         ("seed", -1),
         ("seed", 2**63),
         ("seed", 0.5),
-        ("engine", "skop"),
+        ("engine", ""),
         ("photon_dtype", "int8"),
         ("intensity", "maybe"),
         ("particle", 5),

@@ -5,7 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from xfeldask.engines.engine import ENGINES
+
 EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+@pytest.fixture(autouse=True)
+def registries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an example registers is gone after it."""
+    monkeypatch.setattr(ENGINES, "_things", dict(ENGINES._things))
 
 
 @pytest.mark.parametrize(
@@ -14,6 +22,7 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
         ("simulate_and_embed", {"n_shots": 600, "detector": "square-64"}),
         ("on_a_cluster", {"n_shots": 40, "detector": "square-64"}),
         ("look_at_a_shot", {"detector": "square-64"}),
+        ("own_engine", {"n_shots": 20, "detector": "square-64"}),
     ],
 )
 def test_example__runs(name: str, small: dict, capsys: pytest.CaptureFixture[str]) -> None:
@@ -32,7 +41,13 @@ def test_explore_the_demo__serves_the_store(monkeypatch: pytest.MonkeyPatch, tmp
 
 def test_examples__are_all_tested_and_short() -> None:
     scripts = sorted(EXAMPLES.glob("*.py"))
-    assert [s.stem for s in scripts] == ["explore_the_demo", "look_at_a_shot", "on_a_cluster", "simulate_and_embed"]
+    assert [s.stem for s in scripts] == [
+        "explore_the_demo",
+        "look_at_a_shot",
+        "on_a_cluster",
+        "own_engine",
+        "simulate_and_embed",
+    ]
     assert all(len(s.read_text().splitlines()) < 60 for s in scripts)
 
 

@@ -5,6 +5,7 @@ from .config import Hits as Hits
 from .config import Nuisance as Nuisance
 from .config import Orientations as Orientations
 from .config import Particle as Particle
+from .engines.engine import register_engine as register_engine
 from .explorer.serving import explore as explore
 from .store.embedding import Embedding as Embedding
 from .store.run import Run as Run

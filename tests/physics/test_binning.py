@@ -8,11 +8,26 @@ from hypothesis import strategies as st
 import xfeldask
 from tests.images import LAMBDA, shots, two_panels
 from xfeldask.errors import InputError
-from xfeldask.physics.binning import bin_frames, bin_index, coarser, image_grid
-from xfeldask.physics.detectors import assembled_index, make_geometry, scattering_vector, square
-from xfeldask.physics.forward import binned_shape
+from xfeldask.physics.binning import bin_factor, bin_frames, bin_index, binned_shape, coarser, image_grid
+from xfeldask.physics.detectors import (
+    assembled_index,
+    builtin_geometry,
+    make_geometry,
+    scattering_vector,
+    square,
+)
 
 SEEDS = st.integers(0, 2**32 - 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "factor", "shape"),
+    [("pnccd-amo86615", 8, (130, 129)), ("square-128", 1, (128, 128)), ("square-7", 1, (7, 7))],
+)
+def test_bins__make_an_image_of_about_128(name, factor, shape):
+    geometry = builtin_geometry(name)
+    assert bin_factor(geometry) == factor
+    assert binned_shape(geometry, factor) == shape
 
 
 @pytest.mark.parametrize("bin", [1, 2, 3, 5, 20])

@@ -104,7 +104,7 @@ def test_interpolate__matches_golden(golden, three):
 
 def test_expected__matches_golden(golden, three):
     _, volume, scale = three
-    model = make_forward_model(volume, PNCCD, wavelength(ENERGY), Margins(), 8)
+    model = make_forward_model(volume, PNCCD, wavelength(ENERGY), Margins())
     strength = np.sqrt(FLUENCE) * PNCCD.pixel_size * oracles.R_E
     shot = Shot(
         rotation_matrix(golden["quat"])[None],

@@ -8,7 +8,7 @@ import zarr
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xfeldask.errors import CorruptStoreError
+from xfeldask.errors import CorruptStoreError, RunError
 from xfeldask.schema import DONE, VARIABLES, named
 from xfeldask.store.layout import SHARD_BYTES, Layout, create_template, layout_of, shard_length, shot_array
 from xfeldask.store.run import Run
@@ -23,9 +23,13 @@ def template(path, **changes):
     return create_template(path, layout, {"shot": np.arange(layout.n_shots)}, {"title": "test"}), layout
 
 
+def arrays(root, layout):
+    return {v.name: shot_array(root, v.name) for v in layout.stored()}
+
+
 def fill(root, path, layout, shard, photons=0):
     """Commit a shard whose shots hold `photons` in their first pixel."""
-    sink = Shard(root, path, layout, shard)
+    sink = Shard(arrays(root, layout), path, layout, shard)
     for _ in sink.shots:
         sink.next_shot()["photons"][0, 0, 0] = photons
         sink.advance({"photon_count": photons, "lost_photons": 0})
@@ -109,12 +113,36 @@ def test_pending_shards__are_those_without_a_status(tmp_path):
 def test_commit__refuses_a_shard_that_is_not_full(tmp_path):
     path = tmp_path / "a"
     root, layout = template(path)
-    sink = Shard(root, path, layout, 0)
+    sink = Shard(arrays(root, layout), path, layout, 0)
     sink.next_shot()
     sink.advance({"photon_count": 0, "lost_photons": 0})
     with pytest.raises(AssertionError, match="1 of 4 shots"):
         sink.commit()
     assert pending_shards(Run.open(path)) == [0, 1, 2]
+
+
+def test_advance__refuses_photons_that_a_total_cannot_hold(tmp_path):
+    root, layout = template(tmp_path / "a")
+    sink = Shard(arrays(root, layout), tmp_path / "a", layout, 1)
+    sink.next_shot()
+    with pytest.raises(RunError, match=r"shot 4 has a lost_photons of 5e\+09 photons, more than 4294967295"):
+        sink.advance({"photon_count": 2**32 - 1, "lost_photons": 5_000_000_000})
+
+
+def test_encode__counts_the_bytes_that_commit_writes(tmp_path):
+    path = tmp_path / "a"
+    root, layout = template(path)
+    sink = Shard(arrays(root, layout), path, layout, 2)
+    for _ in sink.shots:
+        sink.next_shot()["photons"][...] = 7
+        sink.advance({"photon_count": 0, "lost_photons": 0})
+    packed = sink.encode()
+    assert sink.encode() == packed
+    sink.commit()
+    # each file ends in the index of its 4 or 1 chunks, and a checksum
+    written = sum(file.stat().st_size for file in path.glob("*/c/2/**/0") if file.is_file())
+    assert written == packed + 16 * (4 + 1 + 1) + 3 * 4
+    assert sink.bytes_held == 24 + 4 * 2 * (5 * 6 + 6 * 6)
 
 
 def test_sweep__removes_parts_and_nothing_else(tmp_path):

@@ -4,7 +4,9 @@ import contextlib
 import hashlib
 import subprocess
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import dask
 import numpy as np
@@ -28,6 +30,7 @@ from xfeldask.errors import (
     XfeldaskError,
 )
 from xfeldask.physics.atoms import make_atoms
+from xfeldask.physics.detectors import Geometry
 from xfeldask.schema import named
 from xfeldask.verbs.verify import verify
 
@@ -139,6 +142,35 @@ def test_simulate__shot_is_the_same_in_a_shard_of_any_length(reference, tmp_path
     ds = run(tmp_path / "a")
     assert ds.photons.chunks[0][0] == min(shots, 32, N_SHOTS)
     assert_same_shots(ds, open_dataset(reference))
+
+
+def test_simulate__works_the_assembled_index_out_once(tmp_path, monkeypatch):
+    asked, steps = [], Geometry._steps
+    monkeypatch.setattr(Geometry, "_steps", lambda self, axis: asked.append(axis) or steps(self, axis))
+    run(tmp_path / "a")
+    assert asked == [0, 1]
+
+
+def test_simulate__two_runs_at_once_keep_their_own_models(tmp_path, monkeypatch):
+    """A run that ends while another is computing takes nothing from it."""
+    sharded(monkeypatch, 4)
+    read, began, ended = [], Event(), Event()
+
+    def slow(path, digest, shard):
+        if path.endswith("slow"):
+            began.set()
+            assert ended.wait(60)
+        simulate_shard(path, digest, shard)
+
+    monkeypatch.setattr("xfeldask.verbs.simulate.simulate_shard", slow)
+    monkeypatch.setattr("xfeldask.store.run.read_volume", lambda *key: read.append(key))
+    with dask.config.set(scheduler="synchronous"), ThreadPoolExecutor(1) as pool:
+        first = pool.submit(run, tmp_path / "slow")
+        assert began.wait(60)
+        run(tmp_path / "quick")
+        ended.set()
+        first.result()
+    assert read == [], "the form factor was at hand"
 
 
 @settings(max_examples=2, phases=[Phase.generate])
@@ -352,10 +384,15 @@ def test_simulate__takes_orientations_from_a_list(tmp_path):
         ({"beam": {**BRIGHT, "focus_radius": 0}}, InputError, "got 0 m"),
         ({"beam": {**BRIGHT, "photons_per_pulse": np.nan}}, InputError, "finite"),
         ({"beam": {**BRIGHT, "photon_energy": 4.6e9}}, MemoryNeededError, "GB of memory"),
+        (
+            {"beam": {"photon_energy": 4600, "photons_per_pulse": 1e20, "focus_radius": 1e-9}},
+            InputError,
+            r"photons_per_pulse 1e\+20 in a focus of radius 1e-09 m scatter up to .* photons a shot, and a total holds",
+        ),
         ({"orientations": [[1, 0, 0]]}, InputError, "quaternions"),
         ({"orientations": [[1, 0, 0, 1]]}, InputError, "length 1"),
         ({"orientations": {"kind": "list", "source": "none.npy"}}, MissingFileError, "none.npy"),
-        ({"engine": "skopy"}, InputError, "engine"),
+        ({"engine": "skopy"}, UnknownNameError, "unknown engine 'skopy'; did you mean skopi"),
         ({"photon_dtype": "int8"}, InputError, "photon_dtype"),
     ],
 )

@@ -47,7 +47,7 @@ class Experiment(Model):
     nuisance: Nuisance = Nuisance()
     orientations: Orientations = Orientations()
     seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(0, description="of all random numbers")
-    engine: Literal["xfeldask", "skopi"] = Field("xfeldask", description="what computes the patterns")
+    engine: str = Field("xfeldask", min_length=1, description="what draws the photons: xfeldask, skopi, or your own")
     intensity: bool = Field(False, description="store expected photons too")
     photon_dtype: Literal["uint8", "uint16"] = Field("uint8", description="of a pixel; full pixels stay full")
 

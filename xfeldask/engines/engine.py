@@ -1,75 +1,118 @@
-"""What fills the arrays of a shard: our forward model, or skopi."""
+"""What draws the photons of a shard: the protocol, the engines by name, and a user's own."""
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Iterator
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
 from xfeldask.config import Experiment
-from xfeldask.engines.skopi import SkopiEngine
+from xfeldask.engines.slicing import Slicing
+from xfeldask.engines.thinning import Thinning
 from xfeldask.errors import InputError
 from xfeldask.physics.atoms import Atoms
-from xfeldask.physics.detectors import R_E, Geometry, assembled_index, wavelength
-from xfeldask.physics.forward import bin_factor, binned_shape, make_forward_model
-from xfeldask.physics.plan import margins
-from xfeldask.physics.sampling import Shot
+from xfeldask.physics.detectors import Geometry
+from xfeldask.physics.images import Counts, Photons, photons_of_frames
+from xfeldask.physics.plan import ShotPlan
 from xfeldask.physics.volume import Volume
+from xfeldask.registry import Registry, call
 
 
 class Engine(Protocol):
-    """Computes one shot at a time; `ForwardModel` is one."""
+    """Draws the photons of shots from their plan.
 
-    def expected(self, shot: Shot) -> NDArray[np.float32]:
-        """Expected photons, (panel, ss, fs)."""
+    An engine is given the shots of a whole shard and yields them in order, in blocks of as many as it likes to draw
+    together: one, where memory is short, or all, where it computes them side by side. What it draws for a shot depends
+    on the plan of the shot and on its index alone. Full pixels, images and totals are not its business: they are made
+    from its photons, by `xfeldask.physics.images.Recorder`.
+    """
 
-    def draw(self, shot: Shot, frame: NDArray[Any], image: NDArray[np.uint16]) -> tuple[int, int]:
-        """Draw photons into zeroed (panel, ss, fs) and (y, x) arrays; returns those counted and those lost."""
+    def draw(self, plan: ShotPlan, shots: NDArray[np.int64], /) -> Iterable[Photons | Counts]:
+        """Draw photons.
+
+        Parameters
+        ----------
+        plan : ShotPlan
+        shots : int64 (shot,), absolute index of each shot of the plan
+
+        Returns
+        -------
+        iterable of blocks of consecutive shots, each as `Photons` or as frames, int (shot, panel, ss, fs)
+        """
+
+    def expected(self, plan: ShotPlan, shots: NDArray[np.int64], /) -> Iterable[NDArray[np.float32]]:
+        """Expected photons of each shot, float32 (panel, ss, fs); asked for only where they are to be stored."""
 
 
-class SkopiShots:
-    """Patterns by skopi's slicing, photons by its Poisson draw."""
+ENGINES: Registry[Callable[..., Engine]] = Registry("engine", {"xfeldask": Thinning, "skopi": Slicing})
+"""Makers of engines by name."""
 
-    def __init__(self, experiment: Experiment, atoms: Atoms, geometry: Geometry, bin: int) -> None:
-        nuisance = experiment.nuisance
-        if nuisance.size_spread or nuisance.energy_spread or nuisance.center_spread:
-            raise InputError(
-                "engine='skopi' knows no spread of size, photon energy or beam centre; set them to 0 or use "
-                "engine='xfeldask'"
-            )
-        self._engine = SkopiEngine(atoms, None, experiment.beam, geometry=geometry)
-        self._nominal = np.sqrt(experiment.beam.fluence) * geometry.pixel_size * R_E
-        self._geometry = geometry
-        row, column = assembled_index(geometry)
-        self._bins = ((row // bin) * binned_shape(geometry, bin)[1] + column // bin).reshape(-1)
 
-    def expected(self, shot: Shot) -> NDArray[np.float32]:
-        """Expected photons, (panel, ss, fs): every pixel by skopi's slicing and corrections."""
-        turns = Rotation.from_matrix(shot.rotation).as_quat(scalar_first=True) if len(shot.strength) else []
-        factors = (shot.strength / self._nominal) ** 2
-        mean = self._engine.expected(turns, shot.position, factors) + shot.background
-        return np.where(self._geometry.mask, mean, 0.0).astype(np.float32)
+def register_engine(name: str, maker: Callable[..., Engine]) -> None:
+    """Let an engine of your own be found by name, as ``engine=name`` of `simulate`.
 
-    def draw(self, shot: Shot, frame: NDArray[Any], image: NDArray[np.uint16]) -> tuple[int, int]:
-        """Draw every pixel; returns photons counted and photons lost to full pixels."""
-        drawn = np.random.Generator(np.random.Philox(int(shot.key))).poisson(self.expected(shot))
-        frame[...] = kept = np.minimum(drawn, np.iinfo(frame.dtype).max)
-        small = np.bincount(self._bins, kept.reshape(-1), image.size)
-        image[...] = np.minimum(small, np.iinfo(np.uint16).max).reshape(image.shape)
-        return int(kept.sum()), int((drawn - kept).sum())
+    Workers in other processes know it if they import what registers it.
+
+    Parameters
+    ----------
+    name : str
+    maker : callable, a class or a function that returns an `Engine`; called with those of `experiment`, `geometry`,
+        `volume` (the form factor) and `atoms` that it takes
+
+    Raises
+    ------
+    InputError
+        A name that is no identifier, or that of an engine of this package.
+
+    Examples
+    --------
+    >>> class Darkness:
+    ...     def __init__(self, geometry):
+    ...         self.shape = geometry.shape
+    ...     def draw(self, plan, shots):
+    ...         yield np.zeros((len(shots), *self.shape), int)
+    ...     def expected(self, plan, shots):
+    ...         return [np.zeros(self.shape, np.float32)] * len(shots)
+    >>> register_engine("darkness", Darkness)
+    """
+    ENGINES.register(name, maker)
 
 
 def make_engine(experiment: Experiment, geometry: Geometry, volume: Volume, atoms: Atoms) -> Engine:
-    """The engine that an experiment asks for."""
-    bin = bin_factor(geometry)
-    if experiment.engine == "skopi":
-        return SkopiShots(experiment, atoms, geometry, bin)
-    return make_forward_model(
-        volume,
-        geometry,
-        wavelength(experiment.beam.photon_energy),
-        margins(experiment.nuisance, geometry.pixel_size),
-        bin,
-    )
+    """Make the engine that an experiment asks for.
+
+    Raises
+    ------
+    UnknownNameError
+        No engine has that name.
+    InputError
+        The engine cannot do what the experiment asks.
+    """
+    maker = ENGINES[experiment.engine]
+    return call(maker, experiment=experiment, geometry=geometry, volume=volume, atoms=atoms)
+
+
+def events(
+    engine: Engine, plan: ShotPlan, shots: NDArray[np.int64], shape: tuple[int, int, int]
+) -> Iterator[tuple[NDArray[np.uint32], NDArray[np.int64]]]:
+    """Pixels and counts of each shot that an engine draws, as in `Photons`.
+
+    Raises
+    ------
+    InputError
+        The engine yields frames of another shape, or more or fewer shots than it was asked for.
+    """
+    drawn, name = 0, type(engine).__name__
+    for block in engine.draw(plan, shots):
+        if not isinstance(block, Photons) and block.shape[1:] != shape:
+            asked = ", ".join(map(str, shape))
+            raise InputError(f"the engine {name} drew frames of shape {block.shape}; they must be (shot, {asked})")
+        for shot in block if isinstance(block, Photons) else photons_of_frames(block):
+            if drawn == len(shots):
+                raise InputError(f"the engine {name} drew more than the {drawn} shots that it was asked for")
+            yield shot
+            drawn += 1
+    if drawn < len(shots):
+        raise InputError(f"the engine {name} drew {drawn} of the {len(shots)} shots that it was asked for")

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
 from shutil import disk_usage
 
 import numpy as np
-from numcodecs import zstd
+from zarr.storage import MemoryStore
 
 from xfeldask.engines.preparation import Prepared
+from xfeldask.engines.workshop import Workshop, make_workshop
 from xfeldask.errors import InputError
-from xfeldask.physics.plan import plan_shots, shots_of_plan
-from xfeldask.store.codecs import ZSTD_LEVEL
-from xfeldask.store.layout import IMAGES_PER_CHUNK
+from xfeldask.store.layout import create_template
+from xfeldask.store.shards import Shard
 
 SAMPLE = 8
 FIXED_BYTES = 2**20
@@ -43,34 +44,35 @@ class Estimate:
 
 
 def estimate(prepared: Prepared) -> Estimate:
-    """Draw and encode the first shots of a run, in memory, and extrapolate."""
-    layout, experiment = prepared.layout, prepared.inputs.experiment
-    shots = np.arange(min(SAMPLE, layout.n_shots))
-    geometry = prepared.inputs.geometry
-    plan = plan_shots(experiment, geometry.pixel_size, shots, prepared.orientations, prepared.single_photons)
-    arrays = {v.name: np.zeros(layout.inner(v), layout.dtype(v)) for v in layout.stored() if v.role == "raw"}
-    ready = shots_of_plan(plan, experiment.seed, shots, geometry)
-    prepared.engine.draw(ready[0], arrays["photons"], arrays["image"])
-    packed, start = 0, time.perf_counter()
-    for shot in ready:
-        for array in arrays.values():
-            array[...] = 0
-        if "intensity" in arrays:
-            arrays["intensity"][...] = prepared.engine.expected(shot)
-        prepared.engine.draw(shot, arrays["photons"], arrays["image"])
-        packed += sum(len(zstd.compress(array, ZSTD_LEVEL)) for array in arrays.values())
-    seconds = (time.perf_counter() - start) / len(shots)
-    truth = sum(value[0].nbytes for value in plan.arrays().values())
+    """Draw and encode the first shots of a run as its tasks will, in memory, and extrapolate."""
+    layout = prepared.layout
+    n = min(SAMPLE, len(layout.shots(0)))
+    root = create_template(MemoryStore(), replace(layout, n_shots=n), {}, {})
+    shop = make_workshop(root, prepared.engine, prepared.inputs.geometry)
+    # the first shot may compile what the others need
+    _rehearse(prepared, shop, 1)
+    start = time.perf_counter()
+    packed, held = _rehearse(prepared, shop, n)
+    seconds = (time.perf_counter() - start) / n
+    # truth and totals hardly compress
+    rest = sum(prod(layout.inner(v)) * layout.dtype(v).itemsize for v in layout.stored() if v.role != "raw")
     shared = prepared.bytes_of_fixed + 2 * prepared.volume.values.nbytes
-    buffers = sum(array.nbytes * (IMAGES_PER_CHUNK if name == "image" else 1) for name, array in arrays.items())
     return Estimate(
         layout.n_shots,
         layout.n_shards,
-        int(layout.n_shots * (packed / len(shots) + truth) + shared + FIXED_BYTES),
-        layout.n_shots * arrays["photons"].nbytes,
-        prepared.bytes_of_model + buffers + int(layout.shard * packed / len(shots)),
+        int(layout.n_shots * (packed / n + rest) + shared + FIXED_BYTES),
+        layout.n_shots * prod(layout.pixels) * np.dtype(layout.photon_dtype).itemsize,
+        prepared.bytes_of_model + held + int(layout.shard * packed / n),
         seconds * layout.n_shots,
     )
+
+
+def _rehearse(prepared: Prepared, shop: Workshop, n: int) -> tuple[int, int]:
+    """Bytes of the first `n` shots encoded, and of the memory that they are drawn into."""
+    shots = np.arange(n)
+    sink = Shard(shop.arrays, Path(), shop.layout, 0)
+    shop.fill(sink, prepared.plan(shots), shots)
+    return sink.encode(), sink.bytes_held
 
 
 def refuse_full_disk(path: Path, needed: int) -> None:

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import psutil
 from numpy.typing import NDArray
 
-from xfeldask.engines.engine import Engine, make_engine
+from xfeldask.config import Experiment
+from xfeldask.engines.engine import ENGINES, Engine, make_engine
+from xfeldask.errors import InputError
 from xfeldask.formats.inputs import Inputs
-from xfeldask.physics.binning import low_q_shape
+from xfeldask.physics.binning import bin_factor, binned_shape, low_q_shape
 from xfeldask.physics.detectors import assembled_index, polarization, scattering_vector, solid_angle, wavelength
-from xfeldask.physics.forward import bin_factor, binned_shape, largest_s, mean_photons
-from xfeldask.physics.plan import draw_counts, first_orientations, margins
+from xfeldask.physics.forward import largest_s, mean_photons
+from xfeldask.physics.plan import (
+    PER_PARTICLE,
+    ShotPlan,
+    draw_counts,
+    first_orientations,
+    margins,
+    plan_shots,
+    strongest_pulse,
+)
 from xfeldask.physics.volume import Volume, build_volume, measured_error
+from xfeldask.schema import named
 from xfeldask.store.layout import TRUTH_PER_CHUNK, Layout, shard_length
 
 MEMORY_PART = 0.5
@@ -45,6 +56,13 @@ class Prepared:
     orientations: NDArray[np.float64] | None
     engine: Engine
 
+    def plan(self, shots: NDArray[np.int64]) -> ShotPlan:
+        """Truth of some shots, given by their absolute indices, with the room for particles that the store has."""
+        experiment, pixel_size = self.inputs.experiment, self.inputs.geometry.pixel_size
+        plan = plan_shots(experiment, pixel_size, shots, self.orientations, self.single_photons)
+        room = self.layout.particles
+        return replace(plan, **{name: getattr(plan, name)[:, :room] for name in PER_PARTICLE})
+
     @property
     def bytes_of_fixed(self) -> int:
         """Bytes of the variables that do not grow with the number of shots, uncompressed."""
@@ -61,23 +79,30 @@ def prepare(inputs: Inputs) -> Prepared:
 
     Raises
     ------
+    UnknownNameError
+        There is no such engine.
     MemoryNeededError
         The form factor would not fit into the machine's free memory.
+    InputError
+        Shots of more photons than a total can hold, or an engine that cannot do what is asked.
     """
     experiment, geometry = inputs.experiment, inputs.geometry
+    ENGINES[experiment.engine]  # what is slow comes after a name that is not known
     lam = wavelength(experiment.beam.photon_energy)
     s_max = largest_s(geometry, lam, margins(experiment.nuisance, geometry.pixel_size))
     volume = build_volume(inputs.atoms, s_max, int(psutil.virtual_memory().available * MEMORY_PART))
-    counts = [
+    particles = max(
         int(draw_counts(experiment.seed, experiment.hits, shots).max()) for shots in blocks_of(experiment.n_shots)
-    ]
+    )
+    single_photons = mean_photons(volume, geometry, experiment.beam)
+    refuse_uncountable(experiment, particles, single_photons)
     shard = shard_length(geometry.shape, np.dtype(experiment.photon_dtype).itemsize)
     layout = Layout(
         experiment.n_shots,
         geometry.shape,
         binned_shape(geometry, bin_factor(geometry)),
         low_q_shape(geometry),
-        max(1, *counts),
+        max(1, particles),
         experiment.photon_dtype,
         experiment.intensity,
         min(shard, 2 ** (experiment.n_shots - 1).bit_length()),
@@ -87,10 +112,29 @@ def prepare(inputs: Inputs) -> Prepared:
         layout,
         volume,
         measured_error(volume, inputs.atoms),
-        mean_photons(volume, geometry, experiment.beam),
+        single_photons,
         first_orientations(experiment, inputs.orientations),
         make_engine(experiment, geometry, volume, inputs.atoms),
     )
+
+
+def refuse_uncountable(experiment: Experiment, particles: int, single_photons: float) -> None:
+    """Refuse shots whose photons a total cannot hold, at the strongest pulse that can be drawn.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    particles : int, most particles of a shot
+    single_photons : float, mean photons of a single hit at full fluence
+    """
+    nuisance, beam = experiment.nuisance, experiment.beam
+    expected = (particles + nuisance.background) * single_photons * strongest_pulse(nuisance.pulse_spread)
+    most = min(np.iinfo(v.dtype).max for v in named("total") if v.units == "count")
+    if expected > most:
+        raise InputError(
+            f"photons_per_pulse {beam.photons_per_pulse:g} in a focus of radius {beam.focus_radius:g} m scatter up to "
+            f"{expected:.2g} photons a shot, and a total holds {most}; lower photons_per_pulse or widen focus_radius"
+        )
 
 
 def fixed_variables(prepared: Prepared) -> dict[str, NDArray[Any]]:

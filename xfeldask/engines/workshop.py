@@ -4,43 +4,72 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import zarr
+from numpy.typing import NDArray
 
-from xfeldask.engines.engine import Engine, make_engine
+from xfeldask.engines.engine import Engine, events, make_engine
 from xfeldask.errors import InputError
-from xfeldask.physics.binning import FrameBinner, low_q_index
 from xfeldask.physics.detectors import Geometry
-from xfeldask.physics.plan import ShotPlan, shots_of_plan
-from xfeldask.physics.sampling import Shot
+from xfeldask.physics.images import Recorder
+from xfeldask.physics.plan import ShotPlan
 from xfeldask.schema import named
-from xfeldask.store.layout import Layout, shot_array
+from xfeldask.store.layout import Layout, layout_of, shot_array
 from xfeldask.store.run import Run
 from xfeldask.store.shards import Shard
+
+MOST = 2
+"""Workshops that a process keeps."""
+
+Key = tuple[str, str]
+"""Path of a store and digest of its experiment, which tells a store from another that was at the same path."""
 
 
 @dataclass(frozen=True)
 class Workshop:
-    """What shards of one store share: read once a process, then kept."""
+    """What the shards of one store share: made once a process, then kept.
+
+    Attributes
+    ----------
+    layout : Layout
+    engine : Engine
+    recorder : Recorder
+    arrays : zarr.Array by name, those along `shot`; opening one takes a lock that all threads share
+    """
 
     layout: Layout
     engine: Engine
-    geometry: Geometry
-    seed: int
-    root: zarr.Group
+    recorder: Recorder
+    arrays: Mapping[str, zarr.Array[Any]]
 
-    @cached_property
-    def low_q(self) -> FrameBinner:
-        """What sums the pixels around the beam."""
-        return FrameBinner(low_q_index(self.geometry), np.dtype(self.layout.photon_dtype))
+    def plan(self, shots: range) -> tuple[ShotPlan, NDArray[np.int64]]:
+        """Truth of some shots as stored, and their indices."""
+        region = slice(shots.start, shots.stop)
+        plan = ShotPlan(**{v.name: np.asarray(self.arrays[v.name][region]) for v in named("truth")})
+        return plan, np.arange(shots.start, shots.stop)
+
+    def fill(self, sink: Shard, plan: ShotPlan, shots: NDArray[np.int64]) -> None:
+        """Draw shots into a shard; a detector's response would stand between the engine and the recorder."""
+        means = self.engine.expected(plan, shots) if self.layout.intensity else [None] * len(shots)
+        drawn = events(self.engine, plan, shots, self.layout.pixels)
+        for (pixel, count), mean in zip(drawn, means, strict=True):
+            arrays = sink.next_shot()
+            if mean is not None:
+                arrays["intensity"][...] = mean
+            totals = self.recorder.record(pixel, count, arrays["photons"], arrays["image"], arrays["low_q"])
+            sink.advance(totals._asdict())
 
 
-_workshops: OrderedDict[tuple[str, str], Workshop] = OrderedDict()
-_lock = threading.Lock()
+def make_workshop(root: zarr.Group, engine: Engine, geometry: Geometry) -> Workshop:
+    """Make the workshop of a store from what has been worked out already."""
+    layout = layout_of(root)
+    return Workshop(layout, engine, Recorder(geometry), {v.name: shot_array(root, v.name) for v in layout.stored()})
 
 
 def simulate_shard(path: str, digest: str, shard: int) -> None:
@@ -49,52 +78,76 @@ def simulate_shard(path: str, digest: str, shard: int) -> None:
     Parameters
     ----------
     path : str
-    digest : str, of the experiment; it tells a store from another that was at the same path
+    digest : str, of the experiment
     shard : int
     """
     shop = workshop(path, digest)
-    sink = Shard(shop.root, Path(path), shop.layout, shard)
-    for shot in ready_shots(shop, sink.shots):
-        arrays = sink.next_shot()
-        if "intensity" in arrays:
-            arrays["intensity"][...] = shop.engine.expected(shot)
-        counted, lost = shop.engine.draw(shot, arrays["photons"], arrays["image"])
-        shop.low_q(arrays["photons"], arrays["low_q"])
-        sink.advance({"photon_count": counted, "lost_photons": lost})
+    sink = Shard(shop.arrays, Path(path), shop.layout, shard)
+    shop.fill(sink, *shop.plan(sink.shots))
     sink.commit()
 
 
-def ready_shots(shop: Workshop, shots: range) -> list[Shot]:
-    """Shots as the engine takes them, from the truth that is stored."""
-    indices = np.arange(shots.start, shots.stop)
-    return shots_of_plan(read_plan(shop.root, shots), shop.seed, indices, shop.geometry)
+class Workshops:
+    """The last workshops that were asked for, each made once however many threads ask for it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[Key, Future[Workshop]] = OrderedDict()
+
+    def get(self, key: Key, make: Callable[[], Workshop]) -> Workshop:
+        """What is kept under `key`, made if it is not there; others wait for none but their own."""
+        with self._lock:
+            found = self._kept.get(key)
+            future = self._put(key, found or Future())
+        if found is None:
+            try:
+                future.set_result(make())
+            except BaseException as error:
+                self.drop(key)
+                future.set_exception(error)
+        return future.result()
+
+    def keep(self, key: Key, shop: Workshop) -> None:
+        """Keep what is there already."""
+        future: Future[Workshop] = Future()
+        future.set_result(shop)
+        with self._lock:
+            self._put(key, future)
+
+    def drop(self, key: Key) -> None:
+        """Keep it no longer."""
+        with self._lock:
+            self._kept.pop(key, None)
+
+    def _put(self, key: Key, future: Future[Workshop]) -> Future[Workshop]:
+        self._kept[key] = future
+        self._kept.move_to_end(key)
+        while len(self._kept) > MOST:
+            self._kept.popitem(last=False)
+        return future
 
 
-def read_plan(root: zarr.Group, shots: range) -> ShotPlan:
-    """Truth of some shots, as stored."""
-    region = slice(shots.start, shots.stop)
-    return ShotPlan(**{v.name: np.asarray(shot_array(root, v.name)[region]) for v in named("truth")})
+_workshops = Workshops()
 
 
 def keep(path: str, digest: str, shop: Workshop) -> None:
-    """Keep a workshop for the shards to come, and let the oldest of more than two go."""
-    _workshops[path, digest] = shop
-    while len(_workshops) > 2:
-        _workshops.popitem(last=False)
+    """Keep a workshop for the shards to come, and let the oldest of more than `MOST` go."""
+    _workshops.keep((path, digest), shop)
 
 
-def forget() -> None:
-    """Give the memory of models back."""
-    _workshops.clear()
+def forget(path: str, digest: str) -> None:
+    """Give the memory of a store's workshop back; those of other stores stay."""
+    _workshops.drop((path, digest))
 
 
 def workshop(path: str, digest: str) -> Workshop:
     """The workshop of the store at `path`, made if it is not kept."""
-    with _lock:
-        if (path, digest) not in _workshops:
-            run = Run.open(path, "r+")
-            if run.experiment is None or run.atoms is None:
-                raise InputError(f"{path} was not simulated: nothing tells how its shots are to be drawn")
-            engine = make_engine(run.experiment, run.geometry, run.volume, run.atoms)
-            keep(path, digest, Workshop(run.layout, engine, run.geometry, run.experiment.seed, run.group))
-        return _workshops[path, digest]
+    return _workshops.get((path, digest), lambda: _read_workshop(path))
+
+
+def _read_workshop(path: str) -> Workshop:
+    run = Run.open(path, "r+")
+    if run.experiment is None or run.atoms is None:
+        raise InputError(f"{path} was not simulated: nothing tells how its shots are to be drawn")
+    engine = make_engine(run.experiment, run.geometry, run.volume, run.atoms)
+    return make_workshop(run.group, engine, run.geometry)

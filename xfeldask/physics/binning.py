@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xfeldask.errors import InputError
-from xfeldask.physics.detectors import Geometry, assembled_index, scattering_vector
-from xfeldask.physics.forward import bin_factor, binned_shape
+from xfeldask.physics.detectors import Geometry, assembled_index, assembled_shape, scattering_vector
 from xfeldask.physics.jit import kernel
 
 FULL = 65535
@@ -49,6 +48,17 @@ class ImageGrid:
         """(y, x)."""
         y, x = self.weight.shape
         return y, x
+
+
+def bin_factor(geometry: Geometry) -> int:
+    """Pixels a side of a bin that bring the assembled image to about 128 bins."""
+    return max(1, round(max(assembled_shape(geometry)) / 128))
+
+
+def binned_shape(geometry: Geometry, bin: int) -> tuple[int, int]:
+    """Shape (y, x) of the assembled image in bins of `bin` pixels a side."""
+    rows, columns = assembled_shape(geometry)
+    return -(-rows // bin), -(-columns // bin)
 
 
 def bin_index(geometry: Geometry, bin: int) -> NDArray[np.int32]:
@@ -258,50 +268,6 @@ def merge_bins(images: Images, factor: int) -> Images:
     for axis in (1, 2):
         images = np.add.reduceat(images, np.arange(0, images.shape[axis], factor), axis, np.uint32)
     return np.minimum(images, FULL).astype(np.uint16)
-
-
-class FrameBinner:
-    """Adds single frames to an image of few of their pixels, looking at no others.
-
-    Parameters
-    ----------
-    index : int32 (panel, ss, fs), as of `low_q_index` or `bin_index`
-    dtype : of the frames
-
-    Examples
-    --------
-    >>> from xfeldask.physics.detectors import square
-    >>> image = np.zeros((4, 4), np.uint16)
-    >>> FrameBinner(low_q_index(square(4, 1e-3, 0.1)), np.uint8)(np.ones((1, 4, 4), np.uint8), image)
-    >>> int(image.sum())
-    16
-    """
-
-    def __init__(self, index: NDArray[np.int32], dtype: np.dtype[Any] | type) -> None:
-        size = np.dtype(dtype).itemsize
-        self._per_word = 8 // size if index.size * size % 8 == 0 else 1
-        self._word: type = np.uint64 if self._per_word > 1 else np.dtype(dtype).type
-        self._index = np.ascontiguousarray(index).reshape(-1)
-        self._used = np.flatnonzero((self._index.reshape(-1, self._per_word) >= 0).any(axis=1))
-
-    def __call__(self, frame: Images, image: NDArray[np.uint16]) -> None:
-        """Add the photons of a contiguous frame to an image."""
-        flat = frame.reshape(-1)
-        _add_frame(flat.view(self._word), flat, self._used, self._index, image.reshape(-1))
-
-
-@kernel
-def _add_frame(
-    words: Images, pixels: Images, used: NDArray[np.int64], index: NDArray[np.int32], image: NDArray[np.uint16]
-) -> None:
-    per_word = pixels.size // words.size
-    for word in used:
-        if words[word] == 0:
-            continue
-        for pixel in range(word * per_word, (word + 1) * per_word):
-            if index[pixel] >= 0:
-                total = np.int64(image[index[pixel]]) + np.int64(pixels[pixel])
-                image[index[pixel]] = FULL if total > FULL else total
 
 
 @kernel

@@ -8,14 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xfeldask.config import Beam
-from xfeldask.errors import InputError
 from xfeldask.physics import sampling
 from xfeldask.physics.bounds import Bound, bound_volume
 from xfeldask.physics.detectors import (
     R_E,
     Geometry,
-    assembled_index,
-    assembled_shape,
     polarization,
     scattering_vector,
     solid_angle,
@@ -58,13 +55,11 @@ class ForwardModel:
     scatterer : Scatterer
     screen : Screen
     shape : (panel, ss, fs)
-    image_shape : (y, x), of the binned image
     """
 
     scatterer: Scatterer
     screen: Screen
     shape: tuple[int, int, int]
-    image_shape: tuple[int, int]
 
     def expected(self, shot: Shot) -> NDArray[np.float32]:
         """Expected photons of a shot, float32 (panel, ss, fs)."""
@@ -72,38 +67,19 @@ class ForwardModel:
         sampling.expected(self.scatterer, self.screen, shot, out)
         return out.reshape(self.shape)
 
-    def draw(self, shot: Shot, frame: NDArray[np.unsignedinteger], image: NDArray[np.uint16]) -> tuple[int, int]:
-        """Draw the photons of a shot into zeroed arrays by the cheaper of the two samplers.
-
-        Parameters
-        ----------
-        frame : uint8 or uint16 (panel, ss, fs)
-        image : uint16 (y, x)
+    def draw(self, shot: Shot) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+        """Draw the photons of a shot by the cheaper of the two samplers.
 
         Returns
         -------
-        photons recorded, photons lost to full pixels
+        uint32 (event,), flat index of a pixel, and int64 (event,), photons in it; in no order
         """
-        if not (frame.flags.c_contiguous and image.flags.c_contiguous):
-            raise InputError("photons are drawn into contiguous arrays only; pass np.ascontiguousarray's result")
-        flat, small = frame.reshape(-1), image.reshape(-1)
-        ceiling = int(np.iinfo(frame.dtype).max)
         rate = np.empty(self.screen.spread.size)
         candidates = sampling.tile_rates(self.scatterer, self.screen, shot, rate)
-        if candidates > sampling.CANDIDATES_PER_PIXEL * flat.size:
-            return sampling.draw_every_pixel(self.scatterer, self.screen, shot, flat, small, ceiling)
-        return sampling.draw_thinned(self.scatterer, self.screen, shot, rate, flat, small, ceiling)
-
-
-def bin_factor(geometry: Geometry) -> int:
-    """Pixels a side of a bin that bring the assembled image to about 128 bins."""
-    return max(1, round(max(assembled_shape(geometry)) / 128))
-
-
-def binned_shape(geometry: Geometry, bin: int) -> tuple[int, int]:
-    """Shape (y, x) of the assembled image in bins of `bin` pixels a side."""
-    rows, columns = assembled_shape(geometry)
-    return -(-rows // bin), -(-columns // bin)
+        if candidates > sampling.CANDIDATES_PER_PIXEL * self.screen.pixel.shape[0]:
+            return sampling.draw_every_pixel(self.scatterer, self.screen, shot)
+        pixel = sampling.draw_thinned(self.scatterer, self.screen, shot, rate)
+        return pixel, np.ones(pixel.size, np.int64)
 
 
 def largest_s(geometry: Geometry, wavelength: float, margins: Margins) -> float:
@@ -114,9 +90,7 @@ def largest_s(geometry: Geometry, wavelength: float, margins: Margins) -> float:
     return float(2 * np.sin(angle.max() / 2) / wavelength * margins.scale)
 
 
-def make_forward_model(
-    volume: Volume, geometry: Geometry, wavelength: float, margins: Margins, bin: int
-) -> ForwardModel:
+def make_forward_model(volume: Volume, geometry: Geometry, wavelength: float, margins: Margins) -> ForwardModel:
     """Prepare bounds and tiles.
 
     Parameters
@@ -125,7 +99,6 @@ def make_forward_model(
     geometry : Geometry
     wavelength : float [m]
     margins : Margins
-    bin : int, pixels a side of a bin of the small image
     """
     position = geometry.pixel_position
     nearest = float(np.linalg.norm(position, axis=-1).min())
@@ -153,14 +126,7 @@ def make_forward_model(
     scatterer = Scatterer(
         volume.values.view(np.float32), volume.taps, volume.origin, 1 / volume.step, levels[0], levels[1]
     )
-    row, column = assembled_index(geometry)
-    image_shape = binned_shape(geometry, bin)
-    return ForwardModel(
-        scatterer,
-        _screen(geometry, tiles, (row // bin * image_shape[1] + column // bin).reshape(-1)),
-        geometry.shape,
-        image_shape,
-    )
+    return ForwardModel(scatterer, _screen(geometry, tiles), geometry.shape)
 
 
 def mean_photons(volume: Volume, geometry: Geometry, beam: Beam) -> float:
@@ -182,10 +148,9 @@ def _level(bound: Bound, step: float) -> Level:
     return Level(bound.cell.ravel(), bound.reach.ravel(), bound.cell.shape[0], bound.origin, bound.fineness / step)
 
 
-def _screen(geometry: Geometry, tiles: Tiles, bins: NDArray[np.int32]) -> Screen:
+def _screen(geometry: Geometry, tiles: Tiles) -> Screen:
     pixel = np.concatenate(
         [geometry.pixel_position.reshape(-1, 3), geometry.mask.reshape(-1, 1)], axis=1, dtype=np.float32
     )
-    return Screen(
-        pixel, bins, geometry.shape[2], tiles.center, tiles.spread, tiles.pixel, int(np.searchsorted(tiles.level, 1))
-    )
+    first_fine = int(np.searchsorted(tiles.level, 1))
+    return Screen(pixel, geometry.shape[2], tiles.center, tiles.spread, tiles.pixel, first_fine)

@@ -19,6 +19,10 @@ CUT = 4.0
 """Normal variates are cut at this many standard deviations, so that reciprocal space stays bounded."""
 
 
+PER_PARTICLE = ("orientation", "position", "fluence", "size")
+"""Fields of a plan with a value for each particle of a shot."""
+
+
 @dataclass(frozen=True)
 class ShotPlan:
     """Truth of `n` shots with room for `k` particles; NaN where there is no particle.
@@ -138,6 +142,17 @@ def margins(nuisance: Nuisance, pixel_size: float) -> Margins:
         center=np.sqrt(2) * CUT * nuisance.center_spread * pixel_size,
         scale=(1 + CUT * nuisance.energy_spread) * (1 + CUT * nuisance.size_spread),
     )
+
+
+def strongest_pulse(spread: float) -> float:
+    """Largest factor on the fluence that can be drawn for a relative `spread` of the pulses.
+
+    Examples
+    --------
+    >>> strongest_pulse(0.0), round(strongest_pulse(0.2), 2)
+    (1.0, 3.61)
+    """
+    return float(_gamma(np.array([1 - 2.0**-53]), spread)[0])
 
 
 def dead_pixels(seed: int, fraction: float, shape: tuple[int, int, int]) -> NDArray[np.bool_]:

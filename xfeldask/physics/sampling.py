@@ -53,14 +53,12 @@ class Screen(NamedTuple):
     Attributes
     ----------
     pixel : float32 (n, 4), position x, y, z [m], and 1 for a good pixel, 0 for a masked one
-    bin : int32 (n,), flat index of the pixel's bin in the small image
     stride : int, pixels from one row of a panel to the next
     center, spread, tile : see `Tiles`
     first_fine : int, the first tile of level 1; those before it are of level 0
     """
 
     pixel: NDArray[np.float32]
-    bin: NDArray[np.int32]
     stride: int
     center: NDArray[np.float64]
     spread: NDArray[np.float64]
@@ -192,53 +190,40 @@ def _level_rates(level: Level, screen: Screen, shot: Shot, rate: NDArray[np.floa
 
 
 @kernel
-def _record(
-    screen: Screen,
-    frame: NDArray[np.unsignedinteger],
-    image: NDArray[np.uint16],
-    pixel: NDArray[np.int64],
-    count: int,
-    ceiling: int,
-) -> int:
-    """Count a photon in each of the first `count` pixels unless it is full; returns how many were lost."""
-    lost = 0
-    for c in range(count):
-        p = np.uint64(pixel[c])
-        if frame[p] >= ceiling:
-            lost += 1
-            continue
-        frame[p] += 1
-        b = np.uint64(screen.bin[p])
-        if image[b] < 65535:
-            image[b] += 1
-    return lost
+def _with_room(photons: NDArray[np.uint32], drawn: int, more: int) -> NDArray[np.uint32]:
+    """The first `drawn` photons, with room for `more` behind them."""
+    if drawn + more <= photons.size:
+        return photons
+    larger = np.empty(2 * drawn + more, np.uint32)
+    larger[:drawn] = photons[:drawn]
+    return larger
 
 
 @kernel
-def draw_thinned(
-    body: Scatterer,
-    screen: Screen,
-    shot: Shot,
-    rate: NDArray[np.float64],
-    frame: NDArray[np.unsignedinteger],
-    image: NDArray[np.uint16],
-    ceiling: int,
-) -> tuple[int, int]:
-    """Draw the photons of a shot by thinning into the zeroed `frame` and its binned `image`.
+def _appended(
+    photons: NDArray[np.uint32], drawn: int, pixel: NDArray[np.int64], kept: int
+) -> tuple[NDArray[np.uint32], int]:
+    """The first `drawn` photons and behind them the first `kept` of `pixel`; and how many these are."""
+    photons = _with_room(photons, drawn, kept)
+    for c in range(kept):
+        photons[drawn + c] = pixel[c]
+    return photons, drawn + kept
+
+
+@kernel
+def draw_thinned(body: Scatterer, screen: Screen, shot: Shot, rate: NDArray[np.float64]) -> NDArray[np.uint32]:
+    """Draw the photons of a shot by thinning.
 
     Parameters
     ----------
     rate : float64 (tile,), from `tile_rates`
-    frame : unsigned (n,), flat
-    image : uint16 (bins,), flat
-    ceiling : int, largest value that a pixel can hold
 
     Returns
     -------
-    photons recorded, photons lost to full pixels
+    uint32 (photon,), flat index of the pixel of each photon, in no order
     """
     state = shot.key + GOLDEN
-    drawn = lost = 0
+    photons, drawn = np.empty(BATCH, np.uint32), 0
     pixel = np.empty(BATCH, np.int64)
     threshold = np.empty(BATCH)
     reached = 0.0
@@ -260,23 +245,21 @@ def draw_thinned(
             arrival += exponential(mix(state))
             if waiting == BATCH:
                 kept = _thin(body, level, screen, shot, pixel, threshold, waiting)
-                lost += _record(screen, frame, image, pixel, kept, ceiling)
-                drawn, waiting = drawn + kept, 0
+                photons, drawn = _appended(photons, drawn, pixel, kept)
+                waiting = 0
         if t + 1 == screen.first_fine or t + 1 == rate.size:
             kept = _thin(body, level, screen, shot, pixel, threshold, waiting)
-            lost += _record(screen, frame, image, pixel, kept, ceiling)
-            drawn, waiting = drawn + kept, 0
-    state, scattered = poisson(state, shot.background * frame.size)
-    pixel = np.empty(scattered, np.int64)
-    kept = 0
+            photons, drawn = _appended(photons, drawn, pixel, kept)
+            waiting = 0
+    pixels = screen.pixel.shape[0]
+    state, scattered = poisson(state, shot.background * pixels)
+    photons = _with_room(photons, drawn, scattered)
     for _ in range(scattered):
         state += GOLDEN
-        p = int(unit(mix(state)) * frame.size)
-        pixel[kept] = p
-        kept += screen.pixel[p, 3] > 0
-    lost += _record(screen, frame, image, pixel, kept, ceiling)
-    drawn += kept
-    return drawn - lost, lost
+        p = int(unit(mix(state)) * pixels)
+        photons[drawn] = p
+        drawn += screen.pixel[p, 3] > 0
+    return photons[:drawn]
 
 
 @kernel
@@ -319,28 +302,22 @@ def _thin(
 
 
 @kernel
-def draw_every_pixel(
-    body: Scatterer,
-    screen: Screen,
-    shot: Shot,
-    frame: NDArray[np.unsignedinteger],
-    image: NDArray[np.uint16],
-    ceiling: int,
-) -> tuple[int, int]:
-    """Draw the photons of a shot pixel by pixel; parameters and return values as in `draw_thinned`."""
+def draw_every_pixel(body: Scatterer, screen: Screen, shot: Shot) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+    """Draw the photons of a shot pixel by pixel.
+
+    Returns
+    -------
+    uint32 (event,), flat index of each pixel with photons, and int64 (event,), how many
+    """
     state = shot.key
-    recorded = lost = 0
-    for p in range(frame.size):
+    pixel, photons = np.empty(screen.pixel.shape[0], np.uint32), np.empty(screen.pixel.shape[0], np.int64)
+    lit = 0
+    for p in range(screen.pixel.shape[0]):
         if screen.pixel[p, 3] == 0:
             continue
         sx, sy, sz, factor = scattering(shot, screen.pixel[p, 0], screen.pixel[p, 1], screen.pixel[p, 2])
         mean = factor * _intensity(body, shot, sx, sy, sz) + shot.background
         state, count = poisson(state, mean)
-        if count == 0:
-            continue
-        held = min(count, ceiling)
-        frame[p] = held
-        image[screen.bin[p]] = min(65535, image[screen.bin[p]] + held)
-        recorded += held
-        lost += count - held
-    return recorded, lost
+        pixel[lit], photons[lit] = p, count
+        lit += count > 0
+    return pixel[:lit], photons[:lit]

@@ -12,6 +12,7 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 from zarr.core.array_spec import ArrayConfigLike
+from zarr.storage import MemoryStore
 
 from xfeldask.errors import CorruptStoreError
 from xfeldask.schema import COORDINATES, VARIABLES, Variable
@@ -127,7 +128,7 @@ def shard_length(pixels: tuple[int, int, int], itemsize: int) -> int:
 
 
 def create_template(
-    path: Path,
+    path: Path | MemoryStore,
     layout: Layout,
     fixed: Mapping[str, NDArray[Any]],
     attributes: Mapping[str, Any],
@@ -136,7 +137,7 @@ def create_template(
 
     Parameters
     ----------
-    path : Path, must not exist
+    path : Path, must not exist, or a store in memory
     layout : Layout
     fixed : variables of role "fixed" by name
     attributes : of the root group

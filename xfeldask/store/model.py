@@ -17,9 +17,16 @@ from xfeldask.errors import CorruptStoreError, InputError
 from xfeldask.features.registry import Feature, make_feature
 from xfeldask.latent.methods import METHODS, Estimator, fitted_arrays, is_linear, restore
 from xfeldask.latent.sent import FieldsOnly
-from xfeldask.physics.binning import ImageGrid, bin_frames, bin_index, image_grid, low_q_grid, merge_bins
+from xfeldask.physics.binning import (
+    ImageGrid,
+    bin_frames,
+    bin_index,
+    binned_shape,
+    image_grid,
+    low_q_grid,
+    merge_bins,
+)
 from xfeldask.physics.detectors import wavelength
-from xfeldask.physics.forward import binned_shape
 from xfeldask.sorting.pairs.rule import PairRule
 from xfeldask.store.codecs import FAST
 from xfeldask.store.layout import shot_array

@@ -57,11 +57,21 @@ class ShardFile:
         if self._filled == self._rows:
             self._encode()
 
-    def write(self) -> None:
-        """Write the shard beside its place and move it there."""
+    @property
+    def bytes_held(self) -> int:
+        """Memory of the chunk that is being filled."""
+        return self._block.nbytes
+
+    def encode(self) -> int:
+        """Encode the rows taken so far, even those of a chunk that is not full; returns the bytes of all chunks."""
         if self._filled:
             self._block[self._filled :] = self._fill
             self._encode()
+        return self._end
+
+    def write(self) -> None:
+        """Write the shard beside its place and move it there."""
+        self.encode()
         index = self._index.tobytes()
         self._path.parent.mkdir(parents=True, exist_ok=True)
         partial = self._path.with_name(f"{self._path.name}.{os.getpid()}.partial")

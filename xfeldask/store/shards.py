@@ -10,9 +10,10 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
+from xfeldask.errors import RunError
 from xfeldask.schema import DONE, named
 from xfeldask.store.codecs import EXACT
-from xfeldask.store.layout import Layout, shot_array
+from xfeldask.store.layout import Layout
 from xfeldask.store.run import Run
 from xfeldask.store.sharding import ShardFile
 
@@ -22,17 +23,17 @@ class Shard:
 
     Parameters
     ----------
-    root : zarr.Group, writable
+    arrays : zarr.Array by name, writable, the store's raw variables and totals
     path : Path, of the store
     layout : Layout
     index : int
     """
 
-    def __init__(self, root: zarr.Group, path: Path, layout: Layout, index: int) -> None:
+    def __init__(self, arrays: Mapping[str, zarr.Array[Any]], path: Path, layout: Layout, index: int) -> None:
         self.shots = layout.shots(index)
         raw = [v.name for v in layout.stored() if v.role == "raw"]
-        self._files = {name: ShardFile(shot_array(root, name), path / name, index) for name in raw}
-        self._totals = {v.name: shot_array(root, v.name) for v in named("total")}
+        self._files = {name: ShardFile(arrays[name], path / name, index) for name in raw}
+        self._totals = {v.name: arrays[v.name] for v in named("total")}
         self._values: dict[str, NDArray[Any]] = {
             name: np.zeros(len(self.shots), array.dtype) for name, array in self._totals.items()
         }
@@ -47,8 +48,20 @@ class Shard:
         for file in self._files.values():
             file.advance()
         for name, value in totals.items():
+            if value > np.iinfo(self._values[name].dtype).max:
+                shot, most = self.shots[self._written], np.iinfo(self._values[name].dtype).max
+                raise RunError(f"shot {shot} has a {name} of {value:.3g} photons, more than {most}; weaken the beam")
             self._values[name][self._written] = value
         self._written += 1
+
+    @property
+    def bytes_held(self) -> int:
+        """Memory of the chunks that are being filled."""
+        return sum(file.bytes_held for file in self._files.values())
+
+    def encode(self) -> int:
+        """Encode what has been given so far, even a chunk that is not full; returns the bytes of all chunks."""
+        return sum(file.encode() for file in self._files.values())
 
     def commit(self) -> None:
         """Write the raw variables, then the totals, then the status: only the last makes the shots count."""

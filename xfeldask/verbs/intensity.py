@@ -6,7 +6,7 @@ from pathlib import Path
 
 import xarray as xr
 
-from xfeldask.engines.workshop import ready_shots, workshop
+from xfeldask.engines.workshop import workshop
 from xfeldask.errors import InputError
 from xfeldask.schema import PIXELS, VARIABLES
 from xfeldask.store.run import Run
@@ -43,6 +43,6 @@ def expected_intensity(store: str | Path, shot: int) -> xr.DataArray:
     shop = workshop(str(Path(store).absolute()), run.identity)
     if not 0 <= shot < shop.layout.n_shots:
         raise InputError(f"{store} has shots 0 to {shop.layout.n_shots - 1}, not {shot}")
-    (ready,) = ready_shots(shop, range(shot, shot + 1))
+    (mean,) = shop.engine.expected(*shop.plan(range(shot, shot + 1)))
     attributes = VARIABLES["intensity"].attributes()
-    return xr.DataArray(shop.engine.expected(ready), dims=PIXELS, name="intensity", attrs=attributes)
+    return xr.DataArray(mean, dims=PIXELS, name="intensity", attrs=attributes)

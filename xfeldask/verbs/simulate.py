@@ -15,13 +15,11 @@ from numpy.typing import ArrayLike, NDArray
 from xfeldask.config import Beam, Detector, Experiment, Hits, Nuisance, Orientations, Particle
 from xfeldask.engines.estimate import Estimate, estimate, refuse_full_disk
 from xfeldask.engines.preparation import Prepared, blocks_of, fixed_variables, prepare
-from xfeldask.engines.workshop import Workshop, forget, keep, simulate_shard
+from xfeldask.engines.workshop import forget, keep, make_workshop, simulate_shard
 from xfeldask.errors import ExperimentMismatchError, InputError, RunError, StoreExistsError
 from xfeldask.formats.inputs import Inputs, beam_values, particle_name, resolve
 from xfeldask.physics.atoms import Atoms, make_atoms
-from xfeldask.physics.binning import low_q_bin
-from xfeldask.physics.forward import bin_factor
-from xfeldask.physics.plan import plan_shots
+from xfeldask.physics.binning import bin_factor, low_q_bin
 from xfeldask.store.layout import FORMAT, create_template, shot_array
 from xfeldask.store.opening import open_root, stored_experiment
 from xfeldask.store.publish import real_path, replaced, sweep_beside
@@ -120,7 +118,7 @@ def simulate(
         prepared = prepare(inputs)
         refuse_full_disk(path, estimate(prepared).bytes_on_disk)
         run = publish_template(path, prepared)
-        shop = Workshop(prepared.layout, prepared.engine, inputs.geometry, inputs.experiment.seed, run.group)
+        shop = make_workshop(run.group, prepared.engine, inputs.geometry)
         keep(str(path.absolute()), inputs.experiment.digest, shop)
     _run_pending(run, progress)
     return run.reopened("r").dataset()
@@ -235,12 +233,13 @@ def _run_pending(run: Run, progress: bool) -> None:
     if run.complete and not shards:
         return
     _set_complete(run, False)
-    tasks = shard_tasks("simulate-shard", simulate_shard, shards, str(run.path.absolute()), str(run.identity))
+    key = str(run.path.absolute()), str(run.identity)
+    tasks = shard_tasks("simulate-shard", simulate_shard, shards, *key)
     weights = [len(layout.shots(shard)) for shard in shards]
     try:
         run_tasks(tasks, weights, reporter("simulating", sum(weights), "shots", progress), RESUME)
     finally:
-        forget()
+        forget(*key)
     left = pending_shards(run)
     if left:
         raise RunError(f"{len(left)} of {layout.n_shards} shards of {run.path} are still pending; {RESUME}")
@@ -258,13 +257,9 @@ def _set_complete(run: Run, complete: bool) -> None:
 
 
 def _write_truth(root: zarr.Group, prepared: Prepared) -> None:
-    experiment, geometry = prepared.inputs.experiment, prepared.inputs.geometry
-    room = prepared.layout.particles
     for shots in blocks_of(prepared.layout.n_shots):
-        plan = plan_shots(experiment, geometry.pixel_size, shots, prepared.orientations, prepared.single_photons)
-        for name, value in plan.arrays().items():
-            kept = value[:, :room] if name in ("orientation", "position", "fluence", "size") else value
-            shot_array(root, name)[int(shots[0]) : int(shots[-1]) + 1] = kept
+        for name, value in prepared.plan(shots).arrays().items():
+            shot_array(root, name)[int(shots[0]) : int(shots[-1]) + 1] = value
 
 
 def _attributes(prepared: Prepared) -> dict[str, Any]:

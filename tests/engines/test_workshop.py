@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier, Event
+
+import numpy as np
+import pytest
+
+from xfeldask import expected_intensity, open_dataset, simulate
+from xfeldask.engines import workshop as module
+from xfeldask.engines.workshop import MOST, Workshops, forget, keep, simulate_shard, workshop
+
+ATOMS = (np.random.default_rng(1).normal(size=(30, 3)) * 5e-10, ["C", "N", "O"] * 10)
+
+
+@pytest.fixture
+def shops(monkeypatch) -> Workshops:
+    """None kept yet."""
+    monkeypatch.setattr(module, "_workshops", Workshops())
+    return module._workshops
+
+
+def test_get__makes_a_workshop_once_for_all_threads(shops):
+    made, at_once = [], Barrier(8)
+
+    def ask(_):
+        at_once.wait(60)
+        return shops.get(("a", ""), lambda: made.append(object()) or made[-1])
+
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(ask, range(8)))
+    assert len(made) == 1
+    assert all(one is made[0] for one in found)
+
+
+def test_get__of_one_store_does_not_wait_for_another(shops):
+    began, go = Event(), Event()
+
+    def slow():
+        began.set()
+        assert go.wait(60)
+        return "slow"
+
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(shops.get, ("slow", ""), slow)
+        assert began.wait(60)
+        assert shops.get(("quick", ""), lambda: "quick") == "quick"
+        shops.keep(("other", ""), "other")
+        shops.drop(("slow", ""))
+        go.set()
+        assert first.result() == "slow"
+
+
+def test_get__does_not_keep_a_failure(shops):
+    def fails():
+        raise OSError("the disk is gone")
+
+    with pytest.raises(OSError, match="the disk is gone"):
+        shops.get(("a", ""), fails)
+    assert shops.get(("a", ""), lambda: "mended") == "mended"
+
+
+def test_keep__lets_the_longest_unasked_go(shops):
+    for name in "abc"[:MOST]:
+        shops.keep((name, ""), name)
+    assert shops.get(("a", ""), lambda: "anew") == "a"
+    shops.keep(("z", ""), "z")
+    assert shops.get(("a", ""), lambda: "anew") == "a"
+    assert shops.get(("b", ""), lambda: "anew") == "anew"
+
+
+def test_forget__leaves_the_workshops_of_other_stores(shops):
+    keep("a", "1", "first")
+    keep("b", "2", "second")
+    forget("a", "1")
+    forget("a", "1")
+    assert workshop("b", "2") == "second"
+    assert shops.get(("a", "1"), lambda: "anew") == "anew"
+
+
+def test_workshops__serve_threads_that_keep_and_forget_beside_each_other(shops):
+    def work(seed):
+        rng = np.random.default_rng(seed)
+        for _ in range(300):
+            path = str(rng.integers(4))
+            match rng.integers(3):
+                case 0:
+                    keep(path, "", path)
+                case 1:
+                    forget(path, "")
+                case _:
+                    assert shops.get((path, ""), lambda path=path: path) == path
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, range(8)))
+    assert len(shops._kept) <= MOST
+
+
+def test_simulate_shard__opens_the_arrays_of_a_store_once(tmp_path, monkeypatch, shops):
+    monkeypatch.setattr("xfeldask.store.layout.SHARD_BYTES", 4 * 32 * 32)
+    simulate(tmp_path / "run.zarr", particle=ATOMS, detector="square-32", n_shots=12, progress=False)
+    ds = open_dataset(tmp_path / "run.zarr")
+    before = ds.photons.values
+    opened, shot_array = [], module.shot_array
+    monkeypatch.setattr(module, "shot_array", lambda root, name: opened.append(name) or shot_array(root, name))
+    for shard in (0, 1, 2):
+        simulate_shard(str(tmp_path / "run.zarr"), ds.experiment_digest, shard)
+    assert len(opened) == len(set(opened)) > 10
+    np.testing.assert_array_equal(open_dataset(tmp_path / "run.zarr").photons, before)
+
+
+def test_expected_intensity__is_that_of_the_engine(tmp_path, shops):
+    ds = simulate(
+        tmp_path / "run.zarr", particle=ATOMS, detector="square-32", n_shots=3, intensity=True, progress=False
+    )
+    np.testing.assert_array_equal(expected_intensity(tmp_path / "run.zarr", 2), ds.intensity[2])
