@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from xfeldask.engines.engine import ENGINES
+from xfeldask.verbs.open_frames import KINDS
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -13,7 +14,8 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 @pytest.fixture(autouse=True)
 def registries(monkeypatch: pytest.MonkeyPatch) -> None:
     """What an example registers is gone after it."""
-    monkeypatch.setattr(ENGINES, "_things", dict(ENGINES._things))
+    for registry in (ENGINES, KINDS):
+        monkeypatch.setattr(registry, "_things", dict(registry._things))
 
 
 @pytest.mark.parametrize(
@@ -23,6 +25,7 @@ def registries(monkeypatch: pytest.MonkeyPatch) -> None:
         ("on_a_cluster", {"n_shots": 40, "detector": "square-64"}),
         ("look_at_a_shot", {"detector": "square-64"}),
         ("own_engine", {"n_shots": 20, "detector": "square-64"}),
+        ("own_frames", {}),
     ],
 )
 def test_example__runs(name: str, small: dict, capsys: pytest.CaptureFixture[str]) -> None:
@@ -46,6 +49,7 @@ def test_examples__are_all_tested_and_short() -> None:
         "look_at_a_shot",
         "on_a_cluster",
         "own_engine",
+        "own_frames",
         "simulate_and_embed",
     ]
     assert all(len(s.read_text().splitlines()) < 60 for s in scripts)

@@ -13,6 +13,8 @@ from .store.run import open_dataset as open_dataset
 from .store.run import open_run as open_run
 from .verbs.embed import embed as embed
 from .verbs.intensity import expected_intensity as expected_intensity
+from .verbs.open_frames import open_frames as open_frames
+from .verbs.open_frames import register_frames as register_frames
 from .verbs.project import project as project
 from .verbs.simulate import simulate as simulate
 from .verbs.sort import sort as sort

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import h5py
+import numpy as np
+import pytest
+
+from xfeldask import open_frames
+from xfeldask.config import Detector
+from xfeldask.engines.simulated import SimulatedFrames
+from xfeldask.errors import FormatError, InputError, MissingFileError, UnknownNameError
+from xfeldask.formats.arrays import Hdf5Frames, NpyFrames
+from xfeldask.physics.detectors import builtin_geometry, wavelength
+from xfeldask.verbs.open_frames import KINDS, register_frames
+
+VALUES = np.random.default_rng(1).poisson(0.4, (3, 1, 16, 16)).astype(np.uint8)
+GIVEN = {"geometry": "square-16", "photon_energy": 4600.0}
+
+
+@pytest.fixture(autouse=True)
+def registry(monkeypatch):
+    """Kinds that a test registers are gone after it."""
+    monkeypatch.setattr(KINDS, "_things", dict(KINDS._things))
+
+
+@pytest.fixture
+def path(tmp_path):
+    np.save(tmp_path / "run.npy", VALUES)
+    return tmp_path / "run.npy"
+
+
+def test_open_frames__recognises_what_is_there(tmp_path, path):
+    # a name says nothing
+    renamed = path.rename(tmp_path / "run.h5")
+    assert isinstance(open_frames(renamed, **GIVEN), NpyFrames)
+    with h5py.File(tmp_path / "other.npy", "w") as file:
+        file["a/b"] = VALUES
+    for source in (tmp_path / "other.npy", f"{tmp_path}/other.npy:/a/b"):
+        frames = open_frames(source, **GIVEN)
+        assert isinstance(frames, Hdf5Frames)
+        np.testing.assert_array_equal(frames.read(range(1, 3)), VALUES[1:])
+        assert (frames.name, frames.wavelength) == ("other", wavelength(4600))
+
+
+def test_open_frames__draws_those_of_an_experiment_file(tmp_path):
+    (tmp_path / "run.toml").write_text('particle = "chaperonin"\nn_shots = 3\ndetector = "square-32"\n')
+    frames = open_frames(tmp_path / "run.toml")
+    assert isinstance(frames, SimulatedFrames)
+    assert frames.read(range(2)).shape == (2, 1, 32, 32)
+
+
+@pytest.mark.parametrize(
+    "geometry",
+    [
+        "square-16",
+        Detector(source="square-16", distance=0.2),
+        {"source": "square-16", "pixel_size": 1e-4},
+        builtin_geometry("square-16"),
+    ],
+)
+def test_open_frames__takes_a_geometry_in_any_form(path, geometry):
+    frames = open_frames(path, geometry=geometry, photon_energy=4600)
+    assert frames.geometry.shape == (1, 16, 16)
+
+
+def test_open_frames__takes_a_psana_geometry(shared, tmp_path):
+    np.save(tmp_path / "run.npy", np.zeros((1, 4, 512, 512), np.uint8))
+    geometry = shared / "data" / "pnccd-amo86615.data"
+    assert open_frames(tmp_path / "run.npy", geometry=geometry, photon_energy=4600).geometry.shape == (4, 512, 512)
+
+
+def test_register__has_ones_own_kind_asked_first(path):
+    class Mine(NpyFrames):
+        pass
+
+    register_frames("mine", Mine)
+    assert isinstance(open_frames(path, **GIVEN), Mine)
+    assert not isinstance(open_frames(path, format="npy", **GIVEN), Mine)
+    with pytest.raises(InputError, match="'npy' in xfeldask itself"):
+        register_frames("npy", Mine)
+
+
+@pytest.mark.parametrize(
+    ("source", "more", "error", "told"),
+    [
+        ("none.npy", {}, MissingFileError, "there is no .*none.npy"),
+        ("none.h5:/photons", {}, MissingFileError, "there is no .*none.h5:/photons"),
+        ("notes.txt", {}, FormatError, "notes.txt: holds no frames of a kind that is known; known: npy, hdf5, zarr"),
+        (".", {}, FormatError, "holds no frames"),
+        ("run.npy", {"format": "npz"}, UnknownNameError, "unknown kind of frames 'npz'; did you mean npy"),
+        ("run.npy", {"geometry": "square-17"}, InputError, "give the geometry that belongs to them"),
+        ("run.npy", {"geometry": None}, InputError, "give its geometry"),
+        ("run.npy", {"geometry": "squaer-16"}, UnknownNameError, "unknown detector"),
+    ],
+)
+def test_open_frames__refuses_in_one_sentence(tmp_path, path, source, more, error, told):
+    (tmp_path / "notes.txt").write_text("no frames")
+    with pytest.raises(error, match=told) as raised:
+        open_frames(f"{tmp_path}/{source}", **(GIVEN | more))
+    assert "\n" not in str(raised.value)

@@ -1,0 +1,72 @@
+"""A simulation as a source of frames: shots drawn when they are read."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xfeldask.config import Experiment
+from xfeldask.engines.engine import events
+from xfeldask.engines.preparation import Prepared, prepare
+from xfeldask.errors import InputError
+from xfeldask.formats.inputs import particle_name, resolve
+from xfeldask.physics.detectors import Geometry, wavelength
+from xfeldask.physics.images import Counts, Recorder
+
+
+class SimulatedFrames:
+    """Frames that an engine draws; the same as those of a store of the experiment.
+
+    Parameters
+    ----------
+    prepared : Prepared
+    """
+
+    def __init__(self, prepared: Prepared) -> None:
+        experiment = prepared.inputs.experiment
+        self.name, self.n_shots = particle_name(experiment.particle.source), experiment.n_shots
+        self.geometry, self.wavelength = prepared.inputs.geometry, wavelength(experiment.beam.photon_energy)
+        self._prepared, self._recorder = prepared, Recorder(self.geometry)
+
+    def read(self, shots: range) -> Counts:
+        """Photons of consecutive shots, uint8 or uint16 (shot, panel, ss, fs)."""
+        indices = np.arange(shots.start, shots.stop)
+        frames = np.zeros((len(shots), *self.geometry.shape), self._prepared.layout.photon_dtype)
+        image = np.zeros(self._recorder.image_shape, np.uint16)
+        low_q = np.zeros(self._recorder.low_q_shape, np.uint16)
+        drawn = events(self._prepared.engine, self._prepared.plan(indices), indices, self.geometry.shape)
+        for frame, (pixel, count) in zip(frames, drawn, strict=True):
+            self._recorder.record(pixel, count, frame, image, low_q)
+        return frames
+
+    def truth(self, shots: range) -> dict[str, NDArray[Any]]:
+        """Truth of consecutive shots."""
+        return self._prepared.plan(np.arange(shots.start, shots.stop)).arrays()
+
+
+class ExperimentFile:
+    """The kind of frames that an experiment file describes, as `xfeldask.Experiment.from_toml` reads it."""
+
+    @staticmethod
+    def recognises(source: str) -> bool:
+        """Whether the file is TOML and names a particle and a number of shots."""
+        try:
+            return {"particle", "n_shots"} <= tomllib.loads(Path(source).read_text("utf-8")).keys()
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+            return False
+
+    def __call__(self, source: str, geometry: Geometry | None, photon_energy: float | None) -> SimulatedFrames:
+        """Prepare the experiment.
+
+        Raises
+        ------
+        InputError
+            A geometry or an energy besides those of the experiment; whatever `prepare` refuses.
+        """
+        if geometry is not None or photon_energy is not None:
+            raise InputError(f"{source} has a detector and a beam of its own; leave geometry and photon_energy out")
+        return SimulatedFrames(prepare(resolve(Experiment.from_toml(source))))

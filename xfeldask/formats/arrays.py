@@ -1,0 +1,162 @@
+"""Frames in plain arrays: a .npy file, a dataset of an HDF5 file, a Zarr array."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Protocol
+
+import h5py
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from xfeldask.errors import FormatError, InputError
+from xfeldask.physics.detectors import Geometry, wavelength
+from xfeldask.physics.images import Counts
+
+
+class Array(Protocol):
+    """What an array on disk and one in memory have in common."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...  # noqa: D102
+
+    @property
+    def dtype(self) -> np.dtype[Any]: ...  # noqa: D102
+
+    def __getitem__(self, key: slice, /) -> Any:
+        """Some rows."""
+
+
+class ArrayFrames:
+    """Frames of an array (shot, panel, ss, fs), or (shot, ss, fs) of a detector of one panel.
+
+    Parameters
+    ----------
+    source : str, where the array is, told in errors
+    array : Array, of whole numbers, floating or not
+    geometry : Geometry
+    photon_energy : float [eV]
+
+    Raises
+    ------
+    InputError
+        No geometry, no photon energy, an array of another shape or of something else than numbers.
+
+    Examples
+    --------
+    >>> from xfeldask.physics.detectors import square
+    >>> frames = ArrayFrames("run.npy", np.ones((5, 2, 2)), square(2, 1e-3, 0.1), 4600)
+    >>> frames.n_shots, frames.read(range(1, 3)).shape
+    (5, (2, 1, 2, 2))
+    """
+
+    def __init__(self, source: str, array: Array, geometry: Geometry | None, photon_energy: float | None) -> None:
+        if geometry is None:
+            raise InputError(f"{source} does not say where its pixels are; give its geometry")
+        if photon_energy is None:
+            raise InputError(f"{source} does not say its photon energy; give photon_energy in eV")
+        one_panel = geometry.shape[0] == 1 and tuple(array.shape[1:]) == geometry.shape[1:]
+        if not one_panel and tuple(array.shape[1:]) != geometry.shape:
+            raise InputError(
+                f"{source} has the shape {tuple(array.shape)}; frames of this detector are (shot, "
+                f"{', '.join(map(str, geometry.shape))}): give the geometry that belongs to them"
+            )
+        if array.dtype.kind not in "buif":
+            raise InputError(f"{source} holds {array.dtype}; frames are numbers of photons")
+        self.name, self.n_shots = Path(source.partition(":/")[0]).stem, int(array.shape[0])
+        self.geometry, self.wavelength = geometry, wavelength(photon_energy)
+        self._source, self._array = source, array
+
+    def read(self, shots: range) -> Counts:
+        """Photons of consecutive shots, unsigned integers (shot, panel, ss, fs).
+
+        Raises
+        ------
+        InputError
+            Photons that are negative or not whole.
+        """
+        block = np.asarray(self._array[shots.start : shots.stop]).reshape(-1, *self.geometry.shape)
+        if block.dtype.kind in "bu":
+            return block.astype(np.uint8) if block.dtype.kind == "b" else block
+        bad = (block < 0) | (block != np.floor(block))
+        if bad.any():
+            first = tuple(int(i) for i in np.argwhere(bad)[0])
+            raise InputError(
+                f"{self._source}: shot {shots.start + first[0]} has {block[first]} photons in pixel {first[1:]}; "
+                "photons are whole and not negative: turn what the detector gave into photons first"
+            )
+        return block.astype(np.uint32 if block.itemsize <= 4 else np.uint64)
+
+    def truth(self, shots: range) -> dict[str, NDArray[Any]]:  # noqa: ARG002
+        """Nothing: an array knows nothing besides photons."""
+        return {}
+
+
+class NpyFrames(ArrayFrames):
+    """Frames of a .npy file, which is mapped into memory and not read at once."""
+
+    def __init__(self, source: str, geometry: Geometry | None, photon_energy: float | None) -> None:
+        try:
+            array = np.load(source, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise FormatError(source, f"not a .npy array ({error})") from None
+        super().__init__(source, array, geometry, photon_energy)
+
+    @staticmethod
+    def recognises(source: str) -> bool:
+        """Whether the file begins as .npy files do."""
+        if not Path(source).is_file():
+            return False
+        with Path(source).open("rb") as file:
+            return file.read(6) == b"\x93NUMPY"
+
+
+class Hdf5Frames(ArrayFrames):
+    """Frames of a dataset ``file.h5:/path/of/dataset``, or of the only one in the file that can hold frames."""
+
+    def __init__(self, source: str, geometry: Geometry | None, photon_energy: float | None) -> None:
+        path, _, name = source.partition(":/")
+        try:
+            file = h5py.File(path, "r")
+        except OSError as error:
+            raise FormatError(path, f"not an HDF5 file that can be read ({error})") from None
+        found = [name] if isinstance(file.get(name) if name else None, h5py.Dataset) else _stacks(file)
+        if len(found) != 1 or (name and found != [name]):
+            told = ", ".join(f"{path}:/{name}" for name in found) or "it holds none"
+            raise FormatError(source, f"name one dataset of frames (shot, panel, ss, fs); {told}")
+        super().__init__(f"{path}:/{found[0]}", file[found[0]], geometry, photon_energy)
+
+    @staticmethod
+    def recognises(source: str) -> bool:
+        """Whether the file before a colon and a slash, if there are any, is an HDF5 file."""
+        path = source.partition(":/")[0]
+        return Path(path).is_file() and bool(h5py.is_hdf5(path))
+
+
+class ZarrFrames(ArrayFrames):
+    """Frames of a Zarr array, of version 2 or 3."""
+
+    def __init__(self, source: str, geometry: Geometry | None, photon_energy: float | None) -> None:
+        found = zarr.open(source, mode="r")
+        if isinstance(found, zarr.Group):
+            told = ", ".join(f"{source}/{name}" for name, array in found.arrays() if array.ndim in (3, 4))
+            raise FormatError(source, f"is a Zarr group; name one of its arrays: {told or 'it holds none of frames'}")
+        super().__init__(source, found, geometry, photon_energy)
+
+    @staticmethod
+    def recognises(source: str) -> bool:
+        """Whether the folder holds the metadata of a Zarr array or group."""
+        return any((Path(source) / name).is_file() for name in ("zarr.json", ".zarray", ".zgroup"))
+
+
+def _stacks(file: h5py.File) -> list[str]:
+    """Names of the datasets that can hold frames."""
+    names: list[str] = []
+
+    def visit(name: str, item: object) -> None:
+        if isinstance(item, h5py.Dataset) and item.ndim in (3, 4) and item.dtype.kind in "buif":
+            names.append(name)
+
+    file.visititems(visit)
+    return names

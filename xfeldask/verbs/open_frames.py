@@ -1,0 +1,98 @@
+"""`open_frames`: frames of any kind, recognised by what is there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from xfeldask.config import Detector
+from xfeldask.engines.simulated import ExperimentFile
+from xfeldask.errors import FormatError, MissingFileError
+from xfeldask.formats.arrays import Hdf5Frames, NpyFrames, ZarrFrames
+from xfeldask.formats.frames import Frames, FramesKind
+from xfeldask.formats.inputs import read_detector
+from xfeldask.physics.detectors import Geometry
+from xfeldask.registry import Registry
+
+KINDS: Registry[FramesKind] = Registry(
+    "kind of frames", {"npy": NpyFrames, "hdf5": Hdf5Frames, "zarr": ZarrFrames, "experiment": ExperimentFile()}
+)
+
+
+def register_frames(name: str, kind: FramesKind) -> None:
+    """Let `open_frames` open frames of a kind of your own; those registered last are asked first.
+
+    Parameters
+    ----------
+    name : str, to be given as `format` where nothing is to be recognised
+    kind : FramesKind, a class with a static method `recognises`, mostly
+
+    Raises
+    ------
+    InputError
+        A name that is no identifier, or that of a kind of this package.
+    """
+    KINDS.register(name, kind)
+
+
+def open_frames(
+    source: str | Path,
+    *,
+    format: str | None = None,
+    geometry: str | Path | Detector | Mapping[str, Any] | Geometry | None = None,
+    photon_energy: float | None = None,
+) -> Frames:
+    """Open a source of frames; nothing is read but what tells its shape.
+
+    Parameters
+    ----------
+    source : path of a .npy file, of a dataset ``file.h5:/path``, of a Zarr array, or of an experiment file, whose
+        frames are drawn when they are read
+    format : "npy", "hdf5", "zarr", "experiment" or the name of a kind of your own; by default what is there tells
+    geometry : of frames that do not have their own: a built-in detector's name, ``"square-N"``, the path of a psana
+        geometry file, parts as `xfeldask.config.Detector`, or a `Geometry`
+    photon_energy : float, of frames that do not have their own [eV]
+
+    Returns
+    -------
+    Frames
+
+    Raises
+    ------
+    MissingFileError
+        There is nothing at the path.
+    FormatError
+        It is of no kind that is known, or cannot be read.
+    InputError
+        The geometry or the energy is missing, or does not fit.
+
+    Examples
+    --------
+    >>> import tempfile, numpy as np
+    >>> path = tempfile.mkdtemp() + "/run.npy"
+    >>> np.save(path, np.zeros((3, 64, 64), np.uint8))
+    >>> frames = open_frames(path, geometry="square-64", photon_energy=4600)
+    >>> frames.name, frames.n_shots, frames.read(range(2)).shape
+    ('run', 3, (2, 1, 64, 64))
+    """
+    source = str(source)
+    if not any(Path(place).exists() for place in (source, source.partition(":/")[0])):
+        raise MissingFileError(f"there is no {source}; give the path of frames")
+    kind = _recognised(source) if format is None else KINDS[format]
+    return kind(source, _geometry(geometry), photon_energy)
+
+
+def _recognised(source: str) -> FramesKind:
+    for name in reversed(list(KINDS)):
+        if KINDS[name].recognises(source):
+            return KINDS[name]
+    raise FormatError(source, f"holds no frames of a kind that is known; known: {', '.join(KINDS)}")
+
+
+def _geometry(given: str | Path | Detector | Mapping[str, Any] | Geometry | None) -> Geometry | None:
+    if given is None or isinstance(given, Geometry):
+        return given
+    if isinstance(given, Detector):
+        return read_detector(given)
+    return read_detector(Detector(**given) if isinstance(given, Mapping) else Detector(source=str(given)))
