@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint clean
+.PHONY: demo test campaign lint clean
 .DELETE_ON_ERROR:
 
 demo: .venv/demo.stamp
@@ -13,6 +13,10 @@ test: .venv/test.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+# all tests, those that are too long for every day among them, and many more examples of each property
+campaign: .venv/test.stamp
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "" --hypothesis-profile=campaign
 
 lint: .venv/test.stamp
 	$(BIN)/ruff check --fix .

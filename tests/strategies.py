@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -14,6 +15,11 @@ seeds = st.integers(0, 2**63 - 1)
 fractions = st.floats(0, 1, exclude_max=True)
 quaternions = arrays(np.float64, 3, elements=fractions).map(uniform_quaternion)
 rotations = quaternions.map(rotation_matrix)
+
+
+def examples(part: float) -> settings:
+    """Part of the examples that other tests try, for a test whose examples take long; more in a campaign, too."""
+    return settings(max_examples=max(1, round(part * settings().max_examples)))
 
 
 @st.composite

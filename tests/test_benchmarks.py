@@ -39,6 +39,7 @@ def test_report__knows_every_benchmark_class():
     assert sorted(classes()) == sorted(names())
 
 
+@pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize("name", names())
 def test_benchmark__runs_at_its_smallest(name):
     from benchmarks.common import run

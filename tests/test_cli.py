@@ -110,11 +110,11 @@ def test_embed__prints_the_verdict_against_the_truth(run, tmp_path: Path) -> Non
     assert (code, "no labels file" in err) == (2, True)
 
 
+@pytest.mark.usefixtures("hasty")
 def test_sort__embeds_what_nobody_has_and_decides_anew(run, tmp_path: Path) -> None:
     store, other = tmp_path / "a.zarr", tmp_path / "b.zarr"
-    for path, seed in ((store, "1"), (other, "2")):
-        shots = ["--n-shots", "700", "--detector", "square-256", "--single-fraction", "0.9", "--seed", seed]
-        run("simulate", path, *SMALL, *shots, "--quiet")
+    for path, n in ((store, "600"), (other, "80")):
+        run("simulate", path, *SMALL, "--n-shots", n, "--single-fraction", "0.9", "--quiet")
     code, out, _ = run("sort", store, "--scheduler", "threads")
     assert code == 0
     assert all(word in out for word in ("threshold", "log odds", "expected", "purity", "truth", "by pairs"))
@@ -127,7 +127,7 @@ def test_sort__embeds_what_nobody_has_and_decides_anew(run, tmp_path: Path) -> N
     assert "at most 30 % of the singles lost" in " ".join(looser.replace("│", " ").split())
     code, out, _ = run("project", store, "ipca", other, "--scheduler", "threads", "--as-name", "theirs")
     assert code == 0
-    assert "700 shots" in out
+    assert "80 shots" in out
     run("embed", store, "--name", "second", "--sort", "none", "--scheduler", "threads", "--quiet")
     code, _, err = run("sort", store)
     assert (code, "--name" in err) == (2, True)
@@ -198,6 +198,7 @@ def test_import__stays_light() -> None:
     assert done.stdout.strip() == "0"
 
 
+@pytest.mark.usefixtures("hasty")
 def test_demo__ends_with_a_table_two_pictures_and_commands(run, tmp_path: Path) -> None:
     folder = tmp_path / "demo"
     code, out, _ = run("demo", folder, "--n-shots", "300", "--scheduler", "threads")

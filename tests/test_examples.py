@@ -18,6 +18,7 @@ def registries(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(registry, "_things", dict(registry._things))
 
 
+@pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize(
     ("name", "small"),
     [

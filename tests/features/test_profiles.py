@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.images import LAMBDA, shots
+from tests.strategies import examples
 from xfeldask.errors import InputError
 from xfeldask.features.autocorrelation import autocorrelation, autocorrelation_lags
 from xfeldask.features.profiles import autocorrelation_profile, lag_edges, radial_profile, s_edges
@@ -29,7 +30,7 @@ def test_autocorrelation_profile__is_the_maximum_and_mean_over_rings(small, n_ri
 
 
 @given(n=st.integers(2, 30), bin=st.integers(1, 3), data=st.data())
-@settings(max_examples=30)
+@examples(0.5)
 def test_autocorrelation_profile__has_no_empty_ring(n, bin, data):
     grid = image_grid(square(n * bin, 1e-3, 0.1), LAMBDA, bin)
     n_rings = data.draw(st.integers(1, n - 1))

@@ -5,10 +5,11 @@ from math import prod
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.images import shots
+from tests.strategies import examples
 from xfeldask.errors import InputError, UnknownNameError
 from xfeldask.features.autocorrelation import autocorrelation
 from xfeldask.features.profiles import radial_profile
@@ -51,7 +52,7 @@ def test_feature__of_a_saturated_shot_is_finite(pnccd, name, kind):
 
 @pytest.mark.parametrize("name", FEATURES)
 @given(seed=SEEDS, kind=st.sampled_from(["poisson", "float"]), cuts=st.sets(st.integers(1, 11)), step=st.integers(1, 2))
-@settings(max_examples=15)
+@examples(0.3)
 def test_feature__rows_have_the_same_bits_in_any_batch(small, name, seed, kind, cuts, step):
     images = shots(seed, 12, small.shape, kind)
     feature = make_feature(name, small)

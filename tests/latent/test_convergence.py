@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.strategies import examples
 from xfeldask.errors import InputError, UnknownNameError
 from xfeldask.latent.convergence import Convergence
 from xfeldask.latent.ipca import IncrementalPCA
@@ -78,7 +79,7 @@ def test_convergence__ends_when_the_stream_changes() -> None:
     assert watch.history()["angle"][-1] > np.deg2rad(45)
 
 
-@settings(max_examples=15)
+@examples(0.3)
 @given(seeds)
 def test_convergence__does_not_depend_on_the_frame_of_the_features(seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -4,12 +4,13 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 from sklearn import exceptions
 from sklearn.base import clone
 
+from tests.strategies import examples
 from xfeldask.errors import InputError
 from xfeldask.latent.diffusion import DiffusionMap
 
@@ -73,7 +74,7 @@ def test_diffusion_map__new_shots_fall_between_their_neighbours() -> None:
     assert np.linalg.norm(latent, axis=1).max() < 1.2 * radius.max()
 
 
-@settings(max_examples=20, deadline=None)
+@examples(0.4)
 @given(
     seed=st.integers(0, 1000),
     alpha=st.floats(0, 1),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.integrate import quad
 from scipy.linalg import subspace_angles
@@ -28,7 +28,6 @@ def invertible(rng: np.random.Generator, n: int) -> np.ndarray:
     return (u * rng.uniform(0.5, 5, n)) @ v
 
 
-@settings(max_examples=40)
 @given(seeds, st.floats(0, np.pi / 2))
 def test_principal_angle__is_that_of_a_known_turn(seed: int, turn: float) -> None:
     rng = np.random.default_rng(seed)
@@ -48,7 +47,6 @@ def test_principal_angle__of_unlike_dimensions_is_a_right_angle() -> None:
     assert principal_angle([[1, 0, 0], [1, 0, 0]], [[2, 0, 0]]) == 0
 
 
-@settings(max_examples=40)
 @given(seeds)
 def test_held_out_angle__does_not_depend_on_the_frame(seed: int) -> None:
     rng = np.random.default_rng(seed)

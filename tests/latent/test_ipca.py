@@ -5,13 +5,14 @@ import pickle
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.linalg import orthogonal_procrustes, polar, subspace_angles
 from sklearn import decomposition as peers
 from sklearn import exceptions
 from sklearn.base import clone
 
+from tests.strategies import examples
 from xfeldask.errors import InputError, UnknownNameError
 from xfeldask.latent.ipca import EnsemblePCA, IncrementalPCA
 from xfeldask.latent.linear import LinearModel
@@ -25,7 +26,7 @@ def data(shots: int = 400, features: int = 60, seed: int = 0) -> np.ndarray:
     return (rng.normal(size=(shots, features)) * scale) @ rotation + rng.normal(size=features) * 5
 
 
-@settings(max_examples=20, deadline=None)
+@examples(0.4)
 @given(cuts=st.lists(st.integers(1, 399), max_size=6, unique=True))
 def test_incremental_pca__any_batches_give_the_exact_subspace(cuts: list[int]) -> None:
     x = data()
@@ -154,7 +155,7 @@ def test_model__degenerate_data_give_orthonormal_components(model: LinearModel, 
 
 
 @every_model
-@settings(max_examples=15, deadline=None)
+@examples(0.3)
 @given(batch=st.integers(1, 40))
 def test_model__zero_rows_and_ragged_batches_are_data_like_any(model: LinearModel, batch: int) -> None:
     x = data(200, 12)
@@ -264,7 +265,7 @@ def test_model__any_number_type_gives_the_same(dtype: type) -> None:
 
 
 @pytest.mark.parametrize("solver", ["exact", "randomized"])
-@settings(max_examples=8, deadline=None)
+@examples(0.2)
 @given(batch=st.integers(7, 700))
 def test_pca__is_the_exact_one_for_any_batch_size(solver: str, batch: int) -> None:
     x = poisson(700, 120, seed=3)

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import xfeldask
 from tests.images import LAMBDA, shots, two_panels
+from tests.strategies import examples
 from xfeldask.errors import InputError
 from xfeldask.physics.binning import bin_factor, bin_frames, bin_index, binned_shape, coarser, image_grid
 from xfeldask.physics.detectors import (
@@ -80,7 +81,7 @@ def test_image_grid__center_follows_the_detector(bin):
 
 
 @given(seed=SEEDS, bin=st.integers(1, 4), factor=st.integers(1, 6))
-@settings(max_examples=30)
+@examples(0.5)
 def test_coarser__is_the_grid_of_larger_bins(seed, bin, factor):
     geometry = two_panels(seed)
     joined, direct = coarser(image_grid(geometry, LAMBDA, bin), factor), image_grid(geometry, LAMBDA, bin * factor)
@@ -106,7 +107,6 @@ def test_grids__refuse_bad_input(call, told):
 
 @given(seed=SEEDS, dtype=st.sampled_from([np.uint8, np.uint16]), bin=st.integers(1, 9), height=st.integers(1, 9),
        width=st.integers(1, 9), bright=st.booleans())  # fmt: skip
-@settings(max_examples=60)
 def test_bin_frames__equals_the_sum_pixel_by_pixel(seed, dtype, bin, height, width, bright):
     geometry = two_panels(seed, height, width)
     rng = np.random.default_rng(seed)

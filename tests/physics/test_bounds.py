@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests import oracles
-from tests.strategies import volumes
+from tests.strategies import examples, volumes
 from xfeldask.physics.atoms import make_atoms
 from xfeldask.physics.bounds import bernstein, bound_volume
 from xfeldask.physics.volume import Volume, build_volume, interpolate, kernel_pieces
@@ -32,7 +32,7 @@ def blob():
     return build_volume(make_atoms(within_ball(rng, 40, 9e-9), ["C", "S"] * 20), S_MAX)
 
 
-@settings(max_examples=60)
+@examples(0.3)
 @given(volumes(), st.integers(1, 4), st.floats(0, 2.5), st.floats(0.1, 1), st.integers(0, 2**32))
 def test_cell__bounds_any_coefficients(volume, fineness, distance, part, seed):
     bound = bound_volume(volume, part * volume.s_max, distance * volume.step, fineness)
@@ -43,7 +43,7 @@ def test_cell__bounds_any_coefficients(volume, fineness, distance, part, seed):
     assert np.all(np.abs(oracles.interpolated(volume, s)) <= bound.cell[i, j, k])
 
 
-@settings(max_examples=60)
+@examples(0.3)
 @given(volumes(), st.integers(1, 4), st.floats(0, 2.5), st.floats(0.1, 1), st.integers(0, 2**32))
 def test_reach__bounds_everything_within_distance(volume, fineness, distance, part, seed):
     bound = bound_volume(volume, part * volume.s_max, distance * volume.step, fineness)
@@ -89,7 +89,7 @@ def test_finer_cells__are_tighter(blob):
     assert means[0] > means[1] > means[2]
 
 
-@settings(max_examples=40)
+@examples(0.2)
 @given(volumes(), st.integers(1, 3), st.floats(0, 3), st.floats(0, 1))
 def test_bound_volume__covers_what_may_be_looked_up(volume, fineness, distance, part):
     bound = bound_volume(volume, part * volume.s_max, distance * volume.step, fineness)

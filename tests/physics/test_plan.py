@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
 from tests import oracles
-from tests.strategies import seeds
+from tests.strategies import examples, seeds
 from xfeldask.config import Experiment
 from xfeldask.physics.detectors import HC, R_E, builtin_geometry, square
 from xfeldask.physics.draws import Stream, stream_key
@@ -57,6 +57,7 @@ def test_plan__of_a_shot_does_not_depend_on_the_others(e, shots):
             assert np.array_equal(value[row], alone[name][0], equal_nan=True), name
 
 
+@examples(0.5)
 @given(experiments, st.integers(1, 300), st.integers(1, 40))
 def test_plan__does_not_depend_on_batches(e, n, batch):
     whole = plan_of(e, np.arange(n), single_photons=100.0).arrays()
@@ -289,7 +290,7 @@ def test_realistic__is_what_sorting_md_says():
     assert not plan.beam_center.any()
 
 
-@settings(max_examples=25)
+@examples(0.5)
 @given(experiments)
 def test_margins__hold_every_shot(e):
     plan, allowed = plan_of(e, np.arange(3000)), margins(e.nuisance, PIXEL)

@@ -3,12 +3,12 @@ from __future__ import annotations
 import numba
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
 from tests import oracles
-from tests.strategies import fractions, members
+from tests.strategies import examples, fractions, members
 from xfeldask.config import BEAMS
 from xfeldask.physics import sampling
 from xfeldask.physics.atoms import make_atoms
@@ -146,30 +146,33 @@ def p_values(geometry, model, shot, sampler, n):
     return found
 
 
+@pytest.mark.parametrize("n", [2_000, pytest.param(10_000, marks=pytest.mark.campaign)])
 @pytest.mark.parametrize("sampler", SAMPLERS)
-def test_photons__of_a_single_are_poisson_distributed(plain, sampler):
+def test_photons__of_a_single_are_poisson_distributed(plain, sampler, n):
     geometry, model = plain
     shot = shot_of(geometry, single())
     mean = model.expected(shot)[geometry.mask]
     assert mean.min() < 0.01
     assert mean.max() > 10
-    for name, p in p_values(geometry, model, shot, sampler, 10_000).items():
+    for name, p in p_values(geometry, model, shot, sampler, n).items():
         assert p > 1e-3, name
 
 
+@pytest.mark.parametrize("n", [300, pytest.param(1_500, marks=pytest.mark.campaign)])
 @pytest.mark.parametrize("sampler", SAMPLERS)
 @pytest.mark.parametrize("several", [TRIPLE[:2], TRIPLE], ids=["double", "triple"])
-def test_photons__of_several_with_every_nuisance_are_poisson_distributed(scene, several, sampler):
+def test_photons__of_several_with_every_nuisance_are_poisson_distributed(scene, several, sampler, n):
     geometry, model = scene
     shot = shot_of(geometry, several, energy=1.05 * ENERGY, center=(1.1e-3, -0.7e-3), background=0.02)
-    for name, p in p_values(geometry, model, shot, sampler, 1_500).items():
+    for name, p in p_values(geometry, model, shot, sampler, n).items():
         assert p > 1e-3, name
 
 
+@pytest.mark.parametrize("n", [200, pytest.param(1_000, marks=pytest.mark.campaign)])
 @pytest.mark.parametrize("sampler", SAMPLERS)
-def test_photons__of_a_blank_are_the_background(scene, sampler):
+def test_photons__of_a_blank_are_the_background(scene, sampler, n):
     geometry, model = scene
-    for name, p in p_values(geometry, model, shot_of(geometry, [], background=0.05), sampler, 1_000).items():
+    for name, p in p_values(geometry, model, shot_of(geometry, [], background=0.05), sampler, n).items():
         assert p > 1e-3, name
 
 
@@ -180,7 +183,7 @@ def test_photons__of_a_blank_without_background_are_none(scene, sampler):
     assert model.expected(shot_of(geometry, [])).sum() == 0
 
 
-@settings(max_examples=25)
+@examples(0.5)
 @given(
     members(sizes=(0.9, 1.05)),
     st.floats(0.9, 1.05),
@@ -213,7 +216,6 @@ def shots_within(draw, particles):
     return energy * ENERGY, sizes, (radius * np.cos(angle), radius * np.sin(angle))
 
 
-@settings(max_examples=60)
 @given(members(), st.data())
 def test_tile_rates__bound_every_pixel(scene, particles, data):
     geometry, model = scene
@@ -250,7 +252,6 @@ def test_tile_rates__bound_the_pixel_factors_of_a_lone_atom(turn):
         assert (rate / largest).min() < 1.05
 
 
-@settings(max_examples=60)
 @given(members(), st.data())
 def test_look_ups__stay_within_bounds_and_volume(scene, volume, particles, data):
     geometry, model = scene

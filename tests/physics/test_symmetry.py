@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
-from tests.strategies import quaternions
+from tests.strategies import examples, quaternions
 from xfeldask.errors import InputError
 from xfeldask.physics.chaperonin import chaperonin
 from xfeldask.physics.orientations import (
@@ -121,7 +121,7 @@ def test_fold__leaves_no_particle_as_it_is() -> None:
     np.testing.assert_array_equal(folded[[0, 2]], fold(q[[0, 2]], symmetry_group("O")))
 
 
-@settings(max_examples=20)
+@examples(0.4)
 @given(st.integers(0, 2**32), st.sampled_from(["C7", "D2", "D8", "T", "O", "I"]))
 def test_fold__makes_a_cluster_of_one(seed, name) -> None:
     group, rng = symmetry_group(name), np.random.default_rng(seed)

@@ -5,11 +5,11 @@ import pickle
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests import oracles
-from tests.strategies import fractions, volumes
+from tests.strategies import examples, fractions, volumes
 from xfeldask.errors import MemoryNeededError
 from xfeldask.formats.structures import read_structure
 from xfeldask.physics.atoms import make_atoms
@@ -67,9 +67,9 @@ def particle(request):
 
 
 def compared(particle, members):
-    """R factor and relative error of the total intensity of (rotation, place) `members` on every 24th pnCCD pixel."""
+    """R factor and relative error of the total intensity of (rotation, place) `members` on every 48th pnCCD pixel."""
     atoms, volume = particle
-    position = PNCCD.pixel_position[:, 11::24, 11::24].reshape(-1, 3)
+    position = PNCCD.pixel_position[:, 11::48, 11::48].reshape(-1, 3)
     s, factor = oracles.pixel_factors(position, PNCCD.pixel_size, ENERGY)
     exact, ours = np.zeros(len(s), complex), np.zeros(len(s), complex)
     for rotation, place in members:
@@ -270,7 +270,7 @@ def test_kernel_pieces__interpolate_waves_within_the_band(sampling, worst):
     assert np.abs(found - 1).max() < worst
 
 
-@settings(max_examples=30)
+@examples(0.5)
 @given(fractions)
 def test_roll_off__is_the_kernels_fourier_transform(x):
     pieces = kernel_pieces(2.3)

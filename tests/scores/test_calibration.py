@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.calibration import calibration_curve
 
+from tests.strategies import examples
 from xfeldask.errors import InputError
 from xfeldask.scores import calibration, wilson
 
 seeds = st.integers(0, 2**32)
 
 
-@settings(max_examples=30)
+@examples(0.5)
 @given(seeds, st.integers(1, 20))
 def test_calibration__agrees_with_scikit_learn(seed: int, bins: int) -> None:
     rng = np.random.default_rng(seed)
@@ -42,7 +43,6 @@ def test_calibration__refuses(p, bins) -> None:
         calibration(p, [True, False], bins)
 
 
-@settings(max_examples=40)
 @given(st.integers(1, 10**6), st.floats(0, 1), st.floats(0.5, 5))
 def test_wilson__ends_where_the_observed_part_is_z_deviations_off(n: int, part: float, z: float) -> None:
     k = round(n * part)

@@ -8,9 +8,10 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.strategies import examples
 from xfeldask.errors import InputError
 from xfeldask.scores import CLASSES, SortingScores, confusion_class, precision_recall, roc, sorting_scores
 
@@ -49,7 +50,6 @@ def test_confusion_class__has_the_labels_of_the_reference_viewer() -> None:
     assert [CLASSES[code] for code in codes] == ["true positive", "false positive", "true negative", "false negative"]
 
 
-@settings(max_examples=40)
 @given(seeds, st.floats(0, 0.5))
 def test_sorting_scores__agree_with_counting(seed: int, loss: float) -> None:
     single, kept, score = sorted_shots(seed)
@@ -82,7 +82,7 @@ def test_curves__have_every_threshold() -> None:
     assert (found[0], precision[0]) == (0, 1)
 
 
-@settings(max_examples=30)
+@examples(0.5)
 @given(seeds)
 def test_sorting_scores__do_not_depend_on_the_order_of_shots_nor_on_the_scale_of_scores(seed: int) -> None:
     single, kept, score = sorted_shots(seed)

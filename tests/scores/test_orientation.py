@@ -7,9 +7,10 @@ from dataclasses import asdict
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.strategies import examples
 from xfeldask.errors import InputError
 from xfeldask.physics.orientations import (
     angle_between,
@@ -57,7 +58,7 @@ def test_orientation_scores__agree_with_all_pairs(name, friedel, n, neighbours) 
     assert (scores.shots, scores.neighbours) == (n, neighbours)
 
 
-@settings(max_examples=15)
+@examples(0.3)
 @given(seeds, st.sampled_from(["C1", "D8", "O"]))
 def test_orientation_scores__do_not_depend_on_order_symmetry_friedel_or_sign(seed: int, name: str) -> None:
     rng = np.random.default_rng(seed)

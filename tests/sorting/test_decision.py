@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import expit, logit
 
+from tests.strategies import examples
 from xfeldask.errors import InputError
 from xfeldask.sorting.decision import LET_IN, decide, find_threshold, multiple_fraction
 
@@ -24,7 +25,7 @@ def test_multiple_fraction__finds_the_part_that_was_drawn(prevalence: float, apa
     assert abs(multiple_fraction(ratio) - (~single).mean()) < 0.004
 
 
-@settings(max_examples=10)
+@examples(0.2)
 @given(st.integers(0, 2**32 - 1), st.floats(0.0, 1.0), st.floats(4.0, 40.0))
 def test_multiple_fraction__is_where_expectation_maximisation_ends(seed: int, prevalence: float, apart: float) -> None:
     ratio, _ = ratios(prevalence, apart, 300, seed)
@@ -53,7 +54,7 @@ def test_decide__keeps_all_and_lets_nothing_in_where_there_is_a_gap() -> None:
     assert found.threshold_low <= found.threshold <= found.threshold_high
 
 
-@settings(max_examples=30, deadline=None)
+@examples(0.5)
 @given(st.integers(0, 2**32 - 1), st.floats(0.001, 0.3), st.floats(0.01, 0.5))
 def test_decide__does_not_depend_on_the_order_of_shots(seed: int, asked: float, prevalence: float) -> None:
     ratio, _ = ratios(prevalence, 10.0, 500, seed)
@@ -62,7 +63,6 @@ def test_decide__does_not_depend_on_the_order_of_shots(seed: int, asked: float, 
     assert decide(ratio, asked).singles_lost <= asked
 
 
-@settings(max_examples=50)
 @given(st.integers(0, 2**32 - 1), st.floats(0.001, 0.5), st.floats(0.001, 0.5))
 def test_decide__who_may_lose_more_never_keeps_more(seed: int, one: float, other: float) -> None:
     ratio, _ = ratios(0.2, 6.0, 300, seed)

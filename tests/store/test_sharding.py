@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zarr
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.strategies import examples
 from xfeldask.store.codecs import EXACT, FAST, compressors, pipeline
 from xfeldask.store.layout import ALL_CHUNKS
 from xfeldask.store.sharding import ShardFile
@@ -58,7 +59,7 @@ def frames(draw):
     return values, shard, rows
 
 
-@settings(max_examples=30)
+@examples(0.5)
 @given(frames())
 def test_shard_file__is_what_zarr_writes(case):
     values, shard, rows = case
@@ -69,7 +70,7 @@ def test_shard_file__is_what_zarr_writes(case):
         assert files(ours) == files(theirs)
 
 
-@settings(max_examples=25)
+@examples(0.5)
 @given(frames(), st.sampled_from(PIPELINES))
 def test_shard_file__reads_back(case, path):
     values, shard, rows = case

@@ -4,6 +4,8 @@ import json
 import shutil
 import threading
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import dask
@@ -13,6 +15,8 @@ import xarray as xr
 from sklearn import decomposition
 from sklearn.ensemble import IsolationForest
 
+from tests.hasty import hurry
+from tests.once import Once
 from xfeldask import embed, open_dataset, project, simulate, sort
 from xfeldask.errors import InputError, MissingFileError, StoreExistsError
 from xfeldask.latent.ipca import IncrementalPCA
@@ -27,15 +31,19 @@ RUN = {"particle": "chaperonin", "detector": "square-256", "n_shots": N, "hits":
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("embedding") / "run.zarr"
-    simulate(path, **RUN, seed=1, progress=False)
-    return path
+def store(once: Once, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy, to which tests add embeddings, of a store that has one named sorted."""
+
+    def make(path: Path) -> None:
+        simulate(path, **RUN, seed=1, progress=False)
+        embed(path, name="sorted", progress=False)
+
+    return Path(shutil.copytree(once("sorted.zarr", make), tmp_path_factory.mktemp("embedding") / "run.zarr"))
 
 
 @pytest.fixture(scope="module")
 def sorted_(store: Path) -> xr.Dataset:
-    return embed(store, name="sorted", progress=False).load()
+    return open_dataset(store, group="latent/sorted", chunks=None).load()
 
 
 def test_embed__is_the_partial_fit_loop(store: Path) -> None:
@@ -49,11 +57,17 @@ def test_embed__is_the_partial_fit_loop(store: Path) -> None:
     assert found.fitted.all()
 
 
-def test_embed__same_bits_on_any_scheduler(store: Path, sorted_: xr.Dataset) -> None:
-    for name, workers in (("threads", 3), ("synchronous", 1), ("processes", 2)):
-        with dask.config.set(scheduler=name, num_workers=workers):
-            found = embed(store, name=name, progress=False).load()
-        assert found.drop_attrs(deep=False).equals(sorted_.drop_attrs(deep=False))
+@pytest.mark.usefixtures("hasty")
+def test_embed__same_bits_on_any_scheduler(store: Path) -> None:
+    # for each of several graphs Dask would start processes anew
+    processes = ProcessPoolExecutor(2, get_context("spawn"), initializer=hurry)
+    ways = ({"scheduler": "threads", "num_workers": 3}, {"scheduler": "processes", "pool": processes})
+    with processes, dask.config.set(scheduler="synchronous"):
+        expected = embed(store, name="alone", progress=False).load()
+        for way in ways:
+            with dask.config.set(way):
+                found = embed(store, name=str(way["scheduler"]), progress=False).load()
+            assert found.drop_attrs(deep=False).equals(expected.drop_attrs(deep=False))
 
 
 def test_embed__keeps_singles_flags_pairs_and_knows_blanks(store: Path, sorted_: xr.Dataset) -> None:
@@ -69,15 +83,18 @@ def test_embed__keeps_singles_flags_pairs_and_knows_blanks(store: Path, sorted_:
     np.testing.assert_array_equal(np.isnan(sorted_.separation), n == 0)
 
 
-def test_embed__reads_no_truth(store: Path, sorted_: xr.Dataset, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("hasty")
+def test_embed__reads_no_truth(store: Path, tmp_path: Path) -> None:
+    expected = embed(store, name="with", progress=False).load()
     bare = tmp_path / "bare.zarr"
     shutil.copytree(store, bare)
     for name in ("n_particles", "orientation", "position", "fluence", "size", "background", "volume"):
         shutil.rmtree(bare / name)
     found = embed(bare, name="without", progress=False).load()
-    assert found.drop_attrs(deep=False).equals(sorted_.drop_attrs(deep=False))
+    assert found.drop_attrs(deep=False).equals(expected.drop_attrs(deep=False))
 
 
+@pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize("method", METHODS)
 def test_project__of_a_store_onto_itself_is_its_embedding(store: Path, tmp_path: Path, method: str) -> None:
     other = tmp_path / "other.zarr"
@@ -246,9 +263,8 @@ def test_embed__several_live_side_by_side_and_none_is_replaced_unasked(store: Pa
     assert embed(store, name="one", n_components=5, sort=None, overwrite=True, progress=False).sizes["component"] == 5
 
 
-def test_embed__every_variable_says_what_it_is(store: Path) -> None:
-    found = embed(store, name="described", progress=False)
-    assert all({"units", "long_name"} <= set(v.attrs) for v in found.data_vars.values())
+def test_embed__every_variable_says_what_it_is(sorted_: xr.Dataset) -> None:
+    assert all({"units", "long_name"} <= set(v.attrs) for v in sorted_.data_vars.values())
 
 
 @pytest.mark.parametrize(
@@ -276,6 +292,7 @@ def test_embed__refusals_leave_the_store_as_it_was(store: Path, options: dict, w
     assert sorted(p.name for p in store.parent.rglob("*")) == before
 
 
+@pytest.mark.usefixtures("hasty")
 def test_embed__broken_off_leaves_nothing(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")

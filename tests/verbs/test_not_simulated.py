@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.hasty import in_haste
 from xfeldask import embed, expected_intensity, explore, open_dataset, open_run, project, simulate, sort, verify
 from xfeldask.errors import InputError
 from xfeldask.explorer.model.selecting import select_shots
 from xfeldask.schema import named
 
+pytestmark = pytest.mark.usefixtures("hasty")
 N = 500
 
 
@@ -43,7 +45,8 @@ def bare(simulated: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def embedded(bare: Path) -> Path:
-    embed(bare, progress=False)
+    with in_haste():
+        embed(bare, progress=False)
     return bare
 
 

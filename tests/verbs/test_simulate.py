@@ -15,6 +15,7 @@ from distributed import Client, LocalCluster
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from tests.strategies import examples
 from xfeldask import Experiment, open_dataset, simulate
 from xfeldask.engines.workshop import simulate_shard
 from xfeldask.errors import (
@@ -173,7 +174,7 @@ def test_simulate__two_runs_at_once_keep_their_own_models(tmp_path, monkeypatch)
     assert read == [], "the form factor was at hand"
 
 
-@settings(max_examples=2, phases=[Phase.generate])
+@settings(examples(0.04), phases=[Phase.generate])
 @given(st.integers(0, 2**63 - 1), st.integers(1, 30), st.integers(1, 30), st.sampled_from([1, 4, 32]))
 def test_simulate__shot_depends_on_seed_and_index_only(seed, one, other, shots):
     parts = {"nuisance": "realistic", "hits": "poisson:1", "seed": seed}

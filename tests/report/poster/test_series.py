@@ -14,6 +14,8 @@ import pytest
 import zarr
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from tests.hasty import in_haste
+from tests.once import Once
 from xfeldask import open_dataset
 from xfeldask.errors import ExperimentMismatchError, InputError
 from xfeldask.physics.orientations import symmetry_group
@@ -28,10 +30,12 @@ NAME = "ideal-1000-0.9"
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("reproduction") / "series"
-    reproduce(folder, **TINY)
-    return folder
+def made(once: Once) -> Path:
+    def make(folder: Path) -> None:
+        with in_haste():
+            reproduce(folder, **TINY)
+
+    return once("series", make)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from dataclasses import fields
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.neighbors import NearestNeighbors
 
@@ -49,7 +49,6 @@ def test_lags__refuses_an_image_of_a_few_bins() -> None:
         Lags(2, STEP, (0.5, 0.5))
 
 
-@settings(max_examples=40)
 @given(st.integers(1, 60), st.integers(2, 400), st.integers(5, 30), st.integers(1, 12))
 def test_neighbours__is_that_of_scikit_learn(shots: int, others: int, components: int, neighbours: int) -> None:
     rng = np.random.default_rng([shots, others])

@@ -1,0 +1,69 @@
+"""What tests, and examples in docstrings, share among all workers of a session."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pickle
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import settings
+
+from tests.hasty import in_haste
+from tests.once import Once
+from xfeldask.physics import volume
+from xfeldask.physics.atoms import Atoms
+
+LARGE = 100_000_000
+"""Bytes that it takes to build a form factor that is worth to be kept."""
+
+# threads of BLAS wait for one another in loops: where each worker has as many of them as there are cores, that is most
+# of what the cores do. Workers of pytest-xdist, and the processes that tests start, inherit this
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+# a shared machine's pauses are no failure
+settings.register_profile("xfeldask", deadline=None, derandomize=True, max_examples=50)
+settings.register_profile("campaign", deadline=None, max_examples=1000)
+settings.load_profile("xfeldask")
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Once:
+    """Makes a file or a folder once a session, for all workers of pytest-xdist: ``once("run", make)`` is its path."""
+    base = tmp_path_factory.getbasetemp()
+    return Once((base.parent if hasattr(request.config, "workerinput") else base) / "once")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def form_factors(once: Once) -> Iterator[None]:
+    """`simulate` builds the form factor of a large particle, which takes seconds, once a session."""
+    build = volume.build_volume
+
+    def built(atoms: Atoms, s_max: float, memory_limit: int | None = None) -> volume.Volume:
+        needed = volume.memory_needed(atoms.radius, s_max)
+        if needed < LARGE or (memory_limit is not None and needed > memory_limit):
+            return build(atoms, s_max, memory_limit)
+        parts = (atoms.position, atoms.occupancy, " ".join(atoms.element), s_max)
+        name = hashlib.sha256(pickle.dumps(parts)).hexdigest()
+        path = once(f"form-factor-{name}", lambda path: path.write_bytes(pickle.dumps(build(atoms, s_max))))
+        found: volume.Volume = pickle.loads(path.read_bytes())
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("xfeldask.engines.preparation.build_volume", built)
+        yield
+
+
+@pytest.fixture
+def hasty() -> Iterator[None]:
+    """The pair rule is taught in a tenth of the time and sorts worse."""
+    with in_haste():
+        yield
+
+
+@pytest.fixture(autouse=True)
+def examples_hurry(request: pytest.FixtureRequest) -> None:
+    """Examples in docstrings show how things are called, and not how well they sort."""
+    if isinstance(request.node, pytest.DoctestItem):
+        request.getfixturevalue("hasty")

@@ -1,0 +1,27 @@
+"""A pair rule that is taught in a tenth of the time and sorts worse, for tests that do not ask how well it sorts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from xfeldask.sorting.pairs import rule
+
+CHANGES = {"TURNS": ((1, 0.1), (2, 0.2)), "STEPS": 200}
+
+
+@contextmanager
+def in_haste() -> Iterator[None]:
+    """The rule is taught so within; not in other processes."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in CHANGES.items():
+            patch.setattr(rule, name, value)
+        yield
+
+
+def hurry() -> None:
+    """Have this process, one that a test started, teach so for good."""
+    for name, value in CHANGES.items():
+        setattr(rule, name, value)
