@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import zarr
 
+from tests.once import Once
 from xfeldask import cli
 from xfeldask.store import layout
 
@@ -21,6 +22,13 @@ def settings_stay() -> Iterator[None]:
     yield
     assert layout.SHARD_BYTES == SHARD_BYTES
     assert zarr.config.get("codec_pipeline.path") == CODEC_PIPELINE
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Once:
+    """Makes a file or a folder once a session, for all workers of pytest-xdist: ``once("run", make)`` is its path."""
+    base = tmp_path_factory.getbasetemp()
+    return Once((base.parent if hasattr(request.config, "workerinput") else base) / "once")
 
 
 @pytest.fixture(scope="session")

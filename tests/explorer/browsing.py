@@ -7,7 +7,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -16,19 +15,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xfeldask.explorer.model.columns import Shots
+from xfeldask.explorer.tabs import TABS
 
 ROOT = Path(__file__).resolve().parents[2]
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 VIEWPORT = {"width": 1500, "height": 1000}
 READY = "() => window.Bokeh && Bokeh.documents.length && Bokeh.documents[0].is_idle"
-WAIT = 30_000
-"""Longest that anything on the page may take on a busy machine [ms]."""
+WAIT = 60_000
+"""Longest that anything on the page may take on a busy machine [ms]; a page itself may take four times as long."""
+OFTEN = 50
+"""From one look at the page to the next [ms]: those of each frame would keep it busy."""
 
 GONE = re.compile(
     r"^[^\n]*never retrieved\nfuture: [^\n]*WebSocketClosedError\(\)>\n"
@@ -41,10 +43,10 @@ HELPERS = """
 () => {
   if (window.explorer) return;
   const views = () => {
-    const found = [];
-    const add = v => { if (v && !found.includes(v)) { found.push(v); (v.child_views ?? []).forEach(add); } };
+    const found = new Set();
+    const add = v => { if (v && !found.has(v)) { found.add(v); (v.child_views ?? []).forEach(add); } };
     (Bokeh.index.roots ?? Object.values(Bokeh.index)).forEach(add);
-    return found;
+    return [...found];
   };
   const glyphs = v => v.model.renderers.map(r => r.glyph?.type);
   const plots = () => views().filter(v => v.model?.type == "Figure" && v.frame);
@@ -64,6 +66,26 @@ HELPERS = """
   // rings: the first two scatters mark the pinned shot, the other two the one under the pointer
   const marks = i => plane().model.renderers.filter(r => r.glyph?.type == "Scatter")[i].data_source.data;
   const texts = () => views().filter(v => typeof v.model?.text == "string").map(v => v.model.text);
+
+  // whether the picture of the latent plot is of the size and of the ranges that the plot has, and has them still
+  let before = null;
+  const near = (a, b) => Math.abs(a - b) <= 1e-9 * Math.max(Math.abs(a), Math.abs(b));
+  const settled = () => {
+    if (!plane() || !Bokeh.documents[0].is_idle || document.fonts.status != "loaded") return false;
+    const {image, x, y, dw, dh} = drawn(plane(), "ImageRGBA").data_source.data, [rows, columns] = image[0].shape;
+    const now = frame(), same = JSON.stringify(now) == before;
+    before = JSON.stringify(now);
+    return same && columns == Math.round(now.width) && rows == Math.round(now.height)
+      && near(x[0], now.x[0]) && near(x[0] + dw[0], now.x[1]) && near(y[0], now.y[0]) && near(y[0] + dh[0], now.y[1]);
+  };
+
+  // whether a tab holds something, and all of it stands
+  const opened = place => {
+    const all = views(), bar = all.find(v => v.model?.name == "Tabs"), parts = all.find(v => v.child_views?.includes(bar));
+    const box = parts?.child_views[1 + place], within = v => [v, ...(v.child_views ?? []).flatMap(within)];
+    return box?.model.visible && box.child_views.length > 0 && Bokeh.documents[0].is_idle
+      && within(box).every(v => v.has_finished());
+  };
 
   // from a gesture to the frame in which everything that it changes is painted
   let from = null, kind = null, missing = new Map(), result = null;
@@ -91,7 +113,7 @@ HELPERS = """
     }
     from = null; result = null; kind = name;
   };
-  window.explorer = {views, plots, plane, cards, image, frame, marks, texts, watch, took: () => result};
+  window.explorer = {views, plots, plane, cards, image, frame, marks, texts, settled, opened, watch, took: () => result};
 }
 """
 
@@ -112,25 +134,22 @@ class Server:
     """
 
     def __init__(self, folder: Path, stores: Sequence[Path], flags: Sequence[str] = ()) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = int(free.getsockname()[1])
-        self.log = folder / f"server-{self.port}.log"
+        self.log = folder / "server.log"
         named = [word for store in stores for word in ("--store", str(store))]
         command = [sys.executable, "-m", "panel", "serve", str(ROOT / "xfeldask" / "dashboard.py")]
-        self._command = [*command, "--port", str(self.port), "--address", "127.0.0.1", *flags, "--args", *named]
+        self._command = [*command, "--port", "0", "--address", "127.0.0.1", *flags, "--args", *named]
 
     def __enter__(self) -> Self:
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(self._command, stdout=log, stderr=subprocess.STDOUT, cwd=ROOT,
                                             env=os.environ | {"PYTHONUNBUFFERED": "1"})  # fmt: skip
-        for _ in range(600):
-            if self.process.poll() is not None or "running at" in self.told():
-                break
-            time.sleep(0.1)
-        if self.process.poll() is not None or "running at" not in self.told():
-            self.__exit__()
-            raise RuntimeError(f"the server did not start:\n{self.told()}")
+        end = time.monotonic() + 4 * WAIT / 1000
+        while not (found := re.search(r"running at: http://127\.0\.0\.1:(\d+)/", self.told())):
+            if self.process.poll() is not None or time.monotonic() > end:
+                self.__exit__()
+                raise RuntimeError(f"the server did not start:\n{self.told()}")
+            time.sleep(0.05)
+        self.port = int(found[1])
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -200,6 +219,7 @@ class Visit:
 
     def __init__(self, page: Any) -> None:
         self.page = page
+        page.set_default_timeout(WAIT)
         self.faults: list[str] = []
         page.on("console", lambda m: self.faults.append(f"console: {m.text}") if m.type == "error" else None)
         page.on("pageerror", lambda error: self.faults.append(f"page: {error}"))
@@ -214,7 +234,7 @@ class Visit:
         """Go to an address and wait until its page stands."""
         # the first visitor waits for the server to import everything
         self.page.goto(address, timeout=4 * WAIT)
-        self.page.wait_for_function(READY, timeout=4 * WAIT)
+        self.page.wait_for_function(READY, polling=OFTEN, timeout=4 * WAIT)
         self.page.evaluate(HELPERS)
         return self
 
@@ -224,17 +244,12 @@ class Visit:
 
     def until(self, condition: str, argument: Any = None) -> None:
         """Wait until some JavaScript is true."""
-        self.page.wait_for_function(condition, arg=argument, timeout=WAIT)
+        self.page.wait_for_function(condition, arg=argument, polling=OFTEN, timeout=WAIT)
 
     def settle(self) -> Frame:
-        """Wait until the latent plot has its size and has been drawn for it."""
-        self.until("() => explorer.plane() && explorer.plane().frame.bbox.width > 100")
-        # HoloViews waits for the size to stay
-        before = None
-        while before != (now := self.frame()):
-            before = now
-            self.page.wait_for_timeout(400)
-        return now
+        """Wait until the latent plot keeps its place, and has been drawn for its size and its ranges."""
+        self.until("() => explorer.settled()")
+        return self.frame()
 
     def frame(self) -> Frame:
         """The latent plot as it is now."""
@@ -268,6 +283,11 @@ class Visit:
             self.point(place)
         self.page.mouse.up()
 
+    def clear(self) -> None:
+        """Select nothing."""
+        self.page.get_by_role("button", name="clear", exact=True).click()
+        self.reads("shots · 0 selected")
+
     def tool(self, name: str) -> None:
         """Take up a tool of the latent plot."""
         self.ask(
@@ -276,13 +296,12 @@ class Visit:
         )
 
     def tab(self, name: str) -> None:
-        """Open a tab."""
+        """Open a tab, and wait until what it holds stands."""
         self.page.get_by_role("tab", name=name, exact=True).click()
+        self.until("place => explorer.opened(place)", list(TABS).index(name))
 
     def query(self) -> dict[str, str]:
         """The state that the address carries."""
-        from urllib.parse import parse_qsl, urlsplit
-
         return dict(parse_qsl(urlsplit(self.page.url).query))
 
 

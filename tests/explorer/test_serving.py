@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
-from weakref import WeakSet, ref
+from weakref import ReferenceType, WeakSet, ref
 
 import panel as pn
 import panel_material_ui as pmui
@@ -29,17 +29,17 @@ from xfeldask.explorer.tabs.statistics import Statistics
 from xfeldask.explorer.view import offer as offer_module
 from xfeldask.explorer.view.page import Explorer, make_page
 
-SOON = 60.0
+SOON = 240.0
 """Longest that anything may take on a busy machine [s]."""
 
 
-def until(condition: Callable[[], Any]) -> bool:
-    """Whether something becomes true soon."""
+def until(condition: Callable[[], Any], often: float = 0.05) -> bool:
+    """Whether something becomes true soon; it is looked at every so many seconds."""
     end = time.monotonic() + SOON
     while not condition():
         if time.monotonic() > end:
             return False
-        time.sleep(0.05)
+        time.sleep(often)
     return True
 
 
@@ -189,9 +189,16 @@ def left(kept: WeakSet[Any]) -> list[str]:
     return [type(one).__name__ for one in kept]
 
 
-def leave(visit: ClientSession) -> None:
+def leave(visit: ClientSession, context: ReferenceType[Any]) -> None:
+    """Close a page, and wait until the server has given it up."""
     visit.close()
     visit._connection._loop.close(all_fds=True)
+    assert until(lambda: (here := context()) is None or here.destroyed)
+
+
+def assert_let_go(kept: WeakSet[Any]) -> None:
+    # to look takes the time that the server needs to let go
+    assert until(lambda: not left(kept), often=1), f"of a closed page there is still {left(kept)}"
 
 
 def on(document: Any, change: Callable[[], Any]) -> None:
@@ -219,9 +226,10 @@ def test_closed_pages__are_let_go(
         for tab in range(1, len(TABS)):
             on(document, partial(bar.param.update, active=tab))
         assert sorted(left(kept)) == ["Explorer", "Session", "Statistics"]
+        context = ref(document.session_context)
         del document, bar
-        leave(visit)
-        assert until(lambda: not left(kept)), f"of a closed page there is still {left(kept)}"
+        leave(visit, context)
+        assert_let_go(kept)
 
 
 def test_closed_page__ends_its_sums(
@@ -258,10 +266,11 @@ def test_closed_page__ends_its_sums(
     on(document, partial(bar.param.update, active=list(TABS).index("statistics")))
     on(document, lambda: next(one for one in kept if isinstance(one, Statistics)).start())
     assert begun.wait(SOON)
+    context = ref(document.session_context)
     del document, bar
-    leave(visit)
+    leave(visit, context)
     assert ended.wait(SOON), "the sums go on"
-    assert until(lambda: not left(kept)), f"of a closed page there is still {left(kept)}"
+    assert_let_go(kept)
 
 
 def test_closed_page__leaves_its_embedding_in_the_store(
@@ -294,8 +303,7 @@ def test_closed_page__leaves_its_embedding_in_the_store(
     assert begun.wait(SOON)
     context = ref(document.session_context)
     del document, make
-    leave(visit)
-    assert until(lambda: context() is None or context().destroyed)
+    leave(visit, context)
     closed.set()
-    assert until(lambda: not left(kept)), f"of a closed page there is still {left(kept)}"
+    assert_let_go(kept)
     assert Session(store).embedding == "ipca"

@@ -13,6 +13,8 @@ from xfeldask.explorer.model.session import COUNTS, Session
 from xfeldask.explorer.view.fields import choice
 
 WIDTH = 250
+GESTURES = {"replace": "replaces", "add": "adds to", "subtract": "takes from", "intersect": "keeps of"}
+"""What a gesture does to the selection, by the combination."""
 
 
 def sidebar(session: Session, allow_write: bool = False) -> list[pn.viewable.Viewable]:
@@ -94,6 +96,7 @@ def selecting(session: Session) -> list[pn.viewable.Viewable]:
         options={"new": "replace", "+": "add", "-": "subtract", "∩": "intersect"}, size="small", width=WIDTH,
         label="lasso and box",
     )  # fmt: skip
+    gesture_told = pn.pane.HTML("", width=WIDTH, margin=(0, 10), styles={"font-size": "12px"})
     words = pn.widgets.TextInput(
         label="selected where", placeholder='photon_count > 500 and verdict == "single"', value=session.where,
         width=WIDTH,
@@ -111,11 +114,16 @@ def selecting(session: Session) -> list[pn.viewable.Viewable]:
         except XfeldaskError as error:
             fault.object = html.escape(str(error))
 
+    def tell(*_: Any) -> None:
+        gesture_told.object = f"a lasso or box {GESTURES[session.combination]} the selection"
+
+    session.param.watch(tell, "combination")
+    tell()
     words.param.watch(choose, "value")
     session.param.watch(lambda event: words.param.update(value=event.new), "where")
     invert.on_click(lambda _: session.invert())
     clear.on_click(lambda _: session.choose_where(""))
-    return [bound(gesture, session, "combination"), words, fault, pn.Row(invert, clear)]
+    return [bound(gesture, session, "combination"), gesture_told, words, fault, pn.Row(invert, clear)]
 
 
 def saving(session: Session, allow_write: bool) -> list[Any]:

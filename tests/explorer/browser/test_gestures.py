@@ -5,10 +5,10 @@ import json
 import re
 
 import numpy as np
-import pytest
 import zarr
+from playwright.sync_api import expect
 
-from tests.explorer.browsing import Frame, Visit, alone
+from tests.explorer.browsing import WAIT, Frame, Visit, alone
 from tests.explorer.conftest import N
 from xfeldask.explorer.model.columns import Shots
 from xfeldask.explorer.model.pictures import Pictures
@@ -16,19 +16,8 @@ from xfeldask.explorer.model.threshold import Threshold
 from xfeldask.schema import SINGLE
 from xfeldask.store.run import open_run
 
-# a robot on a busy machine is at times quicker than the page, and no person is
-pytestmark = pytest.mark.flaky(reruns=2)
-
 PICTURED = "n => explorer.texts().some(t => t.includes('shot ' + n + '&lt;/b&gt;'))"
-HAND = 800
-"""Between two things that a hand does; changes of a widget are gathered for a moment before they are sent [ms]."""
 NO_RING = "() => explorer.marks(2).x.length == 0"
-
-
-@pytest.fixture
-def page(visit: Visit, server) -> Visit:
-    """The whole store, in its first latent space."""
-    return visit.open(server.address(embedding="pairs"))
 
 
 def places(shots: Shots, frame: Frame, x="c0", y="c1"):
@@ -73,9 +62,9 @@ def test_page__stands_without_a_fault(page):
     page.page.get_by_role("tab", name="provenance").wait_for()
 
 
-def test_page__looks_the_same_to_the_second_visitor(page, server):
+def test_page__looks_the_same_to_the_second_visitor(page, visit, server):
     first = page.settle()
-    assert page.open(server.address(embedding="pairs")).settle() == first
+    assert visit.open(server.address(embedding="pairs")).settle() == first
     assert first.height > 500
 
 
@@ -120,6 +109,7 @@ def test_tap__pins_a_shot_with_every_pixel(page, shots, stores):
     at = places(shots, frame)
     page.page.mouse.click(*at[first])
     page.until("n => new URLSearchParams(location.search).get('shot') == n", str(first))
+    page.until("() => explorer.marks(0).x.length == 1")
     pin = page.ask("() => explorer.marks(0)")
     np.testing.assert_allclose([pin["x"][0], pin["y"][0]], [shots.latent(0)[first], shots.latent(1)[first]])
     whole = Pictures(open_run(stores["whole"])).whole(int(first)).values
@@ -155,6 +145,7 @@ def test_lasso__selects_what_lies_inside(page, shots):
             ".map(r => Array.from(r.data_source.data.label)).at(-1)"
         )
         assert [int(label.replace(",", "")) for label in labels] == np.flatnonzero(inside)[: len(labels)].tolist()
+    page.clear()
 
 
 def test_box__adds_and_subtracts(page, shots):
@@ -167,24 +158,24 @@ def test_box__adds_and_subtracts(page, shots):
         return np.array([[left, top], [right, top], [right, low], [left, low]])
 
     page.tool("BoxSelectTool")
-    selected = np.zeros(N, bool)
-    for seed, (button, combine) in enumerate(
-        {
-            "new": lambda old, new: new,
-            "+": lambda old, new: old | new,
-            "-": lambda old, new: old & ~new,
-            "∩": lambda old, new: old & new,
-        }.items()
+    selected, boxes = np.zeros(N, bool), (clear(frame, at, box, seed) for seed in range(20))
+    for button, told, combine in (
+        ("+", "adds to", lambda old, new: old | new),
+        ("-", "takes from", lambda old, new: old & ~new),
+        ("∩", "keeps of", lambda old, new: old & new),
+        ("new", "replaces", lambda old, new: new),
     ):
-        corners, inside = clear(frame, at, box, seed)
+        # one by which the number of selected shots becomes another
+        corners, inside = next(b for b in boxes if combine(selected, b[1]).sum() not in (0, selected.sum()))
         selected = combine(selected, inside)
         page.page.get_by_role("button", name=button, exact=True).click()
-        page.page.wait_for_timeout(HAND)
+        page.reads(f"a lasso or box {told} the selection")
         page.drag(np.array([corners[0], (corners[0] + corners[2]) / 2, corners[2]]))
-        if selected.any():
-            chosen(page, selected.sum())
+        chosen(page, selected.sum())
     page.page.get_by_role("button", name="invert", exact=True).click()
     chosen(page, N - selected.sum())
+    page.tool("LassoSelectTool")
+    page.clear()
 
 
 def test_chips__hide_a_class(page, shots):
@@ -193,13 +184,15 @@ def test_chips__hide_a_class(page, shots):
     value = next(value for value, meaning in verdict.classes if meaning == "multiple")
     n = int((verdict.values == value).sum())
     chip = page.page.get_by_label(f"multiple ({n:,})")
-    hidden = next(shot for shot in alone(shots, frame, apart=20) if verdict.values[shot] == value)
+    at, lonely = places(shots, frame), alone(shots, frame, apart=20)
+    hidden, seen = (next(i for i in lonely if (verdict.values[i] == value) == is_hidden) for is_hidden in (True, False))
     chip.uncheck()
     page.reads(re.compile(rf"drawn {N - n:,} of {N:,} · {n:,} hidden"))
     page.until("() => new URLSearchParams(location.search).get('hidden') == '[\"multiple\"]'")
-    page.point(places(shots, frame)[hidden])
-    page.page.wait_for_timeout(500)
-    assert page.ask(NO_RING)
+    page.point(at[seen])
+    page.until(PICTURED, f"{seen:,}")
+    page.point(at[hidden])
+    page.until(NO_RING)
     chip.check()
     page.reads(re.compile(rf"drawn {N:,} of {N:,}$"))
 
@@ -213,25 +206,31 @@ def test_where__selects_and_tells_what_it_cannot_read(page, shots):
     assert 0 < wanted.sum() < N
     chosen(page, wanted.sum())
     for wrong, told in (("photon_count >", "cannot be read"), ("photons > 3", "unknown"), ("<b>x</b> > 1", "<b>")):
-        page.page.wait_for_timeout(HAND)
         field.fill(wrong)
         field.press("Enter")
         page.until("t => explorer.texts().some(text => text.includes(t))", html.escape(html.escape(told)))
         assert f"{wanted.sum():,} selected" in page.texts(), "what was selected stays"
+    page.clear()
+
+
+def press(page: Visit, slider, key, times=1):
+    """Press a key so many times, each when the slider has moved by the one before; return where it then is."""
+    slider.focus()
+    for _ in range(times):
+        before = slider.get_attribute("aria-valuenow")
+        page.page.keyboard.press(key)
+        expect(slider).not_to_have_attribute("aria-valuenow", before, timeout=WAIT)
+    return float(slider.get_attribute("aria-valuenow"))
 
 
 def test_verdict__counts_as_the_library_does(page, shots):
     page.settle()
     page.tab("verdict")
-    page.reads("single hits lost")
     slider = page.page.get_by_role("slider").last
     threshold = Threshold(shots.column("score").values, shots.column("hit").values == SINGLE)
     seen = set()
-    for key, times in (("ArrowLeft", 5), ("PageUp", 10), ("End", 1), ("Home", 1)):
-        slider.focus()
-        for _ in range(times):
-            page.page.keyboard.press(key)
-        at = threshold.at(float(slider.get_attribute("aria-valuenow")))
+    for key, times in (("ArrowLeft", 5), ("PageDown", 3), ("End", 1), ("Home", 1), ("PageUp", 45)):
+        at = threshold.at(press(page, slider, key, times))
         seen.add(at.kept)
         rows = [
             ("single hits", at.singles_kept, at.singles_lost, at.singles_kept + at.singles_lost),
@@ -242,15 +241,10 @@ def test_verdict__counts_as_the_library_does(page, shots):
         page.until(
             "rows => explorer.texts().some(t => t.replace(/(&lt;.*?&gt;| )+/g, ' ').includes(rows))", told
         )  # fmt: skip
-    assert len(seen) > 2
-    # what is then selected is what is kept
-    slider.focus()
-    for _ in range(45):
-        page.page.keyboard.press("PageUp")
-    kept = threshold.at(float(slider.get_attribute("aria-valuenow"))).kept
-    page.until("told => explorer.texts().some(t => t.includes(told))", f"{kept:,}")
+    assert len(seen) > 3
     page.page.get_by_role("button", name="select the kept").click()
-    chosen(page, kept)
+    chosen(page, at.kept)
+    page.clear()
 
 
 def test_address__brings_the_view_back(visit, server, shots):
@@ -277,13 +271,17 @@ def test_address__brings_the_view_back(visit, server, shots):
     assert page.query() == {name: str(value) for name, value in (state | {"shot": shot}).items()}
 
 
-def test_embedding__can_be_changed(page):
+def test_embedding__can_be_changed(page, shots):
     page.settle()
     before = page.frame()
     page.page.get_by_label("embedding").select_option("second")
     page.until("() => new URLSearchParams(location.search).get('embedding') == 'second'")
     page.until("x => explorer.frame().x[0] != x", before.x[0])
     page.reads(re.compile(rf"drawn {N:,} of {N:,}"))
+    page.page.get_by_label("embedding").select_option("pairs")
+    page.until("x => explorer.frame().x[0] == x", before.x[0])
+    page.page.get_by_label("colour by").select_option(label=shots.column("verdict").label)
+    page.until("() => new URLSearchParams(location.search).get('colour') == 'verdict'")
 
 
 def test_zoom__draws_what_is_in_view(page, shots):
@@ -295,3 +293,6 @@ def test_zoom__draws_what_is_in_view(page, shots):
     at = places(shots, page.frame())
     inside = int(page.frame().inside(at).sum())
     page.until("told => explorer.texts().some(t => t.includes(told))", f"drawn {inside:,} of {N:,}")
+    page.ask("() => explorer.plane().reset()")
+    page.reads(re.compile(rf"drawn {N:,} of {N:,}$"))
+    assert page.settle() == frame

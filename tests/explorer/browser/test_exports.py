@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,18 +12,19 @@ import pytest
 from tests.explorer.browsing import WAIT, Visit
 from xfeldask.explorer.model.columns import Shots
 
-pytestmark = pytest.mark.flaky(reruns=2)
-
 WHERE = "photon_count > 800"
 
 
 @pytest.fixture
-def page(visit: Visit, server) -> Visit:
+def export(page: Visit) -> Iterator[Visit]:
     """The export tab, of a page on which some shots are selected."""
-    page = visit.open(server.address(embedding="pairs", where=WHERE))
-    page.settle()
+    field = page.page.get_by_label("selected where")
+    field.fill(WHERE)
+    field.press("Enter")
+    page.until("where => new URLSearchParams(location.search).get('where') == where", WHERE)
     page.tab("export")
-    return page
+    yield page
+    page.clear()
 
 
 def taken(page: Visit, name: str, folder: Path) -> Path:
@@ -34,22 +36,22 @@ def taken(page: Visit, name: str, folder: Path) -> Path:
     return path
 
 
-def test_shots__are_those_selected_at_each_click(page: Visit, shots: Shots, tmp_path: Path) -> None:
+def test_shots__are_those_selected_at_each_click(export: Visit, shots: Shots, tmp_path: Path) -> None:
     wanted = np.flatnonzero(shots.column("photon_count").values > 800)
     assert 0 < len(wanted) < shots.n_shots
-    first = taken(page, "shots.npy", tmp_path)
+    first = taken(export, "shots.npy", tmp_path)
     assert first.name == "whole-pairs-shots.npy"
     np.testing.assert_array_equal(np.load(first), wanted)
     first.unlink()
-    np.testing.assert_array_equal(np.load(taken(page, "shots.npy", tmp_path)), wanted)
-    with taken(page, "shots.csv", tmp_path).open(newline="") as file:
+    np.testing.assert_array_equal(np.load(taken(export, "shots.npy", tmp_path)), wanted)
+    with taken(export, "shots.csv", tmp_path).open(newline="") as file:
         assert [int(row["shot"]) for row in csv.DictReader(file)] == wanted.tolist()
 
 
 @pytest.mark.parametrize(("kind", "begin"), [("png", b"\x89PNG"), ("pdf", b"%PDF"), ("svg", b"<?xml")])
-def test_latent_plot__is_of_the_kind_that_was_chosen(page: Visit, kind: str, begin: bytes, tmp_path: Path) -> None:
-    page.page.get_by_role("button", name=kind, exact=True).click()
-    found = taken(page, f"latent plot.{kind}", tmp_path)
+def test_latent_plot__is_of_the_kind_that_was_chosen(export: Visit, kind: str, begin: bytes, tmp_path: Path) -> None:
+    export.page.get_by_role("button", name=kind, exact=True).click()
+    found = taken(export, f"latent plot.{kind}", tmp_path)
     assert found.name == f"whole-pairs.{kind}"
     content = found.read_bytes()
     assert content.startswith(begin)
