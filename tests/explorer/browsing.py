@@ -81,7 +81,8 @@ HELPERS = """
 
   // whether a tab holds something, and all of it stands
   const opened = place => {
-    const all = views(), bar = all.find(v => v.model?.name == "Tabs"), parts = all.find(v => v.child_views?.includes(bar));
+    const all = views(), bar = all.find(v => v.model?.name == "Tabs");
+    const parts = all.find(v => v.child_views?.includes(bar));
     const box = parts?.child_views[1 + place], within = v => [v, ...(v.child_views ?? []).flatMap(within)];
     return box?.model.visible && box.child_views.length > 0 && Bokeh.documents[0].is_idle
       && within(box).every(v => v.has_finished());
@@ -113,7 +114,8 @@ HELPERS = """
     }
     from = null; result = null; kind = name;
   };
-  window.explorer = {views, plots, plane, cards, image, frame, marks, texts, settled, opened, watch, took: () => result};
+  const took = () => result;
+  window.explorer = {views, plots, plane, cards, image, frame, marks, texts, settled, opened, watch, took};
 }
 """
 
