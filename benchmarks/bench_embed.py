@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import warnings
 from collections.abc import Callable
@@ -27,6 +26,7 @@ from xfeldask.physics.orientations import symmetry_group
 from xfeldask.scores import OrientationScores, orientation_scores
 from xfeldask.store.model import Model, restored_model
 from xfeldask.store.opening import open_root
+from xfeldask.store.parameters import Parameters
 from xfeldask.store.publish import latent_parts
 from xfeldask.store.run import stored_geometry
 
@@ -176,7 +176,9 @@ class Stream(Folder):
         path = make_store(self.make_folder(), effort(1024, 4096))
         found = embed(path, progress=False)
         root = open_root(path)
-        self.model: Model = restored_model(json.loads(found.attrs["parameters"]), latent_parts(path, "ipca"), root)
+        self.model: Model = restored_model(
+            Parameters.from_json(found.attrs["parameters"]), latent_parts(path, "ipca"), root
+        )
         assert self.model.rule is not None
         self.rule = self.model.rule
         # as many as do not fit into the processor's cache

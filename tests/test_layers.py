@@ -11,6 +11,7 @@ ROOMS = [
     "errors",
     "registry",
     "schema",
+    "records",
     "config",
     "physics",
     "features",

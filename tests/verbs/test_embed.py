@@ -19,6 +19,7 @@ from xfeldask.latent.ipca import IncrementalPCA
 from xfeldask.latent.methods import METHODS
 from xfeldask.store.model import restored_model
 from xfeldask.store.opening import open_root
+from xfeldask.store.parameters import Parameters
 from xfeldask.store.publish import latent_parts
 from xfeldask.verbs import following
 
@@ -117,7 +118,8 @@ def test_project__refuses_another_geometry(store: Path, tmp_path: Path) -> None:
 
 
 def test_restored_model__takes_no_rule_of_another_grid(store: Path, sorted_: xr.Dataset) -> None:
-    parameters, parts, root = json.loads(sorted_.attrs["parameters"]), latent_parts(store, "sorted"), open_root(store)
+    parameters = Parameters.from_json(sorted_.attrs["parameters"])
+    parts, root = latent_parts(store, "sorted"), open_root(store)
     rule = parts["rule"].load()
     other_shape, wider = rule.isel({rule.weight.dims[0]: slice(2, None)}), rule.assign(step=rule.step * 1.01)
     for other, told in ((other_shape, "that of the model 126 x 128 bins"), (wider, "128 x 128 bins")):

@@ -13,7 +13,7 @@ import zarr
 from numpy.typing import NDArray
 
 from xfeldask.config import Experiment
-from xfeldask.errors import CorruptStoreError, InputError
+from xfeldask.errors import InputError
 from xfeldask.features.registry import Feature, make_feature
 from xfeldask.latent.methods import METHODS, Estimator, fitted_arrays, is_linear, restore
 from xfeldask.latent.sent import FieldsOnly
@@ -30,6 +30,7 @@ from xfeldask.physics.detectors import wavelength
 from xfeldask.sorting.pairs.rule import PairRule
 from xfeldask.store.codecs import FAST
 from xfeldask.store.layout import shot_array
+from xfeldask.store.parameters import Parameters
 from xfeldask.store.run import stored_geometry
 
 SAME_STEP = 1e-3
@@ -169,7 +170,7 @@ class Model(FieldsOnly):
         return out
 
 
-def restored_model(parameters: Mapping[str, Any], parts: Mapping[str, xr.Dataset], root: zarr.Group) -> Model:
+def restored_model(parameters: Parameters, parts: Mapping[str, xr.Dataset], root: zarr.Group) -> Model:
     """The model of a stored embedding, for the shots of the store `root`.
 
     Parameters
@@ -182,15 +183,10 @@ def restored_model(parameters: Mapping[str, Any], parts: Mapping[str, xr.Dataset
     ------
     InputError
         A user's own estimator, which arrays alone cannot bring back, or another detector or geometry.
-    CorruptStoreError
-        The parameters of the embedding cannot be read.
     """
-    try:
-        method, options = str(parameters["method"]), parameters["method_parameters"]
-        features = make_features(root, parameters["features"])
-    except (KeyError, TypeError) as error:
-        raise CorruptStoreError(f"the parameters of the embedding cannot be read ({error})") from None
-    if method not in METHODS:
+    method, options = parameters.method, parameters.method_parameters
+    features = make_features(root, parameters.features)
+    if method not in METHODS or isinstance(options, str):
         raise InputError(f"the model is a {method}, which is not stored whole; embed the other store instead")
     arrays = {str(name): value.values for name, value in parts["estimator"].data_vars.items()}
     estimator = restore(method, options, arrays)

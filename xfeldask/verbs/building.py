@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
 from xfeldask.latent.methods import make_estimator
+from xfeldask.sorting.decision import Decision
 from xfeldask.sorting.pairs.rule import PairRule
 from xfeldask.store.embedding import Embedding
 from xfeldask.store.model import Model, make_features
 from xfeldask.store.opening import open_root
+from xfeldask.store.parameters import Parameters
 from xfeldask.store.run import Run
 from xfeldask.verbs.options import Options
 from xfeldask.verbs.sort import PAIRS, Columns, outliers, variables, verdict
@@ -67,34 +67,32 @@ def publish(path: Path, options: Options, model: Model, fitted: Fit, columns: Co
     Embedding(Run.open(path), options.name).publish(found, model.parts())
 
 
-def decided(
-    columns: Columns, rule: str | object | None, parameters: Mapping[str, Any]
-) -> tuple[Columns, dict[str, Any]]:
+def decided(columns: Columns, rule: str | object | None, parameters: Parameters) -> tuple[Columns, Decision]:
     """Columns with the verdict of a rule, and what is to be told about it."""
     if rule is None:
-        return columns, {}
+        return columns, Decision()
     if rule == PAIRS:
-        found, told = verdict(columns, parameters["max_singles_lost"], parameters["seed"])
+        found, told = verdict(columns, parameters.max_singles_lost, parameters.seed)
         return columns | found, told
-    found = outliers(columns["latent"], rule, parameters["contamination"], parameters["seed"])
-    return columns | found, {"contamination": parameters["contamination"]}
+    found = outliers(columns["latent"], rule, parameters.contamination, parameters.seed)
+    return columns | found, Decision(contamination=parameters.contamination)
 
 
 def dataset_of(
     columns: Columns,
     model: Model,
     history: Mapping[str, NDArray[np.generic]],
-    parameters: Mapping[str, Any],
-    told: Mapping[str, Any],
+    parameters: Parameters,
+    told: Decision,
 ) -> xr.Dataset:
     """An embedding as it is stored."""
     data = variables(columns) | variables(history) | model.pictures()
     n = len(columns["latent"])
     data["latent"].attrs["units"] = model.features.feature.units
     attributes = {
-        "title": f"latent space of {n} shots by {parameters['method']}",
+        "title": f"latent space of {n} shots by {parameters.method}",
         "n_shots": n,
-        "parameters": json.dumps(parameters),
-        "decision": json.dumps(told),
+        "parameters": parameters.to_json(),
+        "decision": told.to_json(),
     }
     return xr.Dataset(data, coords={"shot": np.arange(n)}, attrs=attributes)

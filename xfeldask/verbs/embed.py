@@ -95,10 +95,22 @@ def embed(
     path = Path(store)
     known = None if labels is None else np.asarray(labels)
     options = Options(
-        name or (method if isinstance(method, str) else type(method).__name__.lower()),
-        method, features, n_components, batch_size, sort, contamination, max_singles_lost,
-        known, stop, measures, history, seed, overwrite, progress,
-    )  # fmt: skip
+        name=name or (method if isinstance(method, str) else type(method).__name__.lower()),
+        method=method,
+        features=features,
+        n_components=n_components,
+        batch_size=batch_size,
+        sort=sort,
+        max_singles_lost=max_singles_lost,
+        contamination=contamination,
+        labels=known,
+        stop=stop,
+        measures=measures,
+        history=history,
+        seed=seed,
+        overwrite=overwrite,
+        progress=progress,
+    )
     root = open_root(path)
     refuse(path, root, options)
     if follow:

@@ -16,11 +16,12 @@ from xfeldask.errors import InputError, StoreExistsError, UnknownNameError
 from xfeldask.latent.methods import METHODS, make_estimator
 from xfeldask.store.layout import layout_of
 from xfeldask.store.model import Model
+from xfeldask.store.parameters import Parameters
 from xfeldask.verbs.sort import PAIRS, RULES
 from xfeldask.work.progress import Tell
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Options:
     """What `embed` was asked for, checked."""
 
@@ -50,25 +51,25 @@ class Options:
         """Of the rule; a user's own is told whole."""
         return self.sort if isinstance(self.sort, str | None) else repr(self.sort)
 
-    def parameters(self, model: Model, fitted: int, converged_at: int | None) -> dict[str, Any]:
+    def parameters(self, model: Model, fitted: int, converged_at: int | None) -> Parameters:
         """Everything that the embedding depends on, as it is stored."""
         known = isinstance(self.method, str)
-        return {
-            "method": self.method_name,
-            "method_parameters": model.estimator.get_params() if known else repr(self.method),  # type: ignore[attr-defined]
-            "features": model.features.options,
-            "n_components": self.n_components,
-            "batch_size": self.batch_size,
-            "order": "ascending",
-            "sort": self.sort_name,
-            "contamination": self.contamination,
-            "max_singles_lost": self.max_singles_lost,
-            "labels": 0 if self.labels is None else int((self.labels >= 0).sum()),
-            "seed": self.seed,
-            "n_fitted": fitted,
-            "converged_at": converged_at,
-            "version": version("xfeldask"),
-        }
+        return Parameters(
+            method=self.method_name,
+            method_parameters=model.estimator.get_params() if known else repr(self.method),  # type: ignore[attr-defined]
+            features=model.features.options,
+            n_components=self.n_components,
+            batch_size=self.batch_size,
+            order="ascending",
+            sort=self.sort_name,
+            contamination=self.contamination,
+            max_singles_lost=self.max_singles_lost,
+            labels=0 if self.labels is None else int((self.labels >= 0).sum()),
+            seed=self.seed,
+            n_fitted=fitted,
+            converged_at=converged_at,
+            version=version("xfeldask"),
+        )
 
 
 def refuse(path: Path, root: zarr.Group, options: Options) -> None:

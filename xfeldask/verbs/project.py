@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ from xfeldask.store.embedding import Embedding
 from xfeldask.store.layout import layout_of
 from xfeldask.store.model import restored_model
 from xfeldask.store.opening import open_root
+from xfeldask.store.parameters import Parameters
 from xfeldask.store.publish import latent_parts
 from xfeldask.store.run import Run, open_dataset
 from xfeldask.verbs.building import dataset_of, decided
@@ -68,12 +68,12 @@ def project(
     root = open_root(path)
     open_dataset(path, chunks=None)
     refuse_name(path, root, target, overwrite)
-    parameters = json.loads(found.attrs["parameters"])
-    if parameters["sort"] not in (*RULES, None):
-        raise InputError(f"shots were sorted by {parameters['sort']}, which is not stored; embed the other store")
+    parameters = Parameters.from_json(found.attrs["parameters"])
+    if parameters.sort not in (*RULES, None):
+        raise InputError(f"shots were sorted by {parameters.sort}, which is not stored; embed the other store")
     model, shots = restored_model(parameters, latent_parts(source, name), root), layout_of(root).n_shots
-    columns, told = decided(project_all(path, model, shots, progress), parameters["sort"], parameters)
-    parameters |= {"projected_from": source.name, "n_fitted": 0}
+    columns, told = decided(project_all(path, model, shots, progress), parameters.sort, parameters)
+    parameters = parameters.model_copy(update={"projected_from": source.name, "n_fitted": 0})
     columns["fitted"] = np.zeros(shots, bool)
     Embedding(Run.open(path), target).publish(dataset_of(columns, model, {}, parameters, told), model.parts())
     return open_dataset(path, group=f"latent/{target}", chunks=None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,9 @@ from numpy.typing import NDArray
 
 from xfeldask.errors import InputError
 from xfeldask.schema import BLANK, LATENT, MULTIPLE, SINGLE
-from xfeldask.sorting.decision import decide
+from xfeldask.sorting.decision import Decision, decide
 from xfeldask.sorting.envelope import elliptic_envelope, outlier_verdict
+from xfeldask.store.parameters import Parameters
 from xfeldask.store.run import Run
 
 PAIRS, ENVELOPE = "pairs", "elliptic_envelope"
@@ -23,8 +23,8 @@ RULES = (PAIRS, ENVELOPE)
 Columns = dict[str, NDArray[Any]]
 
 
-def verdict(columns: Mapping[str, NDArray[Any]], max_singles_lost: float, seed: int) -> tuple[Columns, dict[str, Any]]:
-    """Columns and attributes of a decision on the `log_ratio` of shots, NaN where blank."""
+def verdict(columns: Mapping[str, NDArray[Any]], max_singles_lost: float, seed: int) -> tuple[Columns, Decision]:
+    """Columns and what is to be told of a decision on the `log_ratio` of shots, NaN where blank."""
     ratio = columns["log_ratio"]
     hit = ~np.isnan(ratio)
     found = decide(ratio[hit], max_singles_lost, seed)
@@ -41,15 +41,15 @@ def verdict(columns: Mapping[str, NDArray[Any]], max_singles_lost: float, seed: 
     )
     out["verdict"][hit] = np.where(found.kept, SINGLE, MULTIPLE)
     kept = max(int(found.kept.sum()), 1)
-    return out, {
-        "max_singles_lost": max_singles_lost,
-        "threshold": found.threshold,
-        "threshold_interval": [found.threshold_low, found.threshold_high],
-        "multiple_fraction": found.prevalence,
-        "expected_singles_lost": found.singles_lost,
-        "expected_others_kept": found.let_in,
-        "expected_purity": 1 - found.let_in / kept,
-    }
+    return out, Decision(
+        max_singles_lost=max_singles_lost,
+        threshold=found.threshold,
+        threshold_interval=(found.threshold_low, found.threshold_high),
+        multiple_fraction=found.prevalence,
+        expected_singles_lost=found.singles_lost,
+        expected_others_kept=found.let_in,
+        expected_purity=1 - found.let_in / kept,
+    )
 
 
 def outliers(latent: NDArray[np.float32], rule: str | object, contamination: float, seed: int) -> Columns:
@@ -104,9 +104,9 @@ def sort(store: str | Path, name: str = "ipca", *, max_singles_lost: float = 0.0
     found = embedding.dataset().load()
     if "log_ratio" not in found:
         raise InputError(f"{path} has no evidence of pairs in its embedding {name}; embed with sort='pairs'")
-    parameters = json.loads(found.attrs["parameters"])
-    columns, told = verdict({"log_ratio": found["log_ratio"].values}, max_singles_lost, int(parameters["seed"]))
-    parameters["max_singles_lost"] = max_singles_lost
-    found = found.assign(variables(columns)).assign_attrs(parameters=json.dumps(parameters), decision=json.dumps(told))
+    parameters = Parameters.from_json(found.attrs["parameters"])
+    columns, told = verdict({"log_ratio": found["log_ratio"].values}, max_singles_lost, parameters.seed)
+    parameters = parameters.model_copy(update={"max_singles_lost": max_singles_lost})
+    found = found.assign(variables(columns)).assign_attrs(parameters=parameters.to_json(), decision=told.to_json())
     embedding.publish(found, embedding.parts())
     return embedding.dataset()

@@ -51,9 +51,9 @@ STEPS = 2000
 """Steps of the optimiser for a network, at least."""
 ROUNDS = 25
 LESSONS = 256
-REFERENCE = 0.7
-"""Part of the shots whose patterns are learned, and among which neighbours are looked for; the others give lessons."""
 """Lessons that a step of the optimiser takes."""
+REFERENCE = 0.7
+"""Fraction of the shots whose patterns are learned, and among which neighbours are sought; the others give lessons."""
 OWN = ("seed", "center", "width", "lesson_odds")
 """What a rule knows besides its evidence and its networks."""
 
