@@ -10,7 +10,10 @@ import pytest
 import zarr
 from hypothesis import settings
 
+from tests.images import LAMBDA, two_panels
 from xfeldask import cli
+from xfeldask.physics.binning import ImageGrid, image_grid
+from xfeldask.physics.detectors import builtin_geometry
 from xfeldask.store import layout
 
 SHARD_BYTES, CODEC_PIPELINE = layout.SHARD_BYTES, zarr.config.get("codec_pipeline.path")
@@ -35,6 +38,18 @@ def shared() -> Path:
     if not path.is_dir():
         pytest.skip(f"{path} is not there")
     return path
+
+
+@pytest.fixture(scope="module")
+def pnccd() -> ImageGrid:
+    """The grid of a real detector."""
+    return image_grid(builtin_geometry("pnccd-amo86615"), LAMBDA, 8)
+
+
+@pytest.fixture(scope="module")
+def small() -> ImageGrid:
+    """A grid with a gap, masked pixels and odd and even sides."""
+    return image_grid(two_panels(3), LAMBDA, 2)
 
 
 @pytest.fixture

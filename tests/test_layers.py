@@ -12,6 +12,7 @@ ROOMS = [
     "registry",
     "schema",
     "records",
+    "registry",
     "config",
     "physics",
     "features",

@@ -7,6 +7,8 @@ from .config import Orientations as Orientations
 from .config import Particle as Particle
 from .engines.engine import register_engine as register_engine
 from .explorer.serving import explore as explore
+from .features.feature import register_feature as register_feature
+from .latent.methods import register_method as register_method
 from .store.embedding import Embedding as Embedding
 from .store.run import Run as Run
 from .store.run import open_dataset as open_dataset

@@ -13,12 +13,12 @@ import xarray as xr
 from sklearn import decomposition
 from sklearn.ensemble import IsolationForest
 
-from xfeldask import embed, open_dataset, project, simulate, sort
+from xfeldask import embed, open_dataset, open_run, project, simulate, sort
 from xfeldask.errors import InputError, MissingFileError, StoreExistsError
+from xfeldask.features.feature import FEATURES, register_feature
 from xfeldask.latent.ipca import IncrementalPCA
-from xfeldask.latent.methods import METHODS
+from xfeldask.latent.methods import METHODS, register_method
 from xfeldask.store.model import restored_model
-from xfeldask.store.opening import open_root
 from xfeldask.store.parameters import Parameters
 from xfeldask.store.publish import latent_parts
 from xfeldask.verbs import following
@@ -119,13 +119,13 @@ def test_project__refuses_another_geometry(store: Path, tmp_path: Path) -> None:
 
 def test_restored_model__takes_no_rule_of_another_grid(store: Path, sorted_: xr.Dataset) -> None:
     parameters = Parameters.from_json(sorted_.attrs["parameters"])
-    parts, root = latent_parts(store, "sorted"), open_root(store)
+    parts, run = latent_parts(store, "sorted"), open_run(store)
     rule = parts["rule"].load()
     other_shape, wider = rule.isel({rule.weight.dims[0]: slice(2, None)}), rule.assign(step=rule.step * 1.01)
     for other, told in ((other_shape, "that of the model 126 x 128 bins"), (wider, "128 x 128 bins")):
         with pytest.raises(InputError, match=f"of another detector or geometry: its low_q has .* {told}"):
-            restored_model(parameters, parts | {"rule": other}, root)
-    nearly = restored_model(parameters, parts | {"rule": rule.assign(step=rule.step * 1.0001)}, root)
+            restored_model(parameters, parts | {"rule": other}, run)
+    nearly = restored_model(parameters, parts | {"rule": rule.assign(step=rule.step * 1.0001)}, run)
     assert nearly.rule is not None
 
 
@@ -162,6 +162,40 @@ def test_embed__features_by_name(store: Path, features: object, size: int) -> No
         images = open_dataset(store).image.values.reshape(N, 64, 2, 64, 2).sum(axis=(2, 4)).reshape(N, -1)
         expected = (images - found["mean"].values.ravel()) @ found.components.values.reshape(3, -1).T
         np.testing.assert_allclose(found.latent, expected, atol=1e-3)
+
+
+def thirds(images: np.ndarray) -> np.ndarray:
+    """A user's feature."""
+    return images.reshape(len(images), -1)[:, ::3]
+
+
+def test_embed__takes_a_function_as_features(store: Path, smaller: Path) -> None:
+    with dask.config.set(scheduler="processes", num_workers=2):
+        found = embed(
+            store, name="thirds", features=lambda images: thirds(images), sort=None, stop=False, progress=False
+        )
+    assert json.loads(found.attrs["parameters"])["features"] == {"name": "<lambda>", "bin": 2, "own": True}
+    images = open_dataset(store).image.values
+    np.testing.assert_allclose(found["mean"], thirds(images).mean(axis=0), rtol=1e-4, atol=1e-4)
+    coarse = embed(store, name="coarse", features={"name": thirds, "bin": 4}, sort=None, progress=False)
+    assert coarse["mean"].size == -(-64 * 64 // 3)
+    with pytest.raises(InputError, match=r"<lambda> was a user's own object, which is not stored; register_feature\(\)"):
+        project(store, "thirds", smaller, progress=False)
+
+
+def test_embed__finds_what_was_registered_and_projects_it(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FEATURES, "_things", dict(FEATURES._things))
+    monkeypatch.setattr(METHODS, "_things", dict(METHODS._things))
+    register_feature("thirds", lambda grid: thirds)
+    register_method("truncated", decomposition.TruncatedSVD)
+    other = tmp_path / "other.zarr"
+    shutil.copytree(store, other)
+    shutil.rmtree(other / "latent", ignore_errors=True)
+    found = embed(store, method="truncated", features="thirds", sort=None, overwrite=True, progress=False)
+    again = project(store, "truncated", other, progress=False)
+    np.testing.assert_allclose(again.latent, found.latent, rtol=1e-5, atol=1e-5)
 
 
 def test_embed__stops_when_converged_and_says_so(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -264,6 +298,8 @@ def test_embed__every_variable_says_what_it_is(store: Path) -> None:
         ({"sort": "pears"}, "pairs"),
         ({"features": "conts"}, "counts"),
         ({"features": {"n": 3}}, "name"),
+        ({"features": np.sum}, "must give a row"),
+        ({"features": 3}, "function of images"),
         ({"features": {"name": "fourier_crop", "n": 129}}, "129"),
         ({"method": decomposition.PCA}, "class"),
         ({"sort": "elliptic_envelope", "labels": np.zeros(N)}, "labels"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -12,26 +12,16 @@ import xarray as xr
 import zarr
 from numpy.typing import NDArray
 
-from xfeldask.config import Experiment
 from xfeldask.errors import InputError
-from xfeldask.features.registry import Feature, make_feature
-from xfeldask.latent.methods import METHODS, Estimator, fitted_arrays, is_linear, restore
+from xfeldask.features.feature import Feature, make_feature
+from xfeldask.latent.methods import METHODS, Method, fitted_arrays, is_linear, restore, size_learned
 from xfeldask.latent.sent import FieldsOnly
-from xfeldask.physics.binning import (
-    ImageGrid,
-    bin_frames,
-    bin_index,
-    binned_shape,
-    image_grid,
-    low_q_grid,
-    merge_bins,
-)
-from xfeldask.physics.detectors import wavelength
+from xfeldask.physics.binning import ImageGrid, bin_frames, bin_index, image_grid, merge_bins
 from xfeldask.sorting.pairs.rule import PairRule
 from xfeldask.store.codecs import FAST
+from xfeldask.store.instrument import Instrument
 from xfeldask.store.layout import shot_array
 from xfeldask.store.parameters import Parameters
-from xfeldask.store.run import stored_geometry
 
 SAME_STEP = 1e-3
 """Relative difference of bin widths up to which a rule fits: at the rim a pattern then moves by a part of a bin."""
@@ -74,29 +64,45 @@ class Features:
         return bin_frames(np.asarray(shot_array(root, "photons", FAST)[shots]), self.index, self.image_shape)
 
 
-def make_features(root: zarr.Group, features: str | Mapping[str, Any]) -> Features:
-    """Features of a store from a name, or from a mapping of ``name`` and options.
+Choice = str | Callable[[Any], object] | Mapping[str, Any]
+"""How a feature is asked for: a name, one's own object or function, or a mapping of ``name`` and options."""
+OWN = "own"
+"""Marks in stored options that the feature was a user's object, which no name brings back."""
+
+
+def make_features(instrument: Instrument, features: Choice) -> Features:
+    """Make the features of shots of an instrument.
+
+    Parameters
+    ----------
+    instrument : Instrument, such as a `Run`
+    features : name, a user's own object or function, or a mapping of ``name`` (any of these), ``bin`` and options
 
     Raises
     ------
     InputError
-        An unknown name or option.
+        An unknown name or option; a user's own feature that fails, or that is asked for as a store knew it.
     """
-    options: dict[str, Any] = {"name": features} if isinstance(features, str) else dict(features)
+    options: dict[str, Any] = dict(features) if isinstance(features, Mapping) else {"name": features}
     if "name" not in options:
         raise InputError(f"features need a name, such as 'counts'; got {options}")
-    geometry, stored_bin = stored_geometry(root), int(str(root.attrs["bin"]))
-    bin = int(options.setdefault("bin", stored_bin))
+    chosen = options["name"]
+    if options.get(OWN):
+        raise InputError(
+            f"the feature {chosen} was a user's own object, which is not stored; register_feature() it by a name and "
+            "embed again"
+        )
+    bin = int(options.setdefault("bin", instrument.bin))
     rest = {k: v for k, v in options.items() if k not in ("name", "bin")}
-    feature = make_feature(str(options["name"]), image_grid(geometry, stored_wavelength(root), bin), **rest)
-    merged = 0 if bin % stored_bin else bin // stored_bin
-    index = None if merged else bin_index(geometry, bin)
-    return Features(options, feature, merged, index, binned_shape(geometry, bin))
-
-
-def low_q_of(root: zarr.Group) -> ImageGrid:
-    """Grid of a store's `low_q`."""
-    return low_q_grid(stored_geometry(root), stored_wavelength(root))
+    grid = instrument.image_grid
+    if bin != instrument.bin:
+        grid = image_grid(instrument.geometry, instrument.wavelength, bin)
+    feature = make_feature(chosen, grid, **rest)
+    if not isinstance(chosen, str):
+        options |= {"name": feature.name, OWN: True}
+    merged = 0 if bin % instrument.bin else bin // instrument.bin
+    index = None if merged else bin_index(instrument.geometry, bin)
+    return Features(options, feature, merged, index, grid.shape)
 
 
 Look = tuple[NDArray[Any], NDArray[Any]]
@@ -116,7 +122,7 @@ class Model(FieldsOnly):
     """
 
     features: Features
-    estimator: Estimator
+    estimator: Method
     rule: PairRule | None
     looks: tuple[Look, ...] = ()
 
@@ -170,14 +176,14 @@ class Model(FieldsOnly):
         return out
 
 
-def restored_model(parameters: Parameters, parts: Mapping[str, xr.Dataset], root: zarr.Group) -> Model:
-    """The model of a stored embedding, for the shots of the store `root`.
+def restored_model(parameters: Parameters, parts: Mapping[str, xr.Dataset], instrument: Instrument) -> Model:
+    """Restore the model of a stored embedding, for shots of an instrument.
 
     Parameters
     ----------
     parameters : of the embedding
     parts : groups of arrays, as of `Model.parts`
-    root : zarr.Group
+    instrument : Instrument
 
     Raises
     ------
@@ -185,7 +191,7 @@ def restored_model(parameters: Parameters, parts: Mapping[str, xr.Dataset], root
         A user's own estimator, which arrays alone cannot bring back, or another detector or geometry.
     """
     method, options = parameters.method, parameters.method_parameters
-    features = make_features(root, parameters.features)
+    features = make_features(instrument, parameters.features)
     if method not in METHODS or isinstance(options, str):
         raise InputError(f"the model is a {method}, which is not stored whole; embed the other store instead")
     arrays = {str(name): value.values for name, value in parts["estimator"].data_vars.items()}
@@ -194,13 +200,13 @@ def restored_model(parameters: Parameters, parts: Mapping[str, xr.Dataset], root
     if "rule" not in parts:
         return Model(features, estimator, None)
     rule = PairRule.restore({str(name): value.values for name, value in parts["rule"].data_vars.items()})
-    _refuse_other_grid(rule, low_q_of(root))
+    _refuse_other_grid(rule, instrument.low_q_grid)
     return Model(features, estimator, rule)
 
 
 def _refuse_other_features(arrays: Mapping[str, NDArray[Any]], features: Features) -> None:
-    learned = len(arrays["mean_"]) if "mean_" in arrays else arrays["landmarks_"].shape[1]
-    if learned != features.size:
+    learned = size_learned(arrays)
+    if learned not in (None, features.size):
         raise InputError(f"{_OTHER}: its shots have {features.size} features, those of the model {learned}")
 
 
@@ -224,11 +230,3 @@ def _group(arrays: Mapping[str, NDArray[Any]]) -> xr.Dataset:
             for name, value in arrays.items()
         }
     )
-
-
-def stored_wavelength(root: zarr.Group) -> float:
-    """Nominal wavelength of a store [m]."""
-    energy = root.attrs.get("photon_energy")
-    if energy is None:
-        energy = Experiment.model_validate_json(str(root.attrs["experiment"])).beam.photon_energy
-    return wavelength(float(str(energy)))

@@ -15,7 +15,6 @@ from xfeldask.sorting.decision import Decision
 from xfeldask.sorting.pairs.rule import PairRule
 from xfeldask.store.embedding import Embedding
 from xfeldask.store.model import Model, make_features
-from xfeldask.store.opening import open_root
 from xfeldask.store.parameters import Parameters
 from xfeldask.store.run import Run
 from xfeldask.verbs.options import Options
@@ -30,8 +29,7 @@ from xfeldask.work.tasks import single_task
 
 def fit_model(path: Path, options: Options, shots: int) -> tuple[Model, Fit]:
     """Fit what is asked for to the first `shots` shots of a store."""
-    root = open_root(path)
-    made = make_features(root, options.features)
+    made = make_features(Run.open(path), options.features)
     estimator = make_estimator(options.method, options.n_components, options.seed)
     rows = store_rows(path, made, shots, options.batch_size)
     with one_thread_a_task(), ThreadPoolExecutor(1) as beside:

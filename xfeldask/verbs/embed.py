@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
 from xfeldask.store.layout import layout_of
+from xfeldask.store.model import Choice
 from xfeldask.store.opening import open_root
 from xfeldask.store.run import open_dataset
 from xfeldask.verbs.building import fit_model, publish
@@ -26,7 +25,7 @@ def embed(
     *,
     name: str | None = None,
     method: str | object = "ipca",
-    features: str | Mapping[str, Any] = "counts",
+    features: Choice = "counts",
     n_components: int = 3,
     batch_size: int = 512,
     sort: str | object | None = PAIRS,
@@ -49,11 +48,12 @@ def embed(
     ----------
     store : path of a store
     name : str, optional, of the embedding; the method's by default
-    method : "ipca", "pca", "diffusion_map", "ensemble_pca", or an object with scikit-learn's `transform` and `fit`
-        or `partial_fit`
+    method : "ipca", "pca", "diffusion_map", "ensemble_pca", a name given to `register_method`, or an object with
+        scikit-learn's `transform` and `fit` or `partial_fit`
     features : "counts", "normalised", "variance_stabilised", "unit_root", "fourier_crop", "autocorrelation",
-        "autocorrelation_profile", "radial_profile", or a mapping of ``name`` and options: ``n`` of the Fourier crop,
-        ``n_rings`` of profiles, ``bin`` [pixels] of the images, made of the photons where the store's are coarser
+        "autocorrelation_profile", "radial_profile", a name given to `register_feature`, or a function of images (shot,
+        y, x) that gives rows (shot, ...); or a mapping of ``name`` and options: ``n`` of the Fourier crop, ``n_rings``
+        of profiles, ``bin`` [pixels] of the images, made of the photons where the store's are coarser
     n_components : int, of a named method
     batch_size : int, shots that enter the fit together, in ascending order
     sort : "pairs", which weighs what speaks for two particles; "elliptic_envelope"; an outlier estimator of

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import zarr
 from numpy.typing import NDArray
 
 from xfeldask.errors import InputError, StoreExistsError, UnknownNameError
-from xfeldask.latent.methods import METHODS, make_estimator
+from xfeldask.latent.methods import METHODS, make_estimator, own_parameters
 from xfeldask.store.layout import layout_of
-from xfeldask.store.model import Model
+from xfeldask.store.model import Choice, Model
 from xfeldask.store.parameters import Parameters
 from xfeldask.verbs.sort import PAIRS, RULES
 from xfeldask.work.progress import Tell
@@ -27,7 +25,7 @@ class Options:
 
     name: str
     method: str | object
-    features: str | Mapping[str, Any]
+    features: Choice
     n_components: int
     batch_size: int
     sort: str | object | None
@@ -53,10 +51,9 @@ class Options:
 
     def parameters(self, model: Model, fitted: int, converged_at: int | None) -> Parameters:
         """Everything that the embedding depends on, as it is stored."""
-        known = isinstance(self.method, str)
         return Parameters(
             method=self.method_name,
-            method_parameters=model.estimator.get_params() if known else repr(self.method),  # type: ignore[attr-defined]
+            method_parameters=own_parameters(model.estimator) if isinstance(self.method, str) else repr(self.method),
             features=model.features.options,
             n_components=self.n_components,
             batch_size=self.batch_size,

@@ -71,7 +71,7 @@ def project(
     parameters = Parameters.from_json(found.attrs["parameters"])
     if parameters.sort not in (*RULES, None):
         raise InputError(f"shots were sorted by {parameters.sort}, which is not stored; embed the other store")
-    model, shots = restored_model(parameters, latent_parts(source, name), root), layout_of(root).n_shots
+    model, shots = restored_model(parameters, latent_parts(source, name), Run.open(path)), layout_of(root).n_shots
     columns, told = decided(project_all(path, model, shots, progress), parameters.sort, parameters)
     parameters = parameters.model_copy(update={"projected_from": source.name, "n_fitted": 0})
     columns["fitted"] = np.zeros(shots, bool)

@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 
 from xfeldask.errors import InputError
 from xfeldask.latent.convergence import Convergence
-from xfeldask.latent.methods import Estimator, is_linear
+from xfeldask.latent.methods import Method, is_linear
 from xfeldask.physics.binning import ImageGrid
 from xfeldask.sorting.pairs.patterns import excess, find_window
 from xfeldask.sorting.pairs.rule import HIT, MOST_HITS, PairRule
 from xfeldask.store.codecs import FAST
 from xfeldask.store.layout import IMAGES_PER_CHUNK, shot_array
-from xfeldask.store.model import Look, low_q_of
-from xfeldask.store.opening import open_root
+from xfeldask.store.model import Look
+from xfeldask.store.run import Run
 
 HELD_OUT = 512
 """Shots, the first of a store, on which convergence is watched; at most a tenth of them all."""
@@ -47,14 +47,14 @@ class Fit:
     looks : (mean, components) at each update of the history
     """
 
-    estimator: Estimator
+    estimator: Method
     fitted: NDArray[np.int64]
     history: dict[str, NDArray[np.generic]]
     converged_at: int | None
     looks: list[Look] = field(default_factory=list)
 
 
-def fit(rows: Any, estimator: Estimator, stop: bool, measures: tuple[str, ...], advance: Callable[[int], None]) -> Fit:
+def fit(rows: Any, estimator: Method, stop: bool, measures: tuple[str, ...], advance: Callable[[int], None]) -> Fit:
     """Fit an estimator to rows (shot, feature), cut into batches along shots.
 
     One that has `partial_fit` learns from batch after batch, driven by dask-ml; one that passes once over the data
@@ -72,12 +72,12 @@ def fit(rows: Any, estimator: Estimator, stop: bool, measures: tuple[str, ...], 
     return _fit_watched(rows, estimator, measures, advance)
 
 
-def passes(estimator: Estimator) -> int:
+def passes(estimator: Method) -> int:
     """Times that an estimator is shown the shots."""
     return int(getattr(estimator, "n_passes", 1))
 
 
-def _fit_all(rows: Any, estimator: Estimator, advance: Callable[[int], None]) -> Fit:
+def _fit_all(rows: Any, estimator: Method, advance: Callable[[int], None]) -> Fit:
     driver = _driver(estimator)
     for _ in range(passes(estimator)):
         driver.partial_fit(rows)
@@ -87,7 +87,7 @@ def _fit_all(rows: Any, estimator: Estimator, advance: Callable[[int], None]) ->
     return Fit(driver.estimator_, np.arange(len(rows)), {}, None)
 
 
-def _fit_watched(rows: Any, estimator: Estimator, measures: tuple[str, ...], advance: Callable[[int], None]) -> Fit:
+def _fit_watched(rows: Any, estimator: Method, measures: tuple[str, ...], advance: Callable[[int], None]) -> Fit:
     held = min(HELD_OUT, len(rows) // 10)
     components = int(getattr(estimator, "n_components", 1))
     if held < 2 * components + 1:
@@ -112,26 +112,26 @@ def _fit_watched(rows: Any, estimator: Estimator, measures: tuple[str, ...], adv
     return Fit(driver.estimator_, np.arange(held, done), history, at, looks)
 
 
-def _driver(estimator: Estimator) -> Any:
+def _driver(estimator: Method) -> Any:
     """dask-ml's driver: the blocks of an array one after the other, each read once."""
     return Incremental(estimator, scoring=lambda *_: 0.0, shuffle_blocks=False, assume_equal_chunks=True)
 
 
 def teach_store(path: str, shots: int, seed: int, labels: NDArray[np.int8] | None) -> PairRule:
     """Fit the pair rule to shots of a store; the task that Dask runs."""
-    return teach(open_root(path), shots, seed, labels)
+    return teach(Run.open(path), shots, seed, labels)
 
 
-def teach(root: zarr.Group, shots: int, seed: int, labels: NDArray[np.int8] | None) -> PairRule:
+def teach(run: Run, shots: int, seed: int, labels: NDArray[np.int8] | None) -> PairRule:
     """Fit the pair rule to a sample of the first `shots` shots, and to all that are labelled."""
-    grid = low_q_of(root)
-    index, images = sample_hits(root, grid, shots, seed)
+    index, images = sample_hits(run.group, run.low_q_grid, shots, seed)
+    grid = run.low_q_grid
     if labels is None:
         return PairRule(seed).fit(images, grid)
     if len(labels) < shots or not np.isin(labels, (-1, 0, 1)).all():
         raise InputError("labels hold 1 (single), 0 (anything else) or -1 (not known) for every shot")
     more = np.setdiff1d(np.flatnonzero(labels[:shots] >= 0), index)
-    images = np.concatenate([images, *read_shots(shot_array(root, "low_q", FAST), more)])
+    images = np.concatenate([images, *read_shots(run.array("low_q"), more)])
     return PairRule(seed).fit(images, grid, labels[np.concatenate([index, more])])
 
 

@@ -119,7 +119,7 @@ class LinearSpace:
             )
         arrays = {str(key): value.values for key, value in embedding.parts()["estimator"].data_vars.items()}
         components, mean = _basis(name, method, arrays)
-        features = make_features(run.group, options)
+        features = make_features(run, options)
         shape = features.feature.shape
         return cls(
             name,
