@@ -190,7 +190,7 @@ class Stream(Folder):
     def look(self, frames: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
         """Coordinates of frames, and how much likelier one particle is than several."""
         latent = self.model.estimator.transform(self.model.features(bin_frames(frames, *self.to_image)))
-        return latent, self.rule.judge(bin_frames(frames, *self.to_low_q)).log_ratio
+        return latent, self.rule.evidence({"low_q": bin_frames(frames, *self.to_low_q)})["log_ratio"]
 
     @measures("shots/s", "1,000 or more")
     def track_rate(self, batch: int) -> float:
