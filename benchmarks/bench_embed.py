@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import warnings
 from collections.abc import Callable
@@ -26,9 +25,9 @@ from xfeldask.physics.binning import bin_frames, bin_index, low_q_index, low_q_s
 from xfeldask.physics.orientations import symmetry_group
 from xfeldask.scores import OrientationScores, orientation_scores
 from xfeldask.store.model import Model, restored_model
-from xfeldask.store.opening import open_root
+from xfeldask.store.parameters import Parameters
 from xfeldask.store.publish import latent_parts
-from xfeldask.store.run import stored_geometry
+from xfeldask.store.run import Run
 
 COMPONENTS = 3
 EMBED = """
@@ -175,13 +174,15 @@ class Stream(Folder):
     def setup(self, batch: int) -> None:
         path = make_store(self.make_folder(), effort(1024, 4096))
         found = embed(path, progress=False)
-        root = open_root(path)
-        self.model: Model = restored_model(json.loads(found.attrs["parameters"]), latent_parts(path, "ipca"), root)
+        run = Run.open(path)
+        self.model: Model = restored_model(
+            Parameters.from_json(found.attrs["parameters"]), latent_parts(path, "ipca"), run
+        )
         assert self.model.rule is not None
         self.rule = self.model.rule
         # as many as do not fit into the processor's cache
         self.frames = np.asarray(open_dataset(path, chunks=None).photons[: effort(32, 512)].values)
-        features, geometry = self.model.features, stored_geometry(root)
+        features, geometry = self.model.features, run.geometry
         self.to_image = bin_index(geometry, features.options["bin"]), features.image_shape
         self.to_low_q = low_q_index(geometry), low_q_shape(geometry)
         self.look(self.frames[:batch])
@@ -189,7 +190,7 @@ class Stream(Folder):
     def look(self, frames: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
         """Coordinates of frames, and how much likelier one particle is than several."""
         latent = self.model.estimator.transform(self.model.features(bin_frames(frames, *self.to_image)))
-        return latent, self.rule.judge(bin_frames(frames, *self.to_low_q)).log_ratio
+        return latent, self.rule.evidence({"low_q": bin_frames(frames, *self.to_low_q)})["log_ratio"]
 
     @measures("shots/s", "1,000 or more")
     def track_rate(self, batch: int) -> float:

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 import zarr
 
-from tests.once import Once
+from tests.images import LAMBDA, two_panels
 from xfeldask import cli
+from xfeldask.physics.binning import ImageGrid, image_grid
+from xfeldask.physics.detectors import builtin_geometry
 from xfeldask.store import layout
 
 SHARD_BYTES, CODEC_PIPELINE = layout.SHARD_BYTES, zarr.config.get("codec_pipeline.path")
@@ -25,19 +27,24 @@ def settings_stay() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def once(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Once:
-    """Makes a file or a folder once a session, for all workers of pytest-xdist: ``once("run", make)`` is its path."""
-    base = tmp_path_factory.getbasetemp()
-    return Once((base.parent if hasattr(request.config, "workerinput") else base) / "once")
-
-
-@pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of real data and golden numbers beside the project."""
     path = Path(__file__).resolve().parents[2] / "shared"
     if not path.is_dir():
         pytest.skip(f"{path} is not there")
     return path
+
+
+@pytest.fixture(scope="module")
+def pnccd() -> ImageGrid:
+    """The grid of a real detector."""
+    return image_grid(builtin_geometry("pnccd-amo86615"), LAMBDA, 8)
+
+
+@pytest.fixture(scope="module")
+def small() -> ImageGrid:
+    """A grid with a gap, masked pixels and odd and even sides."""
+    return image_grid(two_panels(3), LAMBDA, 2)
 
 
 @pytest.fixture

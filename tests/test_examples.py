@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 
 from xfeldask.engines.engine import ENGINES
+from xfeldask.features.feature import FEATURES
+from xfeldask.latent.methods import METHODS
+from xfeldask.sorting.rules import RULES
 from xfeldask.verbs.open_frames import KINDS
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -14,7 +17,7 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 @pytest.fixture(autouse=True)
 def registries(monkeypatch: pytest.MonkeyPatch) -> None:
     """What an example registers is gone after it."""
-    for registry in (ENGINES, KINDS):
+    for registry in (ENGINES, FEATURES, KINDS, METHODS, RULES):
         monkeypatch.setattr(registry, "_things", dict(registry._things))
 
 
@@ -26,7 +29,10 @@ def registries(monkeypatch: pytest.MonkeyPatch) -> None:
         ("on_a_cluster", {"n_shots": 40, "detector": "square-64"}),
         ("look_at_a_shot", {"detector": "square-64"}),
         ("own_engine", {"n_shots": 20, "detector": "square-64"}),
+        ("own_feature", {"n_shots": 60, "detector": "square-64"}),
         ("own_frames", {}),
+        ("own_method", {"n_shots": 60, "detector": "square-64"}),
+        ("own_rule", {"n_shots": 60, "detector": "square-64"}),
     ],
 )
 def test_example__runs(name: str, small: dict, capsys: pytest.CaptureFixture[str]) -> None:
@@ -50,7 +56,10 @@ def test_examples__are_all_tested_and_short() -> None:
         "look_at_a_shot",
         "on_a_cluster",
         "own_engine",
+        "own_feature",
         "own_frames",
+        "own_method",
+        "own_rule",
         "simulate_and_embed",
     ]
     assert all(len(s.read_text().splitlines()) < 60 for s in scripts)

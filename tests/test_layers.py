@@ -11,6 +11,8 @@ ROOMS = [
     "errors",
     "registry",
     "schema",
+    "records",
+    "registry",
     "config",
     "physics",
     "features",

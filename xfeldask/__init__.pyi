@@ -1,3 +1,4 @@
+from . import scores as scores
 from .config import Beam as Beam
 from .config import Detector as Detector
 from .config import Experiment as Experiment
@@ -7,11 +8,18 @@ from .config import Orientations as Orientations
 from .config import Particle as Particle
 from .engines.engine import register_engine as register_engine
 from .explorer.serving import explore as explore
+from .features.feature import register_feature as register_feature
+from .latent.methods import register_method as register_method
+from .scores import confusion_class as confusion_class
+from .scores import sorting_scores as sorting_scores
+from .sorting.rules import register_rule as register_rule
 from .store.embedding import Embedding as Embedding
 from .store.run import Run as Run
 from .store.run import open_dataset as open_dataset
 from .store.run import open_run as open_run
 from .verbs.embed import embed as embed
+from .verbs.fit import fit as fit
+from .verbs.fit import transform as transform
 from .verbs.intensity import expected_intensity as expected_intensity
 from .verbs.open_frames import open_frames as open_frames
 from .verbs.open_frames import register_frames as register_frames

@@ -126,6 +126,8 @@ LATENT = {
                  comment="that one particle does not explain, in standard deviations; NaN where the shot is blank"),
         Variable("separation", ("shot",), "float64", "distance of two particles as seen along the beam", "m",
                  comment="lag of autocorrelation_peak, what it means only if there are two; NaN where blank"),
+        Variable("envelope_distance", ("shot",), "float64", "squared Mahalanobis distance to the bulk of the shots",
+                 comment="of coordinates, by their robust mean and covariance"),
         Variable("fitted", ("shot",), "bool", "the latent space was fitted to the shot"),
         Variable("latent_history", ("shot", "update", "component"), "float32",
                  "coordinates of the shot at each look at convergence", comment="signs as of the last look"),

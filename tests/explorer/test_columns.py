@@ -158,3 +158,12 @@ def test_shots__of_a_store_being_written_are_those_of_the_embedding(store: Path,
     assert (shots.n_shots, shots.n_stored) == (300, N)
     assert all(shots.column(name).values.shape == (300,) for name in shots.names())
     assert Shots.of(open_run(growing), "early").n_shots == N
+
+
+def test_kept__is_of_a_function_and_not_of_its_name(shots: Shots) -> None:
+    lowest, highest = (lambda values: values.min()), (lambda values: values.max())
+    assert lowest.__name__ == highest.__name__
+    photons = shots.column("photon_count").values
+    found = [shots.kept(make, "photon_count") for make in (lowest, highest, lowest)]
+    assert found == [photons.min(), photons.max(), photons.min()]
+    assert len([key for key in shots._kept if key[0] in (lowest, highest)]) == 2

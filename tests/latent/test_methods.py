@@ -9,7 +9,16 @@ from sklearn.preprocessing import StandardScaler
 
 from xfeldask.errors import InputError, UnknownNameError
 from xfeldask.latent.diffusion import DiffusionMap
-from xfeldask.latent.methods import METHODS, fitted_arrays, is_linear, make_estimator, restore
+from xfeldask.latent.methods import (
+    METHODS,
+    fitted_arrays,
+    is_linear,
+    make_estimator,
+    own_parameters,
+    register_method,
+    restore,
+    size_learned,
+)
 
 X = np.random.default_rng(0).normal(size=(500, 20)) * np.linspace(5, 1, 20)
 
@@ -136,3 +145,45 @@ def test_is_linear__tells_components_and_mean() -> None:
     assert not is_linear(decomposition.TruncatedSVD(3).fit(X))
     assert not is_linear(DiffusionMap().fit(X))
     assert not is_linear(make_estimator("ipca", 3))
+
+
+@pytest.fixture
+def registered():
+    """Names that a test registers go when it ends."""
+    before = dict(METHODS._things)
+    yield
+    METHODS._things.clear()
+    METHODS._things.update(before)
+
+
+@pytest.mark.usefixtures("registered")
+@pytest.mark.parametrize("kind", [decomposition.TruncatedSVD, decomposition.FastICA, decomposition.IncrementalPCA])
+def test_register_method__an_estimator_of_scikit_learn_is_found_and_comes_back(kind: type) -> None:
+    register_method("theirs", kind)
+    fitted = make_estimator("theirs", 3, seed=5).fit(X)
+    assert fitted.get_params().get("random_state", 5) == 5
+    again = restore("theirs", own_parameters(fitted), fitted_arrays(fitted))
+    np.testing.assert_allclose(again.transform(X), fitted.transform(X), rtol=1e-9, atol=1e-12)
+    assert size_learned(fitted_arrays(fitted)) == 20
+
+
+@pytest.mark.usefixtures("registered")
+def test_register_method__one_without_parameters_is_how_it_shows_itself() -> None:
+    class Sums:
+        def fit(self, x):
+            return self
+
+        def transform(self, x):
+            return x.sum(axis=1, keepdims=True)
+
+        def __repr__(self):
+            return "Sums()"
+
+    register_method("sums", Sums)
+    assert own_parameters(make_estimator("sums", 3)) == "Sums()"
+    assert size_learned(fitted_arrays(make_estimator("sums", 3))) is None
+    register_method("rules", lambda n_components: object())
+    with pytest.raises(InputError, match="object must have transform"):
+        make_estimator("rules", 3)
+    with pytest.raises(InputError, match="there is a method 'ipca' in xfeldask itself"):
+        register_method("ipca", Sums)

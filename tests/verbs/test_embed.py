@@ -4,9 +4,11 @@ import json
 import shutil
 import threading
 import time
+from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Self
 
 import dask
 import numpy as np
@@ -17,12 +19,17 @@ from sklearn.ensemble import IsolationForest
 
 from tests.hasty import hurry
 from tests.once import Once
-from xfeldask import embed, open_dataset, project, simulate, sort
+from xfeldask import embed, open_dataset, open_run, project, simulate, sort
 from xfeldask.errors import InputError, MissingFileError, StoreExistsError
+from xfeldask.features.feature import FEATURES, register_feature
 from xfeldask.latent.ipca import IncrementalPCA
-from xfeldask.latent.methods import METHODS
+from xfeldask.latent.methods import METHODS, register_method
+from xfeldask.schema import Variable
+from xfeldask.sorting.decision import Decision
+from xfeldask.sorting.protocol import Allowance, Columns, Rule, Shots
+from xfeldask.sorting.rules import RULES, register_rule
 from xfeldask.store.model import restored_model
-from xfeldask.store.opening import open_root
+from xfeldask.store.parameters import Parameters
 from xfeldask.store.publish import latent_parts
 from xfeldask.verbs import following
 
@@ -134,13 +141,14 @@ def test_project__refuses_another_geometry(store: Path, tmp_path: Path) -> None:
 
 
 def test_restored_model__takes_no_rule_of_another_grid(store: Path, sorted_: xr.Dataset) -> None:
-    parameters, parts, root = json.loads(sorted_.attrs["parameters"]), latent_parts(store, "sorted"), open_root(store)
+    parameters = Parameters.from_json(sorted_.attrs["parameters"])
+    parts, run = latent_parts(store, "sorted"), open_run(store)
     rule = parts["rule"].load()
     other_shape, wider = rule.isel({rule.weight.dims[0]: slice(2, None)}), rule.assign(step=rule.step * 1.01)
     for other, told in ((other_shape, "that of the model 126 x 128 bins"), (wider, "128 x 128 bins")):
         with pytest.raises(InputError, match=f"of another detector or geometry: its low_q has .* {told}"):
-            restored_model(parameters, parts | {"rule": other}, root)
-    nearly = restored_model(parameters, parts | {"rule": rule.assign(step=rule.step * 1.0001)}, root)
+            restored_model(parameters, parts | {"rule": other}, run)
+    nearly = restored_model(parameters, parts | {"rule": rule.assign(step=rule.step * 1.0001)}, run)
     assert nearly.rule is not None
 
 
@@ -179,6 +187,42 @@ def test_embed__features_by_name(store: Path, features: object, size: int) -> No
         np.testing.assert_allclose(found.latent, expected, atol=1e-3)
 
 
+def thirds(images: np.ndarray) -> np.ndarray:
+    """A user's feature."""
+    return images.reshape(len(images), -1)[:, ::3]
+
+
+def test_embed__takes_a_function_as_features(store: Path, smaller: Path) -> None:
+    with dask.config.set(scheduler="processes", num_workers=2):
+        found = embed(
+            store, name="thirds", features=lambda images: thirds(images), sort=None, stop=False, progress=False
+        )
+    assert json.loads(found.attrs["parameters"])["features"] == {"name": "<lambda>", "bin": 2, "own": True}
+    images = open_dataset(store).image.values
+    np.testing.assert_allclose(found["mean"], thirds(images).mean(axis=0), rtol=1e-4, atol=1e-4)
+    coarse = embed(store, name="coarse", features={"name": thirds, "bin": 4}, sort=None, progress=False)
+    assert coarse["mean"].size == -(-64 * 64 // 3)
+    with pytest.raises(
+        InputError, match=r"<lambda> was a user's own object, which is not stored; register_feature\(\)"
+    ):
+        project(store, "thirds", smaller, progress=False)
+
+
+def test_embed__finds_what_was_registered_and_projects_it(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FEATURES, "_things", dict(FEATURES._things))
+    monkeypatch.setattr(METHODS, "_things", dict(METHODS._things))
+    register_feature("thirds", lambda grid: thirds)
+    register_method("truncated", decomposition.TruncatedSVD)
+    other = tmp_path / "other.zarr"
+    shutil.copytree(store, other)
+    shutil.rmtree(other / "latent", ignore_errors=True)
+    found = embed(store, method="truncated", features="thirds", sort=None, overwrite=True, progress=False)
+    again = project(store, "truncated", other, progress=False)
+    np.testing.assert_allclose(again.latent, found.latent, rtol=1e-5, atol=1e-5)
+
+
 def test_embed__stops_when_converged_and_says_so(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("xfeldask.work.fitting.FIRST_LOOK", 100)
     monkeypatch.setattr("xfeldask.work.fitting.ANGLE", 1.5)
@@ -199,6 +243,118 @@ def test_embed__labels_are_used_and_checked(store: Path) -> None:
     for wrong in (labels[:-1], labels + 5):
         with pytest.raises(InputError, match="labels"):
             embed(store, name="wrong", labels=wrong, progress=False)
+
+
+def test_sort__asks_the_rule_that_the_embedding_was_sorted_by(store: Path) -> None:
+    ours = {"sort": "elliptic_envelope", "progress": False, "overwrite": True}
+    tenth = embed(store, name="envelope", **ours).load()
+    part = sort(store, "envelope", contamination=0.05).load()
+    xr.testing.assert_equal(part, embed(store, name="again", contamination=0.05, **ours))
+    assert json.loads(part.attrs["decision"]) == {"contamination": 0.05}
+    assert json.loads(part.attrs["parameters"])["contamination"] == 0.05
+    # blanks are alike, and may all lie on the rim
+    assert N * 0.9 <= tenth.is_single.sum() < part.is_single.sum()
+    xr.testing.assert_equal(sort(open_dataset(store), "envelope").load(), tenth)
+    with pytest.raises(
+        InputError, match="elliptic_envelope, which goes by contamination; for max_singles_lost embed with sort='pairs'"
+    ):
+        sort(store, "envelope", max_singles_lost=0.05)
+
+
+def test_sort__refuses_what_it_cannot_decide(store: Path) -> None:
+    embed(store, name="nobody", sort=None, overwrite=True, progress=False)
+    with pytest.raises(InputError, match=r"was not sorted; embed with sort='pairs' or 'elliptic_envelope'"):
+        sort(store, "nobody")
+    embed(store, name="foreign", sort=IsolationForest(random_state=0), overwrite=True, progress=False)
+    with pytest.raises(
+        InputError, match=r"sorted by IsolationForest\(random_state=0\), which is not stored; embed again"
+    ):
+        sort(store, "foreign")
+
+
+def test_envelopes__of_older_versions_are_fitted_to_the_other_store(store: Path, tmp_path: Path) -> None:
+    found = embed(store, name="older", sort="elliptic_envelope", overwrite=True, progress=False).load()
+    old, other = tmp_path / "old.zarr", tmp_path / "other.zarr"
+    shutil.copytree(store, old)
+    shutil.copytree(store, other)
+    shutil.rmtree(old / "latent" / "older" / "rule")
+    shutil.rmtree(old / "latent" / "older" / "envelope_distance")
+    again = project(old, "older", other, overwrite=True, progress=False).load()
+    np.testing.assert_array_equal(again.score, found.score)
+    with pytest.raises(InputError, match=r"\(envelope_distance\), as older versions did not store it"):
+        sort(old, "older")
+
+
+class Bright(Rule):
+    """A user's rule."""
+
+    needs = ("photon_count", "latent")
+    columns = (Variable("brightness", ("shot",), "float64", "photons counted over their median"),)
+    allowance = "contamination"
+
+    def __init__(self, seed: int = 0) -> None:
+        self.seed = seed
+
+    def fit(self, shots: Shots) -> Self:
+        self.middle = np.median(shots.read("photon_count"))
+        return self
+
+    def evidence(self, shots: Mapping[str, np.ndarray]) -> Columns:
+        assert len(shots["latent"]) == len(shots["photon_count"])
+        return {"brightness": shots["photon_count"] / self.middle}
+
+    def decide(self, columns: Mapping[str, np.ndarray], allowance: Allowance) -> tuple[Columns, Decision]:
+        score = np.quantile(columns["brightness"], 1 - allowance.contamination) - columns["brightness"]
+        return {"score": score, "is_single": score >= 0}, Decision(threshold=0.0, mood="good")
+
+    def arrays(self) -> Columns:
+        return {"middle": np.asarray(self.middle)}
+
+    @classmethod
+    def restore(cls, arrays: Mapping[str, np.ndarray]) -> Self:
+        rule = cls()
+        rule.middle = float(arrays["middle"])
+        return rule
+
+
+@pytest.mark.parametrize("needs", [("photon_count",), ("photon_count", "latent")])
+def test_embed__by_a_rule_of_ones_own(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, needs: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(RULES, "_things", dict(RULES._things))
+    monkeypatch.setattr(Bright, "needs", needs)
+    if "latent" not in needs:
+        monkeypatch.setattr(Bright, "evidence", lambda rule, shots: {"brightness": shots["photon_count"] / rule.middle})
+    other = tmp_path / "other.zarr"
+    shutil.copytree(store, other)
+    own = embed(store, name="own_rule", sort=Bright(), overwrite=True, progress=False).load()
+    photons = open_dataset(store).photon_count.values
+    np.testing.assert_array_equal(own.brightness, photons / np.median(photons))
+    assert own.brightness.attrs["long_name"] == "photons counted over their median"
+    assert abs(int((~own.is_single).sum()) - N / 10) <= 1
+    assert json.loads(own.attrs["decision"]) == {"threshold": 0.0, "mood": "good"}
+    with pytest.raises(InputError, match=r"sorted by Bright\(\), which is not stored"):
+        project(store, "own_rule", other, overwrite=True, progress=False)
+    register_rule("bright", Bright)
+    found = embed(store, name="named_rule", sort="bright", overwrite=True, progress=False).load()
+    np.testing.assert_array_equal(found.score, own.score)
+    again = project(store, "named_rule", other, overwrite=True, progress=False)
+    np.testing.assert_array_equal(again.score, own.score)
+    assert abs(int((~sort(store, "named_rule", contamination=0.2).is_single).sum()) - N / 5) <= 1
+
+
+def test_verbs__take_the_dataset_of_a_whole_store(store: Path, tmp_path: Path) -> None:
+    ds = open_dataset(store)
+    found = embed(ds, name="dataset", sort="elliptic_envelope", overwrite=True, progress=False).load()
+    other = tmp_path / "other.zarr"
+    shutil.copytree(store, other)
+    again = project(ds, "dataset", open_dataset(other, chunks=None), overwrite=True, progress=False)
+    np.testing.assert_array_equal(again.score, found.score)
+    for part in (ds.isel(shot=slice(10)), open_dataset(store, group="latent/dataset")):
+        with pytest.raises(InputError, match=r"a part of the store .*; give the store's path, or use fit"):
+            embed(part, progress=False)
+    with pytest.raises(InputError, match="not opened from a store; give the path of one"):
+        embed(xr.Dataset(), progress=False)
 
 
 def test_sort__decides_anew_without_looking_again(store: Path, sorted_: xr.Dataset) -> None:
@@ -225,6 +381,7 @@ def test_embed__follows_a_store_that_is_being_written(
     monkeypatch.setattr(following, "SECONDS_BETWEEN_LOOKS", 0.05)
     monkeypatch.setattr(following, "BLOCK", 64)
     monkeypatch.setattr("xfeldask.work.projection.BLOCK", 64)
+    monkeypatch.setattr("xfeldask.work.sources.BLOCK", 64)
     growing = tmp_path / "growing.zarr"
     shutil.copytree(store, growing)
     shutil.rmtree(growing / "latent", ignore_errors=True)
@@ -278,10 +435,15 @@ def test_embed__every_variable_says_what_it_is(sorted_: xr.Dataset) -> None:
         ({"sort": "pears"}, "pairs"),
         ({"features": "conts"}, "counts"),
         ({"features": {"n": 3}}, "name"),
+        ({"features": np.sum}, "must give a row"),
+        ({"features": 3}, "function of images"),
         ({"features": {"name": "fourier_crop", "n": 129}}, "129"),
         ({"method": decomposition.PCA}, "class"),
         ({"sort": "elliptic_envelope", "labels": np.zeros(N)}, "labels"),
         ({"name": "../escape"}, "name"),
+        ({"sort": IsolationForest}, "the name of a rule, a Rule, or an outlier estimator"),
+        ({"labels": np.full(N, 3)}, "labels hold 1"),
+        ({"labels": np.zeros(3)}, "labels are for sort='pairs'"),
         ({"method": "pcaa"}, "method"),
     ],
 )

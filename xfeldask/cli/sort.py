@@ -12,12 +12,14 @@ from xfeldask.cli.flags import STORE, scheduler_options
 @click.command()
 @click.argument("store", type=STORE)
 @click.option("--name", help="Of the embedding.  [default: the only one]")
-@click.option("--max-singles-lost", type=float, help="Decide anew with this allowance.")
+@click.option("--max-singles-lost", type=float, help="Decide anew, losing at most this fraction of the singles.")
+@click.option("--contamination", type=float, help="Decide anew, flagging this fraction of the shots.")
 @scheduler_options
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
 def sort(
-    store: Path, name: str | None, max_singles_lost: float | None, scheduler: str, workers: int | None, quiet: bool
-) -> None:
+    store: Path, name: str | None, max_singles_lost: float | None, contamination: float | None, scheduler: str,
+    workers: int | None, quiet: bool,
+) -> None:  # fmt: skip
     """Say which shots of STORE are single hits and how sure that is; embed it first if nobody has."""
     from xfeldask.report.printing import print_verdict
     from xfeldask.store.run import open_run
@@ -29,8 +31,9 @@ def sort(
     if not opened.embeddings and name is None:
         with scheduled(scheduler, workers, quiet):
             found = build(store, max_singles_lost=max_singles_lost or 0.01, progress=not quiet)
-    elif max_singles_lost is not None:
-        found = run(store, opened.embedding(name).name, max_singles_lost=max_singles_lost)
+    elif max_singles_lost is not None or contamination is not None:
+        chosen = opened.embedding(name).name
+        found = run(store, chosen, max_singles_lost=max_singles_lost, contamination=contamination)
     else:
         found = opened.refuse_incomplete().embedding(name).dataset()
     if not quiet:

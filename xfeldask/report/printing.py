@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import psutil
@@ -17,7 +15,8 @@ from rich.table import Table
 
 from xfeldask.engines.estimate import Estimate
 from xfeldask.scores import sorting_scores
-from xfeldask.sorting.decision import WORTH
+from xfeldask.sorting.decision import WORTH, Decision
+from xfeldask.store.parameters import Parameters
 from xfeldask.store.run import open_dataset, open_run
 
 
@@ -92,31 +91,46 @@ def print_estimate(found: Estimate, workers: int | None) -> None:
 
 def print_verdict(ds: xr.Dataset, latent: xr.Dataset) -> None:
     """Print what an embedding makes of the shots, how sure it is, and the truth where the store has it."""
-    parameters, decision = (json.loads(latent.attrs[name]) for name in ("parameters", "decision"))
+    parameters = Parameters.from_json(latent.attrs["parameters"])
     rows = {
-        "latent space": f"{latent.sizes['component']} components by {parameters['method']} of "
-        f"{parameters['features']['name']}, fitted to {parameters['n_fitted']:,} shots, {_convergence(parameters)}"
+        "latent space": f"{latent.sizes['component']} components by {parameters.method} of "
+        f"{parameters.features['name']}, fitted to {parameters.n_fitted:,} shots, {_convergence(parameters)}"
     }
     if "verdict" in latent:
         blank, single, multiple = np.bincount(latent.verdict.values, minlength=3).tolist()
-        rows["verdict"] = f"{single:,} single, {multiple:,} multiple, {blank:,} blank, by {parameters['sort']}"
-    if "threshold" in decision:
-        low, high = decision["threshold_interval"]
-        allowed = f"{100 * decision['max_singles_lost']:g} %"
-        rows |= {
-            "threshold": f"log odds {decision['threshold']:.2f} (95 % of resampled data: {low:.2f} to {high:.2f}), "
-            f"where one more other kept out costs {WORTH:g} singles, and at most {allowed} of the singles lost",
-            "expected": f"{100 * decision['multiple_fraction']:.2f} % of the hits are multiple; "
-            f"{100 * decision['expected_singles_lost']:.2f} % of the singles lost, "
-            f"{decision['expected_others_kept']:.1f} others kept, purity {100 * decision['expected_purity']:.3f} %",
-        }
+        rows["verdict"] = f"{single:,} single, {multiple:,} multiple, {blank:,} blank, by {parameters.sort}"
+    rows |= _told(Decision.from_json(latent.attrs["decision"]))
     if "n_particles" in ds and "is_single" in latent:
         rows["truth"] = _truth(ds.n_particles.values[latent.shot.values], latent)
     console().print(facts(str(latent.attrs["title"]), rows))
 
 
-def _convergence(parameters: dict[str, Any]) -> str:
-    at = parameters["converged_at"]
+def _told(decision: Decision) -> dict[str, str]:
+    """Return what a rule tells of its threshold and of what it expects, as far as it does."""
+    rows = {}
+    if decision.threshold is not None:
+        rows["threshold"] = f"score {decision.threshold:.4g}"
+    if decision.threshold is not None and decision.threshold_interval is not None:
+        low, high = decision.threshold_interval
+        rows["threshold"] = f"log odds {decision.threshold:.2f} (95 % of resampled data: {low:.2f} to {high:.2f})"
+    if decision.max_singles_lost is not None:
+        rows["threshold"] = (
+            f"{rows.get('threshold', 'none told')}, where one more other kept out costs {WORTH:g} singles, and at most "
+            f"{100 * decision.max_singles_lost:g} % of the singles lost"
+        )
+    expected = (
+        ("{:.2f} % of the hits are multiple", decision.multiple_fraction, 100),
+        ("{:.2f} % of the singles lost", decision.expected_singles_lost, 100),
+        ("{:.1f} others kept", decision.expected_others_kept, 1),
+        ("purity {:.3f} %", decision.expected_purity, 100),
+    )
+    if told := [text.format(scale * value) for text, value, scale in expected if value is not None]:
+        rows["expected"] = ", ".join(told)
+    return rows
+
+
+def _convergence(parameters: Parameters) -> str:
+    at = parameters.converged_at
     return f"converged at {at:,}" if at else "not watched to convergence, or not converged"
 
 

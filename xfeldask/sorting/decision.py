@@ -10,6 +10,7 @@ from scipy.optimize import brentq
 from scipy.special import expit, logit
 
 from xfeldask.errors import InputError
+from xfeldask.records import Record
 
 Array = NDArray[np.float64]
 
@@ -23,9 +24,41 @@ LIMIT = 50.0
 """Log odds are cut at this size."""
 
 
+class Decision(Record):
+    """What a rule tells of its verdict on the shots of an embedding, the attribute `decision` of its group.
+
+    A rule gives what it knows; a user's own may give more by other names.
+
+    Attributes
+    ----------
+    max_singles_lost : float, fraction of the singles that could be lost
+    contamination : float, fraction of the shots to be flagged
+    threshold : float, least score of an accepted shot
+    threshold_interval : (float, float), where the threshold falls in 95 % of resampled data
+    multiple_fraction : float, fraction of the hits that hold more than one particle
+    expected_singles_lost : float, fraction of the singles below the threshold
+    expected_others_kept : float, number of accepted hits that are not single
+    expected_purity : float, fraction of singles among the accepted
+
+    Examples
+    --------
+    >>> Decision(contamination=0.1).to_json()
+    '{"contamination": 0.1}'
+    """
+
+    max_singles_lost: float | None = None
+    contamination: float | None = None
+    threshold: float | None = None
+    threshold_interval: tuple[float, float] | None = None
+    multiple_fraction: float | None = None
+    expected_singles_lost: float | None = None
+    expected_others_kept: float | None = None
+    expected_purity: float | None = None
+
+
 @dataclass(frozen=True)
-class Decision:
-    """A verdict on each hit, and what it is expected to cost.
+class Cut:
+    """Hits on both sides of a threshold, and what that is expected to cost.
 
     Attributes
     ----------
@@ -50,7 +83,7 @@ class Decision:
     let_in: float
 
 
-def decide(log_ratio: ArrayLike, max_singles_lost: float = 0.01, seed: int = 0) -> Decision:
+def decide(log_ratio: ArrayLike, max_singles_lost: float = 0.01, seed: int = 0) -> Cut:
     """Decide from how much likelier each hit is under one particle than under several.
 
     Parameters
@@ -88,7 +121,7 @@ def decide(log_ratio: ArrayLike, max_singles_lost: float = 0.01, seed: int = 0) 
     probability = expit(score)
     kept = score >= threshold
     low, high = _interval(ratio, max_singles_lost, threshold, seed)
-    return Decision(
+    return Cut(
         score,
         probability,
         kept,

@@ -1,96 +1,115 @@
-"""From coordinates in a latent space to a verdict on each shot."""
+"""The rule of the reference work: the shots farthest from a robust Gaussian in the latent space are flagged."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, Self
+
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import clone
-from sklearn.covariance import EllipticEnvelope
+from sklearn.covariance import MinCovDet
+from sklearn.metrics import pairwise_distances
 
 from xfeldask.errors import InputError
+from xfeldask.latent.linear import NotFittedError
+from xfeldask.schema import LATENT, MULTIPLE, SINGLE
+from xfeldask.sorting.decision import Decision
+from xfeldask.sorting.protocol import Allowance, Columns, Rule, Shots
 
 
-def elliptic_envelope(
-    latent: NDArray[np.floating], contamination: float = 0.1, seed: int = 0
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Flag the shots farthest from a robust Gaussian, the rule of the reference work.
+class EnvelopeRule(Rule):
+    """Flags the shots outside an ellipsoid about the bulk of the coordinates, a fraction that is chosen beforehand.
 
     Parameters
     ----------
-    latent : (shot, component)
-    contamination : float, part of the shots to flag, above 0 and at most 0.5
     seed : int, of the subsets that the minimum covariance determinant tries
 
-    Returns
-    -------
-    score : float64 (shot,), positive inside the envelope; larger is more like the bulk
-    is_single : bool (shot,)
+    Attributes
+    ----------
+    location_ : float64 (component,), robust mean
+    precision_ : float64 (component, component), inverse of the robust covariance
 
     Raises
     ------
     InputError
-        Too few shots, a contamination out of range, coordinates that are not finite.
+        Too few shots, coordinates that are not finite, or that lie in a plane.
 
     Notes
     -----
-    Rousseeuw and Van Driessen, Technometrics 41, 212 (1999), by scikit-learn's EllipticEnvelope.
-
-    Examples
-    --------
-    >>> points = np.random.default_rng(0).normal(size=(200, 3))
-    >>> int(elliptic_envelope(points, contamination=0.05)[1].sum())
-    190
+    Rousseeuw and Van Driessen, Technometrics 41, 212 (1999), by scikit-learn's MinCovDet; verdicts are those of its
+    EllipticEnvelope.
     """
-    if not 0 < contamination <= 0.5:
-        raise InputError(f"contamination must be above 0 and at most 0.5, got {contamination}")
-    shots, components = latent.shape
-    if shots <= 2 * components:
-        raise InputError(f"an envelope of {components} components needs more than {2 * components} shots, got {shots}")
-    if not np.isfinite(latent).all():
-        raise InputError("the latent coordinates hold NaN or infinity")
-    rule = EllipticEnvelope(contamination=contamination, random_state=seed).fit(np.asarray(latent, np.float64))
-    score = np.asarray(rule.decision_function(latent), np.float64)
-    return score, score >= 0
 
+    needs = ("latent",)
+    columns = (LATENT["envelope_distance"],)
+    allowance = "contamination"
 
-def outlier_verdict(estimator: object, latent: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Flag shots by an outlier estimator with scikit-learn's interface.
+    location_: NDArray[np.float64]
+    precision_: NDArray[np.float64]
 
-    Parameters
-    ----------
-    estimator : with `fit` and `decision_function`, or with `fit_predict` that gives 1 for what is kept; it is copied
-    latent : (shot, component)
+    def __init__(self, seed: int = 0) -> None:
+        self.seed = seed
 
-    Returns
-    -------
-    score : float64 (shot,), larger is more like the bulk
-    is_single : bool (shot,)
+    def fit(self, shots: Shots) -> Self:
+        """Learn the ellipsoid from the coordinates of all shots."""
+        latent = np.asarray(shots.read("latent"), np.float64)
+        n, components = latent.shape
+        if n <= 2 * components:
+            raise InputError(f"an envelope of {components} components needs more than {2 * components} shots, got {n}")
+        if not np.isfinite(latent).all():
+            raise InputError("the latent coordinates hold NaN or infinity")
+        try:
+            found = MinCovDet(random_state=self.seed).fit(latent)
+        except ValueError as error:
+            raise InputError(
+                f"no envelope fits the coordinates ({error}); too many of them are equal or lie in a plane, so embed "
+                "with fewer components or sort by another rule"
+            ) from error
+        self.location_, self.precision_ = found.location_, found.get_precision()
+        return self
 
-    Raises
-    ------
-    InputError
-        An object without these methods, coordinates or scores that are not finite.
+    def evidence(self, shots: Mapping[str, NDArray[Any]]) -> Columns:
+        """Compute the squared Mahalanobis distance of shots.
 
-    Examples
-    --------
-    >>> from sklearn.ensemble import IsolationForest
-    >>> points = np.random.default_rng(0).normal(size=(200, 3))
-    >>> score, kept = outlier_verdict(IsolationForest(contamination=0.1, random_state=0), points)
-    >>> int(kept.sum())
-    180
-    """
-    methods = [name for name in ("decision_function", "fit_predict") if callable(getattr(estimator, name, None))]
-    if isinstance(estimator, type) or not methods:
-        raise InputError("an outlier estimator is an object with fit and decision_function, or with fit_predict")
-    if not np.isfinite(latent).all():
-        raise InputError("the latent coordinates hold NaN or infinity")
-    points, own = np.asarray(latent, np.float64), clone(estimator)
-    if "decision_function" in methods:
-        score = np.asarray(own.fit(points).decision_function(points), np.float64)
-        kept = np.asarray(own.predict(points) == 1) if hasattr(own, "predict") else score >= 0
-    else:
-        kept = np.asarray(own.fit_predict(points) == 1)
-        score = np.asarray(getattr(own, "negative_outlier_factor_", kept), np.float64)
-    if not np.isfinite(score).all():
-        raise InputError(f"{type(estimator).__name__} gives scores that are not finite")
-    return score, kept
+        Raises
+        ------
+        InputError
+            Nothing learned yet, or another number of components.
+        """
+        if not hasattr(self, "location_"):
+            raise NotFittedError("the envelope has learned nothing yet; fit it, or restore one that has")
+        latent, known = np.asarray(shots["latent"]), len(self.location_)
+        if latent.shape[1:] != (known,):
+            raise InputError(f"the envelope is of {known} components, the coordinates of shape {latent.shape}")
+        distance = pairwise_distances(latent, self.location_[None], metric="mahalanobis", VI=self.precision_)
+        return {"envelope_distance": distance.reshape(len(latent)) ** 2}
+
+    def decide(self, columns: Mapping[str, NDArray[Any]], allowance: Allowance) -> tuple[Columns, Decision]:
+        """Flag the fraction of the shots that is farthest; scores are positive inside the ellipsoid."""
+        inward = -columns["envelope_distance"]
+        score = inward - np.percentile(inward, 100.0 * allowance.contamination)
+        verdict = np.where(score >= 0, SINGLE, MULTIPLE).astype(np.uint8)
+        columns = {"score": score, "is_single": score >= 0, "verdict": verdict}
+        return columns, Decision(contamination=allowance.contamination)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return the ellipsoid."""
+        return {"location_": self.location_, "precision_": self.precision_}
+
+    @classmethod
+    def restore(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """Return the envelope that `arrays` came from.
+
+        Raises
+        ------
+        InputError
+            Arrays are missing.
+        """
+        rule = cls()
+        try:
+            rule.location_, rule.precision_ = (
+                np.ascontiguousarray(arrays[name], np.float64) for name in ("location_", "precision_")
+            )
+        except KeyError as missing:
+            raise InputError(f"these arrays are no whole envelope, missing: {missing}") from None
+        return rule

@@ -2,51 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import xarray as xr
-import zarr
 from numpy.typing import NDArray
 
-from xfeldask.config import Experiment
-from xfeldask.errors import CorruptStoreError, InputError
-from xfeldask.features.registry import Feature, make_feature
-from xfeldask.latent.methods import METHODS, Estimator, fitted_arrays, is_linear, restore
+from xfeldask.errors import InputError
+from xfeldask.features.feature import Feature, make_feature
+from xfeldask.latent.methods import METHODS, Method, fitted_arrays, is_linear, restore, size_learned
 from xfeldask.latent.sent import FieldsOnly
-from xfeldask.physics.binning import (
-    ImageGrid,
-    bin_frames,
-    bin_index,
-    binned_shape,
-    image_grid,
-    low_q_grid,
-    merge_bins,
-)
-from xfeldask.physics.detectors import wavelength
-from xfeldask.sorting.pairs.rule import PairRule
-from xfeldask.store.codecs import FAST
-from xfeldask.store.layout import shot_array
-from xfeldask.store.run import stored_geometry
-
-SAME_STEP = 1e-3
-"""Relative difference of bin widths up to which a rule fits: at the rim a pattern then moves by a part of a bin."""
-
-_OTHER = "the other store is of another detector or geometry"
+from xfeldask.physics.binning import bin_frames, bin_index, binned_shape, image_grid, merge_bins
+from xfeldask.registry import call
+from xfeldask.sorting.protocol import Columns, Rule
+from xfeldask.sorting.rules import RULES, measured, needs_coordinates
+from xfeldask.store.instrument import Instrument
+from xfeldask.store.parameters import Parameters
 
 
 @dataclass(frozen=True)
 class Features:
-    """How shots of a store become rows; call it with images for float32 (shot, feature).
+    """How shots become rows; call it with images for float32 (shot, feature).
 
     Attributes
     ----------
     options : dict, ``name`` of the feature, ``bin`` [pixels], and what the feature takes
     feature : Feature
-    merged : int, bins a side of the store's images that make one here; 0 where images are made of photons
+    merged : int, bins a side of the stored images that make one here; 0 where images are made of photons
     index : int32 (panel, ss, fs) or None, bin of each pixel where images are made of photons
     image_shape : (y, x)
     """
@@ -62,76 +47,128 @@ class Features:
         """Length of a row."""
         return int(np.prod(self.feature.shape))
 
+    @property
+    def needs(self) -> str:
+        """The variable that images are made of."""
+        return "image" if self.index is None else "photons"
+
     def __call__(self, images: NDArray[Any]) -> NDArray[np.float32]:
-        """Rows of images, as the store has them or as made of its photons."""
+        """Rows of images, as a store has them or as made of its photons."""
         return self.feature(merge_bins(images, self.merged) if self.merged > 1 else images)
 
-    def images(self, root: zarr.Group, shots: slice) -> NDArray[np.uint16]:
-        """Images of some shots (shot, y, x)."""
-        if self.index is None:
-            return np.asarray(shot_array(root, "image", FAST)[shots])
-        return bin_frames(np.asarray(shot_array(root, "photons", FAST)[shots]), self.index, self.image_shape)
+    def rows(self, raw: NDArray[Any]) -> NDArray[np.float32]:
+        """Rows of what `needs` names."""
+        return self(raw if self.index is None else bin_frames(raw, self.index, self.image_shape))
 
 
-def make_features(root: zarr.Group, features: str | Mapping[str, Any]) -> Features:
-    """Features of a store from a name, or from a mapping of ``name`` and options.
+Choice = str | Callable[[Any], object] | Mapping[str, Any]
+"""How a feature is asked for: a name, one's own object or function, or a mapping of ``name`` and options."""
+OWN = "own"
+"""Marks in stored options that the feature was a user's object, which no name brings back."""
+
+
+def make_features(instrument: Instrument, features: Choice) -> Features:
+    """Make the features of shots of an instrument.
+
+    Parameters
+    ----------
+    instrument : Instrument, such as a `Run`
+    features : name, a user's own object or function, or a mapping of ``name`` (any of these), ``bin`` and options
 
     Raises
     ------
     InputError
-        An unknown name or option.
+        An unknown name or option; a user's own feature that fails, or that is asked for as a store knew it.
     """
-    options: dict[str, Any] = {"name": features} if isinstance(features, str) else dict(features)
+    options: dict[str, Any] = dict(features) if isinstance(features, Mapping) else {"name": features}
     if "name" not in options:
         raise InputError(f"features need a name, such as 'counts'; got {options}")
-    geometry, stored_bin = stored_geometry(root), int(str(root.attrs["bin"]))
-    bin = int(options.setdefault("bin", stored_bin))
+    chosen = options["name"]
+    if options.get(OWN):
+        raise InputError(
+            f"the feature {chosen} was a user's own object, which is not stored; register_feature() it by a name and "
+            "embed again"
+        )
+    bin = int(options.setdefault("bin", instrument.bin))
     rest = {k: v for k, v in options.items() if k not in ("name", "bin")}
-    feature = make_feature(str(options["name"]), image_grid(geometry, stored_wavelength(root), bin), **rest)
-    merged = 0 if bin % stored_bin else bin // stored_bin
-    index = None if merged else bin_index(geometry, bin)
-    return Features(options, feature, merged, index, binned_shape(geometry, bin))
-
-
-def low_q_of(root: zarr.Group) -> ImageGrid:
-    """Grid of a store's `low_q`."""
-    return low_q_grid(stored_geometry(root), stored_wavelength(root))
+    grid = instrument.image_grid
+    if bin != instrument.bin:
+        grid = image_grid(instrument.geometry, instrument.wavelength, bin)
+    feature = make_feature(chosen, grid, **rest)
+    if not isinstance(chosen, str):
+        options |= {"name": feature.name, OWN: True}
+    merged = 0 if bin % instrument.bin else bin // instrument.bin
+    index = None if merged else bin_index(instrument.geometry, bin)
+    return Features(options, feature, merged, index, grid.shape)
 
 
 Look = tuple[NDArray[Any], NDArray[Any]]
 """Mean (feature,) and components (component, feature) of a linear latent space while it is fitted."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Model(FieldsOnly):
-    """A latent space and a rule.
+    """A latent space and a rule: all that is needed to embed and sort more shots of the same instrument.
 
     Attributes
     ----------
     features : Features
-    estimator : fitted
-    rule : PairRule, or None where shots are sorted by their coordinates
-    looks : of which shots get coordinates too, if any
+    estimator : Method, fitted
+    rule : Rule or None; one that needs coordinates learns last
+    parameters : Parameters, what it was made with
+    looks : states of a linear space while it was fitted, by which shots get coordinates too, if any
     """
 
     features: Features
-    estimator: Estimator
-    rule: PairRule | None
+    estimator: Method
+    rule: Rule | None
+    parameters: Parameters
     looks: tuple[Look, ...] = ()
 
-    def columns(self, root: zarr.Group, shots: slice) -> dict[str, NDArray[Any]]:
-        """Variables of some shots of a store, by name."""
-        rows = self.features(self.features.images(root, shots))
-        out: dict[str, NDArray[Any]] = {"latent": np.asarray(self.estimator.transform(rows), np.float32)}
+    @property
+    def needs(self) -> list[str]:
+        """Variables of shots that `columns` takes."""
+        rule = () if self.rule is None or needs_coordinates(self.rule) else self.rule.needs
+        return list(dict.fromkeys([self.features.needs, *rule]))
+
+    def columns(self, shots: Mapping[str, NDArray[Any]]) -> Columns:
+        """Compute coordinates of some shots, and the evidence of a rule that does not need them, by name.
+
+        Parameters
+        ----------
+        shots : arrays (shot, ...) of what `needs` names
+        """
+        rows = self.features.rows(shots[self.features.needs])
+        out: Columns = {"latent": np.asarray(self.estimator.transform(rows), np.float32)}
         if not np.isfinite(out["latent"]).all():
             raise InputError(f"{type(self.estimator).__name__} gives coordinates that are not finite")
         if self.looks:
             past = [(rows - mean) @ components.T for mean, components in self._turned]
             out["latent_history"] = np.stack(past, axis=1).astype(np.float32)
-        if self.rule is not None:
-            found = self.rule.judge(np.asarray(shot_array(root, "low_q", FAST)[shots]))
-            out |= {"log_ratio": found.log_ratio, "autocorrelation_peak": found.peak, "separation": found.separation}
+        if self.rule is not None and not needs_coordinates(self.rule):
+            out |= measured(self.rule, {name: shots[name] for name in self.rule.needs})
         return out
+
+    def refuse_other(self, instrument: Instrument) -> None:
+        """Refuse shots of an instrument that the model does not know.
+
+        Raises
+        ------
+        InputError
+        """
+        here, known = binned_shape(instrument.geometry, int(self.features.options["bin"])), self.features.image_shape
+        if here != known:
+            (y, x), (rows, columns) = here, known
+            raise InputError(f"these shots have images of {y} x {x} bins, the model knows {rows} x {columns}")
+        if self.rule is not None:
+            self.rule.check(instrument)
+
+    def __repr__(self) -> str:
+        told, sort = self.parameters, self.parameters.sort
+        return (
+            f"<xfeldask.Model {told.method} of {told.features['name']}, {told.n_components} components, fitted to "
+            f"{told.n_fitted:,} shots, sorts by {sort or 'nothing'}>"
+        )
 
     @cached_property
     def _turned(self) -> list[Look]:
@@ -146,8 +183,9 @@ class Model(FieldsOnly):
     def parts(self) -> dict[str, xr.Dataset]:
         """Everything needed to apply the model again, as groups of arrays."""
         out = {"estimator": _group(fitted_arrays(self.estimator))}
-        if self.rule is not None:
-            out["rule"] = _group(self.rule.arrays())
+        learned = {} if self.rule is None else self.rule.arrays()
+        if learned:
+            out["rule"] = _group(learned)
         return out
 
     def _pictures(self, arrays: dict[str, NDArray[Any]]) -> dict[str, xr.Variable]:
@@ -169,51 +207,54 @@ class Model(FieldsOnly):
         return out
 
 
-def restored_model(parameters: Mapping[str, Any], parts: Mapping[str, xr.Dataset], root: zarr.Group) -> Model:
-    """The model of a stored embedding, for the shots of the store `root`.
+def restored_model(parameters: Parameters, parts: Mapping[str, xr.Dataset], instrument: Instrument) -> Model:
+    """Restore the model of a stored embedding, for shots of an instrument.
 
     Parameters
     ----------
-    parameters : of the embedding
+    parameters : Parameters, of the embedding
     parts : groups of arrays, as of `Model.parts`
-    root : zarr.Group
+    instrument : Instrument
 
     Raises
     ------
     InputError
-        A user's own estimator, which arrays alone cannot bring back, or another detector or geometry.
-    CorruptStoreError
-        The parameters of the embedding cannot be read.
+        A user's own object, which arrays alone cannot bring back, or another detector or geometry.
     """
-    try:
-        method, options = str(parameters["method"]), parameters["method_parameters"]
-        features = make_features(root, parameters["features"])
-    except (KeyError, TypeError) as error:
-        raise CorruptStoreError(f"the parameters of the embedding cannot be read ({error})") from None
-    if method not in METHODS:
+    method, options, sort = parameters.method, parameters.method_parameters, parameters.sort
+    if sort is not None and sort not in RULES:
+        raise InputError(f"shots were sorted by {sort}, which is not stored; embed the other store")
+    features = make_features(instrument, parameters.features)
+    if method not in METHODS or isinstance(options, str):
         raise InputError(f"the model is a {method}, which is not stored whole; embed the other store instead")
-    arrays = {str(name): value.values for name, value in parts["estimator"].data_vars.items()}
+    arrays = _arrays(parts["estimator"])
     estimator = restore(method, options, arrays)
     _refuse_other_features(arrays, features)
-    if "rule" not in parts:
-        return Model(features, estimator, None)
-    rule = PairRule.restore({str(name): value.values for name, value in parts["rule"].data_vars.items()})
-    _refuse_other_grid(rule, low_q_of(root))
-    return Model(features, estimator, rule)
+    rule = None if sort is None else restored_rule(parameters, parts)
+    if rule is not None and "rule" in parts:
+        rule.check(instrument)
+    return Model(features, estimator, rule, parameters)
+
+
+def restored_rule(parameters: Parameters, parts: Mapping[str, xr.Dataset]) -> Rule:
+    """Restore the rule of a stored embedding; one that has learned nothing where nothing of it is stored."""
+    sort = str(parameters.sort)
+    if "rule" in parts:
+        return RULES[sort].restore(_arrays(parts["rule"]))
+    return call(RULES[sort], seed=parameters.seed)
+
+
+def _arrays(part: xr.Dataset) -> dict[str, NDArray[Any]]:
+    return {str(name): value.values for name, value in part.data_vars.items()}
 
 
 def _refuse_other_features(arrays: Mapping[str, NDArray[Any]], features: Features) -> None:
-    learned = len(arrays["mean_"]) if "mean_" in arrays else arrays["landmarks_"].shape[1]
-    if learned != features.size:
-        raise InputError(f"{_OTHER}: its shots have {features.size} features, those of the model {learned}")
-
-
-def _refuse_other_grid(rule: PairRule, grid: ImageGrid) -> None:
-    shape, step = rule.window.weight.shape, rule.evidence.step
-    if shape != grid.shape or not np.allclose(grid.step, step, rtol=SAME_STEP, atol=0):
-        grids = ((grid.shape, grid.step.mean()), (shape, step))
-        here, there = (f"{y} x {x} bins of {width:.6g} 1/m" for (y, x), width in grids)
-        raise InputError(f"{_OTHER}: its low_q has {here}, that of the model {there}")
+    learned = size_learned(arrays)
+    if learned not in (None, features.size):
+        raise InputError(
+            f"the other store is of another detector or geometry: its shots have {features.size} features, those of "
+            f"the model {learned}"
+        )
 
 
 def feature_dims(n: int) -> tuple[str, ...]:
@@ -228,11 +269,3 @@ def _group(arrays: Mapping[str, NDArray[Any]]) -> xr.Dataset:
             for name, value in arrays.items()
         }
     )
-
-
-def stored_wavelength(root: zarr.Group) -> float:
-    """Nominal wavelength of a store [m]."""
-    energy = root.attrs.get("photon_energy")
-    if energy is None:
-        energy = Experiment.model_validate_json(str(root.attrs["experiment"])).beam.photon_energy
-    return wavelength(float(str(energy)))

@@ -1,11 +1,10 @@
-"""The steps of an embedding: fit, decide, write."""
+"""The steps of an embedding: fit, judge, decide, write."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,88 +12,91 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from xfeldask.latent.methods import make_estimator
-from xfeldask.sorting.pairs.rule import PairRule
+from xfeldask.schema import LATENT
+from xfeldask.sorting.decision import Decision
+from xfeldask.sorting.protocol import Allowance, Columns, Rule, Shots
+from xfeldask.sorting.rules import decided, make_rule, measured_last, needs_coordinates
 from xfeldask.store.embedding import Embedding
 from xfeldask.store.model import Model, make_features
-from xfeldask.store.opening import open_root
 from xfeldask.store.run import Run
+from xfeldask.store.shots import EmbeddedShots
 from xfeldask.verbs.options import Options
-from xfeldask.verbs.sort import PAIRS, Columns, outliers, variables, verdict
-from xfeldask.work.blocks import store_rows
-from xfeldask.work.compute import one_thread_a_task, run_tasks
-from xfeldask.work.fitting import Fit, fit, passes, teach_store
-from xfeldask.work.progress import Silent, reporter
-from xfeldask.work.projection import ADVICE
-from xfeldask.work.tasks import single_task
+from xfeldask.work.compute import one_thread_a_task
+from xfeldask.work.fitting import Fit, fit, passes
+from xfeldask.work.progress import Tell, reporter
+from xfeldask.work.sources import Source, StoreSource
 
 
-def fit_model(path: Path, options: Options, shots: int) -> tuple[Model, Fit]:
-    """Fit what is asked for to the first `shots` shots of a store."""
-    root = open_root(path)
-    made = make_features(root, options.features)
+def fit_model(source: Source, options: Options, shots: int) -> tuple[Model, Fit]:
+    """Fit what is asked for to the first `shots` shots; a rule that needs coordinates is left to `judged`."""
+    made = make_features(source.instrument, options.features)
     estimator = make_estimator(options.method, options.n_components, options.seed)
-    rows = store_rows(path, made, shots, options.batch_size)
+    rule = make_rule(options.sort, options.seed)
+    rows = source.rows(made, shots, options.batch_size)
     with one_thread_a_task(), ThreadPoolExecutor(1) as beside:
-        # a batch is fitted after the other, so a rule can be taught meanwhile
-        taught = beside.submit(_taught, path, shots, options) if options.sort == PAIRS else None
+        learning: Future[Rule] | None = None
+        if rule is not None and not needs_coordinates(rule):
+            # a batch is fitted after the other, so a rule can learn meanwhile
+            learning = beside.submit(source.learned, rule, source.shots(shots, options.labels))
         with reporter("fitting", shots * passes(estimator), "shots", options.progress) as told:
             fitted = fit(rows, estimator, options.stop, options.measures, told.advance)
-        rule = None if taught is None else _awaited(taught, options)
-    return Model(made, fitted.estimator, rule, tuple(fitted.looks) if options.history else ()), fitted
+        if learning is not None:
+            rule = _awaited(learning, options.progress)
+    looks = tuple(fitted.looks) if options.history else ()
+    return Model(made, fitted.estimator, rule, options.parameters(made, fitted), looks), fitted
 
 
-def _awaited(taught: Future[PairRule], options: Options) -> PairRule:
-    with reporter("learning to sort", 1, "rule", options.progress) as told:
-        rule = taught.result()
+def _awaited(learning: Future[Rule], progress: bool | Tell) -> Rule:
+    with reporter("learning to sort", 1, "rule", progress) as told:
+        rule = learning.result()
         told.advance(1)
     return rule
 
 
-def _taught(path: Path, shots: int, options: Options) -> PairRule:
-    task = single_task(teach_store, str(path), shots, options.seed, options.labels)
-    found: PairRule = run_tasks([task], [1], Silent(), ADVICE)[0]
-    return found
+def judged(model: Model, shots: Shots, columns: Columns, learn: bool = True) -> tuple[Model, Columns]:
+    """Add the evidence of a rule that needs the coordinates of shots; it learns from them first if `learn`."""
+    rule = model.rule
+    if rule is None or not needs_coordinates(rule):
+        return model, columns
+    known = EmbeddedShots(shots, columns)
+    rule = rule.fit(known) if learn else rule
+    return replace(model, rule=rule), columns | measured_last(rule, known, columns)
 
 
-def publish(path: Path, options: Options, model: Model, fitted: Fit, columns: Columns) -> None:
-    """Decide on shots, and write the embedding into their store."""
-    parameters = options.parameters(model, len(fitted.fitted), fitted.converged_at)
-    columns, told = decided(columns, options.sort, parameters)
-    seen = np.zeros(len(columns["latent"]), bool)
-    seen[fitted.fitted[fitted.fitted < len(seen)]] = True
-    columns["fitted"] = seen
-    found = dataset_of(columns, model, fitted.history, parameters, told)
-    Embedding(Run.open(path), options.name).publish(found, model.parts())
-
-
-def decided(
-    columns: Columns, rule: str | object | None, parameters: Mapping[str, Any]
-) -> tuple[Columns, dict[str, Any]]:
-    """Columns with the verdict of a rule, and what is to be told about it."""
-    if rule is None:
-        return columns, {}
-    if rule == PAIRS:
-        found, told = verdict(columns, parameters["max_singles_lost"], parameters["seed"])
-        return columns | found, told
-    found = outliers(columns["latent"], rule, parameters["contamination"], parameters["seed"])
-    return columns | found, {"contamination": parameters["contamination"]}
-
-
-def dataset_of(
-    columns: Columns,
-    model: Model,
-    history: Mapping[str, NDArray[np.generic]],
-    parameters: Mapping[str, Any],
-    told: Mapping[str, Any],
+def sorted_dataset(
+    columns: Columns, model: Model, allowance: Allowance, history: Mapping[str, NDArray[np.generic]] | None = None
 ) -> xr.Dataset:
-    """An embedding as it is stored."""
-    data = variables(columns) | variables(history) | model.pictures()
+    """Decide on shots, and return their embedding as it is stored."""
+    told = Decision()
+    if model.rule is not None:
+        verdict, told = decided(model.rule, columns, allowance)
+        columns = columns | verdict
+    data = variables(columns, model.rule) | variables(history or {}, None) | model.pictures()
     n = len(columns["latent"])
     data["latent"].attrs["units"] = model.features.feature.units
     attributes = {
-        "title": f"latent space of {n} shots by {parameters['method']}",
+        "title": f"latent space of {n} shots by {model.parameters.method}",
         "n_shots": n,
-        "parameters": json.dumps(parameters),
-        "decision": json.dumps(told),
+        "parameters": model.parameters.to_json(),
+        "decision": told.to_json(),
     }
     return xr.Dataset(data, coords={"shot": np.arange(n)}, attrs=attributes)
+
+
+def variables(columns: Mapping[str, NDArray[Any]], rule: Rule | None) -> dict[str, xr.Variable]:
+    """Return columns as they are stored."""
+    known = {v.name: v for v in (() if rule is None else rule.columns)} | LATENT
+    return {
+        name: xr.Variable(known[name].dims, value.astype(known[name].dtype), known[name].attributes())
+        for name, value in columns.items()
+    }
+
+
+def publish(run: Run, name: str, options: Options, model: Model, fitted: Fit, columns: Columns) -> None:
+    """Judge and decide on shots, and write the embedding into their store."""
+    n = len(columns["latent"])
+    model, columns = judged(model, StoreSource(run).shots(n, options.labels), columns)
+    seen = np.zeros(n, bool)
+    seen[fitted.fitted[fitted.fitted < n]] = True
+    found = sorted_dataset(columns | {"fitted": seen}, model, options.allowance, fitted.history)
+    Embedding(run, name).publish(found, model.parts())

@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from xfeldask.store.layout import layout_of
-from xfeldask.store.opening import open_root
-from xfeldask.store.run import open_dataset
+from xfeldask.sorting.protocol import Allowance
+from xfeldask.store.embedding import Embedding
+from xfeldask.store.model import Choice
 from xfeldask.verbs.building import fit_model, publish
 from xfeldask.verbs.following import follow_store
-from xfeldask.verbs.options import Options, refuse
-from xfeldask.verbs.sort import PAIRS
+from xfeldask.verbs.options import Options, Store, opened, refuse, refuse_name
 from xfeldask.work.progress import Tell
-from xfeldask.work.projection import project_all
+from xfeldask.work.sources import StoreSource, project_all
 
 
 def embed(
-    store: str | Path,
+    store: Store,
     *,
     name: str | None = None,
     method: str | object = "ipca",
-    features: str | Mapping[str, Any] = "counts",
+    features: Choice = "counts",
     n_components: int = 3,
     batch_size: int = 512,
-    sort: str | object | None = PAIRS,
+    sort: str | object | None = "pairs",
     max_singles_lost: float = 0.01,
     contamination: float = 0.1,
     labels: ArrayLike | None = None,
@@ -47,19 +42,20 @@ def embed(
 
     Parameters
     ----------
-    store : path of a store
-    name : str, optional, of the embedding; the method's by default
-    method : "ipca", "pca", "diffusion_map", "ensemble_pca", or an object with scikit-learn's `transform` and `fit`
-        or `partial_fit`
+    store : path of a store, or a Dataset of all of it as `open_dataset` gives
+    name : str, optional, of the embedding; that of the method by default
+    method : "ipca", "pca", "diffusion_map", "ensemble_pca", a name given to `register_method`, or an object with
+        scikit-learn's `transform` and `fit` or `partial_fit`
     features : "counts", "normalised", "variance_stabilised", "unit_root", "fourier_crop", "autocorrelation",
-        "autocorrelation_profile", "radial_profile", or a mapping of ``name`` and options: ``n`` of the Fourier crop,
-        ``n_rings`` of profiles, ``bin`` [pixels] of the images, made of the photons where the store's are coarser
+        "autocorrelation_profile", "radial_profile", a name given to `register_feature`, or a function of images (shot,
+        y, x) that gives rows (shot, ...); or a mapping of ``name`` and options: ``n`` of the Fourier crop, ``n_rings``
+        of profiles, ``bin`` [pixels] of the images, made of the photons where the store's are coarser
     n_components : int, of a named method
     batch_size : int, shots that enter the fit together, in ascending order
-    sort : "pairs", which weighs what speaks for two particles; "elliptic_envelope"; an outlier estimator of
-        scikit-learn; or None
-    max_singles_lost : float, part of the singles that "pairs" may lose
-    contamination : float, part of the shots that the envelope flags
+    sort : "pairs", which weighs what speaks for two particles; "elliptic_envelope"; a name given to `register_rule`, or
+        such a rule itself; an outlier estimator of scikit-learn; or None
+    max_singles_lost : float, fraction of the singles that "pairs" may lose
+    contamination : float, fraction of the shots that the envelope flags
     labels : int (shot,), optional: 1 for a single hit, 0 for anything else, -1 where not known; for "pairs"
     stop : bool, fit no further once the latent space has converged
     measures : any of "jensen_shannon" and "reconstruction", recorded with the convergence
@@ -73,8 +69,7 @@ def embed(
     Returns
     -------
     xarray.Dataset, ``/latent/<name>``: `latent` (shot, component), `score`, `probability_single`, `is_single`,
-    `verdict` (shot,), the evidence, the model as arrays, and every parameter; rules other than "pairs" give no
-    probability
+    `verdict` (shot,), the evidence, the model as arrays, and every parameter; not every rule gives a probability
 
     Raises
     ------
@@ -92,20 +87,28 @@ def embed(
     >>> embed(path, progress=False).latent.shape
     (600, 3)
     """
-    path = Path(store)
-    known = None if labels is None else np.asarray(labels)
     options = Options(
-        name or (method if isinstance(method, str) else type(method).__name__.lower()),
-        method, features, n_components, batch_size, sort, contamination, max_singles_lost,
-        known, stop, measures, history, seed, overwrite, progress,
-    )  # fmt: skip
-    root = open_root(path)
-    refuse(path, root, options)
+        method=method,
+        features=features,
+        n_components=n_components,
+        batch_size=batch_size,
+        sort=sort,
+        allowance=Allowance(max_singles_lost=max_singles_lost, contamination=contamination),
+        labels=None if labels is None else np.asarray(labels),
+        stop=stop,
+        measures=measures,
+        history=history,
+        seed=seed,
+        progress=progress,
+    )
+    run, name = opened(store), name or options.method_name.lower()
+    source = StoreSource(run)
+    refuse(source, run.n_shots, options)
+    refuse_name(run, name, overwrite)
     if follow:
-        follow_store(path, options)
+        follow_store(run, name, options)
     else:
-        open_dataset(path, chunks=None)  # refuses a store that is not complete
-        shots = layout_of(root).n_shots
-        model, fitted = fit_model(path, options, shots)
-        publish(path, options, model, fitted, project_all(path, model, shots, progress))
-    return open_dataset(path, group=f"latent/{options.name}", chunks=None)
+        run.refuse_incomplete()
+        model, fitted = fit_model(source, options, run.n_shots)
+        publish(run, name, options, model, fitted, project_all(source, model, run.n_shots, progress))
+    return Embedding(run, name).dataset()

@@ -1,98 +1,130 @@
-"""What `embed` is asked for, checked before anything is done."""
+"""What `embed` and `fit` are asked for, checked before anything is done."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import zarr
+import xarray as xr
 from numpy.typing import NDArray
 
-from xfeldask.errors import InputError, StoreExistsError, UnknownNameError
-from xfeldask.latent.methods import METHODS, make_estimator
-from xfeldask.store.layout import layout_of
-from xfeldask.store.model import Model
-from xfeldask.verbs.sort import PAIRS, RULES
+from xfeldask.errors import InputError, StoreExistsError
+from xfeldask.latent.methods import make_estimator, own_parameters
+from xfeldask.sorting.protocol import COORDINATES, Allowance, Rule
+from xfeldask.sorting.rules import RULES, make_rule
+from xfeldask.store.model import Choice, Features
+from xfeldask.store.parameters import Parameters
+from xfeldask.store.run import Run
+from xfeldask.work.fitting import Fit
 from xfeldask.work.progress import Tell
+from xfeldask.work.sources import Source
+
+Store = str | Path | xr.Dataset
+"""A store: its path, or the Dataset that `open_dataset` or `simulate` gave of all of it."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Options:
-    """What `embed` was asked for, checked."""
+    """What `embed` or `fit` was asked for."""
 
-    name: str
     method: str | object
-    features: str | Mapping[str, Any]
+    features: Choice
     n_components: int
     batch_size: int
     sort: str | object | None
-    contamination: float
-    max_singles_lost: float
+    allowance: Allowance
     labels: NDArray[np.int8] | None
     stop: bool
     measures: tuple[str, ...]
     history: bool
     seed: int
-    overwrite: bool
     progress: bool | Tell
 
     @property
     def method_name(self) -> str:
-        """Of the estimator."""
+        """Name of the method; of a user's object, that of its class."""
         return self.method if isinstance(self.method, str) else type(self.method).__name__
 
     @property
     def sort_name(self) -> str | None:
-        """Of the rule; a user's own is told whole."""
+        """Name of the rule; of a user's object, how it shows itself, which is no name."""
+        if isinstance(self.sort, Rule):
+            return f"{type(self.sort).__name__}()"
         return self.sort if isinstance(self.sort, str | None) else repr(self.sort)
 
-    def parameters(self, model: Model, fitted: int, converged_at: int | None) -> dict[str, Any]:
-        """Everything that the embedding depends on, as it is stored."""
-        known = isinstance(self.method, str)
-        return {
-            "method": self.method_name,
-            "method_parameters": model.estimator.get_params() if known else repr(self.method),  # type: ignore[attr-defined]
-            "features": model.features.options,
-            "n_components": self.n_components,
-            "batch_size": self.batch_size,
-            "order": "ascending",
-            "sort": self.sort_name,
-            "contamination": self.contamination,
-            "max_singles_lost": self.max_singles_lost,
-            "labels": 0 if self.labels is None else int((self.labels >= 0).sum()),
-            "seed": self.seed,
-            "n_fitted": fitted,
-            "converged_at": converged_at,
-            "version": version("xfeldask"),
-        }
+    def parameters(self, made: Features, fitted: Fit) -> Parameters:
+        """Return everything that the embedding depends on, as it is stored."""
+        named = isinstance(self.method, str)
+        return Parameters(
+            method=self.method_name,
+            method_parameters=own_parameters(fitted.estimator) if named else repr(self.method),
+            features=made.options,
+            n_components=self.n_components,
+            batch_size=self.batch_size,
+            order="ascending",
+            sort=self.sort_name,
+            contamination=self.allowance.contamination,
+            max_singles_lost=self.allowance.max_singles_lost,
+            labels=0 if self.labels is None else int((self.labels >= 0).sum()),
+            seed=self.seed,
+            n_fitted=len(fitted.fitted),
+            converged_at=fitted.converged_at,
+            version=version("xfeldask"),
+        )
 
 
-def refuse(path: Path, root: zarr.Group, options: Options) -> None:
+def refuse(source: Source, shots: int, options: Options) -> None:
     """Refuse what cannot be done, before anything is."""
-    shots = layout_of(root).n_shots
     make_estimator(options.method, options.n_components)
-    refuse_name(path, root, options.name, options.overwrite)
-    if isinstance(options.method, str) and options.method in METHODS and shots <= options.n_components:
-        raise InputError(f"{options.n_components} components need more shots than that, {path} has {shots}")
+    if isinstance(options.method, str) and shots <= options.n_components:
+        raise InputError(f"{options.n_components} components need more shots than that, there are {shots}")
     if options.batch_size < 1:
         raise InputError(f"batch_size must be at least 1 shot, got {options.batch_size}")
-    if isinstance(options.sort, str) and options.sort not in RULES:
-        raise UnknownNameError("rule", options.sort, RULES)
-    if not 0 < options.max_singles_lost < 1:
-        raise InputError(f"max_singles_lost must be above 0 and below 1, got {options.max_singles_lost}")
-    if not 0 < options.contamination <= 0.5:
-        raise InputError(f"contamination must be above 0 and at most 0.5, got {options.contamination}")
-    if options.labels is not None and (options.sort != PAIRS or options.labels.shape != (shots,)):
-        raise InputError(f"labels are for sort='pairs' and hold a number for each of the {shots} shots")
+    rule = make_rule(options.sort, options.seed)
+    needs = () if rule is None else rule.needs
+    if missing := [name for name in needs if name != COORDINATES and name not in source]:
+        raise InputError(
+            f"sort={options.sort_name!r} needs {' and '.join(missing)}, which the shots do not have; give it, or sort "
+            "by a rule that does without, such as 'elliptic_envelope'"
+        )
+    if options.labels is not None:
+        _refuse_labels(options.labels, shots, rule)
 
 
-def refuse_name(path: Path, root: zarr.Group, name: str, overwrite: bool) -> None:
+def _refuse_labels(labels: NDArray[np.int8], shots: int, rule: Rule | None) -> None:
+    if rule is None or not rule.uses_labels or labels.shape != (shots,):
+        takers = " or ".join(repr(name) for name in RULES if RULES[name].uses_labels)
+        raise InputError(f"labels are for sort={takers} and hold a number for each of the {shots} shots")
+    if not np.isin(labels, (-1, 0, 1)).all():
+        raise InputError("labels hold 1 (single), 0 (anything else) or -1 (not known) for every shot")
+
+
+def refuse_name(run: Run, name: str, overwrite: bool) -> None:
     """Refuse a name that is no name, or taken."""
     if not name.isascii() or not name.replace("-", "").replace("_", "").isalnum():
         raise InputError(f"the embedding's name {name!r} may hold letters, digits, dash and underscore only")
-    if f"latent/{name}" in root and not overwrite:
-        raise StoreExistsError(f"{path} has an embedding {name}; pass overwrite=True (--overwrite) or another name")
+    if f"latent/{name}" in run and not overwrite:
+        raise StoreExistsError(f"{run.path} has an embedding {name}; pass overwrite=True (--overwrite) or another name")
+
+
+def opened(store: Store) -> Run:
+    """Open the store that is meant.
+
+    Raises
+    ------
+    MissingFileError, InputError, CorruptStoreError
+        There is no store; a Dataset that is not the whole of one.
+    """
+    if not isinstance(store, xr.Dataset):
+        return Run.open(store)
+    source = store.encoding.get("source")
+    if source is None:
+        raise InputError("this Dataset was not opened from a store; give the path of one, or use fit and transform")
+    run = Run.open(str(source))
+    if "image" not in store or store.sizes.get("shot") != run.n_shots:
+        raise InputError(
+            f"this Dataset is a part of the store {source}; give the store's path, or use fit and transform on the part"
+        )
+    return run

@@ -2,44 +2,40 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 import xarray as xr
 
-from xfeldask.errors import InputError
+from xfeldask.sorting.protocol import Allowance
 from xfeldask.store.embedding import Embedding
-from xfeldask.store.layout import layout_of
 from xfeldask.store.model import restored_model
-from xfeldask.store.opening import open_root
-from xfeldask.store.publish import latent_parts
-from xfeldask.store.run import Run, open_dataset
-from xfeldask.verbs.building import dataset_of, decided
-from xfeldask.verbs.options import refuse_name
-from xfeldask.verbs.sort import RULES
-from xfeldask.work.projection import project_all
+from xfeldask.store.parameters import Parameters
+from xfeldask.verbs.building import judged, sorted_dataset
+from xfeldask.verbs.options import Store, opened, refuse_name
+from xfeldask.work.progress import Tell
+from xfeldask.work.sources import StoreSource, project_all
 
 
 def project(
-    model_store: str | Path,
+    model_store: Store,
     name: str,
-    other_store: str | Path,
+    other_store: Store,
     *,
     as_name: str | None = None,
     overwrite: bool = False,
-    progress: bool = True,
+    progress: bool | Tell = True,
 ) -> xr.Dataset:
     """Apply the model of an embedding to the shots of another store.
 
     Parameters
     ----------
-    model_store : path of the store that was embedded
+    model_store : path of the store that was embedded, or a Dataset of all of it
     name : str, of its embedding
-    other_store : path, of shots of the same detector
+    other_store : path of a store, or a Dataset of all of it, of shots of the same detector
     as_name : str, optional, of the embedding to be written into `other_store`; `name` by default
     overwrite : bool, replace an embedding of the same name
-    progress : bool, show progress on stderr
+    progress : bool, show progress on stderr; or a function as `embed` takes it
 
     Returns
     -------
@@ -48,7 +44,7 @@ def project(
     Raises
     ------
     InputError
-        Another detector or geometry, or a user's own estimator, of which arrays are not enough.
+        Another detector or geometry, or a user's own object, which arrays alone cannot bring back.
     StoreExistsError
         The embedding is there and `overwrite` is false.
 
@@ -63,17 +59,18 @@ def project(
     >>> project(paths[0], "ipca", paths[1], progress=False).latent.shape
     (600, 3)
     """
-    source, path, target = Path(model_store), Path(other_store), as_name or name
-    found = open_dataset(source, group=f"latent/{name}", chunks=None).load()
-    root = open_root(path)
-    open_dataset(path, chunks=None)
-    refuse_name(path, root, target, overwrite)
-    parameters = json.loads(found.attrs["parameters"])
-    if parameters["sort"] not in (*RULES, None):
-        raise InputError(f"shots were sorted by {parameters['sort']}, which is not stored; embed the other store")
-    model, shots = restored_model(parameters, latent_parts(source, name), root), layout_of(root).n_shots
-    columns, told = decided(project_all(path, model, shots, progress), parameters["sort"], parameters)
-    parameters |= {"projected_from": source.name, "n_fitted": 0}
-    columns["fitted"] = np.zeros(shots, bool)
-    Embedding(Run.open(path), target).publish(dataset_of(columns, model, {}, parameters, told), model.parts())
-    return open_dataset(path, group=f"latent/{target}", chunks=None)
+    source, run, target = opened(model_store).refuse_incomplete(), opened(other_store), as_name or name
+    embedding, n_shots = source.embedding(name), run.refuse_incomplete().n_shots
+    refuse_name(run, target, overwrite)
+    parts = embedding.parts()
+    model = restored_model(Parameters.from_json(embedding.dataset().attrs["parameters"]), parts, run)
+    shots = StoreSource(run)
+    columns = project_all(shots, model, n_shots, progress)
+    # before they were stored, envelopes were fitted to the other store's coordinates
+    model, columns = judged(model, shots.shots(n_shots), columns, learn="rule" not in parts)
+    parameters = model.parameters.model_copy(update={"projected_from": source.path.name, "n_fitted": 0})
+    allowance = Allowance(max_singles_lost=parameters.max_singles_lost, contamination=parameters.contamination)
+    columns["fitted"] = np.zeros(n_shots, bool)
+    found = sorted_dataset(columns, replace(model, parameters=parameters), allowance)
+    Embedding(run, target).publish(found, model.parts())
+    return Embedding(run, target).dataset()

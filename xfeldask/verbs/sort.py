@@ -1,82 +1,34 @@
-"""Verdicts on the shots of an embedding: by the pair rule, by an envelope, or by a user's outlier estimator."""
+"""`sort`: decide anew on the shots of an embedding."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
 
-import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from xfeldask.errors import InputError
-from xfeldask.schema import BLANK, LATENT, MULTIPLE, SINGLE
-from xfeldask.sorting.decision import decide
-from xfeldask.sorting.envelope import elliptic_envelope, outlier_verdict
-from xfeldask.store.run import Run
-
-PAIRS, ENVELOPE = "pairs", "elliptic_envelope"
-RULES = (PAIRS, ENVELOPE)
-
-Columns = dict[str, NDArray[Any]]
+from xfeldask.sorting.protocol import Allowance, Rule
+from xfeldask.sorting.rules import RULES, decided
+from xfeldask.store.embedding import Embedding
+from xfeldask.store.model import restored_rule
+from xfeldask.store.parameters import Parameters
+from xfeldask.verbs.building import variables
+from xfeldask.verbs.options import Store, opened
 
 
-def verdict(columns: Mapping[str, NDArray[Any]], max_singles_lost: float, seed: int) -> tuple[Columns, dict[str, Any]]:
-    """Columns and attributes of a decision on the `log_ratio` of shots, NaN where blank."""
-    ratio = columns["log_ratio"]
-    hit = ~np.isnan(ratio)
-    found = decide(ratio[hit], max_singles_lost, seed)
-    out: Columns = {
-        "score": np.full(len(ratio), min(float(found.score.min()), found.threshold) - 1),
-        "probability_single": np.zeros(len(ratio)),
-        "is_single": np.zeros(len(ratio), bool),
-        "verdict": np.full(len(ratio), BLANK, np.uint8),
-    }
-    out["score"][hit], out["probability_single"][hit], out["is_single"][hit] = (
-        found.score,
-        found.probability,
-        found.kept,
-    )
-    out["verdict"][hit] = np.where(found.kept, SINGLE, MULTIPLE)
-    kept = max(int(found.kept.sum()), 1)
-    return out, {
-        "max_singles_lost": max_singles_lost,
-        "threshold": found.threshold,
-        "threshold_interval": [found.threshold_low, found.threshold_high],
-        "multiple_fraction": found.prevalence,
-        "expected_singles_lost": found.singles_lost,
-        "expected_others_kept": found.let_in,
-        "expected_purity": 1 - found.let_in / kept,
-    }
-
-
-def outliers(latent: NDArray[np.float32], rule: str | object, contamination: float, seed: int) -> Columns:
-    """Columns of a verdict on coordinates (shot, component), for rules that look at nothing else."""
-    if isinstance(rule, str):
-        score, kept = elliptic_envelope(latent, contamination, seed)
-    else:
-        score, kept = outlier_verdict(rule, latent)
-    return {"score": score, "is_single": kept, "verdict": np.where(kept, SINGLE, MULTIPLE).astype(np.uint8)}
-
-
-def variables(columns: Mapping[str, NDArray[Any]]) -> dict[str, xr.Variable]:
-    """Columns as they are stored."""
-    return {
-        name: xr.Variable(LATENT[name].dims, value.astype(LATENT[name].dtype), LATENT[name].attributes())
-        for name, value in columns.items()
-    }
-
-
-def sort(store: str | Path, name: str = "ipca", *, max_singles_lost: float = 0.01) -> xr.Dataset:
+def sort(
+    store: Store, name: str = "ipca", *, max_singles_lost: float | None = None, contamination: float | None = None
+) -> xr.Dataset:
     """Decide anew on the shots of an embedding, with another allowance; what was measured of them stays.
 
     Parameters
     ----------
-    store : path
+    store : path of a store, or a Dataset of all of it as `open_dataset` gives
     name : str, of the embedding
-    max_singles_lost : float, part of the singles that may be lost, above 0 and below 1
+    max_singles_lost : float, fraction of the singles that may be lost, above 0 and below 1; for a rule that goes by it,
+        such as "pairs"; 0.01 by default
+    contamination : float, fraction of the shots to flag, above 0 and at most 0.5; for a rule that goes by it, such as
+        "elliptic_envelope"; 0.1 by default
 
     Returns
     -------
@@ -85,7 +37,8 @@ def sort(store: str | Path, name: str = "ipca", *, max_singles_lost: float = 0.0
     Raises
     ------
     InputError
-        The embedding was sorted by another rule than ``"pairs"``, or the part is out of range.
+        The embedding was not sorted, or by a rule that is not stored or that goes by another allowance; the allowance
+        is out of range.
     MissingFileError
         There is no such embedding.
 
@@ -99,14 +52,42 @@ def sort(store: str | Path, name: str = "ipca", *, max_singles_lost: float = 0.0
     >>> int(sort(path, max_singles_lost=0.05).is_single.sum()) > 400
     True
     """
-    path = Path(store)
-    embedding = Run.open(path).refuse_incomplete().embedding(name)
+    embedding = opened(store).refuse_incomplete().embedding(name)
     found = embedding.dataset().load()
-    if "log_ratio" not in found:
-        raise InputError(f"{path} has no evidence of pairs in its embedding {name}; embed with sort='pairs'")
-    parameters = json.loads(found.attrs["parameters"])
-    columns, told = verdict({"log_ratio": found["log_ratio"].values}, max_singles_lost, int(parameters["seed"]))
-    parameters["max_singles_lost"] = max_singles_lost
-    found = found.assign(variables(columns)).assign_attrs(parameters=json.dumps(parameters), decision=json.dumps(told))
-    embedding.publish(found, embedding.parts())
+    parameters, parts = Parameters.from_json(found.attrs["parameters"]), embedding.parts()
+    given = {"max_singles_lost": max_singles_lost, "contamination": contamination}
+    asked = {name: value for name, value in given.items() if value is not None}
+    rule, allowance = _rule_of(embedding, parameters, parts, asked), Allowance(**asked)
+    if missing := [v.name for v in rule.columns if v.name not in found]:
+        raise InputError(
+            f"the embedding {name} does not hold the evidence of {parameters.sort} ({', '.join(missing)}), as older "
+            "versions did not store it; embed again with overwrite=True"
+        )
+    columns, told = decided(rule, {v.name: found[v.name].values for v in rule.columns}, allowance)
+    if rule.allowance:
+        parameters = parameters.model_copy(update={rule.allowance: getattr(allowance, rule.allowance)})
+    found = found.assign(variables(columns, rule)).assign_attrs(
+        parameters=parameters.to_json(), decision=told.to_json()
+    )
+    embedding.publish(found, parts)
     return embedding.dataset()
+
+
+def _rule_of(
+    embedding: Embedding, parameters: Parameters, parts: Mapping[str, xr.Dataset], asked: Mapping[str, float]
+) -> Rule:
+    """Restore the rule that an embedding was sorted by, if it goes by what is asked for."""
+    sort, name = parameters.sort, embedding.name
+    if sort is None:
+        known = " or ".join(map(repr, RULES))
+        raise InputError(f"the embedding {name} of {embedding.run.path} was not sorted; embed with sort={known}")
+    if sort not in RULES:
+        raise InputError(f"the embedding {name} was sorted by {sort}, which is not stored; embed again")
+    own = RULES[sort].allowance
+    if other := asked.keys() - {own}:
+        takers = " or ".join(repr(known) for known in RULES if RULES[known].allowance in other)
+        raise InputError(
+            f"the embedding {name} was sorted by {sort}, which goes by {own or 'no allowance'}; for "
+            f"{' and '.join(sorted(other))} embed with sort={takers}"
+        )
+    return restored_rule(parameters, parts)

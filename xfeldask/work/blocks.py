@@ -1,9 +1,8 @@
-"""Feature matrices of stores, block by block; nothing here computes."""
+"""Feature matrices of shots, block by block; nothing here computes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,17 +12,19 @@ from numpy.typing import NDArray
 
 from xfeldask.physics.binning import bin_frames
 from xfeldask.store.model import Features
-from xfeldask.store.run import open_dataset
 
 
-def store_rows(path: Path, made: Features, shots: int, batch_size: int) -> Array:
-    """Features of the first `shots` shots of a store, float32 (shot, feature), in batches."""
-    ds = open_dataset(path, allow_incomplete=True)
-    if made.index is None:
-        images = ds.image.data[:shots]
-    else:
-        images = binned(ds.photons.data[:shots], made.index, made.image_shape)
-    return feature_rows(images, made, made.size, batch_size)
+def raw_rows(raw: Array, made: Features, batch: int) -> Array:
+    """Make features of shots, float32 (shot, feature), in batches.
+
+    Parameters
+    ----------
+    raw : (shot, ...) Dask array of what `made` needs
+    made : Features
+    batch : int, shots
+    """
+    images = raw if made.index is None else binned(raw, made.index, made.image_shape)
+    return feature_rows(images, made, made.size, batch)
 
 
 def feature_rows(

@@ -1,4 +1,4 @@
-"""Fitting a model to the shots of a store, in a fixed order and no longer than needed."""
+"""Fitting a method to rows, in a fixed order and no longer than needed."""
 
 from __future__ import annotations
 
@@ -7,20 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import zarr
 from dask_ml.wrappers import Incremental
 from numpy.typing import NDArray
 
-from xfeldask.errors import InputError
 from xfeldask.latent.convergence import Convergence
-from xfeldask.latent.methods import Estimator, is_linear
-from xfeldask.physics.binning import ImageGrid
-from xfeldask.sorting.pairs.patterns import excess, find_window
-from xfeldask.sorting.pairs.rule import HIT, MOST_HITS, PairRule
-from xfeldask.store.codecs import FAST
-from xfeldask.store.layout import IMAGES_PER_CHUNK, shot_array
-from xfeldask.store.model import Look, low_q_of
-from xfeldask.store.opening import open_root
+from xfeldask.latent.methods import Method, is_linear
+from xfeldask.store.model import Look
 
 HELD_OUT = 512
 """Shots, the first of a store, on which convergence is watched; at most a tenth of them all."""
@@ -30,8 +22,6 @@ GROWTH = 1.5
 ANGLE, CHANGE, PATIENCE = np.deg2rad(1.0), 0.03, 2
 SUBSET = 4000
 """Shots that an estimator without `partial_fit` is fitted to."""
-ENOUGH = 0.8
-"""Part of the hits that a rule takes at most with which a sample is large enough."""
 
 
 @dataclass(frozen=True)
@@ -47,14 +37,14 @@ class Fit:
     looks : (mean, components) at each update of the history
     """
 
-    estimator: Estimator
+    estimator: Method
     fitted: NDArray[np.int64]
     history: dict[str, NDArray[np.generic]]
     converged_at: int | None
     looks: list[Look] = field(default_factory=list)
 
 
-def fit(rows: Any, estimator: Estimator, stop: bool, measures: tuple[str, ...], advance: Callable[[int], None]) -> Fit:
+def fit(rows: Any, estimator: Method, stop: bool, measures: tuple[str, ...], advance: Callable[[int], None]) -> Fit:
     """Fit an estimator to rows (shot, feature), cut into batches along shots.
 
     One that has `partial_fit` learns from batch after batch, driven by dask-ml; one that passes once over the data
@@ -72,12 +62,12 @@ def fit(rows: Any, estimator: Estimator, stop: bool, measures: tuple[str, ...], 
     return _fit_watched(rows, estimator, measures, advance)
 
 
-def passes(estimator: Estimator) -> int:
+def passes(estimator: Method) -> int:
     """Times that an estimator is shown the shots."""
     return int(getattr(estimator, "n_passes", 1))
 
 
-def _fit_all(rows: Any, estimator: Estimator, advance: Callable[[int], None]) -> Fit:
+def _fit_all(rows: Any, estimator: Method, advance: Callable[[int], None]) -> Fit:
     driver = _driver(estimator)
     for _ in range(passes(estimator)):
         driver.partial_fit(rows)
@@ -87,7 +77,7 @@ def _fit_all(rows: Any, estimator: Estimator, advance: Callable[[int], None]) ->
     return Fit(driver.estimator_, np.arange(len(rows)), {}, None)
 
 
-def _fit_watched(rows: Any, estimator: Estimator, measures: tuple[str, ...], advance: Callable[[int], None]) -> Fit:
+def _fit_watched(rows: Any, estimator: Method, measures: tuple[str, ...], advance: Callable[[int], None]) -> Fit:
     held = min(HELD_OUT, len(rows) // 10)
     components = int(getattr(estimator, "n_components", 1))
     if held < 2 * components + 1:
@@ -112,64 +102,6 @@ def _fit_watched(rows: Any, estimator: Estimator, measures: tuple[str, ...], adv
     return Fit(driver.estimator_, np.arange(held, done), history, at, looks)
 
 
-def _driver(estimator: Estimator) -> Any:
+def _driver(estimator: Method) -> Any:
     """dask-ml's driver: the blocks of an array one after the other, each read once."""
     return Incremental(estimator, scoring=lambda *_: 0.0, shuffle_blocks=False, assume_equal_chunks=True)
-
-
-def teach_store(path: str, shots: int, seed: int, labels: NDArray[np.int8] | None) -> PairRule:
-    """Fit the pair rule to shots of a store; the task that Dask runs."""
-    return teach(open_root(path), shots, seed, labels)
-
-
-def teach(root: zarr.Group, shots: int, seed: int, labels: NDArray[np.int8] | None) -> PairRule:
-    """Fit the pair rule to a sample of the first `shots` shots, and to all that are labelled."""
-    grid = low_q_of(root)
-    index, images = sample_hits(root, grid, shots, seed)
-    if labels is None:
-        return PairRule(seed).fit(images, grid)
-    if len(labels) < shots or not np.isin(labels, (-1, 0, 1)).all():
-        raise InputError("labels hold 1 (single), 0 (anything else) or -1 (not known) for every shot")
-    more = np.setdiff1d(np.flatnonzero(labels[:shots] >= 0), index)
-    images = np.concatenate([images, *read_shots(shot_array(root, "low_q", FAST), more)])
-    return PairRule(seed).fit(images, grid, labels[np.concatenate([index, more])])
-
-
-def sample_hits(
-    root: zarr.Group, grid: ImageGrid, shots: int, seed: int
-) -> tuple[NDArray[np.int64], NDArray[np.uint16]]:
-    """Indices and `low_q` of shots to learn a rule from, drawn among the first `shots` until there are hits enough.
-
-    Blanks are taken too at first, and passed over once it is known what a hit looks like.
-    """
-    blocks = np.random.default_rng(seed).permutation(-(-shots // IMAGES_PER_CHUNK))
-    array, per_round = shot_array(root, "low_q", FAST), -(-MOST_HITS // IMAGES_PER_CHUNK)
-    chosen: list[NDArray[np.int64]] = []
-    taken: list[NDArray[np.uint16]] = []
-    window, hits = None, 0
-    for start in range(0, len(blocks), per_round):
-        every = (
-            np.sort(blocks[start : start + per_round])[:, None] * IMAGES_PER_CHUNK + np.arange(IMAGES_PER_CHUNK)
-        ).ravel()
-        index = every[every < shots]
-        images = np.concatenate(read_shots(array, index))
-        wanted = np.ones(len(index), bool) if window is None else excess(images, window) > HIT
-        chosen.append(index[wanted])
-        taken.append(images[wanted])
-        if window is None:
-            window = find_window(images, grid)
-            wanted = excess(images, window) > HIT
-        hits += int(wanted.sum())
-        if hits >= ENOUGH * MOST_HITS:
-            break
-    return np.concatenate(chosen), np.concatenate(taken)
-
-
-def read_shots(array: zarr.Array[Any], index: NDArray[np.int64]) -> list[NDArray[np.uint16]]:
-    """Images of some shots, ascending, chunk by chunk."""
-    block = index // IMAGES_PER_CHUNK
-    parts = []
-    for rows in np.split(index, np.flatnonzero(np.diff(block)) + 1) if len(index) else []:
-        start = int(rows[0]) // IMAGES_PER_CHUNK * IMAGES_PER_CHUNK
-        parts.append(np.asarray(array[start : start + IMAGES_PER_CHUNK])[rows - start])
-    return parts

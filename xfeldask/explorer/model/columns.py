@@ -84,7 +84,7 @@ class Shots:
     _makers: dict[str, Callable[[], Column]] = field(init=False, repr=False, default_factory=dict)
     _unlisted: dict[str, Callable[[], Column]] = field(init=False, repr=False, default_factory=dict)
     _known: dict[str, Column] = field(init=False, repr=False, default_factory=dict)
-    _kept: dict[tuple[str, ...], Any] = field(init=False, repr=False, default_factory=dict)
+    _kept: dict[tuple[Any, ...], Any] = field(init=False, repr=False, default_factory=dict)
     _added: dict[str, Column] = field(init=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -235,7 +235,8 @@ class Shots:
         """
         if self._added.keys() & set(names):
             return make(*(self.column(name).values for name in names))
-        key = (make.__name__, *names)
+        # functions of one name are not one function
+        key = (make, *names)
         if key not in self._kept:
             self._kept[key] = make(*(self.column(name).values for name in names))
         return self._kept[key]

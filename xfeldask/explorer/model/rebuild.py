@@ -119,7 +119,7 @@ class LinearSpace:
             )
         arrays = {str(key): value.values for key, value in embedding.parts()["estimator"].data_vars.items()}
         components, mean = _basis(name, method, arrays)
-        features = make_features(run.group, options)
+        features = make_features(run, options)
         shape = features.feature.shape
         return cls(
             name,
@@ -150,9 +150,8 @@ class LinearSpace:
             raise InputError(f"there are shots 0 to {n - 1}, got {shot}")
         if not 0 <= k <= len(self.components):
             raise InputError(f"{self.name} has {len(self.components)} components, asked for {k}")
-        image = self._features(self._features.images(self._run.group, slice(shot, shot + 1)))[0].reshape(
-            self.mean.shape
-        )
+        raw = self._run.read(self._features.needs, slice(shot, shot + 1))
+        image = self._features.rows(raw)[0].reshape(self.mean.shape)
         basis = self.components[:k].reshape(k, self.mean.size).astype(np.float64)
         away = (image - self.mean).reshape(-1)
         rest = away - (basis @ away) @ basis

@@ -36,7 +36,6 @@ from xfeldask.scores import OrientationScores, calibration, orientation_scores, 
 from xfeldask.store.run import open_run
 from xfeldask.verbs.embed import embed
 from xfeldask.verbs.simulate import as_experiment, simulate
-from xfeldask.verbs.sort import ENVELOPE
 
 LEAST_SHOTS = 1000
 
@@ -140,7 +139,7 @@ def _embed_missing(store: Path, progress: bool) -> dict[str, float]:
     wanted: dict[str, dict[str, Any]] = {
         "reference": {
             "features": {"name": "fourier_crop", "n": min(128, *images.shape[1:])},
-            "n_components": 3, "batch_size": 100, "sort": ENVELOPE, "contamination": 0.1, "stop": False,
+            "n_components": 3, "batch_size": 100, "sort": "elliptic_envelope", "contamination": 0.1, "stop": False,
         },
         "ours": {"measures": ("jensen_shannon", "reconstruction")},
         # a finer image holds more noise than orientation at a few hundred photons

@@ -12,8 +12,8 @@ from tests.images import shots
 from tests.strategies import examples
 from xfeldask.errors import InputError, UnknownNameError
 from xfeldask.features.autocorrelation import autocorrelation
+from xfeldask.features.feature import FEATURES, make_feature
 from xfeldask.features.profiles import radial_profile
-from xfeldask.features.registry import FEATURES, make_feature
 from xfeldask.features.rows import counts, fourier_crop
 
 SEEDS = st.integers(0, 2**32 - 1)

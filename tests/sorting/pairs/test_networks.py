@@ -1,0 +1,239 @@
+"""The pair rule on shots made here, of a particle whose transform is known in closed form."""
+
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from xfeldask.errors import InputError
+from xfeldask.physics.binning import ImageGrid, low_q_grid
+from xfeldask.physics.detectors import square, wavelength
+from xfeldask.physics.orientations import rotation_matrix, uniform_quaternion
+from xfeldask.sorting.decision import decide
+from xfeldask.sorting.pairs import networks as pairs
+from xfeldask.sorting.pairs.networks import LEAST_HITS, PairNetworks
+
+SIDE, NEAR, FAR = 64, 25e-9, 60e-9
+BLOBS = np.array([[6, 0, 0], [-6, 0, 0], [0, 4, 3], [0, -4, 3], [0, 0, -6]]) * 1e-9
+
+
+@cache
+def grid() -> ImageGrid:
+    return low_q_grid(square(SIDE, 8 * 75e-6, 1.3), wavelength(4600))
+
+
+def amplitude(turn: np.ndarray) -> np.ndarray:
+    """Transform of five Gaussian blobs, (y, x)."""
+    s = grid().s
+    at = (BLOBS @ turn.T)[:, :2]
+    return np.exp(2j * np.pi * s @ at.T).sum(axis=-1) * np.exp(-2 * (np.pi * 2e-9) ** 2 * (s**2).sum(axis=-1))
+
+
+@cache
+def shots(
+    n: int, seed: int, multiple: float = 0.1, blank: float = 0.05, photons: float = 700, level: float = 0.01
+) -> tuple[np.ndarray, ...]:
+    """Images, numbers of particles, and distances of the second particle as seen."""
+    rng = np.random.default_rng(seed)
+    number = rng.choice([0, 1, 2], n, p=[blank, 1 - blank - multiple, multiple])
+    turns = rotation_matrix(uniform_quaternion(rng.random((n, 2, 3))))
+    distance, angle = rng.uniform(NEAR, FAR, n), rng.uniform(0, 2 * np.pi, n)
+    images = np.empty((n, SIDE, SIDE), np.uint16)
+    scale = photons / (np.abs(amplitude(np.eye(3))) ** 2).sum()
+    for i in range(n):
+        place = distance[i] * np.array([np.cos(angle[i]), np.sin(angle[i])])
+        total = np.zeros((SIDE, SIDE), complex)
+        for k in range(number[i]):
+            strength = np.sqrt(scale * np.exp(-rng.random()))
+            total += strength * amplitude(turns[i, k]) * np.exp(2j * np.pi * k * (grid().s @ place))
+        images[i] = rng.poisson((np.abs(total) ** 2 + level) * grid().weight)
+    return images, number, distance
+
+
+@pytest.fixture(scope="module")
+def rule() -> PairNetworks:
+    return PairNetworks(seed=3).fit(shots(1500, 1)[0], grid())
+
+
+def test_rule__tells_kinds_of_shots_that_it_has_not_seen(rule: PairNetworks) -> None:
+    images, number, distance = shots(600, 2)
+    found = rule.judge(images)
+    np.testing.assert_array_equal(found.hit, number > 0)
+    hit = number > 0
+    assert roc_auc_score(number[hit] == 1, found.log_ratio[hit]) > 0.99
+    apart = (number == 2) & (found.peak > 8)
+    assert apart.sum() > 20
+    assert np.median(np.abs(found.separation - distance)[apart]) < 3e-9
+    assert np.isnan(found.log_ratio[~hit]).all()
+    assert np.isnan(found.separation[~hit]).all()
+
+
+def test_rule__comes_back_from_its_arrays_to_the_same_bits(rule: PairNetworks) -> None:
+    images = shots(600, 2)[0]
+    # as they come from a file, whatever their layout in memory was
+    arrays = {name: np.array(value.tolist(), value.dtype) for name, value in rule.arrays().items()}
+    assert all(value.dtype.kind in "fiub" for value in arrays.values())
+    again, found = PairNetworks.restore(arrays).judge(images), rule.judge(images)
+    np.testing.assert_array_equal(again.log_ratio, found.log_ratio)
+    np.testing.assert_array_equal(again.separation, found.separation)
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fewer and shorter lessons, for what does not depend on how well they are learned."""
+    monkeypatch.setattr(pairs, "TURNS", ((1, 0.3), (2, 0.5)))
+    monkeypatch.setattr(pairs, "STEPS", 300)
+    monkeypatch.setattr(pairs, "LEAST_SOURCES", 600)
+
+
+@pytest.mark.usefixtures("quick")
+def test_rule__same_seed_same_bits() -> None:
+    one, same, other = (PairNetworks(seed).fit(shots(800, 8)[0], grid()).arrays() for seed in (3, 3, 4))
+    assert all(np.array_equal(value, same[name]) for name, value in one.items())
+    assert not np.array_equal(one["center"], other["center"])
+
+
+def auc(rule: PairNetworks, images: np.ndarray, number: np.ndarray) -> float:
+    found = rule.judge(images)
+    return float(roc_auc_score(number[found.hit] == 1, found.log_ratio[found.hit]))
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("multiple", [0.05, 0.4])
+def test_rule__and_decision_know_how_many_they_lose_and_let_in(multiple: float) -> None:
+    images, number, _ = shots(1500, 6, multiple, photons=350)
+    found = PairNetworks().fit(images, grid()).judge(images)
+    single, decision = number[found.hit] == 1, decide(found.log_ratio[found.hit])
+    assert decision.prevalence == pytest.approx((~single).mean(), rel=0.1, abs=0.02)
+    assert (single & ~decision.kept).sum() / single.sum() < 0.04
+    assert (decision.kept & ~single).sum() <= 3 + 2 * decision.let_in
+
+
+@pytest.mark.usefixtures("quick")
+def test_rule__labels_help_or_do_no_harm() -> None:
+    images, number, _ = shots(1200, 1, photons=100)
+    labels = np.where(np.arange(len(images)) < 400, number == 1, -1)
+    seen, truth, _ = shots(1500, 2, photons=100)
+    without, labelled = (auc(PairNetworks().fit(images, grid(), given), seen, truth) for given in (None, labels))
+    assert without > 0.9
+    assert labelled > without - 0.02
+
+
+def test_rule__many_doubles_do_not_teach_it_wrongly() -> None:
+    images, number, _ = shots(1500, 5, multiple=0.4)
+    found = PairNetworks().fit(images, grid()).judge(images)
+    hit = number > 0
+    assert roc_auc_score(number[hit] == 1, found.log_ratio[hit]) > 0.98
+
+
+def test_rule__odd_shots_give_no_nan(rule: PairNetworks) -> None:
+    images = shots(600, 2)[0][:5].copy()
+    images[0], images[1], images[2, :32], images[3, 16:48, 16:48] = 0, 65535, 0, 65535
+    found = rule.judge(images)
+    np.testing.assert_array_equal(found.hit, [False, False, True, True, True])
+    assert np.isfinite([found.log_ratio, found.peak, found.separation])[:, found.hit].all()
+    assert found.log_ratio[3] < 0
+
+
+def test_rule__cuts_at_whole_batches_leave_the_bits_others_the_verdict(rule: PairNetworks) -> None:
+    images = shots(600, 2)[0]
+    whole = rule.judge(images)
+    batches = [rule.judge(images[a:b]).log_ratio for a, b in ((0, 256), (256, 512), (512, 600))]
+    np.testing.assert_array_equal(np.concatenate(batches), whole.log_ratio)
+    cuts = [rule.judge(images[a:b]).log_ratio for a, b in ((0, 1), (1, 300), (300, 600), (600, 600))]
+    np.testing.assert_allclose(np.concatenate(cuts), whole.log_ratio, atol=1e-3)
+    order = np.random.default_rng(0).permutation(len(images))
+    shuffled = rule.judge(images[order])
+    np.testing.assert_array_equal(shuffled.hit, whole.hit[order])
+    np.testing.assert_allclose(shuffled.log_ratio, whole.log_ratio[order], atol=1e-3)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float32, np.float64])
+def test_rule__counts_of_any_type_are_judged_alike(rule: PairNetworks, dtype: type) -> None:
+    images = shots(600, 2)[0]
+    np.testing.assert_array_equal(rule.judge(images.astype(dtype)).log_ratio, rule.judge(images).log_ratio)
+
+
+@pytest.mark.usefixtures("quick")
+def test_rule__nine_blanks_to_a_hit_do_not_matter() -> None:
+    images, number, _ = shots(4000, 7, multiple=0.01, blank=0.9)
+    rule = PairNetworks().fit(images, grid())
+    np.testing.assert_array_equal(rule.judge(images).hit, number > 0)
+    assert auc(rule, *shots(600, 2)[:2]) > 0.99
+
+
+@pytest.mark.usefixtures("quick")
+def test_rule__learns_around_a_dead_region_and_faulty_shots() -> None:
+    images, _, _ = shots(800, 8)
+    weight = grid().weight.copy()
+    weight[30:34], weight[:, 50:] = 0, 0
+    images = (images * (weight > 0)).astype(np.uint16)
+    images[[5, 6]] = 0
+    images[[7, 8], 20:44, 20:44] = 65535
+    rule = PairNetworks().fit(images, replace(grid(), weight=weight))
+    seen, truth, _ = shots(600, 2)
+    assert auc(rule, (seen * (weight > 0)).astype(np.uint16), truth) > 0.98
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("shape", [(60, 64), (61, 57)])
+def test_rule__takes_images_of_any_shape(shape: tuple[int, int]) -> None:
+    middle = grid().center
+    part = tuple(slice(32 - n // 2, 32 - n // 2 + n) for n in shape)
+    center = tuple(c - p.start for c, p in zip(middle, part, strict=True))
+    cut = ImageGrid(grid().s[part], grid().weight[part], grid().step, (center[0], center[1]))
+    images = shots(800, 8)[0][:, *part]
+    rule = PairNetworks().fit(images, cut)
+    seen, truth, _ = shots(600, 2)
+    assert auc(rule, seen[:, *part], truth) > 0.99
+
+
+@pytest.mark.usefixtures("quick")
+def test_rule__does_with_a_few_hundred_hits_and_no_background() -> None:
+    images, number, _ = shots(LEAST_HITS + 40, 9, level=0)
+    rule = PairNetworks().fit(images, grid())
+    found = rule.judge(images)
+    np.testing.assert_array_equal(found.hit, number > 0)
+    assert np.isfinite(found.log_ratio[found.hit]).all()
+    assert auc(rule, *shots(600, 10, level=0)[:2]) > 0.95
+
+
+def test_rule__refuses_what_it_cannot_learn_from() -> None:
+    images = shots(1500, 1)[0]
+    with pytest.raises(InputError, match=f"{LEAST_HITS} hits or more"):
+        PairNetworks().fit(images[:200], grid())
+    with pytest.raises(InputError, match="no photons"):
+        PairNetworks().fit(np.zeros((400, SIDE, SIDE), np.uint16), grid())
+    with pytest.raises(InputError, match=r"images are \(shot, 64, 64\)"):
+        PairNetworks().fit(images[:, 1:], grid())
+    with pytest.raises(InputError, match="NaN"):
+        PairNetworks().fit(np.where(images == 0, np.nan, images), grid())
+    with pytest.raises(InputError, match="each of the 1500 shots"):
+        PairNetworks().fit(images, grid(), np.zeros(3, int))
+    with pytest.raises(InputError, match="got 2"):
+        PairNetworks().fit(images, grid(), np.full(len(images), 2))
+    with pytest.raises(InputError, match="found 0 in 1500 shots"):
+        PairNetworks().fit(images, grid(), np.zeros(len(images), int))
+
+
+def test_rule__refuses_to_judge_what_it_does_not_know(rule: PairNetworks) -> None:
+    with pytest.raises(InputError, match="learned nothing yet"):
+        PairNetworks().judge(shots(600, 2)[0])
+    with pytest.raises(InputError, match="learned nothing yet"):
+        PairNetworks().arrays()
+    with pytest.raises(InputError, match=r"images are \(shot, 64, 64\)"):
+        rule.judge(np.zeros((3, 32, 32), np.uint16))
+    with pytest.raises(InputError, match="NaN"):
+        rule.judge(np.full((3, 64, 64), np.nan))
+
+
+@pytest.mark.parametrize("name", ["vectors", "weight", "weight_2_1", "bias_3_2", "seed", "lesson_odds"])
+def test_rule__refuses_incomplete_arrays_and_names_what_is_missing(rule: PairNetworks, name: str) -> None:
+    arrays = rule.arrays()
+    del arrays[name]
+    with pytest.raises(InputError, match=f"missing:.*{name}"):
+        PairNetworks.restore(arrays)
+    with pytest.raises(InputError, match="missing: background, bias_0_0"):
+        PairNetworks.restore({})

@@ -1,0 +1,163 @@
+"""Rules by name, those of this package and those of users; what they measure and decide is checked."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xfeldask.errors import InputError
+from xfeldask.registry import Registry, call
+from xfeldask.schema import LATENT, MULTIPLE, SINGLE
+from xfeldask.sorting.decision import Decision
+from xfeldask.sorting.envelope import EnvelopeRule
+from xfeldask.sorting.outliers import OutlierRule
+from xfeldask.sorting.pairs.rule import PairRule
+from xfeldask.sorting.protocol import COORDINATES, Allowance, Columns, Rule, Shots
+
+_OURS: dict[str, type[Rule]] = {"pairs": PairRule, "elliptic_envelope": EnvelopeRule}
+RULES: Registry[type[Rule]] = Registry("rule", _OURS)
+"""Rules by name."""
+BLOCK = 1024
+"""Shots of which images are in memory at a time where a rule needs them besides coordinates."""
+VERDICT = ("score", "probability_single", "is_single", "verdict")
+"""Columns that a decision may give."""
+
+
+def register_rule(name: str, kind: type[Rule]) -> None:
+    """Let a rule of your own be found by name, as ``sort=name`` of `embed`.
+
+    Parameters
+    ----------
+    name : str
+    kind : type, a `Rule`, most simply a subclass of it; made with `seed` if it takes that
+
+    Raises
+    ------
+    InputError
+        A name that is no identifier, or that of a rule of this package; no class.
+
+    Examples
+    --------
+    >>> from xfeldask.schema import Variable
+    >>> class Bright(Rule):
+    ...     needs = ("photon_count",)
+    ...     columns = (Variable("brightness", ("shot",), "float64", "photons counted", "count"),)
+    ...     def fit(self, shots):
+    ...         return self
+    ...     def evidence(self, shots):
+    ...         return {"brightness": shots["photon_count"].astype(float)}
+    ...     def decide(self, columns, allowance):
+    ...         score = 1000 - columns["brightness"]
+    ...         return {"score": score, "is_single": score > 0}, Decision(threshold=0.0)
+    >>> register_rule("bright", Bright)
+    >>> make_rule("bright").needs
+    ('photon_count',)
+    """
+    if not isinstance(kind, type):
+        raise InputError(f"a rule is registered as a class, got {kind!r:.60}")
+    RULES.register(name, kind)
+
+
+def make_rule(sort: str | object | None, seed: int = 0) -> Rule | None:
+    """Make a rule that has learned nothing yet.
+
+    Parameters
+    ----------
+    sort : a name in `RULES`, a `Rule`, an outlier estimator of scikit-learn, or None for no rule; objects are copied
+    seed : int, for a named rule that draws
+
+    Raises
+    ------
+    InputError
+        An unknown name, or an object that is none of these.
+
+    Examples
+    --------
+    >>> make_rule("pairs").needs, make_rule("elliptic_envelope").needs
+    (('low_q',), ('latent',))
+    """
+    if sort is None:
+        return None
+    if isinstance(sort, str):
+        return _checked(call(RULES[sort], seed=seed))
+    if isinstance(sort, Rule) and not isinstance(sort, type):
+        return _checked(copy.deepcopy(sort))
+    return OutlierRule(sort)
+
+
+def _checked(rule: Rule) -> Rule:
+    """Return a rule that says what it is."""
+    if isinstance(rule.needs, str) or not rule.needs:
+        raise InputError(
+            f"{_named(rule)} does not say what it needs: a tuple of names such as ('low_q',), or ('latent',)"
+        )
+    if not rule.columns or any(variable.dims != ("shot",) for variable in rule.columns):
+        raise InputError(f"{_named(rule)} does not say which columns along shot its evidence has, each a Variable")
+    for variable in rule.columns:
+        if LATENT.get(variable.name, variable) is not variable:
+            raise InputError(f"{_named(rule)} gives evidence by a name that cannot be: {variable.name} is taken")
+    return rule
+
+
+def needs_coordinates(rule: Rule | None) -> bool:
+    """Whether a rule can measure shots only once they have coordinates."""
+    return rule is not None and COORDINATES in rule.needs
+
+
+def measured(rule: Rule, shots: Mapping[str, NDArray[Any]]) -> Columns:
+    """Return the evidence on some shots.
+
+    Raises
+    ------
+    InputError
+        A user's rule gives other columns than it says, or not one value for each shot.
+    """
+    found = {name: np.asarray(value) for name, value in rule.evidence(shots).items()}
+    n, names = len(next(iter(shots.values()))), [variable.name for variable in rule.columns]
+    if sorted(found) != sorted(names) or any(value.shape != (n,) for value in found.values()):
+        told = ", ".join(f"{name} {value.shape}" for name, value in found.items())
+        raise InputError(f"{_named(rule)} must give {', '.join(names)} of {n} shots as evidence, gives {told}")
+    return {name: found[name] for name in names}
+
+
+def measured_last(rule: Rule, shots: Shots, columns: Columns) -> Columns:
+    """Return the evidence of a rule that needs coordinates, on all shots, all of which have them in `columns`."""
+    if set(rule.needs) <= columns.keys():
+        return measured(rule, {name: columns[name] for name in rule.needs})
+    parts = []
+    for start in range(0, len(shots), BLOCK):
+        index = np.arange(start, min(start + BLOCK, len(shots)))
+        parts.append(measured(rule, {name: shots.read(name, index) for name in rule.needs}))
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def decided(rule: Rule, columns: Mapping[str, NDArray[Any]], allowance: Allowance) -> tuple[Columns, Decision]:
+    """Return what a rule decides on all shots, and what it tells about that.
+
+    Raises
+    ------
+    InputError
+        A user's rule gives no score or no verdict on each shot, or a score that is not finite.
+    """
+    given, told = rule.decide({v.name: columns[v.name] for v in rule.columns}, allowance)
+    n = len(columns[rule.columns[0].name])
+    found = {name: np.asarray(value) for name, value in given.items()}
+    wrong = found.keys() - set(VERDICT) or {"score", "is_single"} - found.keys()
+    if wrong or any(value.shape != (n,) for value in found.values()):
+        raise InputError(
+            f"{_named(rule)} must decide by score and is_single, and may give probability_single and verdict, of {n} "
+            f"shots; gives {', '.join(f'{name} {value.shape}' for name, value in found.items())}"
+        )
+    if not np.isfinite(found["score"]).all():
+        raise InputError(f"{_named(rule)} gives scores that are not finite")
+    if "verdict" not in found:
+        found["verdict"] = np.where(found["is_single"], SINGLE, MULTIPLE).astype(np.uint8)
+    return {name: found[name] for name in VERDICT if name in found}, told
+
+
+def _named(rule: Rule) -> str:
+    return f"the rule {type(rule).__name__}"

@@ -1,0 +1,100 @@
+"""What features and rules know of how shots were measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol, Self
+
+import numpy as np
+import xarray as xr
+
+from xfeldask.errors import InputError
+from xfeldask.physics.binning import ImageGrid, image_grid, low_q_grid
+from xfeldask.physics.detectors import Geometry, make_geometry, wavelength
+from xfeldask.sorting.protocol import Grids
+
+
+class Instrument(Grids, Protocol):
+    """A detector, a wavelength, and the bins of images in reciprocal space; a `Run` is one."""
+
+    @property
+    def geometry(self) -> Geometry:
+        """Pixels of the detector."""
+
+    @property
+    def wavelength(self) -> float:
+        """Nominal wavelength [m]."""
+
+    @property
+    def bin(self) -> int:
+        """Pixels a side of a bin of `image`."""
+
+
+@dataclass(frozen=True, eq=False)
+class DatasetInstrument:
+    """The instrument that a Dataset tells of.
+
+    Attributes
+    ----------
+    geometry : Geometry
+    photon_energy : float, nominal [eV]
+    bin : int, pixels a side of a bin of `image`
+    """
+
+    geometry: Geometry
+    photon_energy: float
+    bin: int
+
+    @classmethod
+    def of(cls, ds: xr.Dataset) -> Self:
+        """Read the instrument from variables and attributes.
+
+        Parameters
+        ----------
+        ds : Dataset with `pixel_position` (panel, ss, fs, xyz) [m], if there are bad pixels `mask` (panel, ss, fs), and
+            as attributes, or variables without dimensions, `photon_energy` [eV] or `wavelength` [m], `pixel_size` [m]
+            and `bin` [pixels], of `image`; 1 by default
+
+        Raises
+        ------
+        InputError
+            One of these is missing, or out of range.
+        """
+        if "pixel_position" not in ds:
+            raise InputError("the Dataset has no pixel_position (panel, ss, fs, xyz) [m]; add it as a coordinate")
+        mask = ds["mask"].values.astype(bool) if "mask" in ds else None
+        size = _number(ds, "pixel_size")
+        if size is None:
+            raise InputError("the Dataset tells no pixel_size [m]; add it as an attribute")
+        energy, length = _number(ds, "photon_energy"), _number(ds, "wavelength")
+        if energy is None and length is not None and length > 0:
+            energy = wavelength(1.0) / length
+        if energy is None or not np.isfinite(energy) or energy <= 0:
+            raise InputError(
+                "the Dataset tells no photon_energy [eV] above 0; add it as an attribute, or wavelength [m]"
+            )
+        geometry = make_geometry(ds["pixel_position"].values, size, mask)
+        return cls(geometry, energy, int(_number(ds, "bin") or 1))
+
+    @property
+    def wavelength(self) -> float:
+        """Nominal wavelength [m]."""
+        return wavelength(self.photon_energy)
+
+    @cached_property
+    def image_grid(self) -> ImageGrid:
+        """Bins of `image` in reciprocal space."""
+        return image_grid(self.geometry, self.wavelength, self.bin)
+
+    @cached_property
+    def low_q_grid(self) -> ImageGrid:
+        """Bins of `low_q` in reciprocal space."""
+        return low_q_grid(self.geometry, self.wavelength)
+
+
+def _number(ds: xr.Dataset, name: str) -> float | None:
+    """A number from an attribute, or from a variable without dimensions; None where there is neither."""
+    if name in ds.attrs:
+        return float(ds.attrs[name])
+    return float(ds[name]) if name in ds and not ds[name].dims else None

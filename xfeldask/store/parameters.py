@@ -1,0 +1,52 @@
+"""Everything that an embedding depends on, as it is stored."""
+
+from __future__ import annotations
+
+from pydantic import Field, JsonValue
+
+from xfeldask.records import Record
+
+
+class Parameters(Record):
+    """Parameters of an embedding, the attribute `parameters` of its group.
+
+    Attributes
+    ----------
+    method : str, name of the estimator
+    method_parameters : dict, of a named method; of a user's estimator, which arrays cannot restore, how it shows itself
+    features : dict, ``name`` of the feature, ``bin`` [pixels], and its options
+    n_components : int, asked for
+    batch_size : int, shots that entered the fit together
+    order : str, of the shots in the fit
+    sort : str or None, name of the rule; of a user's own, how it shows itself
+    contamination : float, fraction of the shots that the envelope flags
+    max_singles_lost : float, fraction of the singles that the pair rule may lose
+    labels : int, labelled shots that the rule learned from
+    seed : int
+    n_fitted : int, shots that the estimator was fitted to; 0 where the model came from another store
+    converged_at : int or None, shots fitted when the latent space had converged
+    version : str, of this package
+    projected_from : str or None, name of the store that the model came from
+
+    Examples
+    --------
+    >>> found = Parameters.from_json('{"method": "ipca", "features": {"name": "counts", "bin": 2}, "seed": 3}')
+    >>> found.method, found.seed, found.sort
+    ('ipca', 3, None)
+    """
+
+    method: str
+    method_parameters: dict[str, JsonValue] | str = Field(default_factory=dict)
+    features: dict[str, JsonValue]
+    n_components: int = 3
+    batch_size: int = 512
+    order: str = "ascending"
+    sort: str | None = None
+    contamination: float = 0.1
+    max_singles_lost: float = 0.01
+    labels: int = 0
+    seed: int = 0
+    n_fitted: int = 0
+    converged_at: int | None = None
+    version: str = ""
+    projected_from: str | None = None
