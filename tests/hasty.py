@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from xfeldask.sorting.pairs import rule
+from xfeldask.sorting.pairs import networks
 
 CHANGES = {"TURNS": ((1, 0.1), (2, 0.2)), "STEPS": 200}
 
@@ -17,11 +17,11 @@ def in_haste() -> Iterator[None]:
     """The rule is taught so within; not in other processes."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in CHANGES.items():
-            patch.setattr(rule, name, value)
+            patch.setattr(networks, name, value)
         yield
 
 
 def hurry() -> None:
     """Have this process, one that a test started, teach so for good."""
     for name, value in CHANGES.items():
-        setattr(rule, name, value)
+        setattr(networks, name, value)
