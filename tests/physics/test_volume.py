@@ -16,17 +16,16 @@ from xfeldask.physics.atoms import make_atoms
 from xfeldask.physics.chaperonin import chaperonin
 from xfeldask.physics.detectors import builtin_geometry, wavelength
 from xfeldask.physics.forward import Margins, largest_s, make_forward_model
+from xfeldask.physics.interpolation import kernel_pieces, roll_off
 from xfeldask.physics.orientations import rotation_matrix, uniform_quaternion
 from xfeldask.physics.sampling import Shot
 from xfeldask.physics.volume import (
     build_volume,
     grid_size,
     interpolate,
-    kernel_pieces,
     measured_error,
     memory_needed,
     oversampling,
-    roll_off,
 )
 
 ENERGY = 4600.0

@@ -59,6 +59,6 @@ def _on_grid(volume: Volume, axis: NDArray[np.float64]) -> NDArray[np.complex64]
     out = np.full(volume.values.shape, np.nan, np.complex64)
     for i, u in enumerate(axis):
         s = np.stack(np.broadcast_arrays(u, axis[:, None], axis[None]), axis=-1)
-        inside = (s**2).sum(-1) <= volume.s_max**2
+        inside = (s * s).sum(-1) <= volume.s_max * volume.s_max
         out[i][inside] = interpolate(volume, s[inside])
     return out

@@ -32,7 +32,7 @@ from xfeldask.work.compute import run_tasks
 from xfeldask.work.progress import reporter
 from xfeldask.work.tasks import shard_tasks
 
-VERSIONS = ("xfeldask", "numpy", "numba", "finufft", "zarr", "xarray", "dask")
+VERSIONS = ("xfeldask", "numpy", "numba", "zarr", "xarray", "dask")
 RESUME = "what was committed is kept: mend the cause and run again with resume=True (--resume)"
 
 
