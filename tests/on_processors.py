@@ -1,7 +1,8 @@
 """Run the tests that touch floating point as other processors would.
 
-A variant is a run of pytest with other kernels and numbers of threads of OpenBLAS, with less of NumPy's dispatch, with a
-C library that fuses nothing, or with Numba compiling for any x86-64. What this processor cannot run is left out and told.
+A variant is a run of pytest with other kernels and numbers of threads of OpenBLAS, with less of NumPy's dispatch, with
+a C library that fuses nothing, or with Numba compiling for any x86-64. What this processor cannot run is left out and
+told.
 
     python -m tests.on_processors                     # all variants; exits with 1 when one fails
     python -m tests.on_processors Haswell-1 numpy     # some
@@ -14,7 +15,6 @@ import argparse
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +37,10 @@ KERNELS = {"Haswell": "avx2", "SkylakeX": "avx512f", "Zen": "avx2", "Sandybridge
 
 NUMBA_GENERIC = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}
 LIBM_WITHOUT_FMA = {"GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX2,-FMA,-AVX512F"}
-TAKEN = "from threadpoolctl import threadpool_info as i; import scipy.linalg; print({x.get('architecture') for x in i()} - {None})"
+TAKEN = """
+import scipy.linalg, threadpoolctl
+print(*{library["architecture"] for library in threadpoolctl.threadpool_info() if library["user_api"] == "blas"})
+"""
 
 
 def numpy_reduced() -> dict[str, str]:
@@ -67,15 +70,8 @@ def tried(environment: dict[str, str], tests: list[str]) -> tuple[bool, str]:
     """Whether the tests pass in an environment, and what was seen."""
     changed = {**os.environ, **environment}
     kernels = subprocess.run([sys.executable, "-c", TAKEN], env=changed, capture_output=True, text=True, check=False)
-    start = time.monotonic()
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-x", *tests],
-        cwd=ROOT,
-        env=changed,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = [sys.executable, "-m", "pytest", "-q", *tests]
+    done = subprocess.run(command, cwd=ROOT, env=changed, capture_output=True, text=True, check=False)
     lines = done.stdout.strip().splitlines()
     if done.returncode:
         print(done.stdout, done.stderr, sep="\n", flush=True)

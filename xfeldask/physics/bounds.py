@@ -108,7 +108,7 @@ def _ball(radius: float) -> NDArray[np.bool_]:
     k = int(np.ceil(radius))
     gap = np.maximum(np.abs(np.arange(-k, k + 1)) - 1, 0) ** 2
     apart = gap[:, None, None] + gap[:, None] + gap
-    return np.asarray((apart < radius**2) | (apart == 0))
+    return np.asarray((apart < radius * radius) | (apart == 0))
 
 
 @kernel

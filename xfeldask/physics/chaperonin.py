@@ -13,7 +13,7 @@ from xfeldask.physics.draws import hashed
 from xfeldask.physics.elementary import cosine_sine_of
 from xfeldask.physics.orientations import rotated, rotation_matrix, symmetry_group
 
-_SPACING = 17.5 ** (1 / 3)
+_SPACING = 2.5962470509255517
 _JITTER = 0.65
 _GAP = 0.8
 _ELEMENTS = np.array(["C", "N", "O", "S"])

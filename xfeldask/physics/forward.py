@@ -21,6 +21,7 @@ from xfeldask.physics.detectors import (
     solid_angle,
     wavelength,
 )
+from xfeldask.physics.interpolation import Table
 from xfeldask.physics.orientations import even_directions
 from xfeldask.physics.sampling import Level, Scatterer, Screen, Shot
 from xfeldask.physics.tiles import Tiles, cut
@@ -174,8 +175,8 @@ def mean_photons(volume: Volume, geometry: Geometry, beam: Beam) -> float:
     amplitude = interpolate(volume, shell[:, None, None] * even_directions(400))
     intensity = (amplitude.real * amplitude.real + amplitude.imag * amplitude.imag).mean(axis=1, dtype=np.float64)
     s = np.linalg.norm(scattering_vector(geometry.pixel_position, wavelength(beam.photon_energy)), axis=-1)
-    factor = beam.fluence * R_E**2 * polarization(geometry) * solid_angle(geometry) * geometry.mask
-    return float((factor * np.interp(s, shell, intensity)).sum())
+    factor = beam.fluence * R_E * R_E * polarization(geometry) * solid_angle(geometry) * geometry.mask
+    return float((factor * Table(intensity, shell[1])(s)).sum())
 
 
 def _level(bound: Bound, step: float) -> Level:

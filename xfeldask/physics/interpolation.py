@@ -1,8 +1,10 @@
-"""The kernel that form factors are interpolated by, and its Fourier transform, the roll-off."""
+"""Interpolation: the kernel for form factors on a grid and its Fourier transform, the roll-off; and plain tables."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import comb
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +15,32 @@ from xfeldask.physics.quadrature import gauss_legendre
 TAPS = 4
 _NODES = 16
 _INVERSE_ITERATIONS = 30
+
+
+class Table(NamedTuple):
+    """A function from 0 on, linear between values that lie a constant `step` apart.
+
+    Examples
+    --------
+    >>> square = Table.of(lambda x: x * x, 10.0, 11)
+    >>> square(np.array([3.0, 3.5])).tolist()
+    [9.0, 12.5]
+    """
+
+    value: NDArray[np.float64]
+    step: float
+
+    @classmethod
+    def of(cls, function: Callable[[NDArray[np.float64]], NDArray[np.float64]], end: float, count: int) -> Self:
+        """Tabulate a function from 0 to `end`."""
+        return cls(function(np.linspace(0, end, count)), end / (count - 1))
+
+    def __call__(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Values at any places from 0 to the end."""
+        at = x / self.step
+        low = np.minimum(at.astype(np.int64), len(self.value) - 2)
+        below = self.value[low]
+        return np.asarray(below + (at - low) * (self.value[low + 1] - below))
 
 
 def kernel_pieces(oversampling: float) -> NDArray[np.float64]:

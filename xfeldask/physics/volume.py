@@ -9,12 +9,10 @@ as gridding and NUFFT codes do (Jackson et al., IEEE Trans. Med. Imaging 10, 473
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from math import ceil, sqrt
-from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +21,7 @@ from xfeldask.errors import MemoryNeededError
 from xfeldask.physics import nufft
 from xfeldask.physics.atoms import Atoms, amplitude, form_factor
 from xfeldask.physics.elementary import log, log_of
-from xfeldask.physics.interpolation import TAPS, kernel_pieces, roll_off
+from xfeldask.physics.interpolation import TAPS, Table, kernel_pieces, roll_off
 from xfeldask.physics.jit import inline_kernel, kernel
 from xfeldask.physics.orientations import even_directions
 
@@ -100,16 +98,17 @@ def build_volume(atoms: Atoms, s_max: float, memory_limit: int | None = None) ->
                                 needed, memory_limit, advice)  # fmt: skip
     n, step = grid_size(radius, s_max)
     pieces = kernel_pieces(oversampling(radius, s_max))
-    dimming = _Table.of(lambda x: roll_off(pieces, x), radius * step, 4096)
-    steepness = _Table(np.gradient(log_of(dimming.value), dimming.step), dimming.step)
+    dimming = Table.of(lambda x: roll_off(pieces, x), radius * step, 4096)
+    steepness = Table(np.gradient(log_of(dimming.value), dimming.step), dimming.step)
     x = np.abs(atoms.position * step)
-    weight = atoms.occupancy / np.prod(dimming(x), axis=1)
+    dimmed = dimming(x)
+    weight = atoms.occupancy / (dimmed[:, 0] * dimmed[:, 1] * dimmed[:, 2])
     outwards = np.sign(atoms.position) * steepness(x) * step
     axis = ((np.arange(n) - n // 2) * step).astype(np.float32)
     values = np.zeros((n, n, n), np.complex64)
     for element in np.unique(atoms.element):
         chosen = atoms.element == element
-        factor = _Table.of(partial(_form_factor_at, str(element)), sqrt(3) * (n // 2 + 1) * step, 8192)
+        factor = Table.of(partial(_form_factor_at, str(element)), sqrt(3) * (n // 2 + 1) * step, 8192)
         # an atom is a cloud: divided by a roll-off that falls across it, its middle moves outwards
         place = atoms.position[chosen] - _variance(factor, s_max) * outwards[chosen]
         spectrum = nufft.spectrum(place * step, weight[chosen], n // 2)
@@ -121,27 +120,11 @@ def build_volume(atoms: Atoms, s_max: float, memory_limit: int | None = None) ->
     return Volume(values, step, s_max, pieces.astype(np.float32))
 
 
-class _Table(NamedTuple):
-    """A function from 0 on by its values at a constant `step`."""
-
-    value: NDArray[np.float64]
-    step: float
-
-    @classmethod
-    def of(cls, function: Callable[[NDArray[np.float64]], NDArray[np.float64]], end: float, count: int) -> Self:
-        return cls(function(np.linspace(0, end, count)), end / (count - 1))
-
-    def __call__(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        low = np.minimum((x / self.step).astype(np.int64), len(self.value) - 2)
-        below, above = self.value[low], self.value[low + 1]
-        return np.asarray(below + (x / self.step - low) * (above - below))
-
-
 def _form_factor_at(element: str, s: NDArray[np.float64]) -> NDArray[np.float64]:
     return form_factor(element, s[:, None] * [1.0, 0.0, 0.0])
 
 
-def _variance(factor: _Table, s_max: float) -> float:
+def _variance(factor: Table, s_max: float) -> float:
     """Variance along an axis [m^2] of the Gaussian cloud whose form factor is `factor` at the middle of `s_max`."""
     half = s_max / 2
     return log(float(factor.value[0] / factor(np.array(half)))) / (2 * (np.pi * half) * (np.pi * half))

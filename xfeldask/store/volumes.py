@@ -35,7 +35,8 @@ def write_volume(root: zarr.Group, name: str, volume: Volume, error: float) -> N
             "step": volume.step,
             "s_max": volume.s_max,
             "units": "m-1",
-            "relative_error": error,
+            # as many digits as any processor agrees on
+            "relative_error": float(f"{error:.3g}"),
             "relative_error_meaning": "sum of abs(abs(F) - abs(F0)) over sum of abs(F0), F0 summed over the atoms",
         }
     )
