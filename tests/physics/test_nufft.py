@@ -13,10 +13,10 @@ from xfeldask.physics import nufft
 def planes(position, weight, half):
     """Frequencies (0 to half, -half to half, -half to half)."""
     spectrum = nufft.spectrum(position, weight, half)
-    out = np.empty((half + 1, 2 * half + 1, 2 * half + 1), complex)
+    re, im = np.empty((2, half + 1, 2 * half + 1, 2 * half + 1))
     for k in range(half + 1):
-        nufft.plane(spectrum, k, out[k].real, out[k].imag)
-    return out
+        nufft.plane(spectrum, k, re[k], im[k])
+    return re + 1j * im
 
 
 def summed(position, weight, half):
@@ -32,14 +32,14 @@ def test_plane__equals_the_sum_over_points(n, half, extent, seed):
     rng = np.random.default_rng(seed)
     position, weight = rng.uniform(-extent, extent, (n, 3)), rng.uniform(0.1, 2, n)
     error = np.abs(planes(position, weight, half) - summed(position, weight, half))
-    assert error.max() < 2e-5 * np.sqrt((weight**2).sum())
+    assert error.max() < 4e-6 * weight.sum()
 
 
 def test_plane__has_the_stated_error():
     rng = np.random.default_rng(2)
     position, weight = rng.uniform(-0.2174, 0.2174, (400, 3)), rng.uniform(0.1, 2, 400)
     exact = summed(position, weight, 40)
-    assert np.linalg.norm(planes(position, weight, 40) - exact) < 5e-6 * np.linalg.norm(exact)
+    assert np.linalg.norm(planes(position, weight, 40) - exact) < 5e-7 * np.linalg.norm(exact)
 
 
 @pytest.mark.parametrize("length", [48, 50, 54, 60, 64, 90, 250, 384])

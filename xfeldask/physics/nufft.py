@@ -21,7 +21,7 @@ from xfeldask.physics.elementary import cosine_sine_of, exp, exp_of
 from xfeldask.physics.jit import inline_kernel, kernel
 from xfeldask.physics.quadrature import gauss_legendre
 
-WIDTH = 8
+WIDTH = 9
 """Fine grid points a side over which a point is spread."""
 
 UPSAMPLING = 1.5
@@ -89,7 +89,7 @@ def spectrum(position: NDArray[np.float64], weight: NDArray[np.float64], half: i
 
     Returns
     -------
-    Spectrum, from which `plane` takes ``sum_j weight_j exp(2 pi i k.position_j)``, 1e-6 of whose root mean square it
+    Spectrum, from which `plane` takes ``sum_j weight_j exp(2 pi i k.position_j)``, 3e-7 of whose root mean square it
     is off
     """
     length = fine_length(half)
