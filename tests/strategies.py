@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from xfeldask.physics.detectors import make_geometry
+from xfeldask.physics.interpolation import kernel_pieces
 from xfeldask.physics.orientations import rotation_matrix, uniform_quaternion
-from xfeldask.physics.volume import Volume, kernel_pieces
+from xfeldask.physics.volume import Volume
 
 seeds = st.integers(0, 2**63 - 1)
 fractions = st.floats(0, 1, exclude_max=True)

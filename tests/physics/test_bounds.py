@@ -9,7 +9,8 @@ from tests import oracles
 from tests.strategies import examples, volumes
 from xfeldask.physics.atoms import make_atoms
 from xfeldask.physics.bounds import bernstein, bound_volume
-from xfeldask.physics.volume import Volume, build_volume, interpolate, kernel_pieces
+from xfeldask.physics.interpolation import kernel_pieces
+from xfeldask.physics.volume import Volume, build_volume, interpolate
 
 S_MAX = 5e8
 

@@ -6,11 +6,22 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import special, stats
 
 from tests import oracles
 from tests.strategies import seeds
-from xfeldask.physics.draws import GOLDEN, Stream, exponential, mix, poisson, stream_key, uniform, unit
+from xfeldask.physics.draws import (
+    GOLDEN,
+    Stream,
+    exponential,
+    gamma,
+    mix,
+    normal_quantile,
+    poisson,
+    stream_key,
+    uniform,
+    unit,
+)
 
 streams = st.sampled_from(Stream)
 shots = st.integers(0, 10**9)
@@ -153,3 +164,18 @@ def test_poisson__of_a_large_mean_equals_its_plain_twin(state, mean):
 def test_poisson__of_an_extreme_mean_stays_near_it(mean):
     drawn = variates(mean, 200)
     assert np.abs(drawn - mean).max() <= 6 * np.sqrt(mean)
+
+
+def test_normal_quantile__is_scipys():
+    p = np.concatenate([np.random.default_rng(3).random(2000), 2.0 ** -np.arange(1, 25), 1 - 2.0 ** -np.arange(2, 25)])
+    found = np.array([normal_quantile(value) for value in p])
+    np.testing.assert_allclose(found, special.ndtri(p), rtol=5e-15, atol=1e-15)
+    assert -np.inf < normal_quantile(2.0**-54) < -8
+    assert 8 < normal_quantile(1.0) < np.inf
+
+
+@pytest.mark.parametrize("shape", [0.11, 0.5, 1.0, 3.0, 20.0, 1e6, 1e12])
+def test_gamma__has_the_gamma_distribution(shape):
+    drawn = np.array([gamma(key, shape) for key in stream_key(5, Stream.PULSE, np.arange(20_000))])
+    assert stats.kstest(drawn, stats.gamma(shape).cdf).pvalue > 1e-3
+    assert drawn.mean() == pytest.approx(shape, abs=4 * np.sqrt(shape / len(drawn)))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import shutil
 import subprocess
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,7 @@ from threading import Event
 import dask
 import numpy as np
 import pytest
+import zarr
 from distributed import Client, LocalCluster
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
@@ -33,6 +35,7 @@ from xfeldask.errors import (
 from xfeldask.physics.atoms import make_atoms
 from xfeldask.physics.detectors import Geometry
 from xfeldask.schema import named
+from xfeldask.store.layout import FORMAT
 from xfeldask.verbs.verify import verify
 
 ATOMS = (np.random.default_rng(1).normal(size=(30, 3)) * 5e-10, ["C", "N", "O"] * 10)
@@ -270,6 +273,16 @@ def test_simulate__refuses_to_resume_another_experiment(reference, changes, told
     with pytest.raises(ExperimentMismatchError, match=told):
         run(reference, resume=True, **changes)
     assert tree(reference) == before
+
+
+def test_simulate__refuses_to_finish_shots_that_were_drawn_otherwise(reference, tmp_path):
+    shutil.copytree(reference, tmp_path / "run.zarr")
+    attributes = zarr.open_group(tmp_path / "run.zarr", use_consolidated=False).attrs
+    attributes["format"] = FORMAT - 1
+    assert run(tmp_path / "run.zarr", resume=True).sizes["shot"] == N_SHOTS
+    attributes["complete"] = False
+    with pytest.raises(ExperimentMismatchError, match=f"format: stored {FORMAT - 1}, asked {FORMAT}"):
+        run(tmp_path / "run.zarr", resume=True)
 
 
 def test_simulate__never_overwrites_unasked(reference, tmp_path):

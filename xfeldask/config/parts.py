@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from decimal import Context, Decimal
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -33,7 +34,7 @@ class Beam(Model):
     @property
     def fluence(self) -> float:
         """Nominal peak [1/m^2]: photons per pulse over pi radius^2; a Gaussian focus keeps it on the axis."""
-        return self.photons_per_pulse / (math.pi * self.focus_radius**2)
+        return self.photons_per_pulse / (math.pi * self.focus_radius * self.focus_radius)
 
 
 BEAMS = {"amo86615": Beam(photon_energy=4600.0, photons_per_pulse=1e12, focus_radius=0.5e-6)}
@@ -116,7 +117,8 @@ class Hits(Model):
             total = sum(self.weights.values())
             return [self.weights.get(n, 0.0) / total for n in range(max(self.weights) + 1)]
         assert self.occupancy is not None
-        terms = [math.exp(-self.occupancy)]
+        # rounded once from 30 digits, where the C library's exponential depends on the processor
+        terms = [float(Context(prec=30).exp(Decimal(-self.occupancy)))]
         while len(terms) <= self.occupancy or terms[-1] > 1e-15:
             terms.append(terms[-1] * self.occupancy / len(terms))
         return terms

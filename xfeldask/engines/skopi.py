@@ -12,7 +12,6 @@ import os
 import re
 from typing import Any, Protocol, TypeAlias
 
-import finufft
 import gemmi
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -220,6 +219,7 @@ def _volume(particle: Any, weight: FloatArray, mesh: FloatArray, step: float) ->
     `mesh` is (n, n, n, 3) [1/m], of the given step.
     """
     atomic_factor = _import("skopi.diffraction").calculate_atomic_factor
+    nufft3d1 = _import("finufft").nufft3d1
     shape = mesh.shape[:-1]
     h = np.linalg.norm(mesh, axis=-1).ravel() * 1e-10 / 2
     factors = atomic_factor(particle, h, h.size)
@@ -228,6 +228,6 @@ def _volume(particle: Any, weight: FloatArray, mesh: FloatArray, step: float) ->
         phases = np.ascontiguousarray(2 * np.pi * step * particle.atom_pos[begin:end].T)
         strengths = weight[begin:end].astype(np.complex128)
         # one thread: several add up in any order, and every process must fill the same volume
-        sums = finufft.nufft3d1(*phases, strengths, shape, eps=1e-9, isign=1, nthreads=1)
+        sums = nufft3d1(*phases, strengths, shape, eps=1e-9, isign=1, nthreads=1)
         volume += factor.reshape(shape) * sums
     return volume

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from xfeldask.errors import FormatError, InputError
 from xfeldask.formats.text import read_lines
 from xfeldask.physics.detectors import Geometry, make_geometry
+from xfeldask.physics.elementary import cosine_sine_of
 
 _KNOWN = "PNCCD:V1 and MTRX:<rows>:<columns>:<row size um>:<column size um>"
 _MATRIX = re.compile(r"MTRX:(\d+):(\d+):([\d.]+):([\d.]+)")
@@ -25,7 +26,7 @@ class _Object:
     parent: _Key
     key: _Key
     origin: NDArray[np.float64]
-    angles: NDArray[np.float64]
+    turns: NDArray[np.float64]
 
 
 def read_psana_geometry(path: str | os.PathLike[str]) -> Geometry:
@@ -91,7 +92,7 @@ def _parse(path: str | os.PathLike[str], number: int, words: list[str]) -> _Obje
     origin = values[:3]
     if parent[0].split(":")[0] == "IP" and origin[2] > 0:
         origin = origin * np.array([1, 1, -1])
-    return _Object(number, parent, key, origin, np.deg2rad(values[3:6] + values[6:9]))
+    return _Object(number, parent, key, origin, (values[3:6] + values[6:9]) / 360)
 
 
 def _leaves(path: str | os.PathLike[str], objects: list[_Object]) -> list[_Object]:
@@ -143,7 +144,7 @@ def _placed(path: str | os.PathLike[str], leaf: _Object, chain: dict[_Key, _Obje
     z = np.zeros_like(x)
     item: _Object | None = leaf
     while item is not None:
-        about_z, about_y, about_x = item.angles
+        about_z, about_y, about_x = item.turns
         x, y = _turn(x, y, about_z)
         z, x = _turn(z, x, about_y)
         y, z = _turn(y, z, about_x)
@@ -153,9 +154,10 @@ def _placed(path: str | os.PathLike[str], leaf: _Object, chain: dict[_Key, _Obje
 
 
 def _turn(
-    a: NDArray[np.float64], b: NDArray[np.float64], angle: float
+    a: NDArray[np.float64], b: NDArray[np.float64], turns: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    return a * np.cos(angle) - b * np.sin(angle), b * np.cos(angle) + a * np.sin(angle)
+    cosine, sine = cosine_sine_of(turns)
+    return a * cosine - b * sine, b * cosine + a * sine
 
 
 def _name(key: _Key) -> str:

@@ -16,6 +16,7 @@ import numpy as np
 from xfeldask.errors import FormatError, InputError, MissingFileError, UnknownNameError
 from xfeldask.formats.text import decode, read_bytes
 from xfeldask.physics.atoms import Atoms, make_atoms
+from xfeldask.physics.orientations import rotated
 
 PDB_URL = "https://files.rcsb.org/download"
 """Where entries are fetched from; the environment variable XFELDASK_PDB_URL replaces it."""
@@ -272,7 +273,7 @@ def _build(unit: Atoms, assembly: gemmi.Assembly, chain: list[str], subchain: li
         for operator in generator.operators:
             turn = np.array(operator.transform.mat.tolist())
             shift = np.array(operator.transform.vec.tolist()) * 1e-10
-            position.append(unit.position[chosen] @ turn.T + shift)
+            position.append(rotated(turn, unit.position[chosen]) + shift)
             source.append(np.flatnonzero(chosen))
     index = np.concatenate(source) if source else np.zeros(0, dtype=np.intp)
     if not len(index):

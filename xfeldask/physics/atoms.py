@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from dataclasses import dataclass, replace
 from functools import cache
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xfeldask.errors import InputError
+from xfeldask.physics.elementary import exp_of
 
 H_MAX = 6.0
 """Largest sin(theta)/lambda [1/angstrom] that the Waasmaier-Kirfel fits hold for."""
@@ -67,7 +69,7 @@ class Atoms:
         [-1e-10, 1e-10]
         """
         mass = self.mass
-        return replace(self, position=self.position - mass @ self.position / mass.sum())
+        return replace(self, position=self.position - (mass[:, None] * self.position).sum(axis=0) / mass.sum())
 
 
 def make_atoms(position: ArrayLike, element: ArrayLike, occupancy: ArrayLike | None = None) -> Atoms:
@@ -142,7 +144,11 @@ def form_factor(element: str, s: ArrayLike) -> NDArray[np.float64]:
             f"form factors hold up to sin(theta)/lambda = {H_MAX:g} 1/angstrom, asked at {h.max():.3g}; "
             "use a lower photon energy or a smaller detector"
         )
-    return np.asarray(_xraydb().f0(name, h.ravel()), dtype=np.float64).reshape(h.shape)
+    scale, exponent, offset = _waasmaier_kirfel(name)
+    out = np.full(h.shape, offset)
+    for a, b in zip(scale, exponent, strict=True):
+        out += a * exp_of(-b * h * h)
+    return out
 
 
 def amplitude(atoms: Atoms, s: ArrayLike) -> NDArray[np.complex128]:
@@ -227,6 +233,14 @@ def _normal_symbol(text: str) -> str:
 def _known_symbols() -> frozenset[str]:
     # Cval and Siva are valence states, not elements
     return frozenset(name for name in map(str, _xraydb().f0_ions()) if name not in ("Cval", "Siva"))
+
+
+@cache
+def _waasmaier_kirfel(name: str) -> tuple[list[float], list[float], float]:
+    """Factors and exponents of the five Gaussians, and the constant."""
+    rows = _xraydb().get_xraydb().get_cache("Waasmaier")
+    row = next(row for row in rows if row.ion == name)
+    return json.loads(row.scale), json.loads(row.exponents), float(row.offset)
 
 
 @cache

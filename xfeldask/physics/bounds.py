@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter
 
+from xfeldask.physics.interpolation import TAPS
 from xfeldask.physics.jit import kernel
-from xfeldask.physics.volume import TAPS, Volume
+from xfeldask.physics.volume import Volume
 
 ROUNDING = 1 + 1e-5
 
@@ -54,13 +55,14 @@ def bernstein(taps: NDArray[np.floating], low: float, high: float) -> NDArray[np
     -------
     (4 control points, 4 taps) float64
     """
-    width = high - low
+    lows, widths = (np.cumprod([1.0, value, value, value]) for value in (low, high - low))
     shifted = np.zeros((TAPS, TAPS))
     for power in range(TAPS):
         for p in range(power, TAPS):
-            shifted[power] += taps[p] * comb(p, power) * low ** (p - power) * width**power
-    to_bernstein = [[comb(j, i) / comb(3, i) if i <= j else 0.0 for i in range(TAPS)] for j in range(TAPS)]
-    return np.asarray(to_bernstein) @ shifted
+            shifted[power] += taps[p] * comb(p, power) * lows[p - power] * widths[power]
+    to_bernstein = np.array([[comb(j, i) / comb(3, i) if i <= j else 0.0 for i in range(TAPS)] for j in range(TAPS)])
+    # summed by NumPy, for BLAS rounds as the processor likes
+    return np.asarray((to_bernstein[..., None] * shifted).sum(axis=1))
 
 
 def bound_volume(volume: Volume, s_max: float, distance: float, fineness: int = 1) -> Bound:
@@ -106,7 +108,7 @@ def _ball(radius: float) -> NDArray[np.bool_]:
     k = int(np.ceil(radius))
     gap = np.maximum(np.abs(np.arange(-k, k + 1)) - 1, 0) ** 2
     apart = gap[:, None, None] + gap[:, None] + gap
-    return np.asarray((apart < radius**2) | (apart == 0))
+    return np.asarray((apart < radius * radius) | (apart == 0))
 
 
 @kernel

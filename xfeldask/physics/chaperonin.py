@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from xfeldask.physics.atoms import Atoms, make_atoms
 from xfeldask.physics.draws import hashed
-from xfeldask.physics.orientations import rotation_matrix, symmetry_group
+from xfeldask.physics.elementary import cosine_sine_of
+from xfeldask.physics.orientations import rotated, rotation_matrix, symmetry_group
 
-_SPACING = 17.5 ** (1 / 3)
+_SPACING = 2.5962470509255517
 _JITTER = 0.65
 _GAP = 0.8
 _ELEMENTS = np.array(["C", "N", "O", "S"])
@@ -46,7 +47,7 @@ def chaperonin() -> Atoms:
     """
     position, element = _subunit()
     turns = rotation_matrix(symmetry_group("D8"))
-    everywhere = np.einsum("gij,aj->gai", turns, position).reshape(-1, 3)
+    everywhere = rotated(turns, position).reshape(-1, 3)
     # rounded, so that no platform's last bit of a sine changes the digest
     return make_atoms(everywhere.round(6) * 1e-10, np.tile(element, len(turns)))
 
@@ -65,9 +66,9 @@ def _subunit() -> tuple[NDArray[np.float64], NDArray[np.str_]]:
 def _in_sector(xyz: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Within the eighth of the upper half that belongs to one subunit, a gap away from its borders."""
     x, y, z = xyz.T
-    half = np.pi / 8
+    cosine, sine = cosine_sine_of(1 / 16)
     # distance from the two planes through the axis, and from the plane between the rings
-    return np.asarray((x * np.sin(half) - np.abs(y) * np.cos(half) > _GAP) & (z > _GAP))
+    return np.asarray((x * sine - np.abs(y) * cosine > _GAP) & (z > _GAP))
 
 
 def _in_domain(
@@ -76,7 +77,7 @@ def _in_domain(
     semi_axes: tuple[float, float, float],
     lean: float,
 ) -> NDArray[np.bool_]:
-    angle = np.deg2rad(lean)
+    cosine, sine = cosine_sine_of(lean / 360)
     out, across, up = (xyz - np.array(centre)).T
-    along = np.stack([out * np.cos(angle) - up * np.sin(angle), across, up * np.cos(angle) + out * np.sin(angle)])
+    along = np.stack([out * cosine - up * sine, across, up * cosine + out * sine])
     return np.asarray(((along.T / np.array(semi_axes)) ** 2).sum(axis=1) < 1)

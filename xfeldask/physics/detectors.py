@@ -159,7 +159,7 @@ def solid_angle(geometry: Geometry) -> NDArray[np.float64]:
     0.0001
     """
     r = np.linalg.norm(geometry.pixel_position, axis=-1)
-    return np.asarray(geometry.pixel_size**2 * np.abs(geometry.pixel_position[..., 2]) / r**3)
+    return np.asarray(geometry.pixel_size * geometry.pixel_size * np.abs(geometry.pixel_position[..., 2]) / (r * r * r))
 
 
 def polarization(geometry: Geometry) -> NDArray[np.float64]:

@@ -18,6 +18,8 @@ from xfeldask.physics.detectors import (
     solid_angle,
     wavelength,
 )
+from xfeldask.physics.interpolation import Table
+from xfeldask.physics.orientations import even_directions
 from xfeldask.physics.sampling import Level, Scatterer, Screen, Shot
 from xfeldask.physics.tiles import Tiles, cut
 from xfeldask.physics.volume import Volume, interpolate
@@ -85,9 +87,10 @@ class ForwardModel:
 def largest_s(geometry: Geometry, wavelength: float, margins: Margins) -> float:
     """Largest abs(s) at which an amplitude can be asked for [1/m]."""
     position = geometry.pixel_position
-    radial = np.hypot(position[..., 0], position[..., 1]) + margins.center
-    angle = np.arctan2(radial, position[..., 2])
-    return float(2 * np.sin(angle.max() / 2) / wavelength * margins.scale)
+    across, z = np.linalg.norm(position[..., :2], axis=-1) + margins.center, position[..., 2]
+    r = np.sqrt(across * across + z * z)
+    # 2 sin(theta / 2), from cos(theta) = z / r
+    return float(np.sqrt(2 * across * across / (r * (r + z))).max() / wavelength * margins.scale)
 
 
 def make_forward_model(volume: Volume, geometry: Geometry, wavelength: float, margins: Margins) -> ForwardModel:
@@ -107,7 +110,7 @@ def make_forward_model(volume: Volume, geometry: Geometry, wavelength: float, ma
     s_max = largest_s(geometry, wavelength, margins)
     distance = float(np.linalg.norm(position[..., :2], axis=-1).max())
     tiles = cut(geometry, min(side, 64), distance * ZOOM)
-    radial = np.hypot(tiles.center[:, 0], tiles.center[:, 1]) + margins.center
+    radial = np.linalg.norm(tiles.center[:, :2], axis=1) + margins.center
     levels = []
     for level, fineness in ((0, 1), (1, FINENESS)):
         mine = tiles.level == level
@@ -134,14 +137,12 @@ def mean_photons(volume: Volume, geometry: Geometry, beam: Beam) -> float:
 
     abs(F)^2 is averaged over 400 directions on each of 256 shells of abs(s).
     """
-    i = np.arange(400) + 0.5
-    polar, azimuth = np.arccos(1 - i / 200), np.pi * (1 + 5**0.5) * i
-    direction = np.stack([np.cos(azimuth) * np.sin(polar), np.sin(azimuth) * np.sin(polar), np.cos(polar)], axis=-1)
     shell = np.linspace(0, volume.s_max, 256)
-    intensity = (np.abs(interpolate(volume, shell[:, None, None] * direction)) ** 2).mean(axis=1)
+    amplitude = interpolate(volume, shell[:, None, None] * even_directions(400))
+    intensity = (amplitude.real * amplitude.real + amplitude.imag * amplitude.imag).mean(axis=1, dtype=np.float64)
     s = np.linalg.norm(scattering_vector(geometry.pixel_position, wavelength(beam.photon_energy)), axis=-1)
-    factor = beam.fluence * R_E**2 * polarization(geometry) * solid_angle(geometry) * geometry.mask
-    return float((factor * np.interp(s, shell, intensity)).sum())
+    factor = beam.fluence * R_E * R_E * polarization(geometry) * solid_angle(geometry) * geometry.mask
+    return float((factor * Table(intensity, shell[1])(s)).sum())
 
 
 def _level(bound: Bound, step: float) -> Level:

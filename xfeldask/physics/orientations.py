@@ -5,12 +5,15 @@ q and -q are the same orientation; R(p) R(q) = R(multiply(p, q)).
 
 from __future__ import annotations
 
+import math
 import re
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xfeldask.errors import InputError, UnknownNameError
+from xfeldask.physics.elementary import GOLDEN_RATIO, cosine_sine_of
 
 _SUPER_FIBONACCI_PSI = 1.533751168755204288118041
 _FRIEDEL = np.array([[1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0]])
@@ -49,6 +52,27 @@ def rotation_matrix(q: ArrayLike) -> NDArray[np.float64]:
         [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
     ]
     return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
+
+
+def rotated(rotation: ArrayLike, position: ArrayLike) -> NDArray[np.float64]:
+    """Points turned by one or many rotation matrices, each coordinate summed in one order on every processor.
+
+    Parameters
+    ----------
+    rotation : (..., 3, 3), r' = R r
+    position : (n, 3)
+
+    Returns
+    -------
+    float64 (..., n, 3)
+
+    Examples
+    --------
+    >>> rotated(rotation_matrix([0, 0, 0, 1]), [[1, 0, 0], [0, 2, 3]]).tolist()
+    [[-1.0, 0.0, 0.0], [0.0, -2.0, 3.0]]
+    """
+    turn, point = np.asarray(rotation, np.float64)[..., None, :, :], np.asarray(position, np.float64)[:, None]
+    return np.asarray((turn * point).sum(axis=-1))
 
 
 def multiply(p: ArrayLike, q: ArrayLike) -> NDArray[np.float64]:
@@ -126,8 +150,7 @@ def uniform_quaternion(u: ArrayLike) -> NDArray[np.float64]:
     """
     u1, u2, u3 = np.moveaxis(np.asarray(u, dtype=np.float64), -1, 0)
     inner, outer = np.sqrt(1 - u1), np.sqrt(u1)
-    a, b = 2 * np.pi * u2, 2 * np.pi * u3
-    return canonical(np.stack([inner * np.sin(a), inner * np.cos(a), outer * np.sin(b), outer * np.cos(b)], axis=-1))
+    return canonical(_on_two_circles(inner, u2, outer, u3))
 
 
 def super_fibonacci(n: int) -> NDArray[np.float64]:
@@ -151,8 +174,22 @@ def super_fibonacci(n: int) -> NDArray[np.float64]:
         raise InputError(f"a set of orientations needs at least 1, got {n}")
     i = np.arange(n) + 0.5
     inner, outer = np.sqrt(i / n), np.sqrt(1 - i / n)
-    a, b = 2 * np.pi * i / np.sqrt(2), 2 * np.pi * i / _SUPER_FIBONACCI_PSI
-    return canonical(np.stack([inner * np.sin(a), inner * np.cos(a), outer * np.sin(b), outer * np.cos(b)], axis=-1))
+    return canonical(_on_two_circles(inner, i / math.sqrt(2), outer, i / _SUPER_FIBONACCI_PSI))
+
+
+def even_directions(n: int) -> NDArray[np.float64]:
+    """Unit vectors spread evenly over the sphere along a golden spiral, float64 (n, 3).
+
+    Examples
+    --------
+    >>> even_directions(4)[:, 2].tolist()
+    [0.75, 0.25, -0.25, -0.75]
+    """
+    i = np.arange(n) + 0.5
+    z = 1 - 2 * i / n
+    across = np.sqrt(1 - z * z)
+    cosine, sine = cosine_sine_of(i * GOLDEN_RATIO)
+    return np.stack([across * cosine, across * sine, z], axis=-1)
 
 
 def symmetry_group(name: str) -> NDArray[np.float64]:
@@ -213,3 +250,9 @@ def angle_between(
         for g in _FRIEDEL[:1] if group is None else np.atleast_2d(np.asarray(group, dtype=np.float64)):
             best = np.maximum(best, np.abs((qa * multiply(multiply(f, qb), g)).sum(axis=-1)))
     return np.asarray(2 * np.arccos(np.minimum(best, 1)))
+
+
+def _on_two_circles(inner: NDArray[Any], a: NDArray[Any], outer: NDArray[Any], b: NDArray[Any]) -> NDArray[np.float64]:
+    """Quaternions (..., 4) of two radii and two angles [turns]."""
+    (cos_a, sin_a), (cos_b, sin_b) = cosine_sine_of(a), cosine_sine_of(b)
+    return np.stack([inner * sin_a, inner * cos_a, outer * sin_b, outer * cos_b], axis=-1)

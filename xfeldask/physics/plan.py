@@ -6,12 +6,13 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammaincinv, ndtri
 
 from xfeldask.config import Experiment, Hits, Nuisance
 from xfeldask.physics.detectors import HC, R_E, Geometry
-from xfeldask.physics.draws import Stream, stream_key, uniform
+from xfeldask.physics.draws import Stream, gamma, normal_quantile, stream_key, uniform
+from xfeldask.physics.elementary import cosine_sine_of, cube_root_of, exp_of
 from xfeldask.physics.forward import Margins
+from xfeldask.physics.jit import kernel
 from xfeldask.physics.orientations import canonical, rotation_matrix, super_fibonacci, uniform_quaternion
 from xfeldask.physics.sampling import Shot
 
@@ -83,7 +84,7 @@ def plan_shots(
     if orientations is not None:
         quaternion[:, 0] = canonical(orientations[shots % len(orientations)])
     place, focus_factor = _places(seed, hits, nuisance, beam.focus_radius, shots, room)
-    pulse = _gamma(uniform(seed, Stream.PULSE, shots, 1)[:, 0], nuisance.pulse_spread)
+    pulse = _gamma(stream_key(seed, Stream.PULSE, shots), nuisance.pulse_spread)
     fluence = beam.fluence * 1e-12 * pulse[:, None] * focus_factor
     size = 1 + nuisance.size_spread * _normal(uniform(seed, Stream.SIZE, shots, room))
     energy = 1 + nuisance.energy_spread * _normal(uniform(seed, Stream.ENERGY, shots, 1)[:, 0])
@@ -166,16 +167,17 @@ def _places(
     """Positions (n, room, 3) [m] and fluence factors (n, room) of all particles."""
     u = _draw(seed, Stream.POSITION, shots, room, 3)
     squared_radius = uniform(seed, Stream.FLUENCE, shots, room)
-    factor = np.exp(-2 * squared_radius) if nuisance.focus == "gaussian" else np.ones_like(squared_radius)
-    azimuth = 2 * np.pi * u[..., 0]
+    factor = exp_of(-2 * squared_radius) if nuisance.focus == "gaussian" else np.ones_like(squared_radius)
+    cosine, sine = cosine_sine_of(u[..., 0])
     if hits.placement == "focus":
         lateral, z = radius * np.sqrt(squared_radius), radius * (2 * u[..., 1] - 1)
     else:
         near, far = hits.separation
-        distance = np.cbrt(near**3 + u[..., 2] * (far**3 - near**3))
+        smallest, largest = near * near * near, far * far * far
+        distance = cube_root_of(smallest + u[..., 2] * (largest - smallest))
         z = distance * (2 * u[..., 1] - 1)
-        lateral = np.sqrt(np.maximum(distance**2 - z**2, 0))
-    place = np.stack([lateral * np.cos(azimuth), lateral * np.sin(azimuth), z], axis=-1)
+        lateral = np.sqrt(np.maximum(distance * distance - z * z, 0))
+    place = np.stack([lateral * cosine, lateral * sine, z], axis=-1)
     if hits.placement == "shell":
         place[:, 0] = 0.0
     return place, factor
@@ -187,12 +189,26 @@ def _draw(seed: int, stream: Stream, shots: NDArray[np.int64], room: int, each: 
 
 def _normal(u: NDArray[np.float64]) -> NDArray[np.float64]:
     # the half step keeps u = 0 away from minus infinity
-    return np.asarray(np.clip(ndtri(u + 2.0**-54), -CUT, CUT))
+    out = np.ravel(u) + 2.0**-54
+    _normal_quantiles(out)
+    return np.clip(out.reshape(u.shape), -CUT, CUT)
 
 
-def _gamma(u: NDArray[np.float64], spread: float) -> NDArray[np.float64]:
+@kernel
+def _normal_quantiles(p: NDArray[np.float64]) -> None:
+    for i in range(p.size):
+        p[i] = normal_quantile(p[i])
+
+
+def _gamma(key: NDArray[np.uint64], spread: float) -> NDArray[np.float64]:
     """Gamma variates of mean 1 and relative `spread`."""
-    if spread == 0:
-        return np.ones_like(u)
-    shape = spread**-2
-    return np.asarray(gammaincinv(shape, u) / shape)
+    out = np.ones(key.shape)
+    if spread > 0:
+        _gammas(key, 1 / (spread * spread), out)
+    return out
+
+
+@kernel
+def _gammas(key: NDArray[np.uint64], shape: float, out: NDArray[np.float64]) -> None:
+    for i in range(key.size):
+        out[i] = gamma(key[i], shape) / shape

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xfeldask.physics.draws import GOLDEN, exponential, mix, poisson, unit
+from xfeldask.physics.elementary import cosine_sine
 from xfeldask.physics.jit import inline_kernel, kernel
 from xfeldask.physics.volume import cell_of, interpolate_at
 
@@ -141,8 +142,7 @@ def _intensity(body: Scatterer, shot: Shot, sx: float, sy: float, sz: float) -> 
         if shot.strength.size == 1:
             return float(f_re * f_re + f_im * f_im)
         d = shot.position[k]
-        angle = 2.0 * np.pi * (sx * d[0] + sy * d[1] + sz * d[2])
-        cosine, sine = np.cos(angle), np.sin(angle)
+        cosine, sine = cosine_sine(sx * d[0] + sy * d[1] + sz * d[2])
         re += f_re * cosine - f_im * sine
         im += f_re * sine + f_im * cosine
     return re * re + im * im

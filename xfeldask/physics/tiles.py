@@ -51,7 +51,7 @@ def cut(geometry: Geometry, side: int, zoom_radius: float) -> Tiles:
     chosen: list[tuple[int, int, int, int, int, int]] = []
     for p, i, j, h, w in boxes:
         block = geometry.pixel_position[p, i : i + h, j : j + w, :2]
-        if np.hypot(block[..., 0], block[..., 1]).max() > zoom_radius:
+        if np.linalg.norm(block, axis=-1).max() > zoom_radius:
             chosen.append((p, i, j, h, w, 0))
             continue
         half = (side + 1) // 2

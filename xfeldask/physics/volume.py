@@ -8,22 +8,22 @@ as gridding and NUFFT codes do (Jackson et al., IEEE Trans. Med. Imaging 10, 473
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from math import comb
+from functools import partial
+from math import ceil, sqrt
 
-import finufft
 import numpy as np
 from numpy.typing import NDArray
-from scipy.fft import next_fast_len
-from scipy.linalg import eigh
 
 from xfeldask.errors import MemoryNeededError
+from xfeldask.physics import nufft
 from xfeldask.physics.atoms import Atoms, amplitude, form_factor
+from xfeldask.physics.elementary import log, log_of
+from xfeldask.physics.interpolation import TAPS, Table, kernel_pieces, roll_off
 from xfeldask.physics.jit import inline_kernel, kernel
-
-TAPS = 4
-NUFFT_TOLERANCE = 1e-6
-NUFFT_UPSAMPLING = 1.25
+from xfeldask.physics.orientations import even_directions
 
 OVERSAMPLING = (2.3, 6.0)
 """Finer than Nyquist by at least the first, and by up to the second while the grid stays small."""
@@ -58,48 +58,6 @@ class Volume:
         return float(self.values.shape[0] // 2 - 1)
 
 
-def kernel_pieces(oversampling: float) -> NDArray[np.float64]:
-    """Cubic pieces of the symmetric kernel of four taps that aliases least.
-
-    With ``t`` the distance from the grid point below, tap ``k`` (0 to 3) weighs ``sum_p out[p, k] t**p``. Of all
-    such kernels this one has the least energy outside the band that `oversampling` leaves to the density, as a
-    part of the energy inside: the smallest generalized eigenvector of two quadratic forms in its coefficients.
-
-    Returns
-    -------
-    (4, 4) float64
-    """
-    power = np.arange(TAPS)
-    # coefficients of p(1 - t) from those of p(t)
-    mirror = np.array([[comb(j, i) * (-1.0) ** i for j in power] for i in power])
-    # a power of t in one of the outer two taps, and its mirror image in the tap across
-    basis = np.zeros((2 * TAPS, TAPS, TAPS))
-    for tap in range(2):
-        basis[tap * TAPS + power, power, tap] = 1
-        basis[tap * TAPS + power, :, TAPS - 1 - tap] = mirror.T
-    node, weight = np.polynomial.legendre.leggauss(16)
-    node, weight = (node + 1) / 2, weight / 2
-    wave = np.exp(2j * np.pi * np.multiply.outer(node / (2 * oversampling), power[:, None] - 1 - node))
-    value = np.einsum("bpk,pt,xkt->bxt", basis, node ** power[:, None], wave)
-    signal = (value @ weight).real
-    alias = value - signal[..., None]
-    outside = np.einsum("axt,bxt,t,x->ab", alias, alias.conj(), weight, weight).real
-    inside = np.einsum("ax,bx,x->ab", signal, signal, weight)
-    coefficient = eigh(outside, outside + inside)[1][:, 0]
-    pieces = np.tensordot(coefficient, basis, 1)
-    return np.asarray(pieces / pieces[0, 1])
-
-
-def roll_off(pieces: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Fourier transform of the kernel at `x` (cycles a grid step), by Gauss-Legendre quadrature."""
-    node, weight = np.polynomial.legendre.leggauss(16)
-    t, weight = (node + 1) / 2, weight / 2
-    value = np.polynomial.polynomial.polyval(t, pieces)
-    distance = np.arange(TAPS)[:, None] - 1 - t
-    cosine = np.cos(2 * np.pi * np.multiply.outer(x, distance))
-    return np.asarray(np.einsum("...kt,kt,t->...", cosine, value, weight))
-
-
 def oversampling(radius: float, s_max: float) -> float:
     """How many times finer than Nyquist the grid of a particle of `radius` [m] is, up to `s_max` [1/m]."""
     least, most = OVERSAMPLING
@@ -107,15 +65,15 @@ def oversampling(radius: float, s_max: float) -> float:
 
 
 def grid_size(radius: float, s_max: float) -> tuple[int, float]:
-    """Number of grid points a side and their spacing [1/m] for a particle of `radius` [m]."""
+    """Number of grid points a side, odd, and their spacing [1/m] for a particle of `radius` [m]."""
     step = 1 / (2 * oversampling(radius, s_max) * radius)
-    return next_fast_len(int(np.ceil(2 * s_max / step)) + 2 * TAPS, real=False), step
+    return 2 * (ceil(s_max / step) + TAPS) + 1, step
 
 
 def memory_needed(radius: float, s_max: float) -> int:
-    """Bytes that building the volume takes: NUFFT's fine grid and one element's share, and the sum."""
-    n, _ = grid_size(radius, s_max)
-    return int(n**3 * (16 * NUFFT_UPSAMPLING**3 + 16 + 8))
+    """Bytes that building the volume takes: the sum, and one element's share half-way through its transform."""
+    n, step = grid_size(radius, s_max)
+    return 8 * n**3 + nufft.memory_needed(n // 2, radius * step)
 
 
 def build_volume(atoms: Atoms, s_max: float, memory_limit: int | None = None) -> Volume:
@@ -130,7 +88,7 @@ def build_volume(atoms: Atoms, s_max: float, memory_limit: int | None = None) ->
     Raises
     ------
     MemoryNeededError
-        If the grid and the NUFFT's work space exceed `memory_limit`.
+        If the grid and the transform's work space exceed `memory_limit`.
     """
     radius = max(atoms.radius, LEAST_RADIUS)
     needed = memory_needed(radius, s_max)
@@ -140,56 +98,59 @@ def build_volume(atoms: Atoms, s_max: float, memory_limit: int | None = None) ->
                                 needed, memory_limit, advice)  # fmt: skip
     n, step = grid_size(radius, s_max)
     pieces = kernel_pieces(oversampling(radius, s_max))
-    table_x = np.linspace(0, radius * step, 4096)
-    table = roll_off(pieces, table_x)
-    x = atoms.position * step
-    weight = atoms.occupancy / np.prod(np.interp(np.abs(x), table_x, table), axis=1)
-    steepness = np.sign(x) * np.interp(np.abs(x), table_x, np.gradient(np.log(table), table_x)) * step
+    dimming = Table.of(lambda x: roll_off(pieces, x), radius * step, 4096)
+    steepness = Table(np.gradient(log_of(dimming.value), dimming.step), dimming.step)
+    x = np.abs(atoms.position * step)
+    dimmed = dimming(x)
+    weight = atoms.occupancy / (dimmed[:, 0] * dimmed[:, 1] * dimmed[:, 2])
+    outwards = np.sign(atoms.position) * steepness(x) * step
     axis = ((np.arange(n) - n // 2) * step).astype(np.float32)
-    table_s = np.linspace(0, np.sqrt(3) * (n // 2 + 1) * step, 8192)
     values = np.zeros((n, n, n), np.complex64)
     for element in np.unique(atoms.element):
         chosen = atoms.element == element
-        factor = form_factor(str(element), table_s[:, None] * [1.0, 0.0, 0.0])
+        factor = Table.of(partial(_form_factor_at, str(element)), sqrt(3) * (n // 2 + 1) * step, 8192)
         # an atom is a cloud: divided by a roll-off that falls across it, its middle moves outwards
-        place = atoms.position[chosen] - _variance(table_s, factor, s_max) * steepness[chosen]
-        structure = finufft.nufft3d1(
-            *(2 * np.pi * step * place).T.copy(),
-            weight[chosen].astype(np.complex128),
-            (n, n, n),
-            eps=NUFFT_TOLERANCE,
-            upsampfac=NUFFT_UPSAMPLING,
-            isign=1,
-            nthreads=1,  # more threads add in whatever order they come, and two runs then differ in the last bits
-        )
-        _add_scaled(values, structure, axis, factor.astype(np.float32), table_s[1])
+        place = atoms.position[chosen] - _variance(factor, s_max) * outwards[chosen]
+        spectrum = nufft.spectrum(place * step, weight[chosen], n // 2)
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            add = partial(_add_plane, values, spectrum, axis, factor.value.astype(np.float32), factor.step)
+            list(pool.map(add, range(n // 2 + 1)))
+    # the density is real
+    values[: n // 2] = values[: n // 2 : -1, ::-1, ::-1].conj()
     return Volume(values, step, s_max, pieces.astype(np.float32))
 
 
-def _variance(s: NDArray[np.float64], factor: NDArray[np.float64], s_max: float) -> float:
+def _form_factor_at(element: str, s: NDArray[np.float64]) -> NDArray[np.float64]:
+    return form_factor(element, s[:, None] * [1.0, 0.0, 0.0])
+
+
+def _variance(factor: Table, s_max: float) -> float:
     """Variance along an axis [m^2] of the Gaussian cloud whose form factor is `factor` at the middle of `s_max`."""
     half = s_max / 2
-    return float(np.log(factor[0] / np.interp(half, s, factor)) / (2 * (np.pi * half) ** 2))
+    return log(float(factor.value[0] / factor(np.array(half)))) / (2 * (np.pi * half) * (np.pi * half))
 
 
 @kernel
-def _add_scaled(
+def _add_plane(
     values: NDArray[np.complex64],
-    structure: NDArray[np.complex128],
+    spectrum: nufft.Spectrum,
     axis: NDArray[np.float32],
     factor: NDArray[np.float32],
     table_step: float,
+    k: int,
 ) -> None:
-    """Add one element's structure factor times its form factor, read from a table of step `table_step`."""
+    """Add one element's structure factor times its form factor on the plane `k` steps from the middle."""
     n = axis.size
-    for i in range(n):
-        for j in range(n):
-            ij = axis[i] * axis[i] + axis[j] * axis[j]
-            for k in range(n):
-                x = np.sqrt(ij + axis[k] * axis[k]) / table_step
-                low = int(x)
-                f = factor[low] + np.float32(x - low) * (factor[low + 1] - factor[low])
-                values[i, j, k] += structure[i, j, k] * f
+    i = n // 2 + k
+    re, im = np.empty((n, n)), np.empty((n, n))
+    nufft.plane(spectrum, k, re, im)
+    for j in range(n):
+        ij = axis[i] * axis[i] + axis[j] * axis[j]
+        for m in range(n):
+            x = np.sqrt(ij + axis[m] * axis[m]) / table_step
+            low = int(x)
+            f = factor[low] + np.float32(x - low) * (factor[low + 1] - factor[low])
+            values[i, j, m] += complex(re[j, m] * f, im[j, m] * f)
 
 
 @inline_kernel
@@ -276,8 +237,6 @@ def measured_error(volume: Volume, atoms: Atoms, points: int = 192) -> float:
     directions and over abs(s) from 0 to ``volume.s_max``.
     """
     i = np.arange(points) + 0.5
-    polar, azimuth = np.arccos(1 - 2 * i / points), np.pi * (1 + 5**0.5) * i
-    direction = np.stack([np.cos(azimuth) * np.sin(polar), np.sin(azimuth) * np.sin(polar), np.cos(polar)], -1)
-    s = direction * (((i * 0.7548776662466927) % 1) * volume.s_max)[:, None]
+    s = even_directions(points) * (((i * 0.7548776662466927) % 1) * volume.s_max)[:, None]
     exact = amplitude(atoms, s)
     return float(np.abs(np.abs(interpolate(volume, s)) - np.abs(exact)).sum() / np.abs(exact).sum())

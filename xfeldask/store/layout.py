@@ -22,7 +22,9 @@ SHARD_BYTES = 256 * 2**20
 IMAGES = ("image", "low_q")
 IMAGES_PER_CHUNK = 16
 TRUTH_PER_CHUNK = 2048
-FORMAT = 2
+FORMAT = 3
+"""What the bytes of a store mean, and how those of a simulated one come from its experiment; others are only read."""
+
 ALL_CHUNKS: ArrayConfigLike = {"write_empty_chunks": True}
 """Chunks of nothing but the fill value are written too: a file that is not there means that something is missing."""
 

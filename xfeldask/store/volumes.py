@@ -35,7 +35,8 @@ def write_volume(root: zarr.Group, name: str, volume: Volume, error: float) -> N
             "step": volume.step,
             "s_max": volume.s_max,
             "units": "m-1",
-            "relative_error": error,
+            # as many digits as any processor agrees on
+            "relative_error": float(f"{error:.3g}"),
             "relative_error_meaning": "sum of abs(abs(F) - abs(F0)) over sum of abs(F0), F0 summed over the atoms",
         }
     )
@@ -59,6 +60,6 @@ def _on_grid(volume: Volume, axis: NDArray[np.float64]) -> NDArray[np.complex64]
     out = np.full(volume.values.shape, np.nan, np.complex64)
     for i, u in enumerate(axis):
         s = np.stack(np.broadcast_arrays(u, axis[:, None], axis[None]), axis=-1)
-        inside = (s**2).sum(-1) <= volume.s_max**2
+        inside = (s * s).sum(-1) <= volume.s_max * volume.s_max
         out[i][inside] = interpolate(volume, s[inside])
     return out

@@ -30,7 +30,7 @@ from xfeldask.work.compute import run_tasks
 from xfeldask.work.progress import reporter
 from xfeldask.work.tasks import shard_tasks
 
-VERSIONS = ("xfeldask", "numpy", "numba", "finufft", "zarr", "xarray", "dask")
+VERSIONS = ("xfeldask", "numpy", "numba", "zarr", "xarray", "dask")
 RESUME = "what was committed is kept: mend the cause and run again with resume=True (--resume)"
 
 
@@ -201,8 +201,10 @@ def refuse_existing(path: Path, resume: bool, overwrite: bool) -> None:
 
 
 def refuse_other(run: Run, asked: Experiment) -> None:
-    """Refuse to resume another experiment than the stored one."""
+    """Refuse to resume another experiment than the stored one, or shots whose bytes had another origin."""
     old, new = stored_experiment(run.group).identity(), asked.identity()
+    if not run.complete:
+        old, new = {**old, "format": run.attributes.get("format")}, {**new, "format": FORMAT}
     differing = {k: (old.get(k), new.get(k)) for k in sorted({*old, *new}) if old.get(k) != new.get(k)}
     if differing:
         raise ExperimentMismatchError(run.path, differing)

@@ -1,0 +1,42 @@
+"""Two small stores that between them use all that decides the bytes of shots; run as a module, in a folder given."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from xfeldask import simulate
+
+ATOMS = (np.random.default_rng(1).normal(size=(40, 3)) * 9e-10, ["C", "N", "O", "S"] * 10)
+COMMON = {"particle": ATOMS, "detector": "square-32", "seed": 5, "n_shots": 40, "progress": False}
+BEAM = {"photon_energy": 4600.0, "focus_radius": 5e-7}
+STORES = {
+    # brighter than a photon a pixel: every pixel is drawn, by both methods for Poisson variates
+    "bright": {
+        "beam": {**BEAM, "photons_per_pulse": 3e16},
+        "hits": {0: 0.1, 1: 0.4, 2: 0.3, 3: 0.2},
+        "nuisance": {"pulse_spread": 0.3, "size_spread": 0.03, "center_spread": 0.5, "energy_spread": 0.005,
+                     "background": 0.15, "dead_fraction": 0.02, "focus": "gaussian"},
+        "photon_dtype": "uint16",
+        "intensity": True,
+    },
+    # thinned
+    "dim": {
+        "beam": {**BEAM, "photons_per_pulse": 1e15},
+        "hits": {"occupancy": 1.5, "placement": "focus"},
+        "nuisance": {"pulse_spread": 1.5, "background": 0.3},
+        "orientations": {"kind": "uniform", "count": 11},
+    },
+}  # fmt: skip
+
+
+def make(folder: Path) -> None:
+    """Make them."""
+    for name, parts in STORES.items():
+        simulate(folder / f"{name}.zarr", **COMMON, **parts)
+
+
+if __name__ == "__main__":
+    make(Path(sys.argv[1]))
