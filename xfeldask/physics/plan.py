@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import gammaincinv
 
 from xfeldask.config import Experiment, Hits, Nuisance
 from xfeldask.physics.detectors import HC, R_E, Geometry
@@ -146,14 +147,17 @@ def margins(nuisance: Nuisance, pixel_size: float) -> Margins:
 
 
 def strongest_pulse(spread: float) -> float:
-    """Largest factor on the fluence that can be drawn for a relative `spread` of the pulses.
+    """Factor on the fluence that one pulse of 2**53 exceeds, for a relative `spread` of the pulses.
 
     Examples
     --------
     >>> strongest_pulse(0.0), round(strongest_pulse(0.2), 2)
     (1.0, 3.61)
     """
-    return float(_gamma(np.array([1 - 2.0**-53]), spread)[0])
+    if spread <= 0:
+        return 1.0
+    shape = 1 / (spread * spread)
+    return float(gammaincinv(shape, 1 - 2.0**-53) / shape)
 
 
 def dead_pixels(seed: int, fraction: float, shape: tuple[int, int, int]) -> NDArray[np.bool_]:
