@@ -22,18 +22,33 @@ from xfeldask.store.run import open_dataset, open_run
 
 
 def console() -> Console:
-    """Where results go: standard output, never wrapped narrower than a table needs when it is not a terminal."""
+    """Return where results go: standard output, never wrapped narrower than a table needs if it is no terminal.
+
+    Examples
+    --------
+    >>> console().width >= 80
+    True
+    """
     out = Console(highlight=False)
     return out if out.is_terminal or out.is_jupyter else Console(highlight=False, width=120)
 
 
 def size_on_disk(path: Path) -> int:
-    """Bytes of all files of a store."""
+    """Return the bytes of all files of a store.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> _ = (folder / "zarr.json").write_text("{}")
+    >>> size_on_disk(folder)
+    2
+    """
     return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
 
 
 def bytes_text(n: float) -> str:
-    """Bytes with a decimal unit.
+    """Write bytes with a decimal unit.
 
     Examples
     --------
@@ -48,7 +63,13 @@ def bytes_text(n: float) -> str:
 
 
 def facts(title: str, rows: dict[str, str]) -> Table:
-    """A table of names and values."""
+    """Make a table of names and values.
+
+    Examples
+    --------
+    >>> facts("run.zarr", {"shots": "10,000", "on disk": "23 MB"}).row_count
+    2
+    """
     table = Table(title=title, title_justify="left", show_header=False)
     table.add_column(style="cyan", no_wrap=True)
     table.add_column()
@@ -59,7 +80,18 @@ def facts(title: str, rows: dict[str, str]) -> Table:
 
 @contextmanager
 def print_run(store: Path, quiet: bool) -> Iterator[None]:
-    """Print what a simulation took, once it is done."""
+    """Print what a simulation took, once it is done.
+
+    Parameters
+    ----------
+    store : Path
+    quiet : bool, print nothing
+
+    Examples
+    --------
+    >>> with print_run(Path("run.zarr"), quiet=True):
+    ...     pass
+    """
     start = time.monotonic()
     yield
     if quiet:
@@ -78,7 +110,23 @@ def print_run(store: Path, quiet: bool) -> Iterator[None]:
 
 
 def print_estimate(found: Estimate, workers: int | None) -> None:
-    """Print what a run would take."""
+    """Print what a run would take.
+
+    Parameters
+    ----------
+    found : Estimate
+    workers : int, optional; as many as there are cores by default
+
+    Examples
+    --------
+    >>> found = Estimate(
+    ...     shots=10_000, tasks=2, seconds=8.0,
+    ...     bytes_of_memory=2 * 10**8, bytes_on_disk=2 * 10**7, bytes_uncompressed=10**10,
+    ... )
+    >>> print_estimate(found, workers=4)  # doctest: +ELLIPSIS, +NORMALIZE_WHITESPACE
+    dry run: nothing was written
+    ...
+    """
     cores = workers or psutil.cpu_count() or 1
     rows = {
         "shots": f"{found.shots:,}",
@@ -91,7 +139,21 @@ def print_estimate(found: Estimate, workers: int | None) -> None:
 
 
 def print_verdict(ds: xr.Dataset, latent: xr.Dataset) -> None:
-    """Print what an embedding makes of the shots, how sure it is, and the truth where the store has it."""
+    """Print what an embedding makes of the shots, how sure it is, and the truth where the store has it.
+
+    Parameters
+    ----------
+    ds : Dataset of a store
+    latent : Dataset of an embedding in it
+
+    Examples
+    --------
+    >>> parameters = {"method": "ipca", "features": {"name": "counts"}, "n_fitted": 2, "converged_at": None}
+    >>> attrs = {"title": "latent space", "parameters": json.dumps(parameters), "decision": "{}"}
+    >>> latent = xr.Dataset({"latent": (("shot", "component"), np.eye(2))}, attrs=attrs)
+    >>> print_verdict(xr.Dataset(), latent)  # doctest: +ELLIPSIS
+    latent space...
+    """
     parameters, decision = (json.loads(latent.attrs[name]) for name in ("parameters", "decision"))
     rows = {
         "latent space": f"{latent.sizes['component']} components by {parameters['method']} of "
@@ -105,10 +167,11 @@ def print_verdict(ds: xr.Dataset, latent: xr.Dataset) -> None:
         allowed = f"{100 * decision['max_singles_lost']:g} %"
         rows |= {
             "threshold": f"log odds {decision['threshold']:.2f} (95 % of resampled data: {low:.2f} to {high:.2f}), "
-            f"where one more other kept out costs {WORTH:g} singles, and at most {allowed} of the singles lost",
+            f"where rejecting one more multiple costs {WORTH:g} singles, and at most {allowed} of the singles rejected",
             "expected": f"{100 * decision['multiple_fraction']:.2f} % of the hits are multiple; "
-            f"{100 * decision['expected_singles_lost']:.2f} % of the singles lost, "
-            f"{decision['expected_others_kept']:.1f} others kept, purity {100 * decision['expected_purity']:.3f} %",
+            f"{100 * decision['expected_singles_lost']:.2f} % of the singles rejected, "
+            f"{decision['expected_others_kept']:.1f} multiples accepted, "
+            f"purity {100 * decision['expected_purity']:.3f} %",
         }
     if "n_particles" in ds and "is_single" in latent:
         rows["truth"] = _truth(ds.n_particles.values[latent.shot.values], latent)
@@ -121,12 +184,12 @@ def _convergence(parameters: dict[str, Any]) -> str:
 
 
 def _truth(n_particles: np.ndarray, latent: xr.Dataset) -> str:
-    single, kept = n_particles == 1, latent.is_single.values
-    scores = sorting_scores(single, kept, latent.score.values)
+    scores = sorting_scores(n_particles == 1, latent.is_single.values, latent.score.values)
+    counted = scores.confusion
     told = [
-        f"{scores.true_positive:,} of {single.sum():,} singles kept",
-        f"{scores.false_positive:,} of {(~single).sum():,} others let in",
-        f"purity {100 * scores.purity:.3f} %",
+        f"{counted.singles_accepted:,} of {counted.singles:,} singles accepted",
+        f"{counted.multiples_accepted:,} of {counted.multiples:,} multiples accepted",
+        f"purity {100 * counted.purity:.3f} %",
     ]
     if not np.isnan(scores.roc_auc):
         told.append(f"area under the ROC curve {scores.roc_auc:.5f}")
@@ -134,7 +197,14 @@ def _truth(n_particles: np.ndarray, latent: xr.Dataset) -> str:
 
 
 def print_store(store: Path) -> None:
-    """Print what a store holds."""
+    """Print what a store holds.
+
+    Examples
+    --------
+    >>> print_store(Path("nothing.zarr"))  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    xfeldask.errors.MissingFileError: no store at nothing.zarr...
+    """
     run = open_run(store)
     ds = run.dataset(chunks=None)
     rows = {
