@@ -47,9 +47,9 @@ def confusion(runs: Mapping[str, Mapping[str, Confusion]]) -> Figure:
             _fraction(singles, row + shift, counted.singles_accepted, counted.singles, color, marker)
             _fraction(multiples, row + shift, counted.multiples_accepted, counted.multiples, color, marker)
     singles.set(
-        xlabel="singles accepted (% of the singles)", yticks=range(len(runs)), yticklabels=list(runs), xlim=(-3, 128)
+        xlabel="singles accepted (% of the singles)", yticks=range(len(runs)), yticklabels=list(runs), xlim=(-3, 132)
     )
-    multiples.set(xlabel="multiples accepted (% of the multiples)", xlim=(-3, 128), ylim=(len(runs) - 0.45, -0.55))
+    multiples.set(xlabel="multiples accepted (% of the multiples)", xlim=(-3, 132), ylim=(len(runs) - 0.45, -0.55))
     for ax, goal in ((singles, 100), (multiples, 0)):
         ax.axvline(goal, color=FAINT, linewidth=1, linestyle=":")
         ax.set_xticks(range(0, 101, 20))
