@@ -223,7 +223,7 @@ def test_where__selects_and_tells_what_it_cannot_read(page, shots):
 def test_verdict__counts_as_the_library_does(page, shots):
     page.settle()
     page.tab("verdict")
-    page.reads("single hits lost")
+    page.reads("singles rejected")
     slider = page.page.get_by_role("slider").last
     threshold = Threshold(shots.column("score").values, shots.column("hit").values == SINGLE)
     seen = set()
@@ -231,26 +231,26 @@ def test_verdict__counts_as_the_library_does(page, shots):
         slider.focus()
         for _ in range(times):
             page.page.keyboard.press(key)
-        at = threshold.at(float(slider.get_attribute("aria-valuenow")))
-        seen.add(at.kept)
+        at = threshold.confusion(float(slider.get_attribute("aria-valuenow")))
+        seen.add(at.accepted)
         rows = [
-            ("single hits", at.singles_kept, at.singles_lost, at.singles_kept + at.singles_lost),
-            ("others", at.let_in, at.kept_out, at.let_in + at.kept_out),
-            ("shots", at.kept, at.flagged, N),
+            ("singles", at.singles_accepted, at.singles_rejected, at.singles),
+            ("multiples", at.multiples_accepted, at.multiples_rejected, at.multiples),
+            ("shots", at.accepted, at.rejected, N),
         ]
-        told = " ".join(f"{name} {kept:,} {flagged:,} {both:,}" for name, kept, flagged, both in rows)
+        told = " ".join(f"{name} {accepted:,} {rejected:,} {both:,}" for name, accepted, rejected, both in rows)
         page.until(
             "rows => explorer.texts().some(t => t.replace(/(&lt;.*?&gt;| )+/g, ' ').includes(rows))", told
         )  # fmt: skip
     assert len(seen) > 2
-    # what is then selected is what is kept
+    # what is then selected is what is accepted
     slider.focus()
     for _ in range(45):
         page.page.keyboard.press("PageUp")
-    kept = threshold.at(float(slider.get_attribute("aria-valuenow"))).kept
-    page.until("told => explorer.texts().some(t => t.includes(told))", f"{kept:,}")
-    page.page.get_by_role("button", name="select the kept").click()
-    chosen(page, kept)
+    accepted = threshold.accepted(float(slider.get_attribute("aria-valuenow")))
+    page.until("told => explorer.texts().some(t => t.includes(told))", f"{accepted:,}")
+    page.page.get_by_role("button", name="select the accepted").click()
+    chosen(page, accepted)
 
 
 def test_address__brings_the_view_back(visit, server, shots):
