@@ -63,7 +63,7 @@ def kernel_pieces(oversampling: float) -> NDArray[np.float64]:
 
     With ``t`` the distance from the grid point below, tap ``k`` (0 to 3) weighs ``sum_p out[p, k] t**p``. Of all
     such kernels this one has the least energy outside the band that `oversampling` leaves to the density, as a
-    part of the energy inside: the smallest generalized eigenvector of two quadratic forms in its coefficients.
+    fraction of the energy inside: the smallest generalized eigenvector of two quadratic forms in its coefficients.
 
     Returns
     -------
@@ -107,7 +107,7 @@ def oversampling(radius: float, s_max: float) -> float:
 
 
 def grid_size(radius: float, s_max: float) -> tuple[int, float]:
-    """Number of grid points a side and their spacing [1/m] for a particle of `radius` [m]."""
+    """Choose the number of grid points a side and their spacing [1/m] for a particle of `radius` [m]."""
     step = 1 / (2 * oversampling(radius, s_max) * radius)
     return next_fast_len(int(np.ceil(2 * s_max / step)) + 2 * TAPS, real=False), step
 
