@@ -110,11 +110,11 @@ class Sorted:
 
     @cached_property
     def scores(self) -> SortingScores:
-        """Of telling several particles from one; a hit taken for a blank is flagged."""
+        """Of telling several particles from one; a hit taken for a blank is rejected."""
         return sorting_scores(self.single[self.hit], self.kept[self.hit], self.score[self.hit], ASKED)
 
     def real_loss(self, expected: float) -> float:
-        """Part of the singles below the threshold at which this part of them is expected to be lost."""
+        """Fraction of the singles below the threshold at which this fraction is expected to be rejected."""
         order = np.argsort(self.score, kind="stable")
         probability = self.probability[order]
         flagged = order[np.cumsum(probability) <= expected * probability.sum()]
@@ -159,18 +159,18 @@ class ReferenceRule(Folder):
         return sorting_scores(single, self.found.is_single.values, self.found.score.values)
 
     @measures("%", "about 90")
-    def track_singles_kept(self, n_shots: int) -> float:
-        """Fourier crop, 3 components, ellipse, contamination 0.1: singles kept"""
-        return 100 * self.scores.singles_kept
+    def track_singles_accepted(self, n_shots: int) -> float:
+        """Fourier crop, 3 components, ellipse, contamination 0.1: singles accepted"""
+        return 100 * self.scores.confusion.singles_accepted_fraction
 
     @measures("%", "100")
-    def track_doubles_flagged(self, n_shots: int) -> float:
-        """Fourier crop, 3 components, ellipse, contamination 0.1: doubles flagged"""
-        return 100 * (1 - self.scores.others_let_in)
+    def track_doubles_rejected(self, n_shots: int) -> float:
+        """Fourier crop, 3 components, ellipse, contamination 0.1: doubles rejected"""
+        return 100 * self.scores.confusion.multiples_rejected_fraction
 
 
 class Sorting:
-    """The default rule; others are hits with more than one particle, and losses and parts are among true hits."""
+    """The default rule; multiples are hits with more than one particle, and fractions are among true hits."""
 
     params = [HARD] if SMOKE else list(CONDITIONS)
     param_names = ("condition",)
@@ -185,28 +185,28 @@ class Sorting:
         return self.sorted.scores.roc_auc
 
     @measures("%")
-    def track_caught(self, condition: str) -> float:
-        """others caught by the threshold that loses 1 % of the singles"""
-        return 100 * self.sorted.scores.caught_at_loss
+    def track_multiples_rejected(self, condition: str) -> float:
+        """multiples rejected by the threshold that rejects 1 % of the singles"""
+        return 100 * self.sorted.scores.multiples_rejected_fraction_at_limit
 
     @measures("%", "99 or more")
-    def track_singles_kept(self, condition: str) -> float:
-        """singles kept"""
-        return 100 * self.sorted.scores.singles_kept
+    def track_singles_accepted(self, condition: str) -> float:
+        """singles accepted"""
+        return 100 * self.sorted.scores.confusion.singles_accepted_fraction
 
     @measures("")
-    def track_others_let_in(self, condition: str) -> float:
-        """others let in"""
-        return self.sorted.scores.false_positive
+    def track_multiples_accepted(self, condition: str) -> float:
+        """multiples accepted"""
+        return self.sorted.scores.confusion.multiples_accepted
 
     @measures("%")
-    def track_part_let_in(self, condition: str) -> float:
-        """others let in, of all of them"""
-        return 100 * self.sorted.scores.others_let_in
+    def track_fraction_accepted(self, condition: str) -> float:
+        """multiples accepted, of all of them"""
+        return 100 * self.sorted.scores.confusion.multiples_accepted_fraction
 
     @measures("times", "0.5 to 2")
     def track_real_loss(self, condition: str) -> float:
-        """singles really lost where 1 % is expected to be, over 1 %"""
+        """singles really rejected where 1 % is expected to be, over 1 %"""
         return self.sorted.real_loss(ASKED) / ASKED
 
     @measures("", "0.02 or less")
@@ -277,7 +277,7 @@ class WhereItFails:
         return others
 
     @measures("%")
-    def track_caught(self, condition: str, kind: str) -> float:
+    def track_multiples_rejected(self, condition: str, kind: str) -> float:
         """others of a kind caught at 1 % of singles lost"""
         single = np.sort(self.sorted.score[self.sorted.single])
         flagged = self.sorted.score[self.chosen] < single[math.floor(ASKED * len(single))]

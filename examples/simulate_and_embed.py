@@ -12,9 +12,9 @@ def main(n_shots: int = 2000, detector: str = "square-256") -> None:
     verdict = embed(store, n_components=3)
 
     single = open_dataset(store).n_particles.values == 1
-    kept = verdict.is_single.values
-    print(f"{(kept & single).sum()} of {single.sum()} singles kept")
-    print(f"{(~kept & ~single).sum()} of {(~single).sum()} doubles flagged")
+    accepted = verdict.is_single.values
+    print(f"{(accepted & single).sum()} of {single.sum()} singles accepted")
+    print(f"{(~accepted & ~single).sum()} of {(~single).sum()} doubles rejected")
 
 
 if __name__ == "__main__":

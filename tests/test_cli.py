@@ -1,13 +1,17 @@
 """The command line as a user meets it: what it prints, what it writes, how it ends."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 import xarray as xr
+
+from xfeldask.cli import commands
 
 SMALL = ["--particle", "chaperonin", "--detector", "square-64", "--n-shots", "12", "--scheduler", "threads"]
 
@@ -101,7 +105,7 @@ def test_embed__prints_the_verdict_against_the_truth(run, tmp_path: Path) -> Non
     code, out, _ = run("embed", store, *envelope)
     assert code == 0
     assert "54 single, 6 multiple, 0 blank" in out
-    assert "singles kept" in out
+    assert "singles accepted" in out
     code, _, err = run("embed", store, *envelope)
     assert code == 2
     assert "--overwrite" in err
@@ -124,7 +128,7 @@ def test_sort__embeds_what_nobody_has_and_decides_anew(run, tmp_path: Path) -> N
     assert (code, "max_singles_lost" in err) == (2, True)
     code, looser, _ = run("sort", store, "--max-singles-lost", "0.3")
     assert code == 0
-    assert "at most 30 % of the singles lost" in " ".join(looser.replace("│", " ").split())
+    assert "at most 30 % of the singles rejected" in " ".join(looser.replace("│", " ").split())
     code, out, _ = run("project", store, "ipca", other, "--scheduler", "threads", "--as-name", "theirs")
     assert code == 0
     assert "80 shots" in out
@@ -203,7 +207,7 @@ def test_demo__ends_with_a_table_two_pictures_and_commands(run, tmp_path: Path) 
     folder = tmp_path / "demo"
     code, out, _ = run("demo", folder, "--n-shots", "300", "--scheduler", "threads")
     assert code == 0
-    assert "singles kept" in out
+    assert "singles accepted" in out
     assert "go on with" in out
     for picture in ("patterns.png", "latent.png"):
         assert (folder / picture).read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
@@ -216,3 +220,27 @@ def test_simulate__hostile_names_stay_names(run, tmp_path: Path) -> None:
     assert run("simulate", store, *SMALL)[0] == 0
     assert np.asarray(xr.open_zarr(store, consolidated=False).shot_status).all()
     assert run("inspect", store)[0] == 0
+
+
+OPTIONS = [
+    (command, option)
+    for command in commands.commands.values()
+    for option in command.params
+    if isinstance(option, click.Option)
+]
+
+
+@pytest.mark.parametrize(("command", "option"), OPTIONS, ids=[f"{c.name} {o.opts[0]}" for c, o in OPTIONS])
+def test_help__of_every_option_is_a_phrase_of_its_own(command: click.Command, option: click.Option) -> None:
+    phrase = re.sub(r" *\[default: .*\]$", "", option.help or "")
+    assert phrase[:1].isupper(), phrase
+    assert phrase.endswith("."), phrase
+    assert len(phrase.split()) >= 3, phrase
+
+
+@pytest.mark.parametrize("command", commands.commands.values(), ids=lambda command: command.name)
+def test_help__of_every_command_names_its_arguments(command: click.Command) -> None:
+    words = command.help or ""
+    assert words[:1].isupper()
+    arguments = [argument for argument in command.params if isinstance(argument, click.Argument)]
+    assert all(argument.human_readable_name.strip(".[]") in words for argument in arguments)

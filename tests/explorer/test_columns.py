@@ -73,9 +73,9 @@ def test_shots__classes_say_what_their_values_mean(shots: Shots, store: Path) ->
     meaning = dict(shots.column("confusion").classes)
     for particles, keep, value in zip(n, kept, shots.column("confusion").values, strict=True):
         wanted = (
-            ("single kept" if keep else "single lost")
+            ("single accepted" if keep else "single rejected")
             if particles == 1
-            else ("other let in" if keep else "other kept out")
+            else ("multiple accepted" if keep else "multiple rejected")
         )
         assert meaning[int(value)] == wanted
     kind = dict(shots.column("hit").classes)

@@ -185,13 +185,13 @@ def test_verdict__agrees_with_the_scores_of_sorting(store: Path) -> None:
         found = open_dataset(store, group=f"latent/{embedding}")
         single = open_dataset(store).n_particles.values == SINGLE
         view = Verdict(Session(store, embedding), Pictures(open_run(store)))
-        counts = view.threshold.at(view.slider.value)
+        at = view.slider.value
         scores = sorting_scores(single, found.is_single.values, found.score.values)
-        assert (counts.kept, counts.singles_kept, counts.let_in, counts.singles_lost) == (
-            found.is_single.values.sum(), scores.true_positive, scores.false_positive, scores.false_negative
-        )  # fmt: skip
+        assert view.threshold.confusion(at) == scores.confusion
+        assert view.threshold.accepted(at) == found.is_single.values.sum()
         assert view.threshold.area == pytest.approx(scores.roc_auc)
-        assert f"{scores.true_positive:,}" in view.table.object
+        for n in (scores.confusion.singles_accepted, scores.confusion.multiples_rejected, scores.confusion.shots):
+            assert f">{n:,}<" in view.table.object
 
 
 def test_verdict__moves_with_the_slider_and_selects(session: Session) -> None:
@@ -200,9 +200,9 @@ def test_verdict__moves_with_the_slider_and_selects(session: Session) -> None:
     view.slider.value = value = float(np.sort(score)[N // 2])
     assert f">{(score >= value).sum():,}<" in view.table.object
     buttons = {button.label: button for button in view.view.select(lambda v: hasattr(v, "clicks"))}
-    buttons["select the kept"].clicks += 1
+    buttons["select the accepted"].clicks += 1
     np.testing.assert_array_equal(session.selected, score >= value)
-    buttons["select the flagged"].clicks += 1
+    buttons["select the rejected"].clicks += 1
     np.testing.assert_array_equal(session.selected, score < value)
     buttons["stored threshold"].clicks += 1
     assert view.slider.value == session.shots.threshold

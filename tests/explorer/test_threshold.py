@@ -7,39 +7,29 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from xfeldask.errors import InputError
-from xfeldask.explorer.model.threshold import Counts, Threshold
-from xfeldask.scores import sorting_scores
+from xfeldask.explorer.model.threshold import Threshold
+from xfeldask.scores import Confusion, sorting_scores
 
 SHOTS = st.lists(st.tuples(st.integers(-3, 3), st.booleans()), min_size=2, max_size=40)
 
 
-def counted(score: np.ndarray, single: np.ndarray, threshold: float) -> Counts:
-    out = {(kept, truth): 0 for kept in (True, False) for truth in (True, False)}
-    for value, truth in zip(score, single, strict=True):
-        out[bool(value >= threshold), bool(truth)] += 1
-    kept, flagged = (out[k, True] + out[k, False] for k in (True, False))
-    return Counts(kept, flagged, out[True, True], out[True, False], out[False, False], out[False, True])
-
-
 @given(SHOTS, st.floats(-4, 4), st.sets(st.integers(0, 39)))
-def test_at__is_what_counting_gives(shots: list[tuple[int, bool]], threshold: float, without: set[int]) -> None:
+def test_confusion__is_what_counting_gives(shots: list[tuple[int, bool]], threshold: float, without: set[int]) -> None:
     score = np.array([value for value, _ in shots], float)
     score[[i for i in without if i < len(score)]] = np.nan
     single = np.array([truth for _, truth in shots])
-    counts = Threshold(score, single).at(threshold)
-    assert counts == counted(score, single, threshold)
-    bare = Threshold(score).at(threshold)
-    assert (bare.kept, bare.flagged, bare.singles_kept) == (counts.kept, counts.flagged, None)
-    assert np.isnan([bare.purity, bare.loss]).all()
+    told, bare = Threshold(score, single), Threshold(score)
+    assert told.confusion(threshold) == Confusion.of(single, score >= threshold)
+    assert told.accepted(threshold) == bare.accepted(threshold) == (score >= threshold).sum()
+    assert told.shots == bare.shots == len(shots)
+    assert bare.confusion(threshold) is None
 
 
 @given(SHOTS, st.integers(-3, 3))
-def test_at__agrees_with_the_scores_of_sorting(shots: list[tuple[int, bool]], threshold: int) -> None:
+def test_area__agrees_with_the_scores_of_sorting(shots: list[tuple[int, bool]], threshold: int) -> None:
     score, single = np.array([v for v, _ in shots], float), np.array([t for _, t in shots])
-    counts, scores = Threshold(score, single).at(threshold), sorting_scores(single, score >= threshold, score)
-    assert (counts.singles_kept, counts.let_in) == (scores.true_positive, scores.false_positive)
-    assert (counts.kept_out, counts.singles_lost) == (scores.true_negative, scores.false_negative)
-    np.testing.assert_allclose([counts.purity, 1 - counts.loss], [scores.purity, scores.singles_kept])
+    scores = sorting_scores(single, score >= threshold, score)
+    assert Threshold(score, single).confusion(threshold) == scores.confusion
     np.testing.assert_allclose(Threshold(score, single).area, scores.roc_auc)
 
 
@@ -47,12 +37,12 @@ def test_curve__passes_through_every_threshold_and_no_other_place() -> None:
     rng = np.random.default_rng(4)
     score, single = rng.integers(0, 9, 300).astype(float), rng.random(300) < 0.4
     threshold = Threshold(score, single)
-    others, singles = threshold.curve(300)
+    multiples, singles = threshold.curve(300)
     wanted = {(0.0, 0.0)}
     for value in np.unique(score):
-        kept = score >= value
-        wanted.add(((kept & ~single).sum() / (~single).sum(), (kept & single).sum() / single.sum()))
-    assert set(zip(others.tolist(), singles.tolist(), strict=True)) == wanted
+        accepted = score >= value
+        wanted.add(((accepted & ~single).sum() / (~single).sum(), (accepted & single).sum() / single.sum()))
+    assert set(zip(multiples.tolist(), singles.tolist(), strict=True)) == wanted
     few = set(zip(*(axis.tolist() for axis in threshold.curve(4)), strict=True))
     assert few <= wanted
     assert threshold.area == pytest.approx(roc_auc_score(single, score))
@@ -78,9 +68,9 @@ def test_nearest__are_those_of_the_smallest_distance(scores: list[int], threshol
 @given(st.lists(st.integers(-3, 3), min_size=1, max_size=30), st.integers(-4, 4))
 def test_between__finds_the_threshold_of_a_verdict(scores: list[int], threshold: int) -> None:
     score = np.array(scores, float)
-    kept = score >= threshold
-    found = Threshold(score).between(kept)
-    assert found == (score[kept].min() if kept.any() else None)
+    accepted = score >= threshold
+    found = Threshold(score).between(accepted)
+    assert found == (score[accepted].min() if accepted.any() else None)
     if len(np.unique(score)) > 1:
         assert Threshold(score).between(score == score.min()) is None
 

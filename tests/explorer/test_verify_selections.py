@@ -13,7 +13,7 @@ from xfeldask.store.selections import publish_selection
 from xfeldask.verbs.verify import verify
 
 N = 5000
-"""Shots enough for a few looks at the fit."""
+"""Shots enough for a few checkpoints of the fit."""
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def worked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_verify__passes_a_store_with_selections_and_a_history(worked: Path) -> None:
-    assert len(Session(worked, "looked").shots.looks) > 1
+    assert len(Session(worked, "looked").shots.checkpoints) > 1
     assert {name: int(found.sum()) for name, found in open_run(worked).selections.items()} == {
         "bright": -(-N // 7), "some": -(-N // 7),
     }  # fmt: skip

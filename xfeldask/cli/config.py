@@ -14,8 +14,8 @@ from xfeldask.errors import InputError, StoreExistsError
 @click.command()
 @click.argument("path", type=STORE)
 @experiment_options
-@click.option("--check", is_flag=True, help="Check the file instead of writing it.")
-@click.option("--overwrite", is_flag=True, help="Replace a file that is there.")
+@click.option("--check", is_flag=True, help="Check an experiment file instead of writing it.")
+@click.option("--overwrite", is_flag=True, help="Replace a file that is there already.")
 def config(path: Path, check: bool, overwrite: bool, **flags: Any) -> None:
     """Write an experiment file to PATH, or check one."""
     from xfeldask.config import Experiment

@@ -7,28 +7,58 @@ from typing import Any
 
 import click
 
-from xfeldask.cli.flags import STORE, scheduler_options
+from xfeldask.cli.flags import OVERWRITE_EMBEDDING, QUIET, SEED, STORE, scheduler_options
 from xfeldask.errors import InputError
 
 
 @click.command()
 @click.argument("store", type=STORE)
-@click.option("--name", help="Of the embedding.  [default: the method]")
-@click.option("--method", default="ipca", show_default=True, help="ipca, pca, diffusion_map or ensemble_pca.")
-@click.option("--features", default="counts", show_default=True, help="Name, with options as fourier_crop:n=64,bin=1.")
-@click.option("--n-components", type=int, default=3, show_default=True)
-@click.option("--batch-size", type=int, default=512, show_default=True, help="Shots fitted together.")
-@click.option("--sort", default="pairs", show_default=True, help="pairs, elliptic_envelope or none.")
-@click.option("--max-singles-lost", type=float, default=0.01, show_default=True, help="Part of them; for pairs.")
-@click.option("--contamination", type=float, default=0.1, show_default=True, help="Part to flag; for the envelope.")
-@click.option("--labels", type=STORE, help=".npy file (shot,): 1 single, 0 anything else, -1 not known.")
-@click.option("--stop/--no-stop", default=True, show_default=True, help="Fit no further once converged.")
-@click.option("--history", is_flag=True, help="Keep the coordinates of all shots at each look at convergence.")
+@click.option("--name", help="Name of the embedding.  [default: the method]")
+@click.option("--method", default="ipca", show_default=True, help="Method: ipca, pca, diffusion_map or ensemble_pca.")
+@click.option(
+    "--features",
+    default="counts",
+    show_default=True,
+    help="Features of the images: a name, with options as in fourier_crop:n=64,bin=1.",
+)
+@click.option("--n-components", type=int, default=3, show_default=True, help="Number of components.")
+@click.option(
+    "--batch-size", type=int, default=512, show_default=True, help="Number of shots that are fitted together."
+)
+@click.option(
+    "--sort",
+    default="pairs",
+    show_default=True,
+    help="Rule that tells single hits from the rest: pairs, elliptic_envelope or none.",
+)
+@click.option(
+    "--max-singles-lost",
+    type=float,
+    default=0.01,
+    show_default=True,
+    help="Largest fraction of the single hits that the rule pairs may reject.",
+)
+@click.option(
+    "--contamination",
+    type=float,
+    default=0.1,
+    show_default=True,
+    help="Fraction of the shots that the elliptic envelope rejects.",
+)
+@click.option(
+    "--labels",
+    type=STORE,
+    help="Labels that a person gave: .npy file (shot,), 1 single, 0 anything else, -1 not known.",
+)
+@click.option(
+    "--stop/--no-stop", default=True, show_default=True, help="Fit no further once the latent space has converged."
+)
+@click.option("--history", is_flag=True, help="Store the coordinates of all shots at each checkpoint of the fit.")
 @click.option("--follow", is_flag=True, help="Keep up with a store that is still being written.")
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True, help=SEED)
 @scheduler_options
-@click.option("--overwrite", is_flag=True, help="Replace an embedding of that name.")
-@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+@click.option("--overwrite", is_flag=True, help=OVERWRITE_EMBEDDING)
+@click.option("--quiet", is_flag=True, help=QUIET)
 def embed(
     store: Path, features: str, sort: str, labels: Path | None, scheduler: str, workers: int | None, quiet: bool,
     **options: Any,
@@ -49,7 +79,18 @@ def embed(
 
 
 def features_flag(text: str) -> str | dict[str, Any]:
-    """``name`` or ``name:option=number,...``."""
+    """Read ``name`` or ``name:option=number,...``.
+
+    Raises
+    ------
+    InputError
+        An option without a number.
+
+    Examples
+    --------
+    >>> features_flag("fourier_crop:n=64")
+    {'name': 'fourier_crop', 'n': 64}
+    """
     name, _, rest = text.partition(":")
     if not rest:
         return name

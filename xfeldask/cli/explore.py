@@ -13,13 +13,19 @@ from xfeldask.errors import InputError
 
 @click.command()
 @click.argument("stores", type=STORE, nargs=-1, required=True)
-@click.option("--embedding", help="The embedding to begin with; the store's first unless given.")
-@click.option("--port", type=click.IntRange(0, 65535), default=5006, show_default=True, help="0 takes a free one.")
-@click.option("--address", default="127.0.0.1", show_default=True, help="Where to listen; others can reach 0.0.0.0.")
-@click.option("--show/--no-show", default=True, help="Open a browser.")
+@click.option("--embedding", help="Embedding to begin with.  [default: the first]")
+@click.option("--port", type=click.IntRange(0, 65535), default=5006, show_default=True,
+              help="Port to listen on; 0 takes a free one.")  # fmt: skip
+@click.option("--address", default="127.0.0.1", show_default=True,
+              help="Address to listen on; other computers can reach 0.0.0.0.")  # fmt: skip
+@click.option("--show/--no-show", default=True, help="Open the page in a browser.")
 @click.option("--allow-write", is_flag=True, help="Let the page write embeddings and selections into the store.")
-@click.option("--password", envvar="XFELDASK_PASSWORD", help="That visitors have to give; better in XFELDASK_PASSWORD.")
-@click.option("--allow-origin", multiple=True, help="HOST:PORT that pages may come from, behind a proxy.")
+@click.option(
+    "--password",
+    envvar="XFELDASK_PASSWORD",
+    help="Password that visitors have to give; better set in XFELDASK_PASSWORD.",
+)
+@click.option("--allow-origin", multiple=True, help="Origin HOST:PORT that pages may come from, behind a proxy.")
 @scheduler_options
 def explore(
     stores: tuple[Path, ...],

@@ -12,47 +12,84 @@ from xfeldask.errors import InputError
 STORE = click.Path(path_type=Path)
 
 
+SEED = "Seed of all random numbers."
+OVERWRITE_EMBEDDING = "Replace an embedding of that name."
+QUIET = "Print nothing but errors."
+
+
 def experiment_options(function: Any) -> Any:
-    """The flags that make an experiment."""
+    """Add the flags that make an experiment to a command.
+
+    Examples
+    --------
+    >>> command = click.command()(experiment_options(lambda **flags: None))
+    >>> [option.name for option in command.params][:3]
+    ['experiment_file', 'particle', 'assembly']
+    """
     options = [
         click.option(
-            "--experiment", "experiment_file", type=STORE, help="Experiment file (TOML); flags replace parts."
+            "--experiment", "experiment_file", type=STORE,
+            help="Experiment file (TOML), of which the other flags replace single values.",
         ),
-        click.option("--particle", help="Built-in name (chaperonin), structure file, or PDB id."),
-        click.option("--assembly", help="Biological assembly, or asymmetric-unit.  [default: 1]"),
-        click.option("--beam", help="Built-in name or .beam file.  [default: amo86615]"),
-        click.option("--detector", help="Built-in name, square-N, or psana .data file.  [default: pnccd-amo86615]"),
-        click.option("--mask", help=".npy file (panel, ss, fs), true where a pixel is good."),
-        click.option("--n-shots", type=int, help="Number of shots."),
-        click.option("--single-fraction", type=float, help="Part of shots with one particle; others hold two."),
-        click.option("--hits", help="0.99, or 0:0.05,1:0.9,2:0.05, or poisson:0.1."),
-        click.option("--nuisance", help="ideal, jitter or realistic.  [default: ideal]"),
-        click.option("--orientations", help="random, uniform:COUNT, or a .npy file.  [default: random]"),
-        click.option("--seed", type=int, help="Of all random numbers.  [default: 0]"),
-        click.option("--engine", help="xfeldask or skopi.  [default: xfeldask]"),
-        click.option("--intensity/--no-intensity", default=None, help="Store expected photons too."),
-        click.option("--photon-dtype", help="uint8 or uint16.  [default: uint8]"),
-    ]
+        click.option("--particle", help="Particle: built-in name (chaperonin), structure file, or PDB id."),
+        click.option(
+            "--assembly", help="Biological assembly of the structure, or asymmetric-unit.  [default: 1]"
+        ),
+        click.option("--beam", help="Beam: built-in name or .beam file.  [default: amo86615]"),
+        click.option(
+            "--detector",
+            help="Detector: built-in name, square-N, or psana .data file.  [default: pnccd-amo86615]",
+        ),
+        click.option("--mask", help="Mask of the detector: .npy file (panel, ss, fs), true where a pixel is good."),
+        click.option("--n-shots", type=int, help="Number of shots to simulate."),
+        click.option(
+            "--single-fraction", type=float, help="Fraction of the shots that holds one particle; the rest holds two."
+        ),
+        click.option("--hits", help="Particles in a shot: 0.99, or 0:0.05,1:0.9,2:0.05, or poisson:0.1."),
+        click.option("--nuisance", help="Experimental conditions: ideal, jitter or realistic.  [default: ideal]"),
+        click.option(
+            "--orientations",
+            help="Orientations of the particles: random, uniform:COUNT, or a .npy file.  [default: random]",
+        ),
+        click.option("--seed", type=int, help=f"{SEED}  [default: 0]"),
+        click.option("--engine", help="Program that draws the photons: xfeldask or skopi.  [default: xfeldask]"),
+        click.option("--intensity/--no-intensity", default=None, help="Store the expected photons of each pixel too."),
+        click.option("--photon-dtype", help="Type of the photon counts: uint8 or uint16.  [default: uint8]"),
+    ]  # fmt: skip
     for option in reversed(options):
         function = option(function)
     return function
 
 
 def scheduler_options(function: Any) -> Any:
-    """The flags that choose who computes."""
-    function = click.option("--workers", type=click.IntRange(min=1), help="Threads or processes.  [default: cores]")(
-        function
+    """Add the flags that choose where the work runs to a command.
+
+    Examples
+    --------
+    >>> [option.name for option in click.command()(scheduler_options(lambda **flags: None)).params]
+    ['scheduler', 'workers']
+    """
+    workers = click.option(
+        "--workers", type=click.IntRange(min=1), help="Number of threads or processes to use.  [default: all cores]"
     )
-    return click.option(
+    scheduler = click.option(
         "--scheduler",
         default="local",
         show_default=True,
-        help="local (threads, with dashboard), processes (with dashboard), threads, synchronous, or tcp://HOST:PORT.",
-    )(function)
+        help="Dask scheduler: local (threads) or processes, both with a dashboard, threads, synchronous, or "
+        "tcp://HOST:PORT of a running one.",
+    )
+    return scheduler(workers(function))
 
 
 def keywords(flags: dict[str, Any]) -> dict[str, Any]:
-    """Flags turned into keywords of `simulate`."""
+    """Turn flags into keywords of `simulate`.
+
+    Examples
+    --------
+    >>> keywords({"seed": 3, "orientations": "uniform:100", "beam": None, "experiment_file": None})
+    {'experiment': None, 'orientations': {'kind': 'uniform', 'count': 100}, 'seed': 3}
+    """
     from xfeldask.config import Experiment
 
     given = {k: v for k, v in flags.items() if v is not None}
@@ -68,7 +105,18 @@ def keywords(flags: dict[str, Any]) -> dict[str, Any]:
 
 
 def orientations_flag(text: str) -> dict[str, Any]:
-    """``random``, ``uniform:1000`` or a path."""
+    """Read ``random``, ``uniform:1000`` or a path.
+
+    Raises
+    ------
+    InputError
+        ``uniform`` without a number.
+
+    Examples
+    --------
+    >>> orientations_flag("uniform:1000")
+    {'kind': 'uniform', 'count': 1000}
+    """
     if text == "random":
         return {"kind": "random"}
     kind, _, count = text.partition(":")

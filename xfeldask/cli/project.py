@@ -7,17 +7,17 @@ from typing import Any
 
 import click
 
-from xfeldask.cli.flags import STORE, scheduler_options
+from xfeldask.cli.flags import OVERWRITE_EMBEDDING, QUIET, STORE, scheduler_options
 
 
 @click.command()
 @click.argument("model_store", type=STORE)
 @click.argument("name")
 @click.argument("other_store", type=STORE)
-@click.option("--as-name", help="Of the embedding to be written.  [default: NAME]")
+@click.option("--as-name", help="Name of the embedding to be written.  [default: NAME]")
 @scheduler_options
-@click.option("--overwrite", is_flag=True, help="Replace an embedding of that name.")
-@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+@click.option("--overwrite", is_flag=True, help=OVERWRITE_EMBEDDING)
+@click.option("--quiet", is_flag=True, help=QUIET)
 def project(
     model_store: Path, name: str, other_store: Path, scheduler: str, workers: int | None, quiet: bool, **options: Any
 ) -> None:

@@ -7,20 +7,25 @@ from typing import Any
 
 import click
 
-from xfeldask.cli.flags import STORE, scheduler_options
+from xfeldask.cli.flags import QUIET, SEED, STORE, scheduler_options
 from xfeldask.errors import InputError
 
 
 @click.command()
 @click.argument("folder", type=STORE)
-@click.option("--sizes", default="10000,100000", show_default=True, help="Shots of the runs.")
-@click.option("--mixtures", default="0.8,0.9,0.95,0.99", show_default=True, help="Parts of shots with one particle.")
-@click.option("--conditions", default="ideal", show_default=True, help="Any of ideal,jitter,realistic.")
-@click.option("--particle", default="chaperonin", show_default=True, help="Built-in name, structure file, or PDB id.")
-@click.option("--detector", default="pnccd-amo86615", show_default=True, help="Built-in name, square-N or .data file.")
-@click.option("--seed", type=int, default=7, show_default=True)
+@click.option("--sizes", default="10000,100000", show_default=True, help="Numbers of shots, one run each.")
+@click.option("--mixtures", default="0.8,0.9,0.95,0.99", show_default=True,
+              help="Fractions of the shots that hold one particle, one run each.")  # fmt: skip
+@click.option(
+    "--conditions", default="ideal", show_default=True, help="Experimental conditions: any of ideal,jitter,realistic."
+)
+@click.option("--particle", default="chaperonin", show_default=True,
+              help="Particle: built-in name, structure file, or PDB id.")  # fmt: skip
+@click.option("--detector", default="pnccd-amo86615", show_default=True,
+              help="Detector: built-in name, square-N, or psana .data file.")  # fmt: skip
+@click.option("--seed", type=int, default=7, show_default=True, help=SEED)
 @scheduler_options
-@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+@click.option("--quiet", is_flag=True, help=QUIET)
 def reproduce(
     folder: Path, sizes: str, mixtures: str, conditions: str, scheduler: str, workers: int | None, quiet: bool,
     **made_of: Any,
@@ -44,7 +49,18 @@ def reproduce(
 
 
 def listed(name: str, text: str, kind: type[Any]) -> list[Any]:
-    """Values between commas."""
+    """Read values between commas.
+
+    Raises
+    ------
+    InputError
+        A text that is no such value.
+
+    Examples
+    --------
+    >>> listed("sizes", "1000, 2000", int)
+    [1000, 2000]
+    """
     try:
         return [kind(part.strip()) for part in text.split(",") if part.strip()]
     except ValueError:

@@ -11,10 +11,13 @@ from xfeldask.cli.flags import STORE
 
 @click.command()
 @click.argument("store", type=STORE)
-@click.option("--where", required=True, help="Such as: 'probability_single > 0.99 and photon_count > 500'.")
-@click.option("--embedding", help="The embedding whose quantities are meant; the store's first unless given.")
+@click.option("--where", required=True,
+              help="Expression that selects, such as: 'probability_single > 0.99 and photon_count > 500'.")  # fmt: skip
+@click.option("--embedding", help="Embedding whose quantities are meant.  [default: the first]")
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="A .npy or .csv file for the shots; else they are printed."
+    "--out",
+    type=click.Path(path_type=Path),
+    help="File for the indices of the shots, .npy or .csv; they are printed unless given.",
 )
 def select(store: Path, where: str, embedding: str | None, out: Path | None) -> None:
     """Select shots of STORE by an expression, in the explorer's language."""

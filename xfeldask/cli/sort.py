@@ -6,16 +6,19 @@ from pathlib import Path
 
 import click
 
-from xfeldask.cli.flags import STORE, scheduler_options
+from xfeldask.cli.flags import QUIET, STORE, scheduler_options
 
 
 @click.command()
 @click.argument("store", type=STORE)
-@click.option("--name", help="Of the embedding.  [default: the only one]")
-@click.option("--max-singles-lost", type=float, help="Decide anew, losing at most this fraction of the singles.")
-@click.option("--contamination", type=float, help="Decide anew, flagging this fraction of the shots.")
+@click.option("--name", help="Name of the embedding.  [default: the only one]")
+@click.option(
+    "--max-singles-lost", type=float,
+    help="Decide anew, and reject at most this fraction of the single hits.",
+)  # fmt: skip
+@click.option("--contamination", type=float, help="Decide anew, and reject this fraction of the shots.")
 @scheduler_options
-@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+@click.option("--quiet", is_flag=True, help=QUIET)
 def sort(
     store: Path, name: str | None, max_singles_lost: float | None, contamination: float | None, scheduler: str,
     workers: int | None, quiet: bool,

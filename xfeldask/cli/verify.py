@@ -13,7 +13,9 @@ from xfeldask.errors import CorruptStoreError
 @click.command()
 @click.argument("store", type=STORE)
 @scheduler_options
-@click.option("--reopen", is_flag=True, help="Mark damaged shards pending: simulate --resume draws them again.")
+@click.option(
+    "--reopen", is_flag=True, help="Mark damaged shards as pending, so that simulate --resume draws them again."
+)
 @click.option("--quiet", is_flag=True, help="Print nothing but problems.")
 def verify(store: Path, scheduler: str, workers: int | None, reopen: bool, quiet: bool) -> None:
     """Read all of STORE against its checksums and totals; exit code 1 if anything is wrong."""

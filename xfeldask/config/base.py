@@ -25,7 +25,7 @@ class Model(BaseModel):
 
 
 def by_name(kind: str, value: object, known: dict[str, Any]) -> Any:
-    """What `known` holds under a name; a value that is no name as it is."""
+    """Look up a name in `known`; a value that is no name as it is."""
     if not isinstance(value, str):
         return value
     if value not in known:
@@ -51,7 +51,7 @@ def _first_error(model: type[BaseModel], error: ValidationError) -> InputError:
 
 
 def _unit(model: type[BaseModel], loc: tuple[str | int, ...]) -> str:
-    """Unit of the field at `loc`, where its description starts with one."""
+    """Return the unit of the field at `loc`, where its description starts with one."""
     field = None
     current: Any = model
     for part in loc:

@@ -133,7 +133,7 @@ class Experiment(Model):
 
 
 def _table(model: BaseModel) -> tomlkit.TOMLDocument:
-    """A model's set values in order, plain ones before tables."""
+    """List a model's set values in order, plain ones before tables."""
     out = tomlkit.document()
     values = model.model_dump(mode="json", exclude_none=True)
     for name in sorted(values, key=lambda name: isinstance(getattr(model, name), BaseModel)):

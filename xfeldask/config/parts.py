@@ -82,7 +82,7 @@ class Hits(Model):
 
     Attributes
     ----------
-    single_fraction : float, part of shots with one particle; the others hold two
+    single_fraction : float, fraction of shots with one particle; the rest hold two
     weights : dict, relative frequency by number of particles, 0 for blanks
     occupancy : float, mean of a Poisson distribution, blanks included
     placement : "shell", uniform in the ball of radius `separation[1]` around the first particle but no
@@ -90,7 +90,7 @@ class Hits(Model):
     separation : (float, float) [m]
     """
 
-    single_fraction: Fraction | None = Field(None, description="part of shots with one particle, others hold two")
+    single_fraction: Fraction | None = Field(None, description="fraction of shots with one particle, the rest hold two")
     weights: dict[Annotated[int, Field(ge=0, le=32)], Annotated[float, Field(ge=0)]] | None = Field(
         None, description="relative frequency by number of particles, 0 for blanks"
     )
@@ -134,8 +134,8 @@ class Nuisance(Model):
     energy_spread : float, relative, normal
     center_spread : float, normal, of the beam's centre along x and y [pixels]
     size_spread : float, relative, normal, of each particle; F(s) becomes F(size x s)
-    background : float, uniformly scattered photons, as part of a single hit's mean at full fluence
-    dead_fraction : float, part of the pixels that record nothing
+    background : float, uniformly scattered photons, relative to a single hit's mean at full fluence
+    dead_fraction : float, fraction of the pixels that record nothing
     """
 
     pulse_spread: Annotated[float, Field(ge=0, le=3)] = Field(0.0, description="relative, Gamma, on the fluence")
@@ -143,8 +143,8 @@ class Nuisance(Model):
     energy_spread: Spread = Field(0.0, description="relative, normal")
     center_spread: Annotated[float, Field(ge=0, le=100)] = Field(0.0, description="pixels, normal, along x and y")
     size_spread: Annotated[float, Field(ge=0, le=0.2)] = Field(0.0, description="relative, normal, of each particle")
-    background: Annotated[float, Field(ge=0, le=1e6)] = Field(0.0, description="part of a single hit's mean photons")
-    dead_fraction: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="part of the pixels")
+    background: Annotated[float, Field(ge=0, le=1e6)] = Field(0.0, description="relative to the mean of a single hit")
+    dead_fraction: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="fraction of the pixels")
 
 
 NUISANCES = {

@@ -57,7 +57,7 @@ def serve(
     origins : ``host:port`` that pages may come from besides the server's own
     """
     for here in range(len(options.stores)):
-        # what the first visitor would wait for is read and kept now
+        # what the first visitor would wait for is read now
         make_page(options.stores, here).get_root()
     more: dict[str, Any] = {"basic_auth": password, "cookie_secret": os.urandom(32).hex()} if password else {}
     if origins:
@@ -66,7 +66,7 @@ def serve(
 
 
 def page_of(options: Options) -> Any:
-    """The page of the store that the address names, by its place among the stores."""
+    """Make the page of the store that the address names, by its place among the stores."""
     query = pn.state.location.query_params if pn.state.location is not None else {}
     index = query.get("store", 0)
     here = index if isinstance(index, int) and 0 <= index < len(options.stores) else 0
@@ -80,7 +80,7 @@ def _has(store: Path, embedding: str | None) -> bool:
 
 
 def read_options(arguments: Sequence[str], environment: Mapping[str, str]) -> Options:
-    """Options of a command line: ``--store`` any number of times, ``--embedding``, ``--allow-write``.
+    """Read the options of a command line: ``--store`` any number of times, ``--embedding``, ``--allow-write``.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def read_options(arguments: Sequence[str], environment: Mapping[str, str]) -> Op
 
 
 def served_page() -> Any:
-    """The page for `panel serve`, of the stores that the command line or the environment names."""
+    """Make the page for `panel serve`, of the stores that the command line or the environment names."""
     options = read_options(sys.argv[1:], os.environ)
     return page_of(options) if options.stores else message(f"no store was named; start with: {CALL}")
 

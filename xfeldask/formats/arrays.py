@@ -25,7 +25,7 @@ class Array(Protocol):
     def dtype(self) -> np.dtype[Any]: ...  # noqa: D102
 
     def __getitem__(self, key: slice, /) -> Any:
-        """Some rows."""
+        """Return some rows."""
 
 
 class ArrayFrames:

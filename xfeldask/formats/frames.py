@@ -38,7 +38,7 @@ class Frames(Protocol):
         """Photons of consecutive shots, unsigned integers (shot, panel, ss, fs)."""
 
     def truth(self, shots: range, /) -> Mapping[str, NDArray[Any]]:
-        """What is known of shots besides their photons: variables of the role "truth" in `xfeldask.schema`, by name.
+        """Read what is known of shots besides photons: variables of the role "truth" in `xfeldask.schema`, by name.
 
         Nothing of measured shots, mostly; a photon energy shot by shot is such a variable.
         """

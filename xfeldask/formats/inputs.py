@@ -87,7 +87,7 @@ def read_particle(particle: Particle) -> Atoms:
 
 
 def particle_name(source: str) -> str:
-    """A short name for groups and titles: letters, digits, dot, dash and underscore of the source's stem."""
+    """Make a short name for groups and titles: letters, digits, dot, dash and underscore of the source's stem."""
     stem = Path(source).name.split(".")[0]
     return "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "_" for c in stem)[:64] or "particle"
 
@@ -117,7 +117,7 @@ def read_detector(detector: Detector) -> Geometry:
 
 
 def beam_values(beam: object) -> object:
-    """A beam's values, where `beam` is the path of a ``.beam`` file; anything else as it is."""
+    """Read a beam's values, where `beam` is the path of a ``.beam`` file; anything else as it is."""
     if isinstance(beam, Path) or (isinstance(beam, str) and beam not in BEAMS and Path(beam).suffix):
         return read_beam(beam)
     return beam

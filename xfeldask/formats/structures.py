@@ -264,7 +264,7 @@ def _assembly(path: str | os.PathLike[str], structure: gemmi.Structure, name: st
 
 
 def _build(unit: Atoms, assembly: gemmi.Assembly, chain: list[str], subchain: list[str]) -> Atoms:
-    """Copies of the asymmetric unit under the assembly's operators [angstrom]."""
+    """Make copies of the asymmetric unit under the assembly's operators [angstrom]."""
     chains, subchains = np.array(chain), np.array(subchain)
     position, source = [], []
     for generator in assembly.generators:

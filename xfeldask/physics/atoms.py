@@ -61,7 +61,7 @@ class Atoms:
         return state.hexdigest()
 
     def centered(self) -> Atoms:
-        """Moved so that the centre of mass lies at the origin.
+        """Move the atoms so that the centre of mass lies at the origin.
 
         Examples
         --------

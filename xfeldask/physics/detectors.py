@@ -221,7 +221,7 @@ def square(n: int, pixel_size: float, distance: float) -> Geometry:
 
 
 def builtin_geometry(name: str) -> Geometry:
-    """A detector by name.
+    """Make a detector by name.
 
     Parameters
     ----------

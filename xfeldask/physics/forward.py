@@ -28,7 +28,7 @@ REACH = 1.4
 """How far a tile reaches in reciprocal space, in grid steps."""
 
 ZOOM = 0.25
-"""Part of the detector's radius within which tiles are quartered and bounds are finer."""
+"""Fraction of the detector's radius within which tiles are quartered and bounds are finer."""
 
 FINENESS = 3
 """Bound cells a grid step near the beam, where the form factor is steep; 1 elsewhere."""
@@ -64,7 +64,7 @@ class ForwardModel:
     shape: tuple[int, int, int]
 
     def expected(self, shot: Shot) -> NDArray[np.float32]:
-        """Expected photons of a shot, float32 (panel, ss, fs)."""
+        """Compute the expected photons of a shot, float32 (panel, ss, fs)."""
         out = np.empty(self.screen.pixel.shape[0], np.float32)
         sampling.expected(self.scatterer, self.screen, shot, out)
         return out.reshape(self.shape)
@@ -133,7 +133,7 @@ def make_forward_model(volume: Volume, geometry: Geometry, wavelength: float, ma
 
 
 def mean_photons(volume: Volume, geometry: Geometry, beam: Beam) -> float:
-    """Expected photons of a single hit at full fluence on all good pixels, averaged over orientations.
+    """Estimate the expected photons of a single hit at full fluence on all good pixels, averaged over orientations.
 
     abs(F)^2 is averaged over 400 directions on each of 256 shells of abs(s).
     """

@@ -154,7 +154,7 @@ def uniform_quaternion(u: ArrayLike) -> NDArray[np.float64]:
 
 
 def super_fibonacci(n: int) -> NDArray[np.float64]:
-    """An even set of n orientations, float64 (n, 4).
+    """Make an even set of n orientations, float64 (n, 4).
 
     Raises
     ------

@@ -98,7 +98,7 @@ def plan_shots(
 
 
 def first_orientations(experiment: Experiment, given: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
-    """The set that first particles take their orientations from, or None where they are random."""
+    """Return the set that first particles take their orientations from, or None where they are random."""
     if experiment.orientations.kind == "uniform":
         assert experiment.orientations.count is not None
         return super_fibonacci(experiment.orientations.count)
@@ -106,7 +106,7 @@ def first_orientations(experiment: Experiment, given: NDArray[np.float64] | None
 
 
 def draw_counts(seed: int, hits: Hits, shots: NDArray[np.int64]) -> NDArray[np.int16]:
-    """Number of particles of each shot, int16 (n,)."""
+    """Draw the number of particles of each shot, int16 (n,)."""
     edges = np.cumsum(hits.probabilities())
     u = uniform(seed, Stream.PARTICLES, shots, 1)[:, 0]
     return np.searchsorted(edges[:-1], u, side="right").astype(np.int16)

@@ -191,7 +191,7 @@ def _level_rates(level: Level, screen: Screen, shot: Shot, rate: NDArray[np.floa
 
 @kernel
 def _with_room(photons: NDArray[np.uint32], drawn: int, more: int) -> NDArray[np.uint32]:
-    """The first `drawn` photons, with room for `more` behind them."""
+    """Return the first `drawn` photons, with room for `more` behind them."""
     if drawn + more <= photons.size:
         return photons
     larger = np.empty(2 * drawn + more, np.uint32)
@@ -203,7 +203,7 @@ def _with_room(photons: NDArray[np.uint32], drawn: int, more: int) -> NDArray[np
 def _appended(
     photons: NDArray[np.uint32], drawn: int, pixel: NDArray[np.int64], kept: int
 ) -> tuple[NDArray[np.uint32], int]:
-    """The first `drawn` photons and behind them the first `kept` of `pixel`; and how many these are."""
+    """Join the first `drawn` photons and behind them the first `kept` of `pixel`; and how many these are."""
     photons = _with_room(photons, drawn, kept)
     for c in range(kept):
         photons[drawn + c] = pixel[c]

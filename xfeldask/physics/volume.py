@@ -65,7 +65,7 @@ def oversampling(radius: float, s_max: float) -> float:
 
 
 def grid_size(radius: float, s_max: float) -> tuple[int, float]:
-    """Number of grid points a side, odd, and their spacing [1/m] for a particle of `radius` [m]."""
+    """Choose the odd number of grid points a side and their spacing [1/m] for a particle of `radius` [m]."""
     step = 1 / (2 * oversampling(radius, s_max) * radius)
     return 2 * (ceil(s_max / step) + TAPS) + 1, step
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from xfeldask.errors import InputError
 from xfeldask.report.figures import latent_scatter, montage
 from xfeldask.report.printing import bytes_text, console, facts, size_on_disk
+from xfeldask.scores import Confusion
 from xfeldask.verbs.embed import embed
 from xfeldask.verbs.simulate import simulate
 
@@ -23,6 +24,19 @@ def demonstrate(folder: Path, n_shots: int = 10_000, overwrite: bool = False) ->
     folder : Path, made if it is not there; holds ``run.zarr`` and two pictures afterwards
     n_shots : int
     overwrite : bool, replace an earlier demo
+
+    Raises
+    ------
+    InputError
+        The folder cannot be made.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.NamedTemporaryFile() as file:
+    ...     demonstrate(Path(file.name) / "demo")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    xfeldask.errors.InputError: cannot make the folder ...: Not a directory
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -37,14 +51,14 @@ def demonstrate(folder: Path, n_shots: int = 10_000, overwrite: bool = False) ->
     pictures = {"patterns": folder / "patterns.png", "latent space": folder / "latent.png"}
     for figure, path in zip((montage(ds), latent_scatter(ds, latent)), pictures.values(), strict=True):
         figure.savefig(path, dpi=110)
-    single, kept = ds.n_particles.values == 1, latent.is_single.values
+    counted = Confusion.of(ds.n_particles.values == 1, latent.is_single.values)
     rows = {
         "simulated and stored": f"{n_shots:,} shots of {ds.photons[0].size:,} pixels in {simulated:.1f} s with "
         f"start-up, {n_shots / simulated:,.0f} a second",
         "on disk": f"{bytes_text(size_on_disk(store))} for {bytes_text(ds.photons.nbytes)} of photons",
         "embedded and sorted": f"{embedded:.1f} s",
-        "singles kept": f"{(kept & single).sum():,} of {single.sum():,}",
-        "doubles flagged": f"{(~kept & ~single).sum():,} of {(~single).sum():,}",
+        "singles accepted": f"{counted.singles_accepted:,} of {counted.singles:,}",
+        "doubles rejected": f"{counted.multiples_rejected:,} of {counted.multiples:,}",
         **{name: str(path) for name, path in pictures.items()},
     }
     out = console()
@@ -65,7 +79,7 @@ def demonstrate(folder: Path, n_shots: int = 10_000, overwrite: bool = False) ->
 
 
 def _program(name: str) -> str:
-    """How this environment's program is called from here."""
+    """Return how this environment's program is called from here."""
     mine = Path(sys.executable).with_name(name)
     found = shutil.which(name)
     if found and Path(found) == mine:

@@ -9,26 +9,25 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-SINGLE, OTHER = "#0072B2", "#D55E00"
-"""Colours of what shots are in truth."""
-
-CLASSES = {
-    (True, True): ("single kept", SINGLE, "."),
-    (True, False): ("single lost", "#E69F00", "x"),
-    (False, True): ("other kept", OTHER, "s"),
-    (False, False): ("other flagged", "#009E73", "^"),
-}
-"""Colour-blind safe (Okabe and Ito), by (is one particle, kept)."""
+from xfeldask.scores import OUTCOMES, ShotClass, confusion_class
 
 
 def montage(ds: xr.Dataset, columns: int = 4, particle: str = "") -> Figure:
-    """Binned patterns of single hits above those of multiple hits, with their truth.
+    """Draw binned patterns of single hits above those of multiple hits, with their truth.
 
     Parameters
     ----------
     ds : Dataset of a simulated store
     columns : int, patterns of each kind
     particle : str, named in the title
+
+    Examples
+    --------
+    >>> import tempfile, xfeldask
+    >>> path, two = tempfile.mkdtemp() + "/run.zarr", ([[0, 0, 0], [2e-9, 0, 0]], ["C", "C"])
+    >>> ds = xfeldask.simulate(path, particle=two, detector="square-32", n_shots=4, progress=False)
+    >>> len([ax for ax in montage(ds, columns=2).axes if ax.images])
+    2
     """
     number = ds.n_particles.values
     rows = [("single hit", np.flatnonzero(number == 1)), ("multiple hits", np.flatnonzero(number > 1))]
@@ -57,12 +56,29 @@ def montage(ds: xr.Dataset, columns: int = 4, particle: str = "") -> Figure:
         bar = figure.colorbar(shown, ax=axes, shrink=0.8, pad=0.01)
         bar.set_label(f"photons in a bin of {ds.attrs['bin']} x {ds.attrs['bin']} pixels; grey: none")
     name = particle or ds.attrs["particle"]
-    figure.suptitle(f"Assembled patterns of {name}: the part that holds 98 % of the photons shown", fontsize=12)
+    figure.suptitle(f"Assembled patterns of {name}: the square that holds 98 % of the photons shown", fontsize=12)
     return figure
 
 
 def latent_scatter(ds: xr.Dataset, latent: xr.Dataset) -> Figure:
-    """Two views of the latent space, coloured by truth and verdict."""
+    """Draw two views of the latent space, coloured by truth and verdict.
+
+    Parameters
+    ----------
+    ds : Dataset of a simulated store
+    latent : Dataset of its embedding, which was sorted
+
+    Examples
+    --------
+    >>> ds = xr.Dataset({"n_particles": ("shot", [1, 1, 2])})
+    >>> latent = xr.Dataset({
+    ...     "latent": (("shot", "component"), np.eye(3), {"units": "count"}),
+    ...     "explained_variance": ("component", [3.0, 2, 1]),
+    ...     "is_single": ("shot", [True, False, False]),
+    ... })
+    >>> [text.get_text() for text in latent_scatter(ds, latent).axes[-1].get_legend().texts]
+    ['single accepted: 1', 'multiple accepted: 0', 'multiple rejected: 1', 'single rejected: 1']
+    """
     single = ds.n_particles.values == 1
     pairs = component_pairs(latent)
     figure = Figure(figsize=(6.2 * len(pairs), 5.4), layout="constrained")
@@ -74,20 +90,60 @@ def latent_scatter(ds: xr.Dataset, latent: xr.Dataset) -> Figure:
 
 
 def component_pairs(latent: xr.Dataset) -> list[tuple[int, int]]:
-    """The components to draw against each other."""
+    """Choose the components to draw against each other.
+
+    Examples
+    --------
+    >>> component_pairs(xr.Dataset(coords={"component": range(3)}))
+    [(0, 1), (0, 2)]
+    """
     n = latent.sizes["component"]
     return [(0, 1), (0, 2)] if n > 2 else [(0, min(1, n - 1))]
 
 
 def class_panel(ax: Axes, latent: xr.Dataset, pair: tuple[int, int], single: np.ndarray) -> list[Line2D]:
-    """All shots in two components, coloured by truth and verdict; handles for a legend with their numbers."""
-    points, kept = latent.latent.values[:, pair], latent.is_single.values
+    """Draw all shots in two components, coloured by truth and verdict.
+
+    Parameters
+    ----------
+    ax : Axes
+    latent : Dataset of an embedding
+    pair : components along x and y
+    single : bool (shot,), the truth
+
+    Returns
+    -------
+    list of Line2D, handles for a legend, with the number of shots of each class
+
+    Examples
+    --------
+    >>> latent = xr.Dataset({
+    ...     "latent": (("shot", "component"), np.eye(2), {"units": "1"}),
+    ...     "explained_variance": ("component", [2.0, 1]),
+    ...     "is_single": ("shot", [True, True]),
+    ... })
+    >>> class_panel(Figure().subplots(), latent, (0, 1), np.array([True, False]))[1].get_label()
+    'multiple accepted: 1'
+    """
+    points, outcome = latent.latent.values[:, pair], confusion_class(single, latent.is_single.values)
     name_axes(ax, latent, pair)
-    return [_class_points(ax, points, single, kept, key) for key in CLASSES]
+    return [_class_points(ax, points[outcome == code], found, len(points)) for code, found in enumerate(OUTCOMES)]
 
 
 def name_axes(ax: Axes, latent: xr.Dataset, pair: tuple[int, int]) -> None:
-    """Name two components, their unit and their share of the variance of all components."""
+    """Name two components, their unit and their fraction of the variance of all components.
+
+    Examples
+    --------
+    >>> ax = Figure().subplots()
+    >>> latent = xr.Dataset({
+    ...     "latent": (("shot", "component"), np.eye(2), {"units": "count"}),
+    ...     "explained_variance": ("component", [3.0, 1]),
+    ... })
+    >>> name_axes(ax, latent, (0, 1))
+    >>> ax.get_xlabel(), ax.get_ylabel()
+    ('component 0 (counts; 75% of the variance in 2 components)', 'component 1 (counts; 25%)')
+    """
     share = latent.explained_variance.values / max(1e-30, latent.explained_variance.values.sum())
     unit = {"1": "", "count": "counts; "}.get(latent.latent.attrs["units"], f"{latent.latent.attrs['units']}; ")
     of_all = f" of the variance in {len(share)} components"
@@ -96,20 +152,20 @@ def name_axes(ax: Axes, latent: xr.Dataset, pair: tuple[int, int]) -> None:
     ax.grid(alpha=0.2)
 
 
-def _class_points(ax: Axes, points: np.ndarray, single: np.ndarray, kept: np.ndarray, key: tuple[bool, bool]) -> Line2D:
-    label, color, marker = CLASSES[key]
-    mine = (single == key[0]) & (kept == key[1])
-    large = 24 if (single == key[0]).sum() < 1000 else 8
+def _class_points(ax: Axes, points: np.ndarray, found: ShotClass, shots: int) -> Line2D:
+    """Draw the shots of a class, `points` (shot, 2) of `shots` in all."""
+    large = 24 if len(points) < 1000 else 8
     ax.scatter(
-        points[mine, 0],
-        points[mine, 1],
-        c=color,
-        marker=marker,
-        s={".": 4, "x": 9}.get(marker, large),
-        linewidths=0 if marker == "." else 0.5,
-        zorder=3 - float(mine.mean()),  # the fewer lie on the many
+        points[:, 0],
+        points[:, 1],
+        c=found.color,
+        marker=found.marker,
+        s={".": 4, "x": 9}.get(found.marker, large),
+        linewidths=0 if found.marker == "." else 0.5,
+        zorder=3 - len(points) / max(1, shots),  # the fewer lie on the many
     )
-    return Line2D([], [], color=color, marker=marker, linestyle="", label=f"{label}: {int(mine.sum()):,}")
+    label = f"{found.name}: {len(points):,}"
+    return Line2D([], [], color=found.color, marker=found.marker, linestyle="", label=label)
 
 
 def _truth(ds: xr.Dataset, i: int, title: str) -> str:
@@ -122,7 +178,7 @@ def _truth(ds: xr.Dataset, i: int, title: str) -> str:
 
 
 def _view(image: np.ndarray, extent: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
-    """Limits of a square around q = 0 that holds 98 % of the photons."""
+    """Return limits of a square around q = 0 that holds 98 % of the photons."""
     left, right, bottom, top = extent
     x = np.linspace(left, right, image.shape[1] + 1)
     y = np.linspace(top, bottom, image.shape[0] + 1)
@@ -135,7 +191,7 @@ def _view(image: np.ndarray, extent: tuple[float, float, float, float]) -> tuple
 
 
 def _q_extent(ds: xr.Dataset) -> tuple[float, float, float, float]:
-    """Left, right, bottom and top of the assembled image [1/nm], as far as small angles hold."""
+    """Return left, right, bottom and top of the assembled image [1/nm], as far as small angles hold."""
     rows, columns = ds.assembled_row.values, ds.assembled_col.values
     q = ds.q.values * 10
     bin_ = int(ds.attrs["bin"])

@@ -21,18 +21,33 @@ from xfeldask.store.run import open_dataset, open_run
 
 
 def console() -> Console:
-    """Where results go: standard output, never wrapped narrower than a table needs when it is not a terminal."""
+    """Return where results go: standard output, never wrapped narrower than a table needs if it is no terminal.
+
+    Examples
+    --------
+    >>> console().width >= 80
+    True
+    """
     out = Console(highlight=False)
     return out if out.is_terminal or out.is_jupyter else Console(highlight=False, width=120)
 
 
 def size_on_disk(path: Path) -> int:
-    """Bytes of all files of a store."""
+    """Return the bytes of all files of a store.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> _ = (folder / "zarr.json").write_text("{}")
+    >>> size_on_disk(folder)
+    2
+    """
     return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
 
 
 def bytes_text(n: float) -> str:
-    """Bytes with a decimal unit.
+    """Write bytes with a decimal unit.
 
     Examples
     --------
@@ -47,7 +62,13 @@ def bytes_text(n: float) -> str:
 
 
 def facts(title: str, rows: dict[str, str]) -> Table:
-    """A table of names and values."""
+    """Make a table of names and values.
+
+    Examples
+    --------
+    >>> facts("run.zarr", {"shots": "10,000", "on disk": "23 MB"}).row_count
+    2
+    """
     table = Table(title=title, title_justify="left", show_header=False)
     table.add_column(style="cyan", no_wrap=True)
     table.add_column()
@@ -58,7 +79,18 @@ def facts(title: str, rows: dict[str, str]) -> Table:
 
 @contextmanager
 def print_run(store: Path, quiet: bool) -> Iterator[None]:
-    """Print what a simulation took, once it is done."""
+    """Print what a simulation took, once it is done.
+
+    Parameters
+    ----------
+    store : Path
+    quiet : bool, print nothing
+
+    Examples
+    --------
+    >>> with print_run(Path("run.zarr"), quiet=True):
+    ...     pass
+    """
     start = time.monotonic()
     yield
     if quiet:
@@ -77,7 +109,23 @@ def print_run(store: Path, quiet: bool) -> Iterator[None]:
 
 
 def print_estimate(found: Estimate, workers: int | None) -> None:
-    """Print what a run would take."""
+    """Print what a run would take.
+
+    Parameters
+    ----------
+    found : Estimate
+    workers : int, optional; as many as there are cores by default
+
+    Examples
+    --------
+    >>> found = Estimate(
+    ...     shots=10_000, tasks=2, seconds=8.0,
+    ...     bytes_of_memory=2 * 10**8, bytes_on_disk=2 * 10**7, bytes_uncompressed=10**10,
+    ... )
+    >>> print_estimate(found, workers=4)  # doctest: +ELLIPSIS, +NORMALIZE_WHITESPACE
+    dry run: nothing was written
+    ...
+    """
     cores = workers or psutil.cpu_count() or 1
     rows = {
         "shots": f"{found.shots:,}",
@@ -90,7 +138,21 @@ def print_estimate(found: Estimate, workers: int | None) -> None:
 
 
 def print_verdict(ds: xr.Dataset, latent: xr.Dataset) -> None:
-    """Print what an embedding makes of the shots, how sure it is, and the truth where the store has it."""
+    """Print what an embedding makes of the shots, how sure it is, and the truth where the store has it.
+
+    Parameters
+    ----------
+    ds : Dataset of a store
+    latent : Dataset of an embedding in it
+
+    Examples
+    --------
+    >>> parameters = {"method": "ipca", "features": {"name": "counts"}, "n_fitted": 2, "converged_at": None}
+    >>> attrs = {"title": "latent space", "parameters": json.dumps(parameters), "decision": "{}"}
+    >>> latent = xr.Dataset({"latent": (("shot", "component"), np.eye(2))}, attrs=attrs)
+    >>> print_verdict(xr.Dataset(), latent)  # doctest: +ELLIPSIS
+    latent space...
+    """
     parameters = Parameters.from_json(latent.attrs["parameters"])
     rows = {
         "latent space": f"{latent.sizes['component']} components by {parameters.method} of "
@@ -115,13 +177,13 @@ def _told(decision: Decision) -> dict[str, str]:
         rows["threshold"] = f"log odds {decision.threshold:.2f} (95 % of resampled data: {low:.2f} to {high:.2f})"
     if decision.max_singles_lost is not None:
         rows["threshold"] = (
-            f"{rows.get('threshold', 'none told')}, where one more other kept out costs {WORTH:g} singles, and at most "
-            f"{100 * decision.max_singles_lost:g} % of the singles lost"
+            f"{rows.get('threshold', 'none told')}, where rejecting one more multiple costs {WORTH:g} singles, "
+            f"and at most {100 * decision.max_singles_lost:g} % of the singles rejected"
         )
     expected = (
         ("{:.2f} % of the hits are multiple", decision.multiple_fraction, 100),
-        ("{:.2f} % of the singles lost", decision.expected_singles_lost, 100),
-        ("{:.1f} others kept", decision.expected_others_kept, 1),
+        ("{:.2f} % of the singles rejected", decision.expected_singles_lost, 100),
+        ("{:.1f} multiples accepted", decision.expected_others_kept, 1),
         ("purity {:.3f} %", decision.expected_purity, 100),
     )
     if told := [text.format(scale * value) for text, value, scale in expected if value is not None]:
@@ -135,12 +197,12 @@ def _convergence(parameters: Parameters) -> str:
 
 
 def _truth(n_particles: np.ndarray, latent: xr.Dataset) -> str:
-    single, kept = n_particles == 1, latent.is_single.values
-    scores = sorting_scores(single, kept, latent.score.values)
+    scores = sorting_scores(n_particles == 1, latent.is_single.values, latent.score.values)
+    counted = scores.confusion
     told = [
-        f"{scores.true_positive:,} of {single.sum():,} singles kept",
-        f"{scores.false_positive:,} of {(~single).sum():,} others let in",
-        f"purity {100 * scores.purity:.3f} %",
+        f"{counted.singles_accepted:,} of {counted.singles:,} singles accepted",
+        f"{counted.multiples_accepted:,} of {counted.multiples:,} multiples accepted",
+        f"purity {100 * counted.purity:.3f} %",
     ]
     if not np.isnan(scores.roc_auc):
         told.append(f"area under the ROC curve {scores.roc_auc:.5f}")
@@ -148,7 +210,14 @@ def _truth(n_particles: np.ndarray, latent: xr.Dataset) -> str:
 
 
 def print_store(store: Path) -> None:
-    """Print what a store holds."""
+    """Print what a store holds.
+
+    Examples
+    --------
+    >>> print_store(Path("nothing.zarr"))  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    xfeldask.errors.MissingFileError: no store at nothing.zarr...
+    """
     run = open_run(store)
     ds = run.dataset(chunks=None)
     rows = {

@@ -10,19 +10,25 @@ from scipy.special import ndtr
 from scipy.stats import binomtest
 
 from xfeldask.errors import InputError
-from xfeldask.scores.confusion import truth_and_score
+from xfeldask.scores.detection import truth_and_score
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Promised against observed parts of singles, over the bins that hold any shot.
+    """Promised against observed fractions of singles, over the bins that hold any shot; made by `calibration`.
 
     Attributes
     ----------
     predicted : float64 (bin,), mean probability
-    observed : float64 (bin,), part of singles
+    observed : float64 (bin,), fraction of singles
     count : int64 (bin,), shots
     error : float, mean of abs(predicted - observed) over all shots
+
+    Examples
+    --------
+    >>> found = calibration([0.2, 0.2, 0.9, 0.9], [True, False, True, True])
+    >>> found.predicted.tolist(), found.observed.tolist(), round(found.error, 3)
+    ([0.2, 0.9], [0.5, 1.0], 0.2)
     """
 
     predicted: NDArray[np.float64]
@@ -32,7 +38,7 @@ class Calibration:
 
 
 def calibration(probability: ArrayLike, single: ArrayLike, bins: int = 10) -> Calibration:
-    """Whether of the shots called single with probability p the part p is single.
+    """Compare the probabilities that shots were given with the fractions of them that are single.
 
     Parameters
     ----------
@@ -72,7 +78,7 @@ def calibration(probability: ArrayLike, single: ArrayLike, bins: int = 10) -> Ca
 
 
 def wilson(successes: int, n: int, z: float = 1.96) -> tuple[float, float]:
-    """Interval of a part known from counting.
+    """Compute the interval of a fraction that is known from counting.
 
     Parameters
     ----------
@@ -94,7 +100,7 @@ def wilson(successes: int, n: int, z: float = 1.96) -> tuple[float, float]:
 
     Examples
     --------
-    >>> [round(part, 3) for part in wilson(0, 100)]
+    >>> [round(bound, 3) for bound in wilson(0, 100)]
     [0.0, 0.037]
     """
     if not 0 <= successes <= n:

@@ -230,20 +230,20 @@ def test_verdict__counts_as_the_library_does(page, shots):
     threshold = Threshold(shots.column("score").values, shots.column("hit").values == SINGLE)
     seen = set()
     for key, times in (("ArrowLeft", 5), ("PageDown", 3), ("End", 1), ("Home", 1), ("PageUp", 45)):
-        at = threshold.at(press(page, slider, key, times))
-        seen.add(at.kept)
+        at = threshold.confusion(press(page, slider, key, times))
+        seen.add(at.accepted)
         rows = [
-            ("single hits", at.singles_kept, at.singles_lost, at.singles_kept + at.singles_lost),
-            ("others", at.let_in, at.kept_out, at.let_in + at.kept_out),
-            ("shots", at.kept, at.flagged, N),
+            ("singles", at.singles_accepted, at.singles_rejected, at.singles),
+            ("multiples", at.multiples_accepted, at.multiples_rejected, at.multiples),
+            ("shots", at.accepted, at.rejected, N),
         ]
-        told = " ".join(f"{name} {kept:,} {flagged:,} {both:,}" for name, kept, flagged, both in rows)
+        told = " ".join(f"{name} {accepted:,} {rejected:,} {both:,}" for name, accepted, rejected, both in rows)
         page.until(
             "rows => explorer.texts().some(t => t.replace(/(&lt;.*?&gt;| )+/g, ' ').includes(rows))", told
         )  # fmt: skip
     assert len(seen) > 3
-    page.page.get_by_role("button", name="select the kept").click()
-    chosen(page, at.kept)
+    page.page.get_by_role("button", name="select the accepted").click()
+    chosen(page, at.accepted)
     page.clear()
 
 

@@ -10,6 +10,7 @@ import pytest
 import xarray as xr
 from hypothesis import given
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from scipy.spatial.transform import Rotation
@@ -17,16 +18,15 @@ from sklearn.metrics import roc_auc_score
 
 from tests.strategies import quaternions
 from xfeldask.physics.orientations import multiply, super_fibonacci, symmetry_group
-from xfeldask.report.figures import CLASSES
-from xfeldask.report.poster import curves
-from xfeldask.scores import OrientationScores, wilson
+from xfeldask.report.poster import curves, spaces
+from xfeldask.scores import COLORS, OUTCOMES, Confusion, OrientationScores, confusion_class, wilson
 
-SINGLES, OTHERS = 240, 60
+SINGLES, MULTIPLES = 240, 60
 
 
 @pytest.fixture(scope="module")
 def single() -> np.ndarray:
-    return np.random.default_rng(0).permutation(np.repeat([True, False], [SINGLES, OTHERS]))
+    return np.random.default_rng(0).permutation(np.repeat([True, False], [SINGLES, MULTIPLES]))
 
 
 @pytest.fixture(scope="module")
@@ -78,28 +78,27 @@ def legend_texts(figure: Figure) -> str:
     return "\n".join(text.get_text() for legend in legends if legend for text in legend.get_texts())
 
 
-def test_confusion__draws_parts_with_their_intervals_and_tells_the_counts() -> None:
+def test_confusion__draws_fractions_with_their_intervals_and_tells_the_counts() -> None:
     runs = {
-        "one": {"reference": curves.Counts(90, 100, 3, 20), "ours": curves.Counts(99, 100, 0, 20)},
-        "pure": {"reference": curves.Counts(90, 100, 0, 0), "ours": curves.Counts(100, 100, 0, 0)},
+        "one": {"reference": Confusion(90, 3, 17, 10), "ours": Confusion(99, 0, 20, 1)},
+        "pure": {"reference": Confusion(90, 0, 0, 10), "ours": Confusion(100, 0, 0, 0)},
     }
     figure = curves.confusion(runs)
-    kept, let_in = figure.axes
-    assert [label.get_text() for label in kept.get_yticklabels()] == list(runs)
-    assert kept.get_xlabel() == "singles kept (% of the singles)"
-    assert let_in.get_xlabel() == "others let in (% of the others)"
-    drawn = {float(line.get_xdata()[0]) for line in kept.lines if len(line.get_xdata()) == 1}
+    singles, multiples = figure.axes
+    assert [label.get_text() for label in singles.get_yticklabels()] == list(runs)
+    assert singles.get_xlabel() == "singles accepted (% of the singles)"
+    assert multiples.get_xlabel() == "multiples accepted (% of the multiples)"
+    drawn = {float(line.get_xdata()[0]) for line in singles.lines if len(line.get_xdata()) == 1}
     assert drawn == {90.0, 99.0, 100.0}
-    bars = [
-        tuple(line.get_xdata()) for line in let_in.lines if line.get_linestyle() == "-" and line.get_marker() == "None"
-    ]
-    assert bars == [tuple(100 * part for part in wilson(n, 20)) for n in (3, 0)]
-    assert [text.get_text() for text in let_in.texts] == ["3 of 20", "0 of 0", "0 of 20", "0 of 0"]
+    intervals = [line for line in multiples.lines if line.get_linestyle() == "-" and line.get_marker() == "None"]
+    bars = [tuple(line.get_xdata()) for line in intervals]
+    assert bars == [tuple(100 * bound for bound in wilson(n, 20)) for n in (3, 0)]
+    assert [text.get_text() for text in multiples.texts] == ["3 of 20", "0 of 0", "0 of 20", "0 of 0"]
     assert_nothing_is_cut_off(figure)
 
 
 def test_confusion__many_runs_fit() -> None:
-    counts = curves.Counts(98_765, 99_000, 1_000, 1_000)
+    counts = Confusion(98_765, 1_000, 0, 235)
     assert_nothing_is_cut_off(curves.confusion({f"realistic, 100,000 shots, {i}": dict.fromkeys(curves.RULES, counts)
                                                 for i in range(24)}))  # fmt: skip
 
@@ -108,37 +107,40 @@ def test_detection__is_the_curve_of_the_score_and_marks_the_verdict(single, rule
     figure = curves.detection(single, rules, "a run")
     left, right = figure.axes
     assert left.get_xscale() == "log"
-    assert "singles lost" in left.get_xlabel()
-    assert right.get_ylabel() == "others among the flagged (part)"
+    assert "singles rejected" in left.get_xlabel()
+    assert right.get_ylabel() == "multiples among the rejected (fraction)"
     ours = rules["ours"]
     curve, verdict = (line for line in left.lines if line.get_color() == curves.RULES["ours"][0])
-    lost = np.concatenate([[0.0], curve.get_xdata()[1:]])
-    area = np.trapezoid(curve.get_ydata(), np.where(lost <= 0.5 / SINGLES, 0, lost))
+    along = np.concatenate([[0.0], curve.get_xdata()[1:]])
+    area = np.trapezoid(curve.get_ydata(), np.where(along <= 0.5 / SINGLES, 0, along))
     assert area == pytest.approx(roc_auc_score(single, ours.score), abs=1e-9)
-    missed = int((single & ~ours.is_single.values).sum())
-    caught = int((~single & ~ours.is_single.values).sum())
-    assert verdict.get_xydata().tolist() == [pytest.approx([max(missed, 0.5) / SINGLES, caught / OTHERS])]
+    singles = int((single & ~ours.is_single.values).sum())
+    multiples = int((~single & ~ours.is_single.values).sum())
+    assert verdict.get_xydata().tolist() == [pytest.approx([max(singles, 0.5) / SINGLES, multiples / MULTIPLES])]
     told = legend_texts(figure)
-    assert f"{missed} lost, {caught} caught" in told
-    assert f"a random order: {OTHERS / len(single):.3f}" in told
+    assert f"{singles} singles and {multiples} multiples rejected" in told
+    assert f"{multiples} of {singles + multiples} rejected are multiples" in told
+    assert f"a random order: {MULTIPLES / len(single):.3f}" in told
     assert_nothing_is_cut_off(figure)
 
 
 def test_latent_spaces__draw_every_shot_in_its_class(single, rules) -> None:
-    figure = curves.latent_spaces(single, rules, "a run")
+    figure = spaces.latent_spaces(single, rules, "a run")
     assert len(figure.axes) == 4
     for ax in figure.axes:
         assert sum(len(points.get_offsets()) for points in ax.collections) == len(single)
         assert ax.get_xlabel().startswith("component 0 (counts; ")
-    kept = rules["ours"].is_single.values
+    outcome = confusion_class(single, rules["ours"].is_single.values)
     told = legend_texts(figure)
-    for (is_single, is_kept), (name, _, _) in CLASSES.items():
-        assert f"{name}: {((single == is_single) & (kept == is_kept)).sum()}" in told
+    for code, found in enumerate(OUTCOMES):
+        assert f"{found.name}: {(outcome == code).sum()}" in told
+    for points, found in zip(figure.axes[-1].collections, OUTCOMES, strict=True):
+        assert to_hex(points.get_facecolor()[0]) == found.color
     assert_nothing_is_cut_off(figure)
 
 
-def test_convergence__draws_all_looks_but_the_first_in_degrees(latents) -> None:
-    figure = curves.convergence({name: latents[name] for name in ("ours", "orientation")}, "a run")
+def test_convergence__draws_all_checkpoints_but_the_first_in_degrees(latents) -> None:
+    figure = spaces.convergence({name: latents[name] for name in ("ours", "orientation")}, "a run")
     angle, change, distance = figure.axes
     assert angle.get_ylabel().endswith("(deg)")
     assert angle.lines[0].get_xydata().tolist() == [[4000, pytest.approx(8)], [8000, pytest.approx(3)],
@@ -151,23 +153,23 @@ def test_convergence__draws_all_looks_but_the_first_in_degrees(latents) -> None:
     assert_nothing_is_cut_off(figure)
 
 
-def test_convergence__says_when_there_was_no_second_look(latents) -> None:
-    figure = curves.convergence(
+def test_convergence__says_when_there_was_no_second_checkpoint(latents) -> None:
+    figure = spaces.convergence(
         {"ours": latents["ours"].isel(update=slice(1)), "reference": latents["reference"]}, "run"
     )
-    assert all("fewer than two looks" in ax.texts[0].get_text() for ax in figure.axes)
+    assert all("fewer than two checkpoints" in ax.texts[0].get_text() for ax in figure.axes)
     assert_nothing_is_cut_off(figure)
 
 
 def test_orientation__draws_every_shot_and_the_baselines(latents) -> None:
-    turned = super_fibonacci(SINGLES)
+    orientations = super_fibonacci(SINGLES)
     scores = {"reference,\n3 components": OrientationScores(30.0, 48.0, 4.0, SINGLES, 10),
               "ours,\n10 components": OrientationScores(9.0, 48.0, 4.0, SINGLES, 10)}  # fmt: skip
-    figure = curves.orientation(latents["orientation"].isel(shot=slice(SINGLES)), turned, scores, "a run")
+    figure = spaces.orientation(latents["orientation"].isel(shot=slice(SINGLES)), orientations, scores, "a run")
     clouds = [ax for ax in figure.axes if ax.get_xlabel().startswith("component")]
     assert [len(ax.collections[0].get_offsets()) for ax in clouds] == [SINGLES] * 4
-    np.testing.assert_allclose(clouds[0].collections[0].get_array(), curves.axis_angles(turned)[0])
-    np.testing.assert_allclose(clouds[3].collections[0].get_array(), curves.axis_angles(turned)[1])
+    np.testing.assert_allclose(clouds[0].collections[0].get_array(), spaces.axis_angles(orientations)[0])
+    np.testing.assert_allclose(clouds[3].collections[0].get_array(), spaces.axis_angles(orientations)[1])
     (bars,) = (ax for ax in figure.axes if "median angle" in ax.get_ylabel())
     assert [bar.get_height() for bar in bars.patches] == [48.0, 30.0, 9.0, 4.0]
     assert_nothing_is_cut_off(figure)
@@ -183,7 +185,9 @@ def test_certainty__counts_every_shot_and_draws_the_threshold_in_its_interval(si
     told = legend_texts(figure)
     assert "of 95 % of resampled data: -1.00 to 1.50" in told
     assert f"singles: {SINGLES}" in told
-    assert "threshold: 10 % flagged" in told
+    for ax, kind in ((pairs, "single"), (pairs, "multiple"), (envelope, "single"), (envelope, "multiple")):
+        assert any(to_hex(bar.get_facecolor()) == COLORS[kind] for bar in ax.patches)
+    assert "threshold: 10 % rejected" in told
     points = next(line for line in promise.lines if line.get_marker() == "o")
     assert len(points.get_xdata()) == len(promise.texts)
     assert sum(int(text.get_text()) for text in promise.texts) == len(single)
@@ -193,7 +197,7 @@ def test_certainty__counts_every_shot_and_draws_the_threshold_in_its_interval(si
 @given(quaternions)
 def test_axis_angles__are_those_of_the_turned_axis(q: np.ndarray) -> None:
     x, y, z = Rotation.from_quat(np.roll(q, -1)).apply([0, 0, 1])
-    polar, azimuth = curves.axis_angles(q[None])
+    polar, azimuth = spaces.axis_angles(q[None])
     assert np.cos(np.deg2rad(polar[0])) == pytest.approx(abs(z), abs=1e-9)
     # twice the azimuth has no seam at 180 degrees
     length = np.hypot(x, y) ** 2
@@ -205,7 +209,7 @@ def test_axis_angles__are_those_of_the_turned_axis(q: np.ndarray) -> None:
 def test_axis_angles__are_the_same_for_what_looks_the_same(q: np.ndarray) -> None:
     alike = multiply(q, symmetry_group("D8"))
     alike = np.concatenate([alike, multiply([0, 0, 0, 1], alike)])
-    polar, azimuth = curves.axis_angles(alike)
+    polar, azimuth = spaces.axis_angles(alike)
     np.testing.assert_allclose(polar, polar[0], atol=1e-5)
     turn = np.sin(np.deg2rad(polar)) * np.exp(2j * np.deg2rad(azimuth))
     np.testing.assert_allclose(turn, turn[0], atol=1e-6)

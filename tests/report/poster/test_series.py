@@ -6,7 +6,7 @@ import csv
 import json
 import math
 import shutil
-from dataclasses import replace
+from dataclasses import astuple, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,14 +19,16 @@ from tests.once import Once
 from xfeldask import open_dataset
 from xfeldask.errors import ExperimentMismatchError, InputError
 from xfeldask.physics.orientations import symmetry_group
+from xfeldask.report.poster.results import Run, read_table
 from xfeldask.report.poster.series import reproduce, series
-from xfeldask.report.poster.table import COLUMNS, PRINTED, Run, print_table, read_table
-from xfeldask.scores import calibration, orientation_scores, sorting_scores
+from xfeldask.report.poster.table import COLUMNS, PRINTED, print_table
+from xfeldask.scores import Confusion, calibration, orientation_scores, sorting_scores
 
 TINY = {"sizes": [1000], "mixtures": [0.9], "detector": "square-64", "progress": False}
 MADE_OF = {"particle": "chaperonin", "detector": "square-64", "seed": 7}
 FLAGS = ["--sizes", "1000", "--mixtures", "0.9", "--detector", "square-64", "--scheduler", "threads"]
 NAME = "ideal-1000-0.9"
+COUNTS = ("singles_accepted", "multiples_accepted", "multiples_rejected", "singles_rejected")
 
 
 @pytest.fixture(scope="module")
@@ -69,30 +71,32 @@ def latent_of(folder: Path, name: str):
 
 
 def test_reproduce__sorts_by_the_rule_of_the_reference_and_by_the_default(made: Path) -> None:
-    reference, ours, turned = (
+    reference, ours, oriented = (
         json.loads(latent_of(made, name).attrs["parameters"]) for name in ("reference", "ours", "orientation")
     )
     assert reference["features"]["name"] == "fourier_crop"
     assert (reference["n_components"], reference["batch_size"], reference["n_fitted"]) == (3, 100, 1000)
     assert (reference["sort"], reference["contamination"]) == ("elliptic_envelope", 0.1)
     assert (ours["features"]["name"], ours["sort"], ours["max_singles_lost"]) == ("counts", "pairs", 0.01)
-    assert (turned["features"]["name"], turned["n_components"], turned["sort"]) == ("unit_root", 20, None)
+    assert (oriented["features"]["name"], oriented["n_components"], oriented["sort"]) == ("unit_root", 20, None)
 
 
 @pytest.mark.parametrize("rule", ["reference", "ours"])
 def test_reproduce__writes_what_the_stores_say(made: Path, rule: str) -> None:
     (line,) = (line for line in lines_of(made) if line["rule"] == rule)
     ds, latent = open_dataset(made / f"{NAME}.zarr", chunks=None), latent_of(made, rule)
-    single, kept, score = ds.n_particles.values == 1, latent.is_single.values, latent.score.values
+    single, accepted, score = ds.n_particles.values == 1, latent.is_single.values, latent.score.values
     assert (line["condition"], line["shots"], line["mixture"]) == ("ideal", "1000", "0.9")
-    assert int(line["singles"]) == single.sum()
-    assert int(line["singles_kept"]) == (single & kept).sum()
-    assert int(line["others_let_in"]) == (~single & kept).sum()
-    assert float(line["purity"]) == single[kept].mean()
+    assert int(line["singles_accepted"]) == (single & accepted).sum()
+    assert int(line["multiples_accepted"]) == (~single & accepted).sum()
+    assert int(line["multiples_rejected"]) == (~single & ~accepted).sum()
+    assert int(line["singles_rejected"]) == (single & ~accepted).sum()
+    assert float(line["purity"]) == single[accepted].mean()
     assert float(line["roc_auc"]) == pytest.approx(roc_auc_score(single, score), abs=1e-12)
     assert float(line["average_precision"]) == pytest.approx(average_precision_score(~single, -score), abs=1e-12)
     assert float(line["baseline_average_precision"]) == (~single).mean()
-    assert float(line["caught_at_1_percent_lost"]) == sorting_scores(single, kept, score).caught_at_loss
+    rejected = sorting_scores(single, accepted, score).multiples_rejected_fraction_at_limit
+    assert float(line["multiples_rejected_fraction_at_1_percent"]) == rejected
     name = {"reference": "reference", "ours": "orientation"}[rule]
     found = orientation_scores(
         latent_of(made, name).latent.values[single], ds.orientation.values[single, 0], symmetry_group("D8"), seed=7
@@ -106,10 +110,10 @@ def test_reproduce__tells_what_only_the_pair_rule_can(made: Path) -> None:
     reference, ours = lines_of(made)
     ds, latent = open_dataset(made / f"{NAME}.zarr", chunks=None), latent_of(made, "ours")
     error = calibration(latent.probability_single.values, ds.n_particles.values == 1).error
-    assert (reference["calibration_error"], reference["expected_singles_lost"]) == ("", "")
+    assert (reference["calibration_error"], reference["expected_singles_rejected_fraction"]) == ("", "")
     assert float(ours["calibration_error"]) == error
-    p, kept = latent.probability_single.values, latent.is_single.values
-    assert float(ours["expected_singles_lost"]) == pytest.approx(p[~kept].sum() / p.sum())
+    p, accepted = latent.probability_single.values, latent.is_single.values
+    assert float(ours["expected_singles_rejected_fraction"]) == pytest.approx(p[~accepted].sum() / p.sum())
 
 
 def test_reproduce__page_holds_the_table_and_links_to_its_figures(made: Path) -> None:
@@ -128,6 +132,34 @@ def test_reproduce__again_makes_nothing_and_says_the_same(folder: Path) -> None:
     rows = reproduce(folder, **TINY)
     assert (folder / "reproduction.csv").read_bytes() == before
     assert [row.rule for row in rows] == ["reference", "ours"]
+
+
+OLD_NAMES = {
+    "multiples_rejected_fraction_at_1_percent": "caught_at_1_percent_lost",
+    "expected_singles_rejected_fraction": "expected_singles_lost",
+}
+
+
+@pytest.mark.usefixtures("nothing_is_made", "undrawn")
+def test_reproduce__table_with_the_names_of_before_is_read_and_renamed(folder: Path) -> None:
+    path = folder / "reproduction.csv"
+    now = path.read_bytes()
+    old = []
+    for line in lines_of(folder):
+        counted = Confusion(*(int(line.pop(name)) for name in COUNTS))
+        assert str(counted.purity) == line["purity"]
+        old.append({"singles": counted.singles, "others": counted.multiples, "singles_kept": counted.singles_accepted,
+                    "others_let_in": counted.multiples_accepted}
+                   | {OLD_NAMES.get(name, name): value for name, value in line.items()})  # fmt: skip
+    with path.open("w") as file:
+        writer = csv.DictWriter(file, list(old[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(old)
+    rows = reproduce(folder, **TINY)
+    assert path.read_bytes() == now
+    assert [astuple(row.confusion) for row in rows] == [
+        tuple(int(line[name]) for name in COUNTS) for line in lines_of(folder)
+    ]
 
 
 @pytest.mark.usefixtures("nothing_is_made", "undrawn")
@@ -190,11 +222,11 @@ def test_reproduce__strange_table_is_refused_and_left_alone(folder: Path) -> Non
 
 
 @pytest.mark.usefixtures("nothing_is_made", "undrawn")
-def test_reproduce__only_singles_have_no_curve_of_finding_others(folder: Path) -> None:
+def test_reproduce__only_singles_have_no_curve_of_finding_multiples(folder: Path) -> None:
     shutil.rmtree(folder / "figures")
     zarr.open_group(folder / f"{NAME}.zarr", mode="r+")["n_particles"][:] = 1
     rows = reproduce(folder, **TINY)
-    assert [row.others for row in rows] == [0, 0]
+    assert [row.confusion.multiples for row in rows] == [0, 0]
     assert all(math.isnan(row.roc_auc) for row in rows)
     assert [line["roc_auc"] for line in lines_of(folder)] == ["", ""]
     assert not list(folder.glob("figures/*-detection.png"))
@@ -252,7 +284,7 @@ def test_command__prints_the_table(run, folder: Path) -> None:
 
 
 def test_print_table__large_runs_are_not_wrapped(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    many = {"shots": 100_000, "singles": 80_000, "singles_kept": 79_999, "others": 20_000, "others_let_in": 10_000}
+    many = {"shots": 100_000, "confusion": Confusion(79_999, 10_000, 10_000, 1)}
     rows = [replace(row, **many, seconds=1234.0) for row in read_table(made, MADE_OF).values()]
     print_table(rows, made)
     out = capsys.readouterr().out

@@ -16,7 +16,7 @@ ANGLES = {
 
 
 def folded(name: str, group: str) -> str:
-    """Name of one of `ANGLES` after orientations have been folded by one of `GROUPS`, or by none.
+    """Return the name of one of `ANGLES` after orientations have been folded by one of `GROUPS`, or by none.
 
     Examples
     --------
@@ -27,7 +27,7 @@ def folded(name: str, group: str) -> str:
 
 
 def axis_angles(q: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Where a particle's z axis points, and how far the particle is turned about it.
+    """Compute where a particle's z axis points, and how far the particle is rotated about it.
 
     The quaternion is a turn about z, then the shortest way from z to the axis; q and -q give the same angles.
 

@@ -19,11 +19,9 @@ from xfeldask.explorer.model.angles import ANGLES, GROUPS, axis_angles, folded
 from xfeldask.physics.orientations import symmetry_group
 from xfeldask.physics.symmetry import fold
 from xfeldask.schema import BLANK, DONE, LATENT, MULTIPLE, SINGLE
-from xfeldask.scores import confusion_class
+from xfeldask.scores import OUTCOMES, confusion_class
 from xfeldask.store.run import Run
 
-CONFUSION = ("single kept", "other let in", "other kept out", "single lost")
-"""Meanings of what `confusion_class` gives."""
 NO_YES = ((0, "no"), (1, "yes"))
 _NUMBERS = "biuf"
 
@@ -39,6 +37,11 @@ class Column:
     units : str, CF style; "1" for pure numbers
     values : (shot,) numbers or booleans, read-only; not finite where a shot has none
     classes : tuple of (value, meaning), empty for what is continuous
+
+    Examples
+    --------
+    >>> Column("photon_count", "photons counted in the shot", "count", np.array([480, 512])).classes
+    ()
     """
 
     name: str
@@ -123,12 +126,12 @@ class Shots:
 
     @property
     def path(self) -> Path:
-        """Where the store lies."""
+        """Path of the store."""
         return self.run.path
 
     @property
     def complete(self) -> bool:
-        """Whether all shots of the store have been written, and the embedding tells of all."""
+        """Whether all shots of the store have been written and the embedding is of all of them."""
         return bool(self._root.attrs.get("complete", True)) and self.n_shots == self.n_stored
 
     @cached_property
@@ -142,11 +145,11 @@ class Shots:
         return np.asarray(self._root["shot_status"].values == DONE)
 
     def names(self) -> list[str]:
-        """Names of all quantities: components, classes, the embedding's, the store's, the index."""
+        """List the names of all quantities: components, classes, the embedding's, the store's, the index."""
         return list({**self._makers, **self._added})
 
     def column(self, name: str) -> Column:
-        """A quantity of all shots; those of `folded` are had, too.
+        """Return a quantity of all shots, of those that `folded` names too.
 
         Raises
         ------
@@ -166,7 +169,7 @@ class Shots:
         return self._known[name]
 
     def latent(self, i: int) -> NDArray[Any]:
-        """Component `i` of all shots, counted from 0, (shot,).
+        """Return component `i` of all shots, counted from 0, (shot,).
 
         Raises
         ------
@@ -177,7 +180,7 @@ class Shots:
 
     @property
     def threshold(self) -> float | None:
-        """Score at or above which shots were kept; None where no verdict was made by a threshold."""
+        """Score at or above which shots were accepted; None where no verdict was made by a threshold."""
         try:
             return float(json.loads(str(self._found.attrs["decision"]))["threshold"])
         except (KeyError, TypeError, ValueError):
@@ -189,12 +192,12 @@ class Shots:
         return self.run.symmetry
 
     @property
-    def looks(self) -> list[int]:
-        """Shots that the space was fitted to at each look whose coordinates were kept."""
+    def checkpoints(self) -> list[int]:
+        """Shots that the space was fitted to at each checkpoint whose coordinates were stored."""
         return [int(n) for n in self._found["n_fitted"].values] if "latent_history" in self._found else []
 
-    def past(self, name: str, look: int) -> Column:
-        """A component as it was at a look, counted from 0; any other quantity as it is.
+    def past(self, name: str, checkpoint: int) -> Column:
+        """Return a component as it was at a checkpoint, counted from 0; any other quantity as it is.
 
         Raises
         ------
@@ -204,14 +207,14 @@ class Shots:
         column = self.column(name)
         if not (name.startswith("c") and name[1:].isdigit()):
             return column
-        key = f"{name}@{look}"
+        key = f"{name}@{checkpoint}"
         if key not in self._known:
-            values = self._found["latent_history"][:, look, int(name[1:])].values
+            values = self._found["latent_history"][:, checkpoint, int(name[1:])].values
             self._known[key] = replace(column, values=values)
         return self._known[key]
 
     def add(self, column: Column) -> None:
-        """Let a quantity be seen that is not in the store; one of the same name that was added before goes.
+        """Add a quantity that is not in the store, in place of one of the same name that was added before.
 
         Raises
         ------
@@ -223,13 +226,13 @@ class Shots:
         self._added[column.name] = column
 
     def own(self) -> Self:
-        """The same shots for one more person: what is read is shared, what is added is not."""
+        """Return the same shots for one more person: what is read is shared, what is added is not."""
         out = copy(self)
         object.__setattr__(out, "_added", dict(self._added))
         return out
 
     def kept(self, make: Callable[..., Any], *names: str) -> Any:
-        """What `make` makes of the values of some quantities, kept for all who share these shots.
+        """Return what `make` makes of the values of some quantities, once for all who share these shots.
 
         Quantities that were added are not shared, and what is made of them is made anew.
         """
@@ -272,7 +275,8 @@ class Shots:
 
     def _confusion(self) -> Column:
         kind = confusion_class(self.column("hit").values == SINGLE, self.column("is_single").values)
-        return Column("", "verdict against truth", "1", kind, tuple(enumerate(CONFUSION)))
+        classes = tuple((code, outcome.name) for code, outcome in enumerate(OUTCOMES))
+        return Column("", "verdict against truth", "1", kind, classes)
 
     def _index(self) -> Column:
         return Column("", "shot", "1", np.asarray(self._root.indexes["shot"], np.int64))

@@ -17,12 +17,12 @@ Range = tuple[float, float]
 Image = NDArray[np.uint8]
 
 QUANTILES = (0.0005, 0.9995)
-"""Between which a view begins."""
+"""Quantiles between which a view begins."""
 MARGIN = 0.06
 LEAST_ALPHA = 140
-"""Of a pixel with a single shot; the fullest pixel has 255, those between by the logarithm of their shots."""
+"""Opacity of a pixel with a single shot; the fullest pixel has 255, those between by the logarithm of their shots."""
 SPREAD = ((3_000, 2), (150_000, 1))
-"""Of so few points each is drawn larger, by so many pixels around it."""
+"""Up to how many points each is drawn larger, and by how many pixels around it."""
 GREYS = ("#c4c4c4", "#7d7d7d")
 DENSITIES = ("#a6cbe8", "#3a7fc1", "#08306b")
 
@@ -39,6 +39,11 @@ class Points:
     palette : colours of numbers, from low to high
     span : lowest and highest number told by a colour
     hexagons : bool, counted into hexagons, in the colours of the palette by the logarithm of the count
+
+    Examples
+    --------
+    >>> Points(np.zeros(3, np.float32), np.ones(3, np.float32), None, {}, ()).span
+    (0.0, 1.0)
     """
 
     x: NDArray[np.float32]
@@ -60,6 +65,11 @@ class Drawing:
     drawn : int, points in it
     shown : int, points that were to be drawn, those outside the view counted
     counts : int (row, column), points in the hexagon of each pixel, or None where none were drawn
+
+    Examples
+    --------
+    >>> Drawing(np.zeros((2, 2, 4), np.uint8), drawn=0, shown=3).counts is None
+    True
     """
 
     rgba: Image
@@ -69,7 +79,7 @@ class Drawing:
 
 
 def first_range(values: NDArray[Any]) -> Range:
-    """A range that shows all but the most extreme points, with a margin.
+    """Choose a range that shows all but the most extreme points, with a margin.
 
     Examples
     --------
@@ -100,6 +110,13 @@ def draw(
     ------
     InputError
         A view or a picture without extent.
+
+    Examples
+    --------
+    >>> points = Points(np.array([0.2, 0.7, 9.0]), np.array([0.5, 0.5, 0.5]), None, {}, ())
+    >>> shown = draw(points, np.ones(3, bool), np.zeros(3, bool), (0, 1), (0, 1), 20, 10)
+    >>> shown.rgba.shape, shown.drawn, shown.shown
+    ((10, 20, 4), 2, 3)
     """
     (x0, x1), (y0, y1) = x_range, y_range
     if not (x1 > x0 and y1 > y0 and width > 0 and height > 0):
@@ -128,7 +145,7 @@ def draw(
 def _shaded(
     points: Points, pixel: NDArray[np.int64], shot: NDArray[np.int64], coloured: bool, n_pixels: int
 ) -> tuple[NDArray[np.int64], Image]:
-    """Pixels that hold points, and their colours."""
+    """Return the pixels that hold points, and their colours."""
     count = np.bincount(pixel, minlength=n_pixels)
     where = np.flatnonzero(count)
     fullness = np.log(count[where]) / max(np.log(count[where].max()), 1e-9)
@@ -155,7 +172,7 @@ def _shaded(
 
 
 def _tiled(points: Points, counts: NDArray[np.int64], others: NDArray[np.int64]) -> Image:
-    """Hexagons in colours where points that are chosen lie, in grey where only others do."""
+    """Colour the hexagons where points that are chosen lie; those where only others do are grey."""
     rgba = np.zeros((*counts.shape, 4), np.uint8)
     for number, palette in ((others, GREYS), (counts, points.palette)):
         there, ramp = number > 0, _ramp(palette)
@@ -187,7 +204,7 @@ def _rgb(name: str) -> tuple[int, int, int]:
 
 
 def _ramp(palette: tuple[str, ...], n: int = 256) -> NDArray[np.float64]:
-    """`n` colours (n, 3) between those of a palette."""
+    """Return `n` colours (n, 3) between those of a palette."""
     known = np.array([_rgb(name) for name in palette], float)
     at = np.linspace(0, len(known) - 1, n)
     return np.column_stack([np.interp(at, np.arange(len(known)), channel) for channel in known.T])

@@ -17,7 +17,7 @@ Index = NDArray[np.int64]
 
 
 def hexagon(x: NDArray[Any], y: NDArray[Any], width: int) -> Index:
-    """Number of the hexagon that places of a picture lie in, no less than 0.
+    """Return the number of the hexagon that places of a picture lie in, no less than 0.
 
     Hexagons are the places that are nearer to one middle than to any other, of middles that stand on two rectangular
     lattices, each in the middle of the other's cells.
@@ -44,12 +44,18 @@ def hexagon(x: NDArray[Any], y: NDArray[Any], width: int) -> Index:
 
 @lru_cache(4)
 def tiles(width: int, height: int) -> Index:
-    """The hexagon of each pixel of a picture (height, width)."""
+    """Return the hexagon of each pixel of a picture (height, width).
+
+    Examples
+    --------
+    >>> tiles(16, 1).tolist()
+    [[0, 0, 0, 0, 0, 0, 0, 2, 2, 2, 2, 2, 2, 2, 2, 2]]
+    """
     return hexagon(np.arange(width)[None] + 0.5, np.arange(height)[:, None] + 0.5, width)
 
 
 def count(x: NDArray[Any], y: NDArray[Any], width: int, height: int) -> Index:
-    """Places in the hexagon of each pixel, (height, width).
+    """Count the places in the hexagon of each pixel, (height, width).
 
     Parameters
     ----------

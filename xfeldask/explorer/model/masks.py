@@ -20,12 +20,12 @@ COMBINATIONS: dict[str, Callable[[Mask, Mask], Mask]] = {
     "intersect": lambda old, new: old & new,
 }
 CELLS = 64
-"""Of the grid by which a lasso looks at many points, along each side."""
+"""Number of cells along each side of the grid by which a lasso sorts many points."""
 _POLYGON, _MULTIPOLYGON = 3, 6
 
 
 def in_polygon(x: NDArray[Any], y: NDArray[Any], vertices: ArrayLike) -> Mask:
-    """Points inside a lasso; where it crosses itself, those that it goes around an odd number of times.
+    """Find the points inside a lasso; where it crosses itself, those that it goes around an odd number of times.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def in_polygon(x: NDArray[Any], y: NDArray[Any], vertices: ArrayLike) -> Mask:
 
 
 def _inside(area: shapely.Geometry, x: NDArray[Any], y: NDArray[Any]) -> Mask:
-    """Points inside an area; of many, only those near its line are looked at one by one.
+    """Find the points inside an area; of many, only those near its line are looked at one by one.
 
     Of a cell of a grid that the line does not cross, all points are inside, or none.
     """
@@ -87,7 +87,7 @@ def _inside(area: shapely.Geometry, x: NDArray[Any], y: NDArray[Any]) -> Mask:
 
 
 def in_box(x: NDArray[Any], y: NDArray[Any], box: tuple[float, float, float, float]) -> Mask:
-    """Points inside a box or on its edges.
+    """Find the points inside a box or on its edges.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ def in_box(x: NDArray[Any], y: NDArray[Any], box: tuple[float, float, float, flo
 
 
 def combine(old: Mask, new: Mask, how: str) -> Mask:
-    """One selection after another; neither is changed.
+    """Combine a selection with another; neither is changed.
 
     Parameters
     ----------
@@ -148,7 +148,7 @@ def combine(old: Mask, new: Mask, how: str) -> Mask:
 
 
 def invert(mask: Mask) -> Mask:
-    """The shots that were not selected.
+    """Return the shots that were not selected.
 
     Examples
     --------

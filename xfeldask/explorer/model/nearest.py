@@ -13,7 +13,7 @@ _SLACK = 1e-9
 
 
 class Nearest:
-    """Finds the point nearest to the pointer as the screen shows them, at any zoom.
+    """A finder of the point nearest to the pointer as the screen shows them, at any zoom.
 
     Points are kept in order of x, so that only those in a strip around the pointer are looked at.
 
@@ -50,7 +50,7 @@ class Nearest:
         within_pixels: float = 15,
         among: NDArray[np.bool_] | None = None,
     ) -> int | None:
-        """The nearest point, of equally near ones the one of smallest index.
+        """Find the nearest point, of equally near ones the one of smallest index.
 
         Parameters
         ----------
@@ -89,7 +89,7 @@ class Nearest:
 
 
 def neighbours(latent: NDArray[Any], shot: int, k: int) -> NDArray[np.int64]:
-    """The shots nearest to one in the latent space, itself left out; all are looked at.
+    """Find the shots nearest to one in the latent space, itself left out; all are looked at.
 
     Parameters
     ----------

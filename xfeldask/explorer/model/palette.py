@@ -5,20 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-SKY, BLUE, GREEN, ORANGE, VERMILION, PURPLE, GREY = (
-    "#56b4e9", "#0072b2", "#009e73", "#e69f00", "#d55e00", "#cc79a7", "#8c8c8c",
-)  # fmt: skip
-"""After M. Okabe and K. Ito, Color Universal Design (2008)."""
+from xfeldask.scores.classes import BLUE, COLORS, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION
 
 MEANINGS: Mapping[str, str] = MappingProxyType(
-    {
-        "blank": GREY,
-        "single": BLUE,
-        "multiple": VERMILION,
-        "single kept": BLUE,
-        "other let in": VERMILION,
-        "other kept out": GREEN,
-        "single lost": PURPLE,
+    COLORS
+    | {
         "no": SKY,
         "yes": ORANGE,
         "0": GREY,
@@ -29,6 +20,7 @@ MEANINGS: Mapping[str, str] = MappingProxyType(
         "done": BLUE,
     }
 )
+"""Colours of classes by what they mean; those of shots are the same in every figure of the package."""
 OTHERS = (GREEN, PURPLE, SKY, ORANGE, BLUE, VERMILION, GREY)
 NUMBERS = ("Viridis256", "Cividis256", "Inferno256", "Magma256", "Greys256")
 """Names of Bokeh's palettes for numbers; the lightness of each rises all the way."""
@@ -39,7 +31,7 @@ CYCLIC = ("azimuth", "rotation")
 
 
 def class_colours(meanings: tuple[str, ...]) -> dict[str, str]:
-    """Colour of each class, the same whichever classes are there.
+    """Choose the colour of each class, the same whichever classes are there.
 
     Examples
     --------

@@ -16,7 +16,7 @@ _NM2 = 1e18
 
 
 def electrons(element: ArrayLike, occupancy: ArrayLike) -> NDArray[np.float64]:
-    """Electrons of each atom: atomic number times occupancy; the charge of an ion is not counted.
+    """Count the electrons of each atom: atomic number times occupancy; the charge of an ion is not counted.
 
     Parameters
     ----------
@@ -38,18 +38,18 @@ def electrons(element: ArrayLike, occupancy: ArrayLike) -> NDArray[np.float64]:
     [6.0, 13.0]
     """
     # a store's text is of variable width, which numpy does not cast
-    names, part = np.array(np.asarray(element).tolist(), np.str_), np.asarray(occupancy, np.float64)
-    if names.ndim != 1 or names.shape != part.shape:
-        raise InputError(f"elements and occupancies must be of the same atoms, got {names.shape} and {part.shape}")
+    names, fraction = np.array(np.asarray(element).tolist(), np.str_), np.asarray(occupancy, np.float64)
+    if names.ndim != 1 or names.shape != fraction.shape:
+        raise InputError(f"elements and occupancies must be of the same atoms, got {names.shape} and {fraction.shape}")
     unique, index = np.unique(names, return_inverse=True)
     number = np.array([gemmi.Element(str(name).rstrip("+-0123456789")).atomic_number for name in unique], float)
     if len(unknown := unique[number == 0]):
         raise InputError(f"unknown element {str(unknown[0])!r}; use a symbol such as 'C' or 'Fe'")
-    return np.asarray(number[index] * part)
+    return np.asarray(number[index] * fraction)
 
 
 def center_of(position: ArrayLike) -> tuple[float, float]:
-    """Middle between the outermost particles of a shot as seen along the beam, (x, y) [m]; (0, 0) of a blank.
+    """Return the middle between the outermost particles of a shot along the beam, (x, y) [m]; (0, 0) of a blank.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def center_of(position: ArrayLike) -> tuple[float, float]:
 
 
 def extent_of(atom_position: ArrayLike, position: ArrayLike, size: ArrayLike | None = None) -> float:
-    """Half the width of a square about `center_of` that holds the particles of a shot in any orientation [m].
+    """Return half the width of a square about `center_of` that holds a shot's particles in any orientation [m].
 
     The picture keeps its scale from shot to shot, as long as particles are equally far apart.
 
@@ -107,7 +107,7 @@ def projection(
     n_pixels: int,
     size: ArrayLike | None = None,
 ) -> NDArray[np.float32]:
-    """Electrons per area of all particles of a shot, added up along the beam; every atom counts.
+    """Project the electrons of all particles of a shot along the beam; every atom counts.
 
     Parameters
     ----------
@@ -136,17 +136,17 @@ def projection(
     ([[3, 2]], 6.0)
     """
     atoms, place, scale = _checked(atom_position, position, size)
-    electron, turn = np.asarray(weights, np.float64), np.asarray(orientation, np.float64)
-    if electron.shape != (len(atoms),) or turn.shape != (len(place), 4):
+    electron, rotation = np.asarray(weights, np.float64), np.asarray(orientation, np.float64)
+    if electron.shape != (len(atoms),) or rotation.shape != (len(place), 4):
         raise InputError(
             f"{len(atoms)} atoms need as many weights and {len(place)} particles as many quaternions, "
-            f"got {electron.shape} and {turn.shape}"
+            f"got {electron.shape} and {rotation.shape}"
         )
     if not 0 < extent < np.inf or n_pixels < 1:
         raise InputError(f"the image must be wider than 0 and have pixels, got {extent} m and {n_pixels}")
     image, middle = np.zeros(n_pixels * n_pixels), np.array(center_of(place))
-    for i in np.flatnonzero(np.isfinite(place).all(axis=1) & np.isfinite(turn).all(axis=1)):
-        seen = rotation_matrix(turn[i])[:2] * (scale[i] * n_pixels / (2 * extent)) @ atoms.T
+    for i in np.flatnonzero(np.isfinite(place).all(axis=1) & np.isfinite(rotation).all(axis=1)):
+        seen = rotation_matrix(rotation[i])[:2] * (scale[i] * n_pixels / (2 * extent)) @ atoms.T
         seen += ((place[i, :2] - middle) / (2 * extent) + 0.5)[:, None] * n_pixels
         x, y = np.floor(seen)
         inside = (x >= 0) & (x < n_pixels) & (y >= 0) & (y < n_pixels)

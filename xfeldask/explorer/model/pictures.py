@@ -33,6 +33,11 @@ class Picture:
     ----------
     values : float32 (y, x); NaN where nothing is known
     extent : left, bottom, width, height [1/nm] for a pattern, [nm] for particles
+
+    Examples
+    --------
+    >>> Picture(np.zeros((2, 3), np.float32), (-3.0, -2.0, 6.0, 4.0)).values.shape
+    (2, 3)
     """
 
     values: Array
@@ -45,6 +50,15 @@ class Pictures:
     Parameters
     ----------
     run : Run
+
+    Examples
+    --------
+    >>> import tempfile, xfeldask
+    >>> path, two = tempfile.mkdtemp() + "/run.zarr", ([[0, 0, 0], [2e-9, 0, 0]], ["C", "C"])
+    >>> _ = xfeldask.simulate(path, particle=two, detector="square-32", n_shots=4, progress=False)
+    >>> pictures = Pictures(xfeldask.open_run(path))
+    >>> pictures.binned(0).values.shape, pictures.particles(0).extent[2] > 0
+    ((32, 32), True)
     """
 
     def __init__(self, run: Run) -> None:
@@ -54,22 +68,22 @@ class Pictures:
 
     @cached_property
     def has_particles(self) -> bool:
-        """Whether the store tells where the particles were, and what they are made of."""
+        """Whether the store holds the places of the particles and their atoms."""
         return self.run.atoms is not None and all(name in self.run for name in PLACED)
 
     def binned(self, shot: int) -> Picture:
-        """Photons of a shot in bins; raises CorruptStoreError where they cannot be read."""
+        """Read the photons of a shot in bins; raise CorruptStoreError where they cannot be read."""
         values = _read(self._images, shot).astype(np.float32)
         values[self.grid.weight == 0] = np.nan
         return Picture(np.ascontiguousarray(values.T), _extent(self.grid))
 
     def whole(self, shot: int) -> Picture:
-        """Photons of a shot in each pixel; raises CorruptStoreError where they cannot be read."""
+        """Read the photons of a shot in each pixel; raise CorruptStoreError where they cannot be read."""
         frame = _read(self.run.array("photons"), shot)
         return Picture(np.ascontiguousarray(self._accessor.assemble(frame).T.astype(np.float32)), self.whole_extent)
 
     def particles(self, shot: int) -> Picture | None:
-        """Electrons per nm2 of a shot's particles, projected along the beam; None where the store does not tell."""
+        """Project a shot's particles along the beam [electrons/nm2]; None where the store does not tell."""
         atoms = self.run.atoms
         if atoms is None or not self.has_particles:
             return None
@@ -104,7 +118,7 @@ class Pictures:
 
     @cached_property
     def whole_extent(self) -> tuple[float, float, float, float]:
-        """Where assembled patterns lie: left, bottom, width, height [1/nm]."""
+        """Place of assembled patterns: left, bottom, width, height [1/nm]."""
         return _extent(image_grid(self.run.geometry, self.run.wavelength, 1))
 
 
@@ -117,7 +131,7 @@ def _read(array: zarr.Array[Any], shot: int) -> NDArray[Any]:
 
 
 def _extent(grid: ImageGrid) -> tuple[float, float, float, float]:
-    """Left, bottom, width, height of an image whose rows go along +x and columns along +y [1/nm]."""
+    """Return left, bottom, width, height of an image whose rows go along +x and columns along +y [1/nm]."""
     (left, width), (bottom, height) = (
         (-(center + 0.5) * step / NM, n * step / NM)
         for center, step, n in zip(grid.center, grid.step, grid.shape, strict=True)

@@ -29,6 +29,12 @@ class Rebuilt:
     residual : float32 (y, x), image - rebuilt
     n_components : int
     unexplained : float, squared residual over the squared distance of the image to the mean; 0 of the mean itself
+
+    Examples
+    --------
+    >>> image = np.ones((2, 2), np.float32)
+    >>> Rebuilt(image, image, 0 * image, n_components=3, unexplained=0.0).residual.max()
+    np.float32(0.0)
     """
 
     image: NDArray[np.float32]
@@ -40,7 +46,7 @@ class Rebuilt:
 
 @dataclass(frozen=True, eq=False)
 class Scree:
-    """Variance along the components, and its part of that along all that are stored.
+    """Variance along the components, and its fraction of that along all that are stored.
 
     Attributes
     ----------
@@ -48,6 +54,11 @@ class Scree:
     variance : float64 (component,)
     share, cumulative : float64 (component,), of the variance along the stored components; what lies outside of them
         is not known
+
+    Examples
+    --------
+    >>> Scree.of(np.array([3.0, 1.0])).cumulative.tolist()
+    [0.75, 1.0]
     """
 
     component: NDArray[np.int64]
@@ -57,14 +68,14 @@ class Scree:
 
     @classmethod
     def of(cls, variance: NDArray[np.float64]) -> Self:
-        """Scree of the variances (component,)."""
+        """Make the scree of the variances (component,)."""
         share = variance / (variance.sum() or 1.0)
         return cls(np.arange(len(share)), variance, share, share.cumsum())
 
 
 @dataclass(frozen=True, eq=False)
 class LinearSpace:
-    """Mean and components of a stored embedding as images; made by `open`.
+    """Mean and components of a stored embedding as images; made by `of`.
 
     Attributes
     ----------
@@ -133,7 +144,7 @@ class LinearSpace:
         )
 
     def rebuild(self, shot: int, n_components: int | None = None) -> Rebuilt:
-        """A shot from the mean and its coordinates along the first components.
+        """Rebuild a shot from the mean and its coordinates along the first components.
 
         Parameters
         ----------
@@ -161,7 +172,7 @@ class LinearSpace:
         return Rebuilt(image, (image - residual).astype(np.float32), residual, k, unexplained)
 
     def scree(self) -> Scree:
-        """Variance along the components.
+        """Compute the variance along the components.
 
         Raises
         ------
@@ -174,7 +185,7 @@ class LinearSpace:
 
 
 def _basis(name: str, method: str, arrays: dict[str, NDArray[Any]]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """Components (component, feature) and mean (feature,) of a linear model."""
+    """Return components (component, feature) and mean (feature,) of a linear model."""
     if "components_" not in arrays or "mean_" not in arrays:
         raise InputError(
             f"{name} was made by {method}, which is not linear: it has no components that add up to a shot; "

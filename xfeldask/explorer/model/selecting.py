@@ -15,7 +15,7 @@ from xfeldask.store.run import Run
 
 
 def select_shots(store: str | Path, where: str, embedding: str | None = None) -> NDArray[np.int64]:
-    """Absolute indices of the shots that an expression is true of, ascending.
+    """Select the shots that an expression is true of; return their absolute indices, ascending.
 
     Parameters
     ----------
@@ -27,6 +27,12 @@ def select_shots(store: str | Path, where: str, embedding: str | None = None) ->
     ------
     MissingFileError, InputError
         No store, no such embedding, or an expression that cannot be understood.
+
+    Examples
+    --------
+    >>> select_shots("nothing.zarr", "photon_count > 500")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    xfeldask.errors.MissingFileError: no store at nothing.zarr...
     """
     shots = Shots.of(Run.open(store), embedding)
     mask = select(where, shots.column, shots.n_shots)
@@ -34,7 +40,7 @@ def select_shots(store: str | Path, where: str, embedding: str | None = None) ->
 
 
 def shots_as(kind: str, shots: NDArray[np.int64]) -> bytes:
-    r"""Absolute shot indices as a file: "npy", or "csv" of one column with a header.
+    r"""Write absolute shot indices as the bytes of a file: "npy", or "csv" of one column with a header.
 
     Raises
     ------
@@ -56,12 +62,20 @@ def shots_as(kind: str, shots: NDArray[np.int64]) -> bytes:
 
 
 def write_shots(path: Path, shots: NDArray[np.int64]) -> None:
-    """Write absolute shot indices as ``.npy`` or ``.csv`` (one column with a header).
+    """Write absolute shot indices into a file, ``.npy`` or ``.csv`` (one column with a header).
 
     Raises
     ------
     InputError
         Another ending, or a file that cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "shots.npy"
+    >>> write_shots(path, np.array([3, 5]))
+    >>> np.load(path).tolist()
+    [3, 5]
     """
     if path.suffix not in (".npy", ".csv"):
         raise InputError(f"{path}: shots are written as .npy or .csv")

@@ -32,6 +32,16 @@ class Session(param.Parameterized):
     Parameters
     ----------
     path : str or Path, of the store
+
+    Examples
+    --------
+    >>> import tempfile, xfeldask
+    >>> path, two = tempfile.mkdtemp() + "/run.zarr", ([[0, 0, 0], [2e-9, 0, 0]], ["C", "C"])
+    >>> _ = xfeldask.simulate(path, particle=two, detector="square-32", n_shots=4, progress=False)
+    >>> session = Session(path)
+    >>> session.choose_where("shot < 2")
+    >>> session.selected.tolist()
+    [True, True, False, False]
     """
 
     embedding = param.String(None, allow_None=True, doc="the latent space that is looked at")
@@ -41,7 +51,7 @@ class Session(param.Parameterized):
     hidden = param.List([], item_type=str, doc="classes of `colour` that are left out")
     where = param.String("", doc="expression whose shots are selected; empty where the pointer selected them")
     combination = param.String("replace", regex="|".join(COMBINATIONS), doc="what a gesture does")
-    look = param.Integer(-1, bounds=(-1, None), doc="look at the fit, -1 for the latent space itself")
+    checkpoint = param.Integer(-1, bounds=(-1, None), doc="checkpoint of the fit, -1 for the latent space itself")
     saved = param.List([], item_type=str, doc="names of selections that were saved")
     shot = param.Integer(None, allow_None=True, doc="the shot that is pinned")
     selected = param.Parameter(None, doc="bool (shot,)")
@@ -68,7 +78,7 @@ class Session(param.Parameterized):
 
     @property
     def complete(self) -> bool:
-        """Whether the store is."""
+        """Whether the store is complete."""
         return self.shots.complete
 
     @property
@@ -88,13 +98,13 @@ class Session(param.Parameterized):
         return out
 
     def column(self, name: str) -> Column:
-        """A quantity that lies along an axis, as it was at the look that is chosen."""
+        """Return a quantity that lies along an axis, as it was at the checkpoint that is chosen."""
         shots = self.shots
-        here = 0 <= self.look < len(shots.looks)
-        return shots.past(name, self.look) if here else shots.column(name)
+        here = 0 <= self.checkpoint < len(shots.checkpoints)
+        return shots.past(name, self.checkpoint) if here else shots.column(name)
 
     def classes(self, name: str) -> tuple[tuple[int, str], ...]:
-        """Values and meanings of a quantity that has few, else nothing."""
+        """Return values and meanings of a quantity that has few, else nothing."""
         column = self.shots.column(name)
         if column.classes or column.values.dtype.kind not in "biu":
             return column.classes
@@ -102,11 +112,11 @@ class Session(param.Parameterized):
         return found
 
     def colours(self, name: str) -> dict[str, str]:
-        """Colours of the classes of a quantity by meaning."""
+        """Return the colours of the classes of a quantity by meaning."""
         return class_colours(tuple(meaning for _, meaning in self.classes(name)))
 
     def counts(self, name: str) -> dict[str, int]:
-        """Shots of each class of a quantity by meaning."""
+        """Count the shots of each class of a quantity by meaning."""
         values = self.shots.column(name).values
         return {meaning: int((values == value).sum()) for value, meaning in self.classes(name)}
 
@@ -130,7 +140,7 @@ class Session(param.Parameterized):
             self.selected = mask
 
     def matching(self, expression: str) -> Mask:
-        """Shots that an expression is true of, bool (shot,)."""
+        """Find the shots that an expression is true of, bool (shot,)."""
         return select(expression, self.shots.column, self.shots.n_shots)
 
     def save(self, name: str, write: bool = False) -> None:
@@ -179,7 +189,7 @@ class Session(param.Parameterized):
         return self.shot if len(at) else None
 
     def about(self, shot: int, names: Iterable[str] | None = None) -> dict[str, str]:
-        """What is known of a shot, for people: values with their units by name; of all quantities unless told."""
+        """Describe a shot for people: values with their units by name; of all quantities unless told."""
         out = {}
         for name in self.shots.names() if names is None else names:
             column = self.shots.column(name)
@@ -211,12 +221,12 @@ class Session(param.Parameterized):
 
     @cached_property
     def rng(self) -> np.random.Generator:
-        """For random shots."""
+        """Generator of random shots."""
         return np.random.default_rng()
 
 
 def few_values(values: NDArray[Any]) -> tuple[tuple[int, str], ...]:
-    """Whole numbers as classes, each its own meaning, if there are few.
+    """Take whole numbers as classes, each its own meaning, if there are few.
 
     Examples
     --------
@@ -228,7 +238,7 @@ def few_values(values: NDArray[Any]) -> tuple[tuple[int, str], ...]:
 
 
 def told(column: Column, shot: int, meanings: dict[int, str]) -> str:
-    """A quantity of a shot for people.
+    """Write a quantity of a shot for people.
 
     Raises
     ------

@@ -10,19 +10,38 @@ from xfeldask.explorer.model.pictures import Pictures
 from xfeldask.store.run import Run
 
 STORES = 8
-"""Stores and embeddings that are kept at a time."""
+"""Number of stores and embeddings that are held at a time."""
 
 Stamp = tuple[int, ...]
 
 
 def shared_shots(store: str | Path, embedding: str | None = None) -> Shots:
-    """Return the shots of a store as it is now, for one person; raises what `open_run` and `Shots.of` do."""
+    """Return the shots of a store as it is now, for one person; raise what `open_run` and `Shots.of` do.
+
+    Examples
+    --------
+    >>> import tempfile, xfeldask
+    >>> path, two = tempfile.mkdtemp() + "/run.zarr", ([[0, 0, 0], [2e-9, 0, 0]], ["C", "C"])
+    >>> _ = xfeldask.simulate(path, particle=two, detector="square-32", n_shots=4, progress=False)
+    >>> shared_shots(path).column("hit") is shared_shots(path).column("hit")
+    True
+    """
     place = str(Path(store).absolute())
     return _shots(place, embedding, _stamp(place, embedding)).own()
 
 
 def shared_pictures(run: Run) -> Pictures:
-    """Return the pictures of a run."""
+    """Return the pictures of a run.
+
+    Examples
+    --------
+    >>> import tempfile, xfeldask
+    >>> path, two = tempfile.mkdtemp() + "/run.zarr", ([[0, 0, 0], [2e-9, 0, 0]], ["C", "C"])
+    >>> _ = xfeldask.simulate(path, particle=two, detector="square-32", n_shots=4, progress=False)
+    >>> run = xfeldask.open_run(path)
+    >>> shared_pictures(run) is shared_pictures(run)
+    True
+    """
     place = str(run.path.absolute())
     return _pictures(place, _stamp(place, None)[:1])
 
@@ -43,7 +62,7 @@ def _pictures(place: str, stamp: Stamp) -> Pictures:
 
 
 def _stamp(place: str, embedding: str | None) -> Stamp:
-    """When what is read was written last."""
+    """Return when what is read was written last."""
     parts = ("zarr.json", "shot_status/c", "selection", "latent", f"latent/{embedding}/zarr.json")
     return tuple(_written(Path(place, part)) for part in parts)
 

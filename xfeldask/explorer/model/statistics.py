@@ -39,6 +39,12 @@ class PatternStatistics:
     mean : float64 (panel, ss, fs)
     deviation : float64 (panel, ss, fs), standard deviation of these shots about their mean, divided by n
     assembled : float64 (row, col) by "total", "mean" and "deviation", NaN between panels and at masked pixels
+
+    Examples
+    --------
+    >>> total = np.full((1, 2, 2), 6, np.uint64)
+    >>> PatternStatistics(3, total, total / 3, np.zeros((1, 2, 2)), {}).mean.max()
+    np.float64(2.0)
     """
 
     n: int
@@ -55,7 +61,7 @@ def pattern_statistics(
     advance: Callable[[int], None] | None = None,
     cancel: Event | None = None,
 ) -> PatternStatistics | None:
-    """Statistics of the raw patterns of selected shots, on the scheduler that Dask has active.
+    """Compute statistics of the raw patterns of selected shots, on the scheduler that Dask has active.
 
     Every selected frame is read once, and no other. Photons and their squares are added up as integers, so that the
     result does not depend on how the work is shared out, nor on the order in which it is done.
@@ -69,7 +75,7 @@ def pattern_statistics(
 
     Returns
     -------
-    PatternStatistics, or None where it was cancelled; nothing of it is kept then
+    PatternStatistics, or None where it was cancelled; nothing of it is left then
 
     Raises
     ------
@@ -90,15 +96,15 @@ def pattern_statistics(
     """
     run = store if isinstance(store, Run) else Run.open(store)
     shots = _chosen(run, selection)
-    # parts of a task's size, no part in two shards
+    # blocks of a task's size, no block in two shards
     cuts = np.flatnonzero(np.diff(shots // run.layout.shard)) + 1
-    parts = [part for whole in np.split(shots, cuts) for part in np.array_split(whole, ceil(len(whole) / FRAMES))]
-    sums = _added_up(run, parts, advance or (lambda _: None), cancel or Event())
+    blocks = [block for whole in np.split(shots, cuts) for block in np.array_split(whole, ceil(len(whole) / FRAMES))]
+    sums = _added_up(run, blocks, advance or (lambda _: None), cancel or Event())
     return None if sums is None else _statistics(run, len(shots), *sums)
 
 
 def frame_sums(run: Run, shots: NDArray[np.int64]) -> tuple[Counts, Counts]:
-    """Photons and squared photons of some shots in ascending order, added up; the task that Dask runs.
+    """Add up photons and squared photons of some shots in ascending order; the task that Dask runs.
 
     Parameters
     ----------
@@ -108,6 +114,15 @@ def frame_sums(run: Run, shots: NDArray[np.int64]) -> tuple[Counts, Counts]:
     Returns
     -------
     sum, squares : uint64 (panel, ss, fs)
+
+    Examples
+    --------
+    >>> import tempfile, xfeldask
+    >>> path, two = tempfile.mkdtemp() + "/run.zarr", ([[0, 0, 0], [2e-9, 0, 0]], ["C", "C"])
+    >>> _ = xfeldask.simulate(path, particle=two, detector="square-32", n_shots=4, progress=False)
+    >>> total, squares = frame_sums(xfeldask.open_run(path), np.array([0, 3]))
+    >>> total.shape, bool((squares >= total).all())
+    ((1, 32, 32), True)
     """
     photons = run.array("photons")
     # written, not np.zeros: masked stores to memory that was never touched take 40 times as long
@@ -133,7 +148,7 @@ def _add(frames: NDArray[Any], total: Counts, squares: Counts) -> None:
 def _added_up(
     run: Run, parts: list[NDArray[np.int64]], advance: Callable[[int], None], cancel: Event
 ) -> tuple[Counts, Counts] | None:
-    """Sums of all parts, a few tasks at a time: what waits to be added up stays small, and a stop comes soon."""
+    """Add up all blocks, a few tasks at a time: what waits to be added up stays small, and a stop comes soon."""
     total: Any = 0
     squares: Any = 0
     at_once = 2 * worker_count()
@@ -163,7 +178,7 @@ def _statistics(run: Run, n: int, total: Counts, squares: Counts) -> PatternStat
 
 
 def _chosen(run: Run, selection: ArrayLike) -> NDArray[np.int64]:
-    """Indices of the selected shots, ascending."""
+    """Return the indices of the selected shots, ascending."""
     given, n = np.asarray(selection), run.n_shots
     if given.ndim != 1 or (given.size and given.dtype.kind not in "bui"):
         raise InputError(f"a selection is booleans or indices of shots, got {given.dtype} of shape {given.shape}")
@@ -179,7 +194,7 @@ def _chosen(run: Run, selection: ArrayLike) -> NDArray[np.int64]:
 
 
 class _Told(Silent):
-    """Hands progress on to a function."""
+    """Progress that is handed on to a function."""
 
     def __init__(self, advance: Callable[[int], None]) -> None:
         self._advance = advance

@@ -65,7 +65,7 @@ class Tabs:
 
     @property
     def name(self) -> str:
-        """The tab that is open."""
+        """Name of the tab that is open."""
         return list(self._kinds)[int(self.bar.active)]
 
     def _turn(self, *_: Any) -> None:
@@ -94,5 +94,5 @@ class Tabs:
 
 
 def tabs(session: Session, pictures: Pictures) -> pn.viewable.Viewable:
-    """All tabs of a page."""
+    """Make all tabs of a page."""
     return Tabs(session, pictures).view

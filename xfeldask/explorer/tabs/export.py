@@ -24,7 +24,7 @@ KINDS = ("png", "pdf", "svg")
 
 
 def export(session: Session, _: Pictures, watch: Watch) -> pn.viewable.Viewable:
-    """The tab."""
+    """Make the tab of downloads."""
     told, words = caption(), recipe_pane(session)
     stem = session.shots.path.stem + (f"-{session.embedding}" if session.embedding else "")
     files = [
@@ -67,7 +67,7 @@ def export(session: Session, _: Pictures, watch: Watch) -> pn.viewable.Viewable:
 
 
 def chosen(session: Session) -> NDArray[np.int64]:
-    """Absolute indices of the selected shots, ascending."""
+    """Return the absolute indices of the selected shots, ascending."""
     return np.asarray(session.shots.column("shot").values[session.selected], np.int64)
 
 

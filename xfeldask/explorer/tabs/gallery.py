@@ -20,7 +20,7 @@ PAGE = COLUMNS * ROWS
 
 
 def gallery(session: Session, pictures: Pictures, watch: Watch) -> pn.viewable.Viewable:
-    """The tab."""
+    """Make the tab of the patterns of the selection."""
     shots = np.zeros(0, np.int64)
     page = pmui.Pagination(count=1, value=0, size="small", show_first_button=True, show_last_button=True)
     told, scale = caption(), caption()

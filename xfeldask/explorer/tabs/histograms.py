@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from xfeldask.explorer.model.columns import Column
 from xfeldask.explorer.model.masks import Mask
-from xfeldask.explorer.model.palette import BLUE, GREY
 from xfeldask.explorer.model.pictures import Pictures
 from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.tabs.watch import Watch
 from xfeldask.explorer.tabs.widgets import caption, plot
+from xfeldask.scores.classes import BLUE, GREY
 
 BINS = 80
 FIRST = ("score", "photon_count", "c0", "shot")
@@ -28,7 +28,7 @@ LEAST = 0.5
 
 
 def histograms(session: Session, _: Pictures, watch: Watch) -> pn.viewable.Viewable:
-    """The tab."""
+    """Make the tab of histograms."""
     chosen = pmui.MultiChoice(label="quantities", width=620)
     logarithmic = pmui.Switch(label="logarithmic counts", value=False, align="center")
     box = pn.FlexBox(sizing_mode="stretch_width")
@@ -68,7 +68,7 @@ def histograms(session: Session, _: Pictures, watch: Watch) -> pn.viewable.Viewa
 
 
 class Bins:
-    """The bin of each shot by one quantity: whole numbers have one each where they are few, else bins are equally wide.
+    """Bins of all shots by one quantity: whole numbers have one each where they are few, else bins are equally wide.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ class Bins:
         self.n_without = int((~finite).sum())
 
     def count(self, mask: Mask) -> NDArray[np.int64]:
-        """Shots in each bin."""
+        """Count the shots in each bin."""
         return np.bincount(self._bin[mask], minlength=len(self.edges))[: len(self.edges) - 1].astype(np.int64)
 
 

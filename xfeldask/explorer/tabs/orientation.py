@@ -41,7 +41,7 @@ LYING = {
 
 
 def orientation(session: Session, _: Pictures, watch: Watch) -> pn.viewable.Viewable:
-    """The tab."""
+    """Make the tab of orientations."""
     if "azimuth" not in session.quantities:
         return sentence("The store does not tell orientations: it holds no truth of where particles pointed.")
     known = session.shots.symmetry or ""
@@ -65,7 +65,7 @@ def orientation(session: Session, _: Pictures, watch: Watch) -> pn.viewable.View
 
 
 def about(group: str, known: str) -> str:
-    """What is drawn.
+    """Explain what is drawn.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ class Sphere(Plane):
     def _recolour(self) -> None:
         super()._recolour()
         if self._group and self._colour is not None:
-            # ends where it begins, after a part of a turn
+            # ends where it begins, after a fraction of a turn
             half = 180 / turns_about_z(symmetry_group(self._group))
             self.points = replace(self.points, palette=tuple(interp_palette(CIRCLE, 256)), span=(-half, half))
             self._mapper.update(low=-half, high=half, palette=list(self.points.palette))

@@ -20,7 +20,7 @@ LONG = 60
 
 
 def provenance(session: Session, _: Pictures, watch: Watch) -> pn.viewable.Viewable:
-    """The tab."""
+    """Make the tab of how the store, the embedding and the selection were made."""
     words = recipe_pane(session)
     watch(lambda *_: words.param.update(object=recipe(session)), ["where", "selected"])
     told = parameters(session)
@@ -43,7 +43,7 @@ def provenance(session: Session, _: Pictures, watch: Watch) -> pn.viewable.Viewa
 
 
 def parameters(session: Session) -> dict[str, Any]:
-    """What is written about the store, and about the embedding."""
+    """Collect what is written about the store and about the embedding."""
     run = session.shots.run
     out = {"store": {"path": str(run.path.absolute()), **{k: parsed(v) for k, v in run.attributes.items()}}}
     if session.embedding is not None:
@@ -53,7 +53,7 @@ def parameters(session: Session) -> dict[str, Any]:
 
 
 def parsed(value: Any) -> Any:
-    """A value of an attribute, as an object where its text is one."""
+    """Return a value of an attribute, as an object where its text is one."""
     if isinstance(value, str) and value[:1] in ("{", "["):
         for read in (json.loads, ast.literal_eval):
             try:
@@ -64,7 +64,7 @@ def parsed(value: Any) -> Any:
 
 
 def tree(name: str, value: Any, deep: int = 0) -> str:
-    """Anything as nested HTML; the first level is open."""
+    """Write anything as nested HTML; the first level is open."""
     label = f'<span style="opacity:.7">{html.escape(str(name))}</span>'
     if isinstance(value, list) and len(json.dumps(value, default=str)) > LONG:
         value = dict(enumerate(value))

@@ -83,7 +83,7 @@ class RebuiltView:
 
 
 def placed(values: np.ndarray[Any, Any], binned: Picture) -> Picture:
-    """An image (x, y) of bins as large as those of a picture, or larger by a whole factor, at its place."""
+    """Place an image (x, y) of bins as large as those of a picture, or larger by a whole factor."""
     left, bottom, width, height = binned.extent
     ny, nx = binned.values.shape
     x, y = (-(-n // bins) * bins / n for n, bins in zip((nx, ny), values.shape, strict=True))

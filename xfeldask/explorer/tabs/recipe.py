@@ -29,7 +29,7 @@ COPY = (
 
 
 def python_text(session: Session) -> str:
-    """Python that gives the selected shots; empty where they were not selected in words."""
+    """Write Python that gives the selected shots; empty where they were not selected in words."""
     if not session.where:
         return ""
     embedding = f", embedding={session.embedding!r}" if session.embedding else ""
@@ -41,7 +41,7 @@ def python_text(session: Session) -> str:
 
 
 def shell_text(session: Session) -> str:
-    """The same as a command."""
+    """Write a command that gives the selected shots; empty where they were not selected in words."""
     if not session.where:
         return ""
     words = ["xfeldask", "select", str(session.shots.path.absolute()), "--where", session.where]
@@ -50,7 +50,7 @@ def shell_text(session: Session) -> str:
 
 
 def block(title: str, text: str) -> str:
-    """Text in a box with a button that copies it, as HTML."""
+    """Write text in a box with a button that copies it, as HTML."""
     code = html.escape(COPY % json.dumps(text), quote=True)
     # another button at each change: its word is "copy" again
     return (
@@ -60,7 +60,7 @@ def block(title: str, text: str) -> str:
 
 
 def recipe(session: Session) -> str:
-    """The selection as Python and as a command, as HTML; a sentence where it has no words."""
+    """Write the selection as Python and as a command, as HTML; a sentence where it has no words."""
     if session.where:
         return block("Python", python_text(session)) + block("command", shell_text(session))
     n = int(session.selected.sum())
@@ -73,5 +73,5 @@ def recipe(session: Session) -> str:
 
 
 def recipe_pane(session: Session) -> pn.pane.HTML:
-    """The recipe as a pane."""
+    """Make a pane of the recipe."""
     return pn.pane.HTML(recipe(session), styles={"font-size": "14px"}, sizing_mode="stretch_width", margin=(4, 10))

@@ -26,7 +26,7 @@ MOST_LIT = 50_000
 
 
 def shot(session: Session, pictures: Pictures, watch: Watch) -> pn.viewable.Viewable:
-    """The tab."""
+    """Make the tab of the pinned shot."""
     hint = sentence("Tap a shot in the latent plot to pin it.")
     body = pn.Column(sizing_mode="stretch_width")
     shown: list[_Pinned] = []
@@ -119,7 +119,7 @@ class _Pinned:
 
 
 def lit(picture: Picture) -> dict[str, NDArray[Any]]:
-    """Middles and photons of the pixels that hold any; nothing where they are so many that none can be missed."""
+    """Return middles and photons of the pixels that hold any; nothing where so many do that none can be missed."""
     values, (left, bottom, width, height) = picture.values, picture.extent
     row, column = np.nonzero(np.nan_to_num(values))
     if len(row) > MOST_LIT:
@@ -133,7 +133,7 @@ def lit(picture: Picture) -> dict[str, NDArray[Any]]:
 
 
 def nearby(session: Session, shot: int) -> tuple[list[int], list[float]]:
-    """Shots most like one in the latent space, and their distances to it.
+    """Find the shots most like one in the latent space, and their distances to it.
 
     Raises
     ------

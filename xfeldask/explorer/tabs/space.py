@@ -10,20 +10,20 @@ import panel as pn
 import xarray as xr
 from bokeh.models import HoverTool, Range1d
 
-from xfeldask.explorer.model.palette import BLUE, ORANGE
 from xfeldask.explorer.model.pictures import Pictures
 from xfeldask.explorer.model.rebuild import Scree
 from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.tabs.watch import Watch
 from xfeldask.explorer.tabs.widgets import MIDDLE, caption, heading, plot, sentence
 from xfeldask.explorer.view.mosaic import Mosaic
+from xfeldask.scores.classes import BLUE, ORANGE
 
 FEW, COLUMNS = 5, 10
 HISTORY = {"angle": "angle to the basis before (degree)", "eigenvalue_change": "change of an explained variance"}
 
 
 def space(session: Session, _: Pictures, watch: Watch) -> pn.viewable.Viewable:
-    """The tab."""
+    """Make the tab of what the latent space is made of."""
     del watch
     if session.embedding is None:
         return sentence("There is no embedding yet; make one with: xfeldask embed.")
@@ -48,7 +48,7 @@ def _scree(variance: np.ndarray[Any, Any]) -> pn.viewable.Viewable:
     scree = Scree.of(np.asarray(variance, np.float64))
     source = {"component": scree.component, "share": 100 * scree.share, "cumulative": 100 * scree.cumulative,
               "variance": scree.variance}  # fmt: skip
-    tips = [("component", "@component"), ("variance", "@variance{0.000 a}"), ("part", "@share{0.00} %"),
+    tips = [("component", "@component"), ("variance", "@variance{0.000 a}"), ("fraction", "@share{0.00} %"),
             ("so far", "@cumulative{0.00} %")]  # fmt: skip
     fig = plot(
         "component",
@@ -64,7 +64,10 @@ def _scree(variance: np.ndarray[Any, Any]) -> pn.viewable.Viewable:
     every = max(1, len(scree.component) // 10)
     fig.xaxis.ticker = scree.component[::every].tolist()
     fig.legend.update(location="center_right", label_text_font_size="11px", background_fill_alpha=0.6)
-    told = "Variance along each component, as part of that along all that are stored; what lies outside is not known."
+    told = (
+        "Variance along each component, as a fraction of that along all that are stored; what lies outside is not "
+        "known."
+    )
     return pn.Column(
         pn.pane.Bokeh(fig, sizing_mode="stretch_width"), caption(told), sizing_mode="stretch_width", max_width=520
     )
@@ -96,7 +99,7 @@ def _history(found: xr.Dataset) -> list[pn.viewable.Viewable]:
         fig.xaxis.ticker.desired_num_ticks = 4
         if scale == "linear":
             fig.y_range.start = 0
-        told = str(found[name].attrs.get("long_name", name)).capitalize() + ", at each look at convergence."
+        told = str(found[name].attrs.get("long_name", name)).capitalize() + ", at each checkpoint of the fit."
         out.append(
             pn.Column(
                 pn.pane.Bokeh(fig, sizing_mode="stretch_width"),

@@ -28,12 +28,12 @@ OFTEN = 0.2
 
 
 def statistics(session: Session, pictures: Pictures, watch: Watch) -> pn.viewable.Viewable:
-    """The tab."""
+    """Make the tab of statistics of the selection."""
     return Statistics(session, pictures, watch).view
 
 
 class Statistics:
-    """Adds up patterns in a thread of its own, one run at a time.
+    """A worker that adds up patterns in a thread of its own, one run at a time.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The threshold by hand, with what it keeps, loses and lets in, and the shots that it decides on."""
+"""The threshold by hand, with what it accepts and rejects, and the shots that it decides on."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ import panel as pn
 import panel_material_ui as pmui
 from bokeh.models import ColumnDataSource, HoverTool, Range1d, Span
 
-from xfeldask.explorer.model.palette import BLUE, MEANINGS, ORANGE
 from xfeldask.explorer.model.pictures import Pictures
 from xfeldask.explorer.model.session import Session
-from xfeldask.explorer.model.threshold import Counts, Threshold
+from xfeldask.explorer.model.threshold import Threshold
 from xfeldask.explorer.tabs.watch import Watch
 from xfeldask.explorer.tabs.widgets import MIDDLE, SMALL, caption, heading, plot, sentence, table
 from xfeldask.explorer.view.mosaic import Mosaic
 from xfeldask.explorer.view.plane import locked
 from xfeldask.schema import SINGLE
+from xfeldask.scores import COLORS, Confusion
+from xfeldask.scores.classes import BLUE, ORANGE
 
 NEAR = 12
 STEPS = 1000
@@ -27,7 +28,7 @@ TAIL = 4
 
 
 def verdict(session: Session, pictures: Pictures, watch: Watch) -> pn.viewable.Viewable:
-    """The tab."""
+    """Make the tab on the threshold; a sentence where there is no score."""
     del watch
     if session.embedding is None:
         return sentence("There is no embedding yet, so no shot has a score; make one with: xfeldask embed.")
@@ -40,7 +41,7 @@ def verdict(session: Session, pictures: Pictures, watch: Watch) -> pn.viewable.V
 
 
 class Verdict:
-    """Counts at a threshold that is moved.
+    """The tab on a threshold that is moved, with the counts at it.
 
     Parameters
     ----------
@@ -72,16 +73,19 @@ class Verdict:
         self.view = self._laid_out()
 
     def _laid_out(self) -> pn.viewable.Viewable:
-        kept, flagged, back = (
+        accepted, rejected, back = (
             pmui.Button(label=label, size="small", variant="outlined")
-            for label in ("select the kept", "select the flagged", "stored threshold")
+            for label in ("select the accepted", "select the rejected", "stored threshold")
         )
-        kept.on_click(lambda _: self._session.choose_where(f"score >= {self.slider.value!r}"))
-        flagged.on_click(lambda _: self._session.choose_where(f"not score >= {self.slider.value!r}"))
+        accepted.on_click(lambda _: self._session.choose_where(f"score >= {self.slider.value!r}"))
+        rejected.on_click(lambda _: self._session.choose_where(f"not score >= {self.slider.value!r}"))
         back.on_click(self._back)
         back.disabled = self.stored is None
         left = pn.Column(
-            self.slider, pn.FlexBox(kept, flagged, back), self.table, styles={"flex": "0 0 330px", "width": "330px"}
+            self.slider,
+            pn.FlexBox(accepted, rejected, back),
+            self.table,
+            styles={"flex": "0 0 330px", "width": "330px"},
         )
         plots = [self._scores.pane] if self._roc is None else [self._scores.pane, self._roc.pane]
         told = "Lowest score first; each with its score" + (" and what it is." if self._kind is not None else ".")
@@ -98,11 +102,12 @@ class Verdict:
         self._settle()
 
     def _show(self, *_: Any) -> None:
-        counts = self.threshold.at(self.slider.value)
-        self.table.object = told(counts, self.threshold.area if self._roc else np.nan, self.stored)
-        self._scores.mark(self.slider.value)
-        if self._roc is not None:
-            self._roc.mark(counts)
+        at = self.slider.value
+        counted, area = self.threshold.confusion(at), self.threshold.area if self._roc else np.nan
+        self.table.object = told(self.threshold.accepted(at), self.threshold.shots, counted, area, self.stored)
+        self._scores.mark(at)
+        if self._roc is not None and counted is not None:
+            self._roc.mark(counted)
 
     def _settle(self, *_: Any) -> None:
         self._near = [int(i) for i in self.threshold.nearest(self.slider.value, NEAR)]
@@ -115,7 +120,7 @@ class Verdict:
 
 
 class _Scores:
-    """How many shots have which score, singles apart from others where the truth is known."""
+    """How many shots have which score, singles apart from multiples where the truth is known."""
 
     def __init__(
         self,
@@ -128,7 +133,7 @@ class _Scores:
         edges = np.linspace(view[0], max(view[1], view[0] + 1e-9), BINS + 1)
         below = int((score[there] < view[0]).sum())
         parts = [("shots", there, BLUE)] if truth is None else [
-            ("singles", there & truth, MEANINGS["single"]), ("others", there & ~truth, MEANINGS["multiple"])
+            ("singles", there & truth, COLORS["single"]), ("multiples", there & ~truth, COLORS["multiple"])
         ]  # fmt: skip
         counts = [np.histogram(score[mask], edges)[0] for _, mask, _ in parts]
         fig = plot(
@@ -162,44 +167,43 @@ class _Roc:
     """The ROC with the place of the threshold on it."""
 
     def __init__(self, threshold: Threshold, stored: float | None) -> None:
-        others, singles = threshold.curve()
+        multiples, singles = threshold.curve()
         self._here = ColumnDataSource({"x": [], "y": []})
         fig = plot(
-            "others let in (part)", "singles kept (part)", width=330, height=320, x_range=Range1d(-0.03, 1.03),
-            y_range=Range1d(-0.03, 1.03),
+            "multiples accepted (fraction)", "singles accepted (fraction)", width=330, height=320,
+            x_range=Range1d(-0.03, 1.03), y_range=Range1d(-0.03, 1.03),
         )  # fmt: skip
         fig.line([0, 1], [0, 1], line_dash="dotted", line_color=MIDDLE, legend_label="random order")
-        curve = fig.line(others, singles, line_width=2, line_color=BLUE, legend_label="ROC")
-        if stored is not None:
-            x, y = _place(threshold.at(stored))
+        curve = fig.line(multiples, singles, line_width=2, line_color=BLUE, legend_label="ROC")
+        if stored is not None and (counted := threshold.confusion(stored)) is not None:
+            x, y = _place(counted)
             fig.scatter([x], [y], size=15, fill_alpha=0, line_color=MIDDLE, line_width=2, legend_label="stored")
         fig.scatter("x", "y", source=self._here, size=9, color=ORANGE, legend_label="threshold")
-        tips = [("others let in", "$x{0.0000}"), ("singles kept", "$y{0.0000}")]
+        tips = [("multiples accepted", "$x{0.0000}"), ("singles accepted", "$y{0.0000}")]
         fig.add_tools(HoverTool(tooltips=tips, renderers=[curve], mode="mouse"))
         fig.legend.update(location="bottom_right", label_text_font_size="11px", background_fill_alpha=0.6, padding=4,
                           spacing=0)  # fmt: skip
         self.pane = pn.pane.Bokeh(fig, width=330)
 
-    def mark(self, counts: Counts) -> None:
+    def mark(self, counted: Confusion) -> None:
         """Move the place."""
-        x, y = _place(counts)
+        x, y = _place(counted)
         self._here.data = {"x": [x], "y": [y]}
 
 
-def _place(counts: Counts) -> tuple[float, float]:
-    others = (counts.let_in or 0) + (counts.kept_out or 0)
-    return (counts.let_in or 0) / max(1, others), 1 - counts.loss
+def _place(counted: Confusion) -> tuple[float, float]:
+    return counted.multiples_accepted_fraction, counted.singles_accepted_fraction
 
 
 def stored_threshold(session: Session, threshold: Threshold) -> float | None:
-    """The threshold of the stored verdict: as it was written, else the lowest score that was kept."""
+    """Return the threshold of the stored verdict: as it was written, else the lowest score that was accepted."""
     if session.shots.threshold is not None or "is_single" not in session.quantities:
         return session.shots.threshold
     return threshold.between(session.shots.column("is_single").values.astype(bool))
 
 
 def span(threshold: Threshold, stored: float | None) -> tuple[float, float]:
-    """Scores worth moving a threshold over: a long tail of low ones is left out, and can still be typed in.
+    """Choose scores worth moving a threshold over: a long tail of low ones is left out, and can still be typed in.
 
     Examples
     --------
@@ -212,23 +216,41 @@ def span(threshold: Threshold, stored: float | None) -> tuple[float, float]:
     return (max(low, middle - reach) if reach > 0 else low), high
 
 
-def told(counts: Counts, area: float, stored: float | None) -> str:
-    """Counts as HTML."""
-    total = counts.kept + counts.flagged
-    rows = [("", "kept", "flagged", "all"), ("shots", f"{counts.kept:,}", f"{counts.flagged:,}", f"{total:,}")]
-    if None not in (counts.singles_kept, counts.let_in, counts.kept_out, counts.singles_lost):
-        for name, kept, flagged in (
-            ("single hits", counts.singles_kept, counts.singles_lost), ("others", counts.let_in, counts.kept_out)
-        ):  # fmt: skip
-            rows.insert(-1, (name, f"{kept:,}", f"{flagged:,}", f"{(kept or 0) + (flagged or 0):,}"))
-        measures = [("purity of the kept", part(counts.purity)), ("single hits lost", part(counts.loss))]
-        measures += [("area under the ROC", f"{area:.5f}")] if np.isfinite(area) else []
+def told(accepted: int, shots: int, counted: Confusion | None, area: float, stored: float | None) -> str:
+    """Write the counts as HTML.
+
+    Parameters
+    ----------
+    accepted, shots : int, shots at or above the threshold, and all
+    counted : Confusion, optional; None where the truth is not known
+    area : float, under the ROC; NaN where there is none
+    stored : float, optional, threshold of the stored verdict
+    """
+    rows = [("", "accepted", "rejected", "all")]
+    if counted is None:
+        measures = [("purity", "the store does not tell the truth")]
     else:
-        measures = [("purity, losses", "the store does not tell the truth")]
+        rows += [
+            ("singles", f"{counted.singles_accepted:,}", f"{counted.singles_rejected:,}", f"{counted.singles:,}"),
+            ("multiples", f"{counted.multiples_accepted:,}", f"{counted.multiples_rejected:,}",
+             f"{counted.multiples:,}"),
+        ]  # fmt: skip
+        measures = [
+            ("purity of the accepted", percents(counted.purity)),
+            ("singles rejected", percents(counted.singles_rejected_fraction)),
+        ]
+        measures += [("area under the ROC", f"{area:.5f}")] if np.isfinite(area) else []
+    rows.append(("shots", f"{accepted:,}", f"{shots - accepted:,}", f"{shots:,}"))
     measures.append(("stored threshold", "none" if stored is None else f"{stored:.4g}"))
     return table(rows, numbers=True) + table(measures)
 
 
-def part(value: float) -> str:
-    """A part as percents; "none" of nothing."""
-    return f"{value:.3%}" if np.isfinite(value) else "none"
+def percents(fraction: float) -> str:
+    """Write a fraction as percents; "none" of nothing.
+
+    Examples
+    --------
+    >>> percents(0.99), percents(float("nan"))
+    ('99.000%', 'none')
+    """
+    return f"{fraction:.3%}" if np.isfinite(fraction) else "none"

@@ -9,7 +9,7 @@ from xfeldask.explorer.model.session import Session
 
 
 class Watch:
-    """Calls functions as parameters of a session change; while the tab is closed it waits, and calls once afterwards.
+    """A caller of functions as parameters of a session change; while the tab is closed it waits, and calls once after.
 
     Parameters
     ----------

@@ -17,23 +17,23 @@ MIDDLE = "#808080"
 
 
 def caption(text: str = "", **options: Any) -> pn.pane.HTML:
-    """A line of explanation; `text` is HTML."""
+    """Make a line of explanation; `text` is HTML."""
     return pn.pane.HTML(text, **{"styles": FAINT, "sizing_mode": "stretch_width", "margin": (4, 10), **options})
 
 
 def heading(text: str) -> pn.pane.HTML:
-    """What a part of a tab is called."""
+    """Make the heading of a section of a tab."""
     styles = {"font-size": "15px", "font-weight": "600"}
     return pn.pane.HTML(html.escape(text), styles=styles, margin=(10, 10, 0, 10), sizing_mode="stretch_width")
 
 
 def sentence(text: str) -> pn.pane.HTML:
-    """Why there is nothing to be seen."""
+    """Make a sentence that says why there is nothing to be seen."""
     return pn.pane.HTML(html.escape(text), styles={"font-size": "14px"}, margin=16, sizing_mode="stretch_width")
 
 
 def table(rows: Iterable[Sequence[str]], numbers: bool = False) -> str:
-    """Rows of text as an HTML table, the first cell of each faint.
+    """Write rows of text as an HTML table, the first cell of each faint.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def table(rows: Iterable[Sequence[str]], numbers: bool = False) -> str:
 
 
 def plot(x: str, y: str, tools: Sequence[Tool] | str = "", **options: Any) -> Any:
-    """A figure without a toolbar."""
+    """Make a figure without a toolbar."""
     fig = figure(
         x_axis_label=x, y_axis_label=y, tools=tools, toolbar_location=None,
         **{"width": 400, "height": 300, "min_border_right": 16, **options},

@@ -11,22 +11,25 @@ import panel as pn
 
 from xfeldask.explorer.model.session import Session
 
-SHARED = {"x": str, "y": str, "colour": str, "hidden": list, "where": str, "shot": int, "look": int}
+SHARED = {"x": str, "y": str, "colour": str, "hidden": list, "where": str, "shot": int, "checkpoint": int}
 """Parameters of the session that an address carries, besides the embedding and the store."""
+OLD_NAMES = {"look": "checkpoint"}
+"""Parameters that addresses carried under another name before."""
 
 
 def read_address(query: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters of a session from an address; what cannot be one is passed over.
+    """Read parameters of a session from an address; what cannot be one is passed over.
 
     Parameters
     ----------
-    query : parts of the address, parsed as JSON where they can be
+    query : parameters of the address, parsed as JSON where they can be
 
     Examples
     --------
     >>> read_address({"x": "c2", "shot": "third", "hidden": ["blank", 3], "where": "c0 > 1", "admin": 1})
     {'x': 'c2', 'where': 'c0 > 1'}
     """
+    query = {OLD_NAMES.get(name, name): value for name, value in query.items()}
     found = {name: query[name] for name, kind in SHARED.items() if isinstance(query.get(name), kind)}
     if not all(isinstance(meaning, str) for meaning in found.get("hidden", [])):
         del found["hidden"]

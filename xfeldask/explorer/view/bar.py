@@ -19,7 +19,7 @@ WHITE = {"color": "white", "borderColor": "rgba(255, 255, 255, 0.6)"}
 
 
 def bar(session: Session, stores: Sequence[Path], here: int) -> list[Any]:
-    """What stands in the bar."""
+    """Make what stands in the bar."""
     told = pn.pane.HTML("", styles={"color": "white", "font-size": "14px"}, align="center", margin=(0, 16))
 
     def count(*_: Any) -> None:
@@ -54,7 +54,7 @@ def _icon(icon: str, tip: str, action: Any) -> Any:
 
 
 def data_sets(stores: Sequence[Path], here: int) -> list[Any]:
-    """The choice of stores, the one that is looked at by its place among them; nothing where there is but one."""
+    """Make the choice of stores, the one that is looked at by its place among them; nothing where there is but one."""
     if len(stores) < 2:
         return []
     names = {str(path): index for index, path in enumerate(stores)}

@@ -107,12 +107,12 @@ class Card:
             }
 
     def view(self) -> pn.viewable.Viewable:
-        """The card as a pane."""
+        """Return the card as a pane."""
         return pn.pane.Bokeh(self.figure, sizing_mode="stretch_both")
 
 
 def contrast(cards: Iterable[Card], recoloured: Iterable[Card] = ()) -> pn.viewable.Viewable:
-    """Controls that cards share, all done by the browser: scale, limits and colour map.
+    """Make controls that cards share, all done by the browser: scale, limits and colour map.
 
     Parameters
     ----------

@@ -14,5 +14,5 @@ select.bk-input:not([multiple]) { background-image: url('data:image/svg+xml;utf8
 
 
 def choice(**options: Any) -> pn.widgets.Select:
-    """A list to choose from; a browser shows it sooner than one of Material's."""
+    """Make a list to choose from; a browser shows it sooner than one of Material's."""
     return pn.widgets.Select(stylesheets=[ARROW], **options)

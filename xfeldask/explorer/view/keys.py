@@ -9,7 +9,7 @@ from panel.custom import JSComponent
 
 
 class Keys(JSComponent):
-    """Listens to keys and calls what belongs to each; shows nothing.
+    """A listener to keys that calls what belongs to each; shows nothing.
 
     Parameters
     ----------

@@ -97,11 +97,11 @@ class Mosaic:
         self.marked.data = {"x": [x + 0.5 for x, _ in at], "y": [y + 0.5 for _, y in at]}
 
     def place(self, i: int) -> tuple[float, float]:
-        """Left lower corner of an image."""
+        """Return the left lower corner of an image."""
         return i % self._columns * TILE, (self._rows - 1 - i // self._columns) * (TILE + self._label)
 
     def found(self, x: float, y: float) -> int | None:
-        """The image at a point, if any."""
+        """Find the image at a point, if any."""
         for i in range(len(self.source.data["label"])):
             left, bottom = self.place(i)
             if 0 <= x - left <= 1 and -self._label <= y - bottom <= 1:
@@ -117,14 +117,14 @@ class Mosaic:
 
 
 def _photons(image: NDArray[Any], top: float) -> NDArray[np.uint8]:
-    """Steps of a logarithmic scale from `LEAST` to `top`, 0 where nothing is known."""
+    """Map photons to steps of a logarithmic scale from `LEAST` to `top`, 0 where nothing is known."""
     with np.errstate(invalid="ignore"):
         part = np.log(np.maximum(image, LEAST) / LEAST) / np.log(max(top, 1.0) / LEAST)
     return _steps(part, np.isnan(image))
 
 
 def _signed(image: NDArray[Any]) -> NDArray[np.uint8]:
-    """Steps about zero, to the 99.5 percentile on either side; 0 where nothing is known."""
+    """Map values to steps about zero, to the 99.5 percentile on either side; 0 where nothing is known."""
     there = np.abs(image[np.isfinite(image)])
     top = (float(np.quantile(there, 0.995)) or float(there.max())) if len(there) else 1.0
     return _steps((image / (top or 1.0) + 1) / 2, np.isnan(image))

@@ -20,7 +20,7 @@ OFTEN = 0.2
 
 
 def offer(session: Session, allow_write: bool) -> list[Any]:
-    """What to say where there is no embedding; nothing where there is one."""
+    """Offer to make an embedding where there is none; nothing where there is one."""
     if session.shots.embeddings:
         return []
     command = f"xfeldask embed {shlex.quote(str(session.shots.path))}"
@@ -33,7 +33,7 @@ def offer(session: Session, allow_write: bool) -> list[Any]:
 
 
 class Making:
-    """Makes an embedding in a thread of its own, and tells how far it is.
+    """The making of an embedding in a thread of its own, which tells how far it is.
 
     Parameters
     ----------

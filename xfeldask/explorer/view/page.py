@@ -38,7 +38,7 @@ CARDS = "max(320px, calc((68vh - 125px) / 2 + 60px))"
 
 
 FOLLOW_EVERY = 2000
-"""From one look at a store that is being written to the next [ms]."""
+"""Time between two readings of a store that is being written [ms]."""
 TOLD = {"hit": "truth", "verdict": "verdict", "probability_single": "P(single)", "photon_count": "photons"}
 """What is told of a shot above its pictures, and by which word."""
 
@@ -79,7 +79,7 @@ class Explorer:
             self.line.object = told
 
     def main(self) -> list[pn.viewable.Viewable]:
-        """What is in the middle."""
+        """Lay out what is in the middle."""
         right = pn.Column(
             self.line,
             self.pattern.view(),
@@ -94,7 +94,7 @@ class Explorer:
         return [top, tabs(self.session, self.pictures)]
 
     def page(self, stores: Sequence[Path], here: int = 0) -> pmui.Page:
-        """The whole page, of the store at a place among some."""
+        """Make the whole page, of the store at a place among some."""
         self._follow()
         side: Any = pn.Column()
 
@@ -113,12 +113,12 @@ class Explorer:
         )
 
     def view(self) -> pn.viewable.Viewable:
-        """The page without its bar, for a notebook."""
+        """Make the page without its bar, for a notebook."""
         side = pn.Column(*sidebar(self.session, self.allow_write), width=280)
         return pn.Row(side, pn.Column(*self.main(), sizing_mode="stretch_width"), sizing_mode="stretch_width")
 
     def _follow(self) -> None:
-        """Look at a store that is still being written again and again."""
+        """Read a store that is still being written again and again."""
         if self.session.complete or pn.state.curdoc is None:
             return
         callback = pn.state.add_periodic_callback(lambda: self._look_again(), period=FOLLOW_EVERY)
@@ -145,7 +145,7 @@ class Explorer:
 def make_page(
     stores: Sequence[Path], here: int = 0, embedding: str | None = None, allow_write: bool = False
 ) -> pmui.Page:
-    """The page of one of some stores, its state in the address; a clear sentence where it cannot be shown."""
+    """Make the page of one of some stores, its state in the address; a clear sentence where it cannot be shown."""
     # each session of a server has settings of its own; those above are for the one that imported this, and notebooks
     pn.config.respect_explicit_sizing = True
     query = pn.state.location.query_params if pn.state.location is not None else {}
@@ -165,7 +165,7 @@ def make_page(
 
 
 def message(text: str, stores: Sequence[Path] = (), here: int = 0) -> pmui.Page:
-    """A page with a sentence, from which one can go to other stores."""
+    """Make a page with a sentence, from which one can go to other stores."""
     alert = pmui.Alert(html.escape(text), severity="warning", margin=20)
     return _page(title="xfeldask", header=data_sets(stores, here), main=[alert])
 

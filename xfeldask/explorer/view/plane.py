@@ -93,12 +93,12 @@ class Plane:
         self._lasso.add_subscriber(self._lassoed)
         self._box.add_subscriber(self._boxed)
         watch = watch or session.param.watch
-        watch(self._changed, ["x", "y", "embedding", "look", "colour", "hidden", "selected"])
+        watch(self._changed, ["x", "y", "embedding", "checkpoint", "colour", "hidden", "selected"])
         watch(lambda _: self._mark(self._pin, session.shot), ["shot"])
 
     @property
     def colour(self) -> str:
-        """Name of what colours tell."""
+        """Name of the quantity that colours tell."""
         return self._colour or self.session.colour
 
     def recolour(self, name: str | None) -> None:
@@ -109,7 +109,7 @@ class Plane:
 
     @property
     def axes(self) -> tuple[str, str]:
-        """Names of what lies along x and y."""
+        """Names of the quantities along x and y."""
         return self._axes or (self.session.x, self.session.y)
 
     @cached_property
@@ -124,10 +124,10 @@ class Plane:
         columns = [session.column(name) for name in (x, y)]
         self._labels = [named(column) for column in columns]
         self.x, self.y = (np.asarray(c.values, np.float32) for c in columns)
-        # a range of the latent space itself: at earlier looks one sees where shots come from
+        # a range of the latent space itself: at earlier checkpoints one sees where shots come from
         self._first = session.shots.kept(first_range, x), session.shots.kept(first_range, y)
         self._reset = True
-        past = session.look >= 0
+        past = session.checkpoint >= 0
         self.nearest = Nearest(self.x, self.y) if past else session.shots.kept(Nearest, x, y)
         self._recolour()
 
@@ -196,7 +196,7 @@ class Plane:
 
     def _changed(self, *events: Any) -> None:
         changed = {event.name for event in events}
-        if changed & {"x", "y", "embedding", "look"} or len(self.x) != self.session.shots.n_shots:
+        if changed & {"x", "y", "embedding", "checkpoint"} or len(self.x) != self.session.shots.n_shots:
             self._take()
             self._mark(self._pin, self.session.shot)
         elif "colour" in changed:
@@ -209,7 +209,7 @@ class Plane:
             source.data = {"x": self.x[at].tolist(), "y": self.y[at].tolist()}
 
     def under(self, x: float | None, y: float | None) -> int | None:
-        """The shot under a place of the plot, if one is near."""
+        """Find the shot under a place of the plot, if one is near."""
         if x is None or y is None:
             return None
         (x0, x1), (y0, y1) = self._view
@@ -223,7 +223,7 @@ class Plane:
                 self.caption.object = " · ".join([*self._told, f"{self.counted(x, y):,} in this hexagon"])
 
     def counted(self, x: float, y: float) -> int:
-        """Shots in the hexagon of a place of the plot, of the selected ones where some are; 0 without hexagons."""
+        """Count the shots in the hexagon of a place, the selected ones where some are; 0 without hexagons."""
         if self._counted is None:
             return 0
         (x0, x1), (y0, y1) = self._view
@@ -256,7 +256,7 @@ class Plane:
 
 
 def points_of(session: Session, x: NDArray[np.float32], y: NDArray[np.float32], colour: str) -> Points:
-    """Points to be drawn in the colours of a quantity."""
+    """Return points to be drawn in the colours of a quantity."""
     if colour in COUNTS:
         return Points(x, y, None, {}, DENSITIES, hexagons=colour == HEXAGONS)
     values, colours = session.shots.column(colour).values, session.colours(colour)
@@ -272,7 +272,7 @@ def points_of(session: Session, x: NDArray[np.float32], y: NDArray[np.float32], 
 
 
 def named(column: Column) -> str:
-    """A quantity with its unit."""
+    """Write a quantity with its unit."""
     return column.label if column.units == "1" else f"{column.label} ({column.units})"
 
 

@@ -38,7 +38,7 @@ STYLE: Any = {"pdf.fonttype": 42, "svg.fonttype": "none", "svg.hashsalt": "xfeld
 
 
 def poster(session: Session, kind: str = "png") -> bytes:
-    """A picture of the latent plot: axes, colours and selection as they are now, at its first zoom.
+    """Draw a picture of the latent plot: axes, colours and selection as they are now, at its first zoom.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def poster(session: Session, kind: str = "png") -> bytes:
     if kind not in NAMES:
         raise UnknownNameError("kind of picture", kind, list(NAMES))
     origin = parameters(session)
-    view = {name: getattr(session, name) for name in ("x", "y", "look", "colour", "hidden", "where")}
+    view = {name: getattr(session, name) for name in ("x", "y", "checkpoint", "colour", "hidden", "where")}
     told = json.dumps({"view": view, **origin}, default=str)
     out = BytesIO()
     with rc_context(STYLE):
@@ -69,10 +69,10 @@ def poster(session: Session, kind: str = "png") -> bytes:
 
 
 def _figure(session: Session, store: Mapping[str, Any]) -> tuple[Figure, list[str]]:
-    """The figure, and what is written below it."""
+    """Make the figure, and what is written below it."""
     columns = [session.column(name) for name in (session.x, session.y)]
     x, y = (np.asarray(column.values, np.float32) for column in columns)
-    # the view of the latent space itself, at earlier looks too
+    # the view of the latent space itself, at earlier checkpoints too
     x_range, y_range = (session.shots.kept(first_range, name) for name in (session.x, session.y))
     points = points_of(session, x, y, session.colour)
     norm = LogNorm(1, 2) if points.hexagons else Normalize(*points.span)
@@ -100,7 +100,7 @@ def _figure(session: Session, store: Mapping[str, Any]) -> tuple[Figure, list[st
 
 
 def _explain(fig: Figure, session: Session, scale: ScalarMappable) -> None:
-    """What colours tell, beside the plot, where no shot is hidden by it."""
+    """Explain the colours beside the plot, where no shot is hidden by it."""
     colour = session.colour
     if colour == HEXAGONS:
         fig.colorbar(scale, ax=fig.axes, fraction=0.04, format="{x:,.0f}").set_label("shots in a hexagon")
@@ -117,10 +117,10 @@ def _explain(fig: Figure, session: Session, scale: ScalarMappable) -> None:
 
 
 def caption(session: Session, drawing: Drawing, store: Mapping[str, Any]) -> list[str]:
-    """What a picture shows, and of what, in a few lines; `store` is what is written about the store."""
-    shots, look, drawn, shown = session.shots, session.look, drawing.drawn, drawing.shown
+    """Write what a picture shows, and of what, in a few lines; `store` is what is written about the store."""
+    shots, checkpoint, drawn, shown = session.shots, session.checkpoint, drawing.drawn, drawing.shown
     selected = int(session.selected.sum())
-    fitted = f" fitted to {shots.looks[look]:,} shots" if 0 <= look < len(shots.looks) else ""
+    fitted = f" fitted to {shots.checkpoints[checkpoint]:,} shots" if 0 <= checkpoint < len(shots.checkpoints) else ""
     classes = f" ({', '.join(session.hidden)})" if session.hidden and session.colour not in COUNTS else ""
     chosen = f"{selected:,} selected, the others grey" if selected else "nothing selected"
     names = {"seed": "seed", "experiment": "experiment_digest"}

@@ -18,7 +18,7 @@ GESTURES = {"replace": "replaces", "add": "adds to", "subtract": "takes from", "
 
 
 def sidebar(session: Session, allow_write: bool = False) -> list[pn.viewable.Viewable]:
-    """Everything in the sidebar."""
+    """Make everything in the sidebar."""
     labels = {session.shots.column(name).label: name for name in session.quantities}
     colours = {name: name for name in COUNTS} | labels
     choices = [
@@ -26,8 +26,8 @@ def sidebar(session: Session, allow_write: bool = False) -> list[pn.viewable.Vie
         bound(choice(label="y", options=labels, width=WIDTH), session, "y"),
         bound(choice(label="colour by", options=colours, width=WIDTH), session, "colour"),
     ]
-    if session.shots.looks:
-        choices.append(looking_back(session))
+    if session.shots.checkpoints:
+        choices.append(checkpoint_slider(session))
     if session.shots.embeddings:
         names = choice(label="embedding", options=session.shots.embeddings, value=session.embedding, width=WIDTH)
         names.param.watch(lambda event: session.reopen(event.new), "value")
@@ -36,24 +36,27 @@ def sidebar(session: Session, allow_write: bool = False) -> list[pn.viewable.Vie
 
 
 def bound(widget: Any, session: Session, name: str) -> Any:
-    """A widget whose value is a parameter of the session, both ways."""
+    """Bind the value of a widget to a parameter of the session, both ways."""
     widget.value = getattr(session, name)
     widget.param.watch(lambda event: session.param.update(**{name: event.new}), "value")
     session.param.watch(lambda event: widget.param.update(value=event.new), name)
     return widget
 
 
-def looking_back(session: Session) -> Any:
-    """The latent space while it was fitted: a slider over the looks at convergence."""
-    looks = {f"{n:,} shots": i for i, n in enumerate(session.shots.looks)}
+def checkpoint_slider(session: Session) -> Any:
+    """Make a slider over the checkpoints of the fit."""
+    checkpoints = {f"{n:,} shots": i for i, n in enumerate(session.shots.checkpoints)}
     slider = pmui.DiscreteSlider(
-        label="latent space fitted to", options=looks | {"the end": -1}, value=session.look, width=WIDTH - 20
+        label="latent space fitted to",
+        options=checkpoints | {"the end": -1},
+        value=session.checkpoint,
+        width=WIDTH - 20,
     )
-    return bound(slider, session, "look")
+    return bound(slider, session, "checkpoint")
 
 
 def chips(session: Session) -> Any:
-    """Classes of the quantity that colours tell, with counts, to be hidden and shown."""
+    """Make boxes for the classes of the quantity that colours tell, with counts, to be hidden and shown."""
     box = pn.Column(margin=(0, 0, 0, 10))
     told: Any = None
 
@@ -91,7 +94,7 @@ def _chip(session: Session, meaning: str, colour: str, n: int) -> Any:
 
 
 def selecting(session: Session) -> list[pn.viewable.Viewable]:
-    """What a gesture does, and a selection in words."""
+    """Make the choice of what a gesture does, and a selection in words."""
     gesture = pmui.RadioButtonGroup(
         options={"new": "replace", "+": "add", "-": "subtract", "∩": "intersect"}, size="small", width=WIDTH,
         label="lasso and box",
@@ -127,7 +130,7 @@ def selecting(session: Session) -> list[pn.viewable.Viewable]:
 
 
 def saving(session: Session, allow_write: bool) -> list[Any]:
-    """Names for selections, which the field above, colours and axes then know."""
+    """Make the field that names selections, which the field above, colours and axes then know."""
     name = pn.widgets.TextInput(label="save the selection as", placeholder="a_name", width=WIDTH - 90)
     save = pmui.Button(label="save", size="small", variant="outlined", align="center")
     told = pn.pane.HTML("", width=WIDTH, margin=(0, 10), styles={"font-size": "12px"})

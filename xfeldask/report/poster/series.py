@@ -21,17 +21,9 @@ from xfeldask.errors import InputError, UnknownNameError
 from xfeldask.formats.inputs import resolve
 from xfeldask.physics.orientations import symmetry_group
 from xfeldask.physics.symmetry import SYMMETRY
-from xfeldask.report.poster import curves
-from xfeldask.report.poster.table import (
-    MOST_ORIENTED,
-    NEIGHBOURS,
-    ORIENTED,
-    Row,
-    Run,
-    place,
-    read_table,
-    write_table,
-)
+from xfeldask.report.poster import curves, spaces
+from xfeldask.report.poster.results import Row, Run, read_table
+from xfeldask.report.poster.table import MOST_ORIENTED, NEIGHBOURS, ORIENTED, place, write_table
 from xfeldask.scores import OrientationScores, calibration, orientation_scores, sorting_scores
 from xfeldask.store.run import open_run
 from xfeldask.verbs.embed import embed
@@ -59,7 +51,7 @@ def reproduce(
     ----------
     folder : path, made if it is not there; holds the stores, ``reproduction.csv`` and ``.md``, and ``figures``
     sizes : int, shots of a run, 1000 or more
-    mixtures : float, parts of the shots with one particle, above 0 and at most 1; the others hold two
+    mixtures : float, fractions of the shots with one particle, above 0 and at most 1; the rest hold two
     conditions : any of "ideal", "jitter" and "realistic", see `xfeldask.config.Nuisance`
     particle, detector, seed : as of `xfeldask.simulate`
     progress : bool, show progress on stderr
@@ -104,7 +96,7 @@ def reproduce(
 
 
 def series(sizes: Iterable[int], mixtures: Iterable[float], conditions: Iterable[str]) -> list[Run]:
-    """All runs that are asked for, the small ones first, refused where one makes no sense.
+    """List all runs that are asked for, the small ones first; refuse those that make no sense.
 
     Raises
     ------
@@ -124,15 +116,15 @@ def series(sizes: Iterable[int], mixtures: Iterable[float], conditions: Iterable
             raise InputError(f"a run needs {LEAST_SHOTS} shots or more for its rule to learn from, got {size}")
     for mixture in singles:
         if not 0 < mixture <= 1:
-            raise InputError(f"a mixture is the part of single hits, above 0 and at most 1, got {mixture}")
+            raise InputError(f"a mixture is the fraction of single hits, above 0 and at most 1, got {mixture}")
     for condition in under:
         if condition not in NUISANCES:
             raise UnknownNameError("condition", condition, NUISANCES)
-    return [Run(condition, size, float(part)) for size in sorted(shots) for condition in under for part in singles]
+    return [Run(condition, size, float(single)) for size in sorted(shots) for condition in under for single in singles]
 
 
 def _embed_missing(store: Path, progress: bool) -> dict[str, float]:
-    """Build the embeddings that a store lacks; seconds that each one took."""
+    """Build the embeddings that a store lacks; return the seconds that each one took."""
     run = open_run(store)
     ds = run.dataset(chunks=None)
     images, bin = ds.image, int(ds.attrs["bin"])
@@ -155,34 +147,35 @@ def _embed_missing(store: Path, progress: bool) -> dict[str, float]:
 
 
 def _scored(run: Run, store: Path, figures: Path, took: Mapping[str, float], made_of: Mapping[str, Any]) -> list[Row]:
-    """Rows of a run, and its figures."""
+    """Score a run and draw its figures."""
     opened = open_run(store)
     ds = opened.dataset(chunks=None)
     latents = {name: embedding.dataset().load() for name, embedding in opened.embeddings.items()}
-    single, turned = ds.n_particles.values == 1, ds.orientation.values[:, 0]
+    single, orientation = ds.n_particles.values == 1, ds.orientation.values[:, 0]
     sample = np.sort(np.random.default_rng(made_of["seed"]).permutation(np.flatnonzero(single))[:MOST_ORIENTED])
     oriented = {
-        rule: _oriented(latents[name].latent.values[sample], turned[sample], made_of) for rule, name in ORIENTED.items()
+        rule: _oriented(latents[name].latent.values[sample], orientation[sample], made_of)
+        for rule, name in ORIENTED.items()
     }
-    _draw(run, figures, single, latents, (sample, turned[sample]), oriented)
+    _draw(run, figures, single, latents, (sample, orientation[sample]), oriented)
     return [_row(run, rule, single, latents[rule], oriented[rule], took, made_of) for rule in ORIENTED]
 
 
 def _draw(
     run: Run, figures: Path, single: NDArray[np.bool_], latents: Mapping[str, xr.Dataset],
-    turned: tuple[NDArray[np.int64], NDArray[np.float64]], oriented: Mapping[str, OrientationScores],
+    orientations: tuple[NDArray[np.int64], NDArray[np.float64]], oriented: Mapping[str, OrientationScores],
 ) -> None:  # fmt: skip
-    """Save the figures of a run; `turned` are shots and how their particles are turned."""
+    """Save the figures of a run; `orientations` are those of some shots, and which shots."""
     rules = {rule: latents[rule] for rule in ORIENTED}
     watched = {name: latents[name] for name in ("ours", "orientation")}
     angles = {
         f"{rule},\n{latents[name].sizes['component']} components": oriented[rule] for rule, name in ORIENTED.items()
     }
-    shots, quaternions = turned
+    shots, quaternions = orientations
     pictures: dict[str, Callable[[], Figure]] = {
-        "latent": lambda: curves.latent_spaces(single, rules, run.title),
-        "convergence": lambda: curves.convergence(watched, run.title),
-        "orientation": lambda: curves.orientation(
+        "latent": lambda: spaces.latent_spaces(single, rules, run.title),
+        "convergence": lambda: spaces.convergence(watched, run.title),
+        "orientation": lambda: spaces.orientation(
             latents["orientation"].isel(shot=shots), quaternions, angles, run.title
         ),
         "certainty": lambda: curves.certainty(single, rules, run.title),
@@ -193,12 +186,12 @@ def _draw(
         draw().savefig(figures / f"{run.name}-{name}.png", dpi=110)
 
 
-def _oriented(latent: NDArray[Any], turned: NDArray[np.float64], made_of: Mapping[str, Any]) -> OrientationScores:
+def _oriented(latent: NDArray[Any], orientation: NDArray[np.float64], made_of: Mapping[str, Any]) -> OrientationScores:
     if len(latent) <= NEIGHBOURS:
         return OrientationScores(math.nan, math.nan, math.nan, len(latent), NEIGHBOURS)
     known = SYMMETRY.get(made_of["particle"])
     group = None if known is None else symmetry_group(known)
-    return orientation_scores(latent, turned, group, neighbours=NEIGHBOURS, seed=made_of["seed"])
+    return orientation_scores(latent, orientation, group, neighbours=NEIGHBOURS, seed=made_of["seed"])
 
 
 def _row(
@@ -210,16 +203,12 @@ def _row(
     return Row(
         **asdict(run),
         rule=rule,
-        singles=int(single.sum()),
-        others=int((~single).sum()),
-        singles_kept=scores.true_positive,
-        others_let_in=scores.false_positive,
-        purity=scores.purity,
+        confusion=scores.confusion,
         roc_auc=scores.roc_auc,
         average_precision=scores.average_precision,
         baseline_average_precision=scores.baseline_average_precision,
-        caught_at_1_percent_lost=scores.caught_at_loss,
-        expected_singles_lost=json.loads(latent.attrs["decision"]).get("expected_singles_lost", math.nan),
+        multiples_rejected_fraction_at_1_percent=scores.multiples_rejected_fraction_at_limit,
+        expected_singles_rejected_fraction=json.loads(latent.attrs["decision"]).get("expected_singles_lost", math.nan),
         calibration_error=calibration(latent.probability_single.values, single).error if promised else math.nan,
         orientation_error=oriented.median_error,
         orientation_random=oriented.random,
