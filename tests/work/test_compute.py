@@ -1,20 +1,23 @@
 from __future__ import annotations
 
 import operator
+import os
 import pickle
 import time
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import ExitStack
 from multiprocessing import get_context
+from threading import Event
 
 import dask
 import pytest
 from dask.utils import key_split
 from distributed import Client, LocalCluster
+from threadpoolctl import threadpool_info
 
 from xfeldask.engines.workshop import simulate_shard
 from xfeldask.errors import InputError, RunError
-from xfeldask.work.compute import active_client, run_tasks
+from xfeldask.work.compute import active_client, one_thread_a_task, run_tasks
 from xfeldask.work.progress import Lines, reporter
 from xfeldask.work.tasks import shard_tasks
 
@@ -111,6 +114,49 @@ def test_active_client__heeds_the_scheduler_that_is_set(cluster):
         with dask.config.set(scheduler="threads"):
             assert active_client() is None
     assert active_client() is None
+
+
+def limits():
+    """What a process says of the threads of BLAS: to children, and itself."""
+    names = [f"{library}_NUM_THREADS" for library in ("OMP", "OPENBLAS", "MKL")]
+    counts = {pool["filepath"]: pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+    return {name: os.environ.get(name) for name in names}, counts
+
+
+def test_one_thread_a_task__ends_with_the_last_of_overlapping_uses(monkeypatch):
+    monkeypatch.setenv("MKL_NUM_THREADS", "3")
+    before = limits()
+    first_is_out, second_is_in = Event(), Event()
+
+    def second():
+        with one_thread_a_task():
+            second_is_in.set()
+            assert first_is_out.wait(60)
+            return limits()
+
+    with ThreadPoolExecutor(1) as pool:
+        with one_thread_a_task():
+            future = pool.submit(second)
+            assert second_is_in.wait(60)
+        first_is_out.set()
+        environment, counts = future.result(60)
+    assert set(environment.values()) == {"1"}
+    assert set(counts.values()) == {1}
+    assert limits() == before
+
+
+def test_one_thread_a_task__nests_and_ends_after_a_failure():
+    def fail():
+        with one_thread_a_task():
+            with one_thread_a_task():
+                pass
+            assert set(limits()[0].values()) == {"1"}
+            raise ZeroDivisionError
+
+    before = limits()
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert limits() == before
 
 
 def test_shard_tasks__are_small_and_named_for_a_million_shots():

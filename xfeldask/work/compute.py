@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from threading import Lock
 from typing import Any
 
 import dask
@@ -71,24 +73,54 @@ def run_tasks(tasks: Sequence[Delayed], weights: Sequence[int], progress: Report
         raise RunError(f"the run stopped: {cause}; {advice}") from error
 
 
+class _OneThread:
+    """Keeps BLAS to one thread while anybody asks for it; what was set before comes back with the last one out."""
+
+    NAMES = tuple(f"{library}_NUM_THREADS" for library in ("OMP", "OPENBLAS", "MKL"))
+
+    def __init__(self) -> None:
+        self._lock, self._users = Lock(), 0
+        self._before: dict[str, str | None] = {}
+
+    def enter(self) -> None:
+        with self._lock:
+            if not self._users:
+                self._before = {name: os.environ.get(name) for name in self.NAMES}
+                os.environ.update(dict.fromkeys(self.NAMES, "1"))
+                # OpenBLAS heeds the thread that limited it first, and no other: one of ours, which outlives each user's
+                self._holder = ThreadPoolExecutor(1)
+                self._limits = self._holder.submit(threadpool_limits, 1, "blas").result()
+            self._users += 1
+
+    def leave(self) -> None:
+        with self._lock:
+            self._users -= 1
+            if self._users:
+                return
+            self._holder.submit(self._limits.restore_original_limits).result()
+            self._holder.shutdown()
+            for name, value in self._before.items():
+                os.environ.pop(name, None)
+                if value is not None:
+                    os.environ[name] = value
+
+
+_ONE_THREAD = _OneThread()
+
+
 @contextmanager
 def one_thread_a_task() -> Iterator[None]:
     """Keep BLAS to one thread in this process and in those that Dask starts from here.
 
-    Tasks run side by side already; and sums come out the same whatever the number of cores.
+    Tasks run side by side already; and sums come out the same whatever the number of cores. Uses may nest, and
+    overlap in several threads: the limit ends with the last of them.
     """
-    names = [f"{library}_NUM_THREADS" for library in ("OMP", "OPENBLAS", "MKL")]
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, "1"))
+    _ONE_THREAD.enter()
     try:
-        with threadpool_limits(1, "blas"):
+        with threadpool_limits(1, "blas"):  # MKL heeds each thread for itself
             yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+        _ONE_THREAD.leave()
 
 
 def _run_local(tasks: Sequence[Delayed], weight: Mapping[Any, int], advance: Callable[[int], None]) -> list[Any]:
