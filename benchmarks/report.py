@@ -18,6 +18,8 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from xfeldask.machine import cores
+
 MODULES = (
     "bench_accuracy",
     "bench_shot",
@@ -51,7 +53,7 @@ def machine() -> str:
         models = [line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
         model = models[0] if models else model
     memory = psutil.virtual_memory().total / 2**30
-    return f"{psutil.cpu_count()} x {model}, {memory:.0f} GB, Python {platform.python_version()}"
+    return f"{cores()} x {model}, {memory:.0f} GB, Python {platform.python_version()}"
 
 
 def load() -> str:

@@ -9,6 +9,7 @@ import pytest
 
 ROOMS = [
     "errors",
+    "machine",
     "registry",
     "schema",
     "records",

@@ -27,3 +27,5 @@ from .verbs.project import project as project
 from .verbs.simulate import simulate as simulate
 from .verbs.sort import sort as sort
 from .verbs.verify import verify as verify
+
+__version__: str

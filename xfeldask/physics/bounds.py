@@ -7,7 +7,6 @@ those bounds it, overshoot included (Farouki, Computer Aided Geometric Design 29
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter
 
+from xfeldask.machine import cores
 from xfeldask.physics.interpolation import TAPS
 from xfeldask.physics.jit import kernel
 from xfeldask.physics.volume import Volume
@@ -88,9 +88,9 @@ def bound_volume(volume: Volume, s_max: float, distance: float, fineness: int = 
         np.float32
     )
     cell = np.zeros((2 * half * fineness,) * 3, np.float32)
-    cores = os.cpu_count() or 1
-    cuts = np.linspace(0, 2 * half, cores + 1).astype(int).tolist()
-    with ThreadPoolExecutor(cores) as pool:
+    slabs_at_once = cores()
+    cuts = np.linspace(0, 2 * half, slabs_at_once + 1).astype(int).tolist()
+    with ThreadPoolExecutor(slabs_at_once) as pool:
         slabs = [
             pool.submit(_cell_bounds, block[i : j + TAPS - 1], matrices, cell[i * fineness : j * fineness])
             for i, j in pairwise(cuts)

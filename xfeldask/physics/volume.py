@@ -8,7 +8,6 @@ as gridding and NUFFT codes do (Jackson et al., IEEE Trans. Med. Imaging 10, 473
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xfeldask.errors import MemoryNeededError
+from xfeldask.machine import cores
 from xfeldask.physics import nufft
 from xfeldask.physics.atoms import Atoms, amplitude, form_factor
 from xfeldask.physics.elementary import log, log_of
@@ -112,7 +112,7 @@ def build_volume(atoms: Atoms, s_max: float, memory_limit: int | None = None) ->
         # an atom is a cloud: divided by a roll-off that falls across it, its middle moves outwards
         place = atoms.position[chosen] - _variance(factor, s_max) * outwards[chosen]
         spectrum = nufft.spectrum(place * step, weight[chosen], n // 2)
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(cores()) as pool:
             add = partial(_add_plane, values, spectrum, axis, factor.value.astype(np.float32), factor.step)
             list(pool.map(add, range(n // 2 + 1)))
     # the density is real

@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-import psutil
 import xarray as xr
 from rich.console import Console
 from rich.table import Table
 
 from xfeldask.engines.estimate import Estimate
+from xfeldask.machine import cores
 from xfeldask.scores import sorting_scores
 from xfeldask.sorting.decision import WORTH, Decision
 from xfeldask.store.parameters import Parameters
@@ -126,13 +126,13 @@ def print_estimate(found: Estimate, workers: int | None) -> None:
     dry run: nothing was written
     ...
     """
-    cores = workers or psutil.cpu_count() or 1
+    at_once = workers or cores()
     rows = {
         "shots": f"{found.shots:,}",
         "tasks": f"{found.tasks:,}, a shard each",
         "on disk": f"{bytes_text(found.bytes_on_disk)} for {bytes_text(found.bytes_uncompressed)} of photons",
         "memory a worker": f"{bytes_text(found.bytes_of_memory)}, and what Python and its libraries take",
-        "time": f"{found.seconds / cores:,.0f} s on {cores} cores, and start-up",
+        "time": f"{found.seconds / at_once:,.0f} s on {at_once} cores, and start-up",
     }
     console().print(facts("dry run: nothing was written", rows))
 

@@ -13,11 +13,11 @@ import dask
 from dask.base import compute
 from dask.callbacks import Callback
 from dask.delayed import Delayed
-from dask.system import CPU_COUNT
 from distributed import Client, as_completed, default_client
 from threadpoolctl import threadpool_limits
 
 from xfeldask.errors import RunError, XfeldaskError
+from xfeldask.machine import cores
 from xfeldask.work.progress import Reporter
 
 
@@ -37,7 +37,7 @@ def worker_count() -> int:
     client = active_client()
     if client is not None:
         return max(1, sum(int(cores) for cores in client.ncores().values()))
-    return int(dask.config.get("num_workers", None) or CPU_COUNT)
+    return int(dask.config.get("num_workers", None) or cores())
 
 
 def run_tasks(tasks: Sequence[Delayed], weights: Sequence[int], progress: Reporter, advice: str) -> list[Any]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from importlib.util import find_spec
 from logging import ERROR
 from typing import Any
 
@@ -14,6 +14,7 @@ from distributed import Client, LocalCluster
 from rich.console import Console
 
 from xfeldask.errors import InputError, UnknownNameError
+from xfeldask.machine import cores
 
 SCHEDULERS = ("local", "processes", "threads", "synchronous", "tcp://HOST:PORT")
 
@@ -34,31 +35,31 @@ def scheduled(name: str, workers: int | None, quiet: bool) -> Iterator[None]:
     InputError
         No scheduler answers at the address.
     """
-    cores = workers or len(os.sched_getaffinity(0))
+    threads = workers or cores()
     if name in ("threads", "synchronous"):
-        with dask.config.set(scheduler=name, num_workers=cores):
+        with dask.config.set(scheduler=name, num_workers=threads):
             yield
         return
     with ExitStack() as stack:
         address: Any = name
         if name in ("local", "processes"):
             stack.enter_context(dask.config.set({"distributed.dashboard.link": "http://127.0.0.1:{port}/status"}))
-            address = stack.enter_context(_cluster(cores, processes=name == "processes"))
+            address = stack.enter_context(_cluster(threads, processes=name == "processes"))
         elif "://" not in name:
             raise UnknownNameError("scheduler", name, SCHEDULERS)
         try:
             client = stack.enter_context(Client(address, timeout="10s"))
         except (OSError, ValueError) as error:
             raise InputError(f"no Dask scheduler answers at {name}; start one with: dask scheduler") from error
-        if not quiet:
+        if not quiet and find_spec("bokeh"):  # without bokeh, Dask has no dashboard
             Console(stderr=True).print(f"Dask dashboard: {client.dashboard_link}", highlight=False, soft_wrap=True)
         yield
 
 
-def _cluster(cores: int, processes: bool) -> LocalCluster:
-    shape: dict[str, Any] = {"n_workers": 1, "threads_per_worker": cores}
+def _cluster(workers: int, processes: bool) -> LocalCluster:
+    shape: dict[str, Any] = {"n_workers": 1, "threads_per_worker": workers}
     if processes:
-        shape = {"n_workers": cores, "threads_per_worker": 1, "host": "127.0.0.1"}
+        shape = {"n_workers": workers, "threads_per_worker": 1, "host": "127.0.0.1"}
     with warnings.catch_warnings():
         # where the usual port is taken, distributed takes another and warns
         warnings.filterwarnings("ignore", message="Port 8787", category=UserWarning)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from bokeh.colors import RGB
+from matplotlib.colors import to_rgb
 from numpy.typing import NDArray
 
 from xfeldask.errors import InputError
@@ -199,8 +199,8 @@ def _spread(n: int) -> int:
 
 
 def _rgb(name: str) -> tuple[int, int, int]:
-    colour = RGB.from_hex_string(name)
-    return colour.r, colour.g, colour.b
+    red, green, blue = (round(255 * part) for part in to_rgb(name))
+    return red, green, blue
 
 
 def _ramp(palette: tuple[str, ...], n: int = 256) -> NDArray[np.float64]:

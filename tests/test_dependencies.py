@@ -1,0 +1,103 @@
+"""What pyproject says that the package needs is what it imports."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterable
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+from xfeldask import __version__
+
+ROOT = Path(__file__).resolve().parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+EXPLORER = ("explorer", "dashboard")
+BLOCKED = ("panel", "panel_material_ui", "holoviews", "bokeh", "param", "shapely")
+NAMED_ONLY = {"zarrs"}
+"""Dependencies that zarr imports, by their names in its settings."""
+BLOCK = f"import sys; sys.modules.update(dict.fromkeys({BLOCKED}))"
+"""A line of Python, after which these cannot be imported."""
+
+
+def modules(*, explorer: bool) -> list[Path]:
+    """Modules of the explorer, or all others."""
+    package = ROOT / "xfeldask"
+    return [
+        path
+        for path in sorted(package.rglob("*.py"))
+        if (path.relative_to(package).with_suffix("").parts[0] in EXPLORER) == explorer
+    ]
+
+
+def imported(paths: Iterable[Path]) -> set[str]:
+    """Distributions that modules import, anywhere in them."""
+    found = set()
+    for path in paths:
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                found.add(node.module.partition(".")[0])
+    known = packages_distributions()
+    foreign = found - sys.stdlib_module_names - {"xfeldask"}
+    return {normal(known[name][0]) for name in foreign}
+
+
+def declared(requirements: Iterable[str]) -> set[str]:
+    """Distributions that requirements name."""
+    return {normal(re.match(r"[\w.-]+", text)[0]) for text in requirements}
+
+
+def normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def test_core__imports_what_it_declares_and_nothing_else():
+    optional = declared(PROJECT["optional-dependencies"]["skopi"])
+    assert imported(modules(explorer=False)) - optional == declared(PROJECT["dependencies"]) - NAMED_ONLY
+
+
+def test_explorer__imports_what_the_core_and_its_extra_declare():
+    extra = declared(PROJECT["optional-dependencies"]["explorer"])
+    found = imported(modules(explorer=True))
+    assert found <= extra | declared(PROJECT["dependencies"])
+    assert extra <= found
+
+
+def test_core__imports_without_what_the_explorer_needs():
+    names = [
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        for path in modules(explorer=False)
+        if path.stem != "__main__"
+    ]
+    code = f"{BLOCK}; import importlib\nfor name in {names}: importlib.import_module(name)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_simulate__runs_without_what_the_explorer_needs(tmp_path):
+    words = ["xfeldask", "simulate", str(tmp_path / "a.zarr"), "--particle", "chaperonin", "--detector", "square-32"]
+    words += ["--n-shots", "4", "--workers", "1"]
+    script = tmp_path / "script.py"
+    script.write_text(f"""{BLOCK}
+if __name__ == "__main__":
+    from xfeldask.cli import main
+
+    sys.argv = {words}
+    main()
+""")
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "4 of 4 shots" in done.stderr
+    assert "dashboard" not in done.stderr
+
+
+def test_version__is_told_by_the_package_and_the_command(run):
+    assert re.fullmatch(r"\d+\.\d+\.\d+.*", __version__)
+    code, out, _ = run("--version")
+    assert code == 0
+    assert __version__ in out.split()[-1]
