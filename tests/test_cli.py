@@ -98,6 +98,20 @@ def test_main__no_traceback_for_what_nobody_expected(run, monkeypatch: pytest.Mo
     assert "Traceback" not in err
 
 
+def test_simulate__a_faint_beam_is_told_in_one_line(run, tmp_path: Path) -> None:
+    beam = tmp_path / "faint.beam"
+    beam.write_text("beam/photon_energy = 4600\nbeam/fluence = 1e6\nbeam/radius = 5e-7\n")
+    for more in (["--dry-run"], ["--quiet"]):
+        code, _, err = run("simulate", tmp_path / "a.zarr", *SMALL, "--beam", beam, *more)
+        assert code == 0
+        (line,) = (line for line in err.splitlines() if "warning" in line)
+        assert line.startswith("xfeldask: warning: a single hit will have 0.0")
+        assert "1e+06 photons in a focus" in line
+        assert "Warning" not in err
+    assert not xr.open_zarr(tmp_path / "a.zarr", consolidated=False).photon_count.values.any()
+    assert "warning" not in run("simulate", tmp_path / "b.zarr", *SMALL)[2]
+
+
 def test_embed__prints_the_verdict_against_the_truth(run, tmp_path: Path) -> None:
     store = tmp_path / "a.zarr"
     run("simulate", store, *SMALL, "--n-shots", "60", "--single-fraction", "0.9", "--quiet")

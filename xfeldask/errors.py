@@ -19,6 +19,14 @@ class InputError(XfeldaskError, ValueError):
     """A value that cannot be used; the message names it, its unit and what to do instead."""
 
 
+class XfeldaskWarning(UserWarning):
+    """Base of all warnings of this package; the command line prints them as one line."""
+
+
+class FewPhotonsWarning(XfeldaskWarning):
+    """A run of shots that are nearly all empty."""
+
+
 class FormatError(InputError):
     """A file that does not follow its format: ``FormatError(path, reason, line=None)``."""
 

@@ -8,7 +8,8 @@ import pytest
 
 from xfeldask.errors import InputError
 from xfeldask.formats.structures import read_structure
-from xfeldask.physics.atoms import amplitude, form_factor, make_atoms
+from xfeldask.physics.atoms import LARGEST, amplitude, form_factor, make_atoms
+from xfeldask.physics.chaperonin import chaperonin
 from xfeldask.physics.detectors import (
     R_E,
     builtin_geometry,
@@ -170,3 +171,20 @@ def test_digest__changes_with_any_part():
     ]
     assert base.digest == same.digest
     assert len({base.digest, *(other.digest for other in others)}) == 4
+
+
+@pytest.mark.parametrize(("unit", "length"), [("angstrom", 1e-10), ("nm", 1e-9), ("pm", 1e-12)])
+def test_make_atoms__guesses_the_unit_of_positions_that_are_not_in_m(unit, length):
+    atoms = chaperonin()
+    with pytest.raises(InputError, match=f"are positions in {unit}. give them in m: positions . {length:g}$"):
+        make_atoms(atoms.position / length, atoms.element)
+    with pytest.raises(InputError, match=f"are positions in {unit}"):
+        make_atoms(np.array([[0, 0, 0], [0, 0, 2e-10]]) / length, ["C", "C"])
+
+
+def test_make_atoms__takes_a_particle_up_to_its_largest_size():
+    far = np.array([[0, 0, 0], [0, LARGEST, 0], [0, 1.5e-10, 0]])
+    assert len(make_atoms(far, ["C"] * 3)) == 3
+    for giant in (far * (1 + 1e-12), far * 1e300, np.sign(far - 1e-11) * 1.7e308):
+        with pytest.raises(InputError, match="no more than 1e-05 m is possible"):
+            make_atoms(giant, ["C"] * 3)

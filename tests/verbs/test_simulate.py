@@ -5,6 +5,7 @@ import hashlib
 import shutil
 import subprocess
 import tempfile
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
@@ -22,6 +23,7 @@ from xfeldask import Experiment, open_dataset, simulate
 from xfeldask.engines.workshop import simulate_shard
 from xfeldask.errors import (
     ExperimentMismatchError,
+    FewPhotonsWarning,
     FormatError,
     IncompleteStoreError,
     InputError,
@@ -397,12 +399,15 @@ def test_simulate__takes_orientations_from_a_list(tmp_path):
         ({"beam": {**BRIGHT, "photon_energy": -4600}}, InputError, "greater than 0, got -4600 eV"),
         ({"beam": {**BRIGHT, "focus_radius": 0}}, InputError, "got 0 m"),
         ({"beam": {**BRIGHT, "photons_per_pulse": np.nan}}, InputError, "finite"),
-        ({"beam": {**BRIGHT, "photon_energy": 4.6e9}}, MemoryNeededError, "GB of memory"),
         (
             {"beam": {"photon_energy": 4600, "photons_per_pulse": 1e20, "focus_radius": 1e-9}},
             InputError,
             r"photons_per_pulse 1e\+20 in a focus of radius 1e-09 m scatter up to .* photons a shot, and a total holds",
         ),
+        ({"beam": {**BRIGHT, "photon_energy": 9e5}}, MemoryNeededError, "GB of memory"),
+        ({"beam": {**BRIGHT, "photon_energy": 4.6}}, InputError, r"4.6 eV .*; did you mean 4600 eV \(4.6 keV\)"),
+        ({"beam": {**BRIGHT, "focus_radius": 1e300}}, InputError, r"focus_radius: 1e\+300 m is beyond any laboratory"),
+        ({"particle": (ATOMS[0] * 1e10, ATOMS[1])}, InputError, "are positions in angstrom"),
         ({"orientations": [[1, 0, 0]]}, InputError, "quaternions"),
         ({"orientations": [[1, 0, 0, 1]]}, InputError, "length 1"),
         ({"orientations": {"kind": "list", "source": "none.npy"}}, MissingFileError, "none.npy"),
@@ -417,6 +422,17 @@ def test_simulate__refuses_bad_input_and_leaves_nothing(tmp_path, monkeypatch, c
     assert isinstance(raised.value, XfeldaskError)
     assert "\n" not in str(raised.value)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_simulate__warns_of_single_hits_without_photons(tmp_path):
+    photons = run(tmp_path / "bright.zarr").mean_single_photons * (1 + NUISANCE["background"])
+    enough = BRIGHT["photons_per_pulse"] / photons
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        run(tmp_path / "enough.zarr", beam={**BRIGHT, "photons_per_pulse": enough * 1.001})
+    with pytest.warns(FewPhotonsWarning, match="a single hit will have 1 photons on average") as told:
+        run(tmp_path / "few.zarr", beam={**BRIGHT, "photons_per_pulse": enough * 0.999})
+    assert told[0].filename == __file__
 
 
 def test_simulate__refuses_malformed_files_and_leaves_nothing_else(tmp_path):

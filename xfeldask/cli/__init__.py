@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import click
 
@@ -18,7 +22,7 @@ from xfeldask.cli.select import select
 from xfeldask.cli.simulate import simulate
 from xfeldask.cli.sort import sort
 from xfeldask.cli.verify import verify
-from xfeldask.errors import InputError, MissingFileError, StoreExistsError, XfeldaskError
+from xfeldask.errors import InputError, MissingFileError, StoreExistsError, XfeldaskError, XfeldaskWarning
 
 BAD_INPUT = (InputError, MissingFileError, StoreExistsError)
 
@@ -36,7 +40,8 @@ for command in (simulate, config, embed, sort, project, explore, select, inspect
 def main() -> None:
     """Run the command line; exit code 2 for bad input, 1 for a failure, 130 for Ctrl-C."""
     try:
-        code = commands.main(standalone_mode=False)
+        with told_warnings():
+            code = commands.main(standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
@@ -52,6 +57,23 @@ def main() -> None:
             raise
         what = f"{type(error).__name__}: {error}".split("\n")[0]
         _fail(f"unexpected failure ({what}); set XFELDASK_TRACEBACK=1 to see where, and report it", 1)
+
+
+@contextmanager
+def told_warnings() -> Iterator[None]:
+    """Print warnings of this package as one line each."""
+    with warnings.catch_warnings():
+        usual = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+            if issubclass(category, XfeldaskWarning):
+                click.echo(f"xfeldask: warning: {message}", err=True)
+            else:
+                usual(message, category, *where, **more)
+
+        warnings.showwarning = show  # type: ignore[assignment]
+        warnings.simplefilter("always", XfeldaskWarning)
+        yield
 
 
 def _fail(message: str, code: int) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from xfeldask.cli.flags import QUIET, STORE, experiment_options, keywords, scheduler_options
+from xfeldask.cli.flags import STORE, experiment_options, keywords, scheduler_options
 
 
 @click.command()
@@ -17,7 +17,7 @@ from xfeldask.cli.flags import QUIET, STORE, experiment_options, keywords, sched
 @click.option("--resume", is_flag=True, help="Finish a store that was interrupted.")
 @click.option("--overwrite", is_flag=True, help="Replace a store that is there already.")
 @click.option("--dry-run", is_flag=True, help="Say what the run would take, and write nothing.")
-@click.option("--quiet", is_flag=True, help=QUIET)
+@click.option("--quiet", is_flag=True, help="Print nothing but warnings and errors.")
 def simulate(
     store: Path, scheduler: str, workers: int | None, resume: bool, overwrite: bool, dry_run: bool, quiet: bool,
     **flags: Any,

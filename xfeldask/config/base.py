@@ -5,8 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
 
 from xfeldask.errors import InputError, UnknownNameError
+
+MOST_FRACTION = 3
+"""Limit of a quantity up to which it is a fraction, that somebody may give in percent."""
 
 
 class Model(BaseModel):
@@ -47,7 +51,16 @@ def _first_error(model: type[BaseModel], error: ValidationError) -> InputError:
     message = "is missing; give it a value" if first["type"] == "missing" else message[:1].lower() + message[1:]
     shown = "" if first["type"] in ("missing", "value_error") else f", got {first['input']!r}"
     unit = _unit(model, first["loc"])
-    return InputError(f"{where}{'' if first['type'] == 'missing' else ':'} {message}{shown}{unit}")
+    return InputError(f"{where}{'' if first['type'] == 'missing' else ':'} {message}{shown}{unit}{_percent(first)}")
+
+
+def _percent(error: ErrorDetails) -> str:
+    """Return a guess where a fraction above its limit is one in percent."""
+    context, value = error.get("ctx", {}), error["input"]
+    limit = context.get("le", context.get("lt"))
+    if limit is None or limit > MOST_FRACTION or not isinstance(value, int | float) or not 0 < value / 100 < limit:
+        return ""
+    return f"; did you mean {value / 100:g} ({value:g} %)?"
 
 
 def _unit(model: type[BaseModel], loc: tuple[str | int, ...]) -> str:

@@ -12,6 +12,7 @@ import tomlkit
 from pydantic import BaseModel, Field, field_validator, model_validator
 
 from xfeldask.config.base import Model, by_name
+from xfeldask.config.limits import trusted
 from xfeldask.config.parts import (
     BEAMS,
     NUISANCES,
@@ -111,6 +112,18 @@ class Experiment(Model):
                 for name in ("source", "mask", "pixel_size", "distance", "assembly", "waters"):
                     flat.pop(f"{part}.{name}", None)
         return flat
+
+    @classmethod
+    def from_stored(cls, text: str) -> Self:
+        """Read the JSON of an experiment that a store was made from; values that are refused today are taken.
+
+        Raises
+        ------
+        ValueError
+            It is no JSON, or not of an experiment.
+        """
+        with trusted():
+            return cls(**json.loads(text))
 
     @classmethod
     def from_toml(cls, path: str | Path) -> Self:

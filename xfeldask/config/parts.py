@@ -6,14 +6,16 @@ import math
 from decimal import Context, Decimal
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from xfeldask.config.base import Model
+from xfeldask.config.limits import LIMITS, pulse_energies, within
 from xfeldask.errors import InputError
 
 Positive = Annotated[float, Field(gt=0)]
 # at 4 standard deviations, where normal variates are cut, an energy stays positive
 Spread = Annotated[float, Field(ge=0, le=0.2)]
+Distance = Annotated[Positive, within("separation")]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -27,9 +29,15 @@ class Beam(Model):
     focus_radius : float, of a flat-top focus, or 1/e^2 radius of a Gaussian one [m]
     """
 
-    photon_energy: Positive = Field(description="eV")
-    photons_per_pulse: Positive = Field(le=1e20, description="photons in a pulse")
-    focus_radius: Positive = Field(ge=1e-9, description="m")
+    photon_energy: Annotated[Positive, within("photon_energy")] = Field(description="eV")
+    photons_per_pulse: Positive = Field(description="photons in a pulse")
+    focus_radius: Annotated[Positive, within("focus_radius")] = Field(description="m")
+
+    @field_validator("photons_per_pulse")
+    @classmethod
+    def _photons(cls, value: float, info: ValidationInfo) -> float:
+        energy = info.data.get("photon_energy")
+        return LIMITS["photons_per_pulse"].check("photons_per_pulse", value, pulse_energies(energy) if energy else {})
 
     @property
     def fluence(self) -> float:
@@ -70,8 +78,8 @@ class Detector(Model):
 
     source: str = Field("pnccd-amo86615", min_length=1, description="built-in name, square-N, or a psana .data file")
     mask: str | None = Field(None, description=".npy file (panel, ss, fs), true where a pixel is good")
-    pixel_size: Positive | None = Field(None, description="m, of a square-N detector")
-    distance: Positive | None = Field(None, description="m, of a square-N detector")
+    pixel_size: Annotated[Positive, within("pixel_size")] | None = Field(None, description="m, of a square-N detector")
+    distance: Annotated[Positive, within("distance")] | None = Field(None, description="m, of a square-N detector")
     digest: str = ""
 
 
@@ -96,7 +104,7 @@ class Hits(Model):
     )
     occupancy: Annotated[float, Field(gt=0, le=10)] | None = Field(None, description="mean of a Poisson distribution")
     placement: Literal["shell", "focus"] = Field("shell", description="where second and later particles are")
-    separation: tuple[Positive, Positive] = Field((20e-9, 50e-9), description="m, shortest and longest in a shell")
+    separation: tuple[Distance, Distance] = Field((20e-9, 50e-9), description="m, shortest and longest in a shell")
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from dataclasses import dataclass, replace
 from functools import cache
@@ -18,6 +19,11 @@ from xfeldask.physics.elementary import exp_of
 H_MAX = 6.0
 """Largest sin(theta)/lambda [1/angstrom] that the Waasmaier-Kirfel fits hold for."""
 
+LARGEST = 10e-6
+"""Of a particle along x, y and z [m]; nothing larger is a single particle of an X-ray laser."""
+
+_LENGTHS = {"pm": 1e-12, "angstrom": 1e-10, "nm": 1e-9, "µm": 1e-6}
+_BOND = 1.5e-10
 _ATOM_BLOCK, _S_BLOCK = 4096, 512
 
 
@@ -84,7 +90,7 @@ def make_atoms(position: ArrayLike, element: ArrayLike, occupancy: ArrayLike | N
     Raises
     ------
     InputError
-        No atoms, shapes that differ, coordinates that are not finite, an element without a form
+        No atoms, shapes that differ, coordinates that are not finite or not in m, an element without a form
         factor, an occupancy outside 0 to 1.
 
     Examples
@@ -108,6 +114,7 @@ def make_atoms(position: ArrayLike, element: ArrayLike, occupancy: ArrayLike | N
             f"atom {first} has the position {xyz[first].tolist()} m; give finite coordinates "
             f"({bad.sum()} of {n} are not)"
         )
+    _refuse_giant(xyz)
     return Atoms(xyz, _known_elements(symbol), _occupancies(occupancy, n))
 
 
@@ -196,6 +203,32 @@ def _phase_sum(
             part, w = total[i : i + _S_BLOCK], weight[j : j + _ATOM_BLOCK]
             part += np.cos(phase) @ w + 1j * (np.sin(phase) @ w)
     return total
+
+
+def _refuse_giant(position: NDArray[np.float64]) -> None:
+    """Refuse a particle of an impossible size, with a guess of the unit by the distances of neighbours."""
+    with np.errstate(over="ignore"):
+        extent = float(np.ptp(position, axis=0).max())
+    if extent <= LARGEST:
+        return
+    told = f"the particle would be {extent:.3g} m wide, and no more than {LARGEST:g} m is possible"
+    near = _neighbour_distance(position)
+    unit = min(_LENGTHS, key=lambda name: abs(math.log(near * _LENGTHS[name] / _BOND)))
+    if extent * _LENGTHS[unit] > LARGEST:
+        raise InputError(f"{told}; give positions in m")
+    raise InputError(
+        f"{told}; neighbouring atoms are {near:.3g} apart, are positions in {unit}? "
+        f"give them in m: positions * {_LENGTHS[unit]:g}"
+    )
+
+
+def _neighbour_distance(position: NDArray[np.float64], sample: int = 1000) -> float:
+    """Median distance from an atom to the nearest one elsewhere; there is one."""
+    from scipy.spatial import cKDTree
+
+    places = np.unique(position, axis=0)
+    some = places[:: max(1, len(places) // sample)]
+    return max(float(np.median(cKDTree(places).query(some, k=2)[0][:, 1])), 1e-30)
 
 
 def _occupancies(occupancy: ArrayLike | None, n: int) -> NDArray[np.float64]:

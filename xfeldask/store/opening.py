@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Literal
 
@@ -52,7 +51,7 @@ def stored_experiment(root: zarr.Group) -> Experiment:
         The store holds none, or it cannot be read.
     """
     try:
-        return Experiment(**json.loads(str(root.attrs["experiment"])))
+        return Experiment.from_stored(str(root.attrs["experiment"]))
     except (KeyError, TypeError, ValueError) as error:
         raise CorruptStoreError(f"{root.store_path}: the stored experiment cannot be read ({error})") from None
 

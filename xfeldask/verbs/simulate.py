@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -16,7 +17,7 @@ from xfeldask.config import Beam, Detector, Experiment, Hits, Nuisance, Orientat
 from xfeldask.engines.estimate import Estimate, estimate, refuse_full_disk
 from xfeldask.engines.preparation import Prepared, blocks_of, fixed_variables, prepare
 from xfeldask.engines.workshop import forget, keep, make_workshop, simulate_shard
-from xfeldask.errors import ExperimentMismatchError, InputError, RunError, StoreExistsError
+from xfeldask.errors import ExperimentMismatchError, FewPhotonsWarning, InputError, RunError, StoreExistsError
 from xfeldask.formats.inputs import Inputs, beam_values, particle_name, resolve
 from xfeldask.physics.atoms import Atoms, make_atoms
 from xfeldask.physics.binning import bin_factor, low_q_bin
@@ -90,6 +91,11 @@ def simulate(
     RunError
         The run broke off; what was committed is kept.
 
+    Warns
+    -----
+    FewPhotonsWarning
+        A single hit has less than one photon on average.
+
     Examples
     --------
     >>> import tempfile
@@ -116,6 +122,7 @@ def simulate(
         refuse_other(run, inputs.experiment)
     else:
         prepared = prepare(inputs)
+        warn_of_few_photons(prepared)
         refuse_full_disk(path, estimate(prepared).bytes_on_disk)
         run = publish_template(path, prepared)
         shop = make_workshop(run.group, prepared.engine, inputs.geometry)
@@ -137,7 +144,9 @@ def estimate_run(
 ) -> Estimate:
     """What `simulate` with the same arguments would take; nothing is written."""
     path = Path(store)
-    return estimate(prepare(_inputs(path, resume, overwrite, experiment, particle, n_shots, orientations, parts)))
+    prepared = prepare(_inputs(path, resume, overwrite, experiment, particle, n_shots, orientations, parts))
+    warn_of_few_photons(prepared)
+    return estimate(prepared)
 
 
 def _inputs(
@@ -185,6 +194,20 @@ def as_experiment(
     if orientations is not None:
         values["orientations"] = orientations
     return Experiment(**values), atoms, listed
+
+
+def warn_of_few_photons(prepared: Prepared) -> None:
+    """Warn of a run whose single hits have less than one photon on average, with the background."""
+    experiment = prepared.inputs.experiment
+    photons = prepared.single_photons * (1 + experiment.nuisance.background)
+    if photons < 1:
+        beam = experiment.beam
+        warnings.warn(
+            f"a single hit will have {photons:.2g} photons on average, so that nearly all shots will be empty; check "
+            f"particle and beam ({beam.photons_per_pulse:.3g} photons in a focus of {beam.focus_radius:.3g} m radius)",
+            FewPhotonsWarning,
+            stacklevel=3,
+        )
 
 
 def refuse_existing(path: Path, resume: bool, overwrite: bool) -> None:
