@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import panel as pn
 import xarray as xr
+from bokeh.util.warnings import BokehUserWarning
 
 from xfeldask.errors import InputError
 from xfeldask.explorer.model.session import Session
@@ -56,6 +59,7 @@ def serve(
     password : str, optional, that a visitor has to give, with any name
     origins : ``host:port`` that pages may come from besides the server's own
     """
+    pass_over_warnings()
     for here in range(len(options.stores)):
         # what the first visitor would wait for is read now
         make_page(options.stores, here).get_root()
@@ -63,6 +67,20 @@ def serve(
     if origins:
         more["websocket_origin"] = list(origins)
     pn.serve({"/": lambda: page_of(options)}, port=port, address=address, show=show, title="xfeldask", **more)
+
+
+def pass_over_warnings() -> None:
+    """Do not warn of parts of a page that the browser tells of as of its own, as they were sent to it later.
+
+    See https://github.com/bokeh/bokeh/pull/12915.
+    """
+    warnings.filterwarnings("ignore", "reference already known", BokehUserWarning)
+
+
+@cache
+def load_notebook() -> None:
+    """Load what a notebook shows pages with, once."""
+    pn.extension()
 
 
 def page_of(options: Options) -> Any:
@@ -105,6 +123,7 @@ def read_options(arguments: Sequence[str], environment: Mapping[str, str]) -> Op
 
 def served_page() -> Any:
     """Make the page for `panel serve`, of the stores that the command line or the environment names."""
+    pass_over_warnings()
     options = read_options(sys.argv[1:], os.environ)
     return page_of(options) if options.stores else message(f"no store was named; start with: {CALL}")
 
@@ -144,4 +163,5 @@ def explore(store: str | Path | xr.Dataset, embedding: str | None = None, *, all
         if source is None:
             raise InputError("this Dataset was not opened from a store; give the store's path")
         store = str(source)
+    load_notebook()
     return Explorer(Session(store, embedding), allow_write).view()

@@ -46,7 +46,7 @@ def orientation(session: Session, _: Pictures, watch: Watch) -> pn.viewable.View
         return sentence("The store does not tell orientations: it holds no truth of where particles pointed.")
     known = session.shots.symmetry or ""
     sphere = Sphere(session, known, watch)
-    sphere.dynamic.opts(hv.opts.RGB(active_tools=["lasso_select"]))  # the wheel scrolls the page
+    sphere.dynamic.opts(hv.Options("RGB", backend="bokeh", active_tools=["lasso_select"]))  # the wheel scrolls the page
     groups = {"none": ""} | {f"{group}, of the particle" if group == known else group: group for group in GROUPS}
     by = pmui.Select(label="symmetry", options=groups, value=known, width=210, size="small", margin=(4, 10))
     colours = pmui.RadioButtonGroup(

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import html
 import logging
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import panel as pn
 import panel_material_ui as pmui
-from bokeh.util.warnings import BokehUserWarning
-from panel.util.parameters import edit_readonly
 
 from xfeldask.errors import XfeldaskError
 from xfeldask.explorer.model.session import Session
@@ -25,15 +22,11 @@ from xfeldask.explorer.view.offer import offer
 from xfeldask.explorer.view.plane import Plane
 from xfeldask.explorer.view.sidebar import sidebar
 
-pn.extension()
-pn.config.respect_explicit_sizing = True
-# of parts that were sent to the browser later, which tells of them as of its own: https://github.com/bokeh/bokeh/pull/12915
-warnings.filterwarnings("ignore", "reference already known", BokehUserWarning)
-
 LINE = {"font-size": "13px", "font-variant-numeric": "tabular-nums", "line-height": "1.4"}
-HEIGHT = "max(540px, 68vh)"
+LEAST_HEIGHT, LEAST_WIDTH = 540, 320
+HEIGHT = f"max({LEAST_HEIGHT}px, 68vh)"
 """Of the row with the plots: the tabs stay in sight."""
-CARDS = "max(320px, calc((68vh - 125px) / 2 + 60px))"
+CARDS = f"max({LEAST_WIDTH}px, calc((68vh - 125px) / 2 + 60px))"
 """Width of the cards: as wide as they are high, and the scale."""
 
 
@@ -85,12 +78,13 @@ class Explorer:
             self.pattern.view(),
             self.particles.view(),
             contrast([self.pattern], recoloured=[self.particles]),
+            # a width of its own, or Panel would stretch it as its contents are; so is the height below
+            width=LEAST_WIDTH,
             styles={"flex": "0 0 auto", "width": CARDS},
             sizing_mode="stretch_height",
         )
-        top = pn.Row(
-            self.plane.pane, right, sizing_mode="stretch_width", styles={"height": HEIGHT, "min-height": "540px"}
-        )
+        styles = {"flex": "0 0 auto", "height": HEIGHT, "min-height": f"{LEAST_HEIGHT}px"}
+        top = pn.Row(self.plane.pane, right, height=LEAST_HEIGHT, styles=styles, sizing_mode="stretch_width")
         return [top, tabs(self.session, self.pictures)]
 
     def page(self, stores: Sequence[Path], here: int = 0) -> pmui.Page:
@@ -146,8 +140,6 @@ def make_page(
     stores: Sequence[Path], here: int = 0, embedding: str | None = None, allow_write: bool = False
 ) -> pmui.Page:
     """Make the page of one of some stores, its state in the address; a clear sentence where it cannot be shown."""
-    # each session of a server has settings of its own; those above are for the one that imported this, and notebooks
-    pn.config.respect_explicit_sizing = True
     query = pn.state.location.query_params if pn.state.location is not None else {}
     try:
         # the address gives a name of digits as a number
@@ -172,8 +164,9 @@ def message(text: str, stores: Sequence[Path] = (), here: int = 0) -> pmui.Page:
 
 def _page(**parts: Any) -> pmui.Page:
     page = pmui.Page(**parts)
-    with edit_readonly(page):
-        # not Panel's own: for that, each event of the pointer walks the whole page twice, and Panel keeps the page
-        # for ever; a plain False would end the first but not the second
-        page.busy = pn.rx(False)  # type: ignore[no-untyped-call]
+    # not Panel's own: for that, each event of the pointer walks the whole page twice, and Panel keeps the page
+    # for ever; a plain False would end the first but not the second
+    mine = page.param.busy
+    mine.constant = mine.readonly = False
+    page.busy = pn.rx(False)  # type: ignore[no-untyped-call]
     return page

@@ -12,6 +12,7 @@ import numpy as np
 import panel as pn
 from bokeh.models import ColorBar, ColumnDataSource, LinearColorMapper, LogColorMapper
 from bokeh.palettes import all_palettes, interp_palette
+from holoviews.plotting.bokeh import BokehRenderer
 from holoviews.plotting.bokeh.callbacks import PlotSizeCallback, RangeXYCallback
 from numpy.typing import NDArray
 
@@ -22,11 +23,10 @@ from xfeldask.explorer.model.nearest import Nearest
 from xfeldask.explorer.model.palette import CIRCLE, CYCLIC, NUMBERS
 from xfeldask.explorer.model.session import COUNTS, DENSITY, HEXAGONS, Session
 
-hv.extension("bokeh")
 # without a graphics card the rings alone would cost 40 ms a frame
-hv.renderer("bokeh").webgl = False
-# the server draws faster than the pause that HoloViews makes before it asks
-RangeXYCallback.debounce = PlotSizeCallback.debounce = 20
+RENDERER = BokehRenderer.instance(webgl=False)
+PAUSE = 20
+"""After how long a change of the view is asked for [ms]; the server draws faster than the pause that is usual."""
 
 Found = Callable[[int | None], None]
 Redraw = hv.streams.Stream.define("Redraw", n=0)
@@ -74,12 +74,12 @@ class Plane:
                 here(plot, element)
 
         self.dynamic = hv.DynamicMap(self._draw, streams=[self._range, self._size, self._redraw]).opts(
-            hv.opts.RGB(
-                responsive=True, min_width=300, min_height=300, hooks=[hook], toolbar="above",
+            hv.Options(
+                "RGB", backend="bokeh", responsive=True, min_width=300, min_height=300, hooks=[hook], toolbar="above",
                 tools=["lasso_select", "box_select", "tap"], active_tools=["wheel_zoom", "lasso_select"],
                 default_tools=["pan", "wheel_zoom", "box_zoom", "reset"], xlabel="", ylabel="", shared_axes=False,
                 # after how long the browser tells of the ranges that a turn of the wheel has made [ms]
-                lod={"timeout": 20},
+                lod={"timeout": PAUSE},
             )
         )  # fmt: skip
         self._pointer = hv.streams.PointerXY(source=self.dynamic)
@@ -115,7 +115,9 @@ class Plane:
     @cached_property
     def pane(self) -> pn.viewable.Viewable:
         """The plot with its caption."""
-        plot = pn.pane.HoloViews(self.dynamic, sizing_mode="stretch_both", linked_axes=False)
+        plot = pn.pane.HoloViews(
+            self.dynamic, backend="bokeh", renderer=RENDERER, sizing_mode="stretch_both", linked_axes=False
+        )
         return pn.Column(plot, self.caption, sizing_mode="stretch_both")
 
     def _take(self) -> None:
@@ -178,6 +180,9 @@ class Plane:
         if self._figure is not fig:
             self._figure = fig
             fig.toolbar.logo = None
+            for callback in plot.callbacks:
+                if isinstance(callback, RangeXYCallback | PlotSizeCallback):
+                    callback.debounce = PAUSE
             if pn.state.curdoc is not None and pn.state.curdoc.session_context:
                 # HoloViews keeps the callbacks of a plot, and so everything, until it is told that the plot is gone
                 pn.state.on_session_destroyed(lambda _: plot.cleanup())
