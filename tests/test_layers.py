@@ -11,6 +11,7 @@ ROOMS = [
     "errors",
     "machine",
     "registry",
+    "units",
     "schema",
     "records",
     "registry",

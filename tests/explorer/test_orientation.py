@@ -108,7 +108,7 @@ def test_tab__folds_by_the_symmetry_of_the_store(session: Session) -> None:
     view.get_root()
     assert next(iter(view.select(pmui.Select))).value == "D8"
     assert labels(view) == tuple(
-        f"{name} of the first particle's axis, folded by D8 (degree)" for name in ("azimuth", "elevation")
+        f"{name} of the first particle's axis, folded by D8 (°)" for name in ("azimuth", "elevation")
     )
     assert "<b>Folded by D8</b>, the symmetry of the store's particle: of the 16 orientations" in texts(view)
     assert "repeats every 45°" in texts(view)
@@ -123,7 +123,7 @@ def test_tab__folds_by_what_is_chosen(session: Session) -> None:
     assert set(symmetry.options.values()) == {"", *GROUPS}
     for group in ("T", "", "C7"):
         symmetry.value = group
-        assert labels(view)[0].split("axis")[1] == (f", folded by {group} (degree)" if group else " (degree)")
+        assert labels(view)[0].split("axis")[1] == (f", folded by {group} (°)" if group else " (°)")
         assert about(group, "D8") in texts(view)
     assert "chosen here (its axis along z of its atoms; the particle has D8)" in texts(view)
     assert "of the 7 orientations in which the particle looks the same, the one least turned" in texts(view)
@@ -134,7 +134,7 @@ def test_tab__does_not_fold_where_nobody_knows_the_symmetry(strange: Path) -> No
     session = Session(strange, "pairs")
     view = orientation(session, Pictures(open_run(strange)), Watch(session))
     view.get_root()
-    assert labels(view)[0] == "azimuth of the first particle's axis (degree)"
+    assert labels(view)[0] == "azimuth of the first particle's axis (°)"
     assert "<b>Not folded</b>" in texts(view)
     next(iter(view.select(pmui.Select))).value = "D3"
     assert "the store does not tell whether the particle has it" in texts(view)

@@ -71,7 +71,7 @@ def told_warnings() -> Iterator[None]:
             else:
                 usual(message, category, *where, **more)
 
-        warnings.showwarning = show  # type: ignore[assignment]
+        warnings.showwarning = show
         warnings.simplefilter("always", XfeldaskWarning)
         yield
 

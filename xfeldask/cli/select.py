@@ -12,7 +12,8 @@ from xfeldask.cli.flags import STORE
 @click.command()
 @click.argument("store", type=STORE)
 @click.option("--where", required=True,
-              help="Expression that selects, such as: 'probability_single > 0.99 and photon_count > 500'.")  # fmt: skip
+              help="Expression that selects, in the units that inspect prints, such as: "
+              "'probability_single > 0.99 and separation > 2e-8'.")  # fmt: skip
 @click.option("--embedding", help="Embedding whose quantities are meant.  [default: the first]")
 @click.option(
     "--out",

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from xfeldask.scores import OUTCOMES, ShotClass, confusion_class
+from xfeldask.units import shown, told
 
 
 def montage(ds: xr.Dataset, columns: int = 4, particle: str = "") -> Figure:
@@ -38,22 +39,22 @@ def montage(ds: xr.Dataset, columns: int = 4, particle: str = "") -> Figure:
     axes = figure.subplots(len(rows), columns, squeeze=False)
     extent = _q_extent(ds)
     view = _view(np.sum(list(images.values()), axis=0), extent)
-    shown = None
+    drawn = None
     for line, (title, shots) in zip(axes, rows, strict=True):
         for ax in line[len(shots) :]:
             ax.set_visible(False)
         for ax, i in zip(line, shots, strict=False):
             counted = np.ma.masked_less(images[int(i)], 1)
-            shown = ax.imshow(counted, norm=LogNorm(1, top), cmap="viridis", extent=extent, interpolation="nearest")
+            drawn = ax.imshow(counted, norm=LogNorm(1, top), cmap="viridis", extent=extent, interpolation="nearest")
             ax.set_facecolor("#f3f3f3")
             ax.set_title(f"shot {i}: {_truth(ds, int(i), title)}\n{int(ds.photon_count[int(i)]):,} photons", fontsize=9)
             ax.tick_params(labelsize=7)
             ax.set(xlim=view[:2], ylim=view[2:])
-        line[0].set_ylabel("q (1/nm)", fontsize=8)
+        line[0].set_ylabel(shown(ds.q.attrs["units"]).label("q"), fontsize=8)
     for ax in axes[-1]:
-        ax.set_xlabel("q (1/nm)", fontsize=8)
-    if shown is not None:
-        bar = figure.colorbar(shown, ax=axes, shrink=0.8, pad=0.01)
+        ax.set_xlabel(shown(ds.q.attrs["units"]).label("q"), fontsize=8)
+    if drawn is not None:
+        bar = figure.colorbar(drawn, ax=axes, shrink=0.8, pad=0.01)
         bar.set_label(f"photons in a bin of {ds.attrs['bin']} x {ds.attrs['bin']} pixels; grey: none")
     name = particle or ds.attrs["particle"]
     figure.suptitle(f"Assembled patterns of {name}: the square that holds 98 % of the photons shown", fontsize=12)
@@ -173,8 +174,8 @@ def _truth(ds: xr.Dataset, i: int, title: str) -> str:
     if number < 2:
         return title
     place = ds.position[i, :number].values
-    distance = np.linalg.norm((place[1] - place[0])[:2]) * 1e9
-    return f"{number} particles\n{distance:.0f} nm apart as seen"
+    distance = float(np.linalg.norm((place[1] - place[0])[:2]))
+    return f"{number} particles\n{told(distance, 'm', digits=2)} apart as seen"
 
 
 def _view(image: np.ndarray, extent: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
@@ -193,7 +194,7 @@ def _view(image: np.ndarray, extent: tuple[float, float, float, float]) -> tuple
 def _q_extent(ds: xr.Dataset) -> tuple[float, float, float, float]:
     """Return left, right, bottom and top of the assembled image [1/nm], as far as small angles hold."""
     rows, columns = ds.assembled_row.values, ds.assembled_col.values
-    q = ds.q.values * 10
+    q = shown(ds.q.attrs["units"]).of(ds.q.values)
     bin_ = int(ds.attrs["bin"])
     height, width = (-(-(int(index.max()) + 1) // bin_) * bin_ for index in (rows, columns))
     out = []

@@ -27,6 +27,7 @@ from xfeldask.store.publish import real_path, replaced, sweep_beside
 from xfeldask.store.run import Run
 from xfeldask.store.shards import pending_shards, sweep
 from xfeldask.store.volumes import write_volume
+from xfeldask.units import told
 from xfeldask.work.compute import run_tasks
 from xfeldask.work.progress import reporter
 from xfeldask.work.tasks import shard_tasks
@@ -201,10 +202,10 @@ def warn_of_few_photons(prepared: Prepared) -> None:
     experiment = prepared.inputs.experiment
     photons = prepared.single_photons * (1 + experiment.nuisance.background)
     if photons < 1:
-        beam = experiment.beam
+        beam, focus = experiment.beam, told(experiment.beam.focus_radius, "m")
         warnings.warn(
             f"a single hit will have {photons:.2g} photons on average, so that nearly all shots will be empty; check "
-            f"particle and beam ({beam.photons_per_pulse:.3g} photons in a focus of {beam.focus_radius:.3g} m radius)",
+            f"particle and beam ({beam.photons_per_pulse:.3g} photons in a focus of {focus} radius)",
             FewPhotonsWarning,
             stacklevel=3,
         )

@@ -142,7 +142,7 @@ def test_latent_spaces__draw_every_shot_in_its_class(single, rules) -> None:
 def test_convergence__draws_all_checkpoints_but_the_first_in_degrees(latents) -> None:
     figure = spaces.convergence({name: latents[name] for name in ("ours", "orientation")}, "a run")
     angle, change, distance = figure.axes
-    assert angle.get_ylabel().endswith("(deg)")
+    assert angle.get_ylabel().endswith("(°)")
     assert angle.lines[0].get_xydata().tolist() == [[4000, pytest.approx(8)], [8000, pytest.approx(3)],
                                                     [16000, pytest.approx(0.9)]]  # fmt: skip
     assert [len(line.get_xdata()) for line in change.lines[:2]] == [3, 2]

@@ -21,6 +21,7 @@ from xfeldask.physics.symmetry import fold
 from xfeldask.schema import BLANK, DONE, LATENT, MULTIPLE, SINGLE
 from xfeldask.scores import OUTCOMES, confusion_class
 from xfeldask.store.run import Run
+from xfeldask.units import PLAIN, Shown, shown
 
 NO_YES = ((0, "no"), (1, "yes"))
 _NUMBERS = "biuf"
@@ -168,6 +169,23 @@ class Shots:
             self._known[name] = replace(made, name=name, values=values)
         return self._known[name]
 
+    def shown(self, name: str) -> Column:
+        """A quantity of all shots in the unit for people; in expressions it has that of the store, as in `column`.
+
+        Raises
+        ------
+        UnknownNameError
+            The shots have no such quantity.
+        """
+        column = self.column(name)
+        unit = shown(column.units, column.values)
+        if unit in (PLAIN, Shown(1.0, column.units)):
+            return column
+        key = f"{name} ({unit.name})"
+        if key not in self._known:
+            self._known[key] = replace(column, units=unit.name, values=unit.of(column.values))
+        return self._known[key]
+
     def latent(self, i: int) -> NDArray[Any]:
         """Return component `i` of all shots, counted from 0, (shot,).
 
@@ -197,14 +215,14 @@ class Shots:
         return [int(n) for n in self._found["n_fitted"].values] if "latent_history" in self._found else []
 
     def past(self, name: str, checkpoint: int) -> Column:
-        """Return a component as it was at a checkpoint, counted from 0; any other quantity as it is.
+        """Return a component as it was at a checkpoint, counted from 0; any other quantity as it is; as `shown`.
 
         Raises
         ------
         UnknownNameError
             The shots have no such quantity.
         """
-        column = self.column(name)
+        column = self.shown(name)
         if not (name.startswith("c") and name[1:].isdigit()):
             return column
         key = f"{name}@{checkpoint}"
@@ -232,16 +250,16 @@ class Shots:
         return out
 
     def kept(self, make: Callable[..., Any], *names: str) -> Any:
-        """Return what `make` makes of the values of some quantities, once for all who share these shots.
+        """Return what `make` makes of the values of some quantities as `shown`, once for all who share these shots.
 
         Quantities that were added are not shared, and what is made of them is made anew.
         """
         if self._added.keys() & set(names):
-            return make(*(self.column(name).values for name in names))
+            return make(*(self.shown(name).values for name in names))
         # functions of one name are not one function
         key = (make, *names)
         if key not in self._kept:
-            self._kept[key] = make(*(self.column(name).values for name in names))
+            self._kept[key] = make(*(self.shown(name).values for name in names))
         return self._kept[key]
 
     def _quantities(self) -> Iterator[tuple[str, Callable[[], Column]]]:

@@ -16,13 +16,14 @@ from xfeldask.physics.atoms import Atoms
 from xfeldask.physics.binning import ImageGrid, image_grid
 from xfeldask.store.accessor import XfelAccessor
 from xfeldask.store.run import Run
+from xfeldask.units import shown
 
 Array = NDArray[np.float32]
 
 PARTICLE_PIXELS = 128
 PLACED = ("orientation", "position", "size")
 """Where particles were, and how large."""
-NM = 1e9
+NM = shown("m").factor
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,6 +18,7 @@ from xfeldask.explorer.model.palette import class_colours
 from xfeldask.explorer.model.shared import shared_shots
 from xfeldask.store.expression import select
 from xfeldask.store.selections import check_name, publish_selection
+from xfeldask.units import shown, with_unit
 
 DENSITY, HEXAGONS = "density", "hexagons"
 COUNTS = (DENSITY, HEXAGONS)
@@ -98,10 +99,10 @@ class Session(param.Parameterized):
         return out
 
     def column(self, name: str) -> Column:
-        """Return a quantity that lies along an axis, as it was at the checkpoint that is chosen."""
+        """Return a quantity along an axis, as of the checkpoint that is chosen, in the unit for people."""
         shots = self.shots
         here = 0 <= self.checkpoint < len(shots.checkpoints)
-        return shots.past(name, self.checkpoint) if here else shots.column(name)
+        return shots.past(name, self.checkpoint) if here else shots.shown(name)
 
     def classes(self, name: str) -> tuple[tuple[int, str], ...]:
         """Return values and meanings of a quantity that has few, else nothing."""
@@ -119,6 +120,13 @@ class Session(param.Parameterized):
         """Count the shots of each class of a quantity by meaning."""
         values = self.shots.column(name).values
         return {meaning: int((values == value).sum()) for value, meaning in self.classes(name)}
+
+    @property
+    def typed_units(self) -> dict[str, str]:
+        """Units that numbers in an expression have, of the quantities that are shown in another, by name."""
+        columns = {name: self.shots.column(name) for name in self.quantities}
+        other = {name: c.units for name, c in columns.items() if shown(c.units, c.values).factor != 1}
+        return {name: shown(units).name if shown(units).factor == 1 else units for name, units in other.items()}
 
     def choose(self, mask: Mask) -> None:
         """Let a gesture select shots, as `combination` has it."""
@@ -192,7 +200,7 @@ class Session(param.Parameterized):
         """Describe a shot for people: values with their units by name; of all quantities unless told."""
         out = {}
         for name in self.shots.names() if names is None else names:
-            column = self.shots.column(name)
+            column = self.shots.shown(name)
             out[name] = told(column, shot, dict(self.classes(name)))
         return out
 
@@ -238,7 +246,7 @@ def few_values(values: NDArray[Any]) -> tuple[tuple[int, str], ...]:
 
 
 def told(column: Column, shot: int, meanings: dict[int, str]) -> str:
-    """Write a quantity of a shot for people.
+    """Write a quantity of a shot for people, in the unit of the column.
 
     Raises
     ------
@@ -247,8 +255,8 @@ def told(column: Column, shot: int, meanings: dict[int, str]) -> str:
 
     Examples
     --------
-    >>> told(Column("a", "fluence", "um-2", np.array([1234567.8])), 0, {})
-    '1.235e+06 um-2'
+    >>> told(Column("separation", "distance", "nm", np.array([34.5678])), 0, {})
+    '34.57 nm'
     """
     if not 0 <= shot < len(column.values):
         raise InputError(f"there are shots 0 to {len(column.values) - 1}, got {shot}")
@@ -258,4 +266,4 @@ def told(column: Column, shot: int, meanings: dict[int, str]) -> str:
     if not np.isfinite(value):
         return "none"
     text = f"{value:,}" if column.values.dtype.kind in "iu" else f"{value:.4g}"
-    return text if column.units in ("1", "", "count") else f"{text} {column.units}"
+    return text if column.units in ("1", "count") else with_unit(text, column.units)

@@ -18,6 +18,7 @@ from xfeldask.explorer.model.pictures import Pictures
 from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.tabs.watch import Watch
 from xfeldask.explorer.tabs.widgets import caption, plot
+from xfeldask.explorer.view.plane import named
 from xfeldask.scores.classes import BLUE, GREY
 
 BINS = 80
@@ -111,22 +112,23 @@ class Histogram:
     """
 
     def __init__(self, session: Session, name: str, logarithmic: bool) -> None:
-        self._session, column = session, session.shots.column(name)
+        self._session, column = session, session.shots.shown(name)
         self._values = column.values
         self.bins = Bins(column)
         self._least = LEAST if logarithmic else 0
         edges = self.bins.edges
         self.source = ColumnDataSource({"left": edges[:-1], "right": edges[1:]})
-        label = column.label if column.units == "1" else f"{column.label} ({column.units})"
         tool = BoxSelectTool(dimensions="width")
-        tips = [("from", "@left{0.[0000]}"), ("to", "@right{0.[0000]}"), ("visible", "@all"), ("selected", "@chosen")]
-        fig = plot(label, "shots", [tool], width=310, height=240, y_axis_type="log" if logarithmic else "linear")
+        tips = [("from", "@left{%.4g}"), ("to", "@right{%.4g}"), ("visible", "@all"), ("selected", "@chosen")]
+        scale = "log" if logarithmic else "linear"
+        fig = plot(named(column), "shots", [tool], width=310, height=240, y_axis_type=scale)
         fig.quad("left", "right", "all_top", self._least, source=self.source, color=GREY, alpha=0.55, line_color=None)
         bars = fig.quad("left", "right", "chosen_top", self._least, source=self.source, color=BLUE, line_color=None)
         for renderer in fig.renderers:
             # what is selected is told by the counts, not by Bokeh
             renderer.nonselection_glyph = renderer.selection_glyph = None
-        fig.add_tools(HoverTool(tooltips=tips, renderers=[bars], mode="vline"))
+        formatters = {"@left": "printf", "@right": "printf"}
+        fig.add_tools(HoverTool(tooltips=tips, renderers=[bars], mode="vline", formatters=formatters))
         fig.toolbar.active_drag = tool
         fig.y_range.start = self._least
         fig.xaxis.ticker.desired_num_ticks = 4

@@ -10,11 +10,13 @@ from typing import Any
 
 import panel as pn
 
+from xfeldask.config.limits import LIMITS
 from xfeldask.explorer.model.pictures import Pictures
 from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.tabs.recipe import block, recipe, recipe_pane
 from xfeldask.explorer.tabs.watch import Watch
 from xfeldask.explorer.tabs.widgets import heading
+from xfeldask.units import told
 
 LONG = 60
 
@@ -23,11 +25,11 @@ def provenance(session: Session, _: Pictures, watch: Watch) -> pn.viewable.Viewa
     """Make the tab of how the store, the embedding and the selection were made."""
     words = recipe_pane(session)
     watch(lambda *_: words.param.update(object=recipe(session)), ["where", "selected"])
-    told = parameters(session)
-    text = json.dumps(told, indent=2, default=str) + "\n"
+    origin = parameters(session)
+    text = json.dumps(origin, indent=2, default=str) + "\n"
     trees = [
         pn.pane.HTML(tree(name, value), styles={"font-size": "13px", "flex": "1 1 380px", "overflow-wrap": "anywhere"})
-        for name, value in told.items()
+        for name, value in origin.items()
     ]
     return pn.Column(
         heading("the selection"),
@@ -63,14 +65,27 @@ def parsed(value: Any) -> Any:
     return value.tolist() if hasattr(value, "tolist") else value
 
 
+def written(name: str, value: Any) -> str:
+    """A value as text, a quantity of an experiment in a unit for people.
+
+    Examples
+    --------
+    >>> written("focus_radius", 5e-7), written("separation", [2e-8, 5e-8]), written("seed", 7)
+    ('500 nm', '20 nm, 50 nm', '7')
+    """
+    values = value if isinstance(value, list) else [value]
+    if name in LIMITS and values and all(isinstance(one, int | float) for one in values):
+        return ", ".join(told(one, LIMITS[name].unit) for one in values)
+    return "none" if value is None else value if isinstance(value, str) else json.dumps(value, default=str)
+
+
 def tree(name: str, value: Any, deep: int = 0) -> str:
     """Write anything as nested HTML; the first level is open."""
     label = f'<span style="opacity:.7">{html.escape(str(name))}</span>'
     if isinstance(value, list) and len(json.dumps(value, default=str)) > LONG:
         value = dict(enumerate(value))
     if not isinstance(value, Mapping):
-        text = "none" if value is None else value if isinstance(value, str) else json.dumps(value, default=str)
-        return f'<div style="padding:1px 0 1px 14px">{label}&ensp;{html.escape(text)}</div>'
+        return f'<div style="padding:1px 0 1px 14px">{label}&ensp;{html.escape(written(name, value))}</div>'
     inside = "".join(tree(str(key), each, deep + 1) for key, each in value.items())
     count = "" if value else " (none)"
     return (

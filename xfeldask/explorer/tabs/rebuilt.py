@@ -16,8 +16,9 @@ from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.tabs.widgets import caption
 from xfeldask.explorer.view.cards import Card
 from xfeldask.explorer.view.mosaic import SIGNED
+from xfeldask.units import shown
 
-AXES = ("x: s (1/nm)", "y: s (1/nm)")
+AXES = (shown("m-1").label("x: s"), shown("m-1").label("y: s"))
 BRIGHT = 0.998
 """Part of the bins that are no brighter than the top of the scale."""
 

@@ -17,9 +17,10 @@ from xfeldask.explorer.tabs.watch import Watch
 from xfeldask.explorer.tabs.widgets import MIDDLE, caption, heading, plot, sentence
 from xfeldask.explorer.view.mosaic import Mosaic
 from xfeldask.scores.classes import BLUE, ORANGE
+from xfeldask.units import shown
 
 FEW, COLUMNS = 5, 10
-HISTORY = {"angle": "angle to the basis before (degree)", "eigenvalue_change": "change of an explained variance"}
+HISTORY = {"angle": "angle to the basis before", "eigenvalue_change": "change of an explained variance"}
 
 
 def space(session: Session, _: Pictures, watch: Watch) -> pn.viewable.Viewable:
@@ -48,7 +49,7 @@ def _scree(variance: np.ndarray[Any, Any]) -> pn.viewable.Viewable:
     scree = Scree.of(np.asarray(variance, np.float64))
     source = {"component": scree.component, "share": 100 * scree.share, "cumulative": 100 * scree.cumulative,
               "variance": scree.variance}  # fmt: skip
-    tips = [("component", "@component"), ("variance", "@variance{0.000 a}"), ("fraction", "@share{0.00} %"),
+    tips = [("component", "@component"), ("variance", "@variance{%.4g}"), ("fraction", "@share{0.00} %"),
             ("so far", "@cumulative{0.00} %")]  # fmt: skip
     fig = plot(
         "component",
@@ -60,7 +61,7 @@ def _scree(variance: np.ndarray[Any, Any]) -> pn.viewable.Viewable:
     bars = fig.vbar("component", top="share", width=0.8, source=source, color=BLUE, legend_label="each")
     fig.line("component", "cumulative", source=source, color=ORANGE, line_width=2, legend_label="so far")
     fig.scatter("component", "cumulative", source=source, color=ORANGE, size=6, legend_label="so far")
-    fig.add_tools(HoverTool(tooltips=tips, renderers=[bars]))
+    fig.add_tools(HoverTool(tooltips=tips, renderers=[bars], formatters={"@variance": "printf"}))
     every = max(1, len(scree.component) // 10)
     fig.xaxis.ticker = scree.component[::every].tolist()
     fig.legend.update(location="center_right", label_text_font_size="11px", background_fill_alpha=0.6)
@@ -81,10 +82,11 @@ def _history(found: xr.Dataset) -> list[pn.viewable.Viewable]:
     for name, label in HISTORY.items():
         if name not in found or not np.isfinite(found[name].values).any():
             continue
-        values = np.degrees(found[name].values) if name == "angle" else found[name].values
+        unit = shown(str(found[name].attrs.get("units", "1")), found[name].values)
+        values, label = unit.of(found[name].values), unit.label(label)
         there = values[np.isfinite(values) & (values > 0)]
         scale = "log" if len(there) and there.max() > 20 * there.min() else "linear"
-        tips = [("shots fitted", "@x{0,0}"), (label, "@y{0.0000}")]
+        tips = [("shots fitted", "@x{0,0}"), (label, "@y{%.4g}")]
         fig = plot(
             "shots fitted",
             label,
@@ -95,7 +97,7 @@ def _history(found: xr.Dataset) -> list[pn.viewable.Viewable]:
         source = {"x": shots, "y": values}
         fig.line("x", "y", source=source, color=MIDDLE, line_width=1.5)
         dots = fig.scatter("x", "y", source=source, color=BLUE, size=8)
-        fig.add_tools(HoverTool(tooltips=tips, renderers=[dots]))
+        fig.add_tools(HoverTool(tooltips=tips, renderers=[dots], formatters={"@y": "printf"}))
         fig.xaxis.ticker.desired_num_ticks = 4
         if scale == "linear":
             fig.y_range.start = 0

@@ -15,12 +15,14 @@ from xfeldask.errors import XfeldaskError
 from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.model.shared import shared_pictures
 from xfeldask.explorer.tabs import tabs
+from xfeldask.explorer.tabs.rebuilt import AXES
 from xfeldask.explorer.view.address import keep_address, read_address
 from xfeldask.explorer.view.bar import bar, data_sets
 from xfeldask.explorer.view.cards import Card, contrast
 from xfeldask.explorer.view.offer import offer
 from xfeldask.explorer.view.plane import Plane
 from xfeldask.explorer.view.sidebar import sidebar
+from xfeldask.units import shown
 
 LINE = {"font-size": "13px", "font-variant-numeric": "tabular-nums", "line-height": "1.4"}
 LEAST_HEIGHT, LEAST_WIDTH = 540, 320
@@ -48,8 +50,9 @@ class Explorer:
     def __init__(self, session: Session, allow_write: bool = False) -> None:
         self.session, self.allow_write = session, allow_write
         self.pictures = shared_pictures(session.shots.run)
-        self.pattern = Card("reciprocal space", "photons", ("x: s (1/nm)", "y: s (1/nm)"), reciprocal=True)
-        self.particles = Card("real space, along the beam", "electrons / nm²", ("x (nm)", "y (nm)"), False, "linear")
+        self.pattern = Card("reciprocal space", "photons", AXES, reciprocal=True)
+        lengths = (shown("m").label("x"), shown("m").label("y"))
+        self.particles = Card("real space, along the beam", "electrons / nm²", lengths, False, "linear")
         self.line = pn.pane.HTML("", styles=LINE, margin=(4, 10), height=40)
         self.plane = Plane(session, on_hover=self.look)
         self._seen: int | None = None

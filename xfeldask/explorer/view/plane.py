@@ -138,7 +138,7 @@ class Plane:
         if self.colour == HEXAGONS:
             self._bar.update(color_mapper=self._counts, title="shots in a hexagon")
         elif self.colour not in COUNTS:
-            column = self.session.shots.column(self.colour)
+            column = self.session.shots.shown(self.colour)
             low, high = self.points.span
             self._mapper.update(low=low, high=high, palette=list(self.points.palette))
             self._bar.update(color_mapper=self._mapper, title=named(column))
@@ -264,7 +264,7 @@ def points_of(session: Session, x: NDArray[np.float32], y: NDArray[np.float32], 
     """Return points to be drawn in the colours of a quantity."""
     if colour in COUNTS:
         return Points(x, y, None, {}, DENSITIES, hexagons=colour == HEXAGONS)
-    values, colours = session.shots.column(colour).values, session.colours(colour)
+    values, colours = session.shots.shown(colour).values, session.colours(colour)
     by_value = {value: colours[meaning] for value, meaning in session.classes(colour)}
     if colour in CYCLIC:
         return Points(x, y, values, {}, tuple(interp_palette(CIRCLE, 256)), (-180.0, 180.0))

@@ -105,7 +105,7 @@ def _explain(fig: Figure, session: Session, scale: ScalarMappable) -> None:
     if colour == HEXAGONS:
         fig.colorbar(scale, ax=fig.axes, fraction=0.04, format="{x:,.0f}").set_label("shots in a hexagon")
     elif colour != DENSITY and not session.classes(colour):
-        fig.colorbar(scale, ax=fig.axes, fraction=0.04).set_label(named(session.shots.column(colour)))
+        fig.colorbar(scale, ax=fig.axes, fraction=0.04).set_label(named(session.shots.shown(colour)))
     elif colour != DENSITY:
         counts, by_meaning = session.counts(colour), session.colours(colour)
         handles = [

@@ -105,6 +105,11 @@ def selecting(session: Session) -> list[pn.viewable.Viewable]:
         width=WIDTH,
     )  # fmt: skip
     fault = pn.pane.HTML("", width=WIDTH, margin=(0, 10), styles={"color": "#d32f2f", "font-size": "12px"})
+    units = ", ".join(f"{html.escape(name)} in {unit}" for name, unit in session.typed_units.items())
+    typed = pn.pane.HTML(
+        f"Numbers have the units of the store: {units}." if units else "", width=WIDTH, margin=(0, 10),
+        styles={"font-size": "12px", "opacity": "0.8"},
+    )  # fmt: skip
     invert = pmui.Button(label="invert", size="small", variant="outlined")
     clear = pmui.Button(label="clear", size="small", variant="outlined")
 
@@ -126,7 +131,7 @@ def selecting(session: Session) -> list[pn.viewable.Viewable]:
     session.param.watch(lambda event: words.param.update(value=event.new), "where")
     invert.on_click(lambda _: session.invert())
     clear.on_click(lambda _: session.choose_where(""))
-    return [bound(gesture, session, "combination"), gesture_told, words, fault, pn.Row(invert, clear)]
+    return [bound(gesture, session, "combination"), gesture_told, words, typed, fault, pn.Row(invert, clear)]
 
 
 def saving(session: Session, allow_write: bool) -> list[Any]:

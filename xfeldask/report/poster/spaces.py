@@ -26,7 +26,7 @@ NEUTRAL = "#bbbbbb"
 AZIMUTHS = LinearSegmentedColormap.from_list("azimuths", [BLACK, BLUE, SKY, ORANGE, VERMILION, BLACK])
 """Ends where it begins, and shows on white."""
 MEASURES = {
-    "angle": ("largest principal angle to the checkpoint before (deg)", 180 / np.pi, float(np.rad2deg(ANGLE))),
+    "angle": ("largest principal angle to the checkpoint before (°)", 180 / np.pi, float(np.rad2deg(ANGLE))),
     "eigenvalue_change": ("largest relative change of an eigenvalue", 1.0, CHANGE),
     "jensen_shannon": ("Jensen-Shannon distance to the checkpoint before", 1.0, None),
 }
@@ -165,8 +165,8 @@ def orientation(latent: xr.Dataset, orientations: NDArray[np.float64], scores: M
     grid = figure.add_gridspec(2, len(pairs) + 1, width_ratios=[*[1.25] * len(pairs), 1.3])
     polar, azimuth = axis_angles(orientations)
     views: list[tuple[NDArray[np.float64], str | Colormap, int, str]] = [
-        (polar, "cividis", 90, "between the particle's axis and the beam (deg)"),
-        (azimuth, AZIMUTHS, 180, "azimuth of the axis, modulo 180 (deg)"),
+        (polar, "cividis", 90, "between the particle's axis and the beam (°)"),
+        (azimuth, AZIMUTHS, 180, "azimuth of the axis, modulo 180 (°)"),
     ]
     for row, (angle, colors, top, label) in enumerate(views):
         axes = [figure.add_subplot(grid[row, column]) for column in range(len(pairs))]
@@ -210,7 +210,7 @@ def _orientation_bars(ax: Axes, scores: Mapping[str, OrientationScores]) -> None
     drawn = ax.bar(range(len(bars)), heights, color=colors, edgecolor="black", linewidth=0.6)
     ax.bar_label(drawn, fmt="%.1f", padding=2)
     ax.set_xticks(range(len(bars)), list(bars), fontsize=8)
-    ax.set(ylabel="median angle to a neighbour (deg)", ylim=(0, 1.1 * max(1, np.nanmax([1, *heights]))),
+    ax.set(ylabel="median angle to a neighbour (°)", ylim=(0, 1.1 * max(1, np.nanmax([1, *heights]))),
            title=f"{first.neighbours} nearest in the latent space")  # fmt: skip
     ax.grid(axis="y", alpha=0.2)
     ax.set_axisbelow(True)

@@ -87,14 +87,14 @@ COLUMNS: dict[str, Callable[[Row], str]] = {
     "singles rejected (%)": lambda row: _told(100 * row.confusion.singles_rejected_fraction, 2),
     "expected (%)": lambda row: _told(100 * row.expected_singles_rejected_fraction, 2),
     "calibration error": lambda row: _told(row.calibration_error, 4),
-    "orientation (deg)": lambda row: _told(row.orientation_error, 1),
+    "orientation (°)": lambda row: _told(row.orientation_error, 1),
     "of random": lambda row: _told(row.orientation_random, 1),
     "of the oracle": lambda row: _told(row.orientation_oracle, 1),
     "seconds": lambda row: _told(row.seconds, 0),
 }
 PRINTED = (
     "rule", "singles accepted", "multiples accepted", "purity (%)", "area under ROC", "multiples rejected at 1 % (%)",
-    "orientation (deg)",
+    "orientation (°)",
 )  # fmt: skip
 """Columns that a terminal has room for."""
 
@@ -129,7 +129,7 @@ What the columns mean:
 - calibration error: mean distance between the probability of a single that a shot was given and the fraction of singles
   among its like; the envelope gives no probability.
 - orientation: median angle between a single hit and its {neighbours} nearest in a latent space, among at most {most:,}
-  single hits; {symmetry}, and a pattern rotated by 180 deg about the beam counts as the same.
+  single hits; {symmetry}, and a pattern rotated by 180° about the beam counts as the same.
   "Of random" is that of shots drawn at random, "of the oracle" that of the truly nearest. For the reference in its own
   3 components; for ours in the embedding `orientation`, 20 components of unit-length square roots of the counts in
   bins twice as wide.
