@@ -10,13 +10,13 @@ keep to the middle half of their period, so that most of the fine grid is empty 
 from __future__ import annotations
 
 import math
-import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from xfeldask.machine import cores
 from xfeldask.physics.elementary import cosine_sine_of, exp, exp_of
 from xfeldask.physics.jit import inline_kernel, kernel
 from xfeldask.physics.quadrature import gauss_legendre
@@ -99,7 +99,7 @@ def spectrum(position: NDArray[np.float64], weight: NDArray[np.float64], half: i
     _spread(position[:, [1, 0, 2]] * length + m // 2, weight, density)
     wave = make_wave(length)
     re, im = np.empty((half + 1, m, m)), np.empty((half + 1, m, m))
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         list(pool.map(lambda y: _transform_x(density[y], wave, re[:, y], im[:, y]), range(m)))
     return Spectrum(re, im, _dimming(half, length), wave)
 
