@@ -14,6 +14,7 @@ from xfeldask.explorer.tabs.watch import Watch
 from xfeldask.explorer.tabs.widgets import caption
 from xfeldask.explorer.view.cards import LEAST
 from xfeldask.explorer.view.mosaic import Mosaic
+from xfeldask.explorer.view.plane import locked
 
 COLUMNS, ROWS = 10, 3
 PAGE = COLUMNS * ROWS
@@ -53,7 +54,7 @@ def gallery(session: Session, pictures: Pictures, watch: Watch) -> pn.viewable.V
             page.count = pages
             show()
 
-    page.param.watch(show, "value")
+    page.param.watch(lambda _: locked(show), "value")
     watch(take, ["selected", "hidden", "colour"])
     watch(mark, ["shot"])
     take()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from xfeldask.explorer.model.session import Session
+from xfeldask.explorer.view.plane import locked
 
 
 class Watch:
@@ -40,11 +42,15 @@ class Watch:
     def __call__(self, function: Callable[..., Any], names: Sequence[str]) -> None:
         """Call a function with the events of some parameters, the last of each where several were missed."""
 
-        def hear(*events: Any) -> None:
+        def tell(events: tuple[Any, ...]) -> None:
             if self._open:
                 function(*events)
             else:
                 self._missed.setdefault(function, {}).update({event.name: event for event in events})
+
+        def hear(*events: Any) -> None:
+            # figures are changed, and Panel does not hold the page's lock while it tells of a widget
+            locked(lambda: tell(events))
 
         self._watchers.append(self._session.param.watch(hear, list(names)))
 
@@ -53,7 +59,7 @@ class Watch:
         self._open = True
         missed, self._missed = self._missed, {}
         for function, events in missed.items():
-            function(*events.values())
+            locked(partial(function, *events.values()))
 
     def close(self) -> None:
         """Tell nothing for now."""
