@@ -108,7 +108,7 @@ class Gestures(_Visited):
         self.visit = self._open()
         self.frame = self.visit.settle()
         # what the page does after it was first drawn belongs to no gesture
-        self.visit.page.wait_for_timeout(PAUSE)
+        self.visit.page.wait_for_timeout(4 * PAUSE)
         self.middle = np.median(_places(self.shots, self.frame), axis=0)
 
     @measures("ms", "200 or less")
