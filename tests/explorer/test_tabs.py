@@ -173,9 +173,10 @@ def test_bar__makes_tabs_anew_for_another_embedding(session: Session) -> None:
     assert one.heard == heard + 1
 
 
-def test_bar__shows_a_sentence_where_a_tab_cannot_be_made(session: Session, tmp_path: Path) -> None:
-    (broken := tmp_path / "run.zarr").mkdir()
-    session.shots.__dict__["path"] = broken
+def test_bar__shows_a_sentence_where_a_tab_cannot_be_made(store: Path, tmp_path: Path) -> None:
+    broken = Path(shutil.copytree(store, tmp_path / "run.zarr"))
+    session = Session(broken, "pairs")
+    shutil.rmtree(broken / "latent")
     tabs = Tabs(session, Pictures.__new__(Pictures), {"latent space": TABS["latent space"]})
     assert str(broken) in texts(tabs.view)
 
