@@ -5,7 +5,7 @@ import tempfile
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.decomposition import NMF
+from sklearn.decomposition import TruncatedSVD
 
 from xfeldask import embed, project, register_method, simulate
 
@@ -35,11 +35,11 @@ class RandomProjection(BaseEstimator):
 
 def main(n_shots: int = 2000, detector: str = "square-256") -> None:
     register_method("random_projection", RandomProjection)
-    register_method("factors", NMF)
+    register_method("svd", TruncatedSVD)
     stores = [f"{tempfile.mkdtemp()}/{name}.zarr" for name in ("first", "second")]
     for seed, store in enumerate(stores):
         simulate(store, particle="chaperonin", detector=detector, n_shots=n_shots, single_fraction=0.9, seed=seed)
-    for method in ("random_projection", "factors"):
+    for method in ("random_projection", "svd"):
         print(embed(stores[0], method=method, n_components=4, sort="elliptic_envelope").latent.std("shot").values)
         print(project(stores[0], method, stores[1]).latent.std("shot").values)
 

@@ -407,7 +407,8 @@ def test_embed__follows_a_store_that_is_being_written(
     writer.start()
     found = embed(growing, name="live", follow=True, progress=False)
     writer.join()
-    assert seen == [512, N]
+    # once more in between, if the last shots are seen before the store says that it is complete
+    assert (seen[0], seen[-1]) == (512, N)
     assert found.sizes["shot"] == N
     assert json.loads(found.attrs["parameters"])["n_fitted"] <= 550
     n = open_dataset(store).n_particles.values

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
-from pydantic_core import ErrorDetails
 
 from xfeldask.errors import InputError, UnknownNameError
 
@@ -54,7 +53,7 @@ def _first_error(model: type[BaseModel], error: ValidationError) -> InputError:
     return InputError(f"{where}{'' if first['type'] == 'missing' else ':'} {message}{shown}{unit}{_percent(first)}")
 
 
-def _percent(error: ErrorDetails) -> str:
+def _percent(error: Any) -> str:
     """Return a guess where a fraction above its limit is one in percent."""
     context, value = error.get("ctx", {}), error["input"]
     limit = context.get("le", context.get("lt"))

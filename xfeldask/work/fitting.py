@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -103,5 +104,20 @@ def _fit_watched(rows: Any, estimator: Method, measures: tuple[str, ...], advanc
 
 
 def _driver(estimator: Method) -> Any:
-    """dask-ml's driver: the blocks of an array one after the other, each read once."""
-    return Incremental(estimator, scoring=lambda *_: 0.0, shuffle_blocks=False, assume_equal_chunks=True)
+    """Return what shows an estimator the blocks of an array, each read once, in order; dask-ml's where it can be."""
+    if hasattr(estimator, "fit") and hasattr(estimator, "get_params"):
+        return Incremental(estimator, scoring=lambda *_: 0.0, shuffle_blocks=False, assume_equal_chunks=True)
+    return _InTurn(estimator)
+
+
+class _InTurn:
+    """Shows a user's own estimator, which scikit-learn cannot clone, block after block."""
+
+    def __init__(self, estimator: Method) -> None:
+        self.estimator_: Any = estimator
+
+    def partial_fit(self, rows: Any) -> None:
+        """Show blocks of rows."""
+        edges = np.cumsum((0, *rows.chunks[0])).tolist()
+        for start, stop in pairwise(edges):
+            self.estimator_.partial_fit(rows[start:stop].compute())
