@@ -210,7 +210,7 @@ def test_build_volume__refuses_what_does_not_fit(peptide):
 
 
 def test_build_volume__refuses_a_giant_before_it_allocates():
-    far = make_atoms([[1e-3, 0, 0], [-1e-3, 0, 0]], ["C", "C"])
+    far = make_atoms([[4e-6, 0, 0], [-4e-6, 0, 0]], ["C", "C"])
     with pytest.raises(MemoryNeededError):
         build_volume(far, S_MAX, memory_limit=10**9)
 
