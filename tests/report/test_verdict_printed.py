@@ -30,8 +30,8 @@ def test_told__of_the_pair_rule_is_whole() -> None:
         expected_purity=0.999,
     )
     rows = _told(decision)
-    assert rows["threshold"].startswith("log odds 1.23 (95 % of resampled data: 1.00 to 2.00), where one more other")
-    assert rows["threshold"].endswith("at most 30 % of the singles lost")
+    assert rows["threshold"].startswith("log odds 1.23 (95 % of resampled data: 1.00 to 2.00), where rejecting one")
+    assert rows["threshold"].endswith("at most 30 % of the singles rejected")
     assert rows["expected"] == (
-        "5.00 % of the hits are multiple, 1.00 % of the singles lost, 1.5 others kept, purity 99.900 %"
+        "5.00 % of the hits are multiple, 1.00 % of the singles rejected, 1.5 multiples accepted, purity 99.900 %"
     )

@@ -133,8 +133,8 @@ def cosine_sine_of(turns: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.fl
 
     Examples
     --------
-    >>> [part.tolist() for part in cosine_sine_of([0.25, 0.5])]
-    [[0.0, -1.0], [1.0, 0.0]]
+    >>> [part.round(6).tolist() for part in cosine_sine_of([0.0, 1 / 8])]
+    [[1.0, 0.707107], [0.0, 0.707107]]
     """
     flat, out = _flat(turns)
     sine = np.empty_like(out)

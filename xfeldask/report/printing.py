@@ -147,6 +147,7 @@ def print_verdict(ds: xr.Dataset, latent: xr.Dataset) -> None:
 
     Examples
     --------
+    >>> import json
     >>> parameters = {"method": "ipca", "features": {"name": "counts"}, "n_fitted": 2, "converged_at": None}
     >>> attrs = {"title": "latent space", "parameters": json.dumps(parameters), "decision": "{}"}
     >>> latent = xr.Dataset({"latent": (("shot", "component"), np.eye(2))}, attrs=attrs)
