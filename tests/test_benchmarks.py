@@ -40,7 +40,12 @@ def test_report__knows_every_benchmark_class():
 
 
 @pytest.mark.usefixtures("hasty")
-@pytest.mark.parametrize("name", names())
+def each():
+    """Names of all benchmarks; one that measures gestures in a browser takes minutes."""
+    return [pytest.param(name, marks=pytest.mark.campaign) if name == "Gestures" else name for name in names()]
+
+
+@pytest.mark.parametrize("name", each())
 def test_benchmark__runs_at_its_smallest(name):
     from benchmarks.common import run
     from benchmarks.report import classes

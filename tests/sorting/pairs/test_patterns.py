@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from xfeldask.errors import InputError
 from xfeldask.physics.binning import ImageGrid
+from xfeldask.sorting.pairs.networks import HIT
 from xfeldask.sorting.pairs.patterns import (
     LEAST_SHARE,
     Patterns,
@@ -17,7 +18,6 @@ from xfeldask.sorting.pairs.patterns import (
     fit_patterns,
     too_bright,
 )
-from xfeldask.sorting.pairs.rule import HIT
 
 STEP = 4e6
 
