@@ -6,23 +6,25 @@ import hashlib
 import os
 import pickle
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 
-from tests.hasty import in_haste
 from tests.once import Once
-from xfeldask.physics import volume
-from xfeldask.physics.atoms import Atoms
+
+if TYPE_CHECKING:
+    from xfeldask.physics.atoms import Atoms
+    from xfeldask.physics.volume import Volume
 
 LARGE = 100_000_000
 """Bytes that it takes to build a form factor that is worth to be kept."""
 
-# threads of BLAS wait for one another in loops: where each worker has as many of them as there are cores, that is most
-# of what the cores do. Workers of pytest-xdist, and the processes that tests start, inherit this
+# Threads of BLAS wait for one another in loops: where each worker has as many of them as there are cores, that is most
+# of what the cores do. Read when NumPy is loaded, which is after this, and inherited by the processes that tests start.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-# a shared machine's pauses are no failure
+# A shared machine's pauses are no failure.
 settings.register_profile("xfeldask", deadline=None, derandomize=True, max_examples=50)
 settings.register_profile("campaign", deadline=None, max_examples=1000)
 settings.load_profile("xfeldask")
@@ -38,16 +40,16 @@ def once(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReques
 @pytest.fixture(scope="session", autouse=True)
 def form_factors(once: Once) -> Iterator[None]:
     """`simulate` builds the form factor of a large particle, which takes seconds, once a session."""
-    build = volume.build_volume
+    from xfeldask.physics.volume import build_volume, memory_needed
 
-    def built(atoms: Atoms, s_max: float, memory_limit: int | None = None) -> volume.Volume:
-        needed = volume.memory_needed(atoms.radius, s_max)
+    def built(atoms: Atoms, s_max: float, memory_limit: int | None = None) -> Volume:
+        needed = memory_needed(atoms.radius, s_max)
         if needed < LARGE or (memory_limit is not None and needed > memory_limit):
-            return build(atoms, s_max, memory_limit)
+            return build_volume(atoms, s_max, memory_limit)
         parts = (atoms.position, atoms.occupancy, " ".join(atoms.element), s_max)
         name = hashlib.sha256(pickle.dumps(parts)).hexdigest()
-        path = once(f"form-factor-{name}", lambda path: path.write_bytes(pickle.dumps(build(atoms, s_max))))
-        found: volume.Volume = pickle.loads(path.read_bytes())
+        path = once(f"form-factor-{name}", lambda path: path.write_bytes(pickle.dumps(build_volume(atoms, s_max))))
+        found: Volume = pickle.loads(path.read_bytes())
         return found
 
     with pytest.MonkeyPatch.context() as patch:
@@ -58,6 +60,8 @@ def form_factors(once: Once) -> Iterator[None]:
 @pytest.fixture
 def hasty() -> Iterator[None]:
     """The pair rule is taught in a tenth of the time and sorts worse."""
+    from tests.hasty import in_haste
+
     with in_haste():
         yield
 
