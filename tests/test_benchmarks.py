@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+LONG = ("Gestures", "SimulateOnCluster", "Visits")
+"""Run in a campaign only: `Hover` opens a browser as two of them do, and other tests start clusters."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -37,15 +39,11 @@ def test_report__knows_every_benchmark_class():
     from benchmarks.report import classes
 
     assert sorted(classes()) == sorted(names())
+    assert set(LONG) < set(names())
 
 
 @pytest.mark.usefixtures("hasty")
-def each():
-    """Names of all benchmarks; one that measures gestures in a browser takes minutes."""
-    return [pytest.param(name, marks=pytest.mark.campaign) if name == "Gestures" else name for name in names()]
-
-
-@pytest.mark.parametrize("name", each())
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.campaign if n in LONG else ()) for n in names()])
 def test_benchmark__runs_at_its_smallest(name):
     from benchmarks.common import run
     from benchmarks.report import classes
