@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-LONG = ("Gestures", "SimulateOnCluster", "Visits")
-"""Run in a campaign only: `Hover` opens a browser as two of them do, and other tests start clusters."""
+LONG = ("Gestures", "Hover", "SimulateOnCluster", "Throughput", "Visits")
+"""Run in a campaign only: they start browsers, clusters and processes, as other tests do."""
 
 
 @pytest.fixture(scope="module", autouse=True)

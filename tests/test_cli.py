@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,14 +12,24 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from tests.once import Once
+from xfeldask import simulate
 from xfeldask.cli import commands
 
 SMALL = ["--particle", "chaperonin", "--detector", "square-64", "--n-shots", "12", "--scheduler", "threads"]
 
 
-def test_simulate__writes_what_the_python_function_writes(run, tmp_path: Path) -> None:
-    from xfeldask import simulate
+@pytest.fixture
+def store(once: Once, tmp_path: Path) -> Path:
+    """A copy of what `SMALL` makes."""
 
+    def make(path: Path) -> None:
+        simulate(path, particle="chaperonin", detector="square-64", n_shots=12, progress=False)
+
+    return Path(shutil.copytree(once("small.zarr", make), tmp_path / "a.zarr"))
+
+
+def test_simulate__writes_what_the_python_function_writes(run, tmp_path: Path) -> None:
     code, out, _ = run("simulate", tmp_path / "a.zarr", *SMALL, "--single-fraction", "0.5", "--seed", "3")
     ds = simulate(
         tmp_path / "b.zarr", particle="chaperonin", detector="square-64", n_shots=12, single_fraction=0.5, seed=3
@@ -78,10 +89,9 @@ def test_simulate__bad_input_is_one_sentence_and_code_2(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_simulate__an_existing_store_is_left_alone(run, tmp_path: Path) -> None:
-    assert run("simulate", tmp_path / "a.zarr", *SMALL, "--quiet")[0] == 0
+def test_simulate__an_existing_store_is_left_alone(run, store: Path, tmp_path: Path) -> None:
     before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
-    code, _, err = run("simulate", tmp_path / "a.zarr", *SMALL, "--seed", "9")
+    code, _, err = run("simulate", store, *SMALL, "--seed", "9")
     assert code == 2
     assert "--resume" in err
     assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
@@ -153,29 +163,25 @@ def test_sort__embeds_what_nobody_has_and_decides_anew(run, tmp_path: Path) -> N
     assert (code, "sort='pairs'" in err) == (2, True)
 
 
-def test_inspect__names_every_variable_with_its_unit(run, tmp_path: Path) -> None:
-    run("simulate", tmp_path / "a.zarr", *SMALL, "--quiet")
-    code, out, _ = run("inspect", tmp_path / "a.zarr")
+def test_inspect__names_every_variable_with_its_unit(run, store: Path) -> None:
+    code, out, _ = run("inspect", store)
     assert code == 0
     assert all(word in out for word in ("photons", "orientation", "um-2", "angstrom-1", "complete", "12 of 12 done"))
 
 
-def test_verify__a_flipped_bit_is_code_1_and_names_the_shot(run, tmp_path: Path) -> None:
-    run("simulate", tmp_path / "a.zarr", *SMALL, "--quiet")
-    assert run("verify", tmp_path / "a.zarr", "--scheduler", "threads")[0] == 0
-    shard = tmp_path / "a.zarr" / "photons" / "c" / "0" / "0" / "0" / "0"
+def test_verify__a_flipped_bit_is_code_1_and_names_the_shot(run, store: Path) -> None:
+    assert run("verify", store, "--scheduler", "threads")[0] == 0
+    shard = store / "photons" / "c" / "0" / "0" / "0" / "0"
     data = bytearray(shard.read_bytes())
     data[10] ^= 4
     shard.write_bytes(data)
-    code, _, err = run("verify", tmp_path / "a.zarr", "--scheduler", "threads")
+    code, _, err = run("verify", store, "--scheduler", "threads")
     assert code == 1
     assert "photons" in err
     assert "0" in err
 
 
-def test_verify__reopened_shards_are_drawn_again_byte_for_byte(run, tmp_path: Path) -> None:
-    store = tmp_path / "a.zarr"
-    run("simulate", store, *SMALL, "--quiet")
+def test_verify__reopened_shards_are_drawn_again_byte_for_byte(run, store: Path) -> None:
     before = {p: p.read_bytes() for p in store.rglob("*") if p.is_file()}
     (store / "photons" / "c" / "0" / "0" / "0" / "0").unlink()
     code, _, err = run("verify", store, "--scheduler", "threads", "--reopen")

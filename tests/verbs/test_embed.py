@@ -4,7 +4,7 @@ import json
 import shutil
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -54,6 +54,13 @@ def sorted_(store: Path) -> xr.Dataset:
     return open_dataset(store, group="latent/sorted", chunks=None).load()
 
 
+@pytest.fixture(scope="module")
+def processes() -> Iterator[ProcessPoolExecutor]:
+    """Two processes for Dask, which would start others for each graph; they teach in haste."""
+    with ProcessPoolExecutor(2, get_context("spawn"), initializer=hurry) as pool:
+        yield pool
+
+
 def test_embed__is_the_partial_fit_loop(store: Path) -> None:
     found = embed(store, name="loop", n_components=2, batch_size=64, stop=False, sort=None, progress=False)
     images = open_dataset(store).image.values.reshape(N, -1).astype(np.float32)
@@ -68,11 +75,9 @@ def test_embed__is_the_partial_fit_loop(store: Path) -> None:
 
 
 @pytest.mark.usefixtures("hasty")
-def test_embed__same_bits_on_any_scheduler(store: Path) -> None:
-    # for each of several graphs Dask would start processes anew
-    processes = ProcessPoolExecutor(2, get_context("spawn"), initializer=hurry)
+def test_embed__same_bits_on_any_scheduler(store: Path, processes: ProcessPoolExecutor) -> None:
     ways = ({"scheduler": "threads", "num_workers": 3}, {"scheduler": "processes", "pool": processes})
-    with processes, dask.config.set(scheduler="synchronous"):
+    with dask.config.set(scheduler="synchronous"):
         expected = embed(store, name="alone", progress=False).load()
         for way in ways:
             with dask.config.set(way):
@@ -165,12 +170,12 @@ def test_project__refuses_a_foreign_estimator_and_an_unknown_name(store: Path, s
 
 
 def test_embed__takes_estimators_of_scikit_learn(store: Path) -> None:
-    rule = IsolationForest(contamination=0.1, random_state=0)
-    found = embed(store, name="own", method=decomposition.PCA(4, svd_solver="full"), sort=rule, progress=False)
-    images = open_dataset(store).image.values.reshape(N, -1).astype(np.float32)
-    np.testing.assert_allclose(
-        found.latent, decomposition.PCA(4, svd_solver="full").fit(images).transform(images), atol=1e-3
-    )
+    rule, pca = IsolationForest(contamination=0.1, random_state=0), decomposition.PCA(4, svd_solver="full")
+    coarse = {"name": "counts", "bin": 8}
+    found = embed(store, name="own", method=pca, features=coarse, sort=rule, progress=False)
+    images = open_dataset(store).image.values.reshape(N, 32, 4, 32, 4).sum(axis=(2, 4)).reshape(N, -1)
+    expected = decomposition.PCA(4, svd_solver="full").fit_transform(images.astype(np.float32))
+    np.testing.assert_allclose(found.latent, expected, atol=1e-3)
     assert abs(int((~found.is_single.values).sum()) - N / 10) < 5
     assert "probability_single" not in found
 
@@ -195,8 +200,8 @@ def thirds(images: np.ndarray) -> np.ndarray:
     return images.reshape(len(images), -1)[:, ::3]
 
 
-def test_embed__takes_a_function_as_features(store: Path, smaller: Path) -> None:
-    with dask.config.set(scheduler="processes", num_workers=2):
+def test_embed__takes_a_function_as_features(store: Path, smaller: Path, processes: ProcessPoolExecutor) -> None:
+    with dask.config.set(scheduler="processes", pool=processes):
         found = embed(
             store, name="thirds", features=lambda images: thirds(images), sort=None, stop=False, progress=False
         )

@@ -45,8 +45,9 @@ def test_fit_and_transform__are_embed_without_a_store(store: Path, embedded: xr.
     assert found.attrs["parameters"] == embedded.attrs["parameters"]
 
 
+@pytest.mark.usefixtures("hasty")
 def test_fit__with_the_pair_rule_reads_low_q(tmp_path: Path) -> None:
-    run = {"particle": "chaperonin", "detector": "square-256", "n_shots": 500, "single_fraction": 0.9}
+    run = {"particle": "chaperonin", "detector": "square-64", "n_shots": 500, "single_fraction": 0.9}
     simulate(tmp_path / "run.zarr", **run, progress=False)
     whole = embed(tmp_path / "run.zarr", progress=False).load()
     ds = open_dataset(tmp_path / "run.zarr").drop_vars(["photons", "n_particles"])
