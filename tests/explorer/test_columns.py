@@ -9,29 +9,24 @@ import zarr
 from hypothesis import given
 from scipy.spatial.transform import Rotation
 
+from tests.explorer.conftest import N
+from tests.once import Once
 from tests.strategies import quaternions
-from xfeldask import embed, open_dataset, simulate
+from xfeldask import embed, open_dataset
 from xfeldask.errors import MissingFileError, UnknownNameError
 from xfeldask.explorer.model.angles import axis_angles
 from xfeldask.explorer.model.columns import Shots
 from xfeldask.store.run import open_run
 
-N = 450
-
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("explorer") / "run.zarr"
-    hits = {0: 0.05, 1: 0.8, 2: 0.15}
-    simulate(path, particle="chaperonin", detector="square-64", n_shots=N, hits=hits, seed=3, progress=False)
-    embed(path, name="pairs", progress=False)
-    embed(path, name="early", n_components=2, sort=None, progress=False)
-    return path
+def store(once: Once, stores: dict[str, Path]) -> Path:
+    def make(path: Path) -> None:
+        shutil.copytree(stores["whole"], path)
+        shutil.rmtree(path / "latent" / "second")
+        embed(path, name="early", n_components=2, sort=None, progress=False)
 
-
-@pytest.fixture(scope="module")
-def shots(store: Path) -> Shots:
-    return Shots.of(open_run(store), "pairs")
+    return once("columns", make)
 
 
 def test_shots__tell_of_everything_along_shot_and_nothing_twice(shots: Shots, store: Path) -> None:

@@ -18,7 +18,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from xfeldask import embed, open_dataset, simulate
+from tests.explorer.conftest import N
+from tests.once import Once
+from xfeldask import embed, open_dataset
 from xfeldask.cli import commands
 from xfeldask.explorer.model.columns import Column
 from xfeldask.explorer.model.pictures import Pictures
@@ -39,20 +41,20 @@ from xfeldask.schema import SINGLE
 from xfeldask.scores import sorting_scores
 from xfeldask.store.run import open_run
 
-N = 400
 TRUTH = ("n_particles", "orientation", "position", "fluence", "size", "background", "photon_energy")
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("tabs") / "run.zarr"
-    hits = {0: 0.05, 1: 0.75, 2: 0.2}
-    simulate(path, particle="chaperonin", detector="square-64", n_shots=N, hits=hits, seed=3, progress=False)
-    embed(path, name="pairs", progress=False)
-    embed(path, name="envelope", n_components=2, sort="elliptic_envelope", progress=False)
-    embed(path, name="unsorted", n_components=2, sort=None, features={"name": "counts", "bin": 4}, progress=False)
-    embed(path, name="map", method="diffusion_map", features="normalised", n_components=2, sort=None, progress=False)
-    return path
+def store(once: Once, stores: dict[str, Path]) -> Path:
+    small = {"n_components": 2, "progress": False}
+
+    def make(path: Path) -> None:
+        shutil.copytree(stores["whole"], path)
+        embed(path, name="envelope", sort="elliptic_envelope", **small)
+        embed(path, name="unsorted", sort=None, features={"name": "counts", "bin": 4}, **small)
+        embed(path, name="map", method="diffusion_map", features="normalised", sort=None, **small)
+
+    return once("tabs", make)
 
 
 @pytest.fixture(scope="module")
@@ -65,10 +67,11 @@ def bare(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def empty(bare: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def empty(stores: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("tabs") / "empty.zarr"
-    shutil.copytree(bare, path)
-    shutil.rmtree(path / "latent")
+    shutil.copytree(stores["no embedding"], path)
+    for name in TRUTH:
+        shutil.rmtree(path / name)
     return path
 
 

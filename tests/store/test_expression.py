@@ -237,9 +237,9 @@ def test_select__neither_hangs_nor_fills_memory() -> None:
     long = " or ".join([f"{powers} < 0"] * 24)
     for expression in (*bombs, long):
         tracemalloc.start()
-        start = time.perf_counter()
+        start = time.thread_time()
         assert select(expression, lambda _: column, n).shape == (n,)
-        assert time.perf_counter() - start < 20
+        assert time.thread_time() - start < 20, "seconds of work, however busy the machine is"
         assert tracemalloc.get_traced_memory()[1] < 20e6
         tracemalloc.stop()
 

@@ -200,6 +200,8 @@ def test_chips__hide_a_class(page, shots):
 
 def test_where__selects_and_tells_what_it_cannot_read(page, shots):
     page.settle()
+    # with figures that follow the selection
+    page.tab("gallery")
     field = page.page.get_by_label("selected where")
     field.fill("photon_count > 800 and hit == 'single'")
     field.press("Enter")
