@@ -175,7 +175,7 @@ def test_embed__takes_estimators_of_scikit_learn(store: Path) -> None:
     found = embed(store, name="own", method=pca, features=coarse, sort=rule, progress=False)
     images = open_dataset(store).image.values.reshape(N, 32, 4, 32, 4).sum(axis=(2, 4)).reshape(N, -1)
     expected = decomposition.PCA(4, svd_solver="full").fit_transform(images.astype(np.float32))
-    np.testing.assert_allclose(found.latent, expected, atol=1e-3)
+    np.testing.assert_allclose(found.latent, expected, atol=1e-2)  # of coordinates up to 30
     assert abs(int((~found.is_single.values).sum()) - N / 10) < 5
     assert "probability_single" not in found
 
@@ -192,7 +192,7 @@ def test_embed__features_by_name(store: Path, features: object, size: int) -> No
     if isinstance(features, dict) and features["name"] == "counts":
         images = open_dataset(store).image.values.reshape(N, 64, 2, 64, 2).sum(axis=(2, 4)).reshape(N, -1)
         expected = (images - found["mean"].values.ravel()) @ found.components.values.reshape(3, -1).T
-        np.testing.assert_allclose(found.latent, expected, atol=1e-3)
+        np.testing.assert_allclose(found.latent, expected, atol=1e-2)  # of coordinates up to 30
 
 
 def thirds(images: np.ndarray) -> np.ndarray:
