@@ -26,7 +26,6 @@ from xfeldask.physics.orientations import symmetry_group
 from xfeldask.scores import OrientationScores, orientation_scores
 from xfeldask.store.model import Model, restored_model
 from xfeldask.store.parameters import Parameters
-from xfeldask.store.publish import latent_parts
 from xfeldask.store.run import Run
 
 COMPONENTS = 3
@@ -176,7 +175,7 @@ class Stream(Folder):
         found = embed(path, progress=False)
         run = Run.open(path)
         self.model: Model = restored_model(
-            Parameters.from_json(found.attrs["parameters"]), latent_parts(path, "ipca"), run
+            Parameters.from_json(found.attrs["parameters"]), run.embeddings["ipca"].parts(), run
         )
         assert self.model.rule is not None
         self.rule = self.model.rule

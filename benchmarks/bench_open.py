@@ -29,23 +29,23 @@ class Open(Folder):
 
     def setup(self, n_shots: int) -> None:
         self.store = store = Store.make(self.make_folder() / "run.zarr", prepared("1ei7", n_shots=n_shots))
-        simulate_shard(str(store.path), store.digest, 0)
-        root, layout = store.root, store.workshop.layout
+        simulate_shard(store.run, 0)
+        root, layout = store.run.group, store.workshop.layout
         for shard in range(1, layout.n_shards):
             for name in ("photons", "image"):
                 inside = "/".join("0" for _ in shot_array(root, name).shape[1:])
-                file = store.path / name / "c" / str(shard) / inside
+                file = store.run.path / name / "c" / str(shard) / inside
                 file.parent.mkdir(parents=True)
-                os.link(store.path / name / "c" / "0" / inside, file)
+                os.link(store.run.path / name / "c" / "0" / inside, file)
         shot_array(root, "shot_status")[...] = DONE
         root.attrs["complete"] = True
         self.shots = itertools.cycle(np.random.default_rng(3).permutation(n_shots).tolist())
-        self.lazy, self.plain = open_dataset(store.path), open_dataset(store.path, chunks=None)
+        self.lazy, self.plain = open_dataset(store.run.path), open_dataset(store.run.path, chunks=None)
 
     @measures("ms", "500 or less")
     def time_open(self, n_shots: int) -> None:
         """open_dataset"""
-        open_dataset(self.store.path)
+        open_dataset(self.store.run.path)
 
     @measures("ms", "5 or less")
     def time_read_through_dask(self, n_shots: int) -> None:

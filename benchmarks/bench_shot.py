@@ -135,7 +135,7 @@ class AgainstSkopi(Folder):
         return photons
 
     def stored(self) -> None:
-        simulate_shard(str(self.store.path), self.store.digest, 0)
+        simulate_shard(self.store.run, 0)
 
     @cached_property
     def seconds(self) -> dict[str, NDArray[np.float64]]:

@@ -42,15 +42,15 @@ class Frames:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        simulate_shard(str(store.path), store.digest, 0)
-        self.layout, root = store.workshop.layout, store.root
+        simulate_shard(store.run, 0)
+        self.layout, root = store.workshop.layout, store.run.group
         shots = self.layout.shots(0)
         self.values = {name: np.asarray(shot_array(root, name)[: shots.stop]) for name in RAW + TOTALS}
         self._arrays = {path: {name: shot_array(root, name, path) for name in self.values} for path in (EXACT, FAST)}
 
     def by_shard(self, shard: int) -> None:
         """Feed our writer as the simulator does: into zeroed arrays, shot by shot."""
-        sink = Shard(self.store.workshop.arrays, self.store.path, self.layout, shard)
+        sink = Shard(self.store.workshop.arrays, self.store.run.path, self.layout, shard)
         for i in range(len(sink.shots)):
             arrays = sink.next_shot()
             for name, array in arrays.items():
@@ -60,7 +60,7 @@ class Frames:
 
     def by_files(self, shard: int) -> None:
         """Encode and write with our writer, and nothing else."""
-        arrays, path = self._arrays[EXACT], self.store.path
+        arrays, path = self._arrays[EXACT], self.store.run.path
         for name in RAW:
             file, rows = ReadyFile(arrays[name], path / name, shard), arrays[name].chunks[0]
             for start in range(0, len(self.values[name]), rows):
@@ -105,7 +105,7 @@ class Commit(Folder):
         frames, store = self.frames, self.store
         out = in_turns(
             {
-                "simulate": self._threaded("simulate", simulate_shard, str(store.path), store.digest),
+                "simulate": self._threaded("simulate", simulate_shard, store.run),
                 "writer": self._threaded("writer", frames.by_shard),
                 "files": self._threaded("files", frames.by_files),
                 "zarr": self._threaded("zarr", frames.by_pipeline, EXACT),
@@ -173,7 +173,7 @@ class WhereTimeGoes(Folder):
 
     def setup(self, name: str) -> None:
         self.store = Store.make(self.make_folder() / "run.zarr", prepared(name, n_shots=effort(32, 256)))
-        simulate_shard(str(self.store.path), self.store.digest, 0)
+        simulate_shard(self.store.run, 0)
 
     @contextmanager
     def _timed(self, owner: type, name: str) -> Iterator[list[float]]:
@@ -201,7 +201,7 @@ class WhereTimeGoes(Folder):
                 self._timed(ShardFile, "write") as write,
             ):
                 start = time.perf_counter()
-                simulate_shard(str(self.store.path), self.store.digest, 0)
+                simulate_shard(self.store.run, 0)
                 all_of_it = time.perf_counter() - start
             spent = {"draw": draw, "record": record, "zero": zero, "encode": encode, "write": write}
             steps = {step: seconds[0] for step, seconds in spent.items()}

@@ -16,7 +16,6 @@ from typing import TypeVar
 
 import numpy as np
 import psutil
-import zarr
 from numpy.typing import ArrayLike, NDArray
 
 from xfeldask.config import Experiment
@@ -25,6 +24,7 @@ from xfeldask.engines.workshop import Workshop, forget, keep, make_workshop
 from xfeldask.errors import MissingFileError
 from xfeldask.formats.inputs import resolve
 from xfeldask.formats.structures import fetch_structure
+from xfeldask.store.run import Run
 from xfeldask.verbs.simulate import publish_template
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
@@ -77,17 +77,15 @@ def prepared(name: str, detector: str = PNCCD, n_shots: int = 1, turned: ArrayLi
 class Store:
     """A store without shots, ready for `simulate_shard`."""
 
-    path: Path
-    digest: str
-    root: zarr.Group
+    run: Run
     workshop: Workshop
 
     @classmethod
     def make(cls, path: Path, ready: Prepared) -> Store:
         run = publish_template(path, ready)
         workshop = make_workshop(run.group, ready.engine, ready.inputs.geometry)
-        keep(str(path), ready.inputs.experiment.digest, workshop)
-        return cls(path, ready.inputs.experiment.digest, run.group, workshop)
+        keep(run, workshop)
+        return cls(run, workshop)
 
 
 class Folder:
@@ -102,7 +100,7 @@ class Folder:
 
     def teardown(self, *_: object) -> None:
         if hasattr(self, "store"):
-            forget(str(self.store.path), self.store.digest)
+            forget(self.store.run)
         shutil.rmtree(getattr(self, "folder", "no such folder"), ignore_errors=True)
 
 

@@ -51,6 +51,10 @@ QUATERNION = (
     "q and -q are the same orientation; NaN where there is no particle"
 )
 S_MEANING = "s = (n - z) / wavelength, no 2 pi, n from the interaction point to the pixel, z along the beam"
+AXIS_MEANING = (
+    "scattering vector at the nominal photon energy, no 2 pi, as far as small angles hold; x is horizontal in the "
+    "laboratory, y points up"
+)
 FLUENCE = (
     "photons per area at the particle; the nominal peak is photons_per_pulse / (pi focus_radius^2), that of a flat "
     "top; a Gaussian focus keeps it on the axis and falls off as exp(-2 (distance / focus_radius)^2)"
@@ -87,13 +91,19 @@ VARIABLES = {
                  comment=S_MEANING),
         Variable("solid_angle", PIXELS, "float64", "solid angle of each pixel", "sr"),
         Variable("polarization", PIXELS, "float64", "polarization factor, linear along x"),
-        Variable("assembled_row", PIXELS, "int32", "row of the pixel in the assembled pattern"),
-        Variable("assembled_col", PIXELS, "int32", "column of the pixel in the assembled pattern"),
+        Variable("assembled_row", PIXELS, "int32", "row of the pixel in the assembled pattern, along y"),
+        Variable("assembled_col", PIXELS, "int32", "column of the pixel in the assembled pattern, along x"),
         Variable("mask", PIXELS, "uint8", "pixels that count", flags=((0, "bad"), (1, "good"))),
         Variable("atom_position", ("atom", "xyz"), "float64", "atoms of the particle, centre of mass at 0", "m"),
         Variable("atom_element", ("atom",), "string", "chemical element of each atom"),
         Variable("atom_occupancy", ("atom",), "float64", "part of the particles in which the atom is there"),
         Variable("shot", ("shot",), "int64", "absolute shot index"),
+        Variable("y", ("y",), "float64", "q along y", "angstrom-1", comment=f"of the bins of image; {AXIS_MEANING}"),
+        Variable("x", ("x",), "float64", "q along x", "angstrom-1", comment=f"of the bins of image; {AXIS_MEANING}"),
+        Variable("low_y", ("low_y",), "float64", "q along y", "angstrom-1",
+                 comment=f"of the bins of low_q; {AXIS_MEANING}"),
+        Variable("low_x", ("low_x",), "float64", "q along x", "angstrom-1",
+                 comment=f"of the bins of low_q; {AXIS_MEANING}"),
         Variable("xyz", ("xyz",), "string", "axis"),
         Variable("xy", ("xy",), "string", "axis"),
         Variable("quaternion", ("quaternion",), "string", "component of a quaternion"),

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from threading import Barrier, Event
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from xfeldask import expected_intensity, open_dataset, simulate
+from xfeldask import expected_intensity, open_dataset, open_run, simulate
 from xfeldask.engines import workshop as module
 from xfeldask.engines.workshop import MOST, Workshops, forget, keep, simulate_shard, workshop
 
@@ -18,6 +20,15 @@ def shops(monkeypatch) -> Workshops:
     """None kept yet."""
     monkeypatch.setattr(module, "_workshops", Workshops())
     return module._workshops
+
+
+def run_of(name):
+    """What a workshop knows a run by."""
+    return SimpleNamespace(path=Path(name), identity=name)
+
+
+def key_of(run):
+    return str(run.path.absolute()), run.identity
 
 
 def test_get__makes_a_workshop_once_for_all_threads(shops):
@@ -70,26 +81,27 @@ def test_keep__lets_the_longest_unasked_go(shops):
 
 
 def test_forget__leaves_the_workshops_of_other_stores(shops):
-    keep("a", "1", "first")
-    keep("b", "2", "second")
-    forget("a", "1")
-    forget("a", "1")
-    assert workshop("b", "2") == "second"
-    assert shops.get(("a", "1"), lambda: "anew") == "anew"
+    one, other = run_of("a"), run_of("b")
+    keep(one, "first")
+    keep(other, "second")
+    forget(one)
+    forget(one)
+    assert workshop(other) == "second"
+    assert shops.get(key_of(one), lambda: "anew") == "anew"
 
 
 def test_workshops__serve_threads_that_keep_and_forget_beside_each_other(shops):
     def work(seed):
         rng = np.random.default_rng(seed)
         for _ in range(300):
-            path = str(rng.integers(4))
+            name = str(rng.integers(4))
             match rng.integers(3):
                 case 0:
-                    keep(path, "", path)
+                    keep(run_of(name), name)
                 case 1:
-                    forget(path, "")
+                    forget(run_of(name))
                 case _:
-                    assert shops.get((path, ""), lambda path=path: path) == path
+                    assert shops.get(key_of(run_of(name)), lambda name=name: name) == name
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(work, range(8)))
@@ -104,7 +116,7 @@ def test_simulate_shard__opens_the_arrays_of_a_store_once(tmp_path, monkeypatch,
     opened, shot_array = [], module.shot_array
     monkeypatch.setattr(module, "shot_array", lambda root, name: opened.append(name) or shot_array(root, name))
     for shard in (0, 1, 2):
-        simulate_shard(str(tmp_path / "run.zarr"), ds.experiment_digest, shard)
+        simulate_shard(open_run(tmp_path / "run.zarr", mode="r+"), shard)
     assert len(opened) == len(set(opened)) > 10
     np.testing.assert_array_equal(open_dataset(tmp_path / "run.zarr").photons, before)
 

@@ -160,8 +160,8 @@ def test_told__gives_units_and_meanings():
 def test_pictures__hold_what_the_store_holds(made):
     pictures, ds = Pictures(open_run(made)), open_dataset(made, chunks=None)
     for shot in (0, 17, 59):
-        np.testing.assert_array_equal(pictures.binned(shot).values, ds.image.values[shot].T)
-        np.testing.assert_array_equal(pictures.whole(shot).values, ds.xfel.assemble(ds.photons[shot]).T)
+        np.testing.assert_array_equal(pictures.binned(shot).values, ds.image.values[shot])
+        np.testing.assert_array_equal(pictures.whole(shot).values, ds.xfel.assemble(ds.photons[shot]))
     left, bottom, width, height = pictures.whole(0).extent
     s = np.abs(ds.q.values[..., :2]).max() * 10
     assert left == pytest.approx(-s, rel=0.1)

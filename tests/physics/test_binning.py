@@ -9,7 +9,17 @@ import xfeldask
 from tests.images import LAMBDA, shots, two_panels
 from tests.strategies import examples
 from xfeldask.errors import InputError
-from xfeldask.physics.binning import bin_factor, bin_frames, bin_index, binned_shape, coarser, image_grid
+from xfeldask.physics.binning import (
+    bin_factor,
+    bin_frames,
+    bin_index,
+    binned_shape,
+    coarser,
+    image_axes,
+    image_grid,
+    low_q_axes,
+    low_q_grid,
+)
 from xfeldask.physics.detectors import (
     assembled_index,
     builtin_geometry,
@@ -23,7 +33,7 @@ SEEDS = st.integers(0, 2**32 - 1)
 
 @pytest.mark.parametrize(
     ("name", "factor", "shape"),
-    [("pnccd-amo86615", 8, (130, 129)), ("square-128", 1, (128, 128)), ("square-7", 1, (7, 7))],
+    [("pnccd-amo86615", 8, (129, 130)), ("square-128", 1, (128, 128)), ("square-7", 1, (7, 7))],
 )
 def test_bins__make_an_image_of_about_128(name, factor, shape):
     geometry = builtin_geometry(name)
@@ -46,7 +56,7 @@ def test_image_grid__holds_the_mean_of_good_pixels(bin, seed):
         if inside.any():
             np.testing.assert_allclose(grid.s[i, j], s[inside].mean(axis=0), rtol=1e-12)
         else:
-            np.testing.assert_allclose(grid.s[i, j], grid.step * (np.array([i, j]) - grid.center), rtol=1e-12)
+            np.testing.assert_allclose(grid.s[i, j], (grid.step * (np.array([i, j]) - grid.center))[::-1], rtol=1e-12)
 
 
 def test_image_grid__extends_over_bins_without_pixels():
@@ -62,13 +72,13 @@ def test_image_grid__extends_over_bins_without_pixels():
 
 
 def test_image_grid__of_pnccd_has_its_center_in_the_beam(pnccd):
-    assert pnccd.shape == (130, 129)
+    assert pnccd.shape == (129, 130)
     np.testing.assert_allclose(pnccd.step, 8 * 75e-6 / 0.15 / LAMBDA)
     near = np.linalg.norm(pnccd.s, axis=-1) < 1e8
     at = np.moveaxis(np.indices(pnccd.shape), 0, -1)[near & (pnccd.weight == 1)]
     s = pnccd.s[near & (pnccd.weight == 1)]
     # panels lie up to half a pixel beside the assembled image's grid
-    np.testing.assert_allclose(s, (at - pnccd.center) * pnccd.step, atol=pnccd.step[0] / 16 * 1.1)
+    np.testing.assert_allclose(s, ((at - pnccd.center) * pnccd.step)[:, ::-1], atol=pnccd.step[0] / 16 * 1.1)
 
 
 @pytest.mark.parametrize("bin", [1, 4])
@@ -77,7 +87,22 @@ def test_image_grid__center_follows_the_detector(bin):
     moved = make_geometry(geometry.pixel_position + np.array([3e-3, -1.5e-3, 0]), 1e-3)
     there, here = image_grid(moved, LAMBDA, bin).center, image_grid(geometry, LAMBDA, bin).center
     assert here == pytest.approx(((16 / bin - 1) / 2,) * 2)
-    assert np.subtract(there, here) == pytest.approx(np.array([-3, 1.5]) / bin)
+    assert np.subtract(there, here) == pytest.approx(np.array([1.5, -3]) / bin)
+
+
+@pytest.mark.parametrize("name", ["pnccd-amo86615", "square-64"])
+def test_axes__run_along_y_and_x(name):
+    geometry = builtin_geometry(name)
+    pairs = (
+        (image_grid(geometry, LAMBDA, 3), image_axes(geometry, LAMBDA, 3)),
+        (low_q_grid(geometry, LAMBDA), low_q_axes(geometry, LAMBDA)),
+    )
+    for grid, (y, x) in pairs:
+        near = (np.linalg.norm(grid.s, axis=-1) < 2e8) & (grid.weight == 1)
+        row, column = np.nonzero(near)
+        assert len(row) > 10
+        # panels lie up to half a pixel beside the assembled image's grid
+        np.testing.assert_allclose(grid.s[near], np.stack([x[column], y[row]], axis=-1), atol=0.3 * grid.step[0])
 
 
 @given(seed=SEEDS, bin=st.integers(1, 4), factor=st.integers(1, 6))

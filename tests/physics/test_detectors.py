@@ -63,21 +63,21 @@ def test_pnccd__factors_match_golden(golden, pnccd):
     np.testing.assert_allclose(polarization(pnccd)[at], golden["pol"], rtol=1e-12)
 
 
-@pytest.mark.parametrize(("panel", "rows", "cols", "first", "last_ss", "last_fs"), PNCCD_ASSEMBLED)
-def test_assembled_index__places_pnccd_panels(pnccd, panel, rows, cols, first, last_ss, last_fs):
+@pytest.mark.parametrize(("panel", "along_x", "along_y", "first", "last_ss", "last_fs"), PNCCD_ASSEMBLED)
+def test_assembled_index__places_pnccd_panels(pnccd, panel, along_x, along_y, first, last_ss, last_fs):
     row, col = (index[panel] for index in assembled_index(pnccd))
-    assert (row.min(), row.max()) == rows
-    assert (col.min(), col.max()) == cols
-    assert (row[0, 0], col[0, 0]) == first
-    assert (row[511, 0], col[511, 0]) == last_ss
-    assert (row[0, 511], col[0, 511]) == last_fs
+    assert (col.min(), col.max()) == along_x
+    assert (row.min(), row.max()) == along_y
+    assert (col[0, 0], row[0, 0]) == first
+    assert (col[511, 0], row[511, 0]) == last_ss
+    assert (col[0, 511], row[0, 511]) == last_fs
 
 
 def test_assembled_index__places_no_pixel_twice(pnccd):
     row, col = assembled_index(pnccd)
     filled = np.zeros(assembled_shape(pnccd), dtype=int)
     np.add.at(filled, (row, col), 1)
-    assert filled.shape == (1040, 1028)
+    assert filled.shape == (1028, 1040)
     assert filled.max() == 1
     assert (filled == 0).sum() == 20544
     assert row.dtype == col.dtype == np.int32

@@ -33,8 +33,8 @@ def store(made, tmp_path):
 def test_embedding__has_what_it_was_made_with(made):
     found = open_run(made).embeddings["ipca"]
     assert found.dataset().latent.shape == (30, 2)
-    assert found.parameters["method"] == "ipca"
-    assert found.decision["contamination"] == 0.1
+    assert found.parameters.method == "ipca"
+    assert found.decision.contamination == 0.1
     assert set(found.parts()["estimator"]) >= {"mean_", "components_"}
     assert found.is_current
 

@@ -30,7 +30,6 @@ from xfeldask.sorting.protocol import Allowance, Columns, Rule, Shots
 from xfeldask.sorting.rules import RULES, register_rule
 from xfeldask.store.model import restored_model
 from xfeldask.store.parameters import Parameters
-from xfeldask.store.publish import latent_parts
 from xfeldask.verbs import following
 from xfeldask.work.compute import one_thread_a_task
 
@@ -150,7 +149,7 @@ def test_project__refuses_another_geometry(store: Path, tmp_path: Path) -> None:
 
 def test_restored_model__takes_no_rule_of_another_grid(store: Path, sorted_: xr.Dataset) -> None:
     parameters = Parameters.from_json(sorted_.attrs["parameters"])
-    parts, run = latent_parts(store, "sorted"), open_run(store)
+    parts, run = open_run(store).embeddings["sorted"].parts(), open_run(store)
     rule = parts["rule"].load()
     other_shape, wider = rule.isel({rule.weight.dims[0]: slice(2, None)}), rule.assign(step=rule.step * 1.01)
     for other, told in ((other_shape, "that of the model 126 x 128 bins"), (wider, "128 x 128 bins")):
@@ -369,7 +368,7 @@ def test_sort__decides_anew_without_looking_again(store: Path, sorted_: xr.Datas
     looser = sort(store, "sorted", max_singles_lost=0.2).load()
     np.testing.assert_array_equal(looser.log_ratio, sorted_.log_ratio)
     assert json.loads(looser.attrs["decision"])["max_singles_lost"] == 0.2
-    assert set(latent_parts(store, "sorted")) == {"estimator", "rule"}
+    assert set(open_run(store).embeddings["sorted"].parts()) == {"estimator", "rule"}
     assert sort(store, "sorted").load().equals(sorted_)
     with pytest.raises(InputError, match="max_singles_lost"):
         sort(store, "sorted", max_singles_lost=1.0)

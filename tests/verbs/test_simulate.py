@@ -128,11 +128,11 @@ def breaking_after(shards):
     """`simulate_shard` that fails once `shards` are done, and the shards that it was asked for."""
     asked = []
 
-    def broken(path, digest, shard):
+    def broken(run, shard):
         asked.append(shard)
         if len(asked) > shards:
             raise OSError("the power went out\nin the whole building")
-        simulate_shard(path, digest, shard)
+        simulate_shard(run, shard)
 
     return broken, asked
 
@@ -162,11 +162,11 @@ def test_simulate__two_runs_at_once_keep_their_own_models(tmp_path, monkeypatch)
     sharded(monkeypatch, 4)
     read, began, ended = [], Event(), Event()
 
-    def slow(path, digest, shard):
-        if path.endswith("slow"):
+    def slow(opened, shard):
+        if opened.path.name == "slow":
             began.set()
             assert ended.wait(60)
-        simulate_shard(path, digest, shard)
+        simulate_shard(opened, shard)
 
     monkeypatch.setattr("xfeldask.verbs.simulate.simulate_shard", slow)
     monkeypatch.setattr("xfeldask.store.run.read_volume", lambda *key: read.append(key))
@@ -503,11 +503,11 @@ def test_simulate__resumes_after_a_full_disk(reference, disk, monkeypatch):
     path = disk / "run.zarr"
     asked = []
 
-    def filling(store, digest, shard):
+    def filling(opened, shard):
         asked.append(shard)
         if len(asked) == 3:
             fill(disk / "ballast")
-        simulate_shard(store, digest, shard)
+        simulate_shard(opened, shard)
 
     with monkeypatch.context() as patch, dask.config.set(scheduler="synchronous"):
         patch.setattr("xfeldask.verbs.simulate.simulate_shard", filling)

@@ -7,16 +7,20 @@ import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import ExitStack
 from multiprocessing import get_context
+from pathlib import Path
 from threading import Event
 
 import dask
 import pytest
+import zarr
 from dask.utils import key_split
 from distributed import Client, LocalCluster
 from threadpoolctl import threadpool_info
+from zarr.storage import MemoryStore
 
 from xfeldask.engines.workshop import simulate_shard
 from xfeldask.errors import InputError, RunError
+from xfeldask.store.run import Run
 from xfeldask.work.compute import active_client, one_thread_a_task, run_tasks
 from xfeldask.work.progress import Lines, reporter
 from xfeldask.work.tasks import shard_tasks
@@ -160,7 +164,8 @@ def test_one_thread_a_task__nests_and_ends_after_a_failure():
 
 
 def test_shard_tasks__are_small_and_named_for_a_million_shots():
-    tasks = shard_tasks("simulate-shard", simulate_shard, range(3907), "/data/somewhere/run.zarr", "0" * 64)
+    run = Run(Path("/data/somewhere/run.zarr"), zarr.group(MemoryStore()))
+    tasks = shard_tasks("simulate-shard", simulate_shard, range(3907), run)
     assert len(tasks) == 3907
     assert len({task.key for task in tasks}) == 3907
     assert {key_split(task.key) for task in tasks} == {"simulate-shard"}
@@ -170,7 +175,7 @@ def test_shard_tasks__are_small_and_named_for_a_million_shots():
 
 
 def test_shard_tasks__of_two_runs_have_keys_of_their_own():
-    one, other = (shard_tasks("simulate-shard", simulate_shard, [0], path, "") for path in ("a", "b"))
+    one, other = (shard_tasks("simulate-shard", simulate_shard, [0], run) for run in ("a", "b"))
     assert one[0].key != other[0].key
 
 

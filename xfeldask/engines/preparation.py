@@ -13,7 +13,7 @@ from xfeldask.config import Experiment
 from xfeldask.engines.engine import ENGINES, Engine, make_engine
 from xfeldask.errors import InputError
 from xfeldask.formats.inputs import Inputs
-from xfeldask.physics.binning import bin_factor, binned_shape, low_q_shape
+from xfeldask.physics.binning import bin_factor, binned_shape, image_axes, low_q_axes, low_q_shape
 from xfeldask.physics.detectors import assembled_index, polarization, scattering_vector, solid_angle, wavelength
 from xfeldask.physics.forward import largest_s, mean_photons
 from xfeldask.physics.plan import (
@@ -142,8 +142,10 @@ def fixed_variables(prepared: Prepared) -> dict[str, NDArray[Any]]:
     geometry, atoms = prepared.inputs.geometry, prepared.inputs.atoms
     row, column = assembled_index(geometry)
     lam = wavelength(prepared.inputs.experiment.beam.photon_energy)
+    axes = (*image_axes(geometry, lam, bin_factor(geometry)), *low_q_axes(geometry, lam))
     return {
         "shot": np.arange(prepared.layout.n_shots),
+        **{name: axis * 1e-10 for name, axis in zip(("y", "x", "low_y", "low_x"), axes, strict=True)},
         "xyz": np.array(["x", "y", "z"]),
         "xy": np.array(["x", "y"]),
         "quaternion": np.array(["w", "x", "y", "z"]),

@@ -7,7 +7,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -66,23 +65,22 @@ class Workshop:
             sink.advance(totals._asdict())
 
 
-def make_workshop(root: zarr.Group, engine: Engine, geometry: Geometry) -> Workshop:
+def make_workshop(group: zarr.Group, engine: Engine, geometry: Geometry) -> Workshop:
     """Make the workshop of a store from what has been worked out already."""
-    layout = layout_of(root)
-    return Workshop(layout, engine, Recorder(geometry), {v.name: shot_array(root, v.name) for v in layout.stored()})
+    layout = layout_of(group)
+    return Workshop(layout, engine, Recorder(geometry), {v.name: shot_array(group, v.name) for v in layout.stored()})
 
 
-def simulate_shard(path: str, digest: str, shard: int) -> None:
+def simulate_shard(run: Run, shard: int) -> None:
     """Compute one shard of a store and commit it; the task that Dask runs.
 
     Parameters
     ----------
-    path : str
-    digest : str, of the experiment
+    run : Run, to be written
     shard : int
     """
-    shop = workshop(path, digest)
-    sink = Shard(shop.arrays, Path(path), shop.layout, shard)
+    shop = workshop(run)
+    sink = Shard(shop.arrays, run.path, shop.layout, shard)
     shop.fill(sink, *shop.plan(sink.shots))
     sink.commit()
 
@@ -130,24 +128,27 @@ class Workshops:
 _workshops = Workshops()
 
 
-def keep(path: str, digest: str, shop: Workshop) -> None:
-    """Keep a workshop for the shards to come, and let the oldest of more than `MOST` go."""
-    _workshops.keep((path, digest), shop)
+def keep(run: Run, shop: Workshop) -> None:
+    """Keep the workshop of a run for the shards to come, and let the oldest of more than `MOST` go."""
+    _workshops.keep(_key(run), shop)
 
 
-def forget(path: str, digest: str) -> None:
-    """Give the memory of a store's workshop back; those of other stores stay."""
-    _workshops.drop((path, digest))
+def forget(run: Run) -> None:
+    """Give the memory of a run's workshop back; those of other runs stay."""
+    _workshops.drop(_key(run))
 
 
-def workshop(path: str, digest: str) -> Workshop:
-    """The workshop of the store at `path`, made if it is not kept."""
-    return _workshops.get((path, digest), lambda: _read_workshop(path))
+def workshop(run: Run) -> Workshop:
+    """The workshop of a run, made if it is not kept."""
+    return _workshops.get(_key(run), lambda: _read_workshop(run))
 
 
-def _read_workshop(path: str) -> Workshop:
-    run = Run.open(path, "r+")
+def _key(run: Run) -> Key:
+    return str(run.path.absolute()), str(run.identity)
+
+
+def _read_workshop(run: Run) -> Workshop:
     if run.experiment is None or run.atoms is None:
-        raise InputError(f"{path} was not simulated: nothing tells how its shots are to be drawn")
+        raise InputError(f"{run.path} was not simulated: nothing tells how its shots are to be drawn")
     engine = make_engine(run.experiment, run.geometry, run.volume, run.atoms)
     return make_workshop(run.group, engine, run.geometry)

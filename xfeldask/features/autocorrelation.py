@@ -24,12 +24,10 @@ def autocorrelation_lags(grid: ImageGrid) -> NDArray[np.float64]:
     >>> from xfeldask.physics.detectors import square
     >>> lags = autocorrelation_lags(image_grid(square(100, 1e-3, 0.1), 1e-10, 1))
     >>> lags.shape, (lags[0, 1] * 1e9).round(3).tolist()
-    ((199, 100, 2), [-4.95, 0.05])
+    ((199, 100, 2), [0.05, -4.95])
     """
     (rows, columns), step = lag_shape(grid), 1 / (grid.step * _padded(grid))
-    return np.stack(
-        np.meshgrid((np.arange(rows) - rows // 2) * step[0], np.arange(columns) * step[1], indexing="ij"), -1
-    )
+    return np.stack(np.meshgrid(np.arange(columns) * step[1], (np.arange(rows) - rows // 2) * step[0]), -1)
 
 
 def autocorrelation(images: Images, grid: ImageGrid) -> Rows:

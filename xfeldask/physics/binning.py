@@ -27,7 +27,7 @@ Images = NDArray[Any]
 
 @dataclass(frozen=True, eq=False)
 class ImageGrid:
-    """Bins of the assembled image in reciprocal space; rows go along +x, columns along +y.
+    """Bins of the assembled image in reciprocal space; rows go along +y, columns along +x.
 
     Attributes
     ----------
@@ -95,11 +95,39 @@ def image_grid(geometry: Geometry, wavelength: float, bin: int) -> ImageGrid:
     >>> from xfeldask.physics.detectors import builtin_geometry, wavelength
     >>> grid = image_grid(builtin_geometry("pnccd-amo86615"), wavelength(4600), 8)
     >>> grid.shape, (grid.step / 1e6).round(2).tolist()
-    ((130, 129), [14.84, 14.84])
+    ((129, 130), [14.84, 14.84])
     """
-    index = bin_index(geometry, bin)
-    row, column = (corner / bin - 0.5 for corner in _beam_corner(geometry))
-    return _grid_of(geometry, wavelength, index, binned_shape(geometry, bin), bin, (row, column))
+    index, shape = bin_index(geometry, bin), binned_shape(geometry, bin)
+    return _grid_of(geometry, wavelength, index, shape, bin, _image_center(geometry, bin))
+
+
+def image_axes(geometry: Geometry, wavelength: float, bin: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Scattering vectors along y of the rows and along x of the columns of an image, for small angles.
+
+    Parameters
+    ----------
+    geometry : Geometry
+    wavelength : [m]
+    bin : pixels a side
+
+    Returns
+    -------
+    y, x : float64 (y,) and (x,) [1/m]
+
+    Raises
+    ------
+    InputError
+        A wavelength that is not positive.
+
+    Examples
+    --------
+    >>> from xfeldask.physics.detectors import square
+    >>> y, x = image_axes(square(4, 1e-3, 0.1), 1e-10, 2)
+    >>> (x / 1e6).round().tolist()
+    [-100.0, 100.0]
+    """
+    step, center = _step(geometry, wavelength, bin), _image_center(geometry, bin)
+    return _axes(binned_shape(geometry, bin), step, center)
 
 
 def low_q_bin(geometry: Geometry) -> int:
@@ -147,19 +175,43 @@ def low_q_grid(geometry: Geometry, wavelength: float) -> ImageGrid:
     >>> low_q_grid(square(4, 1e-3, 0.1), wavelength(4600)).center
     (1.5, 1.5)
     """
+    index, shape = low_q_index(geometry), low_q_shape(geometry)
+    return _grid_of(geometry, wavelength, index, shape, low_q_bin(geometry), _low_q_center(geometry))
+
+
+def low_q_axes(geometry: Geometry, wavelength: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Scattering vectors along y of the rows and along x of the columns of `low_q`, as `image_axes` gives them.
+
+    Examples
+    --------
+    >>> from xfeldask.physics.detectors import square
+    >>> y, x = low_q_axes(square(4, 1e-3, 0.1), 1e-10)
+    >>> (y / 1e6).round().tolist()
+    [-150.0, -50.0, 50.0, 150.0]
+    """
+    step = _step(geometry, wavelength, low_q_bin(geometry))
+    return _axes(low_q_shape(geometry), step, _low_q_center(geometry))
+
+
+def _image_center(geometry: Geometry, bin: int) -> tuple[float, float]:
+    row, column = (corner / bin - 0.5 for corner in _beam_corner(geometry))
+    return row, column
+
+
+def _low_q_center(geometry: Geometry) -> tuple[float, float]:
     bin, shape = low_q_bin(geometry), low_q_shape(geometry)
-    center = tuple(
+    row, column = (
         (exact - round(exact)) / bin + size // 2 - 0.5
         for exact, size in zip(_beam_corner(geometry), shape, strict=True)
     )
-    return _grid_of(geometry, wavelength, low_q_index(geometry), shape, bin, (center[0], center[1]))
+    return row, column
 
 
 def _beam_corner(geometry: Geometry) -> tuple[float, float]:
     """Where the beam meets the assembled image, in pixels from its corner."""
     position = geometry.pixel_position[geometry.mask].mean(axis=0) / geometry.pixel_size
     row, column = (pixels[geometry.mask].mean() for pixels in assembled_index(geometry))
-    return float(row - position[0] + 0.5), float(column - position[1] + 0.5)
+    return float(row - position[1] + 0.5), float(column - position[0] + 0.5)
 
 
 def coarser(grid: ImageGrid, factor: int) -> ImageGrid:
@@ -194,22 +246,35 @@ def _grid_of(
     bin: int,
     center: tuple[float, float],
 ) -> ImageGrid:
-    if not (np.isfinite(wavelength) and wavelength > 0):
-        raise InputError(f"the wavelength must be positive, got {wavelength} m")
+    step = _step(geometry, wavelength, bin)
     used = index >= 0
     s = scattering_vector(geometry.pixel_position[used], wavelength)
     total = [np.bincount(index[used], s[:, axis], shape[0] * shape[1]).reshape(shape) for axis in (0, 1)]
     count = np.bincount(index[used], minlength=shape[0] * shape[1]).reshape(shape)
+    return _grid(np.stack(total, axis=-1), count, bin * bin, step, center)
+
+
+def _step(geometry: Geometry, wavelength: float, bin: int) -> NDArray[np.float64]:
+    """From one row, and one column, to the next, float64 (2,) [1/m]."""
+    if not (np.isfinite(wavelength) and wavelength > 0):
+        raise InputError(f"the wavelength must be positive, got {wavelength} m")
     z = geometry.pixel_position[geometry.mask][:, 2].mean() / geometry.pixel_size
-    return _grid(np.stack(total, axis=-1), count, bin * bin, np.full(2, bin / (z * wavelength)), center)
+    return np.full(2, bin / (z * wavelength))
+
+
+def _axes(
+    shape: tuple[int, ...], step: NDArray[np.float64], center: tuple[float, float]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    y, x = (width * (np.arange(n) - middle) for n, width, middle in zip(shape, step, center, strict=True))
+    return y, x
 
 
 def _grid(
     total: NDArray[np.float64], count: NDArray[Any], full: int, step: NDArray[np.float64], center: tuple[float, float]
 ) -> ImageGrid:
-    flat = step * (np.moveaxis(np.indices(count.shape), 0, -1) - center)
+    y, x = _axes(count.shape, step, center)
     some = (count > 0)[..., None]
-    s = np.where(some, total / np.where(some, count[..., None], 1), flat)
+    s = np.where(some, total / np.where(some, count[..., None], 1), np.stack(np.meshgrid(x, y), axis=-1))
     return ImageGrid(s, (count / full).astype(np.float32), step, center)
 
 

@@ -55,7 +55,7 @@ class Geometry:
     def assembled(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """What `assembled_index` returns, worked out once."""
         x, y = (self._steps(axis) for axis in (0, 1))
-        return x, y
+        return y, x
 
     def _steps(self, axis: int) -> NDArray[np.int32]:
         along = self.pixel_position[..., axis]
@@ -177,7 +177,7 @@ def polarization(geometry: Geometry) -> NDArray[np.float64]:
 def assembled_index(geometry: Geometry) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Row and column of each pixel in the assembled image, int32 (panel, ss, fs) each, read-only.
 
-    Rows go along +x, columns along +y: index = floor((X - Xmin + size/2) / size).
+    Rows go along +y, columns along +x: index = floor((X - Xmin + size/2) / size).
 
     Examples
     --------
@@ -194,14 +194,14 @@ def assembled_shape(geometry: Geometry) -> tuple[int, int]:
     Examples
     --------
     >>> assembled_shape(builtin_geometry("pnccd-amo86615"))
-    (1040, 1028)
+    (1028, 1040)
     """
     row, col = assembled_index(geometry)
     return int(row.max()) + 1, int(col.max()) + 1
 
 
 def square(n: int, pixel_size: float, distance: float) -> Geometry:
-    """One panel of n x n pixels around the beam, ss along +x and fs along +y; lengths in m.
+    """One panel of n x n pixels around the beam, ss along +y and fs along +x; lengths in m.
 
     Raises
     ------
@@ -211,12 +211,12 @@ def square(n: int, pixel_size: float, distance: float) -> Geometry:
     Examples
     --------
     >>> square(2, 1e-3, 0.1).pixel_position[0, 1, 0].tolist()
-    [0.0005, -0.0005, 0.1]
+    [-0.0005, 0.0005, 0.1]
     """
     if not 1 <= n <= _SQUARE_MAX:
         raise InputError(f"a square detector has 1 to {_SQUARE_MAX} pixels a side, got {n}")
     at = (np.arange(n) - (n - 1) / 2) * pixel_size
-    x, y = np.meshgrid(at, at, indexing="ij")
+    x, y = np.meshgrid(at, at)
     return make_geometry(np.stack([x, y, np.full_like(x, distance)], axis=-1)[None], pixel_size)
 
 

@@ -45,14 +45,16 @@ def montage(ds: xr.Dataset, columns: int = 4, particle: str = "") -> Figure:
             ax.set_visible(False)
         for ax, i in zip(line, shots, strict=False):
             counted = np.ma.masked_less(images[int(i)], 1)
-            drawn = ax.imshow(counted, norm=LogNorm(1, top), cmap="viridis", extent=extent, interpolation="nearest")
+            drawn = ax.imshow(
+                counted, norm=LogNorm(1, top), cmap="viridis", extent=extent, origin="lower", interpolation="nearest"
+            )
             ax.set_facecolor("#f3f3f3")
             ax.set_title(f"shot {i}: {_truth(ds, int(i), title)}\n{int(ds.photon_count[int(i)]):,} photons", fontsize=9)
             ax.tick_params(labelsize=7)
             ax.set(xlim=view[:2], ylim=view[2:])
-        line[0].set_ylabel(shown(ds.q.attrs["units"]).label("q"), fontsize=8)
+        line[0].set_ylabel(shown(ds.y.attrs["units"]).label("q along y"), fontsize=8)
     for ax in axes[-1]:
-        ax.set_xlabel(shown(ds.q.attrs["units"]).label("q"), fontsize=8)
+        ax.set_xlabel(shown(ds.x.attrs["units"]).label("q along x"), fontsize=8)
     if drawn is not None:
         bar = figure.colorbar(drawn, ax=axes, shrink=0.8, pad=0.01)
         bar.set_label(f"photons in a bin of {ds.attrs['bin']} x {ds.attrs['bin']} pixels; grey: none")
@@ -181,25 +183,22 @@ def _truth(ds: xr.Dataset, i: int, title: str) -> str:
 def _view(image: np.ndarray, extent: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
     """Return limits of a square around q = 0 that holds 98 % of the photons."""
     left, right, bottom, top = extent
-    x = np.linspace(left, right, image.shape[1] + 1)
-    y = np.linspace(top, bottom, image.shape[0] + 1)
+    x, y = np.linspace(left, right, image.shape[1] + 1), np.linspace(bottom, top, image.shape[0] + 1)
     away = np.maximum(np.abs((x[1:] + x[:-1]) / 2), np.abs((y[1:] + y[:-1]) / 2)[:, None])
     order = np.argsort(away, axis=None)
     held = np.cumsum(image.ravel()[order])
     reach = away.ravel()[order][min(np.searchsorted(held, 0.98 * held[-1]), len(held) - 1)]
     reach = max(reach, (right - left) / 20)
-    return -reach, reach, np.sign(bottom - top) * reach, -np.sign(bottom - top) * reach
+    return -reach, reach, -reach, reach
 
 
 def _q_extent(ds: xr.Dataset) -> tuple[float, float, float, float]:
-    """Return left, right, bottom and top of the assembled image [1/nm], as far as small angles hold."""
-    rows, columns = ds.assembled_row.values, ds.assembled_col.values
-    q = shown(ds.q.attrs["units"]).of(ds.q.values)
-    bin_ = int(ds.attrs["bin"])
-    height, width = (-(-(int(index.max()) + 1) // bin_) * bin_ for index in (rows, columns))
-    out = []
-    for index, length in ((columns, width), (rows, height)):
-        axis = int(np.argmax([abs(np.corrcoef(index.ravel()[::997], q[..., k].ravel()[::997])[0, 1]) for k in (0, 1)]))
-        slope, offset = np.polyfit(index.ravel()[::97], q[..., axis].ravel()[::97], 1)
-        out.append((offset - slope / 2, offset + slope * (length - 0.5)))
-    return out[0][0], out[0][1], out[1][1], out[1][0]
+    """Return left, right, bottom and top of the images [1/nm]."""
+    (left, right), (bottom, top) = (_edges(shown(axis.attrs["units"]).of(axis.values)) for axis in (ds.x, ds.y))
+    return left, right, bottom, top
+
+
+def _edges(middle: np.ndarray) -> tuple[float, float]:
+    """Return the outer edges of bins of one width."""
+    half = (middle[-1] - middle[0]) / max(1, len(middle) - 1) / 2
+    return float(middle[0] - half), float(middle[-1] + half)

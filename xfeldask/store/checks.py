@@ -20,6 +20,7 @@ from xfeldask.errors import CorruptStoreError
 from xfeldask.schema import DONE, VARIABLES, Variable, named
 from xfeldask.store.codecs import EXACT
 from xfeldask.store.layout import Layout
+from xfeldask.store.older import AXES
 from xfeldask.store.opening import stored_experiment
 from xfeldask.store.publish import leftovers
 from xfeldask.store.run import Run
@@ -115,7 +116,8 @@ def check_root(run: Run) -> list[Problem]:
     stored = layout.stored()
     problems = [Problem(left.path.name, NO_SHOT, LEFT) for left in leftovers(run.path)]
     expected = [v.name for v in stored if v.role != "truth"] + str(attributes.get("coordinates", "")).split()
-    expected += sorted({dim for v in stored for dim in v.dims if dim in VARIABLES})
+    axes = {dim for v in stored for dim in v.dims if dim in VARIABLES}
+    expected += sorted(axes - set(AXES) if run.is_transposed else axes)
     if "experiment" in attributes or "experiment_digest" in attributes:
         problems += _experiment_problems(run)
         expected += [v.name for v in stored if v.role == "truth"]

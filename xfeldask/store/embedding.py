@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import xarray as xr
 
 from xfeldask.errors import CorruptStoreError, InputError, MissingFileError
+from xfeldask.records import Record
+from xfeldask.sorting.decision import Decision
 from xfeldask.store.html import run_html
+from xfeldask.store.older import is_transposed
 from xfeldask.store.opening import child_groups, open_lazily
+from xfeldask.store.parameters import Parameters
 from xfeldask.store.publish import publish_group
 
 if TYPE_CHECKING:
     from xfeldask.store.run import Run
+
+R = TypeVar("R", bound=Record)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -71,13 +76,31 @@ class Embedding:
         """Return ``/latent/<name>`` as a lazy Dataset."""
         return self.run.dataset(self.place, chunks)
 
+    def stored(self) -> xr.Dataset:
+        """Return ``/latent/<name>`` as it is stored, to be published again."""
+        return open_lazily(self.run.group, self.place)
+
+    def refuse_older(self) -> Self:
+        """Return the embedding itself if its model knows images as they are read now.
+
+        Raises
+        ------
+        InputError
+        """
+        if is_transposed(self.attributes):
+            raise InputError(
+                f"the model of {self.name} was made by an older version, whose images lay on their side; embed "
+                f"{self.run.path} again with overwrite=True"
+            )
+        return self
+
     @cached_property
     def attributes(self) -> Mapping[str, Any]:
         """Attributes of the group as they were when first asked for."""
-        return dict(self.dataset().attrs)
+        return dict(self.stored().attrs)
 
     @property
-    def parameters(self) -> dict[str, Any]:
+    def parameters(self) -> Parameters:
         """Everything that the embedding depends on.
 
         Raises
@@ -85,12 +108,18 @@ class Embedding:
         CorruptStoreError
             They cannot be read.
         """
-        return self._json("parameters")
+        return self._record(Parameters, "parameters")
 
     @property
-    def decision(self) -> dict[str, Any]:
-        """What the rule decided and expects; empty where shots were not sorted."""
-        return self._json("decision")
+    def decision(self) -> Decision:
+        """What the rule decided and expects; nothing of it is given where shots were not sorted.
+
+        Raises
+        ------
+        CorruptStoreError
+            It cannot be read.
+        """
+        return self._record(Decision, "decision")
 
     def parts(self) -> dict[str, xr.Dataset]:
         """Return the groups of arrays that the model is made of, in memory."""
@@ -132,17 +161,16 @@ class Embedding:
         parameters, decision = self.parameters, self.decision
         out = {
             "shots": f"{int(self.attributes['n_shots']):,}{'' if self.is_current else ', not those there now'}",
-            "method": f"{parameters['method']} of {parameters['features']['name']}, "
+            "method": f"{parameters.method} of {parameters.features['name']}, "
             f"{self.dataset().sizes['component']} components",
-            "sorted by": str(parameters["sort"] or "nobody"),
+            "sorted by": parameters.sort or "nobody",
         }
-        if "threshold" in decision:
-            out["threshold"] = f"{decision['threshold']:.2f}"
+        if decision.threshold is not None:
+            out["threshold"] = f"{decision.threshold:.2f}"
         return out
 
-    def _json(self, name: str) -> dict[str, Any]:
+    def _record(self, kind: type[R], name: str) -> R:
         try:
-            found: dict[str, Any] = dict(json.loads(str(self.attributes[name])))
-        except (KeyError, TypeError, ValueError) as error:
+            return kind.from_json(str(self.attributes[name]))
+        except (KeyError, CorruptStoreError) as error:
             raise CorruptStoreError(f"{self.run.path}: the {name} of {self.name} cannot be read ({error})") from None
-        return found

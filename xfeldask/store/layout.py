@@ -22,7 +22,7 @@ SHARD_BYTES = 256 * 2**20
 IMAGES = ("image", "low_q")
 IMAGES_PER_CHUNK = 16
 TRUTH_PER_CHUNK = 2048
-FORMAT = 3
+FORMAT = 4
 """What the bytes of a store mean, and how those of a simulated one come from its experiment; others are only read."""
 
 ALL_CHUNKS: ArrayConfigLike = {"write_empty_chunks": True}

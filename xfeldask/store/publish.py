@@ -16,7 +16,7 @@ import xarray as xr
 
 from xfeldask.errors import InputError, MissingFileError
 from xfeldask.store.codecs import EXACT, compressors, pipeline
-from xfeldask.store.opening import child_groups, open_lazily, open_root
+from xfeldask.store.opening import open_root
 
 _HOST = re.sub(r"[^A-Za-z0-9]", "_", socket.gethostname())
 _LEFT = re.compile(r"(?P<place>(?:\.[A-Za-z0-9_-]+)*)\.(?P<host>[A-Za-z0-9_]+)-(?P<pid>\d+)\.(?P<kind>new|old)")
@@ -131,12 +131,6 @@ def publish_group(path: Path, place: str, found: xr.Dataset, parts: Mapping[str,
                     )
     except OSError as error:
         raise InputError(f"cannot write {target}: {error}; make room, or choose a store that may be written") from error
-
-
-def latent_parts(path: Path, name: str) -> dict[str, xr.Dataset]:
-    """Groups of an embedding, in memory."""
-    root = open_root(path)
-    return {part: open_lazily(root, f"latent/{name}/{part}").load() for part in child_groups(root, f"latent/{name}")}
 
 
 def _remove(path: Path) -> None:

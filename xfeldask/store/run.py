@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from xfeldask.config import Experiment
 from xfeldask.errors import CorruptStoreError, IncompleteStoreError, MissingFileError
 from xfeldask.physics.atoms import Atoms, make_atoms
-from xfeldask.physics.binning import ImageGrid, image_grid, low_q_grid
+from xfeldask.physics.binning import ImageGrid, image_axes, image_grid, low_q_axes, low_q_grid
 from xfeldask.physics.detectors import Geometry, make_geometry, wavelength
 from xfeldask.physics.symmetry import SYMMETRY
 from xfeldask.physics.volume import Volume
@@ -25,7 +25,8 @@ from xfeldask.store import accessor as accessor
 from xfeldask.store.codecs import FAST
 from xfeldask.store.embedding import Embedding
 from xfeldask.store.html import run_html
-from xfeldask.store.layout import Layout, layout_of, shot_array
+from xfeldask.store.layout import IMAGES, Layout, layout_of, shot_array
+from xfeldask.store.older import AXES, is_transposed, upright, upright_dataset
 from xfeldask.store.opening import child_groups, open_lazily, open_root, stored_experiment
 from xfeldask.store.selections import read_selections
 from xfeldask.store.volumes import read_volume
@@ -100,6 +101,11 @@ class Run:
         return layout_of(self.group)
 
     @property
+    def is_transposed(self) -> bool:
+        """Whether images are stored with x along their rows, as in older stores; `read` and `dataset` turn them."""
+        return is_transposed(self.attributes)
+
+    @property
     def n_shots(self) -> int:
         """Shots that the store has room for."""
         return self.layout.n_shots
@@ -110,11 +116,19 @@ class Run:
 
     def array(self, name: str, codec_pipeline: str = FAST) -> zarr.Array[Any]:
         """Return an array of the root, to be read fast, or to be read and written with ``codecs.EXACT``."""
-        return shot_array(self.group, name, codec_pipeline)
+        key = name, codec_pipeline
+        if key not in self._arrays:
+            self._arrays[key] = shot_array(self.group, name, codec_pipeline)
+        return self._arrays[key]
+
+    @cached_property
+    def _arrays(self) -> dict[tuple[str, str], zarr.Array[Any]]:
+        return {}
 
     def read(self, name: str, shots: slice | int = slice(None)) -> NDArray[Any]:
         """Return values of an array of the root, of some shots or of all."""
-        return np.asarray(self.array(name)[shots])
+        values = np.asarray(self.array(name)[shots])
+        return upright(values) if self.is_transposed and name in IMAGES else values
 
     def done(self) -> NDArray[np.bool_]:
         """Return which shots have been written by now, bool (shot,)."""
@@ -230,6 +244,10 @@ class Run:
             have = [f"{top}/{name}" for top in ("latent", "volume") for name in child_groups(self.group, top)]
             raise MissingFileError(f"{self.path} has no group {group}; it has {', '.join(have) or 'none'}")
         found = open_lazily(self.group, group)
+        if is_transposed(found.attrs):
+            found = upright_dataset(found)
+        if group is None and self.is_transposed:
+            found = found.assign_coords(self._axes())
         place = {name: index for index, name in enumerate([*VARIABLES, *LATENT])}
         data, coords = (
             {name: part[name] for name in sorted(part, key=lambda name: place.get(str(name), len(place)))}
@@ -243,6 +261,15 @@ class Run:
         raw = [v.name for v in named("raw") if v.name in found]
         return found.assign({name: found[name].chunk(cut) for name in raw})
 
+    def _axes(self) -> dict[str, xr.Variable]:
+        """Scattering vectors of the bins, which older stores do not have."""
+        axes = *image_axes(self.geometry, self.wavelength, self.bin), *low_q_axes(self.geometry, self.wavelength)
+        named = {name: VARIABLES[name] for name in AXES}
+        return {
+            name: xr.Variable(v.dims, axis * 1e-10, v.attributes())
+            for (name, v), axis in zip(named.items(), axes, strict=True)
+        }
+
     def __repr__(self) -> str:
         rows = [f"  {name:<12}{value}" for name, value in self.facts().items()]
         return "\n".join([f"<xfeldask.Run {self.path}>", *rows])
@@ -252,15 +279,15 @@ class Run:
 
     def facts(self) -> dict[str, str]:
         """Return what a person wants to know first, by name."""
-        layout, geometry = self.layout, self.geometry
-        pixels = " x ".join(map(str, layout.pixels))
+        layout, geometry, turn = self.layout, self.geometry, -1 if self.is_transposed else 1
+        pixels = _size(layout.pixels)
         distance = geometry.pixel_position[..., 2].mean()
         experiment = self.experiment
         return {
             "shots": f"{int(self.done().sum()):,} of {layout.n_shots:,} done, {layout.n_shards:,} shards",
             "detector": f"{pixels} pixels of {geometry.pixel_size * 1e6:g} um, {distance * 1e3:g} mm away",
             "beam": f"{self.photon_energy:g} eV, {self.wavelength * 1e10:.4g} angstrom",
-            "images": f"image {' x '.join(map(str, layout.image))}, low_q {' x '.join(map(str, layout.low_q))}",
+            "images": f"image {_size(layout.image[::turn])}, low_q {_size(layout.low_q[::turn])}",
             "source": "not simulated"
             if experiment is None
             else f"simulated from {self.attributes.get('particle')}, seed {experiment.seed}",
@@ -330,10 +357,5 @@ def open_dataset(
     return (run if allow_incomplete else run.refuse_incomplete()).dataset(group, chunks)
 
 
-def stored_geometry(root: zarr.Group) -> Geometry:
-    """The detector of a store."""
-    return make_geometry(
-        np.asarray(shot_array(root, "pixel_position")[...]),
-        float(str(root.attrs["pixel_size"])),
-        np.asarray(shot_array(root, "mask")[...]),
-    )
+def _size(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape))

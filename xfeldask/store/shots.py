@@ -45,12 +45,11 @@ class StoredShots:
         """Return a variable of some shots, ascending, each chunk read once; or of all."""
         if index is None:
             return self.run.read(name, slice(self.n_shots))
-        array = self.run.array(name)
-        length = array.chunks[0]
-        parts = [np.asarray(array[:0])]
+        length = self.run.array(name).chunks[0]
+        parts = [self.run.read(name, slice(0))]
         for rows in np.split(index, np.flatnonzero(np.diff(index // length)) + 1) if len(index) else []:
             start = int(rows[0]) // length * length
-            parts.append(np.asarray(array[start : start + length])[rows - start])
+            parts.append(self.run.read(name, slice(start, start + length))[rows - start])
         return np.concatenate(parts)
 
 

@@ -17,6 +17,7 @@ from xfeldask.sorting.decision import Decision
 from xfeldask.sorting.protocol import Allowance, Columns, Rule, Shots
 from xfeldask.sorting.rules import decided, make_rule, measured_last, needs_coordinates
 from xfeldask.store.embedding import Embedding
+from xfeldask.store.layout import FORMAT
 from xfeldask.store.model import Model, make_features
 from xfeldask.store.run import Run
 from xfeldask.store.shots import EmbeddedShots
@@ -77,6 +78,7 @@ def sorted_dataset(
     attributes = {
         "title": f"latent space of {n} shots by {model.parameters.method}",
         "n_shots": n,
+        "format": FORMAT,
         "parameters": model.parameters.to_json(),
         "decision": told.to_json(),
     }

@@ -40,7 +40,7 @@ def expected_intensity(store: str | Path, shot: int) -> xr.DataArray:
     run = Run.open(store)
     if run.identity is None or "fluence" not in run:
         raise InputError(f"{store} holds no truth to compute an intensity from; it was not simulated")
-    shop = workshop(str(Path(store).absolute()), run.identity)
+    shop = workshop(run)
     if not 0 <= shot < shop.layout.n_shots:
         raise InputError(f"{store} has shots 0 to {shop.layout.n_shots - 1}, not {shot}")
     (mean,) = shop.engine.expected(*shop.plan(range(shot, shot + 1)))

@@ -10,7 +10,6 @@ import xarray as xr
 from xfeldask.sorting.protocol import Allowance
 from xfeldask.store.embedding import Embedding
 from xfeldask.store.model import restored_model
-from xfeldask.store.parameters import Parameters
 from xfeldask.verbs.building import judged, sorted_dataset
 from xfeldask.verbs.options import Store, opened, refuse_name
 from xfeldask.work.progress import Tell
@@ -60,10 +59,10 @@ def project(
     (600, 3)
     """
     source, run, target = opened(model_store).refuse_incomplete(), opened(other_store), as_name or name
-    embedding, n_shots = source.embedding(name), run.refuse_incomplete().n_shots
+    embedding, n_shots = source.embedding(name).refuse_older(), run.refuse_incomplete().n_shots
     refuse_name(run, target, overwrite)
     parts = embedding.parts()
-    model = restored_model(Parameters.from_json(embedding.dataset().attrs["parameters"]), parts, run)
+    model = restored_model(embedding.parameters, parts, run)
     shots = StoreSource(run)
     columns = project_all(shots, model, n_shots, progress)
     # before they were stored, envelopes were fitted to the other store's coordinates

@@ -126,8 +126,7 @@ def simulate(
         warn_of_few_photons(prepared)
         refuse_full_disk(path, estimate(prepared).bytes_on_disk)
         run = publish_template(path, prepared)
-        shop = make_workshop(run.group, prepared.engine, inputs.geometry)
-        keep(str(path.absolute()), inputs.experiment.digest, shop)
+        keep(run, make_workshop(run.group, prepared.engine, inputs.geometry))
     _run_pending(run, progress)
     return run.reopened("r").dataset()
 
@@ -259,13 +258,12 @@ def _run_pending(run: Run, progress: bool) -> None:
     if run.complete and not shards:
         return
     _set_complete(run, False)
-    key = str(run.path.absolute()), str(run.identity)
-    tasks = shard_tasks("simulate-shard", simulate_shard, shards, *key)
+    tasks = shard_tasks("simulate-shard", simulate_shard, shards, run)
     weights = [len(layout.shots(shard)) for shard in shards]
     try:
         run_tasks(tasks, weights, reporter("simulating", sum(weights), "shots", progress), RESUME)
     finally:
-        forget(*key)
+        forget(run)
     left = pending_shards(run)
     if left:
         raise RunError(f"{len(left)} of {layout.n_shards} shards of {run.path} are still pending; {RESUME}")

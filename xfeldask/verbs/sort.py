@@ -53,8 +53,8 @@ def sort(
     True
     """
     embedding = opened(store).refuse_incomplete().embedding(name)
-    found = embedding.dataset().load()
-    parameters, parts = Parameters.from_json(found.attrs["parameters"]), embedding.parts()
+    found = embedding.stored().load()
+    parameters, parts = embedding.parameters, embedding.parts()
     given = {"max_singles_lost": max_singles_lost, "contamination": contamination}
     asked = {name: value for name, value in given.items() if value is not None}
     rule, allowance = _rule_of(embedding, parameters, parts, asked), Allowance(**asked)

@@ -77,7 +77,7 @@ def test_hover__shows_what_the_store_holds(page, shots, stores):
         page.point(at[shot])
         page.until(PICTURED, f"{shot:,}")
         pattern, how = page.image(0)
-        np.testing.assert_array_equal(pattern, root["image"][int(shot)].T)
+        np.testing.assert_array_equal(pattern, root["image"][int(shot)])
         np.testing.assert_allclose(how["extent"], pictures.binned(int(shot)).extent)
         particles, how = page.image(1)
         wanted = pictures.particles(int(shot))

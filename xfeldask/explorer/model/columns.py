@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from copy import copy
 from dataclasses import dataclass, field, replace
@@ -14,12 +13,13 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from xfeldask.errors import InputError, UnknownNameError
+from xfeldask.errors import CorruptStoreError, InputError, UnknownNameError
 from xfeldask.explorer.model.angles import ANGLES, GROUPS, axis_angles, folded
 from xfeldask.physics.orientations import symmetry_group
 from xfeldask.physics.symmetry import fold
 from xfeldask.schema import BLANK, DONE, LATENT, MULTIPLE, SINGLE
 from xfeldask.scores import OUTCOMES, confusion_class
+from xfeldask.sorting.decision import Decision
 from xfeldask.store.run import Run
 from xfeldask.units import PLAIN, Shown, shown
 
@@ -200,8 +200,8 @@ class Shots:
     def threshold(self) -> float | None:
         """Score at or above which shots were accepted; None where no verdict was made by a threshold."""
         try:
-            return float(json.loads(str(self._found.attrs["decision"]))["threshold"])
-        except (KeyError, TypeError, ValueError):
+            return Decision.from_json(str(self._found.attrs["decision"])).threshold
+        except (KeyError, CorruptStoreError):
             return None
 
     @property

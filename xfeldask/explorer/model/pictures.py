@@ -64,7 +64,6 @@ class Pictures:
 
     def __init__(self, run: Run) -> None:
         self.run = run
-        self._images = run.array("image")
         self._counted: NDArray[np.float64] | None = None
 
     @cached_property
@@ -74,14 +73,14 @@ class Pictures:
 
     def binned(self, shot: int) -> Picture:
         """Read the photons of a shot in bins; raise CorruptStoreError where they cannot be read."""
-        values = _read(self._images, shot).astype(np.float32)
+        values = self._read("image", shot).astype(np.float32)
         values[self.grid.weight == 0] = np.nan
-        return Picture(np.ascontiguousarray(values.T), _extent(self.grid))
+        return Picture(values, _extent(self.grid))
 
     def whole(self, shot: int) -> Picture:
         """Read the photons of a shot in each pixel; raise CorruptStoreError where they cannot be read."""
-        frame = _read(self.run.array("photons"), shot)
-        return Picture(np.ascontiguousarray(self._accessor.assemble(frame).T.astype(np.float32)), self.whole_extent)
+        frame = self._read("photons", shot)
+        return Picture(self._accessor.assemble(frame).astype(np.float32), self.whole_extent)
 
     def particles(self, shot: int) -> Picture | None:
         """Project a shot's particles along the beam [electrons/nm2]; None where the store does not tell."""
@@ -108,6 +107,13 @@ class Pictures:
             self._counted = electrons(atoms.element, atoms.occupancy)
         return self._counted
 
+    def _read(self, name: str, shot: int) -> NDArray[Any]:
+        try:
+            return self.run.read(name, shot)
+        except Exception as error:  # a decoder may raise anything on damaged bytes
+            told = f"shot {shot:,} cannot be read ({error}); xfeldask verify names what is broken"
+            raise CorruptStoreError(told) from error
+
     @property
     def grid(self) -> ImageGrid:
         """Bins of the stored images in reciprocal space."""
@@ -123,17 +129,9 @@ class Pictures:
         return _extent(image_grid(self.run.geometry, self.run.wavelength, 1))
 
 
-def _read(array: zarr.Array[Any], shot: int) -> NDArray[Any]:
-    try:
-        return np.asarray(array[shot])
-    except Exception as error:  # a decoder may raise anything on damaged bytes
-        told = f"shot {shot:,} cannot be read ({error}); xfeldask verify names what is broken"
-        raise CorruptStoreError(told) from error
-
-
 def _extent(grid: ImageGrid) -> tuple[float, float, float, float]:
-    """Return left, bottom, width, height of an image whose rows go along +x and columns along +y [1/nm]."""
-    (left, width), (bottom, height) = (
+    """Return left, bottom, width, height of an image [1/nm]."""
+    (bottom, height), (left, width) = (
         (-(center + 0.5) * step / NM, n * step / NM)
         for center, step, n in zip(grid.center, grid.step, grid.shape, strict=True)
     )

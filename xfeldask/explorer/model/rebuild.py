@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from xfeldask.errors import CorruptStoreError, InputError
+from xfeldask.errors import InputError
 from xfeldask.store.embedding import Embedding
 from xfeldask.store.model import Features, make_features
 from xfeldask.store.run import Run
@@ -118,18 +118,15 @@ class LinearSpace:
         CorruptStoreError
             What is stored of it cannot be read.
         """
-        name, run, parameters = embedding.name, embedding.run, embedding.parameters
-        try:
-            method, options = str(parameters["method"]), dict(parameters["features"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise CorruptStoreError(f"{run.path}: the parameters of {name} cannot be read ({error})") from None
+        name, run, parameters = embedding.name, embedding.run, embedding.refuse_older().parameters
+        options = parameters.features
         if (feature := str(options.get("name"))) not in IMAGES:
             raise InputError(
                 f"{name} is of the feature {feature}, which has no number for each bin of the image, so no image can "
                 f"be rebuilt; embed with features={' or '.join(map(repr, IMAGES))}"
             )
         arrays = {str(key): value.values for key, value in embedding.parts()["estimator"].data_vars.items()}
-        components, mean = _basis(name, method, arrays)
+        components, mean = _basis(name, parameters.method, arrays)
         features = make_features(run, options)
         shape = features.feature.shape
         return cls(

@@ -18,7 +18,7 @@ from xfeldask.explorer.view.cards import Card
 from xfeldask.explorer.view.mosaic import SIGNED
 from xfeldask.units import shown
 
-AXES = (shown("m-1").label("x: s"), shown("m-1").label("y: s"))
+AXES = (shown("m-1").label("q along x"), shown("m-1").label("q along y"))
 BRIGHT = 0.998
 """Part of the bins that are no brighter than the top of the scale."""
 
@@ -84,11 +84,11 @@ class RebuiltView:
 
 
 def placed(values: np.ndarray[Any, Any], binned: Picture) -> Picture:
-    """Place an image (x, y) of bins as large as those of a picture, or larger by a whole factor."""
+    """Place an image (y, x) of bins as large as those of a picture, or larger by a whole factor."""
     left, bottom, width, height = binned.extent
     ny, nx = binned.values.shape
-    x, y = (-(-n // bins) * bins / n for n, bins in zip((nx, ny), values.shape, strict=True))
-    image = np.array(values.T, np.float32)
+    x, y = (-(-n // bins) * bins / n for n, bins in zip((nx, ny), values.shape[::-1], strict=True))
+    image = np.array(values, np.float32)
     if image.shape == binned.values.shape:
         image[np.isnan(binned.values)] = np.nan
     return Picture(image, (left, bottom, width * x, height * y))

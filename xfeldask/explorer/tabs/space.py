@@ -131,7 +131,7 @@ def _images(found: xr.Dataset, method: str) -> list[pn.viewable.Viewable]:
         return [title, pn.pane.Bokeh(fig)]
     columns = FEW if len(components) <= FEW else COLUMNS
     mosaic = Mosaic(columns, -(-len(components) // columns), signed=True)
-    mosaic.show([component.T for component in components], [f"component {i}" for i in range(len(components))])
+    mosaic.show(list(components), [f"component {i}" for i in range(len(components))])
     told = (
         f"All {len(components)} {name}, {components.shape[1]} x {components.shape[2]} each; orange adds, blue takes "
         "away, white is zero; each in its own contrast, and of either sign at will."

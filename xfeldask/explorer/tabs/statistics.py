@@ -118,7 +118,7 @@ class Statistics:
             self._end(f"cancelled after {done:,} of {n:,} patterns")
             return
         for name, card in self.cards.items():
-            values = np.ascontiguousarray(found.assembled[name].T, np.float32)
+            values = np.asarray(found.assembled[name], np.float32)
             card.figure.title.text = f"{name} of {found.n:,} patterns"
             there = values[values > 0]  # of many shots a mean is far below one photon
             low, high = (float(there.min()), float(there.max())) if len(there) else (LEAST, 1.0)

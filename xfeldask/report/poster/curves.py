@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from xfeldask.scores import COLORS, Confusion, calibration, precision_recall, roc, sorting_scores, wilson
 from xfeldask.scores.classes import BLACK, PURPLE, YELLOW
+from xfeldask.sorting.decision import Decision
 
 RULES = {"reference": (PURPLE, 3.5, "D"), "ours": (BLACK, 1.4, "o")}
 """Colour, line width and marker of each rule; where curves meet, the thin one lies on the thick one."""
@@ -141,10 +141,10 @@ def certainty(single: Single, latents: Latents, title: str) -> Figure:
 
     Examples
     --------
-    >>> decision = {"threshold": 0.5, "threshold_interval": [0.4, 0.6], "contamination": 0.1}
+    >>> decision = Decision(threshold=0.5, threshold_interval=(0.4, 0.6), contamination=0.1)
     >>> latent = xr.Dataset(
     ...     {"score": ("shot", [3.0, 2, -1]), "probability_single": ("shot", [0.9, 0.8, 0.2])},
-    ...     attrs={"decision": json.dumps(decision)},
+    ...     attrs={"decision": decision.to_json()},
     ... )
     >>> [ax.get_title() for ax in certainty(np.array([True, True, False]), dict.fromkeys(RULES, latent), "a run").axes]
     ['reference: elliptic envelope', 'ours: pair rule', 'calibration (numbers: shots in the bin)']
@@ -166,7 +166,7 @@ def _envelope_scores(ax: Axes, latent: xr.Dataset, single: Single) -> None:
     least = float(distance[distance > 0].min(initial=1))
     edges = np.geomspace(least, max(2 * least, distance.max()), BINS)
     _histogram(ax, np.maximum(distance, least), single, edges.tolist())
-    contamination = json.loads(latent.attrs["decision"])["contamination"]
+    contamination = Decision.from_json(latent.attrs["decision"]).contamination or np.nan
     ax.axvline(latent.score.values.max(), color="black", linestyle="--",
                label=f"threshold: {100 * contamination:g} % rejected, whatever they are")  # fmt: skip
     ax.set(title="reference: elliptic envelope", xscale="log", xlim=(1.5 * edges[-1], edges[0]),
@@ -174,8 +174,8 @@ def _envelope_scores(ax: Axes, latent: xr.Dataset, single: Single) -> None:
 
 
 def _pair_scores(ax: Axes, latent: xr.Dataset, single: Single) -> None:
-    score, decision = latent.score.values, json.loads(latent.attrs["decision"])
-    (low, high), at = decision["threshold_interval"], decision["threshold"]
+    score, decision = latent.score.values, Decision.from_json(latent.attrs["decision"])
+    (low, high), at = decision.threshold_interval or (np.nan, np.nan), decision.threshold or np.nan
     _histogram(ax, score, single, np.linspace(score.min(), score.max(), BINS).tolist())
     ax.axvline(at, color="black", linestyle="--", label=f"threshold: {at:.2f}")
     ax.axvspan(low, high, color=YELLOW, alpha=0.6, linewidth=0, zorder=0,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import sys
 import time
@@ -25,6 +24,7 @@ from xfeldask.report.poster import curves, spaces
 from xfeldask.report.poster.results import Row, Run, read_table
 from xfeldask.report.poster.table import MOST_ORIENTED, NEIGHBOURS, ORIENTED, place, write_table
 from xfeldask.scores import OrientationScores, calibration, orientation_scores, sorting_scores
+from xfeldask.sorting.decision import Decision
 from xfeldask.store.run import open_run
 from xfeldask.verbs.embed import embed
 from xfeldask.verbs.simulate import as_experiment, simulate
@@ -208,7 +208,7 @@ def _row(
         average_precision=scores.average_precision,
         baseline_average_precision=scores.baseline_average_precision,
         multiples_rejected_fraction_at_1_percent=scores.multiples_rejected_fraction_at_limit,
-        expected_singles_rejected_fraction=json.loads(latent.attrs["decision"]).get("expected_singles_lost", math.nan),
+        expected_singles_rejected_fraction=_expected_loss(latent),
         calibration_error=calibration(latent.probability_single.values, single).error if promised else math.nan,
         orientation_error=oriented.median_error,
         orientation_random=oriented.random,
@@ -216,3 +216,8 @@ def _row(
         seconds=took.get(rule, math.nan),
         **made_of,
     )
+
+
+def _expected_loss(latent: xr.Dataset) -> float:
+    expected = Decision.from_json(latent.attrs["decision"]).expected_singles_lost
+    return math.nan if expected is None else expected

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -19,6 +18,7 @@ from xfeldask.report.figures import class_panel, component_pairs, name_axes
 from xfeldask.report.poster.curves import FAINT, Latents, Single
 from xfeldask.scores import OrientationScores
 from xfeldask.scores.classes import BLACK, BLUE, ORANGE, SKY, VERMILION
+from xfeldask.store.parameters import Parameters
 from xfeldask.work.fitting import ANGLE, CHANGE, PATIENCE
 
 WATCHED = ((BLACK, "o"), (ORANGE, "s"))
@@ -48,7 +48,7 @@ def latent_spaces(single: Single, latents: Latents, title: str) -> Figure:
     ...     "latent": (("shot", "component"), np.eye(3), {"units": "count"}),
     ...     "explained_variance": ("component", [3.0, 2, 1]),
     ...     "is_single": ("shot", [True, True, False]),
-    ... }, attrs={"parameters": '{"features": {"name": "counts"}, "sort": "pairs"}'})
+    ... }, attrs={"parameters": '{"method": "ipca", "features": {"name": "counts"}, "sort": "pairs"}'})
     >>> len(latent_spaces(np.array([True, True, False]), {"ours": latent}, "a run").axes)
     2
     """
@@ -60,8 +60,8 @@ def latent_spaces(single: Single, latents: Latents, title: str) -> Figure:
         for ax, pair in zip(part.subplots(1, len(pairs), squeeze=False)[0], pairs, strict=True):
             handles = class_panel(ax, latent, pair, single)
         part.legend(handles=handles, loc="outside lower center", ncols=4)
-        parameters = json.loads(latent.attrs["parameters"])
-        part.suptitle(f"{rule}: {parameters['features']['name']}, sorted by {parameters['sort']}")
+        parameters = Parameters.from_json(latent.attrs["parameters"])
+        part.suptitle(f"{rule}: {parameters.features['name']}, sorted by {parameters.sort}")
     figure.suptitle(f"{title}: latent spaces, all shots drawn")
     return figure
 
@@ -95,7 +95,7 @@ def convergence(latents: Latents, title: str) -> Figure:
     --------
     >>> latent = xr.Dataset(
     ...     {"n_fitted": ("update", [512, 1024]), "angle": ("update", [1.0, 0.1])},
-    ...     {"component": range(3)}, {"parameters": '{"converged_at": null}'},
+    ...     {"component": range(3)}, {"parameters": '{"method": "ipca", "features": {"name": "counts"}}'},
     ... )
     >>> convergence({"ours": latent}, "a run").axes[0].lines[0].get_label()
     'ours, 3 components: not settled by 1,024 shots'
@@ -109,7 +109,7 @@ def convergence(latents: Latents, title: str) -> Figure:
         ax.set(xlabel="shots fitted (logarithmic)", ylabel=label)
         for (name, ds), (color, marker) in zip(watched.items(), WATCHED, strict=False):
             if measure in ds:
-                at = json.loads(ds.attrs["parameters"])["converged_at"]
+                at = Parameters.from_json(ds.attrs["parameters"]).converged_at
                 told = f"settled at {at:,} shots" if at else f"not settled by {int(ds.n_fitted[-1]):,} shots"
                 ax.plot(ds.n_fitted[1:], ds[measure][1:] * factor, color=color, marker=marker,
                         label=f"{name}, {ds.sizes['component']} components: {told}")  # fmt: skip

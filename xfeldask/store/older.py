@@ -1,0 +1,55 @@
+"""Stores of older formats, read as those of today.
+
+Before format 4, rows of images went along x and columns along y, though their dimensions were called (y, x).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+UPRIGHT = 4
+"""The first format whose images have y along their rows."""
+AXES = ("y", "x", "low_y", "low_x")
+"""Coordinates of bins, which older stores do not have."""
+_IMAGES = (("y", "x"), ("low_y", "low_x"))
+_INDEX = ("assembled_row", "assembled_col")
+
+
+def is_transposed(attributes: Mapping[str, Any]) -> bool:
+    """Return whether a group of these attributes holds images that lie on their side.
+
+    Examples
+    --------
+    >>> is_transposed({"format": 3}), is_transposed({"format": 4}), is_transposed({})
+    (True, False, True)
+    """
+    return int(attributes.get("format", 0)) < UPRIGHT
+
+
+def upright(images: NDArray[Any]) -> NDArray[Any]:
+    """Return images (..., x, y) as (..., y, x)."""
+    return np.swapaxes(images, -1, -2)
+
+
+def upright_dataset(ds: xr.Dataset) -> xr.Dataset:
+    """Return a group of a store with its images upright, and the index of pixels that goes with them; stays lazy."""
+    turned = {name: _turned(v) for name, v in ds.variables.items() if v.dims[-2:] in _IMAGES}
+    if set(_INDEX) <= set(ds.variables):
+        row, column = (ds.variables[name] for name in _INDEX)
+        turned |= {name: v.copy(deep=False) for name, v in zip(_INDEX, (column, row), strict=True)}
+        for name, v in zip(_INDEX, (row, column), strict=True):
+            turned[name].attrs = v.attrs
+    found = ds.drop_vars(list(turned)).assign(turned)
+    return found.set_coords([name for name in _INDEX if name in turned])
+
+
+def _turned(variable: xr.Variable) -> xr.Variable:
+    *outer, row, column = variable.dims
+    found = variable.transpose(*outer, column, row)
+    found.dims = variable.dims
+    return found
