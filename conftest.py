@@ -32,7 +32,7 @@ settings.load_profile("xfeldask")
 
 @pytest.fixture(scope="session")
 def once(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Once:
-    """Makes a file or a folder once a session, for all workers of pytest-xdist: ``once("run", make)`` is its path."""
+    """Make a file or a folder once a session, for all workers of pytest-xdist: ``once("run", make)`` is its path."""
     base = tmp_path_factory.getbasetemp()
     return Once((base.parent if hasattr(request.config, "workerinput") else base) / "once")
 
@@ -59,7 +59,7 @@ def form_factors(once: Once) -> Iterator[None]:
 
 @pytest.fixture
 def hasty() -> Iterator[None]:
-    """The pair rule is taught in a tenth of the time and sorts worse."""
+    """Teach the pair rule in a tenth of the time; it sorts worse."""
     from tests.hasty import in_haste
 
     with in_haste():

@@ -43,7 +43,7 @@ class Engine(Protocol):
         """
 
     def expected(self, plan: ShotPlan, shots: NDArray[np.int64], /) -> Iterable[NDArray[np.float32]]:
-        """Expected photons of each shot, float32 (panel, ss, fs); asked for only where they are to be stored."""
+        """Compute expected photons of each shot, float32 (panel, ss, fs); asked for only where they are stored."""
 
 
 ENGINES: Registry[Callable[..., Engine]] = Registry("engine", {"xfeldask": Thinning, "skopi": Slicing})

@@ -98,7 +98,7 @@ class SkopiEngine:
         self.volume = _volume(self.particle, weight, mesh, self.voxel_length)
 
     def expected(self, quaternion: ArrayLike, position: ArrayLike, fluence_factor: ArrayLike) -> FloatArray:
-        """Expected photons of one shot of `k` particles, whose amplitudes add.
+        """Compute expected photons of one shot of `k` particles, whose amplitudes add.
 
         Parameters
         ----------
@@ -165,7 +165,7 @@ def _import(name: str) -> Any:
 
 
 def _pixels(geometry: Geometry) -> dict[str, Any]:
-    """What skopi's user defined detector asks for."""
+    """Return what skopi's user defined detector asks for."""
     panel, ss, fs = geometry.shape
     size = np.full(geometry.shape, geometry.pixel_size)
     x, y, z = np.moveaxis(geometry.pixel_position, -1, 0)

@@ -43,7 +43,7 @@ class Slicing:
             yield np.random.Generator(np.random.Philox(int(shot.key))).poisson(self._mean(shot))[None]
 
     def expected(self, plan: ShotPlan, shots: NDArray[np.int64]) -> Iterator[NDArray[np.float32]]:
-        """Expected photons of each shot, float32 (panel, ss, fs)."""
+        """Compute expected photons of each shot, float32 (panel, ss, fs)."""
         for shot in shots_of_plan(plan, self._seed, shots, self._geometry):
             yield self._mean(shot)
 

@@ -34,6 +34,6 @@ class Thinning:
             yield Photons(pixel, count, np.array([0, pixel.size]))
 
     def expected(self, plan: ShotPlan, shots: NDArray[np.int64]) -> Iterator[NDArray[np.float32]]:
-        """Expected photons of each shot, float32 (panel, ss, fs)."""
+        """Compute expected photons of each shot, float32 (panel, ss, fs)."""
         for shot in shots_of_plan(plan, self._seed, shots, self._geometry):
             yield self.model.expected(shot)

@@ -93,7 +93,7 @@ class Workshops:
         self._kept: OrderedDict[Key, Future[Workshop]] = OrderedDict()
 
     def get(self, key: Key, make: Callable[[], Workshop]) -> Workshop:
-        """What is kept under `key`, made if it is not there; others wait for none but their own."""
+        """Return what is kept under `key`, made if it is not there; others wait for none but their own."""
         with self._lock:
             found = self._kept.get(key)
             future = self._put(key, found or Future())
@@ -139,7 +139,7 @@ def forget(run: Run) -> None:
 
 
 def workshop(run: Run) -> Workshop:
-    """The workshop of a run, made if it is not kept."""
+    """Return the workshop of a run, made if it is not kept."""
     return _workshops.get(_key(run), lambda: _read_workshop(run))
 
 

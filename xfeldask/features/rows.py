@@ -58,7 +58,7 @@ def normalised(images: Images) -> Rows:
 
 
 def variance_stabilised(images: Images) -> Rows:
-    """Counts n of nearly equal variance, 2 sqrt(n + 3/8) less its value at 0, (shot, y * x).
+    """Return counts n of nearly equal variance, 2 sqrt(n + 3/8) less its value at 0, (shot, y * x).
 
     Notes
     -----

@@ -118,7 +118,7 @@ def checked_method(method: object) -> Method:
 
 
 def fitted_arrays(estimator: object) -> dict[str, NDArray[Any]]:
-    """What a fitted estimator has learned: public attributes that end in "_" and are numbers, by name.
+    """Return what a fitted estimator has learned: public attributes that end in "_" and are numbers, by name.
 
     Examples
     --------

@@ -164,7 +164,7 @@ def poisson(state: np.uint64, mean: float) -> tuple[np.uint64, int]:
 
 @inline_kernel
 def normal_quantile(p: float) -> float:
-    """Standard normal variate below which the fraction `p` of all lies, p from 2**-54 to 1.
+    """Return the standard normal variate below which the fraction `p` of all lies, p from 2**-54 to 1.
 
     Relative error 1e-15 where the variate is within 5.5. M. J. Wichura, Algorithm AS 241, Applied Statistics 37, 477
     (1988), without its farthest tails.

@@ -67,7 +67,7 @@ def fine_length(half: int) -> int:
 
 
 def make_wave(length: int) -> Wave:
-    """What transforms of a length need."""
+    """Return what transforms of a length need."""
     cosine, sine = cosine_sine_of(np.arange(length) / length)
     return Wave(cosine, sine, np.array(_factors(length)))
 
@@ -153,7 +153,7 @@ def _dimming(half: int, length: int) -> NDArray[np.float64]:
 
 @inline_kernel
 def _bell(distance: float) -> float:
-    """The spreading kernel at a distance of up to WIDTH / 2."""
+    """Compute the spreading kernel at a distance of up to WIDTH / 2."""
     x = distance * (2.0 / WIDTH)
     return exp(STEEPNESS * (math.sqrt(max(0.0, 1.0 - x * x)) - 1.0))
 
@@ -197,7 +197,7 @@ def _transform_x(density: NDArray[np.float64], wave: Wave, re: NDArray[np.float6
 def _padded(
     re: NDArray[np.float64], im: NDArray[np.float64], first: int, count: int, length: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Some columns of (m, ...) arrays that are centred on row m // 2, in the whole length with their centre first."""
+    """Return columns of (m, ...) arrays that are centred on row m // 2, in the whole length with their centre first."""
     a, b = np.zeros((length, COLUMNS)), np.zeros((length, COLUMNS))
     for row in range(re.shape[0]):
         to = row - re.shape[0] // 2

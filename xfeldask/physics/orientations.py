@@ -178,7 +178,7 @@ def super_fibonacci(n: int) -> NDArray[np.float64]:
 
 
 def even_directions(n: int) -> NDArray[np.float64]:
-    """Unit vectors spread evenly over the sphere along a golden spiral, float64 (n, 3).
+    """Return unit vectors spread evenly over the sphere along a golden spiral, float64 (n, 3).
 
     Examples
     --------

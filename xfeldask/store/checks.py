@@ -213,7 +213,7 @@ def _chunk_problems(folder: Path, name: str, array: Any) -> list[Problem]:
 
 
 def _gone(file: Path) -> str:
-    """What is wrong with a file that zarr would take for values never written; empty where nothing is."""
+    """Tell what is wrong with a file that zarr would take for values never written; empty where nothing is."""
     if not file.exists():
         return "the file is missing"
     return "" if file.stat().st_size else "the file is empty"

@@ -138,7 +138,7 @@ class _Reader:
         self._left = MOST
 
     def read(self) -> Values:
-        """The condition that the expression is."""
+        """Evaluate the condition that the expression is."""
         return self._part(_parsed(self._source).body, DEEPEST).must_be(CONDITION)
 
     def _part(self, node: ast.expr, deep: int) -> _Part:

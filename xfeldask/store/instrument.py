@@ -94,7 +94,7 @@ class DatasetInstrument:
 
 
 def _number(ds: xr.Dataset, name: str) -> float | None:
-    """A number from an attribute, or from a variable without dimensions; None where there is neither."""
+    """Return a number from an attribute, or from a variable without dimensions; None where there is neither."""
     if name in ds.attrs:
         return float(ds.attrs[name])
     return float(ds[name]) if name in ds and not ds[name].dims else None

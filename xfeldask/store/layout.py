@@ -99,7 +99,7 @@ def layout_of(group: zarr.Group) -> Layout:
 
 
 def shot_array(group: zarr.Group, name: str, codec_pipeline: str = EXACT) -> zarr.Array[Any]:
-    """An array of the root group, to be written, or to be read by `codecs.FAST`.
+    """Open an array of the root group, to be written, or to be read by `codecs.FAST`.
 
     Raises
     ------
@@ -155,7 +155,7 @@ def create_template(
 
 
 def create_shot_array(group: zarr.Group, variable: Variable, layout: Layout) -> zarr.Array[Any]:
-    """An empty array along `shot`, cut so that a shard's task owns every storage unit it writes."""
+    """Create an empty array along `shot`, cut so that a shard's task owns every storage unit it writes."""
     inner = layout.inner(variable)
     shards: tuple[int, ...] | None = None
     if variable.role == "raw":

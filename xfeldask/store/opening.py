@@ -15,7 +15,7 @@ from xfeldask.store.codecs import FAST, pipeline
 
 
 def open_root(store: str | Path, mode: Literal["r", "r+"] = "r") -> zarr.Group:
-    """The root group of a store of ours.
+    """Open the root group of a store of ours.
 
     Raises
     ------
@@ -43,7 +43,7 @@ def open_root(store: str | Path, mode: Literal["r", "r+"] = "r") -> zarr.Group:
 
 
 def stored_experiment(root: zarr.Group) -> Experiment:
-    """The experiment that a store was simulated from.
+    """Read the experiment that a store was simulated from.
 
     Raises
     ------

@@ -13,7 +13,7 @@ from xfeldask.store.run import Run
 
 
 def expected_intensity(store: str | Path, shot: int) -> xr.DataArray:
-    """Expected photons of one shot of a simulated store.
+    """Compute expected photons of one shot of a simulated store.
 
     Parameters
     ----------

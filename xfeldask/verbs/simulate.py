@@ -142,7 +142,7 @@ def estimate_run(
     overwrite: bool = False,
     **parts: Any,
 ) -> Estimate:
-    """What `simulate` with the same arguments would take; nothing is written."""
+    """Estimate what `simulate` with the same arguments would take; nothing is written."""
     path = Path(store)
     prepared = prepare(_inputs(path, resume, overwrite, experiment, particle, n_shots, orientations, parts))
     warn_of_few_photons(prepared)

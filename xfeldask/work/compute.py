@@ -22,7 +22,7 @@ from xfeldask.work.progress import Reporter
 
 
 def active_client() -> Client | None:
-    """The distributed client that Dask would use now, if any."""
+    """Return the distributed client that Dask would use now, if any."""
     if dask.config.get("scheduler", None) not in (None, "dask.distributed", "distributed"):
         return None
     try:

@@ -64,7 +64,7 @@ def fit(rows: Any, estimator: Method, stop: bool, measures: tuple[str, ...], adv
 
 
 def passes(estimator: Method) -> int:
-    """Times that an estimator is shown the shots."""
+    """Return how many times an estimator is shown the shots."""
     return int(getattr(estimator, "n_passes", 1))
 
 

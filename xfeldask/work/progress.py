@@ -126,7 +126,7 @@ class Telling:
 
 
 def reporter(title: str, total: int, unit: str, show: bool | Tell) -> Reporter:
-    """The reporter that fits where the output goes, or that tells a function."""
+    """Return the reporter that fits where the output goes, or that tells a function."""
     if callable(show):
         return Telling(title, total, unit, show)
     if not show:

@@ -170,7 +170,7 @@ class Shots:
         return self._known[name]
 
     def shown(self, name: str) -> Column:
-        """A quantity of all shots in the unit for people; in expressions it has that of the store, as in `column`.
+        """Return a quantity of all shots in the unit for people; expressions take it in that of the store, as `column`.
 
         Raises
         ------

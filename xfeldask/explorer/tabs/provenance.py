@@ -66,7 +66,7 @@ def parsed(value: Any) -> Any:
 
 
 def written(name: str, value: Any) -> str:
-    """A value as text, a quantity of an experiment in a unit for people.
+    """Return a value as text, a quantity of an experiment in a unit for people.
 
     Examples
     --------

@@ -193,7 +193,7 @@ class PairNetworks:
 
     @classmethod
     def restore(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
-        """The rule that `arrays` came from; it judges to the same bits.
+        """Restore the rule that `arrays` came from; it judges to the same bits.
 
         Raises
         ------

@@ -74,7 +74,7 @@ class Window(FieldsOnly):
         return slice(None), slice(y - self.half, y + self.half), slice(x - self.half, x + self.half)
 
     def crop(self, images: Images) -> Array:
-        """The square that is used, float32 (shot, 2 half, 2 half)."""
+        """Return the square that is used, float32 (shot, 2 half, 2 half)."""
         return np.ascontiguousarray(images[self.inner], np.float32)
 
 
@@ -310,7 +310,7 @@ def _flat(images: Images, start: int) -> Array:
 
 
 def _merge(crops: Images) -> Array:
-    """Sums over 2 x 2 bins, flattened, float32 (shot, feature)."""
+    """Compute sums over 2 x 2 bins, flattened, float32 (shot, feature)."""
     half = crops.shape[1] // 2
     merged = np.empty((len(crops), half, half), np.float32)
     for start in range(0, len(crops), BATCH):
