@@ -7,6 +7,7 @@ from .config import Nuisance as Nuisance
 from .config import Orientations as Orientations
 from .config import Particle as Particle
 from .engines.engine import register_engine as register_engine
+from .explorer.model.selecting import select as select
 from .explorer.serving import explore as explore
 from .features.feature import register_feature as register_feature
 from .latent.methods import register_method as register_method

@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 
 from tests.hasty import in_haste
-from xfeldask import embed, expected_intensity, explore, open_dataset, open_run, project, simulate, sort, verify
+from xfeldask import embed, expected_intensity, explore, open_dataset, open_run, project, select, simulate, sort, verify
 from xfeldask.errors import InputError
-from xfeldask.explorer.model.selecting import select_shots
 from xfeldask.schema import named
 
 pytestmark = pytest.mark.usefixtures("hasty")
@@ -85,10 +84,10 @@ def test_project__goes_both_ways(simulated: Path, embedded: Path) -> None:
 
 
 def test_select__takes_what_there_is(embedded: Path) -> None:
-    shots = select_shots(embedded, "photon_count > 0 and is_single", "ipca")
+    shots = select(embedded, "photon_count > 0 and is_single", "ipca")
     assert 0.7 * N < len(shots) < N
     with pytest.raises(InputError, match="n_particles"):
-        select_shots(embedded, "n_particles == 1")
+        select(embedded, "n_particles == 1")
 
 
 def test_explore__stands(embedded: Path) -> None:

@@ -22,11 +22,11 @@ from xfeldask.cli.flags import STORE
 )
 def select(store: Path, where: str, embedding: str | None, out: Path | None) -> None:
     """Select shots of STORE by an expression, in the explorer's language."""
-    from xfeldask.explorer.model.selecting import select_shots, write_shots
+    from xfeldask.explorer.model import selecting
 
-    shots = select_shots(store, where, embedding)
+    shots = selecting.select(store, where, embedding)
     if out is not None:
-        write_shots(out, shots)
+        selecting.write_shots(out, shots)
     else:
         click.echo("\n".join(map(str, shots.tolist())))
     click.echo(f"{len(shots):,} shots selected", err=True)

@@ -10,18 +10,23 @@ from numpy.typing import NDArray
 
 from xfeldask.errors import InputError
 from xfeldask.explorer.model.columns import Shots
-from xfeldask.store.expression import select
+from xfeldask.store import expression
 from xfeldask.store.run import Run
 
 
-def select_shots(store: str | Path, where: str, embedding: str | None = None) -> NDArray[np.int64]:
-    """Select the shots that an expression is true of; return their absolute indices, ascending.
+def select(store: str | Path, where: str, embedding: str | None = None) -> NDArray[np.int64]:
+    """Select the shots that an expression is true of.
 
     Parameters
     ----------
-    store : str or Path
-    where : str, an expression as in `xfeldask.store.expression`
-    embedding : str, optional; the store's first by default
+    store : path
+    where : str, an expression of the store's variables and the embedding's, in the units that they are stored in, such
+        as ``"photon_count > 500 and is_single"``; its language is that of `xfeldask.store.expression`
+    embedding : str, optional, whose variables are meant; the store's first by default
+
+    Returns
+    -------
+    int64 (n,), absolute indices of the shots, ascending
 
     Raises
     ------
@@ -30,12 +35,14 @@ def select_shots(store: str | Path, where: str, embedding: str | None = None) ->
 
     Examples
     --------
-    >>> select_shots("nothing.zarr", "photon_count > 500")  # doctest: +ELLIPSIS
-    Traceback (most recent call last):
-    xfeldask.errors.MissingFileError: no store at nothing.zarr...
+    >>> import tempfile, xfeldask
+    >>> path = tempfile.mkdtemp() + "/run.zarr"
+    >>> _ = xfeldask.simulate(path, particle="chaperonin", detector="square-64", n_shots=6, progress=False)
+    >>> xfeldask.select(path, "n_particles == 1 and shot >= 4").tolist()
+    [4, 5]
     """
     shots = Shots.of(Run.open(store), embedding)
-    mask = select(where, shots.column, shots.n_shots)
+    mask = expression.select(where, shots.column, shots.n_shots)
     return np.asarray(shots.column("shot").values[mask], np.int64)
 
 

@@ -34,10 +34,7 @@ def python_text(session: Session) -> str:
         return ""
     embedding = f", embedding={session.embedding!r}" if session.embedding else ""
     path = str(session.shots.path.absolute())
-    return (
-        "from xfeldask.explorer.model.selecting import select_shots\n\n"
-        f"shots = select_shots({path!r}, {session.where!r}{embedding})\n"
-    )
+    return f"from xfeldask import select\n\nshots = select({path!r}, {session.where!r}{embedding})\n"
 
 
 def shell_text(session: Session) -> str:
