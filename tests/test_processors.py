@@ -18,7 +18,7 @@ from tests import small_stores
 from tests.on_processors import LIBM_WITHOUT_FMA, NUMBA_GENERIC, numpy_reduced
 
 ROOT = Path(__file__).resolve().parents[1]
-DIGEST = "4c579a05fffd3c506061fac9208690c685f68c206ae2e5dddb31e6d6b25075ee"
+DIGEST = "028ecc5f95be30cc1f30486b167242f2e2fa3b5cf4122deb4b09836e46d0f0d6"
 """Of the small stores' truth, volumes and photons, on every processor. Another digest is another `FORMAT`."""
 
 

@@ -12,7 +12,8 @@ from xfeldask.physics.detectors import make_geometry, square
 
 def patterson(image, grid, lags):
     """Sum of cos(2 pi r.s) over the photons, lag by lag."""
-    at = grid.step * (np.moveaxis(np.indices(grid.shape), 0, -1) - grid.center)
+    row, column = np.moveaxis(grid.step * (np.moveaxis(np.indices(grid.shape), 0, -1) - grid.center), -1, 0)
+    at = np.stack([column, row], axis=-1)
     n = np.where(grid.weight > 0, image, 0.0)
     flat = lags.reshape(-1, 2)
     return np.array([(n * np.cos(2 * np.pi * (at @ r))).sum() for r in flat]) / n.sum()
@@ -36,7 +37,7 @@ def test_autocorrelation_lags__halve_the_reciprocal_extent(shape):
     step = lags[middle + 1, 1] * grid.step * grid.shape
     assert (step <= 0.5 + 1e-12).all()
     assert (step > 0.45).all()
-    np.testing.assert_allclose(lags[::-1, :, 0], -lags[..., 0])
+    np.testing.assert_allclose(lags[::-1, :, 1], -lags[..., 1])
     assert (lags[-1, -1] * grid.step < 0.5).all()
     assert (lags[-1, -1] + lags[middle + 1, 1] >= 0.5 / grid.step * (1 - 1 / grid.shape[0])).all()
 
@@ -61,7 +62,7 @@ def test_autocorrelation__follows_the_center():
     image = np.zeros((12, 12), np.uint16)
     image[3:8, 2:6] = shots(9, 1, (5, 4))[0]
     geometry = square(12, 1e-3, 0.1)
-    moved = make_geometry(geometry.pixel_position - np.array([3e-3, 4e-3, 0]), 1e-3)
+    moved = make_geometry(geometry.pixel_position - np.array([4e-3, 3e-3, 0]), 1e-3)
     rows = autocorrelation(image[None], image_grid(geometry, LAMBDA, 1))
     shifted = autocorrelation(np.roll(image, (3, 4), axis=(0, 1))[None], image_grid(moved, LAMBDA, 1))
     np.testing.assert_allclose(shifted, rows, atol=1e-5)

@@ -118,5 +118,5 @@ def test_feature__refuses_what_is_no_count(small, name, value):
 def test_features__refuse_images_that_do_not_fit(small):
     with pytest.raises(InputError, match=r"must have shape \(shot, y, x\)"):
         counts(np.zeros((4, 5)))
-    with pytest.raises(InputError, match=r"must fit the grid's \(5, 9\), got \(1, 9, 5\)"):
-        autocorrelation(np.zeros((1, 9, 5)), small)
+    with pytest.raises(InputError, match=r"must fit the grid's \(9, 5\), got \(1, 5, 9\)"):
+        autocorrelation(np.zeros((1, 5, 9)), small)

@@ -81,7 +81,7 @@ def test_register_feature__a_class_is_found_with_its_options(small):
         (lambda images: images.sum(axis=(1, 2)), "must give a row"),
         (lambda images: images.astype(str), "must give a row"),
         (lambda images: images / 0.0, "gives NaN or infinity"),
-        (lambda images: images.nothing, r"failed on images of shape \(2, 5, 9\) \(AttributeError: .*nothing"),
+        (lambda images: images.nothing, r"failed on images of shape \(2, 9, 5\) \(AttributeError: .*nothing"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:divide by zero")

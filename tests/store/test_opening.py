@@ -128,14 +128,14 @@ def test_accessor__follows_the_golden_pnccd(tmp_path):
     ds = simulate(
         tmp_path / "run.zarr", particle=ATOMS, detector="pnccd-amo86615", beam=BRIGHT, n_shots=2, progress=False
     )
-    assert ds.xfel.shape == (1040, 1028)
+    assert ds.xfel.shape == (1028, 1040)
     pixels = np.arange(4 * 512 * 512).reshape(4, 512, 512)
     assembled = ds.xfel.assemble(pixels, gap=-1)
     corners = {
-        0: ((1039, 1023), (1039, 512), (528, 1023)),
-        1: ((528, 0), (528, 511), (1039, 0)),
-        2: ((0, 4), (0, 515), (511, 4)),
-        3: ((511, 1027), (511, 516), (0, 1027)),
+        0: ((1023, 1039), (512, 1039), (1023, 528)),
+        1: ((0, 528), (511, 528), (0, 1039)),
+        2: ((4, 0), (515, 0), (4, 511)),
+        3: ((1027, 511), (516, 511), (1027, 0)),
     }
     for panel, (first, last_row, last_column) in corners.items():
         assert assembled[first] == pixels[panel, 0, 0]
@@ -143,7 +143,7 @@ def test_accessor__follows_the_golden_pnccd(tmp_path):
         assert assembled[last_column] == pixels[panel, 0, 511]
     assert (assembled == -1).sum() == 20544
     shots = ds.xfel.assemble(ds.photons)
-    assert shots.shape == (2, 1040, 1028)
+    assert shots.shape == (2, 1028, 1040)
     assert np.isnan(shots[0]).sum() == 20544
     np.testing.assert_array_equal(np.nansum(shots, axis=(1, 2)), ds.photon_count)
     np.testing.assert_array_equal(ds.xfel.shot(1), ds.photons[1])

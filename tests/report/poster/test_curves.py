@@ -48,7 +48,7 @@ def latents(single: np.ndarray) -> dict[str, xr.Dataset]:
             "eigenvalue_change": ("update", [1.0, 0.2, 0.05, 0.02][:updates]),
             "jensen_shannon": ("update", [1.0, 0.9, 0.7, 0.5][:updates]),
         }
-        parameters = {"features": {"name": "counts"}, "sort": "pairs", "converged_at": None}
+        parameters = {"method": "ipca", "features": {"name": "counts"}, "sort": "pairs", "converged_at": None}
         decision = {"threshold": 0.0, "threshold_interval": [-1.0, 1.5], "contamination": 0.1}
         attrs = {"parameters": json.dumps(parameters | more), "decision": json.dumps(decision)}
         return xr.Dataset(data, attrs=attrs)

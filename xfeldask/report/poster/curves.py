@@ -166,7 +166,8 @@ def _envelope_scores(ax: Axes, latent: xr.Dataset, single: Single) -> None:
     least = float(distance[distance > 0].min(initial=1))
     edges = np.geomspace(least, max(2 * least, distance.max()), BINS)
     _histogram(ax, np.maximum(distance, least), single, edges.tolist())
-    contamination = Decision.from_json(latent.attrs["decision"]).contamination or np.nan
+    rejected = Decision.from_json(latent.attrs["decision"]).contamination
+    contamination = np.nan if rejected is None else rejected
     ax.axvline(latent.score.values.max(), color="black", linestyle="--",
                label=f"threshold: {100 * contamination:g} % rejected, whatever they are")  # fmt: skip
     ax.set(title="reference: elliptic envelope", xscale="log", xlim=(1.5 * edges[-1], edges[0]),
@@ -175,7 +176,8 @@ def _envelope_scores(ax: Axes, latent: xr.Dataset, single: Single) -> None:
 
 def _pair_scores(ax: Axes, latent: xr.Dataset, single: Single) -> None:
     score, decision = latent.score.values, Decision.from_json(latent.attrs["decision"])
-    (low, high), at = decision.threshold_interval or (np.nan, np.nan), decision.threshold or np.nan
+    low, high = decision.threshold_interval or (np.nan, np.nan)
+    at = np.nan if decision.threshold is None else decision.threshold
     _histogram(ax, score, single, np.linspace(score.min(), score.max(), BINS).tolist())
     ax.axvline(at, color="black", linestyle="--", label=f"threshold: {at:.2f}")
     ax.axvspan(low, high, color=YELLOW, alpha=0.6, linewidth=0, zorder=0,
