@@ -20,6 +20,7 @@ from .store.run import open_run as open_run
 from .verbs.embed import embed as embed
 from .verbs.fit import fit as fit
 from .verbs.fit import transform as transform
+from .verbs.ingest import ingest as ingest
 from .verbs.intensity import expected_intensity as expected_intensity
 from .verbs.open_frames import open_frames as open_frames
 from .verbs.open_frames import register_frames as register_frames

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 from typing import Any, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
+from xfeldask.formats.shot_columns import ShotColumn
 from xfeldask.physics.detectors import Geometry
-from xfeldask.physics.images import Counts
+from xfeldask.physics.images import Counts, Photons, photons_of_frames
 
 
 class Frames(Protocol):
@@ -64,3 +67,53 @@ class FramesKind(Protocol):
         InputError
             What is there cannot be read, or needs a geometry or an energy that was not given.
         """
+
+
+class Listed(Protocol):
+    """What frames may have besides, where only pixels that hold photons are kept: these are never spread out."""
+
+    def photons(self, shots: range, /) -> Photons:
+        """Photons of consecutive shots as a list."""
+
+
+class WithColumns(Protocol):
+    """What frames may have besides, where there is more to tell of each shot than photons and truth."""
+
+    def columns(self) -> Mapping[str, ShotColumn]:
+        """Return values of all shots, by name."""
+
+
+def events_of(frames: Frames, shots: range) -> Photons:
+    """Photons of consecutive shots of any frames, listed."""
+    listed = getattr(frames, "photons", None)
+    return listed(shots) if listed is not None else photons_of_frames(frames.read(shots))
+
+
+def largest_of(frames: Frames) -> int:
+    """Most photons that a pixel may hold, as far as that is known without reading all frames."""
+    told = getattr(frames, "largest", None)
+    if told is not None:
+        return int(told)
+    return 2**16 if hasattr(frames, "photons") else int(np.iinfo(frames.read(range(1)).dtype).max)
+
+
+def columns_of(frames: Frames) -> Mapping[str, ShotColumn]:
+    """Columns of any frames; none where they tell of none."""
+    told = getattr(frames, "columns", None)
+    return {} if told is None else told()
+
+
+def scattered(photons: Photons, shape: tuple[int, int, int]) -> Counts:
+    """Frames of a list of photons, uint32 (shot, panel, ss, fs).
+
+    Examples
+    --------
+    >>> photons = Photons(np.array([3, 3, 0], np.uint32), np.array([1, 1, 4]), np.array([0, 2, 3]))
+    >>> scattered(photons, (1, 2, 2)).tolist()
+    [[[[0, 0], [0, 2]]], [[[4, 0], [0, 0]]]]
+    """
+    n = len(photons.start) - 1
+    frames = np.zeros((n, prod(shape)), np.uint32)
+    shot = np.repeat(np.arange(n), np.diff(photons.start))
+    np.add.at(frames, (shot, photons.pixel), photons.count.astype(np.uint32))
+    return frames.reshape(n, *shape)

@@ -79,7 +79,7 @@ def facts(title: str, rows: dict[str, str]) -> Table:
 
 @contextmanager
 def print_run(store: Path, quiet: bool) -> Iterator[None]:
-    """Print what a simulation took, once it is done.
+    """Print what making a store took, once it is done.
 
     Parameters
     ----------
@@ -102,8 +102,9 @@ def print_run(store: Path, quiet: bool) -> Iterator[None]:
         "shots": f"{shots:,} in {seconds:.1f} s with start-up, {shots / seconds:,.0f} a second",
         "on disk": f"{bytes_text(size_on_disk(store))} for {bytes_text(ds.photons.nbytes)} of photons",
         "photons a shot": _quartiles(ds.photon_count.values),
-        "particles a shot": _counts(ds.n_particles.values),
     }
+    if "n_particles" in ds:
+        rows["particles a shot"] = _counts(ds.n_particles.values)
     console().print(facts(str(store), rows))
     console().print(f"next: xfeldask embed {store}    or, in Python: xfeldask.open_dataset({str(store)!r})")
 

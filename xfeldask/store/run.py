@@ -25,6 +25,7 @@ from xfeldask.store import accessor as accessor
 from xfeldask.store.codecs import FAST
 from xfeldask.store.embedding import Embedding
 from xfeldask.store.html import run_html
+from xfeldask.store.intake import stored_intake
 from xfeldask.store.layout import Layout, layout_of, shot_array
 from xfeldask.store.opening import child_groups, open_lazily, open_root, stored_experiment
 from xfeldask.store.selections import read_selections
@@ -127,8 +128,8 @@ class Run:
 
     @property
     def identity(self) -> str | None:
-        """What tells these shots from any others: the digest of the experiment."""
-        found = self.attributes.get("experiment_digest")
+        """What tells these shots from any others: the digest of the experiment, or of what was ingested."""
+        found = self.attributes.get("experiment_digest", self.attributes.get("ingest_digest"))
         return None if found is None else str(found)
 
     @cached_property
@@ -255,18 +256,24 @@ class Run:
         layout, geometry = self.layout, self.geometry
         pixels = " x ".join(map(str, layout.pixels))
         distance = geometry.pixel_position[..., 2].mean()
-        experiment = self.experiment
         return {
             "shots": f"{int(self.done().sum()):,} of {layout.n_shots:,} done, {layout.n_shards:,} shards",
             "detector": f"{pixels} pixels of {geometry.pixel_size * 1e6:g} um, {distance * 1e3:g} mm away",
             "beam": f"{self.photon_energy:g} eV, {self.wavelength * 1e10:.4g} angstrom",
             "images": f"image {' x '.join(map(str, layout.image))}, low_q {' x '.join(map(str, layout.low_q))}",
-            "source": "not simulated"
-            if experiment is None
-            else f"simulated from {self.attributes.get('particle')}, seed {experiment.seed}",
+            "source": self._source(),
             "embeddings": ", ".join(self.embeddings) or "none",
             "selections": ", ".join(self.selections) or "none",
         }
+
+    def _source(self) -> str:
+        experiment, intake = self.experiment, stored_intake(self.group)
+        if experiment is not None:
+            return f"simulated from {self.attributes.get('particle')}, seed {experiment.seed}"
+        if intake is None:
+            return "not simulated"
+        more = f" and {len(intake.sources) - 1} more" if len(intake.sources) > 1 else ""
+        return f"ingested from {Path(intake.sources[0]).name}{more}, {intake.format}"
 
 
 def open_run(store: str | Path, *, mode: Literal["r", "r+"] = "r") -> Run:

@@ -1,0 +1,187 @@
+"""What a worker does with one shard of frames that come from files, and what all shards share."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from math import prod
+from pathlib import Path
+from threading import Event, Lock
+from typing import Any
+
+import numpy as np
+import zarr
+from zarr.storage import MemoryStore
+
+from xfeldask.engines.estimate import FIXED_BYTES, SAMPLE, Estimate
+from xfeldask.engines.kinds import frames_at
+from xfeldask.errors import CorruptStoreError, InputError
+from xfeldask.formats.frames import Frames, columns_of, events_of, largest_of
+from xfeldask.formats.joined import JoinedFrames
+from xfeldask.physics.binning import bin_factor, binned_shape, low_q_shape
+from xfeldask.physics.detectors import HC, Geometry
+from xfeldask.physics.images import Recorder
+from xfeldask.schema import VARIABLES
+from xfeldask.store.intake import Intake, stored_intake
+from xfeldask.store.layout import Layout, create_template, shard_length, shot_array
+from xfeldask.store.run import Run
+from xfeldask.store.shards import Shard
+
+_opening = Lock()
+BLOCK_BYTES = 2**25
+"""Pixels read together, four bytes each."""
+
+
+@dataclass(frozen=True, eq=False)
+class Desk:
+    """What the shards of one store share: made once a process, then kept.
+
+    Attributes
+    ----------
+    frames : Frames
+    recorder : Recorder
+    arrays : zarr.Array by name, raw variables and totals
+    layout : Layout
+    given_up : Event, set when a file turned out to be damaged
+    """
+
+    frames: Frames
+    recorder: Recorder
+    arrays: Mapping[str, zarr.Array[Any]]
+    layout: Layout
+    given_up: Event = field(default_factory=Event)
+
+    def fill(self, sink: Shard, shots: range) -> None:
+        """Read shots into a shard, a block at a time."""
+        for block in blocks(self.frames, shots):
+            for pixel, count in events_of(self.frames, block):
+                arrays = sink.next_shot()
+                totals = self.recorder.record(pixel, count, arrays["photons"], arrays["image"], arrays["low_q"])
+                sink.advance(totals._asdict())
+
+
+def blocks(frames: Frames, shots: range) -> Iterator[range]:
+    """Cut shots into blocks that fit into memory and, where that is known, end where the file's chunks do."""
+    fit = max(1, BLOCK_BYTES // (4 * frames.geometry.mask.size))
+    chunk = max(1, int(getattr(frames, "chunk", 1)))
+    length = fit if chunk > fit else fit // chunk * chunk
+    start = shots.start
+    while start < shots.stop:
+        stop = min(shots.stop, (start // length + 1) * length)
+        yield range(start, stop)
+        start = stop
+
+
+def layout_of_frames(frames: Frames) -> Layout:
+    """Layout of a store of frames: truth as far as they have it, photons in the least type that holds them."""
+    truth = frames.truth(range(1))
+    rooms = [np.shape(values)[1] for name, values in truth.items() if "particle" in VARIABLES[name].dims]
+    geometry, dtype = frames.geometry, photon_dtype(frames)
+    shard = shard_length(geometry.shape, np.dtype(dtype).itemsize)
+    return Layout(
+        frames.n_shots,
+        geometry.shape,
+        binned_shape(geometry, bin_factor(geometry)),
+        low_q_shape(geometry),
+        rooms[0] if rooms else 0,
+        dtype,
+        False,
+        min(shard, 2 ** (frames.n_shots - 1).bit_length()),
+        tuple(name for name in VARIABLES if name in truth),
+    )
+
+
+def photon_dtype(frames: Frames) -> str:
+    """Type that holds the photons of a pixel, uint8 or uint16."""
+    return "uint8" if largest_of(frames) < 2**8 else "uint16"
+
+
+def open_intake(intake: Intake, geometry: Geometry) -> Frames:
+    """Open again what a store was ingested from, with the detector that was settled on."""
+    return JoinedFrames([frames_at(s, intake.format, geometry, intake.photon_energy) for s in intake.sources])
+
+
+def make_desk(root: zarr.Group, frames: Frames, layout: Layout) -> Desk:
+    """Make what shards share from what has been worked out already."""
+    arrays = {v.name: shot_array(root, v.name) for v in layout.stored() if v.role in ("raw", "total")}
+    return Desk(frames, Recorder(frames.geometry), arrays, layout)
+
+
+def ingest_shard(path: str, digest: str, shard: int) -> InputError | None:
+    """Read one shard of a store and commit it; the task that Dask runs.
+
+    Parameters
+    ----------
+    path : str
+    digest : str, of the intake
+    shard : int
+
+    Returns
+    -------
+    InputError or None, what is wrong with the files: raised, it would not wait for tasks that still write
+    """
+    desk = _desk(path, digest)
+    try:
+        if not desk.given_up.is_set():
+            sink = Shard(desk.arrays, Path(path), desk.layout, shard)
+            desk.fill(sink, sink.shots)
+            sink.commit()
+    except InputError as error:
+        desk.given_up.set()
+        return error
+    return None
+
+
+def forget_desks() -> None:
+    """Give files and memory back."""
+    _kept_desk.cache_clear()
+
+
+def _desk(path: str, digest: str) -> Desk:
+    with _opening:
+        return _kept_desk(path, digest)
+
+
+@lru_cache(maxsize=2)
+def _kept_desk(path: str, digest: str) -> Desk:
+    run = Run.open(path, "r+")
+    intake = stored_intake(run.group)
+    if intake is None or intake.digest != digest:
+        raise CorruptStoreError(f"{path} does not tell what it was ingested from")
+    return make_desk(run.group, open_intake(intake, run.geometry), run.layout)
+
+
+def estimate_intake(frames: Frames, layout: Layout) -> Estimate:
+    """Read and encode the first shots as tasks will, in memory, and extrapolate."""
+    n = min(SAMPLE, len(layout.shots(0)))
+    root = create_template(MemoryStore(), replace(layout, n_shots=n, shard=n), {}, {})
+    desk = make_desk(root, frames, replace(layout, n_shots=n, shard=n))
+    _rehearse(desk, 1)
+    start = time.perf_counter()
+    packed, held = _rehearse(desk, n)
+    seconds = (time.perf_counter() - start) / n
+    rest = sum(prod(layout.inner(v)) * layout.dtype(v).itemsize for v in layout.stored() if v.role != "raw")
+    rest += sum(np.asarray(column.values).itemsize for column in columns_of(frames).values())
+    fixed = frames.geometry.mask.size * 72
+    return Estimate(
+        layout.n_shots,
+        layout.n_shards,
+        int(layout.n_shots * (packed / n + rest) + fixed + FIXED_BYTES),
+        layout.n_shots * prod(layout.pixels) * np.dtype(layout.photon_dtype).itemsize,
+        3 * BLOCK_BYTES + held + int(layout.shard * packed / n) + fixed,
+        seconds * layout.n_shots,
+    )
+
+
+def _rehearse(desk: Desk, n: int) -> tuple[int, int]:
+    """Bytes of the first shots encoded, and of the memory that they are recorded in."""
+    sink = Shard(desk.arrays, Path(), desk.layout, 0)
+    desk.fill(sink, range(n))
+    return sink.encode(), sink.bytes_held
+
+
+def photon_energy_of(frames: Frames) -> float:
+    """Nominal photon energy [eV]."""
+    return HC / frames.wavelength
