@@ -6,6 +6,7 @@ import h5py
 import numpy as np
 import pytest
 
+from tests.formats import cxi_writer
 from tests.formats.emc_writer import sparse_bytes, write_vlen
 from xfeldask import embed, explore, ingest, open_dataset, open_run, simulate, verify
 from xfeldask.errors import ExperimentMismatchError, FormatError, InputError, StoreExistsError
@@ -169,3 +170,32 @@ def test_real_patterns__go_from_file_to_page(tmp_path, shared):
         np.testing.assert_array_equal(ds.mask.values[0], file["mask"] == 0)
     embed(tmp_path / "run.zarr", n_components=3, sort="elliptic_envelope", progress=False)
     assert type(explore(tmp_path / "run.zarr")).__name__ == "Row"
+
+
+def test_hits_of_the_european_xfel__keep_what_is_told_of_them(tmp_path, small_shards):
+    data = cxi_writer.frames(N)
+    told = cxi_writer.write_euxfel(tmp_path / "r0042_hits.cxi", data)
+    ds = ingest(tmp_path / "r0042_hits.cxi", tmp_path / "r0042.zarr", progress=False)
+    np.testing.assert_array_equal(ds.photons.values, data)
+    np.testing.assert_allclose(ds.photon_energy.values, told["energy"] / cxi_writer.EV)
+    assert {"run", "train", "cell", "experiment_identifier"} <= set(ds.coords)
+    assert ds.experiment_identifier.values[3] == "p007927_r0042_t1000000003_c21"
+    assert ds.file_class.attrs["flag_meanings"] == "none single water_shell"
+    assert verify(tmp_path / "r0042.zarr", progress=False).problems == ()
+    chosen = select_shots(tmp_path / "r0042.zarr", 'is_hit and hit_score > 0 and file_class == "single" and cell > 3')
+    due = told["is_hit"] & (told["hit_score"] > 0) & (np.arange(N) % 3 == 1) & (told["cell"] > 3)
+    np.testing.assert_array_equal(chosen, np.flatnonzero(due))
+
+
+def test_truth_of_others__is_truth_here(tmp_path, run):
+    told = cxi_writer.write_condor(tmp_path / "condor.h5", cxi_writer.frames(N, (16, 16)))
+    code, _, err = run("ingest", tmp_path / "condor.h5", tmp_path / "run.zarr", "--scheduler", "synchronous")
+    assert (code, "unexpected" in err) == (0, False)
+    ds = open_dataset(tmp_path / "run.zarr")
+    np.testing.assert_array_equal(ds.orientation.values[:, 0], told["q"])
+    np.testing.assert_array_equal(ds.position.values[:, 0], told["p"])
+    assert (ds.n_particles.values == 1).all()
+    assert verify(tmp_path / "run.zarr", progress=False).problems == ()
+    assert type(explore(tmp_path / "run.zarr")).__name__ == "Row"
+    shutil.rmtree(tmp_path / "run.zarr" / "position")
+    assert [problem.variable for problem in verify(tmp_path / "run.zarr", progress=False).problems] == ["position"]

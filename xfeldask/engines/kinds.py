@@ -7,8 +7,13 @@ from pathlib import Path
 from xfeldask.engines.simulated import ExperimentFile
 from xfeldask.errors import FormatError, MissingFileError
 from xfeldask.formats.arrays import Hdf5Frames, NpyFrames, NpzFrames, ZarrFrames
+from xfeldask.formats.condor import CondorFrames
+from xfeldask.formats.cspi import CspiFrames
+from xfeldask.formats.cxi import CxiFile
+from xfeldask.formats.cxidb58 import Cxidb58Frames
 from xfeldask.formats.emc import BinaryEmc, FlatEmcFrames, Hdf5EmcFrames
 from xfeldask.formats.frames import Frames, FramesKind
+from xfeldask.formats.simex import SimexFrames
 from xfeldask.physics.detectors import Geometry
 from xfeldask.registry import Registry
 
@@ -23,6 +28,11 @@ KINDS: Registry[FramesKind] = Registry(
         "emc": BinaryEmc(),
         "emc_hdf5": Hdf5EmcFrames,
         "emc_flat": FlatEmcFrames,
+        "cxi": CxiFile(),
+        "condor": CondorFrames,
+        "simex": SimexFrames,
+        "cspi": CspiFrames,
+        "cxidb58": Cxidb58Frames,
     },
 )
 """Those that come later are asked earlier whether they know a file."""

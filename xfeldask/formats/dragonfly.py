@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xfeldask.errors import FormatError, InputError
-from xfeldask.formats.hdf5 import number, open_hdf5, reading
+from xfeldask.formats.hdf5 import holds, number, open_hdf5, reading
 from xfeldask.formats.text import read_lines
 from xfeldask.physics.detectors import Geometry, make_geometry
 
@@ -84,11 +84,7 @@ def is_dragonfly_detector(path: str | os.PathLike[str]) -> bool:
     if not Path(path).is_file():
         return False
     if h5py.is_hdf5(path):
-        try:
-            with h5py.File(path, "r") as file:
-                return all(name in file for name in NAMES)
-        except (OSError, RuntimeError, ValueError):
-            return False
+        return holds(Path(path), lambda file: all(name in file for name in NAMES))
     with Path(path).open("rb") as text:
         words = text.readline(200).split()
         return len(words) == 3 and words[0].isdigit() and len(text.readline(500).split()) == 5

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from xfeldask.errors import FormatError, InputError
 from xfeldask.formats.arrays import ArrayFrames
 from xfeldask.formats.frames import scattered
-from xfeldask.formats.hdf5 import number, open_hdf5, reading
+from xfeldask.formats.hdf5 import holds, number, open_hdf5, reading
 from xfeldask.formats.shot_columns import ShotColumn, columns_of_group
 from xfeldask.physics.detectors import Geometry, wavelength
 from xfeldask.physics.images import Counts, Photons
@@ -283,13 +283,7 @@ def _header(source: str) -> tuple[int, int, int]:
 
 def _has(source: str, names: tuple[str, ...]) -> bool:
     """Whether a file is HDF5 and has datasets of these names at its root."""
-    if not (Path(source).is_file() and h5py.is_hdf5(source)):
-        return False
-    try:
-        with h5py.File(source, "r") as file:
-            return all(name in file for name in names)
-    except (OSError, RuntimeError, ValueError, KeyError):
-        return False
+    return holds(source, lambda file: all(name in file for name in names))
 
 
 def _joined(parts: NDArray[Any]) -> NDArray[Any]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import numpy as np
-
 from xfeldask.config import Detector
 from xfeldask.errors import InputError
+from xfeldask.formats.crystfel import is_crystfel_geometry, read_crystfel_geometry
 from xfeldask.formats.dragonfly import is_dragonfly_detector, read_dragonfly_detector
 from xfeldask.formats.mask_files import masked
 from xfeldask.formats.psana import read_psana_geometry
-from xfeldask.physics.detectors import Geometry, builtin_geometry, make_geometry, square
+from xfeldask.formats.stacks import flat_panel
+from xfeldask.physics.detectors import Geometry, builtin_geometry, square
 
 _FLAT = re.compile(r"flat-(\d{1,5})x(\d{1,5})(?:@([\d.]+),([\d.]+))?")
 _MOST = 2**26
@@ -40,6 +40,10 @@ def _unmasked(detector: Detector) -> Geometry:
         if distance:
             raise InputError(f"distance is not for {source}, which tells its own in pixels; give pixel_size alone")
         return read_dragonfly_detector(source, size)
+    if is_crystfel_geometry(source):
+        if size:
+            raise InputError(f"pixel_size is not for {source}, which tells its own")
+        return read_crystfel_geometry(source, distance)
     if size or distance:
         raise InputError(f"pixel_size and distance are for square-N detectors; {source} has its own")
     if Path(source).exists() or "/" in source or "\\" in source or source.lower().endswith(".data"):
@@ -57,14 +61,9 @@ def _flat(found: re.Match[str], pixel_size: float | None, distance: float | None
             f"{found[0]} does not say how large its pixels are and where; give pixel_size and distance in m"
         )
     try:
-        center = (rows / 2, columns / 2) if found[3] is None else (float(found[3]), float(found[4]))
+        center = None if found[3] is None else (float(found[3]), float(found[4]))
     except ValueError:
         raise InputError(
             f"{found[0]}: the beam meets row and column @{found[3]},{found[4]}, which are no numbers"
         ) from None
-    y, x = np.meshgrid(
-        (np.arange(rows) + 0.5 - center[0]) * pixel_size,
-        (np.arange(columns) + 0.5 - center[1]) * pixel_size,
-        indexing="ij",
-    )
-    return make_geometry(np.stack([x, y, np.full_like(x, distance)], axis=-1)[None], pixel_size)
+    return flat_panel((rows, columns), pixel_size, distance, center)

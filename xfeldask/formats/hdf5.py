@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -50,6 +50,17 @@ def number(group: h5py.Group, name: str) -> float | None:
     if not isinstance(item, h5py.Dataset) or item.size != 1 or item.dtype.kind not in "buif":
         return None
     return float(item[()].item() if item.shape == () else item[()].ravel()[0])
+
+
+def holds(path: str | Path, what: Callable[[h5py.File], bool]) -> bool:
+    """Whether a path leads to an HDF5 file that something is true of; never an error."""
+    if not Path(path).is_file() or not h5py.is_hdf5(path):
+        return False
+    try:
+        with h5py.File(path, "r") as file:
+            return what(file)
+    except Exception:  # a damaged file may raise anything
+        return False
 
 
 def first_line(error: BaseException) -> str:
