@@ -12,7 +12,7 @@ import zarr
 from numpy.typing import NDArray
 
 from xfeldask.errors import FormatError, InputError
-from xfeldask.formats.hdf5 import open_hdf5, reading
+from xfeldask.formats.hdf5 import first_line, open_hdf5, reading
 from xfeldask.physics.detectors import Geometry, wavelength
 from xfeldask.physics.images import Counts
 
@@ -103,8 +103,8 @@ class NpyFrames(ArrayFrames):
     def __init__(self, source: str, geometry: Geometry | None, photon_energy: float | None) -> None:
         try:
             array = np.load(source, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise FormatError(source, f"not a .npy array ({error})") from None
+        except Exception as error:  # the header is a line of Python, and damaged it may raise anything
+            raise FormatError(source, f"not a .npy array ({first_line(error)})") from None
         super().__init__(source, array, geometry, photon_energy)
 
     @staticmethod
