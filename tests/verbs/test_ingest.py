@@ -10,8 +10,8 @@ from tests.formats import cxi_writer
 from tests.formats.emc_writer import sparse_bytes, write_vlen
 from xfeldask import embed, explore, ingest, open_dataset, open_run, simulate, verify
 from xfeldask.errors import ExperimentMismatchError, FormatError, InputError, StoreExistsError
-from xfeldask.explorer.model.selecting import select_shots
 from xfeldask.store import layout
+from xfeldask.store.selecting import select_shots
 
 GIVEN = {"geometry": "square-16", "wavelength": 2e-10, "progress": False}
 N = 40

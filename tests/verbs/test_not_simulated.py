@@ -12,8 +12,8 @@ import pytest
 from tests.hasty import in_haste
 from xfeldask import embed, expected_intensity, explore, open_dataset, open_run, project, simulate, sort, verify
 from xfeldask.errors import InputError
-from xfeldask.explorer.model.selecting import select_shots
 from xfeldask.schema import named
+from xfeldask.store.selecting import select_shots
 
 pytestmark = pytest.mark.usefixtures("hasty")
 N = 500

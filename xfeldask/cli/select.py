@@ -22,7 +22,7 @@ from xfeldask.cli.flags import STORE
 )
 def select(store: Path, where: str, embedding: str | None, out: Path | None) -> None:
     """Select shots of STORE by an expression, in the explorer's language."""
-    from xfeldask.explorer.model.selecting import select_shots, write_shots
+    from xfeldask.store.selecting import select_shots, write_shots
 
     shots = select_shots(store, where, embedding)
     if out is not None:

@@ -35,7 +35,7 @@ def python_text(session: Session) -> str:
     embedding = f", embedding={session.embedding!r}" if session.embedding else ""
     path = str(session.shots.path.absolute())
     return (
-        "from xfeldask.explorer.model.selecting import select_shots\n\n"
+        "from xfeldask.store.selecting import select_shots\n\n"
         f"shots = select_shots({path!r}, {session.where!r}{embedding})\n"
     )
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xfeldask.errors import InputError
-from xfeldask.explorer.model.columns import Shots
+from xfeldask.store.columns import Shots
 from xfeldask.store.expression import select
 from xfeldask.store.run import Run
 

@@ -15,11 +15,11 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from xfeldask.errors import InputError, UnknownNameError
-from xfeldask.explorer.model.angles import ANGLES, GROUPS, axis_angles, folded
 from xfeldask.physics.orientations import symmetry_group
 from xfeldask.physics.symmetry import fold
 from xfeldask.schema import BLANK, DONE, LATENT, MULTIPLE, SINGLE
 from xfeldask.scores import OUTCOMES, confusion_class
+from xfeldask.store.angles import ANGLES, GROUPS, axis_angles, folded
 from xfeldask.store.run import Run
 from xfeldask.units import PLAIN, Shown, shown
 
