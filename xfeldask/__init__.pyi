@@ -18,6 +18,8 @@ from .store.run import Run as Run
 from .store.run import open_dataset as open_dataset
 from .store.run import open_run as open_run
 from .verbs.embed import embed as embed
+from .verbs.export import export as export
+from .verbs.export import write_back as write_back
 from .verbs.fit import fit as fit
 from .verbs.fit import transform as transform
 from .verbs.ingest import ingest as ingest

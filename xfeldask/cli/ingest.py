@@ -25,6 +25,7 @@ from xfeldask.cli.flags import STORE, scheduler_options
     "--mask", help="Mask of the detector, true where a pixel is good: .npy, FILE.npz:/NAME, FILE.h5:/NAME or .byt; "
     "write bad: before a file that marks bad pixels."
 )  # fmt: skip
+@click.option("--photon-dtype", help="Type of the photon counts: uint8, uint16 or uint32.  [default: as the files ask]")
 @scheduler_options
 @click.option("--resume", is_flag=True, help="Finish a store that was interrupted.")
 @click.option("--overwrite", is_flag=True, help="Replace a store that is there already.")

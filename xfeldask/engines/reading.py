@@ -18,7 +18,7 @@ from zarr.storage import MemoryStore
 from xfeldask.engines.estimate import FIXED_BYTES, SAMPLE, Estimate
 from xfeldask.engines.kinds import frames_at
 from xfeldask.errors import CorruptStoreError, InputError
-from xfeldask.formats.frames import Frames, columns_of, events_of, largest_of
+from xfeldask.formats.frames import Frames, columns_of, events_of
 from xfeldask.formats.joined import JoinedFrames
 from xfeldask.physics.binning import bin_factor, binned_shape, low_q_shape
 from xfeldask.physics.detectors import HC, Geometry
@@ -74,11 +74,11 @@ def blocks(frames: Frames, shots: range) -> Iterator[range]:
         start = stop
 
 
-def layout_of_frames(frames: Frames) -> Layout:
-    """Layout of a store of frames: truth as far as they have it, photons in the least type that holds them."""
+def layout_of_frames(frames: JoinedFrames, dtype: str | None) -> Layout:
+    """Layout of a store of frames: truth as far as they have it, photons of a type, or of the least that holds them."""
     truth = frames.truth(range(1))
     rooms = [np.shape(values)[1] for name, values in truth.items() if "particle" in VARIABLES[name].dims]
-    geometry, dtype = frames.geometry, photon_dtype(frames)
+    geometry, dtype = frames.geometry, dtype or frames.photon_type
     shard = shard_length(geometry.shape, np.dtype(dtype).itemsize)
     return Layout(
         frames.n_shots,
@@ -93,12 +93,7 @@ def layout_of_frames(frames: Frames) -> Layout:
     )
 
 
-def photon_dtype(frames: Frames) -> str:
-    """Type that holds the photons of a pixel, uint8 or uint16."""
-    return "uint8" if largest_of(frames) < 2**8 else "uint16"
-
-
-def open_intake(intake: Intake, geometry: Geometry) -> Frames:
+def open_intake(intake: Intake, geometry: Geometry) -> JoinedFrames:
     """Open again what a store was ingested from, with the detector that was settled on."""
     return JoinedFrames([frames_at(s, intake.format, geometry, intake.photon_energy) for s in intake.sources])
 

@@ -60,6 +60,18 @@ class CxiFile:
         return parts[0] if len(parts) == 1 else JoinedFrames(parts)
 
 
+def cxi_stacks(source: str) -> list[tuple[str, int]]:
+    """Return the stacks that `CxiFile` reads of a source in order, and how many frames each has.
+
+    Raises
+    ------
+    MissingFileError, FormatError
+    """
+    path, _, name = source.partition(":/")
+    with open_hdf5(path) as file, reading(source):
+        return [(stack, int(file[stack].shape[0])) for stack in ([name] if name else _stacks(file))]
+
+
 def _stacks(file: h5py.File) -> list[str]:
     """Names of all stacks of frames in order, each once."""
     names: list[str] = []

@@ -69,6 +69,12 @@ class FramesKind(Protocol):
         """
 
 
+SAMPLE = 64
+"""Shots that are looked at where nothing tells how many photons a pixel may hold."""
+MARGIN = 4
+"""How many times more than in those shots a pixel may hold."""
+
+
 class Listed(Protocol):
     """What frames may have besides, where only pixels that hold photons are kept: these are never spread out."""
 
@@ -89,12 +95,20 @@ def events_of(frames: Frames, shots: range) -> Photons:
     return listed(shots) if listed is not None else photons_of_frames(frames.read(shots))
 
 
-def largest_of(frames: Frames) -> int:
-    """Most photons that a pixel may hold, as far as that is known without reading all frames."""
-    told = getattr(frames, "largest", None)
-    if told is not None:
-        return int(told)
-    return 2**16 if hasattr(frames, "photons") else int(np.iinfo(frames.read(range(1)).dtype).max)
+def photon_type(frames: Frames) -> str:
+    """Return the type that pixels of frames are kept in: "uint8", "uint16" or "uint32".
+
+    It holds whatever the type of the frames does, up to uint16, or what they say themselves that a pixel holds at most.
+    Of wider ones some are looked at, all over the file: uint16, unless a pixel comes near to what that can hold.
+    """
+    largest = getattr(frames, "largest", None)
+    if largest is None and not hasattr(frames, "photons"):
+        item = frames.read(range(1)).dtype
+        largest = np.iinfo(item).max if item.itemsize <= 2 else None
+    if largest is None:
+        some = np.unique(np.linspace(0, frames.n_shots - 1, SAMPLE).astype(int)).tolist()
+        largest = max(256, *(MARGIN * int(events_of(frames, range(i, i + 1)).count.max(initial=0)) for i in some))
+    return "uint8" if largest < 2**8 else "uint16" if largest < 2**16 else "uint32"
 
 
 def columns_of(frames: Frames) -> Mapping[str, ShotColumn]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import h5py
 
-from xfeldask.errors import FormatError, MissingFileError, XfeldaskError
+from xfeldask.errors import FormatError, InputError, MissingFileError, XfeldaskError
 
 
 def open_hdf5(path: str | Path) -> h5py.File:
@@ -17,12 +17,16 @@ def open_hdf5(path: str | Path) -> h5py.File:
     Raises
     ------
     MissingFileError, FormatError
+    InputError
+        Another process holds it to write to it.
     """
     try:
         return h5py.File(path, "r")
     except FileNotFoundError:
         raise MissingFileError(f"there is no {path}; check the path") from None
     except (OSError, RuntimeError, ValueError) as error:
+        if "unable to lock" in str(error):
+            raise InputError(f"{path} is open elsewhere to be written; close it there and try again") from None
         raise FormatError(path, f"not an HDF5 file that can be read ({first_line(error)})") from None
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property
 from itertools import accumulate
 from typing import Any
 
@@ -12,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xfeldask.errors import InputError
-from xfeldask.formats.frames import Frames, columns_of, events_of, largest_of
+from xfeldask.formats.frames import Frames, columns_of, events_of, photon_type
 from xfeldask.formats.shot_columns import ShotColumn
 from xfeldask.physics.images import Counts, Photons
 
@@ -47,10 +46,10 @@ class JoinedFrames:
         self.geometry, self.wavelength = first.geometry, first.wavelength
         self.chunk = int(getattr(first, "chunk", 1))
 
-    @cached_property
-    def largest(self) -> int:
-        """Most photons that a pixel may hold."""
-        return max(largest_of(part) for part in self._parts if part.n_shots)
+    @property
+    def photon_type(self) -> str:
+        """Type that pixels of all files are kept in."""
+        return max((photon_type(part) for part in self._parts if part.n_shots), key=lambda name: int(name[4:]))
 
     def read(self, shots: range) -> Counts:
         """Photons of consecutive shots; see `xfeldask.formats.frames.Frames`."""

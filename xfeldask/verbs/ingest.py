@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import warnings
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -26,7 +27,7 @@ from xfeldask.engines.reading import (
     open_intake,
     photon_energy_of,
 )
-from xfeldask.errors import ExperimentMismatchError, InputError
+from xfeldask.errors import ExperimentMismatchError, InputError, LostPhotonsWarning
 from xfeldask.formats.frames import Frames, columns_of
 from xfeldask.formats.inputs import geometry_digest
 from xfeldask.formats.joined import JoinedFrames
@@ -52,6 +53,7 @@ def ingest(
     geometry: str | Path | Detector | Mapping[str, Any] | Geometry | None = None,
     wavelength: float | None = None,
     mask: str | Path | ArrayLike | None = None,
+    photon_dtype: str | None = None,
     resume: bool = False,
     overwrite: bool = False,
     progress: bool = True,
@@ -68,6 +70,8 @@ def ingest(
     wavelength : float, nominal, of files that do not tell their own, or in its place [m]
     mask : array of the detector's shape, true where a pixel is good, or a file of one; after ``bad:`` the name of a
         file that marks bad pixels; what the geometry or the file marks bad stays so
+    photon_dtype : "uint8", "uint16" or "uint32", of a pixel; by default what the files' own type or some of their shots
+        call for. A full pixel stays full, and `lost_photons` says what it lost
     resume : bool, finish a store that was interrupted; only what is pending is read
     overwrite : bool, replace a store that is there
     progress : bool, show progress on stderr
@@ -95,11 +99,13 @@ def ingest(
     [4096, 4096, 4096]
     """
     path = Path(store)
+    if photon_dtype not in (None, "uint8", "uint16", "uint32"):
+        raise InputError(f"photon_dtype is uint8, uint16 or uint32, got {photon_dtype!r}")
     refuse_existing(path, resume, overwrite)
     frames, intake = _opened(source, format, geometry, wavelength, mask)
     fresh = not (resume and path.exists())
     if fresh:
-        layout = layout_of_frames(frames)
+        layout = layout_of_frames(frames, photon_dtype)
         refuse_full_disk(path, estimate_intake(frames, layout).bytes_on_disk)
         run = _publish(path, frames, layout, intake)
     else:
@@ -116,7 +122,18 @@ def ingest(
         raise
     finally:
         forget_desks()
+    warn_of_lost_photons(run)
     return run.reopened("r").dataset()
+
+
+def warn_of_lost_photons(run: Run) -> None:
+    """Warn of pixels that held more photons than their type can."""
+    lost = run.read("lost_photons")
+    if lost.any():
+        told = (
+            f"{int((lost > 0).sum()):,} shots of {run.path} have pixels of more photons than {run.layout.photon_dtype}"
+        )
+        warnings.warn(f"{told} holds; ingest again with a wider photon_dtype", LostPhotonsWarning, stacklevel=3)
 
 
 def estimate_ingest(
@@ -127,18 +144,19 @@ def estimate_ingest(
     geometry: Any = None,
     wavelength: float | None = None,
     mask: Any = None,
+    photon_dtype: str | None = None,
     resume: bool = False,
     overwrite: bool = False,
 ) -> Estimate:
     """What `ingest` with the same arguments would take; nothing is written."""
     refuse_existing(Path(store), resume, overwrite)
     frames, _ = _opened(source, format, geometry, wavelength, mask)
-    return estimate_intake(frames, layout_of_frames(frames))
+    return estimate_intake(frames, layout_of_frames(frames, photon_dtype))
 
 
 def _opened(
     source: Source | Sequence[Source], format: str | None, geometry: Any, wavelength: float | None, mask: Any
-) -> tuple[Frames, Intake]:
+) -> tuple[JoinedFrames, Intake]:
     """Frames with the detector that is settled on, and the record of where they come from."""
     sources = [_absolute(one) for one in ([source] if isinstance(source, str | os.PathLike) else source)]
     if not sources:
