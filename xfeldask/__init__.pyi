@@ -6,10 +6,12 @@ from .config import Hits as Hits
 from .config import Nuisance as Nuisance
 from .config import Orientations as Orientations
 from .config import Particle as Particle
+from .config import Photonize as Photonize
 from .engines.engine import register_engine as register_engine
 from .explorer.serving import explore as explore
 from .features.feature import register_feature as register_feature
 from .latent.methods import register_method as register_method
+from .physics.photonizing import photonize as photonize
 from .scores import confusion_class as confusion_class
 from .scores import sorting_scores as sorting_scores
 from .sorting.rules import register_rule as register_rule

@@ -8,9 +8,10 @@ import pytest
 
 from tests.formats import cxi_writer
 from tests.formats.emc_writer import sparse_bytes, write_vlen
-from xfeldask import embed, explore, ingest, open_dataset, open_run, simulate, verify
+from xfeldask import embed, explore, ingest, open_dataset, open_run, photonize, simulate, verify
 from xfeldask.errors import ExperimentMismatchError, FormatError, InputError, StoreExistsError
 from xfeldask.store import layout
+from xfeldask.store.adu_histogram import read_histogram
 from xfeldask.store.selecting import select_shots
 
 GIVEN = {"geometry": "square-16", "wavelength": 2e-10, "progress": False}
@@ -199,3 +200,41 @@ def test_truth_of_others__is_truth_here(tmp_path, run):
     assert type(explore(tmp_path / "run.zarr")).__name__ == "Row"
     shutil.rmtree(tmp_path / "run.zarr" / "position")
     assert [problem.variable for problem in verify(tmp_path / "run.zarr", progress=False).problems] == ["position"]
+
+
+def test_adu__become_photons_and_their_histogram_is_kept(tmp_path, small_shards, run):
+    rng = np.random.default_rng(5)
+    photons = rng.poisson(0.4, (N, 1, 16, 16))
+    adu = (photons * 8 + rng.normal(0, 1, photons.shape) + rng.normal(0, 1, (N, 1, 16, 1))).astype(np.float32)
+    adu[3, 0, 2, 2], adu[:, 0, 9, 9] = np.inf, np.nan
+    np.save(tmp_path / "run.npy", adu)
+    np.save(tmp_path / "gain.npy", np.full((16, 16), 8.0))
+    flags = ["--detector", "square-16", "--wavelength", "2e-10", "--scheduler", "synchronous"]
+    code, _, err = run("ingest", tmp_path / "run.npy", tmp_path / "run.zarr", *flags)
+    assert (code, "by photonize (--photonize)" in err, (tmp_path / "run.zarr").exists()) == (2, True, False)
+    flags += ["--photonize", tmp_path / "gain.npy", "--common-mode", "row", "--histogram", tmp_path / "histogram.png"]
+    code, out, err = run("ingest", tmp_path / "run.npy", tmp_path / "run.zarr", *flags)
+    assert (code, "one photon at" in out) == (0, True), err
+    assert (tmp_path / "histogram.png").stat().st_size > 10_000
+    ds = open_dataset(tmp_path / "run.zarr")
+    due = photonize(adu, gain=8, common_mode="row", mask=ds.mask.values)
+    assert np.argwhere(ds.mask.values == 0).tolist() == [[0, 9, 9]]
+    np.testing.assert_array_equal(ds.photons.values, due.photons)
+    assert ds.photons.values[3, 0, 2, 2] == 0
+    found = read_histogram(open_run(tmp_path / "run.zarr").group)
+    np.testing.assert_array_equal(found[1], due.histogram)
+    assert verify(tmp_path / "run.zarr", progress=False).problems == ()
+    with pytest.raises(ExperimentMismatchError, match="photonize"):
+        ingest(tmp_path / "run.npy", tmp_path / "run.zarr", photonize={"gain": 8.5}, resume=True, **GIVEN)
+
+
+def test_real_adu__go_from_file_to_page(tmp_path, shared):
+    real = shared / "data/real"
+    parts = {"source": "flat-260x257@130,128.5", "pixel_size": 3e-4, "distance": 0.581}
+    ds = ingest(real / "pr772_adu10.npy", tmp_path / "run.zarr", geometry=parts, wavelength=7.9e-10, progress=False,
+                mask=f"bad:{real}/pr772_adu_masks.npz:/artifact",
+                photonize={"gain": 8, "common_mode": "half_row"})  # fmt: skip
+    with np.load(real / "pr772_adu_masks.npz") as masks:
+        assert not ds.mask.values[0][masks["artifact"] == 1].any()
+    assert (ds.photon_count.values > 5e4).all()
+    assert verify(tmp_path / "run.zarr", progress=False).problems == ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from math import prod
@@ -13,17 +13,22 @@ from typing import Any
 
 import numpy as np
 import zarr
+from numpy.typing import NDArray
 from zarr.storage import MemoryStore
 
+from xfeldask.config import Photonize
 from xfeldask.engines.estimate import FIXED_BYTES, SAMPLE, Estimate
 from xfeldask.engines.kinds import frames_at
 from xfeldask.errors import CorruptStoreError, InputError
+from xfeldask.formats.adu import PhotonizedFrames, read_correction
 from xfeldask.formats.frames import Frames, columns_of, events_of
 from xfeldask.formats.joined import JoinedFrames
 from xfeldask.physics.binning import bin_factor, binned_shape, low_q_shape
 from xfeldask.physics.detectors import HC, Geometry
-from xfeldask.physics.images import Recorder
+from xfeldask.physics.images import Recorder, photons_of_frames
+from xfeldask.physics.photonizing import BINS, histogram_centers
 from xfeldask.schema import VARIABLES
+from xfeldask.store.adu_histogram import create_histogram, histogram_array
 from xfeldask.store.intake import Intake, stored_intake
 from xfeldask.store.layout import Layout, create_template, shard_length, shot_array
 from xfeldask.store.run import Run
@@ -40,26 +45,35 @@ class Desk:
 
     Attributes
     ----------
-    frames : Frames
+    frames : JoinedFrames
     recorder : Recorder
     arrays : zarr.Array by name, raw variables and totals
     layout : Layout
+    histograms : zarr.Array (shard, bin), or None where nothing is photonized
     given_up : Event, set when a file turned out to be damaged
     """
 
-    frames: Frames
+    frames: JoinedFrames
     recorder: Recorder
     arrays: Mapping[str, zarr.Array[Any]]
     layout: Layout
+    histograms: zarr.Array[Any] | None = None
     given_up: Event = field(default_factory=Event)
 
-    def fill(self, sink: Shard, shots: range) -> None:
-        """Read shots into a shard, a block at a time."""
+    def fill(self, sink: Shard, shots: range) -> NDArray[np.int64]:
+        """Read shots into a shard, a block at a time; return the histogram of what was photonized."""
+        histogram = np.zeros(BINS, np.int64)
         for block in blocks(self.frames, shots):
-            for pixel, count in events_of(self.frames, block):
+            if self.histograms is None:
+                listed = events_of(self.frames, block)
+            else:
+                found = self.frames.photonized(block)
+                listed, histogram = photons_of_frames(found.photons), histogram + found.histogram
+            for pixel, count in listed:
                 arrays = sink.next_shot()
                 totals = self.recorder.record(pixel, count, arrays["photons"], arrays["image"], arrays["low_q"])
                 sink.advance(totals._asdict())
+        return histogram
 
 
 def blocks(frames: Frames, shots: range) -> Iterator[range]:
@@ -95,13 +109,22 @@ def layout_of_frames(frames: JoinedFrames, dtype: str | None) -> Layout:
 
 def open_intake(intake: Intake, geometry: Geometry) -> JoinedFrames:
     """Open again what a store was ingested from, with the detector that was settled on."""
-    return JoinedFrames([frames_at(s, intake.format, geometry, intake.photon_energy) for s in intake.sources])
+    found = [frames_at(s, intake.format, geometry, intake.photon_energy) for s in intake.sources]
+    return JoinedFrames(found if intake.photonize is None else as_photons(found, intake.photonize))
 
 
-def make_desk(root: zarr.Group, frames: Frames, layout: Layout) -> Desk:
+def as_photons(found: Sequence[Frames], asked: Photonize) -> list[PhotonizedFrames]:
+    """Read frames in ADU as photons."""
+    correction = read_correction(asked, found[0].geometry.shape)
+    # a file of several stacks is joined already
+    parts = [part for frames in found for part in (frames.parts if isinstance(frames, JoinedFrames) else [frames])]
+    return [PhotonizedFrames(part, correction) for part in parts]
+
+
+def make_desk(root: zarr.Group, frames: JoinedFrames, layout: Layout) -> Desk:
     """Make what shards share from what has been worked out already."""
     arrays = {v.name: shot_array(root, v.name) for v in layout.stored() if v.role in ("raw", "total")}
-    return Desk(frames, Recorder(frames.geometry), arrays, layout)
+    return Desk(frames, Recorder(frames.geometry), arrays, layout, histogram_array(root))
 
 
 def ingest_shard(path: str, digest: str, shard: int) -> InputError | None:
@@ -121,7 +144,9 @@ def ingest_shard(path: str, digest: str, shard: int) -> InputError | None:
     try:
         if not desk.given_up.is_set():
             sink = Shard(desk.arrays, Path(path), desk.layout, shard)
-            desk.fill(sink, sink.shots)
+            histogram = desk.fill(sink, sink.shots)
+            if desk.histograms is not None:
+                desk.histograms[shard] = histogram
             sink.commit()
     except InputError as error:
         desk.given_up.set()
@@ -148,10 +173,12 @@ def _kept_desk(path: str, digest: str) -> Desk:
     return make_desk(run.group, open_intake(intake, run.geometry), run.layout)
 
 
-def estimate_intake(frames: Frames, layout: Layout) -> Estimate:
+def estimate_intake(frames: JoinedFrames, layout: Layout) -> Estimate:
     """Read and encode the first shots as tasks will, in memory, and extrapolate."""
     n = min(SAMPLE, len(layout.shots(0)))
     root = create_template(MemoryStore(), replace(layout, n_shots=n, shard=n), {}, {})
+    if frames.photonizes:
+        create_histogram(root, 1, histogram_centers())
     desk = make_desk(root, frames, replace(layout, n_shots=n, shard=n))
     _rehearse(desk, 1)
     start = time.perf_counter()

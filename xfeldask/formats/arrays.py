@@ -79,8 +79,7 @@ class ArrayFrames:
         InputError
             Photons that are negative or not whole.
         """
-        with reading(self._source, shots):
-            block = np.asarray(self._array[shots.start : shots.stop]).reshape(-1, *self.geometry.shape)
+        block = self.values(shots)
         if block.dtype.kind in "bu":
             return block.view(np.uint8) if block.dtype.kind == "b" else block
         bad = (block < 0) | (block != np.floor(block))
@@ -88,9 +87,18 @@ class ArrayFrames:
             first = tuple(int(i) for i in np.argwhere(bad)[0])
             raise InputError(
                 f"{self._source}: shot {shots.start + first[0]} has {block[first]} photons in pixel {first[1:]}; "
-                "photons are whole and not negative: turn what the detector gave into photons first"
+                "photons are whole and not negative: turn them into photons first by photonize (--photonize)"
             )
         return block.astype(np.uint32 if block.itemsize <= 4 else np.uint64)
+
+    def values(self, shots: range) -> NDArray[Any]:
+        """Numbers of consecutive shots as they are in the file (shot, panel, ss, fs)."""
+        with reading(self._source, shots):
+            return np.asarray(self._array[shots.start : shots.stop]).reshape(-1, *self.geometry.shape)
+
+    def bad(self, shots: range) -> NDArray[np.bool_] | None:  # noqa: ARG002
+        """Pixels that are bad in single shots: an array tells of none."""
+        return None
 
     def truth(self, shots: range) -> dict[str, NDArray[Any]]:  # noqa: ARG002
         """Nothing: an array knows nothing besides photons."""

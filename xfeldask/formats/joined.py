@@ -14,6 +14,7 @@ from xfeldask.errors import InputError
 from xfeldask.formats.frames import Frames, columns_of, events_of, photon_type
 from xfeldask.formats.shot_columns import ShotColumn
 from xfeldask.physics.images import Counts, Photons
+from xfeldask.physics.photonizing import Photonized
 
 
 class JoinedFrames:
@@ -40,7 +41,8 @@ class JoinedFrames:
                     f"m, {first.name} by one of {first.geometry.shape} at {first.wavelength:.5g} m; put them into two "
                     "stores"
                 )
-        self._parts = list(parts)
+        self.parts = list(parts)
+        self.photonizes = hasattr(first, "photonized")
         self._start = [0, *accumulate(part.n_shots for part in parts)]
         self.name, self.n_shots = first.name, self._start[-1]
         self.geometry, self.wavelength = first.geometry, first.wavelength
@@ -49,7 +51,7 @@ class JoinedFrames:
     @property
     def photon_type(self) -> str:
         """Type that pixels of all files are kept in."""
-        return max((photon_type(part) for part in self._parts if part.n_shots), key=lambda name: int(name[4:]))
+        return max((photon_type(part) for part in self.parts if part.n_shots), key=lambda name: int(name[4:]))
 
     def read(self, shots: range) -> Counts:
         """Photons of consecutive shots; see `xfeldask.formats.frames.Frames`."""
@@ -68,6 +70,12 @@ class JoinedFrames:
             np.concatenate([[0], *(block.start[1:] + end for block, end in zip(blocks, ends, strict=False))]),
         )
 
+    def photonized(self, shots: range) -> Photonized:
+        """Photons of consecutive shots of files in ADU; see `xfeldask.formats.adu.PhotonizedFrames`."""
+        found: list[Photonized] = list(self._each(lambda part, some: part.photonized(some), shots))  # type: ignore[attr-defined]
+        photons, bad, histogram = zip(*found, strict=True)
+        return Photonized(np.concatenate(photons), np.concatenate(bad), np.sum(histogram, axis=0))
+
     def truth(self, shots: range) -> dict[str, NDArray[Any]]:
         """What all files know of shots, as far as all of them do."""
         blocks = list(self._each(lambda part, some: part.truth(some), shots))
@@ -76,21 +84,21 @@ class JoinedFrames:
 
     def columns(self) -> dict[str, ShotColumn]:
         """Columns that all files have, and `file` where there are several."""
-        each = [columns_of(part) for part in self._parts]
+        each = [columns_of(part) for part in self.parts]
         out = {}
         for name, first in each[0].items():
             if all(name in columns for columns in each):
                 values = np.concatenate([columns[name].values for columns in each])
                 out[name] = ShotColumn(values, first.long_name, first.units, first.identifier, first.flags)
         if len(each) > 1:
-            lengths = [part.n_shots for part in self._parts]
+            lengths = [part.n_shots for part in self.parts]
             out["file"] = ShotColumn(np.repeat(np.arange(len(each)), lengths), "file that the shot is of", "1", True)
         return out
 
     def _each(self, read: Callable[[Frames, range], Any], shots: range) -> Iterator[Any]:
         """What is read of each file that some of the shots are of; of the first, where there are no shots."""
-        first = min(bisect_right(self._start, shots.start) - 1, len(self._parts) - 1)
-        for part, start in zip(self._parts[first:], self._start[first:], strict=False):
+        first = min(bisect_right(self._start, shots.start) - 1, len(self.parts) - 1)
+        for part, start in zip(self.parts[first:], self._start[first:], strict=False):
             if start >= shots.stop and start > shots.start:
                 return
             low, high = max(shots.start - start, 0), min(shots.stop - start, part.n_shots)

@@ -40,16 +40,20 @@ class StackFrames(ArrayFrames):
         bad: Array | None = None,
     ) -> None:
         super().__init__(source, array, geometry, photon_energy)
-        self._truth, self._columns, self._bad = dict(truth or {}), dict(columns or {}), bad
+        self._truth, self._columns, self._masks = dict(truth or {}), dict(columns or {}), bad
 
     def read(self, shots: range) -> Counts:
         """Photons of consecutive shots, none where a pixel is bad in the shot; see `ArrayFrames`."""
-        block = super().read(shots)
-        if self._bad is None:
-            return block
+        block, bad = super().read(shots), self.bad(shots)
+        return block if bad is None else np.where(bad, block.dtype.type(0), block)
+
+    def bad(self, shots: range) -> NDArray[np.bool_] | None:
+        """Pixels that are bad in single shots, bool (shot, panel, ss, fs); None where the file tells of none."""
+        if self._masks is None:
+            return None
         with reading(self._source, shots):
-            bad = np.asarray(self._bad[shots.start : shots.stop]) != 0
-        return np.where(bad.reshape(block.shape), block.dtype.type(0), block)
+            masks = np.asarray(self._masks[shots.start : shots.stop]).reshape(-1, *self.geometry.shape)
+        return np.asarray(masks != 0)
 
     def truth(self, shots: range) -> dict[str, NDArray[Any]]:
         """What the file knows of shots."""

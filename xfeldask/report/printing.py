@@ -14,6 +14,7 @@ from rich.table import Table
 
 from xfeldask.engines.estimate import Estimate
 from xfeldask.machine import cores
+from xfeldask.report.photon_peaks import peaks_told
 from xfeldask.scores import sorting_scores
 from xfeldask.sorting.decision import WORTH, Decision
 from xfeldask.store.parameters import Parameters
@@ -105,6 +106,8 @@ def print_run(store: Path, quiet: bool) -> Iterator[None]:
     }
     if "n_particles" in ds:
         rows["particles a shot"] = _counts(ds.n_particles.values)
+    if told := peaks_told(open_run(store)):
+        rows["photonized"] = told
     console().print(facts(str(store), rows))
     console().print(f"next: xfeldask embed {store}    or, in Python: xfeldask.open_dataset({str(store)!r})")
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import zarr
 
+from xfeldask.config import Photonize
 from xfeldask.errors import CorruptStoreError
 from xfeldask.records import Record
 
@@ -28,7 +29,7 @@ class Intake(Record):
     n_shots : int
     geometry : str, digest of pixels and mask
     photon_energy : float [eV]
-    photonize : mapping, how ADU became photons; none where the file holds photons
+    photonize : Photonize, how ADU became photons; None where the files hold photons
     variables : tuple of str, truth and columns that the store has
     """
 
@@ -38,12 +39,16 @@ class Intake(Record):
     n_shots: int
     geometry: str
     photon_energy: float
-    photonize: dict[str, Any] | None = None
+    photonize: Photonize | None = None
     variables: tuple[str, ...] = ()
 
     def identity(self) -> dict[str, Any]:
         """Return what decides the bytes of the store, without the names of files."""
-        return {k: v for k, v in self.model_dump().items() if k not in ("sources", "variables")}
+        found = {k: v for k, v in self.model_dump(mode="json").items() if k not in ("sources", "variables")}
+        if self.photonize is not None and self.photonize.digest:
+            # files count by what is in them
+            found["photonize"] = {k: v for k, v in found["photonize"].items() if not isinstance(v, str) or "/" not in v}
+        return found
 
     @property
     def digest(self) -> str:

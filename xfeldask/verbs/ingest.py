@@ -15,11 +15,12 @@ import xarray as xr
 import zarr
 from numpy.typing import ArrayLike, NDArray
 
-from xfeldask.config import Detector
+from xfeldask.config import Detector, Photonize
 from xfeldask.engines.estimate import Estimate, refuse_full_disk
 from xfeldask.engines.kinds import frames_at, recognised
 from xfeldask.engines.preparation import blocks_of, detector_variables
 from xfeldask.engines.reading import (
+    as_photons,
     estimate_intake,
     forget_desks,
     ingest_shard,
@@ -28,13 +29,16 @@ from xfeldask.engines.reading import (
     photon_energy_of,
 )
 from xfeldask.errors import ExperimentMismatchError, InputError, LostPhotonsWarning
+from xfeldask.formats.adu import settled
 from xfeldask.formats.frames import Frames, columns_of
 from xfeldask.formats.inputs import geometry_digest
 from xfeldask.formats.joined import JoinedFrames
 from xfeldask.formats.mask_files import masked
 from xfeldask.physics.binning import bin_factor, low_q_bin
 from xfeldask.physics.detectors import HC, Geometry
+from xfeldask.physics.photonizing import histogram_centers
 from xfeldask.schema import VARIABLES
+from xfeldask.store.adu_histogram import create_histogram
 from xfeldask.store.intake import Intake, fingerprint, stored_intake
 from xfeldask.store.layout import FORMAT, Layout, create_template, shot_array, write_column
 from xfeldask.store.publish import replaced, sweep_beside
@@ -53,6 +57,7 @@ def ingest(
     geometry: str | Path | Detector | Mapping[str, Any] | Geometry | None = None,
     wavelength: float | None = None,
     mask: str | Path | ArrayLike | None = None,
+    photonize: Photonize | Mapping[str, Any] | float | str | Path | None = None,
     photon_dtype: str | None = None,
     resume: bool = False,
     overwrite: bool = False,
@@ -70,6 +75,9 @@ def ingest(
     wavelength : float, nominal, of files that do not tell their own, or in its place [m]
     mask : array of the detector's shape, true where a pixel is good, or a file of one; after ``bad:`` the name of a
         file that marks bad pixels; what the geometry or the file marks bad stays so
+    photonize : of files in ADU: the ADU of a photon, a .npy file of that for each pixel, or parts as
+        `xfeldask.config.Photonize`, with dark and common mode. Pixels that are bad throughout are masked, others that
+        give no finite number count nothing in their shot; the histogram is kept in ``/photonizing``
     photon_dtype : "uint8", "uint16" or "uint32", of a pixel; by default what the files' own type or some of their shots
         call for. A full pixel stays full, and `lost_photons` says what it lost
     resume : bool, finish a store that was interrupted; only what is pending is read
@@ -102,7 +110,7 @@ def ingest(
     if photon_dtype not in (None, "uint8", "uint16", "uint32"):
         raise InputError(f"photon_dtype is uint8, uint16 or uint32, got {photon_dtype!r}")
     refuse_existing(path, resume, overwrite)
-    frames, intake = _opened(source, format, geometry, wavelength, mask)
+    frames, intake = _opened(source, format, geometry, wavelength, mask, photonize)
     fresh = not (resume and path.exists())
     if fresh:
         layout = layout_of_frames(frames, photon_dtype)
@@ -144,18 +152,24 @@ def estimate_ingest(
     geometry: Any = None,
     wavelength: float | None = None,
     mask: Any = None,
+    photonize: Any = None,
     photon_dtype: str | None = None,
     resume: bool = False,
     overwrite: bool = False,
 ) -> Estimate:
     """What `ingest` with the same arguments would take; nothing is written."""
     refuse_existing(Path(store), resume, overwrite)
-    frames, _ = _opened(source, format, geometry, wavelength, mask)
+    frames, _ = _opened(source, format, geometry, wavelength, mask, photonize)
     return estimate_intake(frames, layout_of_frames(frames, photon_dtype))
 
 
 def _opened(
-    source: Source | Sequence[Source], format: str | None, geometry: Any, wavelength: float | None, mask: Any
+    source: Source | Sequence[Source],
+    format: str | None,
+    geometry: Any,
+    wavelength: float | None,
+    mask: Any,
+    photonize: Any,
 ) -> tuple[JoinedFrames, Intake]:
     """Frames with the detector that is settled on, and the record of where they come from."""
     sources = [_absolute(one) for one in ([source] if isinstance(source, str | os.PathLike) else source)]
@@ -171,17 +185,22 @@ def _opened(
     found = JoinedFrames([frames_at(one, kind, given, energy) for one in sources])
     if found.n_shots == 0:
         raise InputError(f"{sources[0]} holds no frames; there is nothing to ingest")
-    settled = masked(found.geometry, mask)
+    detector, correction = masked(found.geometry, mask), None
+    if photonize is not None:
+        correction = settled(os.fspath(photonize) if isinstance(photonize, Path) else photonize)
+        bad = [part.bad_throughout() for part in as_photons(found.parts, correction)]
+        detector = masked(detector, ~np.any(bad, axis=0))
     intake = Intake(
         sources=tuple(sources),
         format=kind,
         fingerprint=fingerprint(sources),
         n_shots=found.n_shots,
-        geometry=geometry_digest(settled),
+        geometry=geometry_digest(detector),
         photon_energy=photon_energy_of(found),
+        photonize=correction,
         variables=(*found.truth(range(1)), *columns_of(found)),
     )
-    return open_intake(intake, settled), intake
+    return open_intake(intake, detector), intake
 
 
 def _absolute(source: Source) -> str:
@@ -199,13 +218,15 @@ def _refuse_other(run: Run, asked: Intake) -> None:
         raise ExperimentMismatchError(run.path, differing)
 
 
-def _publish(path: Path, frames: Frames, layout: Layout, intake: Intake) -> Run:
+def _publish(path: Path, frames: JoinedFrames, layout: Layout, intake: Intake) -> Run:
     """Write a store of everything but photons beside `path`, then move it there in one step."""
     try:
         sweep_beside(path)
         with replaced(path) as fresh:
             fixed = detector_variables(frames.geometry, layout.n_shots, frames.wavelength)
             root = create_template(fresh, layout, fixed, _attributes(frames, intake))
+            if frames.photonizes:
+                create_histogram(root, layout.n_shards, histogram_centers())
             _write_truth(root, frames, layout)
             _write_columns(root, frames)
     except (OSError, RuntimeError) as error:
