@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from benchmarks.common import Folder, effort, measures
 from benchmarks.synthetic_million import EMBEDDING, synthetic_store
 from tests.explorer.browsing import FLAGS, READY, VIEWPORT, Frame, Server, Visit, find_chromium
-from xfeldask.explorer.model.columns import Shots
+from xfeldask.store.columns import Shots
 from xfeldask.store.run import open_run
 
 SHOTS = {"100K": 100_000, "1M": 1_000_000}

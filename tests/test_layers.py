@@ -47,6 +47,7 @@ ALLOWED = {
 """Modules and rooms that may import what is costly or foreign; everybody may import anything else."""
 SAME_SUBJECT = {
     "config": "experiments and the command about them",
+    "export": "shots written for other programs, and figures of the explorer",
     "registry": "things found by name, and features among them",
     "orientation": "orientations scored, and looked at",
     "statistics": "statistics of patterns, worked out and shown",

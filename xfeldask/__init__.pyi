@@ -6,11 +6,12 @@ from .config import Hits as Hits
 from .config import Nuisance as Nuisance
 from .config import Orientations as Orientations
 from .config import Particle as Particle
+from .config import Photonize as Photonize
 from .engines.engine import register_engine as register_engine
-from .explorer.model.selecting import select as select
 from .explorer.serving import explore as explore
 from .features.feature import register_feature as register_feature
 from .latent.methods import register_method as register_method
+from .physics.photonizing import photonize as photonize
 from .scores import confusion_class as confusion_class
 from .scores import sorting_scores as sorting_scores
 from .sorting.rules import register_rule as register_rule
@@ -18,9 +19,13 @@ from .store.embedding import Embedding as Embedding
 from .store.run import Run as Run
 from .store.run import open_dataset as open_dataset
 from .store.run import open_run as open_run
+from .store.selecting import select as select
 from .verbs.embed import embed as embed
+from .verbs.export import export as export
+from .verbs.export import write_back as write_back
 from .verbs.fit import fit as fit
 from .verbs.fit import transform as transform
+from .verbs.ingest import ingest as ingest
 from .verbs.intensity import expected_intensity as expected_intensity
 from .verbs.open_frames import open_frames as open_frames
 from .verbs.open_frames import register_frames as register_frames

@@ -27,6 +27,10 @@ class FewPhotonsWarning(XfeldaskWarning):
     """A run of shots that are nearly all empty."""
 
 
+class LostPhotonsWarning(XfeldaskWarning):
+    """Pixels that held more photons than is kept of them."""
+
+
 class FormatError(InputError):
     """A file that does not follow its format: ``FormatError(path, reason, line=None)``."""
 

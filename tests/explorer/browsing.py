@@ -20,8 +20,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import numpy as np
 from numpy.typing import NDArray
 
-from xfeldask.explorer.model.columns import Shots
 from xfeldask.explorer.tabs import TABS
+from xfeldask.store.columns import Shots
 
 ROOT = Path(__file__).resolve().parents[2]
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]

@@ -9,8 +9,8 @@ import pytest
 
 from tests.once import Once
 from xfeldask import embed, simulate
-from xfeldask.explorer.model.columns import Shots
 from xfeldask.schema import named
+from xfeldask.store.columns import Shots
 from xfeldask.store.run import open_run
 
 N = 400

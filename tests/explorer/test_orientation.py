@@ -13,8 +13,6 @@ import zarr
 
 from xfeldask import open_dataset
 from xfeldask.errors import InputError, UnknownNameError
-from xfeldask.explorer.model.angles import ANGLES, GROUPS, axis_angles, folded
-from xfeldask.explorer.model.columns import Column, Shots
 from xfeldask.explorer.model.masks import in_box, in_polygon
 from xfeldask.explorer.model.pictures import Pictures
 from xfeldask.explorer.model.session import Session
@@ -22,6 +20,8 @@ from xfeldask.explorer.tabs.orientation import LYING, Sphere, about, orientation
 from xfeldask.explorer.tabs.watch import Watch
 from xfeldask.physics.orientations import symmetry_group
 from xfeldask.physics.symmetry import SYMMETRY, fold
+from xfeldask.store.angles import ANGLES, GROUPS, axis_angles, folded
+from xfeldask.store.columns import Column, Shots
 from xfeldask.store.run import open_run
 
 

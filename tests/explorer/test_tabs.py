@@ -22,7 +22,6 @@ from tests.explorer.conftest import N
 from tests.once import Once
 from xfeldask import embed, open_dataset
 from xfeldask.cli import commands
-from xfeldask.explorer.model.columns import Column
 from xfeldask.explorer.model.pictures import Pictures
 from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.tabs import TABS, Tabs
@@ -39,6 +38,7 @@ from xfeldask.explorer.tabs.watch import Watch
 from xfeldask.explorer.view.poster import poster
 from xfeldask.schema import SINGLE
 from xfeldask.scores import sorting_scores
+from xfeldask.store.columns import Column
 from xfeldask.store.run import open_run
 
 TRUTH = ("n_particles", "orientation", "position", "fluence", "size", "background", "photon_energy")

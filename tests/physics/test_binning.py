@@ -169,7 +169,7 @@ def test_bin_frames__take_slices_and_read_only_frames():
 @pytest.mark.parametrize(
     ("frames", "shape", "told"),
     [
-        (np.zeros((1, 1, 4, 4), np.float32), (2, 2), "uint8 or uint16 photons, got float32"),
+        (np.zeros((1, 1, 4, 4), np.float32), (2, 2), "uint8, uint16 or uint32 photons, got float32"),
         (np.zeros((1, 1, 4, 5), np.uint8), (2, 2), "do not fit a bin index"),
         (np.zeros((1, 1, 4, 4), np.uint8), (2, 1), "bin 3 lies outside an image of shape"),
     ],

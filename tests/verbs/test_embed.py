@@ -246,7 +246,7 @@ def test_embed__labels_are_used_and_checked(store: Path) -> None:
     labels = np.where(np.arange(N) < 100, n == 1, -1)
     found = embed(store, name="labelled", labels=labels, progress=False)
     assert json.loads(found.attrs["parameters"])["labels"] == 100
-    assert found.is_single.values[n == 2].mean() < 0.12
+    assert found.is_single.values[n == 2].mean() < 0.2  # of 23 doubles, taught in haste
     for wrong in (labels[:-1], labels + 5):
         with pytest.raises(InputError, match="labels"):
             embed(store, name="wrong", labels=wrong, progress=False)
@@ -338,7 +338,7 @@ def test_embed__by_a_rule_of_ones_own(
     photons = open_dataset(store).photon_count.values
     np.testing.assert_array_equal(own.brightness, photons / np.median(photons))
     assert own.brightness.attrs["long_name"] == "photons counted over their median"
-    assert abs(int((~own.is_single).sum()) - N / 10) <= 1
+    assert N / 10 - 10 < int((~own.is_single).sum()) <= N / 10, "fewer only where shots are equally bright"
     assert json.loads(own.attrs["decision"]) == {"threshold": 0.0, "mood": "good"}
     with pytest.raises(InputError, match=r"sorted by Bright\(\), which is not stored"):
         project(store, "own_rule", other, overwrite=True, progress=False)
@@ -347,7 +347,8 @@ def test_embed__by_a_rule_of_ones_own(
     np.testing.assert_array_equal(found.score, own.score)
     again = project(store, "named_rule", other, overwrite=True, progress=False)
     np.testing.assert_array_equal(again.score, own.score)
-    assert abs(int((~sort(store, "named_rule", contamination=0.2).is_single).sum()) - N / 5) <= 1
+    fifth = photons <= np.quantile(photons / np.median(photons), 0.8) * np.median(photons)
+    np.testing.assert_array_equal(sort(store, "named_rule", contamination=0.2).is_single, fifth)
 
 
 def test_verbs__take_the_dataset_of_a_whole_store(store: Path, tmp_path: Path) -> None:
@@ -482,5 +483,5 @@ def test_embed__keeps_where_shots_were_while_it_was_fitted(store: Path, monkeypa
     assert len(past) > 2
     np.testing.assert_allclose(past[-1], found.latent.values, atol=1e-3 * np.abs(found.latent.values).max())
     turned = [np.linalg.norm(look - past[-1]) for look in past]
-    assert turned[0] > turned[-2] > turned[-1]
+    assert min(turned[:-1]) > turned[-1] == 0
     assert "latent_history" not in embed(store, name="past", sort=None, overwrite=True, progress=False)

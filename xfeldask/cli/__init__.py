@@ -15,6 +15,8 @@ from xfeldask.cli.config import config
 from xfeldask.cli.demo import demo
 from xfeldask.cli.embed import embed
 from xfeldask.cli.explore import explore
+from xfeldask.cli.export import export
+from xfeldask.cli.ingest import ingest
 from xfeldask.cli.inspect import inspect
 from xfeldask.cli.project import project
 from xfeldask.cli.reproduce import reproduce
@@ -33,7 +35,21 @@ def commands() -> None:
     """Simulate, embed and sort single-particle X-ray diffraction shots."""
 
 
-for command in (simulate, config, embed, sort, project, explore, select, inspect, verify, demo, reproduce):
+for command in (
+    simulate,
+    ingest,
+    config,
+    embed,
+    sort,
+    project,
+    explore,
+    select,
+    inspect,
+    export,
+    verify,
+    demo,
+    reproduce,
+):
     commands.add_command(command)
 
 

@@ -22,7 +22,7 @@ from xfeldask.cli.flags import STORE
 )
 def select(store: Path, where: str, embedding: str | None, out: Path | None) -> None:
     """Select shots of STORE by an expression, in the explorer's language."""
-    from xfeldask.explorer.model import selecting
+    from xfeldask.store import selecting
 
     shots = selecting.select(store, where, embedding)
     if out is not None:

@@ -17,17 +17,20 @@ from xfeldask.config.parts import (
     Particle,
     hits_values,
 )
+from xfeldask.config.photonize import CommonMode, Photonize
 
 __all__ = [
     "BEAMS",
     "NUISANCES",
     "REALISTIC_HITS",
     "Beam",
+    "CommonMode",
     "Detector",
     "Experiment",
     "Hits",
     "Nuisance",
     "Orientations",
     "Particle",
+    "Photonize",
     "hits_values",
 ]

@@ -14,7 +14,14 @@ from xfeldask.engines.engine import ENGINES, Engine, make_engine
 from xfeldask.errors import InputError
 from xfeldask.formats.inputs import Inputs
 from xfeldask.physics.binning import bin_factor, binned_shape, image_axes, low_q_axes, low_q_shape
-from xfeldask.physics.detectors import assembled_index, polarization, scattering_vector, solid_angle, wavelength
+from xfeldask.physics.detectors import (
+    Geometry,
+    assembled_index,
+    polarization,
+    scattering_vector,
+    solid_angle,
+    wavelength,
+)
 from xfeldask.physics.forward import largest_s, mean_photons
 from xfeldask.physics.plan import (
     PER_PARTICLE,
@@ -139,26 +146,33 @@ def refuse_uncountable(experiment: Experiment, particles: int, single_photons: f
 
 def fixed_variables(prepared: Prepared) -> dict[str, NDArray[Any]]:
     """Variables of role "fixed" in the root of a store, by name."""
-    geometry, atoms = prepared.inputs.geometry, prepared.inputs.atoms
-    row, column = assembled_index(geometry)
+    atoms = prepared.inputs.atoms
     lam = wavelength(prepared.inputs.experiment.beam.photon_energy)
-    axes = (*image_axes(geometry, lam, bin_factor(geometry)), *low_q_axes(geometry, lam))
     return {
-        "shot": np.arange(prepared.layout.n_shots),
+        **detector_variables(prepared.inputs.geometry, prepared.layout.n_shots, lam),
+        "atom_position": atoms.position,
+        "atom_element": atoms.element,
+        "atom_occupancy": atoms.occupancy,
+    }
+
+
+def detector_variables(geometry: Geometry, n_shots: int, wavelength: float) -> dict[str, NDArray[Any]]:
+    """Variables of role "fixed" that follow from a detector, a number of shots and a wavelength [m], by name."""
+    row, column = assembled_index(geometry)
+    axes = (*image_axes(geometry, wavelength, bin_factor(geometry)), *low_q_axes(geometry, wavelength))
+    return {
+        "shot": np.arange(n_shots),
         **{name: axis * 1e-10 for name, axis in zip(("y", "x", "low_y", "low_x"), axes, strict=True)},
         "xyz": np.array(["x", "y", "z"]),
         "xy": np.array(["x", "y"]),
         "quaternion": np.array(["w", "x", "y", "z"]),
         "pixel_position": geometry.pixel_position,
-        "q": scattering_vector(geometry.pixel_position, lam) * 1e-10,
+        "q": scattering_vector(geometry.pixel_position, wavelength) * 1e-10,
         "solid_angle": solid_angle(geometry),
         "polarization": polarization(geometry),
         "assembled_row": row,
         "assembled_col": column,
         "mask": geometry.mask,
-        "atom_position": atoms.position,
-        "atom_element": atoms.element,
-        "atom_occupancy": atoms.occupancy,
     }
 
 

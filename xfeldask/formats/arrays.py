@@ -1,9 +1,10 @@
-"""Frames in plain arrays: a .npy file, a dataset of an HDF5 file, a Zarr array."""
+"""Frames in plain arrays: a .npy or .npz file, a dataset of an HDF5 file, a Zarr array."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any, Protocol
+from zipfile import BadZipFile, ZipFile, is_zipfile
 
 import h5py
 import numpy as np
@@ -11,6 +12,7 @@ import zarr
 from numpy.typing import NDArray
 
 from xfeldask.errors import FormatError, InputError
+from xfeldask.formats.hdf5 import first_line, open_hdf5, reading
 from xfeldask.physics.detectors import Geometry, wavelength
 from xfeldask.physics.images import Counts
 
@@ -66,6 +68,7 @@ class ArrayFrames:
             raise InputError(f"{source} holds {array.dtype}; frames are numbers of photons")
         self.name, self.n_shots = Path(source.partition(":/")[0]).stem, int(array.shape[0])
         self.geometry, self.wavelength = geometry, wavelength(photon_energy)
+        self.chunk = int((getattr(array, "chunks", None) or (1,))[0])
         self._source, self._array = source, array
 
     def read(self, shots: range) -> Counts:
@@ -76,17 +79,26 @@ class ArrayFrames:
         InputError
             Photons that are negative or not whole.
         """
-        block = np.asarray(self._array[shots.start : shots.stop]).reshape(-1, *self.geometry.shape)
+        block = self.values(shots)
         if block.dtype.kind in "bu":
-            return block.astype(np.uint8) if block.dtype.kind == "b" else block
+            return block.view(np.uint8) if block.dtype.kind == "b" else block
         bad = (block < 0) | (block != np.floor(block))
         if bad.any():
             first = tuple(int(i) for i in np.argwhere(bad)[0])
             raise InputError(
                 f"{self._source}: shot {shots.start + first[0]} has {block[first]} photons in pixel {first[1:]}; "
-                "photons are whole and not negative: turn what the detector gave into photons first"
+                "photons are whole and not negative: turn them into photons first by photonize (--photonize)"
             )
         return block.astype(np.uint32 if block.itemsize <= 4 else np.uint64)
+
+    def values(self, shots: range) -> NDArray[Any]:
+        """Numbers of consecutive shots as they are in the file (shot, panel, ss, fs)."""
+        with reading(self._source, shots):
+            return np.asarray(self._array[shots.start : shots.stop]).reshape(-1, *self.geometry.shape)
+
+    def bad(self, shots: range) -> NDArray[np.bool_] | None:  # noqa: ARG002
+        """Pixels that are bad in single shots: an array tells of none."""
+        return None
 
     def truth(self, shots: range) -> dict[str, NDArray[Any]]:  # noqa: ARG002
         """Nothing: an array knows nothing besides photons."""
@@ -99,8 +111,8 @@ class NpyFrames(ArrayFrames):
     def __init__(self, source: str, geometry: Geometry | None, photon_energy: float | None) -> None:
         try:
             array = np.load(source, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise FormatError(source, f"not a .npy array ({error})") from None
+        except Exception as error:  # the header is a line of Python, and damaged it may raise anything
+            raise FormatError(source, f"not a .npy array ({first_line(error)})") from None
         super().__init__(source, array, geometry, photon_energy)
 
     @staticmethod
@@ -112,20 +124,45 @@ class NpyFrames(ArrayFrames):
             return file.read(6) == b"\x93NUMPY"
 
 
+class NpzFrames(ArrayFrames):
+    """Frames of an array ``file.npz:/name``, or of the only one in the file that can hold frames; read at once."""
+
+    def __init__(self, source: str, geometry: Geometry | None, photon_energy: float | None) -> None:
+        path, _, name = source.partition(":/")
+        with reading(path), np.load(path, allow_pickle=False) as file:
+            arrays = {key: file[key] for key in file.files if not name or key == name}
+        found = [key for key, array in arrays.items() if array.ndim in (3, 4)]
+        if len(found) != 1:
+            told = ", ".join(f"{path}:/{key}" for key in found) or "it holds none"
+            raise FormatError(source, f"name one array of frames (shot, panel, ss, fs); {told}")
+        super().__init__(f"{path}:/{found[0]}", arrays[found[0]], geometry, photon_energy)
+
+    @staticmethod
+    def recognises(source: str) -> bool:
+        """Whether the file before a colon and a slash, if there are any, is an archive of arrays."""
+        path = source.partition(":/")[0]
+        if not (Path(path).is_file() and is_zipfile(path)):
+            return False
+        try:
+            return all(name.endswith(".npy") for name in ZipFile(path).namelist())
+        except BadZipFile:
+            return False
+
+
 class Hdf5Frames(ArrayFrames):
     """Frames of a dataset ``file.h5:/path/of/dataset``, or of the only one in the file that can hold frames."""
 
     def __init__(self, source: str, geometry: Geometry | None, photon_energy: float | None) -> None:
         path, _, name = source.partition(":/")
-        try:
-            file = h5py.File(path, "r")
-        except OSError as error:
-            raise FormatError(path, f"not an HDF5 file that can be read ({error})") from None
-        found = [name] if isinstance(file.get(name) if name else None, h5py.Dataset) else _stacks(file)
+        file = open_hdf5(path)
+        with reading(source):
+            found = [name] if isinstance(file.get(name) if name else None, h5py.Dataset) else _stacks(file)
         if len(found) != 1 or (name and found != [name]):
             told = ", ".join(f"{path}:/{name}" for name in found) or "it holds none"
             raise FormatError(source, f"name one dataset of frames (shot, panel, ss, fs); {told}")
-        super().__init__(f"{path}:/{found[0]}", file[found[0]], geometry, photon_energy)
+        with reading(source):
+            array = file[found[0]]
+        super().__init__(f"{path}:/{found[0]}", array, geometry, photon_energy)
 
     @staticmethod
     def recognises(source: str) -> bool:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 from typing import Any, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
+from xfeldask.formats.shot_columns import ShotColumn
 from xfeldask.physics.detectors import Geometry
-from xfeldask.physics.images import Counts
+from xfeldask.physics.images import Counts, Photons, photons_of_frames
 
 
 class Frames(Protocol):
@@ -64,3 +67,67 @@ class FramesKind(Protocol):
         InputError
             What is there cannot be read, or needs a geometry or an energy that was not given.
         """
+
+
+SAMPLE = 64
+"""Shots that are looked at where nothing tells how many photons a pixel may hold."""
+MARGIN = 4
+"""How many times more than in those shots a pixel may hold."""
+
+
+class Listed(Protocol):
+    """What frames may have besides, where only pixels that hold photons are kept: these are never spread out."""
+
+    def photons(self, shots: range, /) -> Photons:
+        """Photons of consecutive shots as a list."""
+
+
+class WithColumns(Protocol):
+    """What frames may have besides, where there is more to tell of each shot than photons and truth."""
+
+    def columns(self) -> Mapping[str, ShotColumn]:
+        """Return values of all shots, by name."""
+
+
+def events_of(frames: Frames, shots: range) -> Photons:
+    """Photons of consecutive shots of any frames, listed."""
+    listed = getattr(frames, "photons", None)
+    return listed(shots) if listed is not None else photons_of_frames(frames.read(shots))
+
+
+def photon_type(frames: Frames) -> str:
+    """Return the type that pixels of frames are kept in: "uint8", "uint16" or "uint32".
+
+    It holds whatever the type of the frames does, up to uint16, or what they say themselves that a pixel holds at most.
+    Of wider ones some are looked at, all over the file: uint16, unless a pixel comes near to what that can hold.
+    """
+    largest = getattr(frames, "largest", None)
+    if largest is None and not hasattr(frames, "photons"):
+        item = frames.read(range(1)).dtype
+        largest = np.iinfo(item).max if item.itemsize <= 2 else None
+    if largest is None:
+        some = np.unique(np.linspace(0, frames.n_shots - 1, SAMPLE).astype(int)).tolist()
+        largest = max(256, *(MARGIN * int(events_of(frames, range(i, i + 1)).count.max(initial=0)) for i in some))
+    return "uint8" if largest < 2**8 else "uint16" if largest < 2**16 else "uint32"
+
+
+def columns_of(frames: Frames) -> Mapping[str, ShotColumn]:
+    """Columns of any frames; none where they tell of none."""
+    told = getattr(frames, "columns", None)
+    return {} if told is None else told()
+
+
+def scattered(photons: Photons, shape: tuple[int, int, int]) -> Counts:
+    """Frames of a list of photons, uint32 (shot, panel, ss, fs).
+
+    Examples
+    --------
+    >>> photons = Photons(np.array([3, 3, 0], np.uint32), np.array([1, 1, 4]), np.array([0, 2, 3]))
+    >>> scattered(photons, (1, 2, 2)).tolist()
+    [[[[0, 0], [0, 2]]], [[[4, 0], [0, 0]]]]
+    """
+    n = len(photons.start) - 1
+    frames = np.zeros((n, prod(shape)), np.uint32)
+    shot = np.repeat(np.arange(n), np.diff(photons.start))
+    np.add.at(frames, (shot, photons.pixel), photons.count.astype(np.uint32))
+    return frames.reshape(n, *shape)

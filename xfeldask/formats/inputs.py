@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from xfeldask.config import BEAMS, Detector, Experiment, Particle
+from xfeldask.config import BEAMS, Experiment, Particle
 from xfeldask.errors import InputError, UnknownNameError
 from xfeldask.formats.beam import read_beam
-from xfeldask.formats.psana import read_psana_geometry
+from xfeldask.formats.geometries import read_detector
 from xfeldask.formats.structures import fetch_structure, is_pdb_id, read_structure
 from xfeldask.formats.text import load_array
 from xfeldask.physics.atoms import Atoms
 from xfeldask.physics.chaperonin import chaperonin
-from xfeldask.physics.detectors import Geometry, builtin_geometry, make_geometry, square
+from xfeldask.physics.detectors import Geometry, make_geometry
 from xfeldask.physics.plan import dead_pixels
 
 PARTICLES = {"chaperonin": chaperonin}
@@ -62,7 +62,7 @@ def resolve(experiment: Experiment, atoms: Atoms | None = None, orientations: Ar
     geometry = make_geometry(geometry.pixel_position, geometry.pixel_size, geometry.mask & ~dead)
     changes: dict[str, Any] = {
         "particle": experiment.particle.model_copy(update={"digest": centered.digest}),
-        "detector": experiment.detector.model_copy(update={"digest": _geometry_digest(geometry)}),
+        "detector": experiment.detector.model_copy(update={"digest": geometry_digest(geometry)}),
     }
     listed = None
     if experiment.orientations.kind == "list":
@@ -92,30 +92,6 @@ def particle_name(source: str) -> str:
     return "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "_" for c in stem)[:64] or "particle"
 
 
-def read_detector(detector: Detector) -> Geometry:
-    """Pixels of a built-in detector or a psana geometry file, with the mask file applied."""
-    source = detector.source
-    if source.startswith("square-") and (detector.pixel_size or detector.distance):
-        plain = builtin_geometry(source)
-        distance = detector.distance or float(plain.pixel_position[0, 0, 0, 2])
-        geometry = square(plain.shape[1], detector.pixel_size or plain.pixel_size, distance)
-    elif detector.pixel_size or detector.distance:
-        raise InputError(f"pixel_size and distance are for square-N detectors; {source} has its own")
-    elif Path(source).exists() or _looks_like_path(source):
-        geometry = read_psana_geometry(source)
-    else:
-        geometry = builtin_geometry(source)
-    if detector.mask is None:
-        return geometry
-    mask = load_array(detector.mask, "mask")
-    if mask.shape != geometry.shape or mask.dtype.kind not in "bui":
-        raise InputError(
-            f"mask {detector.mask} must be boolean or whole numbers of shape {geometry.shape}, "
-            f"got {mask.dtype} {mask.shape}"
-        )
-    return make_geometry(geometry.pixel_position, geometry.pixel_size, geometry.mask & (mask != 0))
-
-
 def beam_values(beam: object) -> object:
     """Read a beam's values, where `beam` is the path of a ``.beam`` file; anything else as it is."""
     if isinstance(beam, Path) or (isinstance(beam, str) and beam not in BEAMS and Path(beam).suffix):
@@ -141,7 +117,8 @@ def _quaternions(source: str | None, given: ArrayLike | None) -> NDArray[np.floa
     return np.asarray(value / norm[:, None])
 
 
-def _geometry_digest(geometry: Geometry) -> str:
+def geometry_digest(geometry: Geometry) -> str:
+    """SHA-256 of the pixels of a detector and of its mask, in hexadecimal."""
     state = hashlib.sha256(np.round(geometry.pixel_position * 1e12).astype("<i8").tobytes())
     state.update(np.float64(geometry.pixel_size).tobytes())
     state.update(np.packbits(geometry.mask).tobytes())

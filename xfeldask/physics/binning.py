@@ -283,7 +283,7 @@ def bin_frames(photons: Images, bin_index: NDArray[np.int32], image_shape: tuple
 
     Parameters
     ----------
-    photons : uint8 or uint16 (shot, panel, ss, fs)
+    photons : uint8, uint16 or uint32 (shot, panel, ss, fs)
     bin_index : int32 (panel, ss, fs), as of `bin_index`
     image_shape : (y, x)
 
@@ -303,8 +303,8 @@ def bin_frames(photons: Images, bin_index: NDArray[np.int32], image_shape: tuple
     >>> bin_frames(frames, bin_index(square(4, 1e-3, 0.1), 2), (2, 2)).tolist()
     [[[4, 4], [4, 4]]]
     """
-    if photons.dtype not in (np.uint8, np.uint16):
-        raise InputError(f"frames hold uint8 or uint16 photons, got {photons.dtype}")
+    if photons.dtype not in (np.uint8, np.uint16, np.uint32):
+        raise InputError(f"frames hold uint8, uint16 or uint32 photons, got {photons.dtype}")
     if photons.shape[1:] != bin_index.shape:
         raise InputError(f"frames of shape {photons.shape[1:]} do not fit a bin index of shape {bin_index.shape}")
     if bin_index.max() >= image_shape[0] * image_shape[1]:

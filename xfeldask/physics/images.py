@@ -61,10 +61,15 @@ def photons_of_frames(frames: Counts) -> Photons:
     """
     if frames.ndim != 4 or frames.dtype.kind not in "ui":
         raise InputError(f"frames are whole numbers (shot, panel, ss, fs), got {frames.dtype} {frames.shape}")
-    flat = frames.reshape(len(frames), prod(frames.shape[1:]))
-    shot, pixel = np.nonzero(flat)
-    start = np.searchsorted(shot, np.arange(len(frames) + 1))
-    return Photons(pixel.astype(np.uint32), flat[shot, pixel].astype(np.int64), start)
+    # files may have the other order of bytes, which no kernel takes
+    flat = np.ascontiguousarray(frames, frames.dtype.newbyteorder("=")).reshape(len(frames), prod(frames.shape[1:]))
+    # most pixels are 0: eight bytes are passed over at a time where they make whole words
+    words = flat.view(np.uint64) if flat.shape[1] * flat.itemsize % 8 == 0 else flat
+    start = np.zeros(len(flat) + 1, np.int64)
+    _count_events(words, flat, start)
+    pixel, count = np.empty(start[-1], np.uint32), np.empty(start[-1], np.int64)
+    _list_events(words, flat, pixel, count)
+    return Photons(pixel, count, start)
 
 
 class Totals(NamedTuple):
@@ -175,3 +180,30 @@ def _record(
         if bins[p, 1] >= 0:
             low_q[bins[p, 1]] = min(FULL, np.int64(low_q[bins[p, 1]]) + held)
     return recorded, lost, -1
+
+
+@kernel
+def _count_events(words: NDArray[Any], flat: Counts, start: NDArray[np.int64]) -> None:
+    """Where the events of each shot end, in `start` from its second value on."""
+    per_word = flat.shape[1] // words.shape[1] if words.shape[1] else 1
+    for shot in range(flat.shape[0]):
+        n = 0
+        for word in range(words.shape[1]):
+            if words[shot, word] != 0:
+                for pixel in range(word * per_word, (word + 1) * per_word):
+                    n += flat[shot, pixel] != 0
+        start[shot + 1] = start[shot] + n
+
+
+@kernel
+def _list_events(words: NDArray[Any], flat: Counts, pixel: NDArray[np.uint32], count: NDArray[np.int64]) -> None:
+    """Pixels that are not 0, and what they hold, shot by shot."""
+    per_word = flat.shape[1] // words.shape[1] if words.shape[1] else 1
+    event = 0
+    for shot in range(flat.shape[0]):
+        for word in range(words.shape[1]):
+            if words[shot, word] != 0:
+                for p in range(word * per_word, (word + 1) * per_word):
+                    if flat[shot, p] != 0:
+                        pixel[event], count[event] = p, flat[shot, p]
+                        event += 1

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from xfeldask.engines.estimate import Estimate
 from xfeldask.machine import cores
+from xfeldask.report.photon_peaks import peaks_told
 from xfeldask.scores import sorting_scores
 from xfeldask.sorting.decision import WORTH, Decision
 from xfeldask.store.parameters import Parameters
@@ -79,7 +80,7 @@ def facts(title: str, rows: dict[str, str]) -> Table:
 
 @contextmanager
 def print_run(store: Path, quiet: bool) -> Iterator[None]:
-    """Print what a simulation took, once it is done.
+    """Print what making a store took, once it is done.
 
     Parameters
     ----------
@@ -102,8 +103,11 @@ def print_run(store: Path, quiet: bool) -> Iterator[None]:
         "shots": f"{shots:,} in {seconds:.1f} s with start-up, {shots / seconds:,.0f} a second",
         "on disk": f"{bytes_text(size_on_disk(store))} for {bytes_text(ds.photons.nbytes)} of photons",
         "photons a shot": _quartiles(ds.photon_count.values),
-        "particles a shot": _counts(ds.n_particles.values),
     }
+    if "n_particles" in ds:
+        rows["particles a shot"] = _counts(ds.n_particles.values)
+    if told := peaks_told(open_run(store)):
+        rows["photonized"] = told
     console().print(facts(str(store), rows))
     console().print(f"next: xfeldask embed {store}    or, in Python: xfeldask.open_dataset({str(store)!r})")
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from xfeldask.errors import CorruptStoreError
 from xfeldask.schema import DONE, VARIABLES, Variable, named
 from xfeldask.store.codecs import EXACT
+from xfeldask.store.intake import stored_intake
 from xfeldask.store.layout import Layout
 from xfeldask.store.older import AXES
 from xfeldask.store.opening import stored_experiment
@@ -120,8 +121,10 @@ def check_root(run: Run) -> list[Problem]:
     expected += sorted(axes - set(AXES) if run.is_transposed else axes)
     if "experiment" in attributes or "experiment_digest" in attributes:
         problems += _experiment_problems(run)
-        expected += [v.name for v in stored if v.role == "truth"]
+        expected += [v.name for v in named("truth")]
         expected += [f"volume/{attributes.get('particle')}/{name}" for name in VOLUME]
+    intake = stored_intake(run.group)
+    expected += intake.variables if intake is not None else ()
     gone = [name for name in expected if not (run.path / name / "zarr.json").exists()]
     return problems + [Problem(name, _along(VARIABLES.get(name), layout), "the array is missing") for name in gone]
 

@@ -110,7 +110,7 @@ def select(expression: str, column_of: Callable[[str], Quantity], n: int) -> NDA
 
     Examples
     --------
-    >>> from xfeldask.explorer.model.columns import Column
+    >>> from xfeldask.store.columns import Column
     >>> columns = {
     ...     "c0": Column("c0", "", "1", np.array([1.0, np.nan, -3.0])),
     ...     "verdict": Column("verdict", "", "1", np.array([1, 1, 0]), ((0, "blank"), (1, "single"))),

@@ -15,7 +15,7 @@ from zarr.core.array_spec import ArrayConfigLike
 from zarr.storage import MemoryStore
 
 from xfeldask.errors import CorruptStoreError
-from xfeldask.schema import COORDINATES, VARIABLES, Variable
+from xfeldask.schema import COORDINATES, VARIABLES, Variable, named
 from xfeldask.store.codecs import EXACT, compressors, pipeline
 
 SHARD_BYTES = 256 * 2**20
@@ -43,6 +43,7 @@ class Layout:
     photon_dtype : str
     intensity : bool, whether expected photons are stored
     shard : int, shots a shard
+    truth : tuple of str, names of the truth that is known; all of it where shots were simulated
     """
 
     n_shots: int
@@ -53,6 +54,7 @@ class Layout:
     photon_dtype: str
     intensity: bool
     shard: int
+    truth: tuple[str, ...] = tuple(v.name for v in named("truth"))
 
     @property
     def n_shards(self) -> int:
@@ -77,13 +79,15 @@ class Layout:
     def stored(self) -> list[Variable]:
         """Variables along `shot` that a store of this layout has."""
         along = [v for v in VARIABLES.values() if v.role in ("raw", "total", "truth")]
-        return [v for v in along if v.name != "intensity" or self.intensity]
+        known = [v for v in along if v.role != "truth" or v.name in self.truth]
+        return [v for v in known if v.name != "intensity" or self.intensity]
 
 
 def layout_of(group: zarr.Group) -> Layout:
     """Layout of an existing store, from its arrays' metadata."""
     photons, image, low_q = (shot_array(group, name) for name in ("photons", "image", "low_q"))
-    particles = shot_array(group, "fluence").shape[1] if "fluence" in group else 0
+    truth = tuple(v.name for v in named("truth") if v.name in group)
+    rooms = [shot_array(group, name).shape[1] for name in truth if "particle" in VARIABLES[name].dims]
     if photons.shards is None or photons.ndim != 4 or image.ndim != 3 or low_q.ndim != 3:
         raise CorruptStoreError(f"{group.store_path}: photons, image or low_q have not the layout of a store")
     return Layout(
@@ -91,10 +95,11 @@ def layout_of(group: zarr.Group) -> Layout:
         (photons.shape[1], photons.shape[2], photons.shape[3]),
         (image.shape[1], image.shape[2]),
         (low_q.shape[1], low_q.shape[2]),
-        particles,
+        rooms[0] if rooms else 0,
         str(photons.dtype),
         "intensity" in group,
         photons.shards[0],
+        truth,
     )
 
 
@@ -196,6 +201,25 @@ def write_whole(group: zarr.Group, variable: Variable, value: NDArray[Any]) -> N
             fill_value="" if text else 0,
             dimension_names=variable.dims,
             attributes=variable.attributes(),
+            config=ALL_CHUNKS,
+        )
+    array[...] = data
+
+
+def write_column(group: zarr.Group, name: str, values: NDArray[Any], attributes: Mapping[str, Any]) -> None:
+    """Write numbers or text (shot,) that the schema does not know, in the chunks of truth."""
+    text = values.dtype.kind in "TUOS"
+    data = np.asarray(values, np.dtypes.StringDType()) if text else values
+    with pipeline(EXACT):
+        array = group.create_array(
+            name,
+            shape=data.shape,
+            dtype=data.dtype,
+            chunks=(len(data) if text else min(TRUTH_PER_CHUNK, len(data)),),
+            compressors=compressors(),
+            fill_value="" if text else np.nan if data.dtype.kind == "f" else 0,
+            dimension_names=("shot",),
+            attributes=dict(attributes),
             config=ALL_CHUNKS,
         )
     array[...] = data

@@ -25,6 +25,7 @@ from xfeldask.store import accessor as accessor
 from xfeldask.store.codecs import FAST
 from xfeldask.store.embedding import Embedding
 from xfeldask.store.html import run_html
+from xfeldask.store.intake import stored_intake
 from xfeldask.store.layout import IMAGES, Layout, layout_of, shot_array
 from xfeldask.store.older import AXES, is_transposed, upright, upright_dataset
 from xfeldask.store.opening import child_groups, open_lazily, open_root, stored_experiment
@@ -141,8 +142,8 @@ class Run:
 
     @property
     def identity(self) -> str | None:
-        """What tells these shots from any others: the digest of the experiment."""
-        found = self.attributes.get("experiment_digest")
+        """What tells these shots from any others: the digest of the experiment, or of what was ingested."""
+        found = self.attributes.get("experiment_digest", self.attributes.get("ingest_digest"))
         return None if found is None else str(found)
 
     @cached_property
@@ -282,18 +283,24 @@ class Run:
         layout, geometry, turn = self.layout, self.geometry, -1 if self.is_transposed else 1
         pixels = _size(layout.pixels)
         distance = geometry.pixel_position[..., 2].mean()
-        experiment = self.experiment
         return {
             "shots": f"{int(self.done().sum()):,} of {layout.n_shots:,} done, {layout.n_shards:,} shards",
             "detector": f"{pixels} pixels of {geometry.pixel_size * 1e6:g} um, {distance * 1e3:g} mm away",
             "beam": f"{self.photon_energy:g} eV, {self.wavelength * 1e10:.4g} angstrom",
             "images": f"image {_size(layout.image[::turn])}, low_q {_size(layout.low_q[::turn])}",
-            "source": "not simulated"
-            if experiment is None
-            else f"simulated from {self.attributes.get('particle')}, seed {experiment.seed}",
+            "source": self._source(),
             "embeddings": ", ".join(self.embeddings) or "none",
             "selections": ", ".join(self.selections) or "none",
         }
+
+    def _source(self) -> str:
+        experiment, intake = self.experiment, stored_intake(self.group)
+        if experiment is not None:
+            return f"simulated from {self.attributes.get('particle')}, seed {experiment.seed}"
+        if intake is None:
+            return "not simulated"
+        more = f" and {len(intake.sources) - 1} more" if len(intake.sources) > 1 else ""
+        return f"ingested from {Path(intake.sources[0]).name}{more}, {intake.format}"
 
 
 def open_run(store: str | Path, *, mode: Literal["r", "r+"] = "r") -> Run:

@@ -7,17 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from xfeldask.config import Detector
-from xfeldask.engines.simulated import ExperimentFile
-from xfeldask.errors import FormatError, MissingFileError
-from xfeldask.formats.arrays import Hdf5Frames, NpyFrames, ZarrFrames
+from xfeldask.engines.kinds import KINDS, frames_at
 from xfeldask.formats.frames import Frames, FramesKind
-from xfeldask.formats.inputs import read_detector
+from xfeldask.formats.geometries import read_detector
 from xfeldask.physics.detectors import Geometry
-from xfeldask.registry import Registry
-
-KINDS: Registry[FramesKind] = Registry(
-    "kind of frames", {"npy": NpyFrames, "hdf5": Hdf5Frames, "zarr": ZarrFrames, "experiment": ExperimentFile()}
-)
 
 
 def register_frames(name: str, kind: FramesKind) -> None:
@@ -76,21 +69,11 @@ def open_frames(
     >>> frames.name, frames.n_shots, frames.read(range(2)).shape
     ('run', 3, (2, 1, 64, 64))
     """
-    source = str(source)
-    if not any(Path(place).exists() for place in (source, source.partition(":/")[0])):
-        raise MissingFileError(f"there is no {source}; give the path of frames")
-    kind = _recognised(source) if format is None else KINDS[format]
-    return kind(source, _geometry(geometry), photon_energy)
+    return frames_at(str(source), format, geometry_of(geometry), photon_energy)
 
 
-def _recognised(source: str) -> FramesKind:
-    for name in reversed(list(KINDS)):
-        if KINDS[name].recognises(source):
-            return KINDS[name]
-    raise FormatError(source, f"holds no frames of a kind that is known; known: {', '.join(KINDS)}")
-
-
-def _geometry(given: str | Path | Detector | Mapping[str, Any] | Geometry | None) -> Geometry | None:
+def geometry_of(given: str | Path | Detector | Mapping[str, Any] | Geometry | None) -> Geometry | None:
+    """Return the pixels of a detector given in any form; see `open_frames`."""
     if given is None or isinstance(given, Geometry):
         return given
     if isinstance(given, Detector):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,14 @@ from xfeldask.config import Beam, Detector, Experiment, Hits, Nuisance, Orientat
 from xfeldask.engines.estimate import Estimate, estimate, refuse_full_disk
 from xfeldask.engines.preparation import Prepared, blocks_of, fixed_variables, prepare
 from xfeldask.engines.workshop import forget, keep, make_workshop, simulate_shard
-from xfeldask.errors import ExperimentMismatchError, FewPhotonsWarning, InputError, RunError, StoreExistsError
+from xfeldask.errors import (
+    ExperimentMismatchError,
+    FewPhotonsWarning,
+    InputError,
+    RunError,
+    StoreExistsError,
+    XfeldaskError,
+)
 from xfeldask.formats.inputs import Inputs, beam_values, particle_name, resolve
 from xfeldask.physics.atoms import Atoms, make_atoms
 from xfeldask.physics.binning import bin_factor, low_q_bin
@@ -127,7 +134,7 @@ def simulate(
         refuse_full_disk(path, estimate(prepared).bytes_on_disk)
         run = publish_template(path, prepared)
         keep(run, make_workshop(run.group, prepared.engine, inputs.geometry))
-    _run_pending(run, progress)
+    run_pending(run, "simulate", simulate_shard, progress)
     return run.reopened("r").dataset()
 
 
@@ -252,18 +259,37 @@ def publish_template(path: Path, prepared: Prepared) -> Run:
     return Run.open(path, "r+")
 
 
-def _run_pending(run: Run, progress: bool) -> None:
+def run_pending(run: Run, verb: str, shard_task: Callable[[Run, int], object], progress: bool) -> None:
+    """Compute the shards of a store that are pending, and mark it complete.
+
+    Parameters
+    ----------
+    run : Run, writable
+    verb : str, "simulate" or "ingest"
+    shard_task : callable, is given the run and a shard; an error that it returns is raised when all tasks have ended
+    progress : bool
+
+    Raises
+    ------
+    RunError
+        A shard is still pending.
+    """
     layout = run.layout
     shards = pending_shards(run)
     if run.complete and not shards:
         return
     _set_complete(run, False)
-    tasks = shard_tasks("simulate-shard", simulate_shard, shards, run)
+    tasks = shard_tasks(f"{verb}-shard", shard_task, shards, run)
     weights = [len(layout.shots(shard)) for shard in shards]
     try:
-        run_tasks(tasks, weights, reporter("simulating", sum(weights), "shots", progress), RESUME)
+        found = run_tasks(
+            tasks, weights, reporter(f"{verb.removesuffix('e')}ing", sum(weights), "shots", progress), RESUME
+        )
     finally:
         forget(run)
+    for error in found:
+        if isinstance(error, XfeldaskError):
+            raise error
     left = pending_shards(run)
     if left:
         raise RunError(f"{len(left)} of {layout.n_shards} shards of {run.path} are still pending; {RESUME}")

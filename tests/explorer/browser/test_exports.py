@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.explorer.browsing import WAIT, Visit
-from xfeldask.explorer.model.columns import Shots
+from xfeldask.store.columns import Shots
 
 WHERE = "photon_count > 800"
 

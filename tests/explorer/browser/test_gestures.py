@@ -10,10 +10,10 @@ from playwright.sync_api import expect
 
 from tests.explorer.browsing import WAIT, Frame, Visit, alone
 from tests.explorer.conftest import N
-from xfeldask.explorer.model.columns import Shots
 from xfeldask.explorer.model.pictures import Pictures
 from xfeldask.explorer.model.threshold import Threshold
 from xfeldask.schema import SINGLE
+from xfeldask.store.columns import Shots
 from xfeldask.store.run import open_run
 
 PICTURED = "n => explorer.texts().some(t => t.includes('shot ' + n + '&lt;/b&gt;'))"

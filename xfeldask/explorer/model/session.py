@@ -12,10 +12,10 @@ import param
 from numpy.typing import NDArray
 
 from xfeldask.errors import InputError
-from xfeldask.explorer.model.columns import NO_YES, Column
 from xfeldask.explorer.model.masks import COMBINATIONS, Mask, combine
 from xfeldask.explorer.model.palette import class_colours
 from xfeldask.explorer.model.shared import shared_shots
+from xfeldask.store.columns import NO_YES, Column
 from xfeldask.store.expression import select
 from xfeldask.store.selections import check_name, publish_selection
 from xfeldask.units import shown, with_unit

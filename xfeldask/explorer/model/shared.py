@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
-from xfeldask.explorer.model.columns import Shots
 from xfeldask.explorer.model.pictures import Pictures
+from xfeldask.store.columns import Shots
 from xfeldask.store.run import Run
 
 STORES = 8

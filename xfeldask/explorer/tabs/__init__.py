@@ -9,7 +9,6 @@ import panel as pn
 import panel_material_ui as pmui
 
 from xfeldask.errors import XfeldaskError
-from xfeldask.explorer.model.columns import Shots
 from xfeldask.explorer.model.pictures import Pictures
 from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.tabs.export import export
@@ -23,6 +22,7 @@ from xfeldask.explorer.tabs.statistics import statistics
 from xfeldask.explorer.tabs.verdict import verdict
 from xfeldask.explorer.tabs.watch import Watch
 from xfeldask.explorer.tabs.widgets import sentence
+from xfeldask.store.columns import Shots
 
 Tab = Callable[[Session, Pictures, Watch], pn.viewable.Viewable]
 

@@ -13,11 +13,11 @@ import panel_material_ui as pmui
 from numpy.typing import NDArray
 
 from xfeldask.explorer.model.pictures import Pictures
-from xfeldask.explorer.model.selecting import shots_as
 from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.tabs.recipe import recipe, recipe_pane
 from xfeldask.explorer.tabs.watch import Watch
 from xfeldask.explorer.tabs.widgets import caption, heading
+from xfeldask.store.selecting import shots_as
 
 KINDS = ("png", "pdf", "svg")
 """Of files that the latent plot can be."""

@@ -12,7 +12,6 @@ from bokeh.events import SelectionGeometry
 from bokeh.models import BoxSelectTool, ColumnDataSource, HoverTool
 from numpy.typing import NDArray
 
-from xfeldask.explorer.model.columns import Column
 from xfeldask.explorer.model.masks import Mask
 from xfeldask.explorer.model.pictures import Pictures
 from xfeldask.explorer.model.session import Session
@@ -20,6 +19,7 @@ from xfeldask.explorer.tabs.watch import Watch
 from xfeldask.explorer.tabs.widgets import caption, plot
 from xfeldask.explorer.view.plane import named
 from xfeldask.scores.classes import BLUE, GREY
+from xfeldask.store.columns import Column
 
 BINS = 80
 FIRST = ("score", "photon_count", "c0", "shot")

@@ -11,7 +11,6 @@ import panel as pn
 import panel_material_ui as pmui
 from bokeh.palettes import interp_palette
 
-from xfeldask.explorer.model.angles import GROUPS, folded
 from xfeldask.explorer.model.palette import CIRCLE
 from xfeldask.explorer.model.pictures import Pictures
 from xfeldask.explorer.model.session import Session
@@ -20,6 +19,7 @@ from xfeldask.explorer.tabs.widgets import caption, sentence
 from xfeldask.explorer.view.plane import Plane
 from xfeldask.physics.orientations import symmetry_group
 from xfeldask.physics.symmetry import turns_about_z
+from xfeldask.store.angles import GROUPS, folded
 
 TOLD = (
     "Where the z axis of each shot's first particle points; a lasso or a box selects here as in the latent plot. "

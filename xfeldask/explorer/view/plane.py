@@ -16,12 +16,12 @@ from holoviews.plotting.bokeh import BokehRenderer
 from holoviews.plotting.bokeh.callbacks import PlotSizeCallback, RangeXYCallback
 from numpy.typing import NDArray
 
-from xfeldask.explorer.model.columns import Column
 from xfeldask.explorer.model.drawing import DENSITIES, Points, draw, first_range
 from xfeldask.explorer.model.masks import in_box, in_polygon
 from xfeldask.explorer.model.nearest import Nearest
 from xfeldask.explorer.model.palette import CIRCLE, CYCLIC, NUMBERS
 from xfeldask.explorer.model.session import COUNTS, DENSITY, HEXAGONS, Session
+from xfeldask.store.columns import Column
 
 # without a graphics card the rings alone would cost 40 ms a frame
 RENDERER = BokehRenderer.instance(webgl=False)

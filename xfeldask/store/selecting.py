@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xfeldask.errors import InputError
-from xfeldask.explorer.model.columns import Shots
 from xfeldask.store import expression
+from xfeldask.store.columns import Shots
 from xfeldask.store.run import Run
 
 

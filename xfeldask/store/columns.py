@@ -14,12 +14,12 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from xfeldask.errors import CorruptStoreError, InputError, UnknownNameError
-from xfeldask.explorer.model.angles import ANGLES, GROUPS, axis_angles, folded
 from xfeldask.physics.orientations import symmetry_group
 from xfeldask.physics.symmetry import fold
 from xfeldask.schema import BLANK, DONE, LATENT, MULTIPLE, SINGLE
 from xfeldask.scores import OUTCOMES, confusion_class
 from xfeldask.sorting.decision import Decision
+from xfeldask.store.angles import ANGLES, GROUPS, axis_angles, folded
 from xfeldask.store.run import Run
 from xfeldask.units import PLAIN, Shown, shown
 
@@ -269,10 +269,12 @@ class Shots:
             yield "hit", self._hit
             if "is_single" in self._found:
                 yield "confusion", self._confusion
-        for dataset in (self._found, self._root):
-            for name, variable in dataset.data_vars.items():
-                if variable.dims == ("shot",) and variable.dtype.kind in _NUMBERS:
-                    yield str(name), partial(_column, variable)
+        known = [*self._found.data_vars.items(), *self._root.data_vars.items()]
+        # what shots are known by is a coordinate, and still a quantity to look at
+        known += [(name, variable) for name, variable in self._root.coords.items() if name != "shot"]
+        for name, variable in known:
+            if variable.dims == ("shot",) and variable.dtype.kind in _NUMBERS:
+                yield str(name), partial(_column, variable)
         for name, variable in self._root.data_vars.items():
             if variable.dims == ("shot", "particle") and variable.dtype.kind in _NUMBERS:
                 yield str(name), partial(_column, variable[:, 0], ", first particle")

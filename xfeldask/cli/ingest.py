@@ -1,0 +1,99 @@
+"""`xfeldask ingest`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from xfeldask.cli.flags import STORE, scheduler_options
+from xfeldask.errors import InputError
+
+
+@click.command()
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
+@click.argument("store", type=STORE)
+@click.option("--format", help="Kind of frames, where the files themselves do not tell.")
+@click.option(
+    "--detector",
+    help="Where the pixels are: built-in name, square-N, flat-ROWSxCOLUMNS, or a file of psana, Dragonfly or CrystFEL.",
+)
+@click.option("--pixel-size", type=float, help="Edge of a pixel in m, where the detector does not tell.")
+@click.option("--distance", type=float, help="Distance of the detector in m, where it does not tell.")
+@click.option("--wavelength", type=float, help="Wavelength in m, where the files do not tell.")
+@click.option(
+    "--mask", help="Mask of the detector, true where a pixel is good: .npy, FILE.npz:/NAME, FILE.h5:/NAME or .byt; "
+    "write bad: before a file that marks bad pixels."
+)  # fmt: skip
+@click.option(
+    "--photonize", metavar="GAIN", help="ADU of a photon, or a .npy file of it for each pixel, of files in ADU."
+)
+@click.option("--dark", help="ADU of no photon: .npy file of each pixel's.")
+@click.option("--common-mode", help="Pixels that share one: row, half_row, or asic:ROWSxCOLUMNS.  [default: none]")
+@click.option("--threshold", type=float, help="Photons from which one is counted.  [default: 0.7]")
+@click.option("--histogram", type=STORE, help="File for a figure of the histogram of ADU, .png, .pdf or .svg.")
+@click.option("--photon-dtype", help="Type of the photon counts: uint8, uint16 or uint32.  [default: as the files ask]")
+@scheduler_options
+@click.option("--resume", is_flag=True, help="Finish a store that was interrupted.")
+@click.option("--overwrite", is_flag=True, help="Replace a store that is there already.")
+@click.option("--dry-run", is_flag=True, help="Say what the run would take, and write nothing.")
+@click.option("--quiet", is_flag=True, help="Print nothing but warnings and errors.")
+def ingest(
+    sources: tuple[str, ...], store: Path, scheduler: str, workers: int | None, dry_run: bool, quiet: bool,
+    detector: str | None, pixel_size: float | None, distance: float | None, photonize: str | None, dark: str | None,
+    common_mode: str | None, threshold: float | None, histogram: Path | None, **flags: Any,
+) -> None:  # fmt: skip
+    """Read the frames of SOURCE... into STORE."""
+    from xfeldask.report.printing import print_estimate, print_run
+    from xfeldask.verbs.ingest import estimate_ingest
+    from xfeldask.verbs.ingest import ingest as run
+    from xfeldask.work.schedulers import scheduled
+
+    parts = {"source": detector, "pixel_size": pixel_size, "distance": distance}
+    geometry = {name: value for name, value in parts.items() if value is not None} or None
+    if geometry is not None and detector is None:
+        raise InputError("pixel_size and distance are of a detector; name one with --detector")
+    flags["photonize"] = photonize_flags(photonize, dark, common_mode, threshold)
+    if dry_run:
+        print_estimate(estimate_ingest(sources, store, geometry=geometry, **flags), workers)
+        return
+    with scheduled(scheduler, workers, quiet), print_run(store, quiet):
+        run(sources, store, geometry=geometry, progress=not quiet, **flags)
+    if histogram is not None:
+        from xfeldask.report.photon_peaks import save_histogram
+
+        save_histogram(store, histogram)
+
+
+def photonize_flags(
+    gain: str | None, dark: str | None, common_mode: str | None, threshold: float | None
+) -> dict[str, Any] | None:
+    """Turn flags into parts of `xfeldask.config.Photonize`; None without a gain.
+
+    Raises
+    ------
+    InputError
+        Another flag without a gain, or ASICs without their size.
+
+    Examples
+    --------
+    >>> photonize_flags("8", None, "asic:64x128", None)
+    {'gain': 8.0, 'common_mode': 'asic', 'asic': (64, 128)}
+    """
+    more: dict[str, Any] = {"dark": dark, "common_mode": common_mode, "threshold": threshold}
+    given = {name: value for name, value in more.items() if value is not None}
+    if gain is None:
+        if given:
+            raise InputError(f"--{next(iter(given)).replace('_', '-')} needs --photonize, the ADU of a photon")
+        return None
+    try:
+        parts: dict[str, Any] = {"gain": float(gain)}
+    except ValueError:
+        parts = {"gain": gain}
+    if common_mode is not None and common_mode.startswith("asic"):
+        rows, _, columns = common_mode.removeprefix("asic").removeprefix(":").partition("x")
+        if not (rows.isdigit() and columns.isdigit()):
+            raise InputError(f"common mode {common_mode!r}: write asic:ROWSxCOLUMNS, such as asic:64x128")
+        given |= {"common_mode": "asic", "asic": (int(rows), int(columns))}
+    return parts | given

@@ -1,0 +1,70 @@
+"""Kinds of frames by name, and frames opened by what is there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from xfeldask.engines.simulated import ExperimentFile
+from xfeldask.errors import FormatError, MissingFileError
+from xfeldask.formats.arrays import Hdf5Frames, NpyFrames, NpzFrames, ZarrFrames
+from xfeldask.formats.condor import CondorFrames
+from xfeldask.formats.cspi import CspiFrames
+from xfeldask.formats.cxi import CxiFile
+from xfeldask.formats.cxidb58 import Cxidb58Frames
+from xfeldask.formats.emc import BinaryEmc, FlatEmcFrames, Hdf5EmcFrames
+from xfeldask.formats.frames import Frames, FramesKind
+from xfeldask.formats.simex import SimexFrames
+from xfeldask.physics.detectors import Geometry
+from xfeldask.registry import Registry
+
+KINDS: Registry[FramesKind] = Registry(
+    "kind of frames",
+    {
+        "npy": NpyFrames,
+        "hdf5": Hdf5Frames,
+        "zarr": ZarrFrames,
+        "experiment": ExperimentFile(),
+        "npz": NpzFrames,
+        "emc": BinaryEmc(),
+        "emc_hdf5": Hdf5EmcFrames,
+        "emc_flat": FlatEmcFrames,
+        "cxi": CxiFile(),
+        "condor": CondorFrames,
+        "simex": SimexFrames,
+        "cspi": CspiFrames,
+        "cxidb58": Cxidb58Frames,
+    },
+)
+"""Those that come later are asked earlier whether they know a file."""
+
+
+def recognised(source: str) -> str:
+    """Return the name of the kind of frames that a path leads to.
+
+    Raises
+    ------
+    MissingFileError, FormatError
+        There is nothing at the path, or nothing that is known.
+    """
+    _refuse_missing(source)
+    for name in reversed(list(KINDS)):
+        if KINDS[name].recognises(source):
+            return name
+    raise FormatError(source, f"holds no frames of a kind that is known; known: {', '.join(KINDS)}")
+
+
+def frames_at(source: str, kind: str | None, geometry: Geometry | None, photon_energy: float | None) -> Frames:
+    """Open frames of a kind, or of the one that is recognised.
+
+    Raises
+    ------
+    MissingFileError, FormatError, InputError
+    """
+    opener = KINDS[recognised(source) if kind is None else kind]
+    _refuse_missing(source)
+    return opener(source, geometry, photon_energy)
+
+
+def _refuse_missing(source: str) -> None:
+    if not any(Path(place).exists() for place in (source, source.partition(":/")[0])):
+        raise MissingFileError(f"there is no {source}; give the path of frames")

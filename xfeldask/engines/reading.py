@@ -1,0 +1,208 @@
+"""What a worker does with one shard of frames that come from files, and what all shards share."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from math import prod
+from pathlib import Path
+from threading import Event, Lock
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+from zarr.storage import MemoryStore
+
+from xfeldask.config import Photonize
+from xfeldask.engines.estimate import FIXED_BYTES, SAMPLE, Estimate
+from xfeldask.engines.kinds import frames_at
+from xfeldask.errors import CorruptStoreError, InputError
+from xfeldask.formats.adu import PhotonizedFrames, read_correction
+from xfeldask.formats.frames import Frames, columns_of, events_of
+from xfeldask.formats.joined import JoinedFrames
+from xfeldask.physics.binning import bin_factor, binned_shape, low_q_shape
+from xfeldask.physics.detectors import HC, Geometry
+from xfeldask.physics.images import Recorder, photons_of_frames
+from xfeldask.physics.photonizing import BINS, histogram_centers
+from xfeldask.schema import VARIABLES
+from xfeldask.store.adu_histogram import create_histogram, histogram_array
+from xfeldask.store.intake import Intake, stored_intake
+from xfeldask.store.layout import Layout, create_template, shard_length, shot_array
+from xfeldask.store.run import Run
+from xfeldask.store.shards import Shard
+
+_opening = Lock()
+BLOCK_BYTES = 2**25
+"""Pixels read together, four bytes each."""
+
+
+@dataclass(frozen=True, eq=False)
+class Desk:
+    """What the shards of one store share: made once a process, then kept.
+
+    Attributes
+    ----------
+    frames : JoinedFrames
+    recorder : Recorder
+    arrays : zarr.Array by name, raw variables and totals
+    layout : Layout
+    histograms : zarr.Array (shard, bin), or None where nothing is photonized
+    given_up : Event, set when a file turned out to be damaged
+    """
+
+    frames: JoinedFrames
+    recorder: Recorder
+    arrays: Mapping[str, zarr.Array[Any]]
+    layout: Layout
+    histograms: zarr.Array[Any] | None = None
+    given_up: Event = field(default_factory=Event)
+
+    def fill(self, sink: Shard, shots: range) -> NDArray[np.int64]:
+        """Read shots into a shard, a block at a time; return the histogram of what was photonized."""
+        histogram = np.zeros(BINS, np.int64)
+        for block in blocks(self.frames, shots):
+            if self.histograms is None:
+                listed = events_of(self.frames, block)
+            else:
+                found = self.frames.photonized(block)
+                listed, histogram = photons_of_frames(found.photons), histogram + found.histogram
+            for pixel, count in listed:
+                arrays = sink.next_shot()
+                totals = self.recorder.record(pixel, count, arrays["photons"], arrays["image"], arrays["low_q"])
+                sink.advance(totals._asdict())
+        return histogram
+
+
+def blocks(frames: Frames, shots: range) -> Iterator[range]:
+    """Cut shots into blocks that fit into memory and, where that is known, end where the file's chunks do."""
+    fit = max(1, BLOCK_BYTES // (4 * frames.geometry.mask.size))
+    chunk = max(1, int(getattr(frames, "chunk", 1)))
+    length = fit if chunk > fit else fit // chunk * chunk
+    start = shots.start
+    while start < shots.stop:
+        stop = min(shots.stop, (start // length + 1) * length)
+        yield range(start, stop)
+        start = stop
+
+
+def layout_of_frames(frames: JoinedFrames, dtype: str | None) -> Layout:
+    """Layout of a store of frames: truth as far as they have it, photons of a type, or of the least that holds them."""
+    truth = frames.truth(range(1))
+    rooms = [np.shape(values)[1] for name, values in truth.items() if "particle" in VARIABLES[name].dims]
+    geometry, dtype = frames.geometry, dtype or frames.photon_type
+    shard = shard_length(geometry.shape, np.dtype(dtype).itemsize)
+    return Layout(
+        frames.n_shots,
+        geometry.shape,
+        binned_shape(geometry, bin_factor(geometry)),
+        low_q_shape(geometry),
+        rooms[0] if rooms else 0,
+        dtype,
+        False,
+        min(shard, 2 ** (frames.n_shots - 1).bit_length()),
+        tuple(name for name in VARIABLES if name in truth),
+    )
+
+
+def open_intake(intake: Intake, geometry: Geometry) -> JoinedFrames:
+    """Open again what a store was ingested from, with the detector that was settled on."""
+    found = [frames_at(s, intake.format, geometry, intake.photon_energy) for s in intake.sources]
+    return JoinedFrames(found if intake.photonize is None else as_photons(found, intake.photonize))
+
+
+def as_photons(found: Sequence[Frames], asked: Photonize) -> list[PhotonizedFrames]:
+    """Read frames in ADU as photons."""
+    correction = read_correction(asked, found[0].geometry.shape)
+    # a file of several stacks is joined already
+    parts = [part for frames in found for part in (frames.parts if isinstance(frames, JoinedFrames) else [frames])]
+    return [PhotonizedFrames(part, correction) for part in parts]
+
+
+def make_desk(root: zarr.Group, frames: JoinedFrames, layout: Layout) -> Desk:
+    """Make what shards share from what has been worked out already."""
+    arrays = {v.name: shot_array(root, v.name) for v in layout.stored() if v.role in ("raw", "total")}
+    return Desk(frames, Recorder(frames.geometry), arrays, layout, histogram_array(root))
+
+
+def ingest_shard(run: Run, shard: int) -> InputError | None:
+    """Read one shard of a store and commit it; the task that Dask runs.
+
+    Parameters
+    ----------
+    run : Run, to be written
+    shard : int
+
+    Returns
+    -------
+    InputError or None, what is wrong with the files: raised, it would not wait for tasks that still write
+    """
+    desk = _desk(run)
+    try:
+        if not desk.given_up.is_set():
+            sink = Shard(desk.arrays, run.path, desk.layout, shard)
+            histogram = desk.fill(sink, sink.shots)
+            if desk.histograms is not None:
+                desk.histograms[shard] = histogram
+            sink.commit()
+    except InputError as error:
+        desk.given_up.set()
+        return error
+    return None
+
+
+def forget_desks() -> None:
+    """Give files and memory back."""
+    _kept_desk.cache_clear()
+
+
+def _desk(run: Run) -> Desk:
+    with _opening:
+        return _kept_desk(str(run.path.absolute()), str(run.identity))
+
+
+@lru_cache(maxsize=2)
+def _kept_desk(path: str, digest: str) -> Desk:
+    run = Run.open(path, "r+")
+    intake = stored_intake(run.group)
+    if intake is None or intake.digest != digest:
+        raise CorruptStoreError(f"{path} does not tell what it was ingested from")
+    return make_desk(run.group, open_intake(intake, run.geometry), run.layout)
+
+
+def estimate_intake(frames: JoinedFrames, layout: Layout) -> Estimate:
+    """Read and encode the first shots as tasks will, in memory, and extrapolate."""
+    n = min(SAMPLE, len(layout.shots(0)))
+    root = create_template(MemoryStore(), replace(layout, n_shots=n, shard=n), {}, {})
+    if frames.photonizes:
+        create_histogram(root, 1, histogram_centers())
+    desk = make_desk(root, frames, replace(layout, n_shots=n, shard=n))
+    _rehearse(desk, 1)
+    start = time.perf_counter()
+    packed, held = _rehearse(desk, n)
+    seconds = (time.perf_counter() - start) / n
+    rest = sum(prod(layout.inner(v)) * layout.dtype(v).itemsize for v in layout.stored() if v.role != "raw")
+    rest += sum(np.asarray(column.values).itemsize for column in columns_of(frames).values())
+    fixed = frames.geometry.mask.size * 72
+    return Estimate(
+        layout.n_shots,
+        layout.n_shards,
+        int(layout.n_shots * (packed / n + rest) + fixed + FIXED_BYTES),
+        layout.n_shots * prod(layout.pixels) * np.dtype(layout.photon_dtype).itemsize,
+        3 * BLOCK_BYTES + held + int(layout.shard * packed / n) + fixed,
+        seconds * layout.n_shots,
+    )
+
+
+def _rehearse(desk: Desk, n: int) -> tuple[int, int]:
+    """Bytes of the first shots encoded, and of the memory that they are recorded in."""
+    sink = Shard(desk.arrays, Path(), desk.layout, 0)
+    desk.fill(sink, range(n))
+    return sink.encode(), sink.bytes_held
+
+
+def photon_energy_of(frames: Frames) -> float:
+    """Nominal photon energy [eV]."""
+    return HC / frames.wavelength

@@ -1,0 +1,69 @@
+"""Detectors by name, and in files of every kind that tells where pixels are."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from xfeldask.config import Detector
+from xfeldask.errors import InputError
+from xfeldask.formats.crystfel import is_crystfel_geometry, read_crystfel_geometry
+from xfeldask.formats.dragonfly import is_dragonfly_detector, read_dragonfly_detector
+from xfeldask.formats.mask_files import masked
+from xfeldask.formats.psana import read_psana_geometry
+from xfeldask.formats.stacks import flat_panel
+from xfeldask.physics.detectors import Geometry, builtin_geometry, square
+
+_FLAT = re.compile(r"flat-(\d{1,5})x(\d{1,5})(?:@([\d.]+),([\d.]+))?")
+_MOST = 2**26
+
+
+def read_detector(detector: Detector) -> Geometry:
+    """Pixels of a built-in detector or of a file, with the mask applied.
+
+    Raises
+    ------
+    MissingFileError, FormatError, UnknownNameError, InputError
+    """
+    return masked(_unmasked(detector), detector.mask)
+
+
+def _unmasked(detector: Detector) -> Geometry:
+    source, size, distance = detector.source, detector.pixel_size, detector.distance
+    flat = _FLAT.fullmatch(source)
+    if flat is not None:
+        return _flat(flat, size, distance)
+    if source.startswith("square-") and (size or distance):
+        plain = builtin_geometry(source)
+        return square(plain.shape[1], size or plain.pixel_size, distance or float(plain.pixel_position[0, 0, 0, 2]))
+    if is_dragonfly_detector(source):
+        if distance:
+            raise InputError(f"distance is not for {source}, which tells its own in pixels; give pixel_size alone")
+        return read_dragonfly_detector(source, size)
+    if is_crystfel_geometry(source):
+        if size:
+            raise InputError(f"pixel_size is not for {source}, which tells its own")
+        return read_crystfel_geometry(source, distance)
+    if size or distance:
+        raise InputError(f"pixel_size and distance are for square-N detectors; {source} has its own")
+    if Path(source).exists() or "/" in source or "\\" in source or source.lower().endswith(".data"):
+        return read_psana_geometry(source)
+    return builtin_geometry(source)
+
+
+def _flat(found: re.Match[str], pixel_size: float | None, distance: float | None) -> Geometry:
+    """One panel, ss along +y and fs along +x, as an image is kept; the beam meets its middle, or where it is told."""
+    rows, columns = int(found[1]), int(found[2])
+    if not 0 < rows * columns <= _MOST:
+        raise InputError(f"{found[0]} has {rows * columns:,} pixels; a flat detector has 1 to {_MOST:,}")
+    if pixel_size is None or distance is None:
+        raise InputError(
+            f"{found[0]} does not say how large its pixels are and where; give pixel_size and distance in m"
+        )
+    try:
+        center = None if found[3] is None else (float(found[3]), float(found[4]))
+    except ValueError:
+        raise InputError(
+            f"{found[0]}: the beam meets row and column @{found[3]},{found[4]}, which are no numbers"
+        ) from None
+    return flat_panel((rows, columns), pixel_size, distance, center)

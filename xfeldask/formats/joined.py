@@ -1,0 +1,108 @@
+"""Frames of several files, one after the other, as one."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xfeldask.errors import InputError
+from xfeldask.formats.frames import Frames, columns_of, events_of, photon_type
+from xfeldask.formats.shot_columns import ShotColumn
+from xfeldask.physics.images import Counts, Photons
+from xfeldask.physics.photonizing import Photonized
+
+
+class JoinedFrames:
+    """Frames of files of one detector; shots are counted on from file to file, and `file` says which one each is of.
+
+    Parameters
+    ----------
+    parts : sequence of Frames
+
+    Raises
+    ------
+    InputError
+        There are none, or detectors or wavelengths differ.
+    """
+
+    def __init__(self, parts: Sequence[Frames]) -> None:
+        if not parts:
+            raise InputError("there are no frames to join; name at least one file")
+        first = parts[0]
+        for part in parts[1:]:
+            if part.geometry.shape != first.geometry.shape or not np.isclose(part.wavelength, first.wavelength, 1e-3):
+                raise InputError(
+                    f"{part.name} was measured by a detector of {part.geometry.shape} pixels at {part.wavelength:.5g} "
+                    f"m, {first.name} by one of {first.geometry.shape} at {first.wavelength:.5g} m; put them into two "
+                    "stores"
+                )
+        self.parts = list(parts)
+        self.photonizes = hasattr(first, "photonized")
+        self._start = [0, *accumulate(part.n_shots for part in parts)]
+        self.name, self.n_shots = first.name, self._start[-1]
+        self.geometry, self.wavelength = first.geometry, first.wavelength
+        self.chunk = int(getattr(first, "chunk", 1))
+
+    @property
+    def photon_type(self) -> str:
+        """Type that pixels of all files are kept in."""
+        return max((photon_type(part) for part in self.parts if part.n_shots), key=lambda name: int(name[4:]))
+
+    def read(self, shots: range) -> Counts:
+        """Photons of consecutive shots; see `xfeldask.formats.frames.Frames`."""
+        blocks = list(self._each(lambda part, some: part.read(some), shots))
+        return np.concatenate(blocks) if len(blocks) != 1 else blocks[0]
+
+    def photons(self, shots: range) -> Photons:
+        """Photons of consecutive shots as a list."""
+        blocks: list[Photons] = list(self._each(events_of, shots))
+        if len(blocks) == 1:
+            return blocks[0]
+        ends = np.cumsum([0, *(block.start[-1] for block in blocks)])
+        return Photons(
+            np.concatenate([block.pixel for block in blocks]),
+            np.concatenate([block.count for block in blocks]),
+            np.concatenate([[0], *(block.start[1:] + end for block, end in zip(blocks, ends, strict=False))]),
+        )
+
+    def photonized(self, shots: range) -> Photonized:
+        """Photons of consecutive shots of files in ADU; see `xfeldask.formats.adu.PhotonizedFrames`."""
+        found: list[Photonized] = list(self._each(lambda part, some: part.photonized(some), shots))  # type: ignore[attr-defined]
+        photons, bad, histogram = zip(*found, strict=True)
+        return Photonized(np.concatenate(photons), np.concatenate(bad), np.sum(histogram, axis=0))
+
+    def truth(self, shots: range) -> dict[str, NDArray[Any]]:
+        """Return what all files know of shots, as far as all of them do."""
+        blocks = list(self._each(lambda part, some: part.truth(some), shots))
+        common = set(blocks[0]).intersection(*blocks[1:])
+        return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0] if name in common}
+
+    def columns(self) -> dict[str, ShotColumn]:
+        """Columns that all files have, and `file` where there are several."""
+        each = [columns_of(part) for part in self.parts]
+        out = {}
+        for name, first in each[0].items():
+            if all(name in columns for columns in each):
+                values = np.concatenate([columns[name].values for columns in each])
+                out[name] = ShotColumn(values, first.long_name, first.units, first.identifier, first.flags)
+        if len(each) > 1:
+            lengths = [part.n_shots for part in self.parts]
+            out["file"] = ShotColumn(np.repeat(np.arange(len(each)), lengths), "file that the shot is of", "1", True)
+        return out
+
+    def _each(self, read: Callable[[Frames, range], Any], shots: range) -> Iterator[Any]:
+        """Yield what is read of each file that some shots are of; of the first, where there are no shots."""
+        first = min(bisect_right(self._start, shots.start) - 1, len(self.parts) - 1)
+        for part, start in zip(self.parts[first:], self._start[first:], strict=False):
+            if start >= shots.stop and start > shots.start:
+                return
+            low, high = max(shots.start - start, 0), min(shots.stop - start, part.n_shots)
+            if low < high or len(shots) == 0:
+                yield read(part, range(low, high))
+            if len(shots) == 0:
+                return

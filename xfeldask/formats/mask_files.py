@@ -1,0 +1,66 @@
+"""Masks of detectors, as beamlines keep them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from xfeldask.errors import FormatError, InputError
+from xfeldask.formats.dragonfly import BAD
+from xfeldask.formats.hdf5 import open_hdf5, reading
+from xfeldask.formats.text import load_array, read_bytes
+from xfeldask.physics.detectors import Geometry, make_geometry
+
+INVERTED = "bad:"
+"""What is written before the name of a mask that marks bad pixels instead of good ones."""
+
+
+def masked(geometry: Geometry, mask: str | os.PathLike[str] | ArrayLike | None) -> Geometry:
+    """Leave out of a detector what a mask says.
+
+    Parameters
+    ----------
+    geometry : Geometry
+    mask : array of the detector's shape, true where a pixel is good, or a file of one: .npy, ``file.npz:/name``,
+        ``file.h5:/name``, or a .byt of Dragonfly; after ``bad:`` a file that marks bad pixels
+
+    Raises
+    ------
+    MissingFileError, FormatError, InputError
+    """
+    if mask is None:
+        return geometry
+    named = isinstance(mask, str | os.PathLike)
+    good = read_mask(os.fspath(mask)) if isinstance(mask, str | os.PathLike) else np.asarray(mask)
+    if good.size != geometry.mask.size or good.dtype.kind not in "bui":
+        told = f"mask {mask}" if named else "the mask"
+        raise InputError(
+            f"{told} must be boolean or whole numbers of shape {geometry.shape}, got {good.dtype} {good.shape}"
+        )
+    both = geometry.mask & (good != 0).reshape(geometry.shape)
+    return make_geometry(geometry.pixel_position, geometry.pixel_size, both)
+
+
+def read_mask(source: str) -> NDArray[np.generic]:
+    """Read a mask, true where a pixel is good; see `masked`."""
+    if source.startswith(INVERTED):
+        return np.asarray(_stored(source.removeprefix(INVERTED)) == 0)
+    if source.lower().endswith(".byt"):
+        return np.asarray(np.frombuffer(read_bytes(source, "mask file"), np.uint8) != BAD)
+    return _stored(source)
+
+
+def _stored(source: str) -> NDArray[np.generic]:
+    path, _, name = source.partition(":/")
+    if not name:
+        return load_array(path, "mask")
+    if Path(path).suffix == ".npz":
+        with reading(source), np.load(path, allow_pickle=False) as file:
+            return np.asarray(file[name])
+    with open_hdf5(path) as file, reading(source):
+        if name not in file:
+            raise FormatError(source, "is not in the file; name a dataset of it")
+        return np.asarray(file[name][()])

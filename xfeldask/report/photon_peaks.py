@@ -1,0 +1,75 @@
+"""The figure by which a person sees whether the gain is right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from xfeldask.errors import InputError
+from xfeldask.physics.photonizing import fit_peaks
+from xfeldask.store.adu_histogram import read_histogram
+from xfeldask.store.intake import stored_intake
+from xfeldask.store.run import Run
+
+
+def photon_histogram(run: Run) -> Figure:
+    """Draw what pixels held before it was rounded, with the peaks of no and of one photon as they were fitted.
+
+    Parameters
+    ----------
+    run : Run, of frames that were photonized
+
+    Raises
+    ------
+    InputError
+        Nothing was photonized.
+    """
+    found, intake = read_histogram(run.group), stored_intake(run.group)
+    if found is None or intake is None or intake.photonize is None:
+        raise InputError(f"{run.path} was not photonized; there is no histogram of ADU to draw")
+    x, counts = found
+    peaks, threshold = fit_peaks(counts), intake.photonize.threshold
+    figure = Figure(figsize=(7.0, 4.2), layout="constrained")
+    ax = figure.subplots()
+    ax.stairs(np.maximum(counts, 0.5), np.concatenate([x - (x[1] - x[0]) / 2, [x[-1]]]), color="0.25", lw=1)
+    for middle, width, color, name in (
+        (peaks.zero, peaks.zero_width, "#0072b2", "no photon"),
+        (peaks.one, peaks.one_width, "#d55e00", "one photon"),
+    ):
+        if np.isfinite(middle):
+            height = counts[np.abs(x - middle).argmin()]
+            near = np.abs(x - middle) < 2.5 * width
+            ax.plot(x[near], height * np.exp(-((x[near] - middle) ** 2) / (2 * width**2)), color=color, lw=2,
+                    label=f"{name}: at {middle:.3f}, {width:.3f} wide")  # fmt: skip
+    ax.axvline(threshold, color="0.5", ls="--", lw=1, label=f"threshold {threshold:g}")
+    ax.set(yscale="log", ylim=(0.8, None), xlim=(x[0], x[-1]), xlabel="photons, by dark, common mode and gain",
+           ylabel="pixels", title=f"{run.path.name}: {run.n_shots:,} frames")  # fmt: skip
+    ax.legend(frameon=False, fontsize=9)
+    return figure
+
+
+def peaks_told(run: Run) -> str | None:
+    """Return in a few words where the peaks are; None where nothing was photonized."""
+    found = read_histogram(run.group)
+    if found is None:
+        return None
+    peaks = fit_peaks(found[1])
+    one = "no peak of one photon" if np.isnan(peaks.one) else f"one photon at {peaks.one:.3f} of the gain"
+    return f"{one}, no photon at {peaks.zero:.3f} and {peaks.zero_width:.3f} photon wide"
+
+
+def save_histogram(store: str | Path, out: Path) -> None:
+    """Save the figure of a store.
+
+    Raises
+    ------
+    InputError
+        Nothing was photonized, or the file cannot be written.
+    """
+    figure = photon_histogram(Run.open(store))
+    try:
+        figure.savefig(out, dpi=150)
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot write {out}: {error}; end it on .png, .pdf or .svg") from None

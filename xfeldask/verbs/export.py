@@ -1,0 +1,189 @@
+"""`export`: shots of a store into files that other programs read, and verdicts back into those they came from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xfeldask.errors import InputError, StoreExistsError, UnknownNameError
+from xfeldask.formats.cspi_out import write_cspi
+from xfeldask.formats.cxi import cxi_stacks
+from xfeldask.formats.cxi_out import write_back_result, write_cxi
+from xfeldask.formats.emc_out import write_dragonfly_detector, write_emc, write_hdf5_emc, write_lists
+from xfeldask.formats.png_out import write_png
+from xfeldask.schema import LATENT
+from xfeldask.store.chosen import Chosen
+from xfeldask.store.embedding import Embedding
+from xfeldask.store.intake import stored_intake
+from xfeldask.store.publish import replaced
+from xfeldask.store.run import Run
+from xfeldask.store.selecting import select
+from xfeldask.work.progress import reporter
+
+ENDINGS = {".emc": "emc", ".h5": "emc_hdf5", ".hdf5": "emc_hdf5", ".cxi": "cxi", "": "png"}
+FORMATS = ("emc", "emc_hdf5", "cxi", "cspi", "png")
+
+
+def export(
+    store: str | Path,
+    out: str | Path,
+    *,
+    where: str | None = None,
+    format: str | None = None,
+    embedding: str | None = None,
+    overwrite: bool = False,
+    progress: bool = True,
+) -> Path:
+    """Write shots of a store into a file that other programs read.
+
+    Parameters
+    ----------
+    store : path of a finished store
+    out : path; by its ending ``.emc`` is Dragonfly's binary file, ``.h5`` its HDF5 file, ``.cxi`` CXI 1.6, and a name
+        without an ending a folder of pictures
+    where : str, expression that selects shots, such as ``is_single and photon_count > 1000``; all by default
+    format : "emc", "emc_hdf5", "cxi", "cspi" or "png", in the place of what the ending tells
+    embedding : str, whose quantities `where` means, and whose verdicts a CXI file holds; the first by default
+    overwrite : bool, replace what is at `out`
+    progress : bool, show progress on stderr
+
+    Returns
+    -------
+    Path, of what was written. Beside EMC files lie ``<stem>_detector.h5``, ``<stem>_shots.txt``, the index of each
+    shot in the store, and ``<stem>_blacklist.dat``, a line for each shot of the store, 1 where it was left out
+
+    Raises
+    ------
+    MissingFileError, IncompleteStoreError, InputError
+        There is no such store, no shot is selected, or the file cannot be written.
+    StoreExistsError
+        Something is at `out` already.
+
+    Examples
+    --------
+    >>> import tempfile, xfeldask
+    >>> path = tempfile.mkdtemp() + "/run"
+    >>> _ = xfeldask.simulate(path + ".zarr", particle="chaperonin", detector="square-64", n_shots=4, progress=False)
+    >>> export(path + ".zarr", path + ".emc", where="shot >= 2", progress=False).name
+    'run.emc'
+    """
+    path, kind = Path(out), _format(Path(out), format)
+    run = Run.open(store).refuse_incomplete()
+    if path.exists() and not overwrite:
+        raise StoreExistsError(f"{path} exists; pass overwrite=True (--overwrite), or another path")
+    if not path.absolute().parent.is_dir():
+        raise InputError(f"there is no folder {path.absolute().parent} to write {path.name} into; make it first")
+    shots = np.arange(run.n_shots) if where is None else select(store, where, embedding)
+    if not len(shots):
+        raise InputError(f"no shot of {run.path} fulfils {where!r}; loosen the expression")
+    chosen = Chosen(run, shots)
+    verdicts = result_of(run, embedding, shots) if kind == "cxi" else None
+    try:
+        with reporter("exporting", len(chosen), "shots", progress) as told, replaced(path) as fresh:
+            _write(kind, fresh, chosen, verdicts, told.advance)
+        if kind.startswith("emc"):
+            with replaced(path.with_name(f"{path.stem}_detector.h5")) as fresh:
+                write_dragonfly_detector(fresh, run.geometry)
+            write_lists(path, shots, run.n_shots)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error}; choose a disk with room that may be written") from error
+    return path
+
+
+def write_back(store: str | Path, *, embedding: str | None = None) -> list[str]:
+    """Write verdicts into the CXI files that a store was ingested from.
+
+    Each file gets a group ``result_N`` with `data`, what each shot is taken for, and `class_labels`, score and
+    probability; and ``score/is_hit``, 1 where a shot is accepted as a single hit. The file is changed where it lies, by
+    one process at a time; what is new is written beside its place and moved there last.
+
+    Parameters
+    ----------
+    store : path of a finished store
+    embedding : str, whose verdicts are meant; the only one by default
+
+    Returns
+    -------
+    list of str, where the verdicts are, ``file.cxi:/entry_1/result_2``
+
+    Raises
+    ------
+    InputError
+        The store does not come from CXI files, shots were not sorted, or a file is open elsewhere.
+    FormatError
+        A file does not hold the frames any more.
+    """
+    run = Run.open(store).refuse_incomplete()
+    intake = stored_intake(run.group)
+    if intake is None or intake.format != "cxi":
+        raise InputError(f"{run.path} was not ingested from CXI files; export it instead, with --where")
+    verdicts = result_of(run, Embedding.chosen(run, embedding).name, np.arange(run.n_shots))
+    if verdicts is None:
+        raise InputError(f"the shots of {run.path} were not sorted; sort them first: xfeldask sort {run.path}")
+    places = [(source, *stack) for source in intake.sources for stack in cxi_stacks(source)]
+    if sum(n_shots for _, _, n_shots in places) != run.n_shots:
+        raise InputError(f"the files of {run.path} hold another number of frames than when they were ingested")
+    if len({(source, stack.split("/")[0]) for source, stack, _ in places}) < len(places):
+        raise InputError(f"the files of {run.path} have several stacks in an entry, and a result is of one")
+    told, start = [], 0
+    for source, stack, n_shots in places:
+        part = {k: v[start : start + n_shots] if k not in ("name", "labels") else v for k, v in verdicts.items()}
+        told.append(write_back_result(source.partition(":/")[0], stack, n_shots, part))
+        start += n_shots
+    return told
+
+
+def result_of(run: Run, embedding: str | None, shots: NDArray[np.int64]) -> dict[str, Any] | None:
+    """Verdicts of an embedding on some shots, as `xfeldask.formats.cxi_out.write_result` takes them; None without any.
+
+    Raises
+    ------
+    UnknownNameError
+        There is no such embedding.
+    InputError
+        The embedding does not tell of all shots.
+    """
+    have = list(run.embeddings)
+    if embedding is not None and embedding not in have:
+        raise UnknownNameError("embedding", embedding, have)
+    if not have:
+        return None
+    name = embedding or have[0]
+    found = run.embeddings[name].dataset()
+    if "is_single" not in found:
+        return None
+    if found.sizes["shot"] < run.n_shots:
+        raise InputError(f"{name} tells of {found.sizes['shot']:,} of {run.n_shots:,} shots; embed again")
+    flags = LATENT["verdict"].flags
+    single = np.asarray(found["is_single"].values[shots], np.bool_)
+    out: dict[str, Any] = {"name": name, "labels": [meaning for _, meaning in flags], "is_hit": single}
+    out["verdict"] = found["verdict"].values[shots] if "verdict" in found else np.where(single, 1, 2).astype(np.uint8)
+    return out | {k: found[k].values[shots] for k in ("score", "probability_single") if k in found}
+
+
+def _format(path: Path, asked: str | None) -> str:
+    if asked is not None:
+        if asked not in FORMATS:
+            raise UnknownNameError("format", asked, FORMATS)
+        return asked
+    if path.suffix not in ENDINGS:
+        raise InputError(f"{path} ends on no format; end it on {', '.join(filter(None, ENDINGS))}, or pass format")
+    return ENDINGS[path.suffix]
+
+
+def _write(kind: str, path: Path, chosen: Chosen, verdicts: Any, advance: Callable[[int], None]) -> None:
+    n_pixels = chosen.run.geometry.mask.size
+    if kind == "emc":
+        write_emc(path, chosen.blocks(), len(chosen), n_pixels, advance)
+    elif kind == "emc_hdf5":
+        write_hdf5_emc(path, chosen.blocks(), len(chosen), n_pixels, advance)
+    elif kind == "cxi":
+        write_cxi(path, chosen, verdicts, advance)
+    elif kind == "cspi":
+        write_cspi(path, chosen, advance)
+    else:
+        write_png(path, chosen, advance)

@@ -1,0 +1,281 @@
+"""`ingest`: from frames that were measured, or made by other programs, to a finished store."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import warnings
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+import zarr
+from numpy.typing import ArrayLike, NDArray
+
+from xfeldask.config import Detector, Photonize
+from xfeldask.engines.estimate import Estimate, refuse_full_disk
+from xfeldask.engines.kinds import frames_at, recognised
+from xfeldask.engines.preparation import blocks_of, detector_variables
+from xfeldask.engines.reading import (
+    as_photons,
+    estimate_intake,
+    forget_desks,
+    ingest_shard,
+    layout_of_frames,
+    open_intake,
+    photon_energy_of,
+)
+from xfeldask.errors import ExperimentMismatchError, InputError, LostPhotonsWarning
+from xfeldask.formats.adu import settled
+from xfeldask.formats.frames import Frames, columns_of
+from xfeldask.formats.inputs import geometry_digest
+from xfeldask.formats.joined import JoinedFrames
+from xfeldask.formats.mask_files import masked
+from xfeldask.physics.binning import bin_factor, low_q_bin
+from xfeldask.physics.detectors import HC, Geometry
+from xfeldask.physics.photonizing import histogram_centers
+from xfeldask.schema import VARIABLES
+from xfeldask.store.adu_histogram import create_histogram
+from xfeldask.store.intake import Intake, fingerprint, stored_intake
+from xfeldask.store.layout import FORMAT, Layout, create_template, shot_array, write_column
+from xfeldask.store.publish import replaced, sweep_beside
+from xfeldask.store.run import Run
+from xfeldask.verbs.open_frames import geometry_of
+from xfeldask.verbs.simulate import VERSIONS, refuse_existing, run_pending
+
+Source = str | os.PathLike[str]
+
+
+def ingest(
+    source: Source | Sequence[Source],
+    store: str | Path,
+    *,
+    format: str | None = None,
+    geometry: str | Path | Detector | Mapping[str, Any] | Geometry | None = None,
+    wavelength: float | None = None,
+    mask: str | Path | ArrayLike | None = None,
+    photonize: Photonize | Mapping[str, Any] | float | str | Path | None = None,
+    photon_dtype: str | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: bool = True,
+) -> xr.Dataset:
+    """Read frames into a store, on the scheduler that Dask has active, each frame once and in order.
+
+    Parameters
+    ----------
+    source : path of a file, or several of one detector, whose shots follow one another; ``file.h5:/path`` names a part
+    store : path of the store
+    format : name of the kind of frames, as `open_frames` knows them; by default what is in the file tells
+    geometry : of files that do not tell their own, or in its place: a detector's name, ``flat-ROWSxCOLUMNS``, a psana,
+        Dragonfly or CrystFEL file, parts as `xfeldask.config.Detector`, or a `Geometry`
+    wavelength : float, nominal, of files that do not tell their own, or in its place [m]
+    mask : array of the detector's shape, true where a pixel is good, or a file of one; after ``bad:`` the name of a
+        file that marks bad pixels; what the geometry or the file marks bad stays so
+    photonize : of files in ADU: the ADU of a photon, a .npy file of that for each pixel, or parts as
+        `xfeldask.config.Photonize`, with dark and common mode. Pixels that are bad throughout are masked, others that
+        give no finite number count nothing in their shot; the histogram is kept in ``/photonizing``
+    photon_dtype : "uint8", "uint16" or "uint32", of a pixel; by default what the files' own type or some of their shots
+        call for. A full pixel stays full, and `lost_photons` says what it lost
+    resume : bool, finish a store that was interrupted; only what is pending is read
+    overwrite : bool, replace a store that is there
+    progress : bool, show progress on stderr
+
+    Returns
+    -------
+    xarray.Dataset, lazy over the finished store
+
+    Raises
+    ------
+    MissingFileError, FormatError, InputError
+        Something cannot be used; nothing was written.
+    StoreExistsError, ExperimentMismatchError
+        The store is there and was not asked to be resumed, or holds other frames.
+    RunError
+        The run broke off; what was committed is kept.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = tempfile.mkdtemp()
+    >>> np.save(folder + "/run.npy", np.ones((3, 64, 64), np.uint8))
+    >>> ds = ingest(folder + "/run.npy", folder + "/run.zarr", geometry="square-64", wavelength=2e-10, progress=False)
+    >>> ds.photon_count.values.tolist()
+    [4096, 4096, 4096]
+    """
+    path = Path(store)
+    if photon_dtype not in (None, "uint8", "uint16", "uint32"):
+        raise InputError(f"photon_dtype is uint8, uint16 or uint32, got {photon_dtype!r}")
+    refuse_existing(path, resume, overwrite)
+    frames, intake = _opened(source, format, geometry, wavelength, mask, photonize)
+    fresh = not (resume and path.exists())
+    if fresh:
+        layout = layout_of_frames(frames, photon_dtype)
+        refuse_full_disk(path, estimate_intake(frames, layout).bytes_on_disk)
+        run = _publish(path, frames, layout, intake)
+    else:
+        run = Run.open(path, "r+")
+        _refuse_other(run, intake)
+        # files may have moved since
+        run.group.attrs["ingest"] = intake.to_json()
+    try:
+        run_pending(run, "ingest", ingest_shard, progress)
+    except InputError:
+        # a file that turns out to be damaged half-way leaves nothing behind that looks like its shots
+        if fresh:
+            shutil.rmtree(path)
+        raise
+    finally:
+        forget_desks()
+    warn_of_lost_photons(run)
+    return run.reopened("r").dataset()
+
+
+def warn_of_lost_photons(run: Run) -> None:
+    """Warn of pixels that held more photons than their type can."""
+    lost = run.read("lost_photons")
+    if lost.any():
+        told = (
+            f"{int((lost > 0).sum()):,} shots of {run.path} have pixels of more photons than {run.layout.photon_dtype}"
+        )
+        warnings.warn(f"{told} holds; ingest again with a wider photon_dtype", LostPhotonsWarning, stacklevel=3)
+
+
+def estimate_ingest(
+    source: Source | Sequence[Source],
+    store: str | Path,
+    *,
+    format: str | None = None,
+    geometry: Any = None,
+    wavelength: float | None = None,
+    mask: Any = None,
+    photonize: Any = None,
+    photon_dtype: str | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+) -> Estimate:
+    """Estimate what `ingest` with the same arguments would take; nothing is written."""
+    refuse_existing(Path(store), resume, overwrite)
+    frames, _ = _opened(source, format, geometry, wavelength, mask, photonize)
+    return estimate_intake(frames, layout_of_frames(frames, photon_dtype))
+
+
+def _opened(
+    source: Source | Sequence[Source],
+    format: str | None,
+    geometry: Any,
+    wavelength: float | None,
+    mask: Any,
+    photonize: Any,
+) -> tuple[JoinedFrames, Intake]:
+    """Frames with the detector that is settled on, and the record of where they come from."""
+    sources = [_absolute(one) for one in ([source] if isinstance(source, str | os.PathLike) else source)]
+    if not sources:
+        raise InputError("there is nothing to ingest; name at least one file")
+    kind = recognised(sources[0]) if format is None else format
+    if kind == "experiment":
+        raise InputError(f"{sources[0]} describes an experiment; simulate it instead: xfeldask simulate --experiment")
+    if wavelength is not None and not (np.isfinite(wavelength) and wavelength > 0):
+        raise InputError(f"the wavelength must be positive, got {wavelength} m")
+    energy = None if wavelength is None else HC / wavelength
+    given = geometry_of(geometry)
+    found = JoinedFrames([frames_at(one, kind, given, energy) for one in sources])
+    if found.n_shots == 0:
+        raise InputError(f"{sources[0]} holds no frames; there is nothing to ingest")
+    detector, correction = masked(found.geometry, mask), None
+    if photonize is not None:
+        correction = settled(os.fspath(photonize) if isinstance(photonize, Path) else photonize)
+        bad = [part.bad_throughout() for part in as_photons(found.parts, correction)]
+        detector = masked(detector, ~np.any(bad, axis=0))
+    intake = Intake(
+        sources=tuple(sources),
+        format=kind,
+        fingerprint=fingerprint(sources),
+        n_shots=found.n_shots,
+        geometry=geometry_digest(detector),
+        photon_energy=photon_energy_of(found),
+        photonize=correction,
+        variables=(*found.truth(range(1)), *columns_of(found)),
+    )
+    return open_intake(intake, detector), intake
+
+
+def _absolute(source: Source) -> str:
+    text = os.fspath(source)
+    path, colon, part = (text, "", "") if Path(text).exists() else text.partition(":/")
+    return f"{Path(path).absolute()}{colon}{part}"
+
+
+def _refuse_other(run: Run, asked: Intake) -> None:
+    stored = stored_intake(run.group)
+    old = {} if stored is None else {**stored.identity(), "store format": run.attributes.get("format")}
+    new = {**asked.identity(), "store format": FORMAT}
+    differing = {k: (old.get(k), new.get(k)) for k in sorted({*old, *new}) if old.get(k) != new.get(k)}
+    if differing:
+        raise ExperimentMismatchError(run.path, differing)
+
+
+def _publish(path: Path, frames: JoinedFrames, layout: Layout, intake: Intake) -> Run:
+    """Write a store of everything but photons beside `path`, then move it there in one step."""
+    try:
+        sweep_beside(path)
+        with replaced(path) as fresh:
+            fixed = detector_variables(frames.geometry, layout.n_shots, frames.wavelength)
+            root = create_template(fresh, layout, fixed, _attributes(frames, intake))
+            if frames.photonizes:
+                create_histogram(root, layout.n_shards, histogram_centers())
+            _write_truth(root, frames, layout)
+            _write_columns(root, frames)
+    except (OSError, RuntimeError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"cannot write {path}: {error}; choose a disk with room that may be written") from error
+    return Run.open(path, "r+")
+
+
+def _write_truth(root: zarr.Group, frames: Frames, layout: Layout) -> None:
+    for block in blocks_of(layout.n_shots):
+        shots = range(int(block[0]), int(block[-1]) + 1)
+        for name, values in frames.truth(shots).items():
+            array = shot_array(root, name)
+            value: NDArray[Any] = np.asarray(values, array.dtype)
+            if value.shape != (len(shots), *array.shape[1:]):
+                raise InputError(f"{frames.name} tells {name} as {value.shape}; it is {(len(shots), *array.shape[1:])}")
+            array[shots.start : shots.stop] = value
+
+
+def _write_columns(root: zarr.Group, frames: Frames) -> None:
+    identifiers = []
+    for name, column in columns_of(frames).items():
+        if name in VARIABLES or not name.isidentifier():
+            raise InputError(
+                f"{frames.name} has a column {name!r}; choose an identifier that no variable of a store has"
+            )
+        attributes: dict[str, Any] = {"long_name": column.long_name}
+        if np.asarray(column.values).dtype.kind in "buif":
+            attributes["units"] = column.units
+        if column.flags:
+            attributes["flag_values"] = [value for value, _ in column.flags]
+            attributes["flag_meanings"] = " ".join(meaning for _, meaning in column.flags)
+        write_column(root, name, np.asarray(column.values), attributes)
+        identifiers += [name] if column.identifier else []
+    root.attrs["coordinates"] = " ".join([str(root.attrs["coordinates"]), *identifiers])
+
+
+def _attributes(frames: Frames, intake: Intake) -> dict[str, Any]:
+    geometry = frames.geometry
+    return {
+        "title": f"{frames.n_shots} diffraction shots of {frames.name}",
+        "Conventions": "CF-1.11",
+        "format": FORMAT,
+        "ingest": intake.to_json(),
+        "ingest_digest": intake.digest,
+        "photon_energy": intake.photon_energy,
+        "pixel_size": geometry.pixel_size,
+        "bin": bin_factor(geometry),
+        "low_q_bin": low_q_bin(geometry),
+        "versions": {name: version(name) for name in VERSIONS},
+    }
