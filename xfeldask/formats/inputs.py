@@ -16,6 +16,7 @@ from xfeldask.formats.beam import read_beam
 from xfeldask.formats.psana import read_psana_geometry
 from xfeldask.formats.structures import fetch_structure, is_pdb_id, read_structure
 from xfeldask.formats.text import load_array
+from xfeldask.machine import exists
 from xfeldask.physics.atoms import Atoms
 from xfeldask.physics.chaperonin import chaperonin
 from xfeldask.physics.detectors import Geometry, builtin_geometry, make_geometry, square
@@ -77,7 +78,7 @@ def read_particle(particle: Particle) -> Atoms:
     source = particle.source
     if source in PARTICLES:
         return PARTICLES[source]()
-    if Path(source).exists() or _looks_like_path(source):
+    if exists(source) or _looks_like_path(source):
         return read_structure(source, particle.assembly, particle.waters)
     if is_pdb_id(source):
         return read_structure(fetch_structure(source), particle.assembly, particle.waters)
@@ -101,7 +102,7 @@ def read_detector(detector: Detector) -> Geometry:
         geometry = square(plain.shape[1], detector.pixel_size or plain.pixel_size, distance)
     elif detector.pixel_size or detector.distance:
         raise InputError(f"pixel_size and distance are for square-N detectors; {source} has its own")
-    elif Path(source).exists() or _looks_like_path(source):
+    elif exists(source) or _looks_like_path(source):
         geometry = read_psana_geometry(source)
     else:
         geometry = builtin_geometry(source)

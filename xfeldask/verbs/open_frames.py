@@ -12,6 +12,7 @@ from xfeldask.errors import FormatError, MissingFileError
 from xfeldask.formats.arrays import Hdf5Frames, NpyFrames, ZarrFrames
 from xfeldask.formats.frames import Frames, FramesKind
 from xfeldask.formats.inputs import read_detector
+from xfeldask.machine import exists
 from xfeldask.physics.detectors import Geometry
 from xfeldask.registry import Registry
 
@@ -77,7 +78,7 @@ def open_frames(
     ('run', 3, (2, 1, 64, 64))
     """
     source = str(source)
-    if not any(Path(place).exists() for place in (source, source.partition(":/")[0])):
+    if not any(exists(place) for place in (source, source.partition(":/")[0])):
         raise MissingFileError(f"there is no {source}; give the path of frames")
     kind = _recognised(source) if format is None else KINDS[format]
     return kind(source, _geometry(geometry), photon_energy)
