@@ -1,8 +1,8 @@
 """Run the tests that touch floating point as other processors would.
 
 A variant is a run of pytest with other kernels and numbers of threads of OpenBLAS, with less of NumPy's dispatch, with
-a C library that fuses nothing, or with Numba compiling for any x86-64. What this processor cannot run is left out and
-told.
+a C library that fuses nothing, with Numba compiling for any x86-64, or with bounds of arrays checked in kernels. What
+this processor cannot run is left out and told.
 
     python -m tests.on_processors                     # all variants; exits with 1 when one fails
     python -m tests.on_processors Haswell-1 numpy     # some
@@ -15,6 +15,7 @@ import argparse
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,8 @@ FLOATING = [
 KERNELS = {"Haswell": "avx2", "SkylakeX": "avx512f", "Zen": "avx2", "Sandybridge": "avx"}
 """Kernels of OpenBLAS, and the flag of a processor that they need."""
 
+BOUNDS = {"NUMBA_BOUNDSCHECK": "1"}
+"""By which a kernel that indexes outside of an array ends in an IndexError."""
 NUMBA_GENERIC = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}
 LIBM_WITHOUT_FMA = {"GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX2,-FMA,-AVX512F"}
 TAKEN = """
@@ -66,6 +69,8 @@ def variants() -> dict[str, tuple[dict[str, str], str]]:
     found["numpy"] = (numpy_reduced(), "" if any(numpy_reduced().values()) else "NumPy has nothing to choose from here")
     found["libm"] = (LIBM_WITHOUT_FMA, "" if "fma" in flags else "this processor does not fuse, or is not glibc's")
     found["numba"] = (NUMBA_GENERIC, "")
+    # kernels that were compiled without would be taken from their cache
+    found["bounds"] = ({**BOUNDS, "NUMBA_CACHE_DIR": tempfile.mkdtemp()}, "")
     return found
 
 

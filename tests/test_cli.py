@@ -16,6 +16,7 @@ from tests.once import Once
 from xfeldask import simulate
 from xfeldask.cli import commands
 
+LONG = "x" * 300
 SMALL = ["--particle", "chaperonin", "--detector", "square-64", "--n-shots", "12", "--scheduler", "threads"]
 
 
@@ -264,3 +265,34 @@ def test_help__of_every_command_names_its_arguments(command: click.Command) -> N
     assert words[:1].isupper()
     arguments = [argument for argument in command.params if isinstance(argument, click.Argument)]
     assert all(argument.human_readable_name.strip(".[]") in words for argument in arguments)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["simulate", LONG, *SMALL],
+        ["simulate", "b.zarr", *SMALL, "--particle", LONG],
+        ["simulate", "b.zarr", *SMALL, "--particle", f"{LONG}.pdb"],
+        ["simulate", "b.zarr", *SMALL, "--detector", LONG],
+        ["simulate", "b.zarr", *SMALL, "--beam", f"{LONG}.beam"],
+        ["simulate", "b.zarr", *SMALL, "--mask", LONG],
+        ["simulate", "b.zarr", *SMALL, "--orientations", LONG],
+        ["simulate", "b.zarr", *SMALL, "--experiment", LONG],
+        ["config", LONG],
+        ["config", LONG, "--check"],
+        ["inspect", LONG],
+        ["explore", LONG, "--no-show"],
+        ["embed", LONG],
+        ["embed", "STORE", "--name", LONG],
+        ["embed", "STORE", "--name", "b", "--labels", LONG],
+        ["select", "STORE", "--where", "photon_count > 0", "--out", f"{LONG}.npy"],
+    ],
+)
+def test_names__that_are_too_long_are_one_sentence_and_code_2(
+    run, store: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    monkeypatch.chdir(store.parent)
+    code, out, err = run(*(store if word == "STORE" else word for word in words))
+    told = [line for line in err.splitlines() if not line.startswith("Dask dashboard")]
+    assert (code, len(told), out) == (2, 1, "")
+    assert "unexpected" not in err

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from xfeldask.machine import cores
+from xfeldask.errors import InputError
+from xfeldask.machine import cores, exists
 from xfeldask.work.compute import worker_count
 from xfeldask.work.schedulers import scheduled
 
@@ -44,3 +45,10 @@ def test_scheduled__takes_the_cores_where_the_system_knows_no_affinity(monkeypat
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     with scheduled("threads", None, quiet=True):
         assert worker_count() == cores() > 0
+
+
+def test_exists__refuses_names_that_no_file_can_have(tmp_path):
+    assert exists(tmp_path)
+    assert not exists(tmp_path / "nothing" / "here")
+    with pytest.raises(InputError, match=r"^x{40}\.\.\. is no path: a name in it is longer than a file's may be$"):
+        exists("x" * 300)

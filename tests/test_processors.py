@@ -15,7 +15,7 @@ import pytest
 import zarr
 
 from tests import small_stores
-from tests.on_processors import LIBM_WITHOUT_FMA, NUMBA_GENERIC, numpy_reduced
+from tests.on_processors import BOUNDS, LIBM_WITHOUT_FMA, NUMBA_GENERIC, numpy_reduced
 
 ROOT = Path(__file__).resolve().parents[1]
 DIGEST = "028ecc5f95be30cc1f30486b167242f2e2fa3b5cf4122deb4b09836e46d0f0d6"
@@ -41,8 +41,8 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_stores__are_the_same_on_an_older_processor(here: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     # what was compiled for the older processor is kept for the next time
-    cache = request.config.cache.mkdir("kernels of a generic processor")
-    changes = {**NUMBA_GENERIC, **LIBM_WITHOUT_FMA, **numpy_reduced(), "NUMBA_CACHE_DIR": str(cache)}
+    cache = request.config.cache.mkdir("kernels of a generic processor with bounds checked")
+    changes = {**NUMBA_GENERIC, **BOUNDS, **LIBM_WITHOUT_FMA, **numpy_reduced(), "NUMBA_CACHE_DIR": str(cache)}
     older = {**os.environ, **changes, "OPENBLAS_CORETYPE": "Prescott", "PYTHONPATH": str(ROOT)}
     subprocess.run([sys.executable, "-m", "tests.small_stores", tmp_path], cwd=ROOT, env=older, check=True)
     there = dict(arrays(tmp_path))

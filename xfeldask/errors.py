@@ -11,6 +11,17 @@ import difflib
 from collections.abc import Iterable
 
 
+def printable(text: object) -> str:
+    r"""Return a text in one line, with all that a terminal acts on, or does not show, written out.
+
+    Examples
+    --------
+    >>> print(printable("run\x1b[31m\n.zarr"))
+    run\x1b[31m\n.zarr
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
+
+
 class XfeldaskError(Exception):
     """Base of all errors of this package."""
 

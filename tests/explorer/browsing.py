@@ -125,19 +125,29 @@ def find_chromium() -> str | None:
     return shutil.which("chromium")
 
 
+SERVE = """
+import sys
+from xfeldask.explorer.serving import read_options, serve
+serve(read_options(sys.argv[1:], {}))
+"""
+
+
 class Server:
-    """`panel serve` of some stores, a process of its own; ends with the context.
+    """A server of some stores, a process of its own, as `xfeldask explore` has it; ends with the context.
 
     Parameters
     ----------
     folder : where its log is kept
-    stores : to be served, in this order
-    flags : further words for `panel serve` itself
+    stores : to be served, in this order, there or not
+    flags : if given, `panel serve` serves them, with these words for itself
     """
 
-    def __init__(self, folder: Path, stores: Sequence[Path], flags: Sequence[str] = ()) -> None:
-        self.log = folder / "server.log"
+    def __init__(self, folder: Path, stores: Sequence[Path], flags: Sequence[str] | None = None) -> None:
+        self.log, self._page = folder / "server.log", "" if flags is None else "dashboard"
         named = [word for store in stores for word in ("--store", str(store))]
+        if flags is None:
+            self._command = [sys.executable, "-c", SERVE, *named]
+            return
         command = [sys.executable, "-m", "panel", "serve", str(ROOT / "xfeldask" / "dashboard.py")]
         self._command = [*command, "--port", "0", "--address", "127.0.0.1", *flags, "--args", *named]
 
@@ -146,7 +156,7 @@ class Server:
             self.process = subprocess.Popen(self._command, stdout=log, stderr=subprocess.STDOUT, cwd=ROOT,
                                             env=os.environ | {"PYTHONUNBUFFERED": "1"})  # fmt: skip
         end = time.monotonic() + 4 * WAIT / 1000
-        while not (found := re.search(r"running at: http://127\.0\.0\.1:(\d+)/", self.told())):
+        while not (found := re.search(r"(?:running at:|server at) http://127\.0\.0\.1:(\d+)", self.told())):
             if self.process.poll() is not None or time.monotonic() > end:
                 self.__exit__()
                 raise RuntimeError(f"the server did not start:\n{self.told()}")
@@ -173,7 +183,7 @@ class Server:
 
     def address(self, **query: object) -> str:
         """Address of a page."""
-        return f"http://127.0.0.1:{self.port}/dashboard" + ("?" + urlencode(query) if query else "")
+        return f"http://127.0.0.1:{self.port}/{self._page}" + ("?" + urlencode(query) if query else "")
 
     def sessions(self) -> int:
         """Sessions that are still there, by Panel's own count; needs ``--rest-session-info``."""

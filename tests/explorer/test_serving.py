@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from weakref import ReferenceType, WeakSet, ref
 
@@ -136,10 +137,25 @@ def test_explorer__shows_a_store_with_damaged_shots(stores: dict[str, Path], tmp
 def test_serve__begins_though_one_of_the_stores_cannot_be_shown(
     stores: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    asked: list[Any] = []
+    server = SimpleNamespace(start=lambda: asked.append("start"), io_loop=SimpleNamespace(start=lambda: None))
+    monkeypatch.setattr(serving, "make_server", lambda *what, **more: asked.append(what) or server)
+    options = Options((stores["empty"], stores["whole"]))
+    serving.serve(options, 5006, password="secret", origins=["a:1"])
+    assert asked == [(options, 5006, "127.0.0.1", "secret", ["a:1"]), "start"]
+    assert "is not a Zarr store" in sentence(page_of(options))
+
+
+def test_make_server__listens_where_it_is_told_and_keeps_its_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     served: dict[str, Any] = {}
-    monkeypatch.setattr(pn, "serve", lambda apps, **settings: served.update(apps, **settings))
-    serving.serve(Options((stores["empty"], stores["whole"])), 5006, password="secret", origins=["a:1"])
-    assert "is not a Zarr store" in sentence(served["/"]())
+
+    def serve(apps: Any, **settings: Any) -> None:
+        served.update(settings)
+        raise InterruptedError
+
+    monkeypatch.setattr(pn, "serve", serve)
+    with pytest.raises(InterruptedError):
+        serving.make_server(Options(()), 5006, password="secret", origins=["a:1"])
     assert (served["address"], served["basic_auth"], served["websocket_origin"]) == ("127.0.0.1", "secret", ["a:1"])
     assert len(served["cookie_secret"]) == 64
 

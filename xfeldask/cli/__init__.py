@@ -24,7 +24,7 @@ from xfeldask.cli.select import select
 from xfeldask.cli.simulate import simulate
 from xfeldask.cli.sort import sort
 from xfeldask.cli.verify import verify
-from xfeldask.errors import InputError, MissingFileError, StoreExistsError, XfeldaskError, XfeldaskWarning
+from xfeldask.errors import InputError, MissingFileError, StoreExistsError, XfeldaskError, XfeldaskWarning, printable
 
 BAD_INPUT = (InputError, MissingFileError, StoreExistsError)
 
@@ -83,7 +83,7 @@ def told_warnings() -> Iterator[None]:
 
         def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
             if issubclass(category, XfeldaskWarning):
-                click.echo(f"xfeldask: warning: {message}", err=True)
+                click.echo(f"xfeldask: warning: {printable(message)}", err=True)
             else:
                 usual(message, category, *where, **more)
 
@@ -93,5 +93,5 @@ def told_warnings() -> Iterator[None]:
 
 
 def _fail(message: str, code: int) -> None:
-    click.echo(f"xfeldask: {message}", err=True)
+    click.echo(f"xfeldask: {printable(message)}", err=True)
     sys.exit(code)

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from xfeldask.cli.flags import STORE, experiment_options, keywords
-from xfeldask.errors import InputError, StoreExistsError
+from xfeldask.errors import InputError, StoreExistsError, printable
 
 
 @click.command()
@@ -20,11 +20,12 @@ def config(path: Path, check: bool, overwrite: bool, **flags: Any) -> None:
     """Write an experiment file to PATH, or check one."""
     from xfeldask.config import Experiment
     from xfeldask.formats.inputs import resolve
+    from xfeldask.machine import exists
     from xfeldask.verbs.simulate import as_experiment
 
     if check:
         inputs = resolve(Experiment.from_toml(path))
-        click.echo(f"{path} is good: {inputs.experiment.n_shots:,} shots, {len(inputs.atoms):,} atoms, "
+        click.echo(f"{printable(path)} is good: {inputs.experiment.n_shots:,} shots, {len(inputs.atoms):,} atoms, "
                    f"{inputs.geometry.mask.size:,} pixels, digest {inputs.experiment.digest[:16]}")  # fmt: skip
         return
     chosen = keywords(flags)
@@ -37,10 +38,11 @@ def config(path: Path, check: bool, overwrite: bool, **flags: Any) -> None:
         chosen.pop("experiment"), chosen.pop("particle", None), chosen.pop("n_shots", None),
         chosen.pop("orientations", None), chosen,
     )  # fmt: skip
-    if path.exists() and not overwrite:
+    if exists(path) and not overwrite:
         raise StoreExistsError(f"{path} exists; pass --overwrite or another path")
     try:
         path.write_text(experiment.to_toml(), "utf-8")
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror}") from error
-    click.echo(f"wrote {path}; run it with: xfeldask simulate run.zarr --experiment {path}")
+    told = printable(path)
+    click.echo(f"wrote {told}; run it with: xfeldask simulate run.zarr --experiment {told}")

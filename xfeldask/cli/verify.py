@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
 
 from xfeldask.cli.flags import STORE, scheduler_options
-from xfeldask.errors import CorruptStoreError
 
 
 @click.command()
@@ -26,7 +26,9 @@ def verify(store: Path, scheduler: str, workers: int | None, reopen: bool, quiet
     with scheduled(scheduler, workers, quiet):
         report = run(store, progress=not quiet)
     if not report.ok:
-        told = f"\nshards to draw again with simulate --resume: {mark(store, report)}" if reopen else ""
-        raise CorruptStoreError(f"{report}{told}")
+        click.echo(f"xfeldask: {report}", err=True)
+        if reopen:
+            click.echo(f"shards to draw again with simulate --resume: {mark(store, report)}", err=True)
+        sys.exit(1)
     if not quiet:
         click.echo(report)

@@ -99,7 +99,7 @@ class Hits(Model):
     """
 
     single_fraction: Fraction | None = Field(None, description="fraction of shots with one particle, the rest hold two")
-    weights: dict[Annotated[int, Field(ge=0, le=32)], Annotated[float, Field(ge=0)]] | None = Field(
+    weights: dict[Annotated[int, Field(ge=0, le=32)], Annotated[float, Field(ge=0, le=1e12)]] | None = Field(
         None, description="relative frequency by number of particles, 0 for blanks"
     )
     occupancy: Annotated[float, Field(gt=0, le=10)] | None = Field(None, description="mean of a Poisson distribution")
@@ -175,7 +175,7 @@ class Orientations(Model):
     """
 
     kind: Literal["random", "uniform", "list"] = Field("random", description="random, uniform or list")
-    count: Annotated[int, Field(gt=0)] | None = Field(None, description="size of the uniform set")
+    count: Annotated[int, Field(gt=0, le=10**7)] | None = Field(None, description="size of the uniform set")
     source: str | None = Field(None, description=".npy file of quaternions (n, 4), w x y z")
     digest: str = ""
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from xfeldask.engines.simulated import ExperimentFile
 from xfeldask.errors import FormatError, MissingFileError
 from xfeldask.formats.arrays import Hdf5Frames, NpyFrames, NpzFrames, ZarrFrames
@@ -14,6 +12,7 @@ from xfeldask.formats.cxidb58 import Cxidb58Frames
 from xfeldask.formats.emc import BinaryEmc, FlatEmcFrames, Hdf5EmcFrames
 from xfeldask.formats.frames import Frames, FramesKind
 from xfeldask.formats.simex import SimexFrames
+from xfeldask.machine import exists
 from xfeldask.physics.detectors import Geometry
 from xfeldask.registry import Registry
 
@@ -66,5 +65,5 @@ def frames_at(source: str, kind: str | None, geometry: Geometry | None, photon_e
 
 
 def _refuse_missing(source: str) -> None:
-    if not any(Path(place).exists() for place in (source, source.partition(":/")[0])):
+    if not any(exists(place) for place in (source, source.partition(":/")[0])):
         raise MissingFileError(f"there is no {source}; give the path of frames")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from xfeldask.config import Experiment
 from xfeldask.engines.engine import ENGINES, Engine, make_engine
-from xfeldask.errors import InputError
+from xfeldask.errors import InputError, MemoryNeededError
 from xfeldask.formats.inputs import Inputs
 from xfeldask.physics.binning import bin_factor, binned_shape, image_axes, low_q_axes, low_q_shape
 from xfeldask.physics.detectors import (
@@ -38,6 +39,8 @@ from xfeldask.store.layout import TRUTH_PER_CHUNK, Layout, shard_length
 
 MEMORY_PART = 0.5
 """Part of the machine's free memory that building a form factor may take."""
+BYTES_A_SHOT = 16
+"""Memory that the index of shots takes while it is written."""
 
 
 @dataclass(frozen=True)
@@ -95,9 +98,13 @@ def prepare(inputs: Inputs) -> Prepared:
     """
     experiment, geometry = inputs.experiment, inputs.geometry
     ENGINES[experiment.engine]  # what is slow comes after a name that is not known
+    memory = int(psutil.virtual_memory().available * MEMORY_PART)
+    if BYTES_A_SHOT * experiment.n_shots > memory:
+        needed, advice = BYTES_A_SHOT * experiment.n_shots, "make several stores of fewer shots"
+        raise MemoryNeededError(f"the index of {experiment.n_shots:,} shots", needed, memory, advice)
     lam = wavelength(experiment.beam.photon_energy)
     s_max = largest_s(geometry, lam, margins(experiment.nuisance, geometry.pixel_size))
-    volume = build_volume(inputs.atoms, s_max, int(psutil.virtual_memory().available * MEMORY_PART))
+    volume = build_volume(inputs.atoms, s_max, memory)
     particles = max(
         int(draw_counts(experiment.seed, experiment.hits, shots).max()) for shots in blocks_of(experiment.n_shots)
     )
@@ -176,6 +183,7 @@ def detector_variables(geometry: Geometry, n_shots: int, wavelength: float) -> d
     }
 
 
-def blocks_of(n_shots: int) -> list[NDArray[np.int64]]:
+def blocks_of(n_shots: int) -> Iterator[NDArray[np.int64]]:
     """Shot indices in the chunks that truth is stored in."""
-    return [np.arange(start, min(n_shots, start + TRUTH_PER_CHUNK)) for start in range(0, n_shots, TRUTH_PER_CHUNK)]
+    for start in range(0, n_shots, TRUTH_PER_CHUNK):
+        yield np.arange(start, min(n_shots, start + TRUTH_PER_CHUNK))

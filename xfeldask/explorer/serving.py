@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -14,13 +15,20 @@ from typing import Any
 import panel as pn
 import xarray as xr
 from bokeh.util.warnings import BokehUserWarning
+from panel.io.application import build_applications
+from panel.io.resources import LOCAL_DIST
+from panel.io.session import generate_session
 
 from xfeldask.errors import InputError
+from xfeldask.explorer.guard import hosts_of, origins_of, protect
 from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.view.page import Explorer, make_page, message
 
 STORE = "XFELDASK_STORE"
 """Environment variable that names the store where no argument does."""
+TITLE = "xfeldask"
+MOST_VISITS = 100
+"""Pages that a server has at a time."""
 CALL = "panel serve xfeldask/dashboard.py --address 127.0.0.1 --args --store run.zarr"
 
 
@@ -63,10 +71,48 @@ def serve(
     for here in range(len(options.stores)):
         # what the first visitor would wait for is read now
         make_page(options.stores, here).get_root()
-    more: dict[str, Any] = {"basic_auth": password, "cookie_secret": os.urandom(32).hex()} if password else {}
+    with one_skeleton():
+        server = make_server(options, port, address, password, origins, show=show)
+        server.start()
+        server.io_loop.start()
+
+
+@contextmanager
+def one_skeleton() -> Iterator[None]:
+    """Answer requests for the page with one empty page, made once, within.
+
+    The page of a visitor is made when the browser comes back by its websocket, which no other site in it may do; a
+    request alone costs little, and any site can have a browser send many.
+    """
+    (app,) = build_applications({"/": lambda: message("")}, title=TITLE).values()
+    pn.state._session_key_funcs["/"] = lambda request: request.path
+    pn.state._sessions["/"] = generate_session(app)
+    try:
+        with pn.config.set(reuse_sessions=True):
+            yield
+    finally:
+        del pn.state._session_key_funcs["/"], pn.state._sessions["/"]
+
+
+def make_server(
+    options: Options,
+    port: int = 0,
+    address: str = "127.0.0.1",
+    password: str | None = None,
+    origins: Sequence[str] = (),
+    **more: Any,
+) -> Any:
+    """Make the server, which listens and is not started; parameters as of `serve`, and as of `panel.serve`."""
+    if password:
+        more |= {"basic_auth": password, "cookie_secret": os.urandom(32).hex()}
     if origins:
         more["websocket_origin"] = list(origins)
-    pn.serve({"/": lambda: page_of(options)}, port=port, address=address, show=show, title="xfeldask", **more)
+    app = {"/": lambda: page_of(options)}
+    server = pn.serve(app, port=port, address=address, start=False, title=TITLE, **more)
+    hosts = hosts_of(address, origins)
+    protect(server._tornado, hosts)
+    server._tornado.websocket_origins.update(origins_of(hosts_of(address), server.port))
+    return server
 
 
 def pass_over_warnings() -> None:
@@ -85,12 +131,24 @@ def load_notebook() -> None:
 
 def page_of(options: Options) -> Any:
     """Make the page of the store that the address names, by its place among the stores."""
+    if pn.state.curdoc is not None:
+        # Panel does this for pages that it makes upon a request; styles would come from elsewhere
+        pn.state.curdoc.template_variables["dist_url"] = LOCAL_DIST
+    if visits() > MOST_VISITS:
+        return message(f"{MOST_VISITS} pages of this explorer are open; close some and load this one again")
     query = pn.state.location.query_params if pn.state.location is not None else {}
     index = query.get("store", 0)
     here = index if isinstance(index, int) and 0 <= index < len(options.stores) else 0
     # of several stores, some may lack the embedding
     known = options.embedding if len(options.stores) == 1 or _has(options.stores[here], options.embedding) else None
     return make_page(options.stores, here, known, options.allow_write)
+
+
+def visits() -> int:
+    """Return how many pages of this server there are, with those that are being made; 0 where there is no server."""
+    context = pn.state.curdoc.session_context if pn.state.curdoc is not None else None
+    server = None if context is None else context.server_context
+    return 0 if server is None else len(server.sessions) + 1
 
 
 def _has(store: Path, embedding: str | None) -> bool:

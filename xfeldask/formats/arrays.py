@@ -12,7 +12,8 @@ import zarr
 from numpy.typing import NDArray
 
 from xfeldask.errors import FormatError, InputError
-from xfeldask.formats.hdf5 import first_line, open_hdf5, reading
+from xfeldask.formats.hdf5 import open_hdf5, reading
+from xfeldask.formats.text import map_array
 from xfeldask.physics.detectors import Geometry, wavelength
 from xfeldask.physics.images import Counts
 
@@ -109,11 +110,7 @@ class NpyFrames(ArrayFrames):
     """Frames of a .npy file, which is mapped into memory and not read at once."""
 
     def __init__(self, source: str, geometry: Geometry | None, photon_energy: float | None) -> None:
-        try:
-            array = np.load(source, mmap_mode="r", allow_pickle=False)
-        except Exception as error:  # the header is a line of Python, and damaged it may raise anything
-            raise FormatError(source, f"not a .npy array ({first_line(error)})") from None
-        super().__init__(source, array, geometry, photon_energy)
+        super().__init__(source, map_array(source, "frames"), geometry, photon_energy)
 
     @staticmethod
     def recognises(source: str) -> bool:

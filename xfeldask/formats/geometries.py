@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 from xfeldask.config import Detector
 from xfeldask.errors import InputError
@@ -12,6 +11,7 @@ from xfeldask.formats.dragonfly import is_dragonfly_detector, read_dragonfly_det
 from xfeldask.formats.mask_files import masked
 from xfeldask.formats.psana import read_psana_geometry
 from xfeldask.formats.stacks import flat_panel
+from xfeldask.machine import exists
 from xfeldask.physics.detectors import Geometry, builtin_geometry, square
 
 _FLAT = re.compile(r"flat-(\d{1,5})x(\d{1,5})(?:@([\d.]+),([\d.]+))?")
@@ -46,7 +46,7 @@ def _unmasked(detector: Detector) -> Geometry:
         return read_crystfel_geometry(source, distance)
     if size or distance:
         raise InputError(f"pixel_size and distance are for square-N detectors; {source} has its own")
-    if Path(source).exists() or "/" in source or "\\" in source or source.lower().endswith(".data"):
+    if exists(source) or "/" in source or "\\" in source or source.lower().endswith(".data"):
         return read_psana_geometry(source)
     return builtin_geometry(source)
 

@@ -16,6 +16,7 @@ from xfeldask.formats.beam import read_beam
 from xfeldask.formats.geometries import read_detector
 from xfeldask.formats.structures import fetch_structure, is_pdb_id, read_structure
 from xfeldask.formats.text import load_array
+from xfeldask.machine import exists
 from xfeldask.physics.atoms import Atoms
 from xfeldask.physics.chaperonin import chaperonin
 from xfeldask.physics.detectors import Geometry, make_geometry
@@ -77,7 +78,7 @@ def read_particle(particle: Particle) -> Atoms:
     source = particle.source
     if source in PARTICLES:
         return PARTICLES[source]()
-    if Path(source).exists() or _looks_like_path(source):
+    if exists(source) or _looks_like_path(source):
         return read_structure(source, particle.assembly, particle.waters)
     if is_pdb_id(source):
         return read_structure(fetch_structure(source), particle.assembly, particle.waters)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import math
 import os
 import re
 import zlib
@@ -14,6 +13,7 @@ import gemmi
 import numpy as np
 
 from xfeldask.errors import FormatError, InputError, MissingFileError, UnknownNameError
+from xfeldask.formats.strict import cif_positions, pdb_positions, refuse_others
 from xfeldask.formats.text import decode, read_bytes
 from xfeldask.physics.atoms import Atoms, make_atoms
 from xfeldask.physics.orientations import rotated
@@ -177,28 +177,15 @@ def _parse(path: str | os.PathLike[str]) -> gemmi.Structure:
 
 
 def _parse_pdb(path: str | os.PathLike[str], text: str) -> gemmi.Structure:
-    # gemmi reads garbage in a number's columns as zero
-    for number, line in enumerate(text.splitlines(), 1):
-        if line.startswith("ENDMDL"):
-            break
-        if line.startswith(("ATOM  ", "HETATM")):
-            _check_pdb_atom(path, number, line)
+    written = pdb_positions(path, text)
     try:
-        return gemmi.read_pdb_string(text)
+        structure = gemmi.read_pdb_string(text)
     except (RuntimeError, ValueError) as error:
         found = re.search(r"in line (\d+):\s*([^\n]*)", str(error))
         line_number, reason = (int(found[1]), found[2]) if found else (None, str(error).splitlines()[0])
         raise FormatError(path, f"cannot be read as PDB ({reason}); correct it", line_number) from error
-
-
-def _check_pdb_atom(path: str | os.PathLike[str], number: int, line: str) -> None:
-    for axis, start in zip("xyz", (30, 38, 46), strict=True):
-        column = line[start : start + 8]
-        if not math.isfinite(_number(column)):
-            raise FormatError(path, f"the {axis} coordinate is {column.strip()!r}; give a number [angstrom]", number)
-    column = line[54:60]
-    if column.strip() and not 0 <= _number(column) <= 1:
-        raise FormatError(path, f"the occupancy is {column.strip()!r}; give a fraction from 0 to 1", number)
+    refuse_others(path, structure, written)
+    return structure
 
 
 def _parse_cif(path: str | os.PathLike[str], text: str) -> gemmi.Structure:
@@ -206,42 +193,16 @@ def _parse_cif(path: str | os.PathLike[str], text: str) -> gemmi.Structure:
         block = next(iter(gemmi.cif.read_string(text)), None)
         if block is None:
             raise FormatError(path, "holds no data block; give an mmCIF file")
-        _check_cif_atoms(path, text, block)
-        return gemmi.make_structure_from_block(block)
+        written = cif_positions(path, text, block)
+        structure = gemmi.make_structure_from_block(block)
     except (RuntimeError, ValueError) as error:
         if isinstance(error, FormatError):
             raise
         found = re.match(r"\w+:(\d+):\d+(?:\(\d+\))?: ?(.*)", str(error).splitlines()[0])
         line_number, reason = (int(found[1]), found[2]) if found else (None, str(error).splitlines()[0])
         raise FormatError(path, f"cannot be read as mmCIF ({reason}); correct it", line_number) from error
-
-
-def _check_cif_atoms(path: str | os.PathLike[str], text: str, block: gemmi.cif.Block) -> None:
-    columns = ("Cartn_x", "Cartn_y", "Cartn_z")
-    for row in block.find("_atom_site.", ["id", *columns, "?occupancy"]):
-        told = dict(zip(columns, (row[1], row[2], row[3]), strict=True))
-        for name, value in told.items():
-            if not math.isfinite(gemmi.cif.as_number(value)):
-                reason = f"atom {row[0]} has the {name} {value!r}; give a number [angstrom]"
-                raise FormatError(path, reason, _line_of(text, [row[0], *told.values()]))
-        if row.has(4) and not gemmi.cif.is_null(row[4]) and not 0 <= gemmi.cif.as_number(row[4]) <= 1:
-            reason = f"atom {row[0]} has the occupancy {row[4]!r}; give a fraction from 0 to 1"
-            raise FormatError(path, reason, _line_of(text, [row[0], *told.values(), row[4]]))
-
-
-def _line_of(text: str, words: list[str]) -> int | None:
-    """First line that starts like an atom and holds all words."""
-    for number, line in enumerate(text.splitlines(), 1):
-        if line.startswith(("ATOM", "HETATM")) and set(words) <= set(line.split()):
-            return number
-    return None
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan
+    refuse_others(path, structure, written)
+    return structure
 
 
 def _atoms(structure: gemmi.Structure, waters: bool) -> Iterator[tuple[str, str, gemmi.Atom]]:
@@ -272,6 +233,8 @@ def _build(unit: Atoms, assembly: gemmi.Assembly, chain: list[str], subchain: li
         chosen = np.isin(chains, generator.chains) | np.isin(subchains, generator.subchains) | everything
         for operator in generator.operators:
             turn = np.array(operator.transform.mat.tolist())
+            if not np.allclose(turn @ turn.T, np.eye(3), atol=2e-3) or np.linalg.det(turn) < 0:
+                raise InputError(f"an operator of assembly {assembly.name!r} is no rotation; correct it")
             shift = np.array(operator.transform.vec.tolist()) * 1e-10
             position.append(rotated(turn, unit.position[chosen]) + shift)
             source.append(np.flatnonzero(chosen))

@@ -21,6 +21,7 @@ _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)
 _S27, _S30, _S31, _S11 = np.uint64(27), np.uint64(30), np.uint64(31), np.uint64(11)
 _ULP = 2.0**-53
+MOST_MEAN = 2.0**62
 
 # Wichura's rational approximations, highest powers first
 _MIDDLE_ABOVE = (
@@ -131,8 +132,11 @@ def poisson(state: np.uint64, mean: float) -> tuple[np.uint64, int]:
     """Draw one Poisson variate; returns the generator's next state and the variate.
 
     Below a mean of 10 by counting unit exponential gaps; above it by the transformed rejection PTRS of
-    Hörmann (Insurance: Mathematics and Economics 12, 39-45, 1993).
+    Hörmann (Insurance: Mathematics and Economics 12, 39-45, 1993). A mean that is none, or beyond whole numbers of 64
+    bits, gives 0.
     """
+    if not mean < MOST_MEAN:
+        return state, 0
     if mean < 10.0:
         count = -1
         reached = 0.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,12 @@ from xfeldask.physics.volume import Volume, interpolate
 
 REACH = 1.4
 """How far a tile reaches in reciprocal space, in grid steps."""
+
+MOST_REACH = 8.0
+"""Steps that a tile may reach: bounds of larger ones promise nothing and take for ever."""
+
+LEAST_S = 1.0
+"""Of a detector of one pixel, which the beam meets in its middle [1/m]."""
 
 ZOOM = 0.25
 """Fraction of the detector's radius within which tiles are quartered and bounds are finer."""
@@ -78,7 +84,7 @@ class ForwardModel:
         """
         rate = np.empty(self.screen.spread.size)
         candidates = sampling.tile_rates(self.scatterer, self.screen, shot, rate)
-        if candidates > sampling.CANDIDATES_PER_PIXEL * self.screen.pixel.shape[0]:
+        if not candidates <= sampling.CANDIDATES_PER_PIXEL * self.screen.pixel.shape[0]:
             return sampling.draw_every_pixel(self.scatterer, self.screen, shot)
         pixel = sampling.draw_thinned(self.scatterer, self.screen, shot, rate)
         return pixel, np.ones(pixel.size, np.int64)
@@ -90,7 +96,7 @@ def largest_s(geometry: Geometry, wavelength: float, margins: Margins) -> float:
     across, z = np.linalg.norm(position[..., :2], axis=-1) + margins.center, position[..., 2]
     r = np.sqrt(across * across + z * z)
     # 2 sin(theta / 2), from cos(theta) = z / r
-    return float(np.sqrt(2 * across * across / (r * (r + z))).max() / wavelength * margins.scale)
+    return max(LEAST_S, float(np.sqrt(2 * across * across / (r * (r + z))).max() / wavelength * margins.scale))
 
 
 def make_forward_model(volume: Volume, geometry: Geometry, wavelength: float, margins: Margins) -> ForwardModel:
@@ -111,21 +117,21 @@ def make_forward_model(volume: Volume, geometry: Geometry, wavelength: float, ma
     distance = float(np.linalg.norm(position[..., :2], axis=-1).max())
     tiles = cut(geometry, min(side, 64), distance * ZOOM)
     radial = np.linalg.norm(tiles.center[:, :2], axis=1) + margins.center
+    apart = np.linalg.norm(tiles.center, axis=1) - margins.center - tiles.spread
+    with np.errstate(divide="ignore"):
+        # pixels are single precision in the kernels
+        reaches = tiles.spread / apart * (margins.scale / wavelength * (1 + 1e-5))
+    bounded = (apart > 0) & (reaches < MOST_REACH * volume.step)
     levels = []
     for level, fineness in ((0, 1), (1, FINENESS)):
-        mine = tiles.level == level
+        mine = (tiles.level == level) & bounded
         reach, s_level = 0.0, 0.0
         if mine.any():
-            reach = float(
-                (
-                    tiles.spread[mine]
-                    / (np.linalg.norm(tiles.center[mine], axis=1) - margins.center - tiles.spread[mine])
-                ).max()
-            )
-            # pixels are single precision in the kernels
-            reach *= margins.scale / wavelength * (1 + 1e-5)
+            reach = float(reaches[mine].max())
             s_level = min(s_max, float((radial[mine] / tiles.center[mine, 2]).max()) * margins.scale / wavelength)
         levels.append(_level(bound_volume(volume, s_level, reach, fineness), volume.step))
+    # the others reach everywhere: where a shot has one, every pixel is drawn
+    tiles = replace(tiles, spread=np.where(bounded, tiles.spread, np.inf))
     scatterer = Scatterer(
         volume.values.view(np.float32), volume.taps, volume.origin, 1 / volume.step, levels[0], levels[1]
     )

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.special import gammaincinv
 
 from xfeldask.config import Experiment, Hits, Nuisance
+from xfeldask.errors import InputError
 from xfeldask.physics.detectors import HC, R_E, Geometry
 from xfeldask.physics.draws import Stream, gamma, normal_quantile, stream_key, uniform
 from xfeldask.physics.elementary import cosine_sine_of, cube_root_of, exp_of
@@ -20,6 +21,8 @@ from xfeldask.physics.sampling import Shot
 CUT = 4.0
 """Normal variates are cut at this many standard deviations, so that reciprocal space stays bounded."""
 
+LEAST_SPREAD = 1e-100
+"""Of pulses; the square of one below has no inverse."""
 
 PER_PARTICLE = ("orientation", "position", "fluence", "size")
 """Fields of a plan with a value for each particle of a shot."""
@@ -113,8 +116,15 @@ def draw_counts(seed: int, hits: Hits, shots: NDArray[np.int64]) -> NDArray[np.i
 
 
 def shots_of_plan(plan: ShotPlan, seed: int, shots: NDArray[np.int64], geometry: Geometry) -> list[Shot]:
-    """Rows of a plan, which are the absolute `shots`, as the samplers take them."""
-    present = ~np.isnan(plan.fluence)
+    """Rows of a plan, which are the absolute `shots`, as the samplers take them.
+
+    Raises
+    ------
+    InputError
+        Truth that is none: a number that is not finite, a fluence below 0.
+    """
+    present = np.arange(plan.fluence.shape[1]) < plan.n_particles[:, None]
+    _refuse_no_truth(plan, present, shots)
     rotation = np.zeros((*plan.fluence.shape, 3, 3))
     rotation[present] = rotation_matrix(plan.orientation[present])
     strength = np.sqrt(plan.fluence * 1e12) * geometry.pixel_size * R_E
@@ -138,6 +148,17 @@ def shots_of_plan(plan: ShotPlan, seed: int, shots: NDArray[np.int64], geometry:
     return out
 
 
+def _refuse_no_truth(plan: ShotPlan, present: NDArray[np.bool_], shots: NDArray[np.int64]) -> None:
+    good = np.isfinite(plan.photon_energy) & (plan.photon_energy > 0) & np.isfinite(plan.beam_center).all(axis=1)
+    good &= np.isfinite(plan.background) & (plan.background >= 0)
+    good &= (plan.n_particles >= 0) & (plan.n_particles <= present.shape[1])
+    particles = np.isfinite(plan.orientation).all(axis=2) & np.isfinite(plan.position).all(axis=2)
+    particles &= np.isfinite(plan.fluence) & (plan.fluence >= 0) & np.isfinite(plan.size) & (plan.size > 0)
+    good &= (particles | ~present).all(axis=1)
+    if not good.all():
+        raise InputError(f"the truth of shot {shots[good.argmin()]} holds numbers that cannot be; verify the store")
+
+
 def margins(nuisance: Nuisance, pixel_size: float) -> Margins:
     """How far the shots of a plan may leave the nominal geometry."""
     return Margins(
@@ -154,7 +175,7 @@ def strongest_pulse(spread: float) -> float:
     >>> strongest_pulse(0.0), round(strongest_pulse(0.2), 2)
     (1.0, 3.61)
     """
-    if spread <= 0:
+    if spread <= LEAST_SPREAD:
         return 1.0
     shape = 1 / (spread * spread)
     return float(gammaincinv(shape, 1 - 2.0**-53) / shape)
@@ -207,7 +228,7 @@ def _normal_quantiles(p: NDArray[np.float64]) -> None:
 def _gamma(key: NDArray[np.uint64], spread: float) -> NDArray[np.float64]:
     """Gamma variates of mean 1 and relative `spread`."""
     out = np.ones(key.shape)
-    if spread > 0:
+    if spread > LEAST_SPREAD:
         _gammas(key, 1 / (spread * spread), out)
     return out
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from xfeldask.physics.draws import GOLDEN, exponential, mix, poisson, unit
 from xfeldask.physics.elementary import cosine_sine
 from xfeldask.physics.jit import inline_kernel, kernel
-from xfeldask.physics.volume import cell_of, interpolate_at
+from xfeldask.physics.volume import cell_of, interpolate_at, within
 
 CANDIDATES_PER_PIXEL = 0.6
 """Above this many candidates a pixel, drawing every pixel takes less time than thinning."""
@@ -122,7 +122,7 @@ def _cells(level: Level, shot: Shot, k: int, sx: float, sy: float, sz: float) ->
     side = np.uint64(level.side)
     i = cell_of(a * level.per_s + level.origin)
     j = cell_of(b * level.per_s + level.origin)
-    return (i * side + j) * side + cell_of(c * level.per_s + level.origin)
+    return within((i * side + j) * side + cell_of(c * level.per_s + level.origin), level.cell.size)
 
 
 @inline_kernel
@@ -179,7 +179,8 @@ def _level_rates(level: Level, screen: Screen, shot: Shot, rate: NDArray[np.floa
         sx, sy, sz, _ = scattering(shot, x, y, z)
         x, y = x - shot.center[0], y - shot.center[1]
         nearest = np.sqrt(x * x + y * y + z * z) - screen.spread[t]
-        rate[t] = (z + screen.spread[t]) / (nearest * nearest * nearest)
+        # a tile that reaches to the particle is bounded by nothing
+        rate[t] = (z + screen.spread[t]) / (nearest * nearest * nearest) if nearest > 0 else np.inf
         for k in range(shot.strength.size):
             cell[k, t - start] = _cells(level, shot, k, sx, sy, sz)
     for t in range(start, stop):

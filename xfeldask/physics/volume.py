@@ -160,6 +160,12 @@ def cell_of(x: float) -> np.uint64:
 
 
 @inline_kernel
+def within(cell: np.uint64, end: int) -> np.uint64:
+    """Return `cell`, or the last of `end` for what is none, such as that of NaN: no grid is read outside."""
+    return min(cell, np.uint64(end - 1))
+
+
+@inline_kernel
 def interpolate_at(
     grid: NDArray[np.float32], taps: NDArray[np.float32], x: float, y: float, z: float
 ) -> tuple[np.float32, np.float32]:
@@ -168,7 +174,8 @@ def interpolate_at(
     `grid` is the volume seen as float32 (n, n, 2 n). Eight sums run side by side, so that the compiler
     makes one vector of them.
     """
-    i, j, k = cell_of(x), cell_of(y), cell_of(z)
+    last = grid.shape[0] - 3  # four taps along each axis
+    i, j, k = within(cell_of(x), last), within(cell_of(y), last), within(cell_of(z), last)
     u0, u1, u2, u3 = _tap_weights(taps, np.float32(x - np.int64(i)))
     v0, v1, v2, v3 = _tap_weights(taps, np.float32(y - np.int64(j)))
     w0, w1, w2, w3 = _tap_weights(taps, np.float32(z - np.int64(k)))

@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from xfeldask.errors import InputError
+from xfeldask.errors import InputError, printable
 from xfeldask.report.figures import latent_scatter, montage
 from xfeldask.report.printing import bytes_text, console, facts, size_on_disk
 from xfeldask.scores import Confusion
@@ -73,9 +73,9 @@ def demonstrate(folder: Path, n_shots: int = 10_000, overwrite: bool = False) ->
         f"{_program('xfeldask')} inspect {store}",
         f"{_program('xfeldask')} verify {store}",
         f"{_program('xfeldask')} simulate mine.zarr --particle structure.pdb --n-shots 10000 --nuisance realistic",
-        f"{_program('python')} -c \"import xfeldask; print(xfeldask.open_dataset('{store}'))\"",
+        f'{_program("python")} -c "import xfeldask; print(xfeldask.open_dataset({str(store)!r}))"',
     ):
-        out.print(f"  {command}", soft_wrap=True)
+        out.print(f"  {printable(command)}", soft_wrap=True)
 
 
 def _program(name: str) -> str:

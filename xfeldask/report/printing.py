@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from xfeldask.engines.estimate import Estimate
+from xfeldask.errors import printable
 from xfeldask.machine import cores
 from xfeldask.report.photon_peaks import peaks_told
 from xfeldask.scores import sorting_scores
@@ -24,13 +25,17 @@ from xfeldask.store.run import open_dataset, open_run
 def console() -> Console:
     """Return where results go: standard output, never wrapped narrower than a table needs if it is no terminal.
 
+    Text is text: no word of it is markup, as names of files may look like it.
+
     Examples
     --------
     >>> console().width >= 80
     True
     """
-    out = Console(highlight=False)
-    return out if out.is_terminal or out.is_jupyter else Console(highlight=False, width=120)
+    out = Console(highlight=False, markup=False, emoji=False)
+    if not (out.is_terminal or out.is_jupyter):
+        out.width = 120
+    return out
 
 
 def size_on_disk(path: Path) -> int:
@@ -70,11 +75,11 @@ def facts(title: str, rows: dict[str, str]) -> Table:
     >>> facts("run.zarr", {"shots": "10,000", "on disk": "23 MB"}).row_count
     2
     """
-    table = Table(title=title, title_justify="left", show_header=False)
+    table = Table(title=printable(title), title_justify="left", show_header=False)
     table.add_column(style="cyan", no_wrap=True)
     table.add_column()
     for name, value in rows.items():
-        table.add_row(name, value)
+        table.add_row(name, printable(value))
     return table
 
 
@@ -109,7 +114,7 @@ def print_run(store: Path, quiet: bool) -> Iterator[None]:
     if told := peaks_told(open_run(store)):
         rows["photonized"] = told
     console().print(facts(str(store), rows))
-    console().print(f"next: xfeldask embed {store}    or, in Python: xfeldask.open_dataset({str(store)!r})")
+    console().print(f"next: xfeldask embed {printable(store)}    or, in Python: xfeldask.open_dataset({str(store)!r})")
 
 
 def print_estimate(found: Estimate, workers: int | None) -> None:
@@ -241,7 +246,12 @@ def print_store(store: Path) -> None:
     for name, variable in {**ds.data_vars, **ds.coords}.items():
         dims = ", ".join(f"{dim} {size:,}" for dim, size in variable.sizes.items())
         attrs = variable.attrs
-        table.add_row(str(name), dims, str(variable.dtype), attrs.get("units", ""), attrs.get("long_name", ""))
+        table.add_row(
+            printable(name),
+            printable(dims),
+            str(variable.dtype),
+            *(printable(attrs.get(key, "")) for key in ("units", "long_name")),
+        )
     console().print(table)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from xfeldask.errors import CorruptStoreError
+from xfeldask.errors import CorruptStoreError, printable
 from xfeldask.schema import DONE, VARIABLES, Variable, named
 from xfeldask.store.codecs import EXACT
 from xfeldask.store.intake import stored_intake
@@ -58,7 +58,7 @@ class Problem:
     def __str__(self) -> str:
         first, last = self.shots.start, self.shots.stop - 1
         which = {0: "", 1: f", shot {first}"}.get(len(self.shots), f", shots {first} to {last}")
-        return f"{self.variable}{which}: {self.what}"
+        return printable(f"{self.variable}{which}: {self.what}")
 
 
 def check_shard(run: Run, shard: int) -> list[Problem]:

@@ -11,6 +11,7 @@ from zarr.errors import ContainsArrayError, GroupNotFoundError, NodeNotFoundErro
 
 from xfeldask.config import Experiment
 from xfeldask.errors import CorruptStoreError, InputError, MissingFileError
+from xfeldask.machine import exists
 from xfeldask.store.codecs import FAST, pipeline
 
 
@@ -25,9 +26,9 @@ def open_root(store: str | Path, mode: Literal["r", "r+"] = "r") -> zarr.Group:
         What is there is not a store of this package.
     """
     path = Path(store)
-    if path.is_symlink() and not path.exists():
+    if not exists(path) and path.is_symlink():
         raise MissingFileError(f"{path} is a link to {path.readlink()}, which is not there; remove it or make that")
-    if not path.exists():
+    if not exists(path):
         raise MissingFileError(f"no store at {path}; make one with xfeldask simulate {path}")
     try:
         root = zarr.open_group(path, mode=mode, use_consolidated=False)
@@ -52,7 +53,7 @@ def stored_experiment(root: zarr.Group) -> Experiment:
     """
     try:
         return Experiment.from_stored(str(root.attrs["experiment"]))
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise CorruptStoreError(f"{root.store_path}: the stored experiment cannot be read ({error})") from None
 
 

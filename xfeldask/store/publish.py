@@ -15,6 +15,7 @@ import psutil
 import xarray as xr
 
 from xfeldask.errors import InputError, MissingFileError
+from xfeldask.machine import exists
 from xfeldask.store.codecs import EXACT, compressors, pipeline
 from xfeldask.store.opening import open_root
 
@@ -45,7 +46,7 @@ def real_path(path: Path) -> Path:
     MissingFileError
         The path is a link to something that is not there.
     """
-    if path.is_symlink() and not path.exists():
+    if not exists(path) and path.is_symlink():
         raise MissingFileError(f"{path} is a link to {path.readlink()}, which is not there; remove it or make that")
     return path.resolve()
 

@@ -21,6 +21,8 @@ from xfeldask.work.fitting import Fit
 from xfeldask.work.progress import Tell
 from xfeldask.work.sources import Source
 
+LONGEST_NAME = 100
+"""Characters of the name of an embedding."""
 Store = str | Path | xr.Dataset
 """A store: its path, or the Dataset that `open_dataset` or `simulate` gave of all of it."""
 
@@ -97,14 +99,18 @@ def _refuse_labels(labels: NDArray[np.int8], shots: int, rule: Rule | None) -> N
     if rule is None or not rule.uses_labels or labels.shape != (shots,):
         takers = " or ".join(repr(name) for name in RULES if RULES[name].uses_labels)
         raise InputError(f"labels are for sort={takers} and hold a number for each of the {shots} shots")
-    if not np.isin(labels, (-1, 0, 1)).all():
+    if labels.dtype.kind not in "biuf" or not np.isin(labels, (-1, 0, 1)).all():
         raise InputError("labels hold 1 (single), 0 (anything else) or -1 (not known) for every shot")
 
 
 def refuse_name(run: Run, name: str, overwrite: bool) -> None:
     """Refuse a name that is no name, or taken."""
-    if not name.isascii() or not name.replace("-", "").replace("_", "").isalnum():
-        raise InputError(f"the embedding's name {name!r} may hold letters, digits, dash and underscore only")
+    plain = name.isascii() and name.replace("-", "").replace("_", "").isalnum()
+    if not plain or len(name) > LONGEST_NAME:
+        told = name if len(name) <= LONGEST_NAME else f"{name[:20]}..."
+        raise InputError(
+            f"the embedding's name {told!r} may hold letters, digits, dash and underscore only, {LONGEST_NAME} at most"
+        )
     if f"latent/{name}" in run and not overwrite:
         raise StoreExistsError(f"{run.path} has an embedding {name}; pass overwrite=True (--overwrite) or another name")
 

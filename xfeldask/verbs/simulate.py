@@ -26,6 +26,7 @@ from xfeldask.errors import (
     XfeldaskError,
 )
 from xfeldask.formats.inputs import Inputs, beam_values, particle_name, resolve
+from xfeldask.machine import exists
 from xfeldask.physics.atoms import Atoms, make_atoms
 from xfeldask.physics.binning import bin_factor, low_q_bin
 from xfeldask.store.layout import FORMAT, create_template, shot_array
@@ -221,10 +222,11 @@ def refuse_existing(path: Path, resume: bool, overwrite: bool) -> None:
     """Refuse a path that is taken, or that nothing could be written to."""
     if resume and overwrite:
         raise InputError("resume and overwrite exclude each other")
-    if path.exists() and not (resume or overwrite):
+    there = exists(path)
+    if there and not (resume or overwrite):
         advice = "pass resume=True (--resume), overwrite=True (--overwrite), or another path"
         raise StoreExistsError(f"{path} exists; {advice}")
-    if path.exists():
+    if there:
         open_root(path)
     if not real_path(path).parent.is_dir():
         raise InputError(f"there is no folder {path.absolute().parent} to write {path.name} into; make it first")

@@ -52,7 +52,9 @@ def scheduled(name: str, workers: int | None, quiet: bool) -> Iterator[None]:
         except (OSError, ValueError) as error:
             raise InputError(f"no Dask scheduler answers at {name}; start one with: dask scheduler") from error
         if not quiet and find_spec("bokeh"):  # without bokeh, Dask has no dashboard
-            Console(stderr=True).print(f"Dask dashboard: {client.dashboard_link}", highlight=False, soft_wrap=True)
+            Console(stderr=True, markup=False).print(
+                f"Dask dashboard: {client.dashboard_link}", highlight=False, soft_wrap=True
+            )
         yield
 
 

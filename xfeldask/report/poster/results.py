@@ -97,7 +97,7 @@ class Row:
         told: dict[str, Any] = {}
         for name, value in asdict(self).items():
             told |= {**value, "purity": self.confusion.purity} if name == "confusion" else {name: value}
-        return {name: "" if value != value else str(value) for name, value in told.items()}
+        return {name: "" if value != value else _as_text(value) for name, value in told.items()}
 
     @classmethod
     def from_line(cls, line: Mapping[str, str]) -> Self:
@@ -109,10 +109,27 @@ class Row:
             A field that is missing, or no such value.
         """
         line = _renamed(line)
-        kinds: dict[str, Callable[[str], Any]] = {"int": int, "str": str, "float": lambda text: float(text or "nan")}
+        kinds: dict[str, Callable[[str], Any]] = {
+            "int": int,
+            "str": _from_text,
+            "float": lambda text: float(text or "nan"),
+        }
         counted = Confusion(**{f.name: int(line[f.name]) for f in fields(Confusion)})
         rest = {f.name: kinds[str(f.type)](line[f.name]) for f in fields(cls) if f.name != "confusion"}
         return cls(confusion=counted, **rest)
+
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""What a spreadsheet takes for the beginning of a formula."""
+
+
+def _as_text(value: object) -> str:
+    """Return a value as a cell of a table that is text to spreadsheets too."""
+    return f"'{value}" if isinstance(value, str) and value.startswith((*FORMULA, "'")) else str(value)
+
+
+def _from_text(cell: str) -> str:
+    return cell.removeprefix("'")
 
 
 OLD_NAMES = {

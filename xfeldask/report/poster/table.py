@@ -14,6 +14,7 @@ from rich.box import SIMPLE
 from rich.table import Table
 
 from xfeldask.config import NUISANCES
+from xfeldask.errors import printable
 from xfeldask.physics.symmetry import SYMMETRY
 from xfeldask.report.poster import curves
 from xfeldask.report.poster.results import Row
@@ -209,7 +210,9 @@ def print_table(rows: list[Row], folder: Path) -> None:
     >>> print_table([row], Path("series"))  # doctest: +ELLIPSIS
     series: the poster's rule (reference) and ours...
     """
-    table = Table(title=f"{folder}: the poster's rule (reference) and ours", title_justify="left", box=SIMPLE)
+    table = Table(
+        title=f"{printable(folder)}: the poster's rule (reference) and ours", title_justify="left", box=SIMPLE
+    )
     for name in PRINTED:
         table.add_column(
             textwrap.fill(name, 9, break_long_words=False), justify="left" if name == "rule" else "right", no_wrap=True
@@ -217,8 +220,9 @@ def print_table(rows: list[Row], folder: Path) -> None:
     for row in rows:
         if row.rule == "reference":
             table.add_section()
-            table.add_row(f"[bold]{row.run.title.replace(' shots', '')}")
+            table.add_row(row.run.title.replace(" shots", ""), style="bold")
         table.add_row(*(COLUMNS[name](row) for name in PRINTED))
     out = console()
     out.print(table)
-    out.print(f"told in full: {folder / 'reproduction.md'}\ndrawn: {folder / 'figures'}", soft_wrap=True)
+    for what, name in (("told in full", "reproduction.md"), ("drawn", "figures")):
+        out.print(f"{what}: {printable(folder / name)}", soft_wrap=True)

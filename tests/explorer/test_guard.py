@@ -1,0 +1,168 @@
+"""What the explorer's server refuses, and what it tells browsers."""
+
+from __future__ import annotations
+
+import http.client
+import logging
+import socket
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import panel_material_ui as pmui
+import pytest
+from bokeh.client import pull_session
+from tornado.ioloop import IOLoop
+
+from xfeldask.explorer import serving
+from xfeldask.explorer.guard import HEADERS, LOGS, MOST_ADDRESS, MOST_TOLD, hosts_of, origins_of
+from xfeldask.explorer.serving import Options, make_server, one_skeleton
+
+ALLOWED = "beamline.example.org"
+SOON = 60.0
+
+
+@pytest.fixture
+def pages(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Stands for pages, which take long to make; one entry each."""
+    made: list[int] = []
+
+    def page(*_: Any) -> pmui.Page:
+        made.append(1)
+        return serving.message("a page of a store")
+
+    monkeypatch.setattr(serving, "make_page", page)
+    return made
+
+
+@pytest.fixture
+def server(pages: list[int]) -> Iterator[Any]:
+    """A server as `xfeldask explore` runs it, in a thread."""
+    made: list[Any] = []
+    ready, loop = threading.Event(), IOLoop(make_current=False)
+
+    def run() -> None:
+        with one_skeleton():
+            more = {"loop": loop, "verbose": False, "show": False}
+            made.append(make_server(Options((Path("run.zarr"),)), origins=[f"{ALLOWED}:443"], **more))
+            made[0].start()
+            loop.add_callback(ready.set)
+            loop.start()
+            made[0].stop(wait=False)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    assert ready.wait(SOON)
+    yield made[0]
+    loop.add_callback(loop.stop)
+    thread.join(SOON)
+
+
+def ask(server: Any, path: str = "/", host: str | None = None) -> tuple[int, Mapping[str, str], str]:
+    """Status, headers and body of an answer."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=SOON)
+    try:
+        connection.request("GET", path, headers={"Host": host or f"127.0.0.1:{server.port}"})
+        answer = connection.getresponse()
+        return answer.status, answer.headers, answer.read().decode("latin-1")
+    finally:
+        connection.close()
+
+
+def upgrade(server: Any, origin: str, path: str = "/ws") -> int:
+    """What a websocket that a page of an origin opens is answered."""
+    more = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
+    more |= {"Sec-WebSocket-Key": "SGVsbG8sIHdvcmxkIQ==", "Sec-WebSocket-Protocol": "bokeh, a", "Origin": origin}
+    with socket.create_connection(("127.0.0.1", server.port), SOON) as link:
+        lines = [f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{server.port}", *(f"{k}: {v}" for k, v in more.items())]
+        link.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
+        return int(link.recv(64).split()[1])
+
+
+def test_server__tells_browsers_to_keep_other_pages_away(server: Any) -> None:
+    for path in ("/", "/favicon.ico", "/nothing", "/autoload.js"):
+        _, headers, _ = ask(server, path)
+        assert {name: headers[name] for name in HEADERS} == HEADERS
+        policy = headers["Content-Security-Policy"]
+        assert "frame-ancestors 'none'" in policy
+        assert f"connect-src 'self' blob: data: ws://127.0.0.1:{server.port} " in policy
+
+
+def test_server__answers_403_to_a_host_that_it_was_not_started_for(server: Any) -> None:
+    for host in ("127.0.0.1", "localhost", f"LOCALHOST:{server.port}", f"[::1]:{server.port}", ALLOWED):
+        assert ask(server, host=host)[0] == 200
+    for host in ("evil.example", f"evil.example:{server.port}", "127.0.0.1.evil.example", "192.168.1.1"):
+        for path in ("/", "/favicon.ico", "/ws", "/metadata"):
+            status, _, body = ask(server, path, host=host)
+            assert status == 403
+            assert body.startswith("this explorer was not started for that host")
+
+
+def test_server__opens_websockets_for_its_own_pages_only(server: Any) -> None:
+    port = server.port
+    for origin in (f"http://127.0.0.1:{port}", f"http://localhost:{port}", f"https://{ALLOWED}:443"):
+        assert upgrade(server, origin) == 101
+    for origin in ("http://evil.example", f"http://evil.example:{port}", "null"):
+        assert upgrade(server, origin) == 403
+
+
+def test_server__makes_no_page_for_a_request_alone(server: Any, pages: list[int]) -> None:
+    for _ in range(10):
+        assert ask(server, "/?store=0")[0] == 200
+    assert pages == server.get_sessions() == []
+    with pull_session(url=f"http://127.0.0.1:{server.port}/") as visit:
+        assert "a page of a store" in str(visit.document.to_json())
+        assert pages == [1]
+        assert len(server.get_sessions()) == 1
+
+
+def test_server__has_no_more_pages_than_it_can(server: Any, pages: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving, "MOST_VISITS", 1)
+    url = f"http://127.0.0.1:{server.port}/"
+    with pull_session(url=url) as first, pull_session(url=url) as second:
+        told = [str(visit.document.to_json()) for visit in (first, second)]
+    assert pages == [1]
+    assert "1 pages of this explorer are open" not in told[0]
+    assert "1 pages of this explorer are open" in told[1]
+
+
+@pytest.mark.parametrize("query", ["", "?bokeh-autoload-element=x", "?bokeh-autoload-element=x&bokeh-absolute-url=x"])
+def test_server__is_not_embedded_by_a_script(server: Any, caplog: pytest.LogCaptureFixture, query: str) -> None:
+    assert ask(server, f"/autoload.js{query}")[0] == 400
+    assert server.get_sessions() == []
+    assert "Traceback" not in caplog.text
+
+
+def test_server__refuses_long_addresses(server: Any) -> None:
+    assert ask(server, "/?where=" + "a" * (MOST_ADDRESS - 8))[0] == 200
+    assert ask(server, "/?where=" + "a" * (MOST_ADDRESS - 7))[0] == 414
+
+
+def test_server__logs_a_part_of_what_comes_from_outside(server: Any) -> None:
+    told: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: told.append(record.getMessage())  # type: ignore[method-assign]
+    for name in LOGS:
+        logging.getLogger(name).addHandler(handler)
+    try:
+        upgrade(server, f"http://127.0.0.1:{server.port}", "/ws?where=" + "a" * 4000)
+        upgrade(server, "http://evil.example/" + "b" * 8000)
+        ask(server, "/favicon.ico")  # answered after what was asked before
+    finally:
+        for name in LOGS:
+            logging.getLogger(name).removeHandler(handler)
+    assert any("GET /ws?where=aaa" in line for line in told)
+    assert any("http://evil.example/bbb" in line for line in told)
+    assert all(len(line) < MOST_TOLD + 40 and line.isprintable() for line in told)
+
+
+def test_hosts_of__are_those_that_lead_to_the_server() -> None:
+    assert hosts_of("127.0.0.1") == hosts_of("localhost") == {"127.0.0.1", "::1", "localhost"}
+    assert hosts_of("10.0.0.7", ["proxy.example.org:443", "[fd00::1]:80"]) == {
+        "10.0.0.7", "proxy.example.org", "fd00::1",
+    }  # fmt: skip
+    everywhere = hosts_of("0.0.0.0")
+    assert {"localhost", "127.0.0.1", socket.gethostname().lower()} <= everywhere
+    assert "0.0.0.0" in everywhere
+    assert origins_of(["::1", "a"], 80) == {"[::1]:80", "a:80"}
