@@ -25,6 +25,7 @@ MODULES = (
     "bench_shot",
     "bench_store",
     "bench_simulate",
+    "bench_ingest",
     "bench_open",
     "bench_sort",
     "bench_embed",

@@ -57,7 +57,7 @@ def normal(name: str) -> str:
 
 
 def test_core__imports_what_it_declares_and_nothing_else():
-    optional = declared(PROJECT["optional-dependencies"]["skopi"])
+    optional = set().union(*(declared(PROJECT["optional-dependencies"][name]) for name in ("skopi", "beamlines")))
     assert imported(modules(explorer=False)) - optional == declared(PROJECT["dependencies"]) - NAMED_ONLY
 
 

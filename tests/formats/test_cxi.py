@@ -214,6 +214,6 @@ def test_one_panel__is_around_the_beam(tmp_path):
         detector["data"], detector["distance"], detector["x_pixel_size"] = frames(shape=(8, 8)), 0.1, 1e-3
         file["entry_1/instrument_1/source_1/energy"] = 4600 * EV
     found = open_frames(tmp_path / "flat.cxi")
-    due = np.swapaxes(square(8, 1e-3, 0.1).pixel_position, 1, 2)
+    due = square(8, 1e-3, 0.1).pixel_position
     np.testing.assert_allclose(found.geometry.pixel_position, due, atol=1e-15)
     assert found.truth(range(N)) == {}

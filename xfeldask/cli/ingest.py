@@ -23,8 +23,9 @@ from xfeldask.errors import InputError
 @click.option("--distance", type=float, help="Distance of the detector in m, where it does not tell.")
 @click.option("--wavelength", type=float, help="Wavelength in m, where the files do not tell.")
 @click.option(
-    "--mask", help="Mask of the detector, true where a pixel is good: .npy, FILE.npz:/NAME, FILE.h5:/NAME or .byt; "
-    "write bad: before a file that marks bad pixels."
+    "--mask", multiple=True,
+    help="Mask of the detector, true where a pixel is good: .npy, FILE.npz:/NAME, FILE.h5:/NAME or .byt; write bad: "
+    "before a file that marks bad pixels. May be given several times."
 )  # fmt: skip
 @click.option(
     "--photonize", metavar="GAIN", help="ADU of a photon, or a .npy file of it for each pixel, of files in ADU."
@@ -54,6 +55,7 @@ def ingest(
     geometry = {name: value for name, value in parts.items() if value is not None} or None
     if geometry is not None and detector is None:
         raise InputError("pixel_size and distance are of a detector; name one with --detector")
+    flags["mask"] = flags["mask"] or None
     flags["photonize"] = photonize_flags(photonize, dark, common_mode, threshold)
     if dry_run:
         print_estimate(estimate_ingest(sources, store, geometry=geometry, **flags), workers)

@@ -13,6 +13,7 @@ from xfeldask.cli.flags import STORE, experiment_options, keywords, scheduler_op
 @click.command()
 @click.argument("store", type=STORE)
 @experiment_options
+@click.option("--like", type=STORE, help="Store whose detector, wavelength and number of photons to take.")
 @scheduler_options
 @click.option("--resume", is_flag=True, help="Finish a store that was interrupted.")
 @click.option("--overwrite", is_flag=True, help="Replace a store that is there already.")

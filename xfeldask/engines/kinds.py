@@ -10,7 +10,9 @@ from xfeldask.formats.cspi import CspiFrames
 from xfeldask.formats.cxi import CxiFile
 from xfeldask.formats.cxidb58 import Cxidb58Frames
 from xfeldask.formats.emc import BinaryEmc, FlatEmcFrames, Hdf5EmcFrames
+from xfeldask.formats.euxfel import EuxfelRun
 from xfeldask.formats.frames import Frames, FramesKind
+from xfeldask.formats.psana_run import PsanaRun
 from xfeldask.formats.simex import SimexFrames
 from xfeldask.machine import exists
 from xfeldask.physics.detectors import Geometry
@@ -32,6 +34,9 @@ KINDS: Registry[FramesKind] = Registry(
         "simex": SimexFrames,
         "cspi": CspiFrames,
         "cxidb58": Cxidb58Frames,
+        "euxfel": EuxfelRun(hits_only=True),
+        "euxfel_all": EuxfelRun(hits_only=False),
+        "psana": PsanaRun,
     },
 )
 """Those that come later are asked earlier whether they know a file."""
@@ -65,5 +70,6 @@ def frames_at(source: str, kind: str | None, geometry: Geometry | None, photon_e
 
 
 def _refuse_missing(source: str) -> None:
-    if not any(exists(place) for place in (source, source.partition(":/")[0])):
+    # a run of LCLS is no file
+    if not PsanaRun.recognises(source) and not any(exists(place) for place in (source, source.partition(":/")[0])):
         raise MissingFileError(f"there is no {source}; give the path of frames")

@@ -13,6 +13,7 @@ from xfeldask.formats.psana import read_psana_geometry
 from xfeldask.formats.stacks import flat_panel
 from xfeldask.machine import exists
 from xfeldask.physics.detectors import Geometry, builtin_geometry, square
+from xfeldask.store.run import Run
 
 _FLAT = re.compile(r"flat-(\d{1,5})x(\d{1,5})(?:@([\d.]+),([\d.]+))?")
 _MOST = 2**26
@@ -36,6 +37,10 @@ def _unmasked(detector: Detector) -> Geometry:
     if source.startswith("square-") and (size or distance):
         plain = builtin_geometry(source)
         return square(plain.shape[1], size or plain.pixel_size, distance or float(plain.pixel_position[0, 0, 0, 2]))
+    if (Path(source) / "pixel_position").is_dir():
+        if size or distance:
+            raise InputError(f"pixel_size and distance are not for {source}, a store that has its own")
+        return Run.open(source).geometry
     if is_dragonfly_detector(source):
         if distance:
             raise InputError(f"distance is not for {source}, which tells its own in pixels; give pixel_size alone")

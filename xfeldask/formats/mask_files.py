@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from functools import reduce
 from pathlib import Path
 
 import numpy as np
@@ -14,18 +16,19 @@ from xfeldask.formats.hdf5 import open_hdf5, reading
 from xfeldask.formats.text import load_array, read_bytes
 from xfeldask.physics.detectors import Geometry, make_geometry
 
+Mask = str | os.PathLike[str] | ArrayLike
 INVERTED = "bad:"
 """What is written before the name of a mask that marks bad pixels instead of good ones."""
 
 
-def masked(geometry: Geometry, mask: str | os.PathLike[str] | ArrayLike | None) -> Geometry:
+def masked(geometry: Geometry, mask: Mask | Sequence[str | os.PathLike[str]] | None) -> Geometry:
     """Leave out of a detector what a mask says.
 
     Parameters
     ----------
     geometry : Geometry
     mask : array of the detector's shape, true where a pixel is good, or a file of one: .npy, ``file.npz:/name``,
-        ``file.h5:/name``, or a .byt of Dragonfly; after ``bad:`` a file that marks bad pixels
+        ``file.h5:/name``, or a .byt of Dragonfly; after ``bad:`` a file that marks bad pixels; or several files
 
     Raises
     ------
@@ -33,6 +36,8 @@ def masked(geometry: Geometry, mask: str | os.PathLike[str] | ArrayLike | None) 
     """
     if mask is None:
         return geometry
+    if isinstance(mask, list | tuple) and all(isinstance(one, str | os.PathLike) for one in mask):
+        return reduce(masked, mask, geometry)
     named = isinstance(mask, str | os.PathLike)
     good = read_mask(os.fspath(mask)) if isinstance(mask, str | os.PathLike) else np.asarray(mask)
     if good.size != geometry.mask.size or good.dtype.kind not in "bui":

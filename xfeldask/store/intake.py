@@ -78,12 +78,16 @@ def fingerprint(sources: Sequence[str]) -> str:
 
     Parameters
     ----------
-    sources : paths of files or folders; what follows ``:/`` names a part of one
+    sources : paths of files or folders; what follows ``:/`` names a part of one; names of what is no file count as such
     """
     state = hashlib.sha256()
     for source in sources:
         path, _, part = (source, "", "") if Path(source).exists() else source.partition(":/")
         state.update(part.encode())
+        if not Path(path).exists():
+            # the name of a run in an archive
+            state.update(source.encode())
+            continue
         files = sorted(f for f in Path(path).rglob("*") if f.is_file()) if Path(path).is_dir() else [Path(path)]
         for file in files:
             size = file.stat().st_size

@@ -56,7 +56,7 @@ def ingest(
     format: str | None = None,
     geometry: str | Path | Detector | Mapping[str, Any] | Geometry | None = None,
     wavelength: float | None = None,
-    mask: str | Path | ArrayLike | None = None,
+    mask: str | Path | ArrayLike | Sequence[Source] | None = None,
     photonize: Photonize | Mapping[str, Any] | float | str | Path | None = None,
     photon_dtype: str | None = None,
     resume: bool = False,
@@ -74,7 +74,7 @@ def ingest(
         Dragonfly or CrystFEL file, parts as `xfeldask.config.Detector`, or a `Geometry`
     wavelength : float, nominal, of files that do not tell their own, or in its place [m]
     mask : array of the detector's shape, true where a pixel is good, or a file of one; after ``bad:`` the name of a
-        file that marks bad pixels; what the geometry or the file marks bad stays so
+        file that marks bad pixels; or several files. What the geometry or the file marks bad stays so
     photonize : of files in ADU: the ADU of a photon, a .npy file of that for each pixel, or parts as
         `xfeldask.config.Photonize`, with dark and common mode. Pixels that are bad throughout are masked, others that
         give no finite number count nothing in their shot; the histogram is kept in ``/photonizing``
@@ -206,6 +206,8 @@ def _opened(
 def _absolute(source: Source) -> str:
     text = os.fspath(source)
     path, colon, part = (text, "", "") if Path(text).exists() else text.partition(":/")
+    if not Path(path).exists():
+        return text
     return f"{Path(path).absolute()}{colon}{part}"
 
 

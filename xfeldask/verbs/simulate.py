@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from xfeldask.config import Beam, Detector, Experiment, Hits, Nuisance, Orientations, Particle
 from xfeldask.engines.estimate import Estimate, estimate, refuse_full_disk
+from xfeldask.engines.likeness import alike
 from xfeldask.engines.preparation import Prepared, blocks_of, fixed_variables, prepare
 from xfeldask.engines.workshop import forget, keep, make_workshop, simulate_shard
 from xfeldask.errors import (
@@ -60,6 +61,7 @@ def simulate(
     engine: str | None = None,
     intensity: bool | None = None,
     photon_dtype: str | None = None,
+    like: str | Path | None = None,
     resume: bool = False,
     overwrite: bool = False,
     progress: bool = True,
@@ -83,6 +85,8 @@ def simulate(
     engine : "xfeldask" (the default) or "skopi"
     intensity : bool, store expected photons too
     photon_dtype : "uint8" (the default) or "uint16"; a full pixel stays full
+    like : path of a store, mostly of measured shots: its detector, mask and wavelength instead of `detector` and
+        `beam`, and pulses of which a single hit has as many photons as a shot of it has in the middle
     resume : bool, finish a store that was interrupted; only what is pending is computed
     overwrite : bool, replace a store that is there
     progress : bool, show progress on stderr
@@ -125,7 +129,7 @@ def simulate(
         "intensity": intensity,
         "photon_dtype": photon_dtype,
     }
-    inputs = _inputs(path, resume, overwrite, experiment, particle, n_shots, orientations, parts)
+    inputs = _inputs(path, resume, overwrite, experiment, particle, n_shots, orientations, parts, like)
     if resume and path.exists():
         run = Run.open(path, "r+")
         refuse_other(run, inputs.experiment)
@@ -146,13 +150,14 @@ def estimate_run(
     particle: Any = None,
     n_shots: int | None = None,
     orientations: Any = None,
+    like: str | Path | None = None,
     resume: bool = False,
     overwrite: bool = False,
     **parts: Any,
 ) -> Estimate:
     """Estimate what `simulate` with the same arguments would take; nothing is written."""
     path = Path(store)
-    prepared = prepare(_inputs(path, resume, overwrite, experiment, particle, n_shots, orientations, parts))
+    prepared = prepare(_inputs(path, resume, overwrite, experiment, particle, n_shots, orientations, parts, like))
     warn_of_few_photons(prepared)
     return estimate(prepared)
 
@@ -166,9 +171,14 @@ def _inputs(
     n_shots: int | None,
     orientations: Any,
     parts: Mapping[str, Any],
+    like: str | Path | None,
 ) -> Inputs:
+    if like is not None and (parts.get("detector") is not None or parts.get("beam") is not None):
+        raise InputError(f"{like} gives detector and beam; leave them out, or leave out like")
     asked, atoms, listed = as_experiment(experiment, particle, n_shots, orientations, parts)
     refuse_existing(path, resume, overwrite)
+    if like is not None:
+        asked = alike(asked, Run.open(like).refuse_incomplete(), atoms)
     return resolve(asked, atoms, listed)
 
 

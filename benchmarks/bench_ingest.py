@@ -1,0 +1,117 @@
+"""Ingesting files against what cannot be left out: reading them by h5py, and writing their frames ready-made."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import dask
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.common import Folder, effort, in_turns, measures, ratio
+from xfeldask import ingest
+from xfeldask.physics.detectors import Geometry, square
+from xfeldask.store.layout import layout_of, shot_array
+from xfeldask.store.run import Run
+from xfeldask.store.shards import Shard
+
+WORKERS = 2
+SIDE, PHOTONS = effort(128, 1024), effort(50, 1500)
+SHOTS = effort(32, 1024, 8192)
+
+
+def sparse_frames(n: int) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Places and counts of shots whose photons lie as those of a particle do, more in the middle."""
+    rng = np.random.default_rng(1)
+    width = SIDE / 6
+    out = []
+    for _ in range(n):
+        xy = np.clip(rng.normal(SIDE / 2, width, (PHOTONS, 2)), 0, SIDE - 1).astype(np.int64)
+        out.append(np.unique(xy[:, 0] * SIDE + xy[:, 1], return_counts=True))
+    return out
+
+
+def write_emc(path: Path, shots: list[tuple[NDArray[np.int64], NDArray[np.int64]]]) -> None:
+    """Write a sparse file of Dragonfly."""
+    header = np.zeros(256, "<i4")
+    header[:2] = len(shots), SIDE * SIDE
+    ones, multi = ([(p[(c == 1) == single], c[c > 1]) for p, c in shots] for single in (True, False))
+    parts = [[len(p) for p, _ in ones], [len(p) for p, _ in multi]]
+    parts += [np.concatenate([p for p, _ in ones]), np.concatenate([p for p, _ in multi])]
+    parts += [np.concatenate([c for _, c in multi])]
+    path.write_bytes(b"".join([header.tobytes(), *(np.asarray(part, "<i4").tobytes() for part in parts)]))
+
+
+def write_cxi(path: Path, shots: list[tuple[NDArray[np.int64], NDArray[np.int64]]]) -> None:
+    """Write a hit file of uint8 frames, gzip and shuffle, a frame a chunk, as beamlines do."""
+    with h5py.File(path, "w") as file:
+        data = file.create_dataset(
+            "entry_1/instrument_1/detector_1/data", (len(shots), 1, SIDE, SIDE), "u1", chunks=(1, 1, SIDE, SIDE),
+            compression="gzip", shuffle=True,
+        )  # fmt: skip
+        for i, (places, counts) in enumerate(shots):
+            frame = np.zeros(SIDE * SIDE, np.uint8)
+            frame[places] = counts
+            data[i] = frame.reshape(1, SIDE, SIDE)
+
+
+class Ingest(Folder):
+    """A thousand shots of 1,500 photons on 1,024 x 1,024 pixels, on two threads."""
+
+    timeout = 1800
+
+    def setup(self) -> None:
+        folder = self.make_folder()
+        self.emc, self.cxi, self.out = folder / "run.emc", folder / "run.cxi", folder / "run.zarr"
+        shots = sparse_frames(SHOTS)
+        write_emc(self.emc, shots)
+        write_cxi(self.cxi, shots)
+        self.geometry: Geometry = square(SIDE, 76.8e-3 / SIDE, 0.15)
+
+    def ingest(self, path: Path) -> None:
+        with dask.config.set(scheduler="threads", num_workers=WORKERS):
+            ingest(path, self.out, geometry=self.geometry, wavelength=2.7e-10, overwrite=True, progress=False)
+
+    def read(self) -> None:
+        """Read all frames by h5py, in blocks as ingesting does."""
+        with h5py.File(self.cxi) as file:
+            data = file["entry_1/instrument_1/detector_1/data"]
+            for start in range(0, SHOTS, 8):
+                data[start : start + 8]
+
+    def rewrite(self) -> None:
+        """Write the shots of the store that is there once more, ready-made, on one thread."""
+        run = Run.open(self.out, "r+")
+        layout = layout_of(run.group)
+        arrays = {v.name: shot_array(run.group, v.name) for v in layout.stored()}
+        values = {name: run.read(name) for name in ("photons", "image", "low_q", "photon_count", "lost_photons")}
+        for shard in range(layout.n_shards):
+            sink = Shard(arrays, run.path, layout, shard)
+            for shot in sink.shots:
+                for name, array in sink.next_shot().items():
+                    array[...] = values[name][shot]
+                sink.advance({name: int(values[name][shot]) for name in ("photon_count", "lost_photons")})
+            sink.commit()
+
+    @measures("shots a second", "1000 or more on two free cores")
+    def track_sparse(self) -> float:
+        """ingesting sparse EMC frames"""
+        return float(SHOTS / np.median(in_turns({"it": lambda: self.ingest(self.emc)}, effort(1, 3))["it"]))
+
+    @measures("times", "1.3 or less")
+    def track_sparse_against_writing(self) -> float:
+        """ingesting sparse EMC frames on two threads, against writing them ready-made on one"""
+        self.ingest(self.emc)
+        found = in_turns({"ingest": lambda: self.ingest(self.emc), "write": self.rewrite}, effort(1, 3))
+        return ratio(found["ingest"], found["write"])
+
+    @measures("times", "1.3 or less")
+    def track_cxi_against_reading(self) -> float:
+        """ingesting CXI frames, uint8 and gzip, on two threads, against reading them by h5py"""
+        found = in_turns({"ingest": lambda: self.ingest(self.cxi), "read": self.read}, effort(1, 3))
+        return ratio(found["ingest"], found["read"])
+
+    def teardown(self, *_: object) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
