@@ -127,7 +127,7 @@ def _detector(source: str) -> tuple[Any, Any]:
 
 
 def _hits(finder: Any, trains: NDArray[Any], pulses: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Indices of frames that the hit finder flags, and their scores."""
+    """Return indices of frames that the hit finder flags, and their scores."""
     train, pulse, flag, score = (
         np.asarray(finder[f"data.{name}"].ndarray()).ravel() for name in ("trainId", "pulseId", "hitFlag", "hitscore")
     )

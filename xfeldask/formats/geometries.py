@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from xfeldask.config import Detector
 from xfeldask.errors import InputError
@@ -37,7 +38,7 @@ def _unmasked(detector: Detector) -> Geometry:
     if source.startswith("square-") and (size or distance):
         plain = builtin_geometry(source)
         return square(plain.shape[1], size or plain.pixel_size, distance or float(plain.pixel_position[0, 0, 0, 2]))
-    if (Path(source) / "pixel_position").is_dir():
+    if exists(source) and (Path(source) / "pixel_position").is_dir():
         if size or distance:
             raise InputError(f"pixel_size and distance are not for {source}, a store that has its own")
         return Run.open(source).geometry
