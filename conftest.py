@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import pickle
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
@@ -39,21 +39,39 @@ def once(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReques
 
 @pytest.fixture(scope="session", autouse=True)
 def form_factors(once: Once) -> Iterator[None]:
-    """`simulate` builds the form factor of a large particle, which takes seconds, once a session."""
-    from xfeldask.physics.volume import build_volume, memory_needed
+    """Work out the form factor of a large particle, its error and its bounds once a session, as that takes seconds."""
+    from xfeldask.engines import preparation
+    from xfeldask.physics import forward, volume
 
-    def built(atoms: Atoms, s_max: float, memory_limit: int | None = None) -> Volume:
-        needed = memory_needed(atoms.radius, s_max)
-        if needed < LARGE or (memory_limit is not None and needed > memory_limit):
-            return build_volume(atoms, s_max, memory_limit)
-        parts = (atoms.position, atoms.occupancy, " ".join(atoms.element), s_max)
-        name = hashlib.sha256(pickle.dumps(parts)).hexdigest()
-        path = once(f"form-factor-{name}", lambda path: path.write_bytes(pickle.dumps(build_volume(atoms, s_max))))
-        found: Volume = pickle.loads(path.read_bytes())
+    def shared(function: Callable[..., Any], is_large: Callable[..., bool]) -> Callable[..., Any]:
+        def found(*arguments: Any) -> Any:
+            if not is_large(*arguments):
+                return function(*arguments)
+            digest = hashlib.sha256(pickle.dumps(arguments)).hexdigest()
+            name = f"{function.__name__}-{digest}"
+            made = once(name, lambda path: path.write_bytes(pickle.dumps(function(*arguments))))
+            return pickle.loads(made.read_bytes())
+
         return found
 
+    def building_is_long(atoms: Atoms, s_max: float, memory_limit: int | None = None) -> bool:
+        needed = volume.memory_needed(atoms.radius, s_max)
+        return needed >= LARGE and (memory_limit is None or needed <= memory_limit)
+
+    def is_large(built: Volume, *_: object) -> bool:
+        return built.values.nbytes >= LARGE // 10
+
+    def build_volume(atoms: Atoms, s_max: float, memory_limit: int | None = None) -> Volume:
+        # the limit is what is free now, and differs from call to call
+        if building_is_long(atoms, s_max, memory_limit):
+            return built(atoms, s_max)
+        return volume.build_volume(atoms, s_max, memory_limit)
+
+    built = shared(volume.build_volume, building_is_long)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("xfeldask.engines.preparation.build_volume", built)
+        patch.setattr(preparation, "build_volume", build_volume)
+        patch.setattr(preparation, "measured_error", shared(volume.measured_error, is_large))
+        patch.setattr(forward, "bound_volume", shared(forward.bound_volume, is_large))
         yield
 
 

@@ -11,7 +11,17 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-LONG = ("Gestures", "Hover", "SimulateOnCluster", "Throughput", "Visits")
+LONG = (
+    "AgainstPeers",
+    "Gestures",
+    "Hover",
+    "ReferenceRule",
+    "Simulate",
+    "SimulateOnCluster",
+    "Stream",
+    "Throughput",
+    "Visits",
+)
 """Run in a campaign only: they start browsers, clusters and processes, as other tests do."""
 
 

@@ -41,7 +41,7 @@ def counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[P
 
 def test_embed__opens_a_store_to_read_and_once_more_to_write(counted: tuple[Path, Counter[str]]) -> None:
     path, count = counted
-    embed(path, sort="elliptic_envelope", progress=False)
+    embed(path, sort=None, progress=False)
     assert count == {"root": 2, "laid out": 2}, "rows and columns are laid out once each"
 
 
