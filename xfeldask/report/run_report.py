@@ -102,7 +102,7 @@ def figures(run: Run, latent: xr.Dataset | None) -> Iterator[tuple[str, Figure]]
 
 
 def verdicts(run: Run, latent: xr.Dataset | None) -> NDArray[np.int64]:
-    """What each shot is taken for, int64 (shot,); -1 where nobody decided."""
+    """Return what each shot is taken for, int64 (shot,); -1 where nobody decided."""
     out = np.full(run.n_shots, -1)
     if latent is not None and "is_single" in latent:
         single = latent.is_single.values.astype(bool)
