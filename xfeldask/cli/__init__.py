@@ -19,6 +19,7 @@ from xfeldask.cli.export import export
 from xfeldask.cli.ingest import ingest
 from xfeldask.cli.inspect import inspect
 from xfeldask.cli.project import project
+from xfeldask.cli.report import report
 from xfeldask.cli.reproduce import reproduce
 from xfeldask.cli.select import select
 from xfeldask.cli.simulate import simulate
@@ -46,6 +47,7 @@ for command in (
     select,
     inspect,
     export,
+    report,
     verify,
     demo,
     reproduce,

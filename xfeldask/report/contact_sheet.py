@@ -17,7 +17,12 @@ BAD = "0.75"
 
 
 def contact_sheet(
-    run: Run, shots: Sequence[int] | NDArray[np.integer], told: Callable[[int], str] = str, columns: int = 10
+    run: Run,
+    shots: Sequence[int] | NDArray[np.integer],
+    told: Callable[[int], str] = str,
+    columns: int = 10,
+    *,
+    binned: bool = False,
 ) -> Figure:
     """Draw assembled patterns on logarithmic scales of their own; bad pixels are grey.
 
@@ -27,6 +32,7 @@ def contact_sheet(
     shots : int, in the order in which they are drawn
     told : callable, makes the title of a shot's picture; its index by default
     columns : int, pictures in a row
+    binned : bool, draw `image` instead of every pixel
 
     Examples
     --------
@@ -36,8 +42,6 @@ def contact_sheet(
     >>> len([ax for ax in contact_sheet(xfeldask.open_run(path), [2, 0, 1], columns=2).axes if ax.images])
     3
     """
-    row, column = assembled_index(run.geometry)
-    good = run.geometry.mask
     colors = mpl.colormaps["magma"].with_extremes(bad=BAD)
     rows = -(-len(shots) // columns)
     figure = Figure(figsize=(1.35 * columns, 1.55 * rows), layout="constrained")
@@ -45,11 +49,20 @@ def contact_sheet(
     for ax in axes:
         ax.set_axis_off()
     for ax, shot in zip(axes, shots, strict=False):
-        frame = run.read("photons", int(shot))
-        picture = np.full(assembled_shape(run.geometry), np.nan)
-        picture[row[good], column[good]] = frame[good]
+        picture = _binned(run, int(shot)) if binned else _whole(run, int(shot))
         top = max(2.0, float(np.nanmax(picture)))
         scale = LogNorm(0.5, top, clip=True)
         ax.imshow(np.maximum(picture, 0.5), norm=scale, cmap=colors, origin="lower", interpolation="nearest")
         ax.set_title(told(int(shot)), fontsize=7, pad=2)
     return figure
+
+
+def _whole(run: Run, shot: int) -> NDArray[np.float64]:
+    (row, column), good = assembled_index(run.geometry), run.geometry.mask
+    picture = np.full(assembled_shape(run.geometry), np.nan)
+    picture[row[good], column[good]] = run.read("photons", shot)[good]
+    return picture
+
+
+def _binned(run: Run, shot: int) -> NDArray[np.float64]:
+    return np.where(run.image_grid.weight > 0, run.read("image", shot), np.nan)

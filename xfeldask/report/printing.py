@@ -171,13 +171,13 @@ def print_verdict(ds: xr.Dataset, latent: xr.Dataset) -> None:
     if "verdict" in latent:
         blank, single, multiple = np.bincount(latent.verdict.values, minlength=3).tolist()
         rows["verdict"] = f"{single:,} single, {multiple:,} multiple, {blank:,} blank, by {parameters.sort}"
-    rows |= _told(Decision.from_json(latent.attrs["decision"]))
+    rows |= decision_told(Decision.from_json(latent.attrs["decision"]))
     if "n_particles" in ds and "is_single" in latent:
         rows["truth"] = _truth(ds.n_particles.values[latent.shot.values], latent)
     console().print(facts(str(latent.attrs["title"]), rows))
 
 
-def _told(decision: Decision) -> dict[str, str]:
+def decision_told(decision: Decision) -> dict[str, str]:
     """Return what a rule tells of its threshold and of what it expects, as far as it does."""
     rows = {}
     if decision.threshold is not None:

@@ -1,0 +1,239 @@
+"""A report of one run: one HTML file that holds its figures, and the figures beside it."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from html import escape
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from xfeldask.errors import InputError, UnknownNameError
+from xfeldask.report.contact_sheet import contact_sheet
+from xfeldask.report.photon_peaks import photon_histogram
+from xfeldask.report.printing import decision_told
+from xfeldask.schema import BLANK, LATENT, MULTIPLE, SINGLE
+from xfeldask.scores import COLORS
+from xfeldask.sorting.decision import Decision
+from xfeldask.store.adu_histogram import GROUP
+from xfeldask.store.publish import replaced
+from xfeldask.store.run import Run
+
+BLOCK = 512
+"""Images read together."""
+NEAR = 20
+"""Shots nearest to the threshold that are shown."""
+KINDS = dict(LATENT["verdict"].flags)
+_STYLE = (
+    "body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
+    "table{border-collapse:collapse}td{padding:.15rem .8rem .15rem 0}td:first-child{color:#555}img{max-width:100%}"
+)
+
+
+def report(store: str | Path, out: str | Path | None = None, *, embedding: str | None = None) -> Path:
+    """Write a report of a run: facts, verdicts, powders, profiles, scores in order, shots nearest to the threshold.
+
+    Parameters
+    ----------
+    store : path of a finished store
+    out : path of the HTML file, ``<store>_report.html`` beside the store by default; figures go into a folder of the
+        same name without its ending
+    embedding : str, whose verdicts are told; the first by default, none where there is none
+
+    Returns
+    -------
+    Path, of the HTML file, which needs no other
+
+    Raises
+    ------
+    MissingFileError, IncompleteStoreError, UnknownNameError
+        There is no such store or embedding.
+    InputError
+        The file cannot be written.
+
+    Examples
+    --------
+    >>> report("nothing.zarr")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    xfeldask.errors.MissingFileError: no store at nothing.zarr...
+    """
+    run = Run.open(store).refuse_incomplete()
+    path = Path(out) if out is not None else run.path.with_name(f"{run.path.stem}_report.html")
+    have = list(run.embeddings)
+    if embedding is not None and embedding not in have:
+        raise UnknownNameError("embedding", embedding, have)
+    name = embedding or next(iter(have), None)
+    latent = None if name is None else run.embeddings[name].dataset().load()
+    drawn = {title: _png(figure) for title, figure in figures(run, latent)}
+    try:
+        folder = path.with_suffix("")
+        folder.mkdir(exist_ok=True)
+        for title, png in drawn.items():
+            (folder / f"{title.replace(' ', '-')}.png").write_bytes(png)
+        with replaced(path) as fresh:
+            fresh.write_text(_html(run, latent, drawn), "utf-8")
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error}; choose a folder that may be written") from error
+    return path
+
+
+def figures(run: Run, latent: xr.Dataset | None) -> Iterator[tuple[str, Figure]]:
+    """Draw what can be drawn of a run and one of its embeddings, by title."""
+    kinds = verdicts(run, latent)
+    powders = powder(run, kinds)
+    yield "powder", _draw_powders(run, kinds, powders)
+    yield "radial profiles", _draw_profiles(run, kinds, powders)
+    yield "photons", _draw_photons(run, kinds)
+    if latent is not None and "score" in latent:
+        yield "score in order", _draw_scores(latent, kinds)
+        nearest = near_threshold(latent)
+        if len(nearest):
+            score = latent.score.values
+            sheet = contact_sheet(run, nearest, lambda i: f"{i}: {score[i]:.3g}", binned=True)
+            yield "nearest to the threshold", sheet
+    if GROUP in run:
+        yield "histogram of ADU", photon_histogram(run)
+
+
+def verdicts(run: Run, latent: xr.Dataset | None) -> NDArray[np.int64]:
+    """Return what each shot is taken for, int64 (shot,); -1 where nobody decided."""
+    out = np.full(run.n_shots, -1)
+    if latent is not None and "is_single" in latent:
+        single = latent.is_single.values.astype(bool)
+        found = latent.verdict.values if "verdict" in latent else np.where(single, SINGLE, MULTIPLE)
+        out[: len(found)] = found
+    return out
+
+
+def powder(run: Run, kinds: NDArray[np.int64]) -> dict[int, NDArray[np.float64]]:
+    """Sum of the images of each kind of shots, float64 (y, x) by kind, read in one pass."""
+    sums = {int(kind): np.zeros(run.layout.image) for kind in np.unique(kinds)}
+    for start in range(0, run.n_shots, BLOCK):
+        images = run.read("image", slice(start, start + BLOCK))
+        here = kinds[start : start + BLOCK]
+        for kind in np.unique(here).tolist():
+            sums[kind] += images[here == kind].sum(axis=0, dtype=np.float64)
+    return sums
+
+
+def near_threshold(latent: xr.Dataset) -> NDArray[np.int64]:
+    """Shots whose score is nearest to the threshold, in order of their score; none where there is no threshold."""
+    threshold = Decision.from_json(latent.attrs.get("decision", "{}")).threshold
+    if threshold is None:
+        return np.empty(0, np.int64)
+    score = latent.score.values
+    away = np.where(np.isfinite(score), np.abs(score - threshold), np.inf)
+    nearest = np.argsort(away, kind="stable")[:NEAR]
+    nearest = nearest[np.isfinite(away[nearest])]
+    return np.asarray(nearest[np.argsort(-score[nearest], kind="stable")], np.int64)
+
+
+def _told(kind: int) -> str:
+    return KINDS.get(kind, "not sorted")
+
+
+def _color(kind: int) -> str:
+    return COLORS.get(_told(kind), "0.4")
+
+
+def _draw_powders(run: Run, kinds: NDArray[np.int64], powders: dict[int, NDArray[np.float64]]) -> Figure:
+    figure = Figure(figsize=(4.2 * len(powders), 4.2), layout="constrained")
+    axes = figure.subplots(1, len(powders), squeeze=False)[0]
+    for ax, (kind, total) in zip(axes, powders.items(), strict=True):
+        n = int((kinds == kind).sum())
+        mean = np.where(run.image_grid.weight > 0, total / n, np.nan)
+        top = max(np.nanmax(mean), 1e-9)
+        drawn = ax.imshow(np.maximum(mean, top * 1e-5), norm=LogNorm(top * 1e-5, top), origin="lower", cmap="magma")
+        ax.set_facecolor("0.75")
+        ax.set_axis_off()
+        ax.set_title(f"{_told(kind)}: mean of {n:,} shots", fontsize=10)
+        figure.colorbar(drawn, ax=ax, shrink=0.8, label="photons in a bin")
+    return figure
+
+
+def _draw_profiles(run: Run, kinds: NDArray[np.int64], powders: dict[int, NDArray[np.float64]]) -> Figure:
+    grid = run.image_grid
+    q = np.linalg.norm(grid.s, axis=-1) * 1e-9
+    step = float(np.abs(grid.step).mean()) * 1e-9
+    ring, weight = (q / step).astype(int).ravel(), grid.weight.ravel().astype(np.float64)
+    area = np.bincount(ring, weight)
+    used = area > 0
+    figure = Figure(figsize=(7, 4.2), layout="constrained")
+    ax = figure.subplots()
+    for kind, total in powders.items():
+        profile = np.bincount(ring, total.ravel()) / int((kinds == kind).sum())
+        at, mean = (np.arange(len(area)) + 0.5)[used] * step, profile[used] / area[used]
+        ax.plot(at[mean > 0], mean[mean > 0], color=_color(kind), label=_told(kind))
+    ax.set(
+        yscale="log",
+        xlabel="q (1/nm)",
+        ylabel="photons in a full bin",
+        title="mean radial profiles; blank is background",
+    )
+    ax.legend(frameon=False)
+    return figure
+
+
+def _draw_photons(run: Run, kinds: NDArray[np.int64]) -> Figure:
+    counts = run.read("photon_count").astype(np.float64)
+    figure = Figure(figsize=(7, 3.6), layout="constrained")
+    ax = figure.subplots()
+    edges = np.geomspace(max(1.0, counts[counts > 0].min(initial=1.0)), max(2.0, counts.max(initial=2.0)) * 1.001, 60)
+    for kind in np.unique(kinds).tolist():
+        here = counts[kinds == kind]
+        ax.stairs(
+            np.histogram(here, edges)[0], edges, color=_color(kind), lw=1.5, label=f"{_told(kind)}: {len(here):,} shots"
+        )
+    ax.set(xscale="log", xlabel="photons in the shot", ylabel="shots")
+    ax.legend(frameon=False)
+    return figure
+
+
+def _draw_scores(latent: xr.Dataset, kinds: NDArray[np.int64]) -> Figure:
+    score = latent.score.values
+    threshold = Decision.from_json(latent.attrs.get("decision", "{}")).threshold
+    # more points than pixels tell nothing more
+    step = max(1, len(score) // 20_000)
+    shot = np.arange(0, len(score), step)
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    ax = figure.subplots()
+    for kind in np.unique(kinds[shot]).tolist():
+        here = shot[(kinds[shot] == kind) & np.isfinite(score[shot])]
+        ax.plot(here, score[here], ".", ms=2, color=_color(kind), label=_told(kind))
+    if threshold is not None:
+        ax.axhline(threshold, color="0.3", lw=1, ls="--", label=f"threshold {threshold:.3g}")
+    ax.set(xlabel="shot", ylabel="score")
+    ax.legend(frameon=False, markerscale=4)
+    return figure
+
+
+def _png(figure: Figure) -> bytes:
+    out = BytesIO()
+    figure.savefig(out, dpi=100, format="png")
+    return out.getvalue()
+
+
+def _html(run: Run, latent: xr.Dataset | None, drawn: dict[str, bytes]) -> str:
+    kinds = verdicts(run, latent)
+    rows = dict(run.facts())
+    rows["taken for"] = ", ".join(
+        f"{_told(k)}: {int((kinds == k).sum()):,}" for k in (SINGLE, MULTIPLE, BLANK, -1) if (kinds == k).any()
+    )
+    if latent is not None:
+        rows |= decision_told(Decision.from_json(latent.attrs.get("decision", "{}")))
+    table = "".join(f"<tr><td>{escape(k)}</td><td>{escape(v)}</td></tr>" for k, v in rows.items())
+    pictures = "".join(
+        f'<h2>{name}</h2><img alt="{name}" src="data:image/png;base64,{base64.b64encode(png).decode()}">'
+        for name, png in drawn.items()
+    )
+    title = escape(run.path.name)
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style>'
+        f"<h1>{title}</h1><table>{table}</table>{pictures}</html>\n"
+    )
