@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from xfeldask import simulate
+from xfeldask import embed, simulate
 
 ATOMS = (np.random.default_rng(1).normal(size=(40, 3)) * 9e-10, ["C", "N", "O", "S"] * 10)
 COMMON = {"particle": ATOMS, "detector": "square-32", "seed": 5, "n_shots": 40, "progress": False}
@@ -33,9 +33,10 @@ STORES = {
 
 
 def make(folder: Path) -> None:
-    """Make them."""
+    """Make them, and an embedding of each."""
     for name, parts in STORES.items():
         simulate(folder / f"{name}.zarr", **COMMON, **parts)
+        embed(folder / f"{name}.zarr", n_components=2, sort=None, progress=False)
 
 
 if __name__ == "__main__":

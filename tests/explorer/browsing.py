@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 VIEWPORT = {"width": 1500, "height": 1000}
 READY = "() => window.Bokeh && Bokeh.documents.length && Bokeh.documents[0].is_idle"
-WAIT = 60_000
+WAIT = 180_000
 """Longest that anything on the page may take on a busy machine [ms]; a page itself may take four times as long."""
 OFTEN = 50
 """From one look at the page to the next [ms]: those of each frame would keep it busy."""

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from xfeldask.explorer.model.columns import Shots
 
 from xfeldask import embed, open_run, project, simulate, sort
 from xfeldask.engines import workshop
 from xfeldask.errors import CorruptStoreError, RunError, StoreBusyError, StoreExistsError
+from xfeldask.store.columns import Shots
 from xfeldask.verbs import simulate as simulate_module
 from xfeldask.verbs.verify import verify
 
