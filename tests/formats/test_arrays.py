@@ -142,3 +142,10 @@ def test_read__refuses_what_is_no_photon(bad, dtype):
 def test_array_frames__refuse_what_does_not_fit(values, geometry, energy, told):
     with pytest.raises(InputError, match=told):
         ArrayFrames("it", values, geometry, energy)
+
+
+@pytest.mark.parametrize("shape", [(2, 8, 8), (4, 4, 8), (16, 8)])
+def test_tiles_and_slabs__take_the_shape_of_the_geometry(shape):
+    values = frames().reshape(5, *shape)
+    found = ArrayFrames("it", values, PANELS, ENERGY)
+    np.testing.assert_array_equal(found.read(range(1, 4)), frames()[1:4])

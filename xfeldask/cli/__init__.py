@@ -18,6 +18,7 @@ from xfeldask.cli.explore import explore
 from xfeldask.cli.export import export
 from xfeldask.cli.ingest import ingest
 from xfeldask.cli.inspect import inspect
+from xfeldask.cli.process import process
 from xfeldask.cli.project import project
 from xfeldask.cli.report import report
 from xfeldask.cli.reproduce import reproduce
@@ -47,6 +48,7 @@ for command in (
     select,
     inspect,
     export,
+    process,
     report,
     verify,
     demo,

@@ -16,7 +16,7 @@ from xfeldask.errors import InputError
 @click.option(
     "--where", help="Expression that selects shots, such as 'is_single and photon_count > 1000'.  [default: all]"
 )
-@click.option("--format", help="emc, emc_hdf5, cxi, cspi or png.  [default: by the ending of OUT]")
+@click.option("--format", help="Format of OUT: emc, emc_hdf5, cxi, cspi or png.  [default: by the ending of OUT]")
 @click.option("--embedding", help="Embedding whose quantities and verdicts are meant.  [default: the first]")
 @click.option("--write-back", is_flag=True, help="Write the verdicts into the CXI files that STORE was ingested from.")
 @click.option("--overwrite", is_flag=True, help="Replace what is at OUT already.")

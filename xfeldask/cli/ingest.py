@@ -11,39 +11,84 @@ from xfeldask.cli.flags import STORE, scheduler_options
 from xfeldask.errors import InputError
 
 
+def frames_options(function: Any) -> Any:
+    """Add the flags that say how frames are read to a command.
+
+    Examples
+    --------
+    >>> [option.name for option in click.command()(frames_options(lambda **flags: None)).params][:3]
+    ['format', 'detector', 'pixel_size']
+    """
+    options = [
+        click.option("--format", help="Kind of frames, where the files themselves do not tell."),
+        click.option(
+            "--detector",
+            help="Where the pixels are: built-in name, square-N, flat-ROWSxCOLUMNS, a file of psana, Dragonfly or "
+            "CrystFEL, or a store.",
+        ),
+        click.option("--pixel-size", type=float, help="Edge of a pixel in m, where the detector does not tell."),
+        click.option("--distance", type=float, help="Distance of the detector in m, where it does not tell."),
+        click.option("--wavelength", type=float, help="Wavelength in m, where the files do not tell."),
+        click.option(
+            "--mask",
+            multiple=True,
+            help="Mask of the detector, true where a pixel is good: .npy, FILE.npz:/NAME, FILE.h5:/NAME or .byt; write "
+            "bad: before a file that marks bad pixels. May be given several times.",
+        ),
+        click.option(
+            "--photonize", metavar="GAIN", help="ADU of a photon, or a .npy file of it for each pixel, of files in ADU."
+        ),
+        click.option("--dark", help="ADU of no photon: .npy file of each pixel's."),
+        click.option(
+            "--common-mode", help="Pixels that share one: row, half_row, or asic:ROWSxCOLUMNS.  [default: none]"
+        ),
+        click.option("--threshold", type=float, help="Photons from which one is counted.  [default: 0.7]"),
+        click.option(
+            "--photon-dtype", help="Type of the photon counts: uint8, uint16 or uint32.  [default: as the files ask]"
+        ),
+    ]
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def frames_keywords(flags: dict[str, Any]) -> dict[str, Any]:
+    """Turn the flags of `frames_options` into keywords of `ingest`.
+
+    Raises
+    ------
+    InputError
+        Flags that need another one.
+
+    Examples
+    --------
+    >>> flags = dict.fromkeys(("detector", "pixel_size", "distance", "photonize", "dark", "common_mode", "threshold"))
+    >>> frames_keywords({**flags, "detector": "square-64", "mask": (), "format": None})
+    {'mask': None, 'format': None, 'geometry': {'source': 'square-64'}, 'photonize': None}
+    """
+    rest = dict(flags)
+    parts = {"source": rest.pop("detector"), "pixel_size": rest.pop("pixel_size"), "distance": rest.pop("distance")}
+    geometry = {name: value for name, value in parts.items() if value is not None} or None
+    if geometry is not None and "source" not in geometry:
+        raise InputError("pixel_size and distance are of a detector; name one with --detector")
+    adu = [rest.pop(name) for name in ("photonize", "dark", "common_mode", "threshold")]
+    rest["mask"] = rest["mask"] or None
+    return rest | {"geometry": geometry, "photonize": photonize_flags(*adu)}
+
+
 @click.command()
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
 @click.argument("store", type=STORE)
-@click.option("--format", help="Kind of frames, where the files themselves do not tell.")
-@click.option(
-    "--detector",
-    help="Where the pixels are: built-in name, square-N, flat-ROWSxCOLUMNS, or a file of psana, Dragonfly or CrystFEL.",
-)
-@click.option("--pixel-size", type=float, help="Edge of a pixel in m, where the detector does not tell.")
-@click.option("--distance", type=float, help="Distance of the detector in m, where it does not tell.")
-@click.option("--wavelength", type=float, help="Wavelength in m, where the files do not tell.")
-@click.option(
-    "--mask", multiple=True,
-    help="Mask of the detector, true where a pixel is good: .npy, FILE.npz:/NAME, FILE.h5:/NAME or .byt; write bad: "
-    "before a file that marks bad pixels. May be given several times."
-)  # fmt: skip
-@click.option(
-    "--photonize", metavar="GAIN", help="ADU of a photon, or a .npy file of it for each pixel, of files in ADU."
-)
-@click.option("--dark", help="ADU of no photon: .npy file of each pixel's.")
-@click.option("--common-mode", help="Pixels that share one: row, half_row, or asic:ROWSxCOLUMNS.  [default: none]")
-@click.option("--threshold", type=float, help="Photons from which one is counted.  [default: 0.7]")
+@frames_options
 @click.option("--histogram", type=STORE, help="File for a figure of the histogram of ADU, .png, .pdf or .svg.")
-@click.option("--photon-dtype", help="Type of the photon counts: uint8, uint16 or uint32.  [default: as the files ask]")
 @scheduler_options
 @click.option("--resume", is_flag=True, help="Finish a store that was interrupted.")
 @click.option("--overwrite", is_flag=True, help="Replace a store that is there already.")
 @click.option("--dry-run", is_flag=True, help="Say what the run would take, and write nothing.")
 @click.option("--quiet", is_flag=True, help="Print nothing but warnings and errors.")
 def ingest(
-    sources: tuple[str, ...], store: Path, scheduler: str, workers: int | None, dry_run: bool, quiet: bool,
-    detector: str | None, pixel_size: float | None, distance: float | None, photonize: str | None, dark: str | None,
-    common_mode: str | None, threshold: float | None, histogram: Path | None, **flags: Any,
+    sources: tuple[str, ...], store: Path, histogram: Path | None, scheduler: str, workers: int | None, resume: bool,
+    overwrite: bool, dry_run: bool, quiet: bool, **flags: Any,
 ) -> None:  # fmt: skip
     """Read the frames of SOURCE... into STORE."""
     from xfeldask.report.printing import print_estimate, print_run
@@ -51,17 +96,12 @@ def ingest(
     from xfeldask.verbs.ingest import ingest as run
     from xfeldask.work.schedulers import scheduled
 
-    parts = {"source": detector, "pixel_size": pixel_size, "distance": distance}
-    geometry = {name: value for name, value in parts.items() if value is not None} or None
-    if geometry is not None and detector is None:
-        raise InputError("pixel_size and distance are of a detector; name one with --detector")
-    flags["mask"] = flags["mask"] or None
-    flags["photonize"] = photonize_flags(photonize, dark, common_mode, threshold)
+    chosen = frames_keywords(flags) | {"resume": resume, "overwrite": overwrite}
     if dry_run:
-        print_estimate(estimate_ingest(sources, store, geometry=geometry, **flags), workers)
+        print_estimate(estimate_ingest(sources, store, **chosen), workers)
         return
     with scheduled(scheduler, workers, quiet), print_run(store, quiet):
-        run(sources, store, geometry=geometry, progress=not quiet, **flags)
+        run(sources, store, progress=not quiet, **chosen)
     if histogram is not None:
         from xfeldask.report.photon_peaks import save_histogram
 

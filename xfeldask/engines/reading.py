@@ -168,7 +168,7 @@ def _desk(run: Run) -> Desk:
 def _kept_desk(path: str, digest: str) -> Desk:
     run = Run.open(path, "r+")
     intake = stored_intake(run.group)
-    if intake is None or intake.digest != digest:
+    if intake is None or run.identity != digest:
         raise CorruptStoreError(f"{path} does not tell what it was ingested from")
     return make_desk(run.group, open_intake(intake, run.geometry), run.layout)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from pathlib import Path
 from typing import Any, Protocol
 from zipfile import BadZipFile, ZipFile, is_zipfile
@@ -32,7 +33,9 @@ class Array(Protocol):
 
 
 class ArrayFrames:
-    """Frames of an array (shot, panel, ss, fs), or (shot, ss, fs) of a detector of one panel.
+    """Frames of an array (shot, panel, ss, fs) or (shot, ss, fs), in the order of the detector's pixels.
+
+    Modules that the array cuts into tiles, or stacks in one slab, take the shape that the geometry has.
 
     Parameters
     ----------
@@ -59,8 +62,10 @@ class ArrayFrames:
             raise InputError(f"{source} does not say where its pixels are; give its geometry")
         if photon_energy is None:
             raise InputError(f"{source} does not say its photon energy; give photon_energy in eV")
-        one_panel = geometry.shape[0] == 1 and tuple(array.shape[1:]) == geometry.shape[1:]
-        if not one_panel and tuple(array.shape[1:]) != geometry.shape:
+        pixels = tuple(array.shape[1:])
+        # modules may be cut into tiles, or lie in one slab: pixels follow one another in the same order
+        alike = len(pixels) in (2, 3) and pixels[-1] == geometry.shape[2] and prod(pixels) == geometry.mask.size
+        if not alike:
             raise InputError(
                 f"{source} has the shape {tuple(array.shape)}; frames of this detector are (shot, "
                 f"{', '.join(map(str, geometry.shape))}): give the geometry that belongs to them"

@@ -139,8 +139,9 @@ def _stack(
     found = geometry
     if found is None and detector is not None:
         found = cxi_geometry(f"{path}:/{name}", detector, shape)
-    elif found is not None and detector is not None and found.shape == shape:
-        found = make_geometry(found.pixel_position, found.pixel_size, found.mask & fixed_mask(detector, shape))
+    elif found is not None and detector is not None and found.mask.size == np.prod(shape):
+        good = found.mask & fixed_mask(detector, shape).reshape(found.shape)
+        found = make_geometry(found.pixel_position, found.pixel_size, good)
     if found is None:
         raise InputError(f"{path}:/{name} does not say where its pixels are; give its geometry (--detector)")
     if photon_energy is None and nominal is None:

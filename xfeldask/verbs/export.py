@@ -18,7 +18,7 @@ from xfeldask.formats.png_out import write_png
 from xfeldask.schema import LATENT
 from xfeldask.store.chosen import Chosen
 from xfeldask.store.embedding import Embedding
-from xfeldask.store.intake import stored_intake
+from xfeldask.store.intake import fingerprint, stored_intake
 from xfeldask.store.publish import replaced
 from xfeldask.store.run import Run
 from xfeldask.store.selecting import select
@@ -134,6 +134,9 @@ def write_back(store: str | Path, *, embedding: str | None = None) -> list[str]:
         part = {k: v[start : start + n_shots] if k not in ("name", "labels") else v for k, v in verdicts.items()}
         told.append(write_back_result(source.partition(":/")[0], stack, n_shots, part))
         start += n_shots
+    # the files are still those that were ingested
+    run = run.reopened("r+")
+    run.group.attrs["ingest"] = intake.model_copy(update={"fingerprint": fingerprint(intake.sources)}).to_json()
     return told
 
 

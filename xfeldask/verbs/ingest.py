@@ -63,6 +63,7 @@ def ingest(
     mask: str | Path | ArrayLike | Sequence[Source] | None = None,
     photonize: Photonize | Mapping[str, Any] | float | str | Path | None = None,
     photon_dtype: str | None = None,
+    copy: bool = True,
     resume: bool = False,
     overwrite: bool = False,
     progress: bool = True,
@@ -84,6 +85,7 @@ def ingest(
         give no finite number count nothing in their shot; the histogram is kept in ``/photonizing``
     photon_dtype : "uint8", "uint16" or "uint32", of a pixel; by default what the files' own type or some of their shots
         call for. A full pixel stays full, and `lost_photons` says what it lost
+    copy : bool, True: photons are always copied into the store
     resume : bool, finish a store that was interrupted; only what is pending is read
     overwrite : bool, replace a store that is there
     progress : bool, show progress on stderr
@@ -113,6 +115,8 @@ def ingest(
     path = Path(store)
     if photon_dtype not in (None, "uint8", "uint16", "uint32"):
         raise InputError(f"photon_dtype is uint8, uint16 or uint32, got {photon_dtype!r}")
+    if not copy:
+        raise InputError("a store holds its photons and cannot leave them in the files; leave copy out")
     refuse_existing(path, resume, overwrite)
     frames, intake = _opened(source, format, geometry, wavelength, mask, photonize)
     if resume and path.exists():

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import json
+
+import h5py
+import numpy as np
+import pytest
+
+from tests.formats import cxi_writer
+from xfeldask import embed, ingest, open_run
+from xfeldask.report.processing import process
+
+FLAGS = ["--sort", "elliptic_envelope", "--n-components", 2, "--scheduler", "synchronous", "--quiet"]
+
+
+@pytest.fixture
+def hits(tmp_path):
+    cxi_writer.write_euxfel(tmp_path / "r0042.cxi", cxi_writer.frames(40))
+    return tmp_path / "r0042.cxi"
+
+
+def test_process__goes_from_the_file_to_the_report_and_back(hits, tmp_path, run):
+    store = tmp_path / "r0042.zarr"
+    code, out, _ = run("process", hits, store, "--write-back", *FLAGS)
+    assert code == 0
+    summary = json.loads(out.splitlines()[-1])
+    latent = open_run(store).embedding().dataset()
+    assert (summary["shots"], summary["embedding"]) == (40, "ipca")
+    assert summary["single"] == int(latent.is_single.sum())
+    assert summary["single"] + summary["multiple"] + summary["blank"] == 40
+    assert "<h2>powder</h2>" in (tmp_path / "r0042_report.html").read_text()
+    assert summary["written_back"] == [f"{hits}:/entry_1/result_3"]
+    with h5py.File(hits) as file:
+        np.testing.assert_array_equal(file["entry_1/result_3/score"][:], latent.score.values)
+
+
+def test_process__does_nothing_twice(hits, tmp_path, run, monkeypatch):
+    store = tmp_path / "r0042.zarr"
+    assert run("process", hits, store, "--write-back", *FLAGS)[0] == 0
+    before = {path: path.read_bytes() for path in store.rglob("*") if path.is_file() and path.name != "zarr.json"}
+    for name in ("embed", "project"):
+        monkeypatch.setattr(f"xfeldask.report.processing.{name}", lambda *a, **k: pytest.fail("done already"))
+    code, out, _ = run("process", hits, store, "--write-back", *FLAGS)
+    assert (code, json.loads(out.splitlines()[-1])["shots"]) == (0, 40)
+    after = {path: path.read_bytes() for path in store.rglob("*") if path.is_file() and path.name != "zarr.json"}
+    assert after == before
+
+
+def test_process__applies_a_model(hits, tmp_path):
+    cxi_writer.write_euxfel(tmp_path / "other.cxi", cxi_writer.frames(50, seed=5))
+    ingest(tmp_path / "other.cxi", tmp_path / "model.zarr", progress=False)
+    embed(tmp_path / "model.zarr", name="taught", n_components=2, sort="elliptic_envelope", progress=False)
+    summary = process(hits, tmp_path / "r0042.zarr", model=tmp_path / "model.zarr", progress=False)
+    assert (summary["embedding"], summary["written_back"]) == ("taught", [])
+    assert np.isfinite(open_run(tmp_path / "r0042.zarr").embeddings["taught"].dataset().score.values).all()
+
+
+def test_process__refuses_as_its_parts_do(hits, tmp_path, run):
+    for arguments, told in (
+        ((tmp_path / "none.cxi", tmp_path / "a.zarr"), "there is no"),
+        ((hits, tmp_path / "a.zarr", "--pixel-size", 1e-4), "name one with --detector"),
+        ((hits, tmp_path / "a.zarr", "--common-mode", "row"), "--common-mode needs --photonize"),
+        ((hits, tmp_path / "a.zarr", "--model", tmp_path / "b.zarr"), "no store at"),
+    ):
+        code, out, err = run("process", *arguments, *FLAGS)
+        assert (code, out, told in err) == (2, "", True)

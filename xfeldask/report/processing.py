@@ -1,0 +1,108 @@
+"""`process`: a run from its file to its report, again and again with the same result."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from xfeldask.errors import InputError
+from xfeldask.report.run_report import report, verdicts
+from xfeldask.schema import LATENT
+from xfeldask.sorting.decision import Decision
+from xfeldask.store.run import Run
+from xfeldask.verbs.embed import embed
+from xfeldask.verbs.export import write_back as written_back
+from xfeldask.verbs.ingest import Source, ingest
+from xfeldask.verbs.project import project
+
+
+def process(
+    source: Source | Sequence[Source],
+    store: str | Path,
+    *,
+    model: str | Path | None = None,
+    embedding: str | None = None,
+    sort: str = "pairs",
+    n_components: int = 3,
+    write_back: bool = False,
+    again: bool = False,
+    progress: bool = True,
+    **frames: Any,
+) -> dict[str, Any]:
+    """Ingest a run, embed it or apply a model to it, write its report and, if asked, verdicts back into its files.
+
+    What is done already is not done again: a store that is complete is kept, one that was interrupted is finished, an
+    embedding that tells of all its shots is kept.
+
+    Parameters
+    ----------
+    source : as of `ingest`
+    store : path of the store
+    model : path of a store whose embedding is applied to the run; by default the run is embedded by itself
+    embedding : str, name of the embedding, there and here; the model's only one, or "ipca", by default
+    sort : "pairs" or "elliptic_envelope", of a run that is embedded by itself
+    n_components : int, of a run that is embedded by itself
+    write_back : bool, write verdicts into the CXI files that were ingested
+    again : bool, replace the store and all that is in it
+    progress : bool, show progress on stderr
+    **frames : keywords of `ingest`
+
+    Returns
+    -------
+    dict, of what JSON can hold: `store`, `shots`, `photons` (the median), `embedding`, `single`, `multiple`, `blank`,
+    `threshold`, `report`, `written_back` and `seconds`
+
+    Raises
+    ------
+    MissingFileError, InputError, RunError
+        As of the verbs that it is made of.
+
+    Examples
+    --------
+    >>> process("nothing.cxi", "nothing.zarr")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    xfeldask.errors.MissingFileError: there is no nothing.cxi...
+    """
+    start, path = time.monotonic(), Path(store)
+    there = path.exists() and not again
+    ingest(source, path, resume=there, overwrite=again and path.exists(), progress=progress, **frames)
+    run = Run.open(path)
+    name = _embedded(run, model, embedding, sort, n_components, progress)
+    run = run.reopened()
+    latent = run.embeddings[name].dataset().load()
+    kinds = verdicts(run, latent)
+    html = report(path, embedding=name)
+    return {
+        "store": str(path.absolute()),
+        "shots": run.n_shots,
+        "photons": float(np.median(run.read("photon_count"))),
+        "embedding": name,
+        **{meaning: int((kinds == kind).sum()) for kind, meaning in LATENT["verdict"].flags},
+        "threshold": Decision.from_json(latent.attrs["decision"]).threshold,
+        "report": str(html.absolute()),
+        "written_back": written_back(path, embedding=name) if write_back else [],
+        "seconds": round(time.monotonic() - start, 3),
+    }
+
+
+def _embedded(
+    run: Run, model: str | Path | None, embedding: str | None, sort: str, n_components: int, progress: bool
+) -> str:
+    """Embed a run, unless that has been done; return the embedding's name."""
+    theirs = None if model is None else Run.open(model).embedding(embedding)
+    name = theirs.name if theirs is not None else embedding or "ipca"
+    have = run.embeddings.get(name)
+    if have is not None and have.is_current:
+        if "is_single" not in have.dataset():
+            raise InputError(f"the embedding {name} of {run.path} was not sorted; choose another name, or remove it")
+        return name
+    stale = have is not None
+    if model is not None:
+        project(model, name, run.path, overwrite=stale, progress=progress)
+    else:
+        embed(run.path, name=name, sort=sort, n_components=n_components, overwrite=stale, progress=progress)
+    return name
