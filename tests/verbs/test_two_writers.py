@@ -83,10 +83,10 @@ def whole(path, seed):
     ("name", "overwrite"),
     [
         ("_write_truth", True),
-        ("_run_pending", False),
+        ("run_pending", False),
         *(
             pytest.param(name, overwrite, marks=pytest.mark.campaign)
-            for name in ("publish_template", "_write_truth", "_run_pending", "pending_shards")
+            for name in ("publish_template", "_write_truth", "run_pending", "pending_shards")
             for overwrite in (False, True)
         ),
     ],
@@ -128,7 +128,7 @@ def test_shard__is_not_written_into_a_store_that_was_replaced(store, monkeypatch
     simulate(store, **RUN | {"seed": 3}, overwrite=True)
     after = {file: file.read_bytes() for file in store.rglob("c/*") if file.is_file()}
     with pytest.raises(RunError, match="was replaced by another run meanwhile"):
-        workshop.simulate_shard(str(store), run.identity, 0)
+        workshop.simulate_shard(run, 0)
     assert {file: file.read_bytes() for file in store.rglob("c/*") if file.is_file()} == after
     assert before.keys() == after.keys()
     whole(store, 3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -89,8 +90,7 @@ class Layout:
 def layout_of(group: zarr.Group) -> Layout:
     """Layout of an existing store, from its arrays' metadata."""
     photons, image, low_q = (shot_array(group, name) for name in ("photons", "image", "low_q"))
-    truth = tuple(v.name for v in named("truth") if v.name in group)
-    rooms = [shot_array(group, name).shape[1] for name in truth if "particle" in VARIABLES[name].dims]
+    truth = tuple(v.name for v in named("truth") if _is_there(group, v.name))
     if photons.shards is None or photons.ndim != 4 or image.ndim != 3 or low_q.ndim != 3:
         raise CorruptStoreError(f"{group.store_path}: photons, image or low_q have not the layout of a store")
     return Layout(
@@ -98,12 +98,27 @@ def layout_of(group: zarr.Group) -> Layout:
         (photons.shape[1], photons.shape[2], photons.shape[3]),
         (image.shape[1], image.shape[2]),
         (low_q.shape[1], low_q.shape[2]),
-        rooms[0] if rooms else 0,
+        _room_for_particles(group, truth),
         str(photons.dtype),
         "intensity" in group,
         photons.shards[0],
         truth,
     )
+
+
+def _is_there(group: zarr.Group, name: str) -> bool:
+    try:
+        return name in group
+    except (ValueError, KeyError, TypeError):
+        return True  # and damaged, which is told by whoever reads it
+
+
+def _room_for_particles(group: zarr.Group, truth: tuple[str, ...]) -> int:
+    for name in truth:
+        if "particle" in VARIABLES[name].dims:
+            with suppress(CorruptStoreError):
+                return int(shot_array(group, name).shape[1])
+    return 0
 
 
 def shot_array(group: zarr.Group, name: str, codec_pipeline: str = EXACT) -> zarr.Array[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +15,7 @@ import zarr
 from numpy.typing import NDArray
 
 from xfeldask.config import Experiment
-from xfeldask.errors import CorruptStoreError, IncompleteStoreError, MissingFileError, RunError, XfeldaskError
+from xfeldask.errors import CorruptStoreError, IncompleteStoreError, MissingFileError, RunError
 from xfeldask.physics.atoms import Atoms, make_atoms
 from xfeldask.physics.binning import ImageGrid, image_axes, image_grid, low_q_axes, low_q_grid
 from xfeldask.physics.detectors import Geometry, make_geometry, wavelength
@@ -144,8 +145,7 @@ class Run:
     @property
     def identity(self) -> str | None:
         """What tells these shots from any others: the digest of the experiment, or of what was ingested."""
-        found = self.attributes.get("experiment_digest", self.attributes.get("ingest_digest"))
-        return None if found is None else str(found)
+        return _identity(self.attributes)
 
     def refuse_replaced(self) -> None:
         """Refuse to go on where another run has taken the place of this one.
@@ -156,14 +156,13 @@ class Run:
             What is at the path now is not what was opened.
         """
         try:
-            now = type(self).open(self.path)
-        except XfeldaskError as error:
-            raise RunError(f"the run that was opened is gone: {error}") from None
-        same = now.identity == self.identity
-        if self.identity is None:
-            old, new = ({k: v for k, v in run.attributes.items() if k not in CHANGES} for run in (self, now))
-            same = same and old == new
-        if not same:
+            now = json.loads((self.path / "zarr.json").read_text("utf-8"))["attributes"]
+        except (OSError, ValueError, KeyError) as error:
+            raise RunError(f"the run that was opened is gone: {self.path} cannot be read ({error})") from None
+        old, new = ({k: v for k, v in attributes.items() if k not in CHANGES} for attributes in (self.attributes, now))
+        if self.identity is not None:
+            old, new = {"identity": self.identity}, {"identity": _identity(now)}
+        if old != new:
             raise RunError(f"{self.path} was replaced by another run meanwhile; nothing was written, begin again")
 
     @cached_property
@@ -215,8 +214,9 @@ class Run:
             They are not those of the stored images.
         """
         found = image_grid(self.geometry, self.wavelength, self.bin)
-        if found.shape != self.layout.image:
-            (y, x), (rows, columns) = self.layout.image, found.shape
+        stored = self.layout.image[:: -1 if self.is_transposed else 1]
+        if found.shape != stored:
+            (y, x), (rows, columns) = stored, found.shape
             told = (
                 f"{self.path}: images of {y} x {x} bins, by bin and pixel_position they would have {rows} x {columns}"
             )
@@ -401,6 +401,11 @@ def open_dataset(
     """
     run = Run.open(store)
     return (run if allow_incomplete else run.refuse_incomplete()).dataset(group, chunks)
+
+
+def _identity(attributes: Mapping[str, Any]) -> str | None:
+    found = attributes.get("experiment_digest", attributes.get("ingest_digest"))
+    return None if found is None else str(found)
 
 
 def _size(shape: tuple[int, ...]) -> str:

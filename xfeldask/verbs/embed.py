@@ -107,7 +107,7 @@ def embed(
     refuse(source, run.n_shots, options)
     refuse_name(run, name, overwrite)
     with held(run.path, Embedding(run, name).place):
-        refuse_name(run.reopened(), name, overwrite)  # another may have made it meanwhile
+        refuse_name(run, name, overwrite)  # another may have made it meanwhile
         if follow:
             follow_store(run, name, options)
         else:

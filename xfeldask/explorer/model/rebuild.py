@@ -118,7 +118,7 @@ class LinearSpace:
         CorruptStoreError
             What is stored of it cannot be read.
         """
-        name, run, parameters = embedding.name, embedding.run, embedding.refuse_older().parameters
+        name, run, parameters = embedding.name, embedding.run, embedding.refuse_other().refuse_older().parameters
         options = parameters.features
         if (feature := str(options.get("name"))) not in IMAGES:
             raise InputError(
