@@ -87,6 +87,9 @@ def test_verify__recomputes_what_was_simulated_only(store):
     root = zarr.open_group(store, mode="r+", use_consolidated=False)
     with pytest.raises(InputError, match="recompute is a number of shots, got -1"):
         verify(store, recompute=-1, progress=False)
+    root.attrs["format"] = 3
+    with pytest.raises(InputError, match="has format 3, and shots are drawn by format"):
+        verify(store, recompute=1, progress=False)
     for name in ("experiment", "experiment_digest"):
         del root.attrs[name]
     with pytest.raises(InputError, match="was not simulated"):

@@ -125,4 +125,6 @@ def test_verify__names_arrays_and_groups_of_another_run(store, tmp_path):
     run = open_run(other)
     assert list(run.selections) == []
     with pytest.raises(CorruptStoreError, match="the embedding ipca was made from the shots of another run"):
-        run.embedding("ipca").dataset()
+        run.embedding("ipca")
+    with pytest.raises(CorruptStoreError, match="was made from the shots of another run"):
+        run.embeddings["ipca"].dataset()

@@ -123,7 +123,7 @@ def test_simulate__of_two_commands_leave_the_store_of_one(tmp_path, words):
 
 
 def test_shard__is_not_written_into_a_store_that_was_replaced(store, monkeypatch):
-    run = open_run(store)
+    run = open_run(store, mode="r+")
     before = {file: file.read_bytes() for file in store.rglob("c/*") if file.is_file()}
     simulate(store, **RUN | {"seed": 3}, overwrite=True)
     after = {file: file.read_bytes() for file in store.rglob("c/*") if file.is_file()}

@@ -59,6 +59,8 @@ class Embedding:
             The run has no embedding, or none of that name.
         InputError
             The run has several, and no name was given.
+        CorruptStoreError
+            It is of another run.
         """
         have = list(run.embeddings)
         if not have:
@@ -67,7 +69,7 @@ class Embedding:
             raise InputError(f"{run.path} has the embeddings {', '.join(have)}; say which with --name")
         if name is not None and name not in have:
             raise MissingFileError(f"{run.path} has no group latent/{name}; it has {', '.join(have)}")
-        return cls(run, name or have[0])
+        return cls(run, name or have[0]).refuse_other()
 
     @property
     def place(self) -> str:

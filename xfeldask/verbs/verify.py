@@ -13,6 +13,7 @@ from xfeldask.errors import InputError
 from xfeldask.schema import PENDING, VARIABLES
 from xfeldask.store.checks import NO_SHOT, Problem, check_node, check_root, check_shard, merged, node_names
 from xfeldask.store.codecs import EXACT
+from xfeldask.store.layout import FORMAT
 from xfeldask.store.lock import held
 from xfeldask.store.run import Run
 from xfeldask.work.compute import run_tasks, worker_count
@@ -151,6 +152,11 @@ def _redrawn(run: Run, count: int, progress: bool) -> list[list[Problem]]:
         raise InputError(f"recompute is a number of shots, got {count}")
     if run.experiment is None:
         raise InputError(f"{run.path} was not simulated, so that no shot of it can be recomputed")
+    stored = run.attributes.get("format")
+    if stored != FORMAT:
+        raise InputError(
+            f"{run.path} has format {stored}, and shots are drawn by format {FORMAT}: verify without recompute"
+        )
     done = np.flatnonzero(run.done())
     chosen = (
         done[np.unique(np.linspace(0, len(done) - 1, min(count, len(done))).astype(np.int64))] if len(done) else done
