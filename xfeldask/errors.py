@@ -75,6 +75,10 @@ class StoreExistsError(XfeldaskError, FileExistsError):
     """The store is there already and nobody asked to resume or overwrite it."""
 
 
+class StoreBusyError(InputError):
+    """Somebody else writes the store, or the group in it; the message names them."""
+
+
 class IncompleteStoreError(InputError):
     """A store whose writing has not finished."""
 

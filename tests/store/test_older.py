@@ -48,9 +48,9 @@ def older(today: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (path / "swapped").rename(column)
     for folder, metadata in zip((row, column), kept, strict=True):
         (folder / "zarr.json").write_text(json.dumps(metadata))
-    change(path, lambda attributes: attributes.update(format=3))
+    change(path, lambda attributes: (attributes.update(format=3), attributes.pop("manifest")))
     on_their_side(path / "latent/ipca", ("components", "mean"))
-    change(path / "latent/ipca", lambda attributes: attributes.pop("format"))
+    change(path / "latent/ipca", lambda attributes: (attributes.pop("format"), attributes.pop("manifest")))
     return path
 
 

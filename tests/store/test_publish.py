@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import subprocess
@@ -12,16 +13,20 @@ import xarray as xr
 
 from xfeldask import embed, open_run, simulate, sort, verify
 from xfeldask.errors import InputError, MissingFileError
+from xfeldask.store import leftovers as leftovers_module
 from xfeldask.store import publish
-from xfeldask.store.publish import leftovers, publish_group, real_path, replaced, sweep_beside
+from xfeldask.store.leftovers import leftovers, real_path, sweep_beside
+from xfeldask.store.publish import exchanged, publish_group, replaced
 
 TWO = [[0, 0, 0], [2e-9, 0, 0]], ["C", "C"]
 RUN = {"particle": TWO, "detector": "square-32", "n_shots": 9, "progress": False}
 KILLED = """
 import os, signal, sys
 from pathlib import Path
+from xfeldask.store import publish
 from xfeldask.store.publish import replaced
 
+publish._renameat2 = lambda: None  # as on a system that cannot exchange two names
 move = Path.replace
 
 def killed(path, target):
@@ -49,8 +54,18 @@ def store(made, tmp_path):
 
 
 @pytest.fixture
-def last_move_fails(monkeypatch):
+def two_moves(monkeypatch):
+    """The system cannot exchange two names in one step."""
+    monkeypatch.setattr(publish, "_renameat2", lambda: None)
+
+
+@pytest.fixture(params=["exchange", "two moves"])
+def last_move_fails(monkeypatch, request):
     """The move of what is new into its place fails, as on a disk that went away."""
+    if request.param == "two moves":
+        request.getfixturevalue("two_moves")
+    elif publish._renameat2() is not None:
+        monkeypatch.setattr(publish, "_renameat2", lambda: lambda *_: ctypes.set_errno(5) or -1)
 
     def fail(path: Path, target: Path) -> Path:
         if path.name.endswith(".new"):
@@ -65,8 +80,11 @@ def beside(path: Path) -> list[str]:
     return sorted(found.name for found in path.parent.iterdir() if found.name != path.name)
 
 
+@pytest.mark.parametrize("way", ["exchange", "two moves"])
 @pytest.mark.parametrize("kind", ["file", "folder", "nothing"])
-def test_replaced__keeps_what_was_there_when_anything_fails(tmp_path, kind):
+def test_replaced__keeps_what_was_there_when_anything_fails(tmp_path, kind, way, request):
+    if way == "two moves":
+        request.getfixturevalue("two_moves")
     target = tmp_path / "thing"
     if kind == "folder":
         target.mkdir()
@@ -119,7 +137,7 @@ def test_sweep_beside__puts_back_what_a_killed_run_moved_away(killed_while_repla
 
 
 def test_verify__names_what_a_killed_run_left_and_the_next_run_sweeps_it(store, monkeypatch):
-    name = f".run.zarr.latent.ipca.{publish._HOST}-{dead_process()}"
+    name = f".run.zarr.latent.ipca.{leftovers_module.HOST}-{dead_process()}"
     (store / "latent" / "ipca").rename(store.with_name(f"{name}.old"))
     store.with_name(f"{name}.new").mkdir()
     told = [(found.variable, found.what) for found in verify(store, progress=False).problems]
@@ -132,7 +150,7 @@ def test_verify__names_what_a_killed_run_left_and_the_next_run_sweeps_it(store, 
 
 
 def test_sweep_beside__leaves_what_is_being_written_and_other_stores(store):
-    other = store.with_name(f".run.zarr.new.{publish._HOST}-{os.getpid()}.new")
+    other = store.with_name(f".run.zarr.new.{leftovers_module.HOST}-{os.getpid()}.new")
     foreign = [store.with_name(".run.zarr2.host-1.old"), store.with_name(".run.zarr.notes")]
     for path in (other, *foreign):
         path.mkdir()
@@ -190,3 +208,51 @@ def test_publish_group__refuses_a_store_that_may_not_be_written(store, monkeypat
     with pytest.raises(InputError, match=r"cannot write .*selection/a: .*No space left.*make room"):
         publish_group(store, "selection/a", xr.Dataset({"selected": ("shot", [True])}))
     assert beside(store) == []
+
+
+def test_exchanged__leaves_no_moment_without_a_store(tmp_path):
+    one, other = tmp_path / "one", tmp_path / "other"
+    for path in (one, other):
+        path.mkdir()
+        (path / path.name).touch()
+    if not exchanged(one, other):
+        pytest.skip("this system cannot exchange two names")
+    assert [found.name for path in (one, other) for found in path.iterdir()] == ["other", "one"]
+    with pytest.raises(FileNotFoundError):
+        exchanged(one, tmp_path / "none")
+
+
+def test_replaced__killed_after_the_exchange_has_the_new_store_in_place(store):
+    if publish._renameat2() is None:
+        pytest.skip("this system cannot exchange two names")
+    code = KILLED.replace("publish._renameat2 = lambda: None", "").replace(
+        "Path.replace = killed", "publish.remove = lambda path: path.exists() and killed(path, path)"
+    )
+    process = subprocess.run([sys.executable, "-c", code, str(store)], capture_output=True, text=True, check=False)
+    assert process.returncode == -9, process.stderr
+    assert list(store.iterdir()) == []  # what the killed process wrote
+    assert [(found.target, found.replaced) for found in leftovers(store)] == [(store, False)]
+    sweep_beside(store)
+    assert beside(store) == []
+
+
+def test_leftovers__of_another_computer_are_left_for_a_while(store):
+    left = store.with_name(".run.zarr.latent.ipca.elsewhere-7.new")
+    left.mkdir()
+    assert leftovers(store) == []
+    os.utime(left, (1e9, 1e9))
+    assert [found.path for found in leftovers(store)] == [left]
+
+
+def test_reading__finds_a_store_that_a_killed_run_had_moved_away(killed_while_replacing):
+    assert list(open_run(killed_while_replacing).embeddings) == ["ipca"]
+
+
+def test_overwrite__of_a_link_acts_on_what_it_points_to_every_time(store):
+    link = store.with_name("link.zarr")
+    link.symlink_to(store)
+    for seed in (5, 6):
+        simulate(link, **RUN | {"seed": seed}, overwrite=True)
+        assert link.is_symlink()
+        assert open_run(store).attributes["seed"] == seed
+    assert beside(store) == ["link.zarr"]

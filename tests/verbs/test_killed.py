@@ -16,7 +16,7 @@ import pytest
 from distributed import Client, LocalCluster
 
 from xfeldask import open_dataset, simulate
-from xfeldask.errors import IncompleteStoreError, RunError
+from xfeldask.errors import IncompleteStoreError, RunError, XfeldaskWarning
 from xfeldask.verbs.verify import verify
 
 SHARDS, SHOTS = 6, 4
@@ -106,7 +106,8 @@ def assert_finishes(path, whole):
     if path.exists() and len(done) < SHARDS:
         with pytest.raises(IncompleteStoreError):
             open_dataset(path)
-    simulate(path, **arguments(), resume=True)
+    with pytest.warns(XfeldaskWarning, match="took over .* which is dead"):
+        simulate(path, **arguments(), resume=True)
     after = files(path)
     assert {name: digest for name, (digest, _) in after.items()} == whole
     assert not [f for f in path.parent.iterdir() if f.name.startswith(".run.zarr")]

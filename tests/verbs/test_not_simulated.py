@@ -34,11 +34,15 @@ def bare(simulated: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.rmtree(path / name)
     file = path / "zarr.json"
     root = json.loads(file.read_text())
-    for name in ("experiment", "experiment_digest", "particle", "seed", "mean_single_photons"):
+    for name in ("experiment", "experiment_digest", "particle", "seed", "mean_single_photons", "manifest"):
         del root["attributes"][name]
     kept = [name for name in root["attributes"]["coordinates"].split() if not name.startswith("atom_")]
     root["attributes"]["coordinates"] = " ".join(kept)
     file.write_text(json.dumps(root))
+    for array in path.glob("*/zarr.json"):
+        metadata = json.loads(array.read_text())
+        metadata["attributes"].pop("run", None)
+        array.write_text(json.dumps(metadata))
     return path
 
 

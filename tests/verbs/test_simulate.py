@@ -281,6 +281,7 @@ def test_simulate__refuses_to_finish_shots_that_were_drawn_otherwise(reference, 
     shutil.copytree(reference, tmp_path / "run.zarr")
     attributes = zarr.open_group(tmp_path / "run.zarr", use_consolidated=False).attrs
     attributes["format"] = FORMAT - 1
+    del attributes["manifest"]
     assert run(tmp_path / "run.zarr", resume=True).sizes["shot"] == N_SHOTS
     attributes["complete"] = False
     with pytest.raises(ExperimentMismatchError, match=f"format: stored {FORMAT - 1}, asked {FORMAT}"):
@@ -323,6 +324,7 @@ def test_simulate__keeps_the_old_store_when_the_new_one_cannot_be_made(tmp_path,
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "replace", last_fails)
+        patch.setattr("xfeldask.store.publish._renameat2", lambda: None)
         with pytest.raises(InputError, match="the disk is gone"):
             run(tmp_path / "run.zarr", n_shots=5, overwrite=True)
     assert tree(tmp_path) == before

@@ -146,6 +146,7 @@ def ingest_shard(run: Run, shard: int) -> InputError | None:
             histogram = desk.fill(sink, sink.shots)
             if desk.histograms is not None:
                 desk.histograms[shard] = histogram
+            run.refuse_replaced()
             sink.commit()
     except InputError as error:
         desk.given_up.set()

@@ -82,6 +82,7 @@ def simulate_shard(run: Run, shard: int) -> None:
     shop = workshop(run)
     sink = Shard(shop.arrays, run.path, shop.layout, shard)
     shop.fill(sink, *shop.plan(sink.shots))
+    run.refuse_replaced()
     sink.commit()
 
 
@@ -148,6 +149,7 @@ def _key(run: Run) -> Key:
 
 
 def _read_workshop(run: Run) -> Workshop:
+    run.refuse_replaced()
     if run.experiment is None or run.atoms is None:
         raise InputError(f"{run.path} was not simulated: nothing tells how its shots are to be drawn")
     engine = make_engine(run.experiment, run.geometry, run.volume, run.atoms)

@@ -19,6 +19,9 @@ from xfeldask.physics.jit import kernel
 FULL = 65535
 """Most photons that a bin holds."""
 
+MOST_BIN = 1_000_000
+"""Pixels a side of a bin, more than any detector has."""
+
 FINER = 4
 """How much finer than those of `image` the bins of `low_q` are, as far as pixels allow."""
 
@@ -67,7 +70,7 @@ def bin_index(geometry: Geometry, bin: int) -> NDArray[np.int32]:
     Raises
     ------
     InputError
-        A bin below 1 pixel a side.
+        A bin below 1 pixel a side, or larger than any detector.
 
     Examples
     --------
@@ -77,6 +80,8 @@ def bin_index(geometry: Geometry, bin: int) -> NDArray[np.int32]:
     """
     if bin < 1:
         raise InputError(f"a bin is at least 1 pixel a side, got {bin}")
+    if bin > MOST_BIN:
+        raise InputError(f"a bin has no more than {MOST_BIN:,} pixels a side, got {bin:.3g}")
     row, column = assembled_index(geometry)
     flat = row // bin * binned_shape(geometry, bin)[1] + column // bin
     return np.where(geometry.mask, flat, -1).astype(np.int32)

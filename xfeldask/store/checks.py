@@ -20,10 +20,11 @@ from xfeldask.errors import CorruptStoreError, printable
 from xfeldask.schema import DONE, VARIABLES, Variable, named
 from xfeldask.store.codecs import EXACT
 from xfeldask.store.intake import stored_intake
-from xfeldask.store.layout import Layout
+from xfeldask.store.layout import RUN, Layout
+from xfeldask.store.leftovers import leftovers
+from xfeldask.store.manifest import PUBLISHED, broken
 from xfeldask.store.older import AXES
 from xfeldask.store.opening import stored_experiment
-from xfeldask.store.publish import leftovers
 from xfeldask.store.run import Run
 
 BLOCK_BYTES = 2**24
@@ -32,6 +33,7 @@ BLOCK_BYTES = 2**24
 FULL_BIN = np.iinfo(np.uint16).max
 NO_SHOT = range(0)
 LEFT = "a run that was killed left it beside the store; the next one that writes removes it or puts it back"
+OTHER = "belongs to another run"
 VOLUME = ("coefficient", "kernel", "form_factor", "s")
 
 
@@ -102,10 +104,12 @@ def check_node(run: Run, name: str) -> list[Problem]:
     except (ValueError, KeyError, TypeError) as error:
         return [Problem(name, _along(variable, layout), f"the metadata cannot be read ({_first_line(error)})")]
     if isinstance(node, zarr.Group):
-        return []
+        return _group_problems(run, name, node)
     if variable is None:
         return merged(_chunk_problems(run.path / name, name, node))
     problems = _schema_problems(name, node, variable, layout)
+    if node.attrs.get(RUN, run.identity) != run.identity:
+        problems.append(Problem(name, _along(variable, layout), OTHER))
     if variable.role not in ("raw", "total"):
         problems += _chunk_problems(run.path / name, name, node)
     return merged(problems)
@@ -116,6 +120,7 @@ def check_root(run: Run) -> list[Problem]:
     layout, attributes = run.layout, run.attributes
     stored = layout.stored()
     problems = [Problem(left.path.name, NO_SHOT, LEFT) for left in leftovers(run.path)]
+    problems += [Problem(name or "attributes of the root", NO_SHOT, what) for name, what in broken(run.path)]
     expected = [v.name for v in stored if v.role != "truth"] + str(attributes.get("coordinates", "")).split()
     axes = {dim for v in stored for dim in v.dims if dim in VARIABLES}
     expected += sorted(axes - set(AXES) if run.is_transposed else axes)
@@ -124,9 +129,26 @@ def check_root(run: Run) -> list[Problem]:
         expected += [v.name for v in named("truth")]
         expected += [f"volume/{attributes.get('particle')}/{name}" for name in VOLUME]
     intake = stored_intake(run.group)
-    expected += intake.variables if intake is not None else ()
+    if intake is not None:
+        expected += intake.variables
+        if intake.digest != attributes.get("ingest_digest"):
+            problems.append(Problem("ingest", NO_SHOT, "does not match its digest"))
     gone = [name for name in expected if not (run.path / name / "zarr.json").exists()]
     return problems + [Problem(name, _along(VARIABLES.get(name), layout), "the array is missing") for name in gone]
+
+
+def _group_problems(run: Run, name: str, group: zarr.Group) -> list[Problem]:
+    """Tell what is wrong with a group that was published on its own; nothing of any other."""
+    parts = name.split("/")
+    if parts[0] not in PUBLISHED or len(parts) != 2:
+        return []
+    problems = [Problem(f"{name}/{node}" if node else name, NO_SHOT, what) for node, what in broken(run.path / name)]
+    if group.attrs.get(RUN, run.identity) != run.identity:
+        problems.append(Problem(name, NO_SHOT, OTHER))
+    there = group.attrs.get("n_shots", run.n_shots)
+    if run.complete and there != run.n_shots:
+        problems.append(Problem(name, NO_SHOT, f"tells of {there} shots, the store has {run.n_shots}; make it again"))
+    return problems
 
 
 def node_names(run: Run) -> list[str]:

@@ -116,7 +116,7 @@ class Shots:
         root, embeddings, found = run.dataset(chunks=None), run.embeddings, xr.Dataset()
         if embedding is not None and embedding not in embeddings:
             raise UnknownNameError("embedding", embedding, embeddings)
-        chosen = embedding or next(iter(embeddings), None)
+        chosen = embedding or next((name for name in embeddings if embeddings[name].fits), None)
         if chosen is not None:
             found = embeddings[chosen].dataset()
         n_stored = root.sizes["shot"]

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import xarray as xr
 
-from xfeldask.errors import CorruptStoreError, InputError, MissingFileError
+from xfeldask.errors import CorruptStoreError, InputError, MissingFileError, RunError
 from xfeldask.records import Record
 from xfeldask.sorting.decision import Decision
 from xfeldask.store.html import run_html
+from xfeldask.store.layout import RUN
+from xfeldask.store.leftovers import remove
 from xfeldask.store.older import is_transposed
 from xfeldask.store.opening import child_groups, open_lazily
 from xfeldask.store.parameters import Parameters
@@ -57,6 +59,8 @@ class Embedding:
             The run has no embedding, or none of that name.
         InputError
             The run has several, and no name was given.
+        CorruptStoreError
+            It is of another run.
         """
         have = list(run.embeddings)
         if not have:
@@ -65,7 +69,7 @@ class Embedding:
             raise InputError(f"{run.path} has the embeddings {', '.join(have)}; say which with --name")
         if name is not None and name not in have:
             raise MissingFileError(f"{run.path} has no group latent/{name}; it has {', '.join(have)}")
-        return cls(run, name or have[0])
+        return cls(run, name or have[0]).refuse_other()
 
     @property
     def place(self) -> str:
@@ -73,8 +77,28 @@ class Embedding:
         return f"latent/{self.name}"
 
     def dataset(self, chunks: Any = None) -> xr.Dataset:
-        """Return ``/latent/<name>`` as a lazy Dataset."""
-        return self.run.dataset(self.place, chunks)
+        """Return ``/latent/<name>`` as a lazy Dataset.
+
+        Raises
+        ------
+        CorruptStoreError
+            It tells of shots of another run, or of more than there are.
+        """
+        return self.refuse_other().run.dataset(self.place, chunks)
+
+    def refuse_other(self) -> Self:
+        """Return the embedding itself if it tells of shots of this run.
+
+        Raises
+        ------
+        CorruptStoreError
+        """
+        if not self.fits:
+            raise CorruptStoreError(
+                f"{self.run.path}: the embedding {self.name} was made from the shots of another run; embed again with "
+                "overwrite=True (--overwrite)"
+            )
+        return self
 
     def stored(self) -> xr.Dataset:
         """Return ``/latent/<name>`` as it is stored, to be published again."""
@@ -127,10 +151,15 @@ class Embedding:
         return {part: open_lazily(self.run.group, f"{self.place}/{part}").load() for part in names}
 
     @property
+    def fits(self) -> bool:
+        """Whether the embedding tells of shots of this run; of all of them or, while it was being written, of some."""
+        same = self.attributes.get(RUN, self.run.identity) == self.run.identity
+        return same and int(self.attributes.get("n_shots", 0)) <= self.run.n_shots
+
+    @property
     def is_current(self) -> bool:
         """Whether the embedding tells of all shots that are in the store now, and of no others."""
-        same = self.attributes.get("run", self.run.identity) == self.run.identity
-        return same and int(self.attributes["n_shots"]) == int(self.run.done().sum())
+        return self.fits and int(self.attributes["n_shots"]) == int(self.run.done().sum())
 
     def publish(self, found: xr.Dataset, parts: Mapping[str, xr.Dataset]) -> None:
         """Write the embedding in one step; an older one of the same name stays if that fails.
@@ -144,10 +173,19 @@ class Embedding:
         ------
         InputError
             The disk is full or read-only.
+        RunError
+            The store holds another run by now.
         """
         if self.run.identity is not None:
-            found = found.assign_attrs(run=self.run.identity)
+            found = found.assign_attrs({RUN: self.run.identity})
+        self.run.refuse_replaced()
         publish_group(self.run.path, self.place, found, parts)
+        try:
+            self.run.refuse_replaced()
+        except RunError:
+            # the run was replaced between the two looks; what tells of the old one is not to lie in the new
+            remove(self.run.path / self.place)
+            raise
 
     def __repr__(self) -> str:
         rows = [f"  {name:<12}{value}" for name, value in self.facts().items()]

@@ -9,8 +9,9 @@ from typing import Protocol, Self
 import numpy as np
 import xarray as xr
 
+from xfeldask.config.limits import LIMITS
 from xfeldask.errors import InputError
-from xfeldask.physics.binning import ImageGrid, image_grid, low_q_grid
+from xfeldask.physics.binning import MOST_BIN, ImageGrid, image_grid, low_q_grid
 from xfeldask.physics.detectors import Geometry, make_geometry, wavelength
 from xfeldask.sorting.protocol import Grids
 
@@ -74,8 +75,12 @@ class DatasetInstrument:
             raise InputError(
                 "the Dataset tells no photon_energy [eV] above 0; add it as an attribute, or wavelength [m]"
             )
+        LIMITS["photon_energy"].check("photon_energy of the Dataset", energy)
+        bin = _number(ds, "bin")
+        if bin is not None and not (1 <= bin <= MOST_BIN and bin == int(bin)):
+            raise InputError(f"bin of the Dataset is a whole number of pixels from 1, got {bin:g}")
         geometry = make_geometry(ds["pixel_position"].values, size, mask)
-        return cls(geometry, energy, int(_number(ds, "bin") or 1))
+        return cls(geometry, energy, 1 if bin is None else int(bin))
 
     @property
     def wavelength(self) -> float:
@@ -95,6 +100,8 @@ class DatasetInstrument:
 
 def _number(ds: xr.Dataset, name: str) -> float | None:
     """Return a number from an attribute, or from a variable without dimensions; None where there is neither."""
-    if name in ds.attrs:
-        return float(ds.attrs[name])
-    return float(ds[name]) if name in ds and not ds[name].dims else None
+    found = ds.attrs[name] if name in ds.attrs else ds[name] if name in ds and not ds[name].dims else None
+    try:
+        return None if found is None else float(found)
+    except (TypeError, ValueError):
+        raise InputError(f"{name} of the Dataset is {found!r}; give a number") from None

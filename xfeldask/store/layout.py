@@ -25,6 +25,9 @@ TRUTH_PER_CHUNK = 2048
 FORMAT = 4
 """What the bytes of a store mean, and how those of a simulated one come from its experiment; others are only read."""
 
+RUN = "run"
+"""Attribute of arrays along shots, embeddings and selections: identity of the run that they are of."""
+
 ALL_CHUNKS: ArrayConfigLike = {"write_empty_chunks": True}
 """Chunks of nothing but the fill value are written too: a file that is not there means that something is missing."""
 
@@ -86,7 +89,7 @@ class Layout:
 def layout_of(group: zarr.Group) -> Layout:
     """Layout of an existing store, from its arrays' metadata."""
     photons, image, low_q = (shot_array(group, name) for name in ("photons", "image", "low_q"))
-    truth = tuple(v.name for v in named("truth") if v.name in group)
+    truth = tuple(v.name for v in named("truth") if _has(group, v.name))
     rooms = [shot_array(group, name).shape[1] for name in truth if "particle" in VARIABLES[name].dims]
     if photons.shards is None or photons.ndim != 4 or image.ndim != 3 or low_q.ndim != 3:
         raise CorruptStoreError(f"{group.store_path}: photons, image or low_q have not the layout of a store")
@@ -101,6 +104,14 @@ def layout_of(group: zarr.Group) -> Layout:
         photons.shards[0],
         truth,
     )
+
+
+def _has(group: zarr.Group, name: str) -> bool:
+    """Whether a group has an array whose metadata can be read."""
+    try:
+        return name in group
+    except (ValueError, KeyError, TypeError):
+        return False
 
 
 def shot_array(group: zarr.Group, name: str, codec_pipeline: str = EXACT) -> zarr.Array[Any]:
@@ -150,8 +161,9 @@ def create_template(
     attributes : of the root group
     """
     group = zarr.create_group(path, zarr_format=3)
+    run = attributes.get("experiment_digest", attributes.get("ingest_digest"))
     for variable in layout.stored():
-        create_shot_array(group, variable, layout)
+        create_shot_array(group, variable, layout, None if run is None else str(run))
     for name, value in fixed.items():
         write_whole(group, VARIABLES[name], value)
     here = [name for name in COORDINATES if name in fixed]
@@ -159,8 +171,16 @@ def create_template(
     return group
 
 
-def create_shot_array(group: zarr.Group, variable: Variable, layout: Layout) -> zarr.Array[Any]:
-    """Create an empty array along `shot`, cut so that a shard's task owns every storage unit it writes."""
+def create_shot_array(group: zarr.Group, variable: Variable, layout: Layout, run: str | None = None) -> zarr.Array[Any]:
+    """Create an empty array along `shot`, cut so that a shard's task owns every storage unit it writes.
+
+    Parameters
+    ----------
+    group : zarr.Group, the root
+    variable : Variable
+    layout : Layout
+    run : str, optional, identity of the run that the array is of, which it carries
+    """
     inner = layout.inner(variable)
     shards: tuple[int, ...] | None = None
     if variable.role == "raw":
@@ -179,7 +199,7 @@ def create_shot_array(group: zarr.Group, variable: Variable, layout: Layout) -> 
             compressors=compressors(),
             fill_value=np.nan if variable.dtype.startswith("float") else 0,
             dimension_names=variable.dims,
-            attributes=variable.attributes(),
+            attributes=variable.attributes() | ({} if run is None else {RUN: run}),
             config=ALL_CHUNKS,
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -13,6 +14,7 @@ from xfeldask.config import Experiment
 from xfeldask.errors import CorruptStoreError, InputError, MissingFileError
 from xfeldask.machine import exists
 from xfeldask.store.codecs import FAST, pipeline
+from xfeldask.store.leftovers import sweep_beside
 
 
 def open_root(store: str | Path, mode: Literal["r", "r+"] = "r") -> zarr.Group:
@@ -28,6 +30,10 @@ def open_root(store: str | Path, mode: Literal["r", "r+"] = "r") -> zarr.Group:
     path = Path(store)
     if not exists(path) and path.is_symlink():
         raise MissingFileError(f"{path} is a link to {path.readlink()}, which is not there; remove it or make that")
+    if not exists(path):
+        # a killed run may have moved it away to put another in its place
+        with suppress(OSError):
+            sweep_beside(path)
     if not exists(path):
         raise MissingFileError(f"no store at {path}; make one with xfeldask simulate {path}")
     try:

@@ -2,61 +2,37 @@
 
 from __future__ import annotations
 
-import re
-import shutil
-import socket
+import ctypes
+import errno
+import os
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from os import getpid
+from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
-import psutil
 import xarray as xr
 
-from xfeldask.errors import InputError, MissingFileError
-from xfeldask.machine import exists
+from xfeldask.errors import InputError
 from xfeldask.store.codecs import EXACT, compressors, pipeline
+from xfeldask.store.leftovers import beside, real_path, remove, sweep_beside
+from xfeldask.store.lock import held
+from xfeldask.store.manifest import seal
 from xfeldask.store.opening import open_root
 
-_HOST = re.sub(r"[^A-Za-z0-9]", "_", socket.gethostname())
-_LEFT = re.compile(r"(?P<place>(?:\.[A-Za-z0-9_-]+)*)\.(?P<host>[A-Za-z0-9_]+)-(?P<pid>\d+)\.(?P<kind>new|old)")
-
-
-class Leftover(NamedTuple):
-    """What a killed run left beside a store.
-
-    Attributes
-    ----------
-    path : Path
-    target : Path, where it was to go, or where it came from
-    replaced : bool, it was there before, and is not yet known to have been replaced
-    """
-
-    path: Path
-    target: Path
-    replaced: bool
-
-
-def real_path(path: Path) -> Path:
-    """Follow symbolic links, so that what is made beside a place lies on the same file system.
-
-    Raises
-    ------
-    MissingFileError
-        The path is a link to something that is not there.
-    """
-    if not exists(path) and path.is_symlink():
-        raise MissingFileError(f"{path} is a link to {path.readlink()}, which is not there; remove it or make that")
-    return path.resolve()
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2
+_CANNOT = {errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.EPERM, errno.EXDEV}
+"""What a system or a file system answers that cannot exchange two names."""
 
 
 @contextmanager
 def replaced(target: Path, store: Path | None = None) -> Iterator[Path]:
     """Give a path to write to, and move what was written there to `target` when the context ends.
 
-    If anything fails, what was at `target` before is there again. A process that is killed leaves files that `sweep`
-    removes or puts back.
+    A folder is exchanged with the old one in one step where the system can; where it cannot, it is moved away first. If
+    anything fails, what was at `target` before is there again. A process that is killed leaves files that
+    `sweep_beside` removes or puts back.
 
     Parameters
     ----------
@@ -66,41 +42,38 @@ def replaced(target: Path, store: Path | None = None) -> Iterator[Path]:
     """
     target = real_path(target)
     store = target if store is None else real_path(store)
-    inside = "".join(f".{part}" for part in target.relative_to(store).parts) if target != store else ""
-    fresh, old = (store.with_name(f".{store.name}{inside}.{_HOST}-{getpid()}.{kind}") for kind in ("new", "old"))
+    fresh, old = (beside(store, target, kind) for kind in ("new", "old"))
     try:
-        _remove(fresh)
+        remove(fresh)
         yield fresh
-        if target.is_dir():
-            target.rename(old)
-        fresh.replace(target)
+        if not (target.is_dir() and exchanged(fresh, target)):
+            if target.is_dir():
+                target.rename(old)
+            fresh.replace(target)
     finally:
-        _remove(fresh)
+        remove(fresh)
         if old.exists() and not target.exists():
             old.rename(target)
-        _remove(old)
+        remove(old)
 
 
-def leftovers(store: Path) -> list[Leftover]:
-    """Name what killed runs left beside a store; what a running process writes now is none of it."""
-    store = store.resolve()
-    found = []
-    for path in sorted(store.parent.glob(f".{store.name}.*")):
-        match = _LEFT.fullmatch(path.name, len(store.name) + 1)
-        if match is None or (match["host"] == _HOST and psutil.pid_exists(int(match["pid"]))):
-            continue
-        target = store.joinpath(*match["place"].split(".")[1:])
-        found.append(Leftover(path, target, match["kind"] == "old"))
-    return found
+def exchanged(one: Path, other: Path) -> bool:
+    """Exchange what two names stand for, in one step; return whether the system and the file system can.
 
-
-def sweep_beside(store: Path) -> None:
-    """Remove what killed runs left beside a store; put back what had been moved away and not been replaced."""
-    for path, target, was_there in leftovers(store):
-        if was_there and not target.exists():
-            path.rename(target)
-        else:
-            _remove(path)
+    Raises
+    ------
+    OSError
+        It can, and did not.
+    """
+    renameat2 = _renameat2()
+    if renameat2 is None:
+        return False
+    if renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in _CANNOT:
+        return False
+    raise OSError(number, os.strerror(number), str(one), None, str(other))
 
 
 def publish_group(path: Path, place: str, found: xr.Dataset, parts: Mapping[str, xr.Dataset] | None = None) -> None:
@@ -115,27 +88,36 @@ def publish_group(path: Path, place: str, found: xr.Dataset, parts: Mapping[str,
 
     Raises
     ------
+    StoreBusyError
+        Another process writes the same group.
     InputError
         The disk is full or read-only; what was there before is there still.
     """
     target = path / place
     try:
-        sweep_beside(path)
-        open_root(path, mode="r+").require_group(place.split("/", maxsplit=1)[0])
-        with replaced(target, path) as fresh:
-            for group, part in [(None, found), *(parts or {}).items()]:
-                encoding = {str(name): {"compressors": compressors()} for name in part.variables}
-                # a file that is not there then means that something is missing
-                with pipeline(EXACT):
-                    part.to_zarr(
-                        fresh, group=group, mode="w-", consolidated=False, encoding=encoding, write_empty_chunks=True
-                    )
+        with held(path, place):
+            sweep_beside(path)
+            open_root(path, mode="r+").require_group(place.split("/", maxsplit=1)[0])
+            with replaced(target, path) as fresh:
+                for group, part in [(None, found), *(parts or {}).items()]:
+                    encoding = {str(name): {"compressors": compressors()} for name in part.variables}
+                    # a file that is not there then means that something is missing
+                    with pipeline(EXACT):
+                        part.to_zarr(
+                            fresh, group=group, mode="w-", consolidated=False, encoding=encoding,
+                            write_empty_chunks=True,
+                        )  # fmt: skip
+                seal(fresh)
     except OSError as error:
         raise InputError(f"cannot write {target}: {error}; make room, or choose a store that may be written") from error
 
 
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
+@cache
+def _renameat2() -> Any:
+    """Return the system's call, or None where there is none."""
+    if not sys.platform.startswith("linux"):
+        return None
+    call = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if call is not None:
+        call.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint]
+    return call

@@ -14,7 +14,7 @@ import zarr
 from numpy.typing import NDArray
 
 from xfeldask.config import Experiment
-from xfeldask.errors import CorruptStoreError, IncompleteStoreError, MissingFileError
+from xfeldask.errors import CorruptStoreError, IncompleteStoreError, MissingFileError, RunError, XfeldaskError
 from xfeldask.physics.atoms import Atoms, make_atoms
 from xfeldask.physics.binning import ImageGrid, image_axes, image_grid, low_q_axes, low_q_grid
 from xfeldask.physics.detectors import Geometry, make_geometry, wavelength
@@ -27,6 +27,7 @@ from xfeldask.store.embedding import Embedding
 from xfeldask.store.html import run_html
 from xfeldask.store.intake import stored_intake
 from xfeldask.store.layout import IMAGES, Layout, layout_of, shot_array
+from xfeldask.store.manifest import CHANGES
 from xfeldask.store.older import AXES, is_transposed, upright, upright_dataset
 from xfeldask.store.opening import child_groups, open_lazily, open_root, stored_experiment
 from xfeldask.store.selections import read_selections
@@ -146,6 +147,25 @@ class Run:
         found = self.attributes.get("experiment_digest", self.attributes.get("ingest_digest"))
         return None if found is None else str(found)
 
+    def refuse_replaced(self) -> None:
+        """Refuse to go on where another run has taken the place of this one.
+
+        Raises
+        ------
+        RunError
+            What is at the path now is not what was opened.
+        """
+        try:
+            now = type(self).open(self.path)
+        except XfeldaskError as error:
+            raise RunError(f"the run that was opened is gone: {error}") from None
+        same = now.identity == self.identity
+        if self.identity is None:
+            old, new = ({k: v for k, v in run.attributes.items() if k not in CHANGES} for run in (self, now))
+            same = same and old == new
+        if not same:
+            raise RunError(f"{self.path} was replaced by another run meanwhile; nothing was written, begin again")
+
     @cached_property
     def photon_energy(self) -> float:
         """Nominal photon energy [eV].
@@ -170,19 +190,39 @@ class Run:
     @property
     def bin(self) -> int:
         """Pixels a side of a bin of `image`."""
-        return int(self.attributes["bin"])
+        return int(self._number("bin"))
+
+    def _number(self, name: str) -> float:
+        """Return a number among the attributes."""
+        found = self.attributes.get(name)
+        if not isinstance(found, int | float) or not np.isfinite(found):
+            told = f"{self.path}: the attribute {name} is {found!r}, which is no number"
+            raise CorruptStoreError(f"{told}; xfeldask verify names what is broken")
+        return float(found)
 
     @cached_property
     def geometry(self) -> Geometry:
         """The detector, with its assembled index worked out once."""
-        return make_geometry(
-            self.read("pixel_position"), float(self.attributes["pixel_size"]), self.read("mask").astype(bool)
-        )
+        return make_geometry(self.read("pixel_position"), self._number("pixel_size"), self.read("mask").astype(bool))
 
     @cached_property
     def image_grid(self) -> ImageGrid:
-        """Bins of `image` in reciprocal space."""
-        return image_grid(self.geometry, self.wavelength, self.bin)
+        """Bins of `image` in reciprocal space.
+
+        Raises
+        ------
+        CorruptStoreError
+            They are not those of the stored images.
+        """
+        found = image_grid(self.geometry, self.wavelength, self.bin)
+        stored = self.layout.image[::-1] if self.is_transposed else self.layout.image
+        if found.shape != stored:
+            (y, x), (rows, columns) = stored, found.shape
+            told = (
+                f"{self.path}: images of {y} x {x} bins, by bin and pixel_position they would have {rows} x {columns}"
+            )
+            raise CorruptStoreError(f"{told}; xfeldask verify names what is broken")
+        return found
 
     @cached_property
     def low_q_grid(self) -> ImageGrid:

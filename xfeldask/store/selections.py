@@ -10,6 +10,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from xfeldask.errors import InputError
+from xfeldask.store.layout import RUN
 from xfeldask.store.opening import child_groups, open_lazily
 from xfeldask.store.publish import publish_group
 
@@ -38,13 +39,19 @@ def publish_selection(run: Run, name: str, selected: NDArray[np.bool_], where: s
     if selected.shape != (run.n_shots,):
         raise InputError(f"a selection tells of each of the {run.n_shots} shots of the store, got {selected.shape}")
     attributes = {"long_name": f"selection {name}", "where": where, "n_selected": int(selected.sum())}
-    publish_group(run.path, f"selection/{name}", xr.Dataset({"selected": ("shot", selected, attributes)}))
+    told = {} if run.identity is None else {RUN: run.identity}
+    run.refuse_replaced()
+    publish_group(run.path, f"selection/{name}", xr.Dataset({"selected": ("shot", selected, attributes)}, attrs=told))
 
 
 def read_selections(run: Run) -> dict[str, xr.DataArray]:
-    """Return the selections of a run by name, bool (shot,)."""
-    names = child_groups(run.group, "selection")
-    return {name: open_lazily(run.group, f"selection/{name}")["selected"] for name in names}
+    """Return the selections of a run by name, bool (shot,); those of another run, which verify names, are left out."""
+    found = {name: open_lazily(run.group, f"selection/{name}") for name in child_groups(run.group, "selection")}
+    return {
+        name: one["selected"]
+        for name, one in found.items()
+        if one.attrs.get(RUN, run.identity) == run.identity and one.sizes["shot"] == run.n_shots
+    }
 
 
 def check_name(name: str) -> None:

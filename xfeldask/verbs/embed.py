@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 
 from xfeldask.sorting.protocol import Allowance
 from xfeldask.store.embedding import Embedding
+from xfeldask.store.lock import held
 from xfeldask.store.model import Choice
 from xfeldask.verbs.building import fit_model, publish
 from xfeldask.verbs.following import follow_store
@@ -105,10 +106,12 @@ def embed(
     source = StoreSource(run)
     refuse(source, run.n_shots, options)
     refuse_name(run, name, overwrite)
-    if follow:
-        follow_store(run, name, options)
-    else:
-        run.refuse_incomplete()
-        model, fitted = fit_model(source, options, run.n_shots)
-        publish(run, name, options, model, fitted, project_all(source, model, run.n_shots, progress))
+    with held(run.path, Embedding(run, name).place):
+        refuse_name(run.reopened(), name, overwrite)  # another may have made it meanwhile
+        if follow:
+            follow_store(run, name, options)
+        else:
+            run.refuse_incomplete()
+            model, fitted = fit_model(source, options, run.n_shots)
+            publish(run, name, options, model, fitted, project_all(source, model, run.n_shots, progress))
     return Embedding(run, name).dataset()

@@ -6,7 +6,9 @@ import time
 
 import numpy as np
 
+from xfeldask.errors import RunError
 from xfeldask.sorting.protocol import Columns
+from xfeldask.store.lock import writer
 from xfeldask.store.run import Run
 from xfeldask.verbs.building import fit_model, publish
 from xfeldask.verbs.options import Options
@@ -16,6 +18,8 @@ from xfeldask.work.sources import StoreSource, project_blocks
 ENOUGH_TO_FOLLOW = 12_000
 """Shots that must be there before a model is fitted to a store that is still being written."""
 SECONDS_BETWEEN_LOOKS = 2.0
+MOST_SECONDS_ALONE = 300.0
+"""For which shots of a store are waited for that no process tells it writes, as those of older versions do not."""
 
 
 def follow_store(run: Run, name: str, options: Options) -> None:
@@ -27,7 +31,7 @@ def follow_store(run: Run, name: str, options: Options) -> None:
     source = StoreSource(run)
     model, fitted = fit_model(source, options, _wait_for(run, ENOUGH_TO_FOLLOW))
     parts: list[Columns] = []
-    embedded = 0
+    embedded, patience = 0, Patience(run)
     while True:
         complete, there = run.reopened().complete, shots_there(run)
         whole = there if complete else there // BLOCK * BLOCK
@@ -38,15 +42,45 @@ def follow_store(run: Run, name: str, options: Options) -> None:
             publish(run, name, options, model, fitted, joined(parts))
         if complete and embedded == there:
             return
-        time.sleep(SECONDS_BETWEEN_LOOKS)
+        patience.wait(there)
 
 
 def _wait_for(run: Run, shots: int) -> int:
     """Wait until so many shots are there, or all; return how many there are then."""
+    patience = Patience(run)
     while True:
         complete, there = run.reopened().complete, shots_there(run)
         if there >= shots or complete:
             return there
+        patience.wait(there)
+
+
+class Patience:
+    """Waits for shots as long as somebody writes them, or not long after.
+
+    Parameters
+    ----------
+    run : Run
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._run, self._there, self._since = run, -1, time.monotonic()
+
+    def wait(self, there: int) -> None:
+        """Wait a little for more shots than are there.
+
+        Raises
+        ------
+        RunError
+            None came for long, and nobody writes any.
+        """
+        if there != self._there or writer(self._run.path) is not None:
+            self._there, self._since = there, time.monotonic()
+        elif time.monotonic() - self._since > MOST_SECONDS_ALONE:
+            raise RunError(
+                f"{there:,} of {self._run.n_shots:,} shots of {self._run.path} are there and nobody writes more; "
+                "finish it with --resume, and embed it then"
+            )
         time.sleep(SECONDS_BETWEEN_LOOKS)
 
 

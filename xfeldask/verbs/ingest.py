@@ -41,10 +41,14 @@ from xfeldask.schema import VARIABLES
 from xfeldask.store.adu_histogram import create_histogram
 from xfeldask.store.intake import Intake, fingerprint, stored_intake
 from xfeldask.store.layout import FORMAT, Layout, create_template, shot_array, write_column
-from xfeldask.store.publish import replaced, sweep_beside
+from xfeldask.store.leftovers import sweep_beside
+from xfeldask.store.lock import held
+from xfeldask.store.manifest import seal
+from xfeldask.store.publish import replaced
 from xfeldask.store.run import Run
+from xfeldask.store.shards import pending_shards
 from xfeldask.verbs.open_frames import geometry_of
-from xfeldask.verbs.simulate import VERSIONS, refuse_existing, run_pending
+from xfeldask.verbs.simulate import VERSIONS, refuse_broken, refuse_existing, run_pending
 
 Source = str | os.PathLike[str]
 
@@ -111,14 +115,28 @@ def ingest(
         raise InputError(f"photon_dtype is uint8, uint16 or uint32, got {photon_dtype!r}")
     refuse_existing(path, resume, overwrite)
     frames, intake = _opened(source, format, geometry, wavelength, mask, photonize)
+    if resume and path.exists():
+        run = _resumed(path, intake)
+        if run.complete and not pending_shards(run):
+            return run.reopened("r").dataset()
+    with held(path):
+        refuse_existing(path, resume, overwrite)  # another may have made it meanwhile
+        run = _ingested(path, frames, intake, photon_dtype, resume, progress)
+    warn_of_lost_photons(run)
+    return run.reopened("r").dataset()
+
+
+def _ingested(
+    path: Path, frames: JoinedFrames, intake: Intake, photon_dtype: str | None, resume: bool, progress: bool
+) -> Run:
+    """Make the store or go on with it, to its end."""
     fresh = not (resume and path.exists())
     if fresh:
         layout = layout_of_frames(frames, photon_dtype)
         refuse_full_disk(path, estimate_intake(frames, layout).bytes_on_disk)
         run = _publish(path, frames, layout, intake)
     else:
-        run = Run.open(path, "r+")
-        _refuse_other(run, intake)
+        run = _resumed(path, intake)
         # files may have moved since
         run.group.attrs["ingest"] = intake.to_json()
     try:
@@ -130,8 +148,15 @@ def ingest(
         raise
     finally:
         forget_desks()
-    warn_of_lost_photons(run)
-    return run.reopened("r").dataset()
+    return run
+
+
+def _resumed(path: Path, intake: Intake) -> Run:
+    """Open a run that is to be finished."""
+    run = Run.open(path, "r+")
+    _refuse_other(run, intake)
+    refuse_broken(run)
+    return run
 
 
 def warn_of_lost_photons(run: Run) -> None:
@@ -231,6 +256,7 @@ def _publish(path: Path, frames: JoinedFrames, layout: Layout, intake: Intake) -
                 create_histogram(root, layout.n_shards, histogram_centers())
             _write_truth(root, frames, layout)
             _write_columns(root, frames)
+            seal(fresh)
     except (OSError, RuntimeError) as error:
         if isinstance(error, InputError):
             raise

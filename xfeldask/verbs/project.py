@@ -9,7 +9,9 @@ import xarray as xr
 
 from xfeldask.sorting.protocol import Allowance
 from xfeldask.store.embedding import Embedding
+from xfeldask.store.lock import held
 from xfeldask.store.model import restored_model
+from xfeldask.store.run import Run
 from xfeldask.verbs.building import judged, sorted_dataset
 from xfeldask.verbs.options import Store, opened, refuse_name
 from xfeldask.work.progress import Tell
@@ -59,8 +61,17 @@ def project(
     (600, 3)
     """
     source, run, target = opened(model_store).refuse_incomplete(), opened(other_store), as_name or name
-    embedding, n_shots = source.embedding(name).refuse_older(), run.refuse_incomplete().n_shots
+    embedding = source.embedding(name).refuse_older()
+    run.refuse_incomplete()
     refuse_name(run, target, overwrite)
+    with held(run.path, Embedding(run, target).place):
+        refuse_name(run.reopened(), target, overwrite)  # another may have made it meanwhile
+        _project(embedding, run, target, progress)
+    return Embedding(run, target).dataset()
+
+
+def _project(embedding: Embedding, run: Run, target: str, progress: bool | Tell) -> None:
+    n_shots, source = run.n_shots, embedding.run
     parts = embedding.parts()
     model = restored_model(embedding.parameters, parts, run)
     shots = StoreSource(run)
@@ -72,4 +83,3 @@ def project(
     columns["fitted"] = np.zeros(n_shots, bool)
     found = sorted_dataset(columns, replace(model, parameters=parameters), allowance)
     Embedding(run, target).publish(found, model.parts())
-    return Embedding(run, target).dataset()

@@ -19,6 +19,7 @@ from xfeldask.engines.likeness import alike
 from xfeldask.engines.preparation import Prepared, blocks_of, fixed_variables, prepare
 from xfeldask.engines.workshop import forget, keep, make_workshop, simulate_shard
 from xfeldask.errors import (
+    CorruptStoreError,
     ExperimentMismatchError,
     FewPhotonsWarning,
     InputError,
@@ -31,8 +32,11 @@ from xfeldask.machine import exists
 from xfeldask.physics.atoms import Atoms, make_atoms
 from xfeldask.physics.binning import bin_factor, low_q_bin
 from xfeldask.store.layout import FORMAT, create_template, shot_array
+from xfeldask.store.leftovers import real_path, sweep_beside
+from xfeldask.store.lock import held
+from xfeldask.store.manifest import broken, seal
 from xfeldask.store.opening import open_root, stored_experiment
-from xfeldask.store.publish import real_path, replaced, sweep_beside
+from xfeldask.store.publish import replaced
 from xfeldask.store.run import Run
 from xfeldask.store.shards import pending_shards, sweep
 from xfeldask.store.volumes import write_volume
@@ -131,16 +135,21 @@ def simulate(
     }
     inputs = _inputs(path, resume, overwrite, experiment, particle, n_shots, orientations, parts, like)
     if resume and path.exists():
-        run = Run.open(path, "r+")
-        refuse_other(run, inputs.experiment)
-    else:
-        prepared = prepare(inputs)
-        warn_of_few_photons(prepared)
-        refuse_full_disk(path, estimate(prepared).bytes_on_disk)
-        run = publish_template(path, prepared)
-        keep(run, make_workshop(run.group, prepared.engine, inputs.geometry))
-    run_pending(run, "simulate", simulate_shard, progress)
-    return run.reopened("r").dataset()
+        run = _resumed(path, inputs.experiment)
+        if run.complete and not pending_shards(run):
+            return run.reopened("r").dataset()
+    with held(path):
+        refuse_existing(path, resume, overwrite)  # another may have made it meanwhile
+        if resume and path.exists():
+            run = _resumed(path, inputs.experiment)
+        else:
+            prepared = prepare(inputs)
+            warn_of_few_photons(prepared)
+            refuse_full_disk(path, estimate(prepared).bytes_on_disk)
+            run = publish_template(path, prepared)
+            keep(run, make_workshop(run.group, prepared.engine, inputs.geometry))
+        run_pending(run, "simulate", simulate_shard, progress)
+        return run.reopened("r").dataset()
 
 
 def estimate_run(
@@ -252,6 +261,28 @@ def refuse_other(run: Run, asked: Experiment) -> None:
         raise ExperimentMismatchError(run.path, differing)
 
 
+def _resumed(path: Path, asked: Experiment) -> Run:
+    """Open a run that is to be finished."""
+    run = Run.open(path, "r+")
+    refuse_other(run, asked)
+    refuse_broken(run)
+    return run
+
+
+def refuse_broken(run: Run) -> None:
+    """Refuse to resume a run some of whose metadata are not those that were written.
+
+    Raises
+    ------
+    CorruptStoreError
+    """
+    found = broken(run.path)
+    if found:
+        name, what = found[0]
+        where = f"{run.path}/{name}" if name else str(run.path)
+        raise CorruptStoreError(f"{where}: {what}; xfeldask verify names all that differs, overwrite=True begins again")
+
+
 def publish_template(path: Path, prepared: Prepared) -> Run:
     """Write a store without shots beside `path`, then move it there in one step, in the place of one that is there.
 
@@ -266,6 +297,7 @@ def publish_template(path: Path, prepared: Prepared) -> Run:
             root = create_template(fresh, prepared.layout, fixed_variables(prepared), _attributes(prepared))
             write_volume(root, str(root.attrs["particle"]), prepared.volume, prepared.error)
             _write_truth(root, prepared)
+            seal(fresh)
     except (OSError, RuntimeError) as error:
         raise InputError(f"cannot write {path}: {error}; choose a disk with room that may be written") from error
     return Run.open(path, "r+")
@@ -288,8 +320,6 @@ def run_pending(run: Run, verb: str, shard_task: Callable[[Run, int], object], p
     """
     layout = run.layout
     shards = pending_shards(run)
-    if run.complete and not shards:
-        return
     _set_complete(run, False)
     tasks = shard_tasks(f"{verb}-shard", shard_task, shards, run)
     weights = [len(layout.shots(shard)) for shard in shards]
@@ -310,6 +340,7 @@ def run_pending(run: Run, verb: str, shard_task: Callable[[Run, int], object], p
 
 def _set_complete(run: Run, complete: bool) -> None:
     """Say whether a store is complete, and remove what killed workers left in it and beside it."""
+    run.refuse_replaced()
     try:
         sweep(run)
         sweep_beside(run.path)

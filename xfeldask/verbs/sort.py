@@ -10,6 +10,7 @@ from xfeldask.errors import InputError
 from xfeldask.sorting.protocol import Allowance, Rule
 from xfeldask.sorting.rules import RULES, decided
 from xfeldask.store.embedding import Embedding
+from xfeldask.store.lock import held
 from xfeldask.store.model import restored_rule
 from xfeldask.store.parameters import Parameters
 from xfeldask.verbs.building import variables
@@ -53,10 +54,16 @@ def sort(
     True
     """
     embedding = opened(store).refuse_incomplete().embedding(name)
-    found = embedding.stored().load()
+    embedding.refuse_other()
+    asked = {"max_singles_lost": max_singles_lost, "contamination": contamination}
+    with held(embedding.run.path, embedding.place):
+        _decide(embedding, {name: value for name, value in asked.items() if value is not None})
+    return embedding.dataset()
+
+
+def _decide(embedding: Embedding, asked: Mapping[str, float]) -> None:
+    name, found = embedding.name, embedding.stored().load()
     parameters, parts = embedding.parameters, embedding.parts()
-    given = {"max_singles_lost": max_singles_lost, "contamination": contamination}
-    asked = {name: value for name, value in given.items() if value is not None}
     rule, allowance = _rule_of(embedding, parameters, parts, asked), Allowance(**asked)
     if missing := [v.name for v in rule.columns if v.name not in found]:
         raise InputError(
@@ -70,7 +77,6 @@ def sort(
         parameters=parameters.to_json(), decision=told.to_json()
     )
     embedding.publish(found, parts)
-    return embedding.dataset()
 
 
 def _rule_of(

@@ -8,13 +8,17 @@ from pathlib import Path
 
 import numpy as np
 
+from xfeldask.engines.redrawing import check_redrawn, check_volume
+from xfeldask.errors import InputError
 from xfeldask.schema import PENDING, VARIABLES
 from xfeldask.store.checks import NO_SHOT, Problem, check_node, check_root, check_shard, merged, node_names
 from xfeldask.store.codecs import EXACT
+from xfeldask.store.layout import FORMAT
+from xfeldask.store.lock import held
 from xfeldask.store.run import Run
-from xfeldask.work.compute import run_tasks
+from xfeldask.work.compute import run_tasks, worker_count
 from xfeldask.work.progress import reporter
-from xfeldask.work.tasks import shard_tasks
+from xfeldask.work.tasks import shard_tasks, single_task
 
 ADVICE = "the store was not changed; mend the cause and verify again"
 TOLD = 20
@@ -72,7 +76,11 @@ def reopen(store: str | Path, report: Report) -> int:
     -------
     int, number of shards that are pending now
     """
-    run = Run.open(store, "r+")
+    with held(Path(store)):
+        return _marked(Run.open(store, "r+"), report)
+
+
+def _marked(run: Run, report: Report) -> int:
     layout = run.layout
     written = {v.name for v in VARIABLES.values() if v.role in ("raw", "total")}
     damaged = {
@@ -89,15 +97,18 @@ def reopen(store: str | Path, report: Report) -> int:
     return len(damaged)
 
 
-def verify(store: str | Path, *, progress: bool = True) -> Report:
+def verify(store: str | Path, *, recompute: int = 0, progress: bool = True) -> Report:
     """Read all of a store, on the scheduler that Dask has active, and name the shots that are damaged.
 
     Every chunk is read against its checksum, every file that should be there is looked for, photons and images are
-    summed and compared with their totals, metadata are compared with the schema, and the experiment with its digest.
+    summed and compared with their totals, metadata are compared with the schema and with the digests that were written
+    with them, and the experiment with its digest.
 
     Parameters
     ----------
     store : path
+    recompute : int, shots of a simulated store, spread evenly, to be drawn again from the seed and their indices and
+        compared byte by byte, truth included
     progress : bool, show progress on stderr
 
     Returns
@@ -107,7 +118,7 @@ def verify(store: str | Path, *, progress: bool = True) -> Report:
     Raises
     ------
     MissingFileError, InputError
-        There is no store of ours at the path.
+        There is no store of ours at the path, or one that was not simulated is to be recomputed.
     CorruptStoreError
         The metadata of the root, of photons or of images cannot be read, so that nothing else can.
 
@@ -125,9 +136,33 @@ def verify(store: str | Path, *, progress: bool = True) -> Report:
     nodes = shard_tasks("verify-array", check_node, node_names(opened), opened)
     weights = [len(layout.shots(shard)) for shard in range(layout.n_shards)] + [0] * len(nodes)
     found = run_tasks([*shards, *nodes], weights, reporter("verifying", layout.n_shots, "shots", progress), ADVICE)
+    if recompute:
+        found += _redrawn(opened, recompute, progress)
     alike = sorted(chain(check_root(opened), *found), key=lambda p: (p.variable, p.what, p.shots.start))
     problems = sorted(merged(alike), key=lambda p: (p.variable, p.shots.start))
     if not opened.complete and not any(problem.variable == "shot_status" for problem in problems):
         what = "every shot is done, but the store is not marked so; --resume goes on"
         problems.append(Problem("complete", NO_SHOT, what))
     return Report(layout.n_shots, tuple(problems))
+
+
+def _redrawn(run: Run, count: int, progress: bool) -> list[list[Problem]]:
+    """Draw shots again that are done, spread evenly, and hold the form factor against its atoms."""
+    if count < 0:
+        raise InputError(f"recompute is a number of shots, got {count}")
+    if run.experiment is None:
+        raise InputError(f"{run.path} was not simulated, so that no shot of it can be recomputed")
+    stored = run.attributes.get("format")
+    if stored != FORMAT:
+        raise InputError(
+            f"{run.path} has format {stored}, and shots are drawn by format {FORMAT}: verify without recompute"
+        )
+    done = np.flatnonzero(run.done())
+    chosen = (
+        done[np.unique(np.linspace(0, len(done) - 1, min(count, len(done))).astype(np.int64))] if len(done) else done
+    )
+    parts = [part.tolist() for part in np.array_split(chosen, min(len(chosen), 2 * worker_count()) or 1)]
+    tasks = [*(single_task(check_redrawn, run, part) for part in parts), single_task(check_volume, run)]
+    telling = reporter("drawing again", len(chosen), "shots", progress)
+    found: list[list[Problem]] = run_tasks(tasks, [*map(len, parts), 0], telling, ADVICE)
+    return found

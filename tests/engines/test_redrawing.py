@@ -1,0 +1,96 @@
+"""Shots drawn again from seed and index are those of the store, or are named."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import zarr
+
+from xfeldask import open_run, simulate
+from xfeldask.engines.redrawing import DIFFERS
+from xfeldask.errors import InputError
+from xfeldask.verbs.verify import verify
+
+ATOMS = (np.random.default_rng(1).normal(size=(30, 3)) * 5e-10, ["C", "N", "O"] * 10)
+BRIGHT = {"photon_energy": 4600.0, "photons_per_pulse": 1e16, "focus_radius": 5e-7}
+N = 24
+RUN = {"particle": ATOMS, "detector": "square-32", "beam": BRIGHT, "n_shots": N, "hits": {0: 0.1, 1: 0.5, 2: 0.4},
+       "nuisance": "realistic", "seed": 5, "progress": False}  # fmt: skip
+KINDS = {
+    "usual": {},
+    "uniform": {"orientations": {"kind": "uniform", "count": 7}, "intensity": True, "photon_dtype": "uint16"},
+    "listed": {"orientations": np.random.default_rng(1).permutation(np.eye(4))},
+}
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def made(tmp_path_factory, request):
+    path = tmp_path_factory.mktemp("redrawing") / "run.zarr"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("xfeldask.store.layout.SHARD_BYTES", 8 * 32 * 32)
+        simulate(path, **RUN | KINDS[request.param])
+    return path
+
+
+@pytest.fixture
+def store(made, tmp_path):
+    return Path(shutil.copytree(made, tmp_path / "run.zarr"))
+
+
+def test_verify__recomputes_all_shots_to_the_same_bytes(made):
+    for count in (1, 10 * N):
+        report = verify(made, recompute=count, progress=False)
+        assert report.ok, report
+
+
+def test_verify__finds_a_shard_that_another_seed_drew(store, tmp_path):
+    other = tmp_path / "other.zarr"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("xfeldask.store.layout.SHARD_BYTES", 8 * 32 * 32)
+        simulate(other, **RUN | {"seed": 6, "photon_dtype": str(zarr.open_array(store / "photons").dtype)})
+    names = ["photons", "image", "low_q", "photon_count", "lost_photons"]
+    for name in names:
+        for file in (other / name / "c" / "1").rglob("*") if name not in names[3:] else [other / name / "c" / "1"]:
+            if file.is_file():
+                shutil.copy(file, store / file.relative_to(other))
+    assert verify(store, progress=False).ok
+    problems = verify(store, recompute=N, progress=False).problems
+    assert {problem.what for problem in problems} == {DIFFERS}
+    assert {problem.variable for problem in problems} >= {"photons", "image", "low_q", "photon_count"}
+    shots = open_run(store).layout.shots(1)
+    assert {shot for problem in problems for shot in problem.shots} <= set(shots)
+    assert len({s for p in problems if p.variable == "photons" for s in p.shots}) > len(shots) / 2
+
+
+def test_verify__finds_truth_that_is_not_of_the_seed(store):
+    root = zarr.open_group(store, mode="r+", use_consolidated=False)
+    for shot, (name, change) in enumerate(
+        [("position", 1e-12), ("fluence", 1.0), ("photon_energy", 1e-6), ("n_particles", 1), ("background", 1e-9)], 3
+    ):
+        root[name][shot] = root[name][shot] + change
+    told = {(p.variable, p.shots.start) for p in verify(store, recompute=N, progress=False).problems}
+    assert told >= {("photon_energy", 5), ("n_particles", 6)}
+    assert {variable for variable, _ in told} <= {"position", "fluence", "photon_energy", "n_particles", "background"}
+
+
+def test_verify__finds_a_form_factor_that_is_not_of_the_atoms(store):
+    root = zarr.open_group(store, mode="r+", use_consolidated=False)
+    root["volume/arrays/coefficient"][...] = root["volume/arrays/coefficient"][...] * 1.01
+    told = [str(problem) for problem in verify(store, recompute=1, progress=False).problems]
+    assert any(line.startswith("volume/arrays: is off its atoms by 0.0") for line in told), told
+
+
+def test_verify__recomputes_what_was_simulated_only(store):
+    root = zarr.open_group(store, mode="r+", use_consolidated=False)
+    with pytest.raises(InputError, match="recompute is a number of shots, got -1"):
+        verify(store, recompute=-1, progress=False)
+    root.attrs["format"] = 3
+    with pytest.raises(InputError, match="has format 3, and shots are drawn by format"):
+        verify(store, recompute=1, progress=False)
+    for name in ("experiment", "experiment_digest"):
+        del root.attrs[name]
+    with pytest.raises(InputError, match="was not simulated"):
+        verify(store, recompute=1, progress=False)

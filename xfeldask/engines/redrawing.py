@@ -1,0 +1,98 @@
+"""Shots of a simulated run drawn again, from the seed and their indices alone, and held against what is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xfeldask.engines.engine import events, make_engine
+from xfeldask.errors import InputError
+from xfeldask.physics.images import Recorder
+from xfeldask.physics.plan import PER_PARTICLE, ShotPlan, first_orientations, plan_shots
+from xfeldask.physics.volume import measured_error
+from xfeldask.schema import named
+from xfeldask.store.checks import NO_SHOT, Problem
+from xfeldask.store.codecs import EXACT
+from xfeldask.store.run import Run
+
+DIFFERS = "is not what the experiment gives when it is drawn again"
+
+
+def check_redrawn(run: Run, shots: Sequence[int]) -> list[Problem]:
+    """Draw shots again and compare every byte of them with the store: truth, photons, images and totals.
+
+    The store gives the experiment, the atoms, the detector and the form factor; its truth is drawn anew, and not read.
+    Orientations of a list that the experiment names are not stored but as truth, and taken from there.
+
+    Parameters
+    ----------
+    run : Run, simulated
+    shots : absolute indices, in any order
+
+    Raises
+    ------
+    InputError
+        The run was not simulated.
+    """
+    experiment, atoms = run.experiment, run.atoms
+    if experiment is None or atoms is None:
+        raise InputError(f"{run.path} was not simulated: nothing tells how its shots are to be drawn")
+    index = np.asarray(shots, np.int64)
+    plan = _planned(run, index)
+    problems: list[Problem] = []
+    for name, value in plan.arrays().items():
+        for shot, row in zip(shots, value, strict=True):
+            _compare(run, name, shot, row, problems)
+    engine, recorder = make_engine(experiment, run.geometry, run.volume, atoms), Recorder(run.geometry)
+    means = engine.expected(plan, index) if run.layout.intensity else [None] * len(index)
+    drawn = events(engine, plan, index, run.layout.pixels)
+    for shot, (pixel, count), mean in zip(shots, drawn, means, strict=True):
+        arrays = {v.name: np.zeros(run.layout.inner(v), run.layout.dtype(v)) for v in named("raw")}
+        totals = recorder.record(pixel, count, arrays["photons"], arrays["image"], arrays["low_q"])._asdict()
+        if mean is None:
+            del arrays["intensity"]
+        else:
+            arrays["intensity"][...] = mean
+        for name, row in (arrays | totals).items():
+            _compare(run, name, shot, row, problems)
+    return problems
+
+
+def check_volume(run: Run) -> list[Problem]:
+    """Hold the form factor against the sum over the atoms at some places, as when it was made."""
+    name = f"volume/{run.attributes.get('particle')}"
+    if run.atoms is None:
+        return []
+    stored, found = float(str(run.group[name].attrs["relative_error"])), measured_error(run.volume, run.atoms)
+    same = np.isclose(found, stored, rtol=1e-2, atol=1e-12)
+    return [] if same else [Problem(name, NO_SHOT, f"is off its atoms by {found:.3g}, was by {stored:.3g} when made")]
+
+
+def _planned(run: Run, index: NDArray[np.int64]) -> ShotPlan:
+    """Truth of shots, with the room for particles that the store has."""
+    experiment = run.experiment
+    assert experiment is not None
+    listed = None
+    if experiment.orientations.kind == "list":
+        listed = np.zeros((run.n_shots, 4))
+        listed[index] = [run.read("orientation", int(shot))[0] for shot in index]
+        listed[np.isnan(listed)] = 0.0
+    elif experiment.orientations.kind == "uniform":
+        listed = first_orientations(experiment, None)
+    single = float(run.attributes["mean_single_photons"])
+    plan = plan_shots(experiment, run.geometry.pixel_size, index, listed, single)
+    return replace(plan, **{name: getattr(plan, name)[:, : run.layout.particles] for name in PER_PARTICLE})
+
+
+def _compare(run: Run, name: str, shot: int, drawn: Any, problems: list[Problem]) -> None:
+    try:
+        stored = np.asarray(run.array(name, EXACT)[shot])
+    except Exception as error:  # a decoder may raise anything on damaged bytes
+        problems.append(Problem(name, range(shot, shot + 1), f"it cannot be decoded ({str(error).splitlines()[0]})"))
+        return
+    if np.asarray(drawn).astype(stored.dtype).tobytes() != stored.tobytes():
+        problems.append(Problem(name, range(shot, shot + 1), DIFFERS))
