@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.common import Folder, effort, in_turns, measures, ratio
-from xfeldask import ingest
+from xfeldask import ingest, photonize
 from xfeldask.physics.detectors import Geometry, square
 from xfeldask.store.layout import layout_of, shot_array
 from xfeldask.store.run import Run
@@ -112,6 +112,15 @@ class Ingest(Folder):
         """ingesting CXI frames, uint8 and gzip, on two threads, against reading them by h5py"""
         found = in_turns({"ingest": lambda: self.ingest(self.cxi), "read": self.read}, effort(1, 3))
         return ratio(found["ingest"], found["read"])
+
+    @measures("frames a second", "100 or more on a free core")
+    def track_photonize(self) -> float:
+        """ADU frames to photons with a common mode of half rows, one core"""
+        rng = np.random.default_rng(2)
+        adu = rng.poisson(0.05, (1, 1, SIDE, SIDE)) * 125 + rng.normal(0, 18, (1, 1, SIDE, SIDE))
+        frame = adu.astype(np.float32)
+        took = in_turns({"it": lambda: photonize(frame, gain=125.0, common_mode="half_row")}, effort(1, 30))["it"]
+        return float(1 / took.min())
 
     def teardown(self, *_: object) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -262,7 +262,7 @@ def leveled(adu: NDArray[np.floating[Any]], correction: Correction, mask: NDArra
 
 
 _STEPS = 100
-_SPARSE = 4
+_SPARSE = 8
 """Every so manieth pixel tells roughly where the level is, before all of them tell exactly."""
 
 
