@@ -29,7 +29,7 @@ EMBED: dict[str, Any] = {"n_components": 2, "sort": "elliptic_envelope", "progre
 VERBS = {
     "simulate": lambda path: simulate(path.with_name("new.zarr"), **RUN, seed=3),
     "overwrite": lambda path: simulate(path, **RUN, seed=3, overwrite=True),
-    "resume": lambda path: (reopened(path), simulate(path, **RUN, resume=True)),
+    "resume": lambda path: simulate(path, **RUN, resume=True),
     "embed": lambda path: embed(path, name="new", **EMBED),
     "embed again": lambda path: embed(path, overwrite=True, **{**EMBED, "n_components": 1}),
     "sort": lambda path: sort(path, "ipca", contamination=0.2),
@@ -88,6 +88,8 @@ def main(verb: str, folder: Path, out: Path, places: list[str]) -> None:
         child = os.fork()
         if child == 0:
             with dask.config.set(scheduler="synchronous"):
+                if verb == "resume":
+                    reopened(copy / "run.zarr")
                 count = watched(-1 if place == "count" else int(place))
                 VERBS[verb](copy / "run.zarr")
             if place == "count":

@@ -133,6 +133,28 @@ def test_held__that_another_took_over_stays_theirs(tmp_path):
     assert Holder.of(path).host == "elsewhere"
 
 
+def test_held__works_where_there_are_no_hard_links(tmp_path, monkeypatch):
+    def link(*_):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", link)
+    with held(tmp_path / "run.zarr"):
+        assert files(tmp_path) == [".run.zarr.lock"]
+    written(tmp_path / ".run.zarr.lock", host="elsewhere")
+    with pytest.raises(StoreBusyError), held(tmp_path / "run.zarr"):
+        pass
+
+
+def test_held__removes_what_was_left_by_those_killed_while_they_took_it(tmp_path):
+    left = tmp_path / ".run.zarr.lock.0123"
+    left.touch()
+    with held(tmp_path / "run.zarr"):
+        assert left.exists()
+    os.utime(left, (1e9, 1e9))
+    with held(tmp_path / "run.zarr"):
+        assert not left.exists()
+
+
 def test_held__where_nothing_can_be_written_is_one_sentence(tmp_path):
     with (
         pytest.raises(InputError, match=r"^cannot write .*run.zarr: .*; choose a disk"),

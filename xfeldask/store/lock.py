@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import time
@@ -18,6 +19,8 @@ import psutil
 from xfeldask.errors import InputError, StoreBusyError, XfeldaskWarning
 from xfeldask.store.leftovers import HOST, real_path
 
+_NO_LINKS = {errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.EMLINK}
+"""What a file system answers that has no hard links."""
 BEAT = 10.0
 """Time between two signs of life of a writer [s]."""
 STALE = 120.0
@@ -124,23 +127,42 @@ def _is_dead(path: Path, holder: Holder | None) -> bool:
 def _take(path: Path, what: Path) -> Holder:
     """Make the file of a lock, which nobody else can then make."""
     me = Holder.me()
+    draft = path.with_name(f"{path.name}.{me.token}")
     for _ in range(2):
         try:
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+            draft.write_text(json.dumps(me._asdict()), "utf-8")
+            _place(draft, path)
         except FileExistsError:
             _remove_if_dead(path, what)
             continue
         except OSError as error:
             raise _unwritable(what, error) from error
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(me._asdict(), file)
-        except OSError as error:
-            path.unlink(missing_ok=True)
-            raise _unwritable(what, error) from error
+        finally:
+            with suppress(OSError):
+                draft.unlink()
+        _sweep_drafts(path)
         _alive.wake()
         return me
     raise StoreBusyError(f"{what} is being written by another process that began just now; wait for it")
+
+
+def _place(draft: Path, path: Path) -> None:
+    """Put the file of a lock into its place, whole, if there is none."""
+    try:
+        os.link(draft, path)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        with path.open("xb") as file:
+            file.write(draft.read_bytes())
+
+
+def _sweep_drafts(path: Path) -> None:
+    """Remove what was left by those who were killed while they took a lock."""
+    for left in path.parent.glob(f"{path.name}.*"):
+        with suppress(FileNotFoundError):
+            if time.time() - left.stat().st_mtime > STALE:
+                left.unlink()
 
 
 def _unwritable(what: Path, error: OSError) -> InputError:
