@@ -76,7 +76,6 @@ def test_hits__are_the_frames_that_are_flagged(runs, geometry):
     frames = found.read(range(3))
     np.testing.assert_array_equal(frames[:, :, :4, :8], photons[chosen])
     assert frames.sum() == photons[chosen].sum()
-    np.testing.assert_array_equal(found.read(range(1, 2))[0], frames[1])
     columns = columns_of(found)
     assert list(zip(columns["train"].values.tolist(), columns["pulse"].values.tolist(), strict=True)) == HITS
     np.testing.assert_array_equal(columns["hit_score"].values, np.array(chosen) / 2)
@@ -90,7 +89,7 @@ def test_frames__all_of_them_with_masks_of_their_own(runs, geometry):
         assert found.n_shots == TRAINS * PULSES
         due = photons.copy()
         due[2, :, 1, 1] = 0
-        np.testing.assert_array_equal(found.read(range(1, 5))[:, :, :4, :8], due[1:5])
+        np.testing.assert_array_equal(found.read(range(2, 4))[:, :, :4, :8], due[2:4])
 
 
 def test_run__that_cannot_be_read_is_told(runs, geometry, tmp_path, monkeypatch):

@@ -65,6 +65,8 @@ def report(store: str | Path, out: str | Path | None = None, *, embedding: str |
     """
     run = Run.open(store).refuse_incomplete()
     path = Path(out) if out is not None else run.path.with_name(f"{run.path.stem}_report.html")
+    if not path.absolute().parent.is_dir():
+        raise InputError(f"there is no folder {path.absolute().parent} to write {path.name} into; make it first")
     have = list(run.embeddings)
     if embedding is not None and embedding not in have:
         raise UnknownNameError("embedding", embedding, have)
