@@ -42,7 +42,7 @@ def test_embedding__has_what_it_was_made_with(made):
 def test_is_current__is_false_of_other_shots(store):
     simulate(store.with_name("other.zarr"), **RUN, seed=1)
     shutil.copytree(store / "latent", store.with_name("other.zarr") / "latent")
-    assert not open_run(store.with_name("other.zarr")).embedding().is_current
+    assert not open_run(store.with_name("other.zarr")).embeddings["ipca"].is_current
     root = zarr.open_group(store, mode="r+")
     root["shot_status"][20:] = 0
     assert not open_run(store).embedding().is_current

@@ -61,7 +61,7 @@ def project(
     (600, 3)
     """
     source, run, target = opened(model_store).refuse_incomplete(), opened(other_store), as_name or name
-    embedding = source.embedding(name).refuse_other().refuse_older()
+    embedding = source.embedding(name).refuse_older()
     run.refuse_incomplete()
     refuse_name(run, target, overwrite)
     with held(run.path, Embedding(run, target).place):
