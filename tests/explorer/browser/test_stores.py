@@ -43,6 +43,7 @@ def test_without_truth__every_tab_opens_and_no_particles_are_shown(opened):
     page.reads("does not tell the truth")
 
 
+@pytest.mark.campaign  # tests/explorer/test_tabs.py makes each tab of such a store, and the two others open them all
 def test_without_an_embedding__every_tab_opens_and_says_how_to_make_one(opened):
     page = opened("no embedding")
     page.settle()
