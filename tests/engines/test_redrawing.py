@@ -26,7 +26,10 @@ KINDS = {
 }
 
 
-@pytest.fixture(scope="module", params=KINDS)
+@pytest.fixture(
+    scope="module",
+    params=["usual", *(pytest.param(kind, marks=pytest.mark.campaign) for kind in KINDS if kind != "usual")],
+)
 def made(tmp_path_factory, request):
     path = tmp_path_factory.mktemp("redrawing") / "run.zarr"
     with pytest.MonkeyPatch.context() as patch:

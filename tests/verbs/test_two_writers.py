@@ -106,7 +106,8 @@ def test_simulate__of_two_at_once_the_second_is_refused(monkeypatch, tmp_path, n
     whole(path, 1)
 
 
-@pytest.mark.parametrize("words", [pytest.param([], marks=pytest.mark.campaign), ["overwrite"]])
+@pytest.mark.campaign
+@pytest.mark.parametrize("words", [[], ["overwrite"]])
 def test_simulate__of_two_commands_leave_the_store_of_one(tmp_path, words):
     path = tmp_path / "run.zarr"
     both = [
