@@ -20,6 +20,11 @@ class Variable:
     role : "raw" and "total" are written by a shard's task, "truth" and "fixed" with the template
     comment : str
     flags : tuple of (value, meaning)
+
+    Examples
+    --------
+    >>> VARIABLES["photon_count"].attributes()["units"]
+    'count'
     """
 
     name: str
@@ -157,5 +162,11 @@ COORDINATES = ("pixel_position", "q", "solid_angle", "polarization", "assembled_
 
 
 def named(role: str) -> list[Variable]:
-    """Variables of a role, in the order of the table."""
+    """Variables of a role, in the order of the table.
+
+    Examples
+    --------
+    >>> [v.name for v in named("total")]
+    ['photon_count', 'lost_photons', 'shot_status']
+    """
     return [v for v in VARIABLES.values() if v.role == role]

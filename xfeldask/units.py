@@ -18,6 +18,11 @@ class Shown:
     ----------
     factor : float, by which stored values are multiplied
     name : str, for people; empty for pure numbers
+
+    Examples
+    --------
+    >>> Shown(1e9, "nm").of([2e-9]).tolist()
+    [2.0]
     """
 
     factor: float

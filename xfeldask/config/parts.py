@@ -27,6 +27,12 @@ class Beam(Model):
     photon_energy : float [eV]
     photons_per_pulse : float
     focus_radius : float, of a flat-top focus, or 1/e^2 radius of a Gaussian one [m]
+
+    Examples
+    --------
+    >>> beam = Beam(photon_energy=4600, photons_per_pulse=1e12, focus_radius=5e-7)
+    >>> f"{beam.fluence:.3g}"
+    '1.27e+24'
     """
 
     photon_energy: Annotated[Positive, within("photon_energy")] = Field(description="eV")
@@ -57,6 +63,11 @@ class Particle(Model):
     assembly : str, name of the biological assembly, or "asymmetric-unit"
     waters : bool, whether crystal waters are kept
     digest : str, SHA-256 of the atoms, filled in when they are read
+
+    Examples
+    --------
+    >>> Particle(source="chaperonin").assembly
+    '1'
     """
 
     source: str = Field(min_length=1, description="built-in name, path (.pdb .ent .cif, gzipped or not) or PDB id")
@@ -74,6 +85,11 @@ class Detector(Model):
     mask : str, optional, a .npy file, shape (panel, ss, fs), true where a pixel is good
     pixel_size, distance : float, optional, of a `square-N` detector [m]
     digest : str, SHA-256 of pixels and mask, filled in when they are read
+
+    Examples
+    --------
+    >>> Detector(source="square-128", distance=0.2).distance
+    0.2
     """
 
     source: str = Field("pnccd-amo86615", min_length=1, description="built-in name, square-N, or a psana .data file")
@@ -96,6 +112,11 @@ class Hits(Model):
     placement : "shell", uniform in the ball of radius `separation[1]` around the first particle but no
         nearer than `separation[0]`, the first on the axis; or "focus", each anywhere in the focus
     separation : (float, float) [m]
+
+    Examples
+    --------
+    >>> Hits(single_fraction=0.9).probabilities()
+    [0.0, 0.9, 0.09999999999999998]
     """
 
     single_fraction: Fraction | None = Field(None, description="fraction of shots with one particle, the rest hold two")
@@ -144,6 +165,11 @@ class Nuisance(Model):
     size_spread : float, relative, normal, of each particle; F(s) becomes F(size x s)
     background : float, uniformly scattered photons, relative to a single hit's mean at full fluence
     dead_fraction : float, fraction of the pixels that record nothing
+
+    Examples
+    --------
+    >>> Nuisance(pulse_spread=0.5).pulse_spread
+    0.5
     """
 
     pulse_spread: Annotated[float, Field(ge=0, le=3)] = Field(0.0, description="relative, Gamma, on the fluence")
@@ -172,6 +198,11 @@ class Orientations(Model):
     count : int, size of the uniform set
     source : str, a .npy file of quaternions (n, 4) in the order w, x, y, z; shot i takes row i modulo n
     digest : str, SHA-256 of the list, filled in when it is read
+
+    Examples
+    --------
+    >>> Orientations(kind="uniform", count=11).count
+    11
     """
 
     kind: Literal["random", "uniform", "list"] = Field("random", description="random, uniform or list")
@@ -189,7 +220,13 @@ class Orientations(Model):
 
 
 def hits_values(value: object) -> object:
-    """Short forms of `Hits`: 0.99, {1: 0.9, 2: 0.1}, "poisson:0.1", "0:0.05,1:0.9,2:0.05"; others as they are."""
+    """Short forms of `Hits`: 0.99, {1: 0.9, 2: 0.1}, "poisson:0.1", "0:0.05,1:0.9,2:0.05"; others as they are.
+
+    Examples
+    --------
+    >>> hits_values(0.99), hits_values("poisson:0.1")
+    ({'single_fraction': 0.99}, {'occupancy': 0.1})
+    """
     if isinstance(value, int | float):
         return {"single_fraction": value}
     if isinstance(value, dict) and value and all(str(key).isdigit() for key in value):

@@ -184,6 +184,12 @@ def detector_variables(geometry: Geometry, n_shots: int, wavelength: float) -> d
 
 
 def blocks_of(n_shots: int) -> Iterator[NDArray[np.int64]]:
-    """Shot indices in the chunks that truth is stored in."""
+    """Shot indices in the chunks that truth is stored in.
+
+    Examples
+    --------
+    >>> [len(block) for block in blocks_of(5000)]
+    [2048, 2048, 904]
+    """
     for start in range(0, n_shots, TRUTH_PER_CHUNK):
         yield np.arange(start, min(n_shots, start + TRUTH_PER_CHUNK))

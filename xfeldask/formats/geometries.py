@@ -26,6 +26,11 @@ def read_detector(detector: Detector) -> Geometry:
     Raises
     ------
     MissingFileError, FormatError, UnknownNameError, InputError
+
+    Examples
+    --------
+    >>> read_detector(Detector(source="flat-2x3", pixel_size=1e-3, distance=0.1)).shape
+    (1, 2, 3)
     """
     return masked(_unmasked(detector), detector.mask)
 

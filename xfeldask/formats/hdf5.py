@@ -68,5 +68,11 @@ def holds(path: str | Path, what: Callable[[h5py.File], bool]) -> bool:
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of an error's text."""
+    r"""Return the first line of an error's text.
+
+    Examples
+    --------
+    >>> first_line(ValueError("this\nand that"))
+    'this'
+    """
     return (str(error).strip() or type(error).__name__).split("\n")[0]

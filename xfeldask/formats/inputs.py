@@ -88,13 +88,25 @@ def read_particle(particle: Particle) -> Atoms:
 
 
 def particle_name(source: str) -> str:
-    """Make a short name for groups and titles: letters, digits, dot, dash and underscore of the source's stem."""
+    """Make a short name for groups and titles: letters, digits, dot, dash and underscore of the source's stem.
+
+    Examples
+    --------
+    >>> particle_name("data/1ei7.pdb"), particle_name("3iyf")
+    ('1ei7', '3iyf')
+    """
     stem = Path(source).name.split(".")[0]
     return "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "_" for c in stem)[:64] or "particle"
 
 
 def beam_values(beam: object) -> object:
-    """Read a beam's values, where `beam` is the path of a ``.beam`` file; anything else as it is."""
+    """Read a beam's values, where `beam` is the path of a ``.beam`` file; anything else as it is.
+
+    Examples
+    --------
+    >>> beam_values("amo86615")
+    'amo86615'
+    """
     if isinstance(beam, Path) or (isinstance(beam, str) and beam not in BEAMS and Path(beam).suffix):
         return read_beam(beam)
     return beam

@@ -65,7 +65,13 @@ class StackFrames(ArrayFrames):
 
 
 def pixel_pitch(position: NDArray[np.float64]) -> float:
-    """Return the distance of neighbours along fs, the median of all, of positions (panel, ss, fs, 3) [m]."""
+    """Return the distance of neighbours along fs, the median of all, of positions (panel, ss, fs, 3) [m].
+
+    Examples
+    --------
+    >>> round(pixel_pitch(flat_panel((4, 4), 1e-3, 0.1).pixel_position), 6)
+    0.001
+    """
     along = 2 if position.shape[2] > 1 else 1
     steps = np.linalg.norm(np.diff(position, axis=along), axis=-1)
     return float(np.median(steps)) if steps.size else 0.0
@@ -86,6 +92,11 @@ def flat_panel(
     pixel_size, distance : float [m]
     center : row and column where the beam meets it, counted from the corner of pixel (0, 0); the middle by default
     mask : (rows, columns), true where a pixel is good
+
+    Examples
+    --------
+    >>> flat_panel((2, 3), 1e-3, 0.1).shape
+    (1, 2, 3)
     """
     rows, columns = shape
     row, column = (rows / 2, columns / 2) if center is None else center

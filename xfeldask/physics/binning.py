@@ -39,6 +39,12 @@ class ImageGrid:
     weight : float32 (y, x), good pixels of a bin over pixels of a full bin
     step : float64 (2,) [1/m], from one row, and one column, to the next at the beam
     center : (row, column) where s is 0, counted in bins from the middle of bin (0, 0)
+
+    Examples
+    --------
+    >>> from xfeldask.physics.detectors import square
+    >>> image_grid(square(4, 1e-3, 0.1), 1e-10, 2).shape
+    (2, 2)
     """
 
     s: NDArray[np.float64]
@@ -54,12 +60,26 @@ class ImageGrid:
 
 
 def bin_factor(geometry: Geometry) -> int:
-    """Pixels a side of a bin that bring the assembled image to about 128 bins."""
+    """Pixels a side of a bin that bring the assembled image to about 128 bins.
+
+    Examples
+    --------
+    >>> from xfeldask.physics.detectors import square
+    >>> bin_factor(square(512, 1e-3, 0.1))
+    4
+    """
     return max(1, round(max(assembled_shape(geometry)) / 128))
 
 
 def binned_shape(geometry: Geometry, bin: int) -> tuple[int, int]:
-    """Shape (y, x) of the assembled image in bins of `bin` pixels a side."""
+    """Shape (y, x) of the assembled image in bins of `bin` pixels a side.
+
+    Examples
+    --------
+    >>> from xfeldask.physics.detectors import square
+    >>> binned_shape(square(10, 1e-3, 0.1), 4)
+    (3, 3)
+    """
     rows, columns = assembled_shape(geometry)
     return -(-rows // bin), -(-columns // bin)
 
@@ -136,12 +156,26 @@ def image_axes(geometry: Geometry, wavelength: float, bin: int) -> tuple[NDArray
 
 
 def low_q_bin(geometry: Geometry) -> int:
-    """Pixels a side of a bin of `low_q`."""
+    """Pixels a side of a bin of `low_q`.
+
+    Examples
+    --------
+    >>> from xfeldask.physics.detectors import square
+    >>> low_q_bin(square(1024, 1e-3, 0.1))
+    2
+    """
     return max(1, bin_factor(geometry) // FINER)
 
 
 def low_q_shape(geometry: Geometry) -> tuple[int, int]:
-    """Shape of `low_q`, that of `image` made even, so that the beam meets a corner of four bins."""
+    """Shape of `low_q`, that of `image` made even, so that the beam meets a corner of four bins.
+
+    Examples
+    --------
+    >>> from xfeldask.physics.detectors import square
+    >>> low_q_shape(square(1000, 1e-3, 0.1))
+    (126, 126)
+    """
     y, x = binned_shape(geometry, bin_factor(geometry))
     return y + y % 2, x + x % 2
 

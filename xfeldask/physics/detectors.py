@@ -41,6 +41,11 @@ class Geometry:
     pixel_position : float64 (panel, ss, fs, 3) [m], centres
     pixel_size : edge of the square pixels [m]
     mask : bool (panel, ss, fs), True where a pixel is good
+
+    Examples
+    --------
+    >>> square(4, 1e-3, 0.1).shape
+    (1, 4, 4)
     """
 
     pixel_position: NDArray[np.float64]

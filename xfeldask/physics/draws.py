@@ -104,7 +104,13 @@ def uniform(seed: int, stream: Stream, shot: ArrayLike, count: int) -> NDArray[n
 
 
 def hashed(index: NDArray[np.uint64]) -> NDArray[np.float64]:
-    """Uniform numbers of [0, 1) from indices: the draws of the stream whose key is 0."""
+    """Uniform numbers of [0, 1) from indices: the draws of the stream whose key is 0.
+
+    Examples
+    --------
+    >>> bool((hashed(np.arange(5, dtype=np.uint64)) < 1).all())
+    True
+    """
     with np.errstate(over="ignore"):
         return np.asarray((_mix_array((index + np.uint64(1)) * GOLDEN) >> _S11) * _ULP, np.float64)
 

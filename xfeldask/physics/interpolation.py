@@ -53,6 +53,11 @@ def kernel_pieces(oversampling: float) -> NDArray[np.float64]:
     Returns
     -------
     (4, 4) float64
+
+    Examples
+    --------
+    >>> kernel_pieces(2.0).shape
+    (4, 4)
     """
     power = np.arange(TAPS)
     # coefficients of p(1 - t) from those of p(t)

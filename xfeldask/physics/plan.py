@@ -109,7 +109,14 @@ def first_orientations(experiment: Experiment, given: NDArray[np.float64] | None
 
 
 def draw_counts(seed: int, hits: Hits, shots: NDArray[np.int64]) -> NDArray[np.int16]:
-    """Draw the number of particles of each shot, int16 (n,)."""
+    """Draw the number of particles of each shot, int16 (n,).
+
+    Examples
+    --------
+    >>> from xfeldask.config import Hits
+    >>> draw_counts(7, Hits(single_fraction=0.5), np.arange(8)).tolist()
+    [1, 2, 2, 1, 1, 1, 2, 2]
+    """
     edges = np.cumsum(hits.probabilities())
     u = uniform(seed, Stream.PARTICLES, shots, 1)[:, 0]
     return np.searchsorted(edges[:-1], u, side="right").astype(np.int16)
@@ -160,7 +167,14 @@ def _refuse_no_truth(plan: ShotPlan, present: NDArray[np.bool_], shots: NDArray[
 
 
 def margins(nuisance: Nuisance, pixel_size: float) -> Margins:
-    """How far the shots of a plan may leave the nominal geometry."""
+    """How far the shots of a plan may leave the nominal geometry.
+
+    Examples
+    --------
+    >>> from xfeldask.config import Nuisance
+    >>> margins(Nuisance(), 75e-6).scale
+    1.0
+    """
     return Margins(
         center=np.sqrt(2) * CUT * nuisance.center_spread * pixel_size,
         scale=(1 + CUT * nuisance.energy_spread) * (1 + CUT * nuisance.size_spread),
@@ -182,7 +196,13 @@ def strongest_pulse(spread: float) -> float:
 
 
 def dead_pixels(seed: int, fraction: float, shape: tuple[int, int, int]) -> NDArray[np.bool_]:
-    """Pixels that record nothing in the whole run, bool (panel, ss, fs)."""
+    """Pixels that record nothing in the whole run, bool (panel, ss, fs).
+
+    Examples
+    --------
+    >>> dead_pixels(7, 0.5, (1, 2, 4)).sum()
+    np.int64(6)
+    """
     return uniform(seed, Stream.DEAD_PIXELS, 0, int(np.prod(shape))).reshape(shape) < fraction
 
 

@@ -104,7 +104,13 @@ def _checked(rule: Rule) -> Rule:
 
 
 def needs_coordinates(rule: Rule | None) -> bool:
-    """Whether a rule can measure shots only once they have coordinates."""
+    """Whether a rule can measure shots only once they have coordinates.
+
+    Examples
+    --------
+    >>> needs_coordinates(make_rule("pairs", 0)), needs_coordinates(make_rule("elliptic_envelope", 0))
+    (False, True)
+    """
     return rule is not None and COORDINATES in rule.needs
 
 

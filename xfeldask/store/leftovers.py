@@ -43,6 +43,11 @@ def real_path(path: Path) -> Path:
     ------
     MissingFileError
         The path is a link to something that is not there.
+
+    Examples
+    --------
+    >>> real_path(Path(".")) == Path.cwd()
+    True
     """
     if not exists(path) and path.is_symlink():
         raise MissingFileError(f"{path} is a link to {path.readlink()}, which is not there; remove it or make that")

@@ -258,7 +258,13 @@ def _refuse_other_features(arrays: Mapping[str, NDArray[Any]], features: Feature
 
 
 def feature_dims(n: int) -> tuple[str, ...]:
-    """Names of the dimensions of a feature that is an image, a profile or a pair of profiles."""
+    """Names of the dimensions of a feature that is an image, a profile or a pair of profiles.
+
+    Examples
+    --------
+    >>> feature_dims(1), feature_dims(2)
+    (('feature',), ('y', 'x'))
+    """
     return {1: ("feature",), 2: ("y", "x")}.get(n, tuple(f"feature_{i}" for i in range(n)))
 
 

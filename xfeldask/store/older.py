@@ -32,7 +32,13 @@ def is_transposed(attributes: Mapping[str, Any]) -> bool:
 
 
 def upright(images: NDArray[Any]) -> NDArray[Any]:
-    """Return images (..., x, y) as (..., y, x)."""
+    """Return images (..., x, y) as (..., y, x).
+
+    Examples
+    --------
+    >>> upright(np.zeros((5, 3, 2))).shape
+    (5, 2, 3)
+    """
     return np.swapaxes(images, -1, -2)
 
 

@@ -31,5 +31,11 @@ def in_batches(model: Model, read: Callable[[str, slice], NDArray[np.generic]], 
 
 
 def joined(parts: list[Columns]) -> Columns:
-    """Join columns of several blocks, one after the other."""
+    """Join columns of several blocks, one after the other.
+
+    Examples
+    --------
+    >>> joined([{"score": np.zeros(2)}, {"score": np.ones(1)}])["score"].tolist()
+    [0.0, 0.0, 1.0]
+    """
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
