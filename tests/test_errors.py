@@ -13,9 +13,11 @@ from xfeldask.errors import (
     FormatError,
     IncompleteStoreError,
     InputError,
+    LostPhotonsWarning,
     MemoryNeededError,
     MissingFileError,
     RunError,
+    StoreBusyError,
     StoreExistsError,
     UnknownNameError,
     XfeldaskError,
@@ -35,6 +37,7 @@ EXAMPLES = [
     (UnknownNameError("beam", "zz", ["amo86615", "cxi"]), "unknown beam 'zz'; known: amo86615, cxi", [InputError]),
     (MissingFileError("no file a; make it"), "no file a; make it", [FileNotFoundError, OSError]),
     (StoreExistsError("run.zarr exists"), "run.zarr exists", [FileExistsError, OSError]),
+    (StoreBusyError("run.zarr is being written"), "run.zarr is being written", [InputError, ValueError]),
     (IncompleteStoreError("run.zarr is half written"), "run.zarr is half written", [InputError, ValueError]),
     (
         ExperimentMismatchError("run.zarr", {"seed": (1, 2), "beam.photon_energy": (4600.0, 5000.0)}),
@@ -71,7 +74,7 @@ def test_error__inherits_from_what_a_caller_expects(error, message, parents):
 
 def test_examples__cover_every_error():
     classes = {c for _, c in inspect.getmembers(errors, inspect.isclass) if issubclass(c, BaseException)}
-    assert {c for c in classes if issubclass(c, Warning)} == {XfeldaskWarning, FewPhotonsWarning}
+    assert {c for c in classes if issubclass(c, Warning)} == {XfeldaskWarning, FewPhotonsWarning, LostPhotonsWarning}
     assert {c for c in classes if not issubclass(c, Warning)} == {type(error) for error, _, _ in EXAMPLES}
 
 

@@ -16,7 +16,7 @@ from xfeldask.store.run import open_run
 from xfeldask.store.selections import publish_selection
 from xfeldask.verbs.verify import verify
 
-EVERY_DAY = 12
+EVERY_DAY = 4
 """Files of which one bit is flipped; in a campaign, several of each."""
 
 

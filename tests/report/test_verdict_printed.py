@@ -2,7 +2,7 @@
 
 import pytest
 
-from xfeldask.report.printing import _told
+from xfeldask.report.printing import decision_told
 from xfeldask.sorting.decision import Decision
 
 
@@ -16,7 +16,7 @@ from xfeldask.sorting.decision import Decision
     ],
 )
 def test_told__is_as_much_as_the_rule_tells(decision: Decision, rows: dict[str, str]) -> None:
-    assert _told(decision) == rows
+    assert decision_told(decision) == rows
 
 
 def test_told__of_the_pair_rule_is_whole() -> None:
@@ -29,7 +29,7 @@ def test_told__of_the_pair_rule_is_whole() -> None:
         expected_others_kept=1.5,
         expected_purity=0.999,
     )
-    rows = _told(decision)
+    rows = decision_told(decision)
     assert rows["threshold"].startswith("log odds 1.23 (95 % of resampled data: 1.00 to 2.00), where rejecting one")
     assert rows["threshold"].endswith("at most 30 % of the singles rejected")
     assert rows["expected"] == (
