@@ -15,6 +15,7 @@ from xfeldask import embed, open_dataset, open_run, project, simulate, sort, ver
 from xfeldask.errors import InputError
 from xfeldask.explorer.model.pictures import Pictures
 from xfeldask.explorer.model.rebuild import LinearSpace
+from xfeldask.report.run_report import powder
 from xfeldask.store.older import AXES
 from xfeldask.verbs.fit import fit, transform
 
@@ -93,6 +94,12 @@ def test_run__reads_images_upright(today: Path, older: Path) -> None:
         np.testing.assert_array_equal(old.read(name, slice(2, 5)), new.read(name, slice(2, 5)))
     assert repr(old).splitlines()[1:] == repr(new).splitlines()[1:]
     np.testing.assert_array_equal(Pictures(old).binned(4).values, Pictures(new).binned(4).values)
+
+
+def test_powder__of_an_older_store_is_upright(today: Path, older: Path) -> None:
+    nobody = np.full(30, -1)
+    old, new = (powder(open_run(path), nobody)[-1] for path in (older, today))
+    np.testing.assert_array_equal(old, new)
 
 
 def test_verify__finds_nothing_wrong_in_an_older_store(older: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -100,8 +100,12 @@ class Run:
 
     @cached_property
     def layout(self) -> Layout:
-        """Shapes, types and shards."""
-        return layout_of(self.group)
+        """Shapes as they are read, types and shards."""
+        found = layout_of(self.group)
+        if not self.is_transposed:
+            return found
+        (x, y), (low_x, low_y) = found.image, found.low_q
+        return replace(found, image=(y, x), low_q=(low_y, low_x))
 
     @property
     def is_transposed(self) -> bool:
@@ -214,9 +218,8 @@ class Run:
             They are not those of the stored images.
         """
         found = image_grid(self.geometry, self.wavelength, self.bin)
-        stored = self.layout.image[:: -1 if self.is_transposed else 1]
-        if found.shape != stored:
-            (y, x), (rows, columns) = stored, found.shape
+        if found.shape != self.layout.image:
+            (y, x), (rows, columns) = self.layout.image, found.shape
             told = (
                 f"{self.path}: images of {y} x {x} bins, by bin and pixel_position they would have {rows} x {columns}"
             )
@@ -319,14 +322,14 @@ class Run:
 
     def facts(self) -> dict[str, str]:
         """Return what a person wants to know first, by name."""
-        layout, geometry, turn = self.layout, self.geometry, -1 if self.is_transposed else 1
+        layout, geometry = self.layout, self.geometry
         pixels = _size(layout.pixels)
         distance = geometry.pixel_position[..., 2].mean()
         return {
             "shots": f"{int(self.done().sum()):,} of {layout.n_shots:,} done, {layout.n_shards:,} shards",
             "detector": f"{pixels} pixels of {geometry.pixel_size * 1e6:g} um, {distance * 1e3:g} mm away",
             "beam": f"{self.photon_energy:g} eV, {self.wavelength * 1e10:.4g} angstrom",
-            "images": f"image {_size(layout.image[::turn])}, low_q {_size(layout.low_q[::turn])}",
+            "images": f"image {_size(layout.image)}, low_q {_size(layout.low_q)}",
             "source": self._source(),
             "embeddings": ", ".join(self.embeddings) or "none",
             "selections": ", ".join(self.selections) or "none",
