@@ -40,8 +40,7 @@ def once(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReques
 @pytest.fixture(scope="session", autouse=True)
 def form_factors(once: Once) -> Iterator[None]:
     """Work out the form factor of a large particle, its error and its bounds once a session, as that takes seconds."""
-    from xfeldask.engines import preparation
-    from xfeldask.physics import forward, volume
+    from xfeldask.physics import forward, species, volume
 
     def shared(function: Callable[..., Any], is_large: Callable[..., bool]) -> Callable[..., Any]:
         def found(*arguments: Any) -> Any:
@@ -69,8 +68,8 @@ def form_factors(once: Once) -> Iterator[None]:
 
     built = shared(volume.build_volume, building_is_long)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(preparation, "build_volume", build_volume)
-        patch.setattr(preparation, "measured_error", shared(volume.measured_error, is_large))
+        patch.setattr(species, "build_volume", build_volume)
+        patch.setattr(species, "measured_error", shared(volume.measured_error, is_large))
         patch.setattr(forward, "bound_volume", shared(forward.bound_volume, is_large))
         yield
 

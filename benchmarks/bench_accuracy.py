@@ -141,8 +141,9 @@ class Patterns:
 def _shot(rotation: NDArray[np.float64], place: NDArray[np.float64], strength: float) -> Shot:
     n = len(rotation)
     return Shot(
-        rotation, place, np.full(n, strength), np.ones(n), BEAM.photon_energy / HC, np.zeros(2), 0.0, np.uint64(5)
-    )
+        rotation, place, np.full(n, strength), np.ones(n), BEAM.photon_energy / HC, np.zeros(2), 0.0, np.uint64(5),
+        np.zeros(n, np.int64),
+    )  # fmt: skip
 
 
 def _nufft(atoms: Atoms, s: NDArray[np.float64]) -> NDArray[np.complex128]:

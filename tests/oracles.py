@@ -157,3 +157,11 @@ def binned(frame, row, column, bin, shape):
     for count, i, j in zip(frame.ravel().tolist(), row.ravel() // bin, column.ravel() // bin, strict=True):
         image[i, j] += count
     return np.minimum(image, 65535)
+
+
+def spheroid(matter, s):
+    """Amplitudes (n,) of a spheroid at `s` (n, 3) in its frame, from the closed form of a sphere."""
+    u = 2 * np.pi * np.linalg.norm(s * np.array([matter.across, matter.across, matter.along]), axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        shape = 3 * (np.sin(u) - u * np.cos(u)) / u**3
+    return matter.electrons * np.where(u < 1e-3, 1 - u**2 / 10, shape)

@@ -49,6 +49,7 @@ SAME_SUBJECT = {
     "config": "experiments and the command about them",
     "export": "shots written for other programs, and figures of the explorer",
     "report": "what is written about runs, and the command that writes it",
+    "species": "what is in the beam: asked for, read, and made of bodies",
     "registry": "things found by name, and features among them",
     "orientation": "orientations scored, and looked at",
     "statistics": "statistics of patterns, worked out and shown",

@@ -90,6 +90,12 @@ VARIABLES = {
         Variable("photon_energy", ("shot",), "float64", "photon energy of the pulse", "eV", "truth"),
         Variable("beam_center", ("shot", "xy"), "float64", "where the beam meets the detector plane", "m", "truth"),
         Variable("background", ("shot",), "float64", "expected background photons on all pixels", "count", "truth"),
+        Variable("species", ("shot", "particle"), "int16", "species of each particle", role="truth",
+                 comment="index into the species of the experiment; -1 where there is no particle"),
+        Variable("variant", ("shot", "particle"), "int32", "variant of each particle's species", role="truth",
+                 comment="index along variant of /volume/<species>; -1 where there is no particle"),
+        Variable("coordinate", ("shot", "particle"), "float64", "what variants of each particle's species differ by",
+                 role="truth", comment="index of a conformer or angle of a hinge [degree]; NaN where there is none"),
         Variable("pixel_position", (*PIXELS, "xyz"), "float64", "centre of each pixel", "m",
                  comment="beam along +z, interaction point at 0"),
         Variable("q", (*PIXELS, "xyz"), "float32", "scattering vector s at the nominal photon energy", "angstrom-1",
@@ -118,10 +124,23 @@ VARIABLES = {
                  "electron", comment="NaN beyond the largest s of the run"),
         Variable("s", ("u",), "float64", "scattering vector along each axis of the grid", "m-1",
                  comment=f"the same along u (x), v (y) and w (z); {S_MEANING}"),
+        Variable("member_body", ("variant", "member"), "string", "body that each member of a particle is",
+                 comment="its form factor is that of /volume/<body>"),
+        Variable("member_orientation", ("variant", "member", "quaternion"), "float64",
+                 "orientation of each member in the particle's frame", comment="unit quaternion (w, x, y, z), active"),
+        Variable("member_offset", ("variant", "member", "xyz"), "float64",
+                 "place of each member in the particle's frame", "m"),
+        Variable("variant_coordinate", ("variant",), "float64", "what the variants differ by",
+                 comment="index of a conformer or angle of a hinge [degree]; NaN where there is none"),
         Variable("kernel", ("power", "tap"), "float32", "power series of the interpolation kernel's four pieces",
                  comment="in the distance from the grid point below, in grid steps"),
     )
 }  # fmt: skip
+
+TRUTH_OF_SPECIES = ("species", "variant", "coordinate")
+"""Truth that a store has where its experiment has species."""
+TRUTH = tuple(v.name for v in VARIABLES.values() if v.role == "truth" and v.name not in TRUTH_OF_SPECIES)
+"""Truth of every simulated store."""
 
 BLANK, SINGLE, MULTIPLE = 0, 1, 2
 

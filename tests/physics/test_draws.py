@@ -86,6 +86,11 @@ def test_stream__keeps_its_numbers():
         ("SIZE", 8),
         ("PHOTONS", 9),
         ("DEAD_PIXELS", 10),
+        ("SPECIES", 11),
+        ("VARIANT", 12),
+        ("DIAMETER", 13),
+        ("SPREAD", 14),
+        ("BACKGROUND", 15),
     ]
 
 

@@ -29,7 +29,7 @@ LAMBDA = wavelength(4600.0)
 
 def shot_of(**changes):
     usual = Shot(np.eye(3)[None], np.zeros((1, 3)), np.array([1e8 * R_E]), np.ones(1), 1 / LAMBDA, np.zeros(2), 0.0,
-                 np.uint64(3))  # fmt: skip
+                 np.uint64(3), np.zeros(1, np.int64))  # fmt: skip
     return usual._replace(**changes)
 
 

@@ -69,7 +69,8 @@ def shot_of(geometry, particles, energy=ENERGY, center=(0.0, 0.0), background=0.
     place = np.array([p[1] for p in particles], float).reshape(-1, 3)
     strength = np.sqrt([p[2] for p in particles]) * geometry.pixel_size * R_E
     size = np.array([p[3] for p in particles], float)
-    return Shot(rotation, place, strength, size, 1 / wavelength(energy), np.array(center), background, np.uint64(key))
+    wavenumber, body = 1 / wavelength(energy), np.zeros(len(size), np.int64)
+    return Shot(rotation, place, strength, size, wavenumber, np.array(center), background, np.uint64(key), body)
 
 
 def single(turn=0, fluence=FLUENCE):
@@ -225,6 +226,8 @@ def test_tile_rates__bound_every_pixel(scene, particles, data):
     rate = np.empty(model.screen.spread.size)
     candidates = sampling.tile_rates(model.scatterer, model.screen, shot, rate)
     expected = model.expected(shot)
+    # what single precision rounds more coarsely is no measure
+    expected = np.where(expected < np.finfo(np.float32).tiny, 0, expected)
     for bound, (first, height, width) in zip(rate, model.screen.tile, strict=True):
         panel, row, column = np.unravel_index(first, model.shape)
         assert bound >= expected[panel, row : row + height, column : column + width].max()
@@ -273,8 +276,8 @@ def test_look_ups__stay_within_bounds_and_volume(scene, volume, particles, data)
             (model.scatterer.fine, fine & geometry.mask.ravel(), is_fine),
         ):
             for vectors in (s[chosen], middles[tiles]):
-                cells = size * (vectors @ rotation) * level.per_s + level.origin
-                assert cells.size == 0 or (cells.min() >= 0 and cells.max() < level.side)
+                cells = size * (vectors @ rotation) * level.per_s[0] + level.origin[0]
+                assert cells.size == 0 or (cells.min() >= 0 and cells.max() < level.side[0])
 
 
 @pytest.mark.parametrize(("sampler", "more"), [("thinned", 50), ("every pixel", 1e9), ("every pixel", 1e15)])

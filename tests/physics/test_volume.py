@@ -113,6 +113,7 @@ def test_expected__matches_golden(golden, three):
         np.zeros(2),
         0.0,
         np.uint64(1),
+        np.zeros(1, np.int64),
     )
     found = model.expected(shot)[tuple(np.array(golden["pixels"]).T)]
     lin, photons = np.array(golden["lin"]), np.array(golden["photons"])

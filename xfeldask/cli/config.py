@@ -21,16 +21,20 @@ def config(path: Path, check: bool, overwrite: bool, **flags: Any) -> None:
     from xfeldask.config import Experiment
     from xfeldask.formats.inputs import resolve
     from xfeldask.machine import exists
+    from xfeldask.physics.atoms import Atoms
     from xfeldask.verbs.simulate import as_experiment
 
     if check:
         inputs = resolve(Experiment.from_toml(path))
-        click.echo(f"{printable(path)} is good: {inputs.experiment.n_shots:,} shots, {len(inputs.atoms):,} atoms, "
+        atoms = sum(len(body.matter) for body in inputs.mixture.bodies if isinstance(body.matter, Atoms))
+        click.echo(f"{printable(path)} is good: {inputs.experiment.n_shots:,} shots, {atoms:,} atoms, "
                    f"{inputs.geometry.mask.size:,} pixels, digest {inputs.experiment.digest[:16]}")  # fmt: skip
         return
     chosen = keywords(flags)
     if chosen["experiment"] is None:
-        defaults: dict[str, Any] = {"particle": "chaperonin", "n_shots": 10_000}
+        defaults: dict[str, Any] = {"n_shots": 10_000}
+        if "species" not in chosen:
+            defaults["particle"] = "chaperonin"
         if chosen.get("hits") is None and chosen.get("nuisance") != "realistic":
             defaults["single_fraction"] = 0.99
         chosen = defaults | chosen

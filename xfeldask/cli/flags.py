@@ -24,7 +24,7 @@ def experiment_options(function: Any) -> Any:
     --------
     >>> command = click.command()(experiment_options(lambda **flags: None))
     >>> [option.name for option in command.params][:3]
-    ['experiment_file', 'particle', 'assembly']
+    ['experiment_file', 'particle', 'species']
     """
     options = [
         click.option(
@@ -32,6 +32,11 @@ def experiment_options(function: Any) -> Any:
             help="Experiment file (TOML), of which the other flags replace single values.",
         ),
         click.option("--particle", help="Particle: built-in name (chaperonin), structure file, or PDB id."),
+        click.option(
+            "--species", multiple=True, metavar="NAME=SOURCE[:WEIGHT]",
+            help="One of several species in the beam, the wanted one first; repeat it for each.",
+        ),
+        click.option("--wanted", help="Name of the species that is wanted.  [default: the first]"),
         click.option(
             "--assembly", help="Biological assembly of the structure, or asymmetric-unit.  [default: 1]"
         ),
@@ -91,11 +96,16 @@ def keywords(flags: dict[str, Any]) -> dict[str, Any]:
     {'experiment': None, 'orientations': {'kind': 'uniform', 'count': 100}, 'seed': 3}
     """
     from xfeldask.config import Experiment
+    from xfeldask.config.species import species_flags
 
-    given = {k: v for k, v in flags.items() if v is not None}
+    given = {k: v for k, v in flags.items() if v is not None and v != ()}
     file = given.pop("experiment_file", None)
     out: dict[str, Any] = {"experiment": None if file is None else Experiment.from_toml(file)}
+    if "species" in given:
+        out["species"] = species_flags(given.pop("species"))
     if "assembly" in given:
+        if "species" in out:
+            raise InputError("--assembly is of one particle; give that of species in an experiment file")
         out["particle"] = {"source": given.pop("particle", "chaperonin"), "assembly": given.pop("assembly")}
     if "mask" in given:
         out["detector"] = {"source": given.pop("detector", "pnccd-amo86615"), "mask": given.pop("mask")}

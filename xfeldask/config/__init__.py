@@ -18,6 +18,7 @@ from xfeldask.config.parts import (
     hits_values,
 )
 from xfeldask.config.photonize import CommonMode, Photonize
+from xfeldask.config.species import Hinge, Species, Sphere
 
 __all__ = [
     "BEAMS",
@@ -27,10 +28,13 @@ __all__ = [
     "CommonMode",
     "Detector",
     "Experiment",
+    "Hinge",
     "Hits",
     "Nuisance",
     "Orientations",
     "Particle",
     "Photonize",
+    "Species",
+    "Sphere",
     "hits_values",
 ]

@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import tomlkit
-from pydantic import BaseModel, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from xfeldask.config.base import Model, by_name
 from xfeldask.config.limits import trusted
@@ -25,11 +32,21 @@ from xfeldask.config.parts import (
     Particle,
     hits_values,
 )
-from xfeldask.errors import FormatError, MissingFileError
+from xfeldask.config.species import Hinge, Species, Sphere, species_values
+from xfeldask.errors import FormatError, InputError, MissingFileError, UnknownNameError
+
+LATER = ("particle", "species", "wanted")
+"""Left out of what is written where they are not given, so that experiments have the digest that they always had."""
+
+NAMES = ("source", "mask", "pixel_size", "distance", "assembly", "waters", "conformers")
+"""What a digest of contents stands for."""
 
 
 class Experiment(Model):
     """Everything that decides the bytes of a simulated store.
+
+    What is shot at is one `particle`, or several `species`, of which the first is the `wanted` one unless another is
+    named.
 
     Examples
     --------
@@ -40,7 +57,9 @@ class Experiment(Model):
     False
     """
 
-    particle: Particle
+    particle: Particle | None = None
+    species: dict[str, Species] | None = Field(None, min_length=1, max_length=256)
+    wanted: str | None = Field(None, description="species that is wanted; the first one unless told")
     n_shots: Annotated[int, Field(gt=0, le=10**9)] = Field(description="number of shots")
     beam: Beam = Field(BEAMS["amo86615"], validate_default=True)
     detector: Detector = Detector()
@@ -56,6 +75,11 @@ class Experiment(Model):
     @classmethod
     def _source(cls, value: object) -> object:
         return {"source": str(value)} if isinstance(value, str | Path) else value
+
+    @field_validator("species", mode="before")
+    @classmethod
+    def _species(cls, value: object) -> object:
+        return species_values(value)
 
     @field_validator("beam", mode="before")
     @classmethod
@@ -87,7 +111,41 @@ class Experiment(Model):
             data = {**data, "nuisance": {**base.model_dump(), **own}}
             if preset == "realistic" and data.get("hits") is None:
                 data["hits"] = REALISTIC_HITS
-        return {k: v for k, v in data.items() if v is not None}
+        given = {k: v for k, v in data.items() if v is not None}
+        if not given.keys() & {"particle", "species"} and given.keys() <= cls.model_fields.keys():
+            raise InputError("particle is missing; give it a value, or give species")
+        return given
+
+    @model_validator(mode="after")
+    def _one_or_several(self) -> Self:
+        if self.particle is not None and self.species is not None:
+            raise ValueError("give a particle or species, not both")
+        if self.wanted is not None and self.wanted not in (self.species or {}):
+            raise UnknownNameError("species", self.wanted, self.species or {})
+        return self
+
+    @model_serializer(mode="wrap")
+    def _written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in write(self).items() if value is not None or name not in LATER}
+
+    def named_species(self) -> dict[str, Species]:
+        """Return the species by name, in order; of a `particle` alone, it under the name of none."""
+        if self.species is not None:
+            return self.species
+        assert self.particle is not None
+        return {"": Species(**self.particle.model_dump())}
+
+    @property
+    def wanted_index(self) -> int:
+        """Index of the species that is wanted."""
+        return 0 if self.wanted is None else list(self.named_species()).index(self.wanted)
+
+    @property
+    def source(self) -> str:
+        """What a person calls the particle: its source, or the name of the wanted species."""
+        if self.particle is not None:
+            return self.particle.source
+        return list(self.named_species())[self.wanted_index]
 
     def to_toml(self) -> str:
         """Write the experiment as TOML, each value with its unit or meaning; `from_toml` reads it back."""
@@ -103,13 +161,16 @@ class Experiment(Model):
         """All values, flat (``beam.photon_energy``), without the names of sources whose digest is known."""
         flat: dict[str, Any] = {}
         for key, value in self.model_dump(mode="json").items():
-            if isinstance(value, dict):
+            if key == "species":
+                flat[key] = list(value)  # in an order that counts
+                flat |= {f"{key}.{name}.{k}": v for name, of_it in value.items() for k, v in of_it.items()}
+            elif isinstance(value, dict):
                 flat |= {f"{key}.{k}": v for k, v in value.items()}
             else:
                 flat[key] = value
-        for part in ("particle", "detector", "orientations"):
-            if flat[f"{part}.digest"]:
-                for name in ("source", "mask", "pixel_size", "distance", "assembly", "waters"):
+        for part in ("particle", "detector", "orientations", *(f"species.{name}" for name in self.species or {})):
+            if flat.get(f"{part}.digest"):
+                for name in NAMES:
                     flat.pop(f"{part}.{name}", None)
         return flat
 
@@ -146,13 +207,20 @@ class Experiment(Model):
 
 
 def _table(model: BaseModel) -> tomlkit.TOMLDocument:
-    """List a model's set values in order, plain ones before tables."""
+    """List a model's set values in order, plain ones before tables; of a species those that are no defaults."""
     out = tomlkit.document()
-    values = model.model_dump(mode="json", exclude_none=True)
-    for name in sorted(values, key=lambda name: isinstance(getattr(model, name), BaseModel)):
+    values = model.model_dump(
+        mode="json", exclude_none=True, exclude_defaults=isinstance(model, Species | Sphere | Hinge)
+    )
+    for name in sorted(values, key=lambda name: isinstance(getattr(model, name), BaseModel | dict)):
         value = getattr(model, name)
         if isinstance(value, BaseModel):
             out.add(name, _table(value))
+        elif name == "species":
+            several = tomlkit.table(is_super_table=True)
+            for key, item in value.items():
+                several.add(key, _table(item))
+            out.add(name, several)
         elif name != "digest":
             item = tomlkit.item(values[name])
             out.add(name, item.comment(type(model).model_fields[name].description or ""))
@@ -164,6 +232,8 @@ def _beside(data: dict[str, Any], folder: Path) -> dict[str, Any]:
     places = {"particle": ("source",), "detector": ("source", "mask"), "orientations": ("source",)}
 
     def found(value: object) -> object:
+        if isinstance(value, list):
+            return [found(item) for item in value]
         return str(folder / value) if isinstance(value, str) and (folder / value).is_file() else value
 
     out = dict(data)
@@ -173,4 +243,11 @@ def _beside(data: dict[str, Any], folder: Path) -> dict[str, Any]:
             out[part] = {k: found(v) if k in names else v for k, v in value.items()}
         elif value is not None:
             out[part] = found(value)
+    if isinstance(out.get("species"), dict):
+        out["species"] = {
+            name: {k: found(v) if k in ("source", "conformers") else v for k, v in item.items()}
+            if isinstance(item, dict)
+            else found(item)
+            for name, item in out["species"].items()
+        }
     return out

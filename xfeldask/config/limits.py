@@ -72,6 +72,7 @@ LIMITS = {
     "photons_per_pulse": Limit(1e5, 1e20, "photons", 1e12),
     "focus_radius": Limit(1e-9, 1e-3, "m", 1e-6, _SMALL),
     "separation": Limit(1e-10, 1e-4, "m", 3e-8, _SMALL),
+    "diameter": Limit(1e-10, 1e-5, "m", 3e-8, _SMALL),
     "pixel_size": Limit(1e-6, 2e-2, "m", 1e-4, _SMALL),
     "distance": Limit(1e-3, 20.0, "m", 0.3, {"µm": 1e-6, "mm": 1e-3, "cm": 1e-2}),
 }

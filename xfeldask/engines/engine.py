@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from inspect import signature
 from typing import Protocol
 
 import numpy as np
@@ -12,11 +13,10 @@ from xfeldask.config import Experiment
 from xfeldask.engines.slicing import Slicing
 from xfeldask.engines.thinning import Thinning
 from xfeldask.errors import InputError
-from xfeldask.physics.atoms import Atoms
 from xfeldask.physics.detectors import Geometry
 from xfeldask.physics.images import Counts, Photons, photons_of_frames
 from xfeldask.physics.plan import ShotPlan
-from xfeldask.physics.volume import Volume
+from xfeldask.physics.species import Form, Mixture
 from xfeldask.registry import Registry, call
 
 
@@ -59,7 +59,8 @@ def register_engine(name: str, maker: Callable[..., Engine]) -> None:
     ----------
     name : str
     maker : callable, a class or a function that returns an `Engine`; called with those of `experiment`, `geometry`,
-        `volume` (the form factor) and `atoms` that it takes
+        `volume` (the form factor) and `atoms` that it takes, or of `forms` and `mixture`, where it knows several
+        species
 
     Raises
     ------
@@ -80,7 +81,7 @@ def register_engine(name: str, maker: Callable[..., Engine]) -> None:
     ENGINES.register(name, maker)
 
 
-def make_engine(experiment: Experiment, geometry: Geometry, volume: Volume, atoms: Atoms) -> Engine:
+def make_engine(experiment: Experiment, geometry: Geometry, forms: Sequence[Form], mixture: Mixture) -> Engine:
     """Make the engine that an experiment asks for.
 
     Raises
@@ -91,7 +92,17 @@ def make_engine(experiment: Experiment, geometry: Geometry, volume: Volume, atom
         The engine cannot do what the experiment asks.
     """
     maker = ENGINES[experiment.engine]
-    return call(maker, experiment=experiment, geometry=geometry, volume=volume, atoms=atoms)
+    if experiment.species is not None and "mixture" not in signature(maker).parameters:
+        raise InputError(f"engine={experiment.engine!r} knows no species; give a particle, or use engine='xfeldask'")
+    return call(
+        maker,
+        experiment=experiment,
+        geometry=geometry,
+        volume=forms[mixture.bodies.index(mixture.wanted_body)],
+        atoms=mixture.atoms,
+        forms=forms,
+        mixture=mixture,
+    )
 
 
 def events(

@@ -14,6 +14,7 @@ from zarr.storage import MemoryStore
 from xfeldask.engines.preparation import Prepared
 from xfeldask.engines.workshop import Workshop, make_workshop
 from xfeldask.errors import InputError
+from xfeldask.physics.species import form_bytes
 from xfeldask.store.layout import create_template
 from xfeldask.store.shards import Shard
 
@@ -56,7 +57,7 @@ def estimate(prepared: Prepared) -> Estimate:
     seconds = (time.perf_counter() - start) / n
     # truth and totals hardly compress
     rest = sum(prod(layout.inner(v)) * layout.dtype(v).itemsize for v in layout.stored() if v.role != "raw")
-    shared = prepared.bytes_of_fixed + 2 * prepared.volume.values.nbytes
+    shared = prepared.bytes_of_fixed + 2 * sum(map(form_bytes, prepared.forms))
     return Estimate(
         layout.n_shots,
         layout.n_shards,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,26 +11,27 @@ import psutil
 from xfeldask.config import BEAMS, Beam, Detector, Experiment
 from xfeldask.engines.preparation import MEMORY_PART
 from xfeldask.errors import InputError
-from xfeldask.formats.inputs import read_particle
+from xfeldask.formats.inputs import mixture_of
 from xfeldask.physics.atoms import Atoms
 from xfeldask.physics.detectors import wavelength
 from xfeldask.physics.forward import largest_s, mean_photons
 from xfeldask.physics.plan import margins
-from xfeldask.physics.volume import build_volume
+from xfeldask.physics.species import build_form
 from xfeldask.store.run import Run
 
 
-def alike(experiment: Experiment, run: Run, atoms: Atoms | None = None) -> Experiment:
+def alike(experiment: Experiment, run: Run, atoms: Atoms | Mapping[str, Atoms] | None = None) -> Experiment:
     """Return an experiment with the detector and the photon energy of a run, and pulses matched to its photons.
 
-    A single hit has, with the background, as many photons on average as a shot of the run has in the middle (the
-    median of those that have any): which shots are single, and what in them is background, nobody has to know.
+    A single hit of the wanted species has, with the background, as many photons on average as a shot of the run has in
+    the middle (the median of those that have any): which shots are single, and what in them is background, nobody has
+    to know.
 
     Parameters
     ----------
     experiment : Experiment, whose particle, hits and nuisance count; what it says of detector and beam does not
     run : Run, measured or simulated
-    atoms : Atoms, optional, in place of what ``experiment.particle`` names
+    atoms : Atoms, optional, in place of what ``experiment.particle`` names; by name in place of sources of species
 
     Raises
     ------
@@ -46,11 +48,13 @@ def alike(experiment: Experiment, run: Run, atoms: Atoms | None = None) -> Exper
     )
     nuisance, geometry = experiment.nuisance, run.geometry
     s_max = largest_s(geometry, wavelength(beam.photon_energy), margins(nuisance, geometry.pixel_size))
-    particle = (read_particle(experiment.particle) if atoms is None else atoms).centered()
-    volume = build_volume(particle, s_max, int(psutil.virtual_memory().available * MEMORY_PART))
-    photons = mean_photons(volume, geometry, beam) * (1 + nuisance.background)
+    mixture, _ = mixture_of(experiment, atoms)
+    memory = int(psutil.virtual_memory().available * MEMORY_PART)
+    form = build_form(mixture.wanted_body, s_max, memory)
+    members = mixture.species[mixture.wanted].members
+    photons = members * mean_photons(form, geometry, beam, s_max) * (1 + nuisance.background)
     if not photons > 0:
-        raise InputError(f"{experiment.particle.source} scatters nothing onto the detector of {run.path}")
+        raise InputError(f"{experiment.source} scatters nothing onto the detector of {run.path}")
     matched = beam.photons_per_pulse * float(np.median(counts[counts > 0])) / photons
     values = {name: getattr(experiment, name) for name in Experiment.model_fields}
     values["detector"] = Detector(source=str(Path(run.path).absolute()))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ from xfeldask.physics.detectors import (
 )
 from xfeldask.physics.forward import largest_s, mean_photons
 from xfeldask.physics.plan import (
-    PER_PARTICLE,
+    CUT,
     ShotPlan,
     draw_counts,
     first_orientations,
@@ -33,9 +33,10 @@ from xfeldask.physics.plan import (
     plan_shots,
     strongest_pulse,
 )
-from xfeldask.physics.volume import Volume, build_volume, measured_error
-from xfeldask.schema import named
+from xfeldask.physics.species import Form, Mixture, build_form, form_bytes, form_error
+from xfeldask.schema import TRUTH, TRUTH_OF_SPECIES, named
 from xfeldask.store.layout import TRUTH_PER_CHUNK, Layout, shard_length
+from xfeldask.store.volumes import atom_variables
 
 MEMORY_PART = 0.5
 """Part of the machine's free memory that building a form factor may take."""
@@ -51,17 +52,17 @@ class Prepared:
     ----------
     inputs : Inputs
     layout : Layout
-    volume : Volume
-    error : float, relative, of an interpolated amplitude
-    single_photons : float, mean photons of a single hit at full fluence
+    forms : tuple of Form, one for each body of the mixture
+    errors : tuple of float, relative, of an amplitude of each
+    single_photons : float, mean photons of a single hit of the wanted species at full fluence
     orientations : float64 (n, 4) or None, the set that first particles are turned by
     engine : Engine
     """
 
     inputs: Inputs
     layout: Layout
-    volume: Volume
-    error: float
+    forms: tuple[Form, ...]
+    errors: tuple[float, ...]
     single_photons: float
     orientations: NDArray[np.float64] | None
     engine: Engine
@@ -69,9 +70,14 @@ class Prepared:
     def plan(self, shots: NDArray[np.int64]) -> ShotPlan:
         """Truth of some shots, given by their absolute indices, with the room for particles that the store has."""
         experiment, pixel_size = self.inputs.experiment, self.inputs.geometry.pixel_size
-        plan = plan_shots(experiment, pixel_size, shots, self.orientations, self.single_photons)
-        room = self.layout.particles
-        return replace(plan, **{name: getattr(plan, name)[:, :room] for name in PER_PARTICLE})
+        plan = plan_shots(experiment, pixel_size, shots, self.orientations, self.single_photons, self.inputs.mixture)
+        return plan.with_room(self.layout.particles)
+
+    @property
+    def volume(self) -> Form:
+        """Form factor of the wanted species' first body."""
+        mixture = self.inputs.mixture
+        return self.forms[mixture.bodies.index(mixture.wanted_body)]
 
     @property
     def bytes_of_fixed(self) -> int:
@@ -80,8 +86,8 @@ class Prepared:
 
     @property
     def bytes_of_model(self) -> int:
-        """Bytes that the forward model takes in each worker: volume, its bounds, pixels."""
-        return 3 * self.volume.values.nbytes + 24 * self.inputs.geometry.mask.size
+        """Bytes that the forward model takes in each worker: volumes, their bounds, pixels."""
+        return 3 * sum(map(form_bytes, self.forms)) + 24 * self.inputs.geometry.mask.size
 
 
 def prepare(inputs: Inputs) -> Prepared:
@@ -104,12 +110,14 @@ def prepare(inputs: Inputs) -> Prepared:
         raise MemoryNeededError(f"the index of {experiment.n_shots:,} shots", needed, memory, advice)
     lam = wavelength(experiment.beam.photon_energy)
     s_max = largest_s(geometry, lam, margins(experiment.nuisance, geometry.pixel_size))
-    volume = build_volume(inputs.atoms, s_max, memory)
+    mixture = inputs.mixture
+    forms = tuple(build_form(body, s_max, memory) for body in mixture.bodies)
     particles = max(
         int(draw_counts(experiment.seed, experiment.hits, shots).max()) for shots in blocks_of(experiment.n_shots)
     )
-    single_photons = mean_photons(volume, geometry, experiment.beam)
-    refuse_uncountable(experiment, particles, single_photons)
+    each = [mean_photons(form, geometry, experiment.beam, s_max) for form in forms]
+    single_photons = sum(each[body] for body in mixture.species[mixture.wanted].body[0].tolist())
+    refuse_uncountable(experiment, particles, brightest(experiment, mixture, each), single_photons)
     shard = shard_length(geometry.shape, np.dtype(experiment.photon_dtype).itemsize)
     layout = Layout(
         experiment.n_shots,
@@ -120,29 +128,51 @@ def prepare(inputs: Inputs) -> Prepared:
         experiment.photon_dtype,
         experiment.intensity,
         min(shard, 2 ** (experiment.n_shots - 1).bit_length()),
+        TRUTH if experiment.species is None else TRUTH + TRUTH_OF_SPECIES,
     )
     return Prepared(
         inputs,
         layout,
-        volume,
-        measured_error(volume, inputs.atoms),
+        forms,
+        tuple(form_error(form, body) for form, body in zip(forms, mixture.bodies, strict=True)),
         single_photons,
         first_orientations(experiment, inputs.orientations),
-        make_engine(experiment, geometry, volume, inputs.atoms),
+        make_engine(experiment, geometry, forms, mixture),
     )
 
 
-def refuse_uncountable(experiment: Experiment, particles: int, single_photons: float) -> None:
+def brightest(experiment: Experiment, mixture: Mixture, photons: Sequence[float]) -> float:
+    """Most mean photons of a particle of any species, all its bodies in phase, at the largest size that can be drawn.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    mixture : Mixture
+    photons : mean photons of each body at full fluence
+    """
+    found = []
+    for asked, species in zip(experiment.named_species().values(), mixture.species, strict=True):
+        amplitude = float(np.sqrt(np.asarray(photons)[species.body]).sum(axis=1).max())
+        size = 1.0
+        if asked.sphere is not None:
+            size = max(np.atleast_1d(asked.sphere.diameter)) / asked.sphere.nominal * np.exp(CUT * asked.sphere.spread)
+        found.append(amplitude**2 * size**6)
+    return float(max(found))
+
+
+def refuse_uncountable(experiment: Experiment, particles: int, brightest: float, single_photons: float) -> None:
     """Refuse shots whose photons a total cannot hold, at the strongest pulse that can be drawn.
 
     Parameters
     ----------
     experiment : Experiment
     particles : int, most particles of a shot
+    brightest : float, most mean photons of one of them at full fluence
     single_photons : float, mean photons of a single hit at full fluence
     """
     nuisance, beam = experiment.nuisance, experiment.beam
-    expected = (particles + nuisance.background) * single_photons * strongest_pulse(nuisance.pulse_spread)
+    expected = particles * brightest + nuisance.background * single_photons
+    expected *= strongest_pulse(nuisance.pulse_spread)
     most = min(np.iinfo(v.dtype).max for v in named("total") if v.units == "count")
     if expected > most:
         raise InputError(
@@ -153,13 +183,11 @@ def refuse_uncountable(experiment: Experiment, particles: int, single_photons: f
 
 def fixed_variables(prepared: Prepared) -> dict[str, NDArray[Any]]:
     """Variables of role "fixed" in the root of a store, by name."""
-    atoms = prepared.inputs.atoms
+    atoms = prepared.inputs.mixture.atoms
     lam = wavelength(prepared.inputs.experiment.beam.photon_energy)
     return {
         **detector_variables(prepared.inputs.geometry, prepared.layout.n_shots, lam),
-        "atom_position": atoms.position,
-        "atom_element": atoms.element,
-        "atom_occupancy": atoms.occupancy,
+        **({} if atoms is None else atom_variables(atoms)),
     }
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,8 +11,8 @@ from numpy.typing import NDArray
 from xfeldask.engines.engine import events, make_engine
 from xfeldask.errors import InputError
 from xfeldask.physics.images import Recorder
-from xfeldask.physics.plan import PER_PARTICLE, ShotPlan, first_orientations, plan_shots
-from xfeldask.physics.volume import measured_error
+from xfeldask.physics.plan import ShotPlan, first_orientations, plan_shots
+from xfeldask.physics.species import form_error
 from xfeldask.schema import named
 from xfeldask.store.checks import NO_SHOT, Problem
 from xfeldask.store.codecs import EXACT
@@ -38,8 +37,8 @@ def check_redrawn(run: Run, shots: Sequence[int]) -> list[Problem]:
     InputError
         The run was not simulated.
     """
-    experiment, atoms = run.experiment, run.atoms
-    if experiment is None or atoms is None:
+    experiment, mixture = run.experiment, run.mixture
+    if experiment is None or mixture is None:
         raise InputError(f"{run.path} was not simulated: nothing tells how its shots are to be drawn")
     index = np.asarray(shots, np.int64)
     plan = _planned(run, index)
@@ -47,7 +46,7 @@ def check_redrawn(run: Run, shots: Sequence[int]) -> list[Problem]:
     for name, value in plan.arrays().items():
         for shot, row in zip(shots, value, strict=True):
             _compare(run, name, shot, row, problems)
-    engine, recorder = make_engine(experiment, run.geometry, run.volume, atoms), Recorder(run.geometry)
+    engine, recorder = make_engine(experiment, run.geometry, run.forms, mixture), Recorder(run.geometry)
     means = engine.expected(plan, index) if run.layout.intensity else [None] * len(index)
     drawn = events(engine, plan, index, run.layout.pixels)
     for shot, (pixel, count), mean in zip(shots, drawn, means, strict=True):
@@ -62,14 +61,17 @@ def check_redrawn(run: Run, shots: Sequence[int]) -> list[Problem]:
     return problems
 
 
-def check_volume(run: Run) -> list[Problem]:
-    """Hold the form factor against the sum over the atoms at some places, as when it was made."""
-    name = f"volume/{run.attributes.get('particle')}"
-    if run.atoms is None:
-        return []
-    stored, found = float(str(run.group[name].attrs["relative_error"])), measured_error(run.volume, run.atoms)
-    same = np.isclose(found, stored, rtol=1e-2, atol=1e-12)
-    return [] if same else [Problem(name, NO_SHOT, f"is off its atoms by {found:.3g}, was by {stored:.3g} when made")]
+def check_volumes(run: Run) -> list[Problem]:
+    """Hold the form factor of each body against the sum over its atoms at some places, as when it was made."""
+    problems = []
+    for body, form in zip(run.mixture.bodies, run.forms, strict=True) if run.mixture is not None else ():
+        name = f"volume/{body.name}"
+        stored = float(str(run.group[name].attrs.get("relative_error", 0.0)))
+        found = form_error(form, body)
+        if not np.isclose(found, stored, rtol=1e-2, atol=1e-12):
+            what = f"is off its atoms by {found:.3g}, was by {stored:.3g} when made"
+            problems.append(Problem(name, NO_SHOT, what))
+    return problems
 
 
 def _planned(run: Run, index: NDArray[np.int64]) -> ShotPlan:
@@ -84,8 +86,8 @@ def _planned(run: Run, index: NDArray[np.int64]) -> ShotPlan:
     elif experiment.orientations.kind == "uniform":
         listed = first_orientations(experiment, None)
     single = float(run.attributes["mean_single_photons"])
-    plan = plan_shots(experiment, run.geometry.pixel_size, index, listed, single)
-    return replace(plan, **{name: getattr(plan, name)[:, : run.layout.particles] for name in PER_PARTICLE})
+    plan = plan_shots(experiment, run.geometry.pixel_size, index, listed, single, run.mixture)
+    return plan.with_room(run.layout.particles)
 
 
 def _compare(run: Run, name: str, shot: int, drawn: Any, problems: list[Problem]) -> None:

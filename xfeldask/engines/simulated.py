@@ -13,7 +13,8 @@ from xfeldask.config import Experiment
 from xfeldask.engines.engine import events
 from xfeldask.engines.preparation import Prepared, prepare
 from xfeldask.errors import InputError
-from xfeldask.formats.inputs import particle_name, resolve
+from xfeldask.formats.inputs import resolve
+from xfeldask.formats.particles import particle_name
 from xfeldask.physics.detectors import Geometry, wavelength
 from xfeldask.physics.images import Counts, Recorder
 
@@ -28,7 +29,7 @@ class SimulatedFrames:
 
     def __init__(self, prepared: Prepared) -> None:
         experiment = prepared.inputs.experiment
-        self.name, self.n_shots = particle_name(experiment.particle.source), experiment.n_shots
+        self.name, self.n_shots = particle_name(experiment.source), experiment.n_shots
         self.geometry, self.wavelength = prepared.inputs.geometry, wavelength(experiment.beam.photon_energy)
         self._prepared, self._recorder = prepared, Recorder(self.geometry)
 
@@ -53,9 +54,10 @@ class ExperimentFile:
 
     @staticmethod
     def recognises(source: str) -> bool:
-        """Whether the file is TOML and names a particle and a number of shots."""
+        """Whether the file is TOML and names a particle, or species, and a number of shots."""
         try:
-            return {"particle", "n_shots"} <= tomllib.loads(Path(source).read_text("utf-8")).keys()
+            told = tomllib.loads(Path(source).read_text("utf-8")).keys()
+            return "n_shots" in told and bool(told & {"particle", "species"})
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
             return False
 

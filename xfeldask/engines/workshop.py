@@ -50,7 +50,9 @@ class Workshop:
     def plan(self, shots: range) -> tuple[ShotPlan, NDArray[np.int64]]:
         """Truth of some shots as stored, and their indices."""
         region = slice(shots.start, shots.stop)
-        plan = ShotPlan(**{v.name: np.asarray(self.arrays[v.name][region]) for v in named("truth")})
+        plan = ShotPlan(
+            **{v.name: np.asarray(self.arrays[v.name][region]) for v in named("truth") if v.name in self.layout.truth}
+        )
         return plan, np.arange(shots.start, shots.stop)
 
     def fill(self, sink: Shard, plan: ShotPlan, shots: NDArray[np.int64]) -> None:
@@ -150,7 +152,7 @@ def _key(run: Run) -> Key:
 
 def _read_workshop(run: Run) -> Workshop:
     run.refuse_replaced()
-    if run.experiment is None or run.atoms is None:
+    if run.experiment is None or run.mixture is None:
         raise InputError(f"{run.path} was not simulated: nothing tells how its shots are to be drawn")
-    engine = make_engine(run.experiment, run.geometry, run.volume, run.atoms)
+    engine = make_engine(run.experiment, run.geometry, run.forms, run.mixture)
     return make_workshop(run.group, engine, run.geometry)

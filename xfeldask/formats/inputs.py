@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,20 +11,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from xfeldask.config import BEAMS, Experiment, Particle
-from xfeldask.errors import InputError, UnknownNameError
+from xfeldask.config import BEAMS, Experiment
+from xfeldask.errors import InputError
 from xfeldask.formats.beam import read_beam
 from xfeldask.formats.geometries import read_detector
-from xfeldask.formats.structures import fetch_structure, is_pdb_id, read_structure
+from xfeldask.formats.particles import particle_name, read_particle
+from xfeldask.formats.species import read_mixture
 from xfeldask.formats.text import load_array
-from xfeldask.machine import exists
 from xfeldask.physics.atoms import Atoms
-from xfeldask.physics.chaperonin import chaperonin
 from xfeldask.physics.detectors import Geometry, make_geometry
 from xfeldask.physics.plan import dead_pixels
-
-PARTICLES = {"chaperonin": chaperonin}
-STRUCTURE_ENDINGS = (".pdb", ".ent", ".cif", ".mmcif")
+from xfeldask.physics.species import Mixture
 
 
 @dataclass(frozen=True)
@@ -33,70 +31,77 @@ class Inputs:
     Attributes
     ----------
     experiment : Experiment, with the digests of what was read
-    atoms : Atoms, centred on the centre of mass
+    mixture : Mixture, what is in the beam; atoms centred on their centre of mass
     geometry : Geometry, its mask without dead pixels
     orientations : float64 (n, 4) or None, the list that the experiment names
     """
 
     experiment: Experiment
-    atoms: Atoms
+    mixture: Mixture
     geometry: Geometry
     orientations: NDArray[np.float64] | None
 
+    @property
+    def atoms(self) -> Atoms | None:
+        """Atoms of the wanted species; None where it has none."""
+        return self.mixture.atoms
 
-def resolve(experiment: Experiment, atoms: Atoms | None = None, orientations: ArrayLike | None = None) -> Inputs:
+
+def resolve(
+    experiment: Experiment,
+    atoms: Atoms | Mapping[str, Atoms] | None = None,
+    orientations: ArrayLike | None = None,
+) -> Inputs:
     """Read what an experiment names.
 
     Parameters
     ----------
     experiment : Experiment
-    atoms : Atoms, optional, in place of what ``experiment.particle`` names
+    atoms : Atoms, optional, in place of what ``experiment.particle`` names; by name in place of sources of species
     orientations : (n, 4), optional, in place of the file that ``experiment.orientations`` names
 
     Raises
     ------
     MissingFileError, FormatError, UnknownNameError, InputError
     """
-    centered = (read_particle(experiment.particle) if atoms is None else atoms).centered()
+    mixture, changes = mixture_of(experiment, atoms)
     geometry = read_detector(experiment.detector)
     dead = dead_pixels(experiment.seed, experiment.nuisance.dead_fraction, geometry.shape)
     geometry = make_geometry(geometry.pixel_position, geometry.pixel_size, geometry.mask & ~dead)
-    changes: dict[str, Any] = {
-        "particle": experiment.particle.model_copy(update={"digest": centered.digest}),
-        "detector": experiment.detector.model_copy(update={"digest": geometry_digest(geometry)}),
-    }
+    changes["detector"] = experiment.detector.model_copy(update={"digest": geometry_digest(geometry)})
     listed = None
     if experiment.orientations.kind == "list":
         listed = _quaternions(experiment.orientations.source, orientations)
         digest = hashlib.sha256(listed.astype("<f8").tobytes()).hexdigest()
         changes["orientations"] = experiment.orientations.model_copy(update={"digest": digest})
-    return Inputs(experiment.model_copy(update=changes), centered, geometry, listed)
+    return Inputs(experiment.model_copy(update=changes), mixture, geometry, listed)
 
 
-def read_particle(particle: Particle) -> Atoms:
-    """Atoms of a built-in particle, a structure file, or an entry of the PDB."""
-    source = particle.source
-    if source in PARTICLES:
-        return PARTICLES[source]()
-    if exists(source) or _looks_like_path(source):
-        return read_structure(source, particle.assembly, particle.waters)
-    if is_pdb_id(source):
-        return read_structure(fetch_structure(source), particle.assembly, particle.waters)
-    if source == "arrays":
-        raise InputError("this experiment's particle was given as arrays; give positions and elements again")
-    raise UnknownNameError("particle", source, [*PARTICLES, "a path ending in .pdb or .cif", "a PDB id"])
+def mixture_of(experiment: Experiment, atoms: Atoms | Mapping[str, Atoms] | None) -> tuple[Mixture, dict[str, Any]]:
+    """Return what is in the beam, and the experiment's `particle` or `species` with the digests of what was read.
 
+    Parameters
+    ----------
+    experiment : Experiment
+    atoms : as of `resolve`
 
-def particle_name(source: str) -> str:
-    """Make a short name for groups and titles: letters, digits, dot, dash and underscore of the source's stem.
-
-    Examples
-    --------
-    >>> particle_name("data/1ei7.pdb"), particle_name("3iyf")
-    ('1ei7', '3iyf')
+    Raises
+    ------
+    MissingFileError, FormatError, UnknownNameError, InputError
     """
-    stem = Path(source).name.split(".")[0]
-    return "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "_" for c in stem)[:64] or "particle"
+    if experiment.species is None:
+        particle = experiment.particle
+        assert particle is not None
+        centered = (atoms if isinstance(atoms, Atoms) else read_particle(particle)).centered()
+        named = particle.model_copy(update={"digest": centered.digest})
+        return Mixture.single(particle_name(particle.source), centered), {"particle": named}
+    given = atoms if isinstance(atoms, Mapping) else {}
+    mixture, digests = read_mixture(experiment.species, experiment.wanted_index, given)
+    known = {
+        name: species.model_copy(update={"digest": digests.get(name, "")})
+        for name, species in experiment.species.items()
+    }
+    return mixture, {"species": known}
 
 
 def beam_values(beam: object) -> object:
@@ -110,11 +115,6 @@ def beam_values(beam: object) -> object:
     if isinstance(beam, Path) or (isinstance(beam, str) and beam not in BEAMS and Path(beam).suffix):
         return read_beam(beam)
     return beam
-
-
-def _looks_like_path(source: str) -> bool:
-    name = source.lower().removesuffix(".gz")
-    return "/" in source or "\\" in source or name.endswith((*STRUCTURE_ENDINGS, ".data"))
 
 
 def _quaternions(source: str | None, given: ArrayLike | None) -> NDArray[np.float64]:

@@ -6,7 +6,7 @@ import gzip
 import os
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import gemmi
@@ -27,7 +27,13 @@ _KIND = "structure file"
 _TIMEOUT = 10.0
 
 
-def read_structure(path: str | os.PathLike[str], assembly: str = "1", waters: bool = False) -> Atoms:
+def read_structure(
+    path: str | os.PathLike[str],
+    assembly: str = "1",
+    waters: bool = False,
+    chains: Sequence[str] | None = None,
+    others: bool = False,
+) -> Atoms:
     """Read the atoms of a structure's first model.
 
     Parameters
@@ -36,6 +42,8 @@ def read_structure(path: str | os.PathLike[str], assembly: str = "1", waters: bo
     assembly : biological assembly to build by the operators in the file; ``"asymmetric-unit"`` takes
         the coordinates as they are, as does a file that lists no assembly
     waters : keep water molecules
+    chains : names of the chains to keep, in the file and in all that is built of it; all when not given
+    others : keep all chains but `chains`
 
     Returns
     -------
@@ -50,7 +58,7 @@ def read_structure(path: str | os.PathLike[str], assembly: str = "1", waters: bo
     FormatError
         A file that cannot be read; with its line where it is known.
     UnknownNameError
-        An assembly that the file does not list.
+        An assembly that the file does not list, or a chain that it has not.
 
     Examples
     --------
@@ -62,6 +70,12 @@ def read_structure(path: str | os.PathLike[str], assembly: str = "1", waters: bo
     """
     structure = _parse(path)
     kept = list(_atoms(structure, waters))
+    if chains is not None:
+        names = list(dict.fromkeys(chain for chain, _, _ in kept))
+        for name in chains:
+            if name not in names:
+                raise UnknownNameError(f"chain of {os.fspath(path)}", name, names)
+        kept = [atom for atom in kept if (atom[0] in chains) != others]
     if not kept:
         raise FormatError(
             path,

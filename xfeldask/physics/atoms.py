@@ -66,6 +66,24 @@ class Atoms:
         state.update(np.ascontiguousarray(self.occupancy + 0.0, "<f8").tobytes())
         return state.hexdigest()
 
+    @property
+    def middle(self) -> NDArray[np.float64]:
+        """Centre of mass, float64 (3,) [m]."""
+        mass = self.mass
+        return np.asarray((mass[:, None] * self.position).sum(axis=0) / mass.sum())
+
+    def chosen(self, which: NDArray[np.bool_]) -> Atoms:
+        """Return some of the atoms.
+
+        Raises
+        ------
+        InputError
+            None is left.
+        """
+        if not which.any():
+            raise InputError("no atom is left; keep more of the particle")
+        return Atoms(self.position[which], self.element[which], self.occupancy[which])
+
     def centered(self) -> Atoms:
         """Move the atoms so that the centre of mass lies at the origin.
 
@@ -74,8 +92,7 @@ class Atoms:
         >>> make_atoms([[0, 0, 0], [2e-10, 0, 0]], ["C", "C"]).centered().position[:, 0].tolist()
         [-1e-10, 1e-10]
         """
-        mass = self.mass
-        return replace(self, position=self.position - (mass[:, None] * self.position).sum(axis=0) / mass.sum())
+        return replace(self, position=self.position - self.middle)
 
 
 def make_atoms(position: ArrayLike, element: ArrayLike, occupancy: ArrayLike | None = None) -> Atoms:

@@ -55,6 +55,11 @@ class Stream(IntEnum):
     SIZE = 8
     PHOTONS = 9
     DEAD_PIXELS = 10
+    SPECIES = 11
+    VARIANT = 12
+    DIAMETER = 13
+    SPREAD = 14
+    BACKGROUND = 15
 
 
 @inline_kernel

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,11 +19,12 @@ from xfeldask.physics.detectors import (
     solid_angle,
     wavelength,
 )
-from xfeldask.physics.interpolation import Table
+from xfeldask.physics.interpolation import TAPS, Table
 from xfeldask.physics.orientations import even_directions
 from xfeldask.physics.sampling import Level, Scatterer, Screen, Shot
+from xfeldask.physics.species import Form, form_amplitude
 from xfeldask.physics.tiles import Tiles, cut
-from xfeldask.physics.volume import Volume, interpolate
+from xfeldask.physics.volume import OVERSAMPLING, Volume
 
 REACH = 1.4
 """How far a tile reaches in reciprocal space, in grid steps."""
@@ -61,13 +63,26 @@ class ForwardModel:
     Attributes
     ----------
     scatterer : Scatterer
-    screen : Screen
+    screens : tuple of Screen, one for each body, its tiles small against that body's form factor
+    step : float64 (body,), how far the form factor of each varies little [1/m]
     shape : (panel, ss, fs)
     """
 
     scatterer: Scatterer
-    screen: Screen
+    screens: tuple[Screen, ...]
+    step: NDArray[np.float64]
     shape: tuple[int, int, int]
+
+    @property
+    def screen(self) -> Screen:
+        """Screen of the first body."""
+        return self.screens[0]
+
+    def screen_of(self, shot: Shot) -> Screen:
+        """Return the finest of the screens of a shot's bodies; the bounds of all of them hold for its tiles."""
+        if not shot.body.size:
+            return self.screens[0]
+        return self.screens[int(shot.body[self.step[shot.body].argmin()])]
 
     def expected(self, shot: Shot) -> NDArray[np.float32]:
         """Compute the expected photons of a shot, float32 (panel, ss, fs)."""
@@ -82,11 +97,12 @@ class ForwardModel:
         -------
         uint32 (event,), flat index of a pixel, and int64 (event,), photons in it; in no order
         """
-        rate = np.empty(self.screen.spread.size)
-        candidates = sampling.tile_rates(self.scatterer, self.screen, shot, rate)
-        if not candidates <= sampling.CANDIDATES_PER_PIXEL * self.screen.pixel.shape[0]:
-            return sampling.draw_every_pixel(self.scatterer, self.screen, shot)
-        pixel = sampling.draw_thinned(self.scatterer, self.screen, shot, rate)
+        screen = self.screen_of(shot)
+        rate = np.empty(screen.spread.size)
+        candidates = sampling.tile_rates(self.scatterer, screen, shot, rate)
+        if not candidates <= sampling.CANDIDATES_PER_PIXEL * screen.pixel.shape[0]:
+            return sampling.draw_every_pixel(self.scatterer, screen, shot)
+        pixel = sampling.draw_thinned(self.scatterer, screen, shot, rate)
         return pixel, np.ones(pixel.size, np.int64)
 
 
@@ -99,21 +115,56 @@ def largest_s(geometry: Geometry, wavelength: float, margins: Margins) -> float:
     return max(LEAST_S, float(np.sqrt(2 * across * across / (r * (r + z))).max() / wavelength * margins.scale))
 
 
-def make_forward_model(volume: Volume, geometry: Geometry, wavelength: float, margins: Margins) -> ForwardModel:
+def make_forward_model(
+    forms: Form | Sequence[Form], geometry: Geometry, wavelength: float, margins: Margins
+) -> ForwardModel:
     """Prepare bounds and tiles.
 
     Parameters
     ----------
-    volume : Volume, to at least `largest_s`
+    forms : Form, or one for each body; volumes to at least `largest_s`
     geometry : Geometry
     wavelength : float [m]
     margins : Margins
     """
+    several = list(forms) if isinstance(forms, Sequence) else [forms]
+    step = np.array([_step(form) for form in several])
+    cuttings = [_cut(geometry, wavelength, margins, length) for length in step.tolist()]
+    s_max = largest_s(geometry, wavelength, margins)
+    levels: list[list[tuple[Bound | None, float]]] = [[], []]
+    for form, length in zip(several, step, strict=True):
+        # a body is drawn on its own screen or on that of a finer one beside it
+        met = [cutting for cutting, other in zip(cuttings, step, strict=True) if other <= length]
+        for level, fineness in ((0, 1), (1, FINENESS)):
+            reach = max(cutting.reach[level] for cutting in met)
+            s_level = min(s_max, max(cutting.s_max[level] for cutting in met))
+            bound = bound_volume(form, s_level, reach, fineness) if isinstance(form, Volume) else None
+            levels[level].append((bound, reach))
+    pixel = _pixels(geometry)
+    screens = tuple(_screen(pixel, geometry, cutting.tiles) for cutting in cuttings)
+    coarse, fine = (_level(bounds, step) for bounds in levels)
+    return ForwardModel(_scatterer(several, coarse, fine), screens, step, geometry.shape)
+
+
+def _step(form: Form) -> float:
+    """Distance over which a form factor varies little [1/m]: the step of its grid, or what that would be."""
+    return form.step if isinstance(form, Volume) else 1 / (2 * OVERSAMPLING[0] * form.radius)
+
+
+@dataclass(frozen=True)
+class _Cutting:
+    """Tiles for one body, and by their level how far they reach and the largest abs(s) of their centres [1/m]."""
+
+    tiles: Tiles
+    reach: tuple[float, float]
+    s_max: tuple[float, float]
+
+
+def _cut(geometry: Geometry, wavelength: float, margins: Margins, step: float) -> _Cutting:
     position = geometry.pixel_position
     nearest = float(np.linalg.norm(position, axis=-1).min())
     per_m = margins.scale / (wavelength * nearest)
-    side = max(2, int(REACH * volume.step / per_m * np.sqrt(2) / geometry.pixel_size) + 1)
-    s_max = largest_s(geometry, wavelength, margins)
+    side = max(2, int(REACH * step / per_m * np.sqrt(2) / geometry.pixel_size) + 1)
     distance = float(np.linalg.norm(position[..., :2], axis=-1).max())
     tiles = cut(geometry, min(side, 64), distance * ZOOM)
     radial = np.linalg.norm(tiles.center[:, :2], axis=1) + margins.center
@@ -121,43 +172,84 @@ def make_forward_model(volume: Volume, geometry: Geometry, wavelength: float, ma
     with np.errstate(divide="ignore"):
         # pixels are single precision in the kernels
         reaches = tiles.spread / apart * (margins.scale / wavelength * (1 + 1e-5))
-    bounded = (apart > 0) & (reaches < MOST_REACH * volume.step)
-    levels = []
-    for level, fineness in ((0, 1), (1, FINENESS)):
+    bounded = (apart > 0) & (reaches < MOST_REACH * step)
+    reach, s_level = [0.0, 0.0], [0.0, 0.0]
+    for level in (0, 1):
         mine = (tiles.level == level) & bounded
-        reach, s_level = 0.0, 0.0
         if mine.any():
-            reach = float(reaches[mine].max())
-            s_level = min(s_max, float((radial[mine] / tiles.center[mine, 2]).max()) * margins.scale / wavelength)
-        levels.append(_level(bound_volume(volume, s_level, reach, fineness), volume.step))
+            reach[level] = float(reaches[mine].max())
+            s_level[level] = float((radial[mine] / tiles.center[mine, 2]).max()) * margins.scale / wavelength
     # the others reach everywhere: where a shot has one, every pixel is drawn
     tiles = replace(tiles, spread=np.where(bounded, tiles.spread, np.inf))
-    scatterer = Scatterer(
-        volume.values.view(np.float32), volume.taps, volume.origin, 1 / volume.step, levels[0], levels[1]
-    )
-    return ForwardModel(scatterer, _screen(geometry, tiles), geometry.shape)
+    return _Cutting(tiles, (reach[0], reach[1]), (s_level[0], s_level[1]))
 
 
-def mean_photons(volume: Volume, geometry: Geometry, beam: Beam) -> float:
+def mean_photons(form: Form, geometry: Geometry, beam: Beam, s_max: float | None = None) -> float:
     """Estimate the expected photons of a single hit at full fluence on all good pixels, averaged over orientations.
 
-    abs(F)^2 is averaged over 400 directions on each of 256 shells of abs(s).
+    abs(F)^2 is averaged over 400 directions on each of 256 shells of abs(s), up to `s_max` [1/m], or as far as the
+    form factor goes.
     """
-    shell = np.linspace(0, volume.s_max, 256)
-    amplitude = interpolate(volume, shell[:, None, None] * even_directions(400))
+    if s_max is None:
+        s_max = (
+            form.s_max if isinstance(form, Volume) else largest_s(geometry, wavelength(beam.photon_energy), Margins())
+        )
+    shell = np.linspace(0, s_max, 256)
+    amplitude = form_amplitude(form, shell[:, None, None] * even_directions(400))
     intensity = (amplitude.real * amplitude.real + amplitude.imag * amplitude.imag).mean(axis=1, dtype=np.float64)
     s = np.linalg.norm(scattering_vector(geometry.pixel_position, wavelength(beam.photon_energy)), axis=-1)
     factor = beam.fluence * R_E * R_E * polarization(geometry) * solid_angle(geometry) * geometry.mask
     return float((factor * Table(intensity, shell[1])(s)).sum())
 
 
-def _level(bound: Bound, step: float) -> Level:
-    return Level(bound.cell.ravel(), bound.reach.ravel(), bound.cell.shape[0], bound.origin, bound.fineness / step)
+def _level(bounds: list[tuple[Bound | None, float]], step: NDArray[np.float64]) -> Level:
+    side = np.array([0 if bound is None else bound.cell.shape[0] for bound, _ in bounds])
+    per_s = [0.0 if bound is None else bound.fineness / length for (bound, _), length in zip(bounds, step, strict=True)]
+    return Level(
+        _joined([bound.cell.ravel() for bound, _ in bounds if bound is not None]),
+        _joined([bound.reach.ravel() for bound, _ in bounds if bound is not None]),
+        _starts(side**3),
+        side,
+        np.array([0.0 if bound is None else bound.origin for bound, _ in bounds]),
+        np.array(per_s),
+        np.array([reach for _, reach in bounds]),
+    )
 
 
-def _screen(geometry: Geometry, tiles: Tiles) -> Screen:
-    pixel = np.concatenate(
+def _scatterer(forms: list[Form], coarse: Level, fine: Level) -> Scatterer:
+    side = np.array([form.values.shape[0] if isinstance(form, Volume) else 0 for form in forms])
+    spheroid = [
+        (0.0, 0.0, 0.0) if isinstance(form, Volume) else (form.across, form.along, form.electrons) for form in forms
+    ]
+    no_taps = np.zeros((TAPS, TAPS), np.float32)
+    return Scatterer(
+        _joined([form.flat for form in forms if isinstance(form, Volume)]),
+        _starts(2 * side**3),
+        side,
+        np.stack([form.taps if isinstance(form, Volume) else no_taps for form in forms]),
+        np.array([form.origin if isinstance(form, Volume) else 0.0 for form in forms]),
+        np.array([1 / form.step if isinstance(form, Volume) else 0.0 for form in forms]),
+        np.array(spheroid),
+        coarse,
+        fine,
+    )
+
+
+def _joined(parts: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Join arrays one behind another; one alone is not copied."""
+    return parts[0] if len(parts) == 1 else np.concatenate([*parts, np.zeros(0, np.float32)])
+
+
+def _starts(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.cumsum(lengths) - lengths
+
+
+def _pixels(geometry: Geometry) -> NDArray[np.float32]:
+    return np.concatenate(
         [geometry.pixel_position.reshape(-1, 3), geometry.mask.reshape(-1, 1)], axis=1, dtype=np.float32
     )
+
+
+def _screen(pixel: NDArray[np.float32], geometry: Geometry, tiles: Tiles) -> Screen:
     first_fine = int(np.searchsorted(tiles.level, 1))
     return Screen(pixel, geometry.shape[2], tiles.center, tiles.spread, tiles.pixel, first_fine)

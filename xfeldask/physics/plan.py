@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +16,10 @@ from xfeldask.physics.draws import Stream, gamma, normal_quantile, stream_key, u
 from xfeldask.physics.elementary import cosine_sine_of, cube_root_of, exp_of
 from xfeldask.physics.forward import Margins
 from xfeldask.physics.jit import kernel
+from xfeldask.physics.members import Members, taken_apart, whole
 from xfeldask.physics.orientations import canonical, rotation_matrix, super_fibonacci, uniform_quaternion
 from xfeldask.physics.sampling import Shot
+from xfeldask.physics.species import NO_PARTICLE, Mixture
 
 CUT = 4.0
 """Normal variates are cut at this many standard deviations, so that reciprocal space stays bounded."""
@@ -24,13 +27,13 @@ CUT = 4.0
 LEAST_SPREAD = 1e-100
 """Of pulses; the square of one below has no inverse."""
 
-PER_PARTICLE = ("orientation", "position", "fluence", "size")
+PER_PARTICLE = ("orientation", "position", "fluence", "size", "species", "variant", "coordinate")
 """Fields of a plan with a value for each particle of a shot."""
 
 
 @dataclass(frozen=True)
 class ShotPlan:
-    """Truth of `n` shots with room for `k` particles; NaN where there is no particle.
+    """Truth of `n` shots with room for `k` particles; NaN, or -1 of an index, where there is no particle.
 
     Attributes
     ----------
@@ -42,6 +45,9 @@ class ShotPlan:
     photon_energy : float64 (n,) [eV]
     beam_center : float64 (n, 2), where the beam meets the detector [m]
     background : float64 (n,), expected scattered photons on all pixels
+    species : int16 (n, k), index of each particle's species; None where there is one alone
+    variant : int32 (n, k), index of its variant; None likewise
+    coordinate : float64 (n, k), that of its variant; None likewise
     """
 
     n_particles: NDArray[np.int16]
@@ -52,10 +58,19 @@ class ShotPlan:
     photon_energy: NDArray[np.float64]
     beam_center: NDArray[np.float64]
     background: NDArray[np.float64]
+    species: NDArray[np.int16] | None = None
+    variant: NDArray[np.int32] | None = None
+    coordinate: NDArray[np.float64] | None = None
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
-        """All fields by name."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        """All fields that are known, by name."""
+        found = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in found.items() if value is not None}
+
+    def with_room(self, particles: int) -> ShotPlan:
+        """Return the plan with room for so many particles of a shot."""
+        known: dict[str, Any] = self.arrays()
+        return replace(self, **{name: known[name][:, :particles] for name in PER_PARTICLE if name in known})
 
 
 def plan_shots(
@@ -64,6 +79,7 @@ def plan_shots(
     shots: NDArray[np.int64],
     orientations: NDArray[np.float64] | None = None,
     single_photons: float = 0.0,
+    mixture: Mixture | None = None,
 ) -> ShotPlan:
     """Draw the truth of some shots; each depends on the seed and its own index only.
 
@@ -74,6 +90,7 @@ def plan_shots(
     shots : int (n,), absolute shot indices
     orientations : (m, 4), optional, first particles' quaternions; shot i takes row i modulo m
     single_photons : float, mean photons of a single hit at full fluence, the measure of the background
+    mixture : Mixture, where the experiment has species
 
     Returns
     -------
@@ -94,10 +111,51 @@ def plan_shots(
     energy = 1 + nuisance.energy_spread * _normal(uniform(seed, Stream.ENERGY, shots, 1)[:, 0])
     center = nuisance.center_spread * pixel_size * _normal(uniform(seed, Stream.CENTER, shots, 2))
 
+    species, variant, coordinate = None, None, None
+    if experiment.species is not None and mixture is not None:
+        species, variant = _drawn_species(experiment, mixture, shots, room)
+        coordinate = mixture.coordinates(species, variant)
+        size *= _relative_diameters(experiment, species, shots)
+        species[absent], variant[absent], coordinate[absent] = NO_PARTICLE, NO_PARTICLE, np.nan
     for value in (quaternion, place, fluence, size):
         value[absent] = np.nan
     background = nuisance.background * single_photons * pulse
-    return ShotPlan(count, quaternion, place, fluence, size, beam.photon_energy * energy, center, background)
+    photon_energy = beam.photon_energy * energy
+    return ShotPlan(
+        count, quaternion, place, fluence, size, photon_energy, center, background, species, variant, coordinate
+    )
+
+
+def _drawn_species(
+    experiment: Experiment, mixture: Mixture, shots: NDArray[np.int64], room: int
+) -> tuple[NDArray[np.int16], NDArray[np.int32]]:
+    """Species and variant of each particle, (n, room)."""
+    weights = [species.weight for species in experiment.named_species().values()]
+    edges = np.cumsum(weights) / sum(weights)
+    u = uniform(experiment.seed, Stream.SPECIES, shots, room)
+    species = np.searchsorted(edges[:-1], u, side="right").astype(np.int16)
+    u = uniform(experiment.seed, Stream.VARIANT, shots, room)
+    return species, (u * mixture.variants[species]).astype(np.int32)
+
+
+def _relative_diameters(
+    experiment: Experiment, species: NDArray[np.int16], shots: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Diameter of each sphere over the nominal one of its species, (n, room); 1 of all else."""
+    out = np.ones(species.shape)
+    u = uniform(experiment.seed, Stream.DIAMETER, shots, species.shape[1])
+    for index, kind in enumerate(experiment.named_species().values()):
+        sphere = kind.sphere
+        if sphere is None:
+            continue
+        mine = species == index
+        if isinstance(sphere.diameter, tuple):
+            low, high = sphere.diameter
+            out[mine] = (low + u[mine] * (high - low)) / sphere.nominal
+        if sphere.spread:
+            v = uniform(experiment.seed, Stream.SPREAD, shots, species.shape[1])
+            out[mine] *= exp_of(sphere.spread * _normal(v[mine]))
+    return out
 
 
 def first_orientations(experiment: Experiment, given: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
@@ -122,45 +180,75 @@ def draw_counts(seed: int, hits: Hits, shots: NDArray[np.int64]) -> NDArray[np.i
     return np.searchsorted(edges[:-1], u, side="right").astype(np.int16)
 
 
-def shots_of_plan(plan: ShotPlan, seed: int, shots: NDArray[np.int64], geometry: Geometry) -> list[Shot]:
+def shots_of_plan(
+    plan: ShotPlan, seed: int, shots: NDArray[np.int64], geometry: Geometry, mixture: Mixture | None = None
+) -> list[Shot]:
     """Rows of a plan, which are the absolute `shots`, as the samplers take them.
+
+    Parameters
+    ----------
+    plan : ShotPlan
+    seed : int
+    shots : int (n,), absolute indices
+    geometry : Geometry
+    mixture : Mixture, where the plan has species
 
     Raises
     ------
     InputError
-        Truth that is none: a number that is not finite, a fluence below 0.
+        Truth that is none: a number that is not finite, a fluence below 0, a species that there is not.
     """
     present = np.arange(plan.fluence.shape[1]) < plan.n_particles[:, None]
-    _refuse_no_truth(plan, present, shots)
-    rotation = np.zeros((*plan.fluence.shape, 3, 3))
-    rotation[present] = rotation_matrix(plan.orientation[present])
-    strength = np.sqrt(plan.fluence * 1e12) * geometry.pixel_size * R_E
+    _refuse_no_truth(plan, present, shots, mixture)
+    members = _members(plan, present, mixture)
+    rotation = rotation_matrix(members.orientation)
+    fluence = plan.fluence[present][members.particle]
+    strength = np.sqrt(fluence * 1e12) * geometry.pixel_size * R_E * members.growth
     wavenumber = plan.photon_energy / HC
     background = plan.background / geometry.mask.size
     key = stream_key(seed, Stream.PHOTONS, shots)
+    # members of a shot are neighbours
+    ends = np.searchsorted(members.particle, np.cumsum(present.sum(axis=1)))
     out = []
-    for i, k in enumerate(plan.n_particles.tolist()):
+    start = 0
+    for i, end in enumerate(ends.tolist()):
+        mine = slice(start, end)
+        start = end
         out.append(
             Shot(
-                rotation[i, :k],
-                plan.position[i, :k],
-                strength[i, :k],
-                plan.size[i, :k],
+                rotation[mine],
+                members.position[mine],
+                strength[mine],
+                members.size[mine],
                 float(wavenumber[i]),
                 plan.beam_center[i],
                 float(background[i]),
                 key[i],
+                members.body[mine],
             )
         )
     return out
 
 
-def _refuse_no_truth(plan: ShotPlan, present: NDArray[np.bool_], shots: NDArray[np.int64]) -> None:
+def _members(plan: ShotPlan, present: NDArray[np.bool_], mixture: Mixture | None) -> Members:
+    at = plan.orientation[present], plan.position[present], plan.size[present]
+    if plan.species is None or plan.variant is None or mixture is None:
+        return whole(*at)
+    return taken_apart(mixture, plan.species[present], plan.variant[present], *at)
+
+
+def _refuse_no_truth(
+    plan: ShotPlan, present: NDArray[np.bool_], shots: NDArray[np.int64], mixture: Mixture | None
+) -> None:
     good = np.isfinite(plan.photon_energy) & (plan.photon_energy > 0) & np.isfinite(plan.beam_center).all(axis=1)
     good &= np.isfinite(plan.background) & (plan.background >= 0)
     good &= (plan.n_particles >= 0) & (plan.n_particles <= present.shape[1])
     particles = np.isfinite(plan.orientation).all(axis=2) & np.isfinite(plan.position).all(axis=2)
     particles &= np.isfinite(plan.fluence) & (plan.fluence >= 0) & np.isfinite(plan.size) & (plan.size > 0)
+    if plan.species is not None and plan.variant is not None and mixture is not None:
+        known = (plan.species >= 0) & (plan.species < len(mixture.species))
+        most = mixture.variants[np.where(known, plan.species, 0)]
+        particles &= known & (plan.variant >= 0) & (plan.variant < most)
     good &= (particles | ~present).all(axis=1)
     if not good.all():
         raise InputError(f"the truth of shot {shots[good.argmin()]} holds numbers that cannot be; verify the store")

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from xfeldask.physics.draws import GOLDEN, exponential, mix, poisson, unit
 from xfeldask.physics.elementary import cosine_sine
 from xfeldask.physics.jit import inline_kernel, kernel
+from xfeldask.physics.spheroid import spheroid_at, spheroid_bound, turns_of
 from xfeldask.physics.volume import cell_of, interpolate_at, within
 
 CANDIDATES_PER_PIXEL = 0.6
@@ -28,22 +29,47 @@ BATCH = 1024
 
 
 class Level(NamedTuple):
-    """A `Bound` as kernels take it: ``per_s`` cells a 1/m."""
+    """Bounds of all bodies as kernels take them, one behind another: see `Bound`.
+
+    Attributes
+    ----------
+    cell, reach : float32 (cells of all bodies,)
+    start : int64 (body,), the first cell of each
+    side : int64 (body,), cells a side
+    origin, per_s : float64 (body,), coordinate of s = 0 in cells, and cells a 1/m
+    distance : float64 (body,), how far from where it is looked up a bound holds [1/m]
+    """
 
     cell: NDArray[np.float32]
     reach: NDArray[np.float32]
-    side: int
-    origin: float
-    per_s: float
+    start: NDArray[np.int64]
+    side: NDArray[np.int64]
+    origin: NDArray[np.float64]
+    per_s: NDArray[np.float64]
+    distance: NDArray[np.float64]
 
 
 class Scatterer(NamedTuple):
-    """A `Volume` and its bounds as kernels take them; ``per_s`` grid steps a 1/m."""
+    """Form factors of all bodies and their bounds as kernels take them.
+
+    Attributes
+    ----------
+    grid : float32, see `interpolate_at`
+    start : int64 (body,), the first number of each on `grid`
+    side : int64 (body,), grid points a side; 0 for a spheroid in closed form
+    taps : float32 (body, 4, 4)
+    origin, per_s : float64 (body,), grid coordinate of s = 0, and grid steps a 1/m
+    spheroid : float64 (body, 3), semi-axes across and along z [m], electrons
+    coarse, fine : Level
+    """
 
     grid: NDArray[np.float32]
+    start: NDArray[np.int64]
+    side: NDArray[np.int64]
     taps: NDArray[np.float32]
-    origin: float
-    per_s: float
+    origin: NDArray[np.float64]
+    per_s: NDArray[np.float64]
+    spheroid: NDArray[np.float64]
     coarse: Level
     fine: Level
 
@@ -68,7 +94,7 @@ class Screen(NamedTuple):
 
 
 class Shot(NamedTuple):
-    """What is known of a shot before its photons are drawn; ``k`` particles.
+    """What is known of a shot before its photons are drawn; ``k`` bodies, each a particle or a member of one.
 
     Attributes
     ----------
@@ -80,6 +106,7 @@ class Shot(NamedTuple):
     center : float64 (2,), where the beam meets the detector [m]
     background : float, expected photons a pixel
     key : uint64, of the photons' random stream
+    body : int64 (k,), whose form factor each has
     """
 
     rotation: NDArray[np.float64]
@@ -90,6 +117,7 @@ class Shot(NamedTuple):
     center: NDArray[np.float64]
     background: float
     key: np.uint64
+    body: NDArray[np.int64]
 
 
 @inline_kernel
@@ -106,7 +134,7 @@ def scattering(shot: Shot, x: float, y: float, z: float) -> tuple[float, float, 
 
 @inline_kernel
 def _in_frame(shot: Shot, k: int, sx: float, sy: float, sz: float) -> tuple[float, float, float]:
-    """``size * R^T s`` of particle `k`."""
+    """``size * R^T s`` of body `k`."""
     r, size = shot.rotation[k], shot.size[k]
     return (
         (r[0, 0] * sx + r[1, 0] * sy + r[2, 0] * sz) * size,
@@ -117,28 +145,71 @@ def _in_frame(shot: Shot, k: int, sx: float, sy: float, sz: float) -> tuple[floa
 
 @inline_kernel
 def _cells(level: Level, shot: Shot, k: int, sx: float, sy: float, sz: float) -> np.uint64:
-    """Flat index of the bound cell that holds particle `k`'s view of `s`."""
+    """Index of the bound cell that holds body `k`'s view of `s`."""
     a, b, c = _in_frame(shot, k, sx, sy, sz)
-    side = np.uint64(level.side)
-    i = cell_of(a * level.per_s + level.origin)
-    j = cell_of(b * level.per_s + level.origin)
-    return within((i * side + j) * side + cell_of(c * level.per_s + level.origin), level.cell.size)
+    body = shot.body[k]
+    per_s, origin, n = level.per_s[body], level.origin[body], level.side[body]
+    side = np.uint64(n)
+    i = cell_of(a * per_s + origin)
+    j = cell_of(b * per_s + origin)
+    return np.uint64(level.start[body]) + within((i * side + j) * side + cell_of(c * per_s + origin), n * n * n)
+
+
+@kernel
+def _add_bound(
+    body: Scatterer,
+    level: Level,
+    shot: Shot,
+    k: int,
+    s: NDArray[np.float64],
+    near: bool,
+    cell: NDArray[np.uint64],
+    bound: NDArray[np.float64],
+) -> None:
+    """Add what bounds the amplitude of body `k` at each `s` (n, 3), or `near` it, to `bound` (n,)."""
+    which, strength = shot.body[k], shot.strength[k]
+    if body.side[which] == 0:
+        across, along, electrons = body.spheroid[which, 0], body.spheroid[which, 1], body.spheroid[which, 2]
+        slack = level.distance[which] * shot.size[k] * max(across, along) if near else 0.0
+        for c in range(bound.size):
+            x, y, z = _in_frame(shot, k, s[c, 0], s[c, 1], s[c, 2])
+            bound[c] += strength * (electrons * spheroid_bound(turns_of(across, along, x, y, z) - slack))
+        return
+    # arithmetic and look-ups in loops of their own: the processor then waits for many cells at once
+    for c in range(bound.size):
+        cell[c] = _cells(level, shot, k, s[c, 0], s[c, 1], s[c, 2])
+    values = level.reach if near else level.cell
+    for c in range(bound.size):
+        bound[c] += strength * values[cell[c]]
+
+
+@inline_kernel
+def _amplitude(body: Scatterer, shot: Shot, k: int, sx: float, sy: float, sz: float) -> tuple[float, float]:
+    """Amplitude of body `k`, as if it were at 0."""
+    a, b, c = _in_frame(shot, k, sx, sy, sz)
+    which = shot.body[k]
+    if body.side[which] == 0:
+        turns = turns_of(body.spheroid[which, 0], body.spheroid[which, 1], a, b, c)
+        return body.spheroid[which, 2] * spheroid_at(turns) * shot.strength[k], 0.0
+    per_s, origin = body.per_s[which], body.origin[which]
+    f_re, f_im = interpolate_at(
+        body.grid,
+        body.start[which],
+        body.side[which],
+        body.taps[which],
+        a * per_s + origin,
+        b * per_s + origin,
+        c * per_s + origin,
+    )
+    return f_re * shot.strength[k], f_im * shot.strength[k]
 
 
 @inline_kernel
 def _intensity(body: Scatterer, shot: Shot, sx: float, sy: float, sz: float) -> float:
-    """Squared modulus of the particles' summed amplitudes, each at its place."""
+    """Squared modulus of the bodies' summed amplitudes, each at its place."""
     re = im = 0.0
     for k in range(shot.strength.size):
-        a, b, c = _in_frame(shot, k, sx, sy, sz)
-        f_re, f_im = interpolate_at(
-            body.grid,
-            body.taps,
-            a * body.per_s + body.origin,
-            b * body.per_s + body.origin,
-            c * body.per_s + body.origin,
-        )
-        f_re, f_im = f_re * shot.strength[k], f_im * shot.strength[k]
+        f_re, f_im = _amplitude(body, shot, k, sx, sy, sz)
         if shot.strength.size == 1:
             return float(f_re * f_re + f_im * f_im)
         d = shot.position[k]
@@ -162,8 +233,8 @@ def expected(body: Scatterer, screen: Screen, shot: Shot, out: NDArray[np.float3
 def tile_rates(body: Scatterer, screen: Screen, shot: Shot, rate: NDArray[np.float64]) -> float:
     """Write each tile's bound of the expected photons a pixel; returns the expected candidates."""
     first = screen.first_fine
-    _level_rates(body.coarse, screen, shot, rate, 0, first)
-    _level_rates(body.fine, screen, shot, rate, first, rate.size)
+    _level_rates(body, body.coarse, screen, shot, rate, 0, first)
+    _level_rates(body, body.fine, screen, shot, rate, first, rate.size)
     total = 0.0
     for t in range(rate.size):
         total += rate[t] * screen.tile[t, 1] * screen.tile[t, 2]
@@ -171,23 +242,21 @@ def tile_rates(body: Scatterer, screen: Screen, shot: Shot, rate: NDArray[np.flo
 
 
 @kernel
-def _level_rates(level: Level, screen: Screen, shot: Shot, rate: NDArray[np.float64], start: int, stop: int) -> None:
-    # arithmetic and look-ups in loops of their own: the processor then waits for many cells at once
-    cell = np.empty((shot.strength.size, stop - start), np.uint64)
+def _level_rates(
+    body: Scatterer, level: Level, screen: Screen, shot: Shot, rate: NDArray[np.float64], start: int, stop: int
+) -> None:
+    s, cell, bound = np.empty((stop - start, 3)), np.empty(stop - start, np.uint64), np.zeros(stop - start)
     for t in range(start, stop):
         x, y, z = screen.center[t, 0], screen.center[t, 1], screen.center[t, 2]
-        sx, sy, sz, _ = scattering(shot, x, y, z)
+        s[t - start, 0], s[t - start, 1], s[t - start, 2], _ = scattering(shot, x, y, z)
         x, y = x - shot.center[0], y - shot.center[1]
         nearest = np.sqrt(x * x + y * y + z * z) - screen.spread[t]
         # a tile that reaches to the particle is bounded by nothing
         rate[t] = (z + screen.spread[t]) / (nearest * nearest * nearest) if nearest > 0 else np.inf
-        for k in range(shot.strength.size):
-            cell[k, t - start] = _cells(level, shot, k, sx, sy, sz)
+    for k in range(shot.strength.size):
+        _add_bound(body, level, shot, k, s, True, cell, bound)
     for t in range(start, stop):
-        bound = 0.0
-        for k in range(shot.strength.size):
-            bound += shot.strength[k] * level.reach[cell[k, t - start]]
-        rate[t] *= bound * bound
+        rate[t] *= bound[t - start] * bound[t - start]
 
 
 @kernel
@@ -277,24 +346,19 @@ def _thin(
 
     A candidate is one if its `threshold`, uniform below its tile's bound, lies below the expected photons.
     """
-    s = np.empty((count, 3))
-    cell = np.empty((shot.strength.size, count), np.uint64)
+    s, cell, bound = np.empty((count, 3)), np.empty(count, np.uint64), np.zeros(count)
     for c in range(count):
         p = np.uint64(pixel[c])
         x, y, z = screen.pixel[p, 0], screen.pixel[p, 1], screen.pixel[p, 2]
-        sx, sy, sz, factor = scattering(shot, x, y, z)
-        s[c, 0], s[c, 1], s[c, 2] = sx, sy, sz
+        s[c, 0], s[c, 1], s[c, 2], factor = scattering(shot, x, y, z)
         threshold[c] = threshold[c] / factor if screen.pixel[p, 3] > 0 else np.inf
-        for k in range(shot.strength.size):
-            cell[k, c] = _cells(level, shot, k, sx, sy, sz)
+    for k in range(shot.strength.size):
+        _add_bound(body, level, shot, k, s, False, cell, bound)
     likely = 0
     for c in range(count):
-        bound = 0.0
-        for k in range(shot.strength.size):
-            bound += shot.strength[k] * level.cell[cell[k, c]]
         pixel[likely], threshold[likely] = pixel[c], threshold[c]
         s[likely, 0], s[likely, 1], s[likely, 2] = s[c, 0], s[c, 1], s[c, 2]
-        likely += threshold[c] < bound * bound
+        likely += threshold[c] < bound[c] * bound[c]
     kept = 0
     for c in range(likely):
         pixel[kept] = pixel[c]

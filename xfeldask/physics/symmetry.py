@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from xfeldask.errors import InputError
 from xfeldask.physics.orientations import canonical, multiply
 
-SYMMETRY: Mapping[str, str] = MappingProxyType({"chaperonin": "D8"})
+SYMMETRY: Mapping[str, str] = MappingProxyType({"chaperonin": "D8", "virus": "I"})
 """Point groups of built-in particles."""
 
 _CHUNK = 2048

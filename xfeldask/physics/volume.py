@@ -57,6 +57,11 @@ class Volume:
         """Grid coordinate of s = 0, counted from the first of the four taps' cells."""
         return float(self.values.shape[0] // 2 - 1)
 
+    @property
+    def flat(self) -> NDArray[np.float32]:
+        """The coefficients as kernels take them, real and imaginary parts in turn, float32 (2 n^3,)."""
+        return self.values.view(np.float32).reshape(-1)
+
 
 def oversampling(radius: float, s_max: float) -> float:
     """How many times finer than Nyquist the grid of a particle of `radius` [m] is, up to `s_max` [1/m]."""
@@ -167,14 +172,15 @@ def within(cell: np.uint64, end: int) -> np.uint64:
 
 @inline_kernel
 def interpolate_at(
-    grid: NDArray[np.float32], taps: NDArray[np.float32], x: float, y: float, z: float
+    grid: NDArray[np.float32], start: int, side: int, taps: NDArray[np.float32], x: float, y: float, z: float
 ) -> tuple[np.float32, np.float32]:
     """Real and imaginary part of F at grid coordinates (x, y, z) >= 0.
 
-    `grid` is the volume seen as float32 (n, n, 2 n). Eight sums run side by side, so that the compiler
-    makes one vector of them.
+    `grid` holds volumes seen as float32, one behind another; that of `side` points begins at `start`. Eight sums run
+    side by side, so that the compiler makes one vector of them.
     """
-    last = grid.shape[0] - 3  # four taps along each axis
+    last = side - 3  # four taps along each axis
+    n = np.uint64(side)
     i, j, k = within(cell_of(x), last), within(cell_of(y), last), within(cell_of(z), last)
     u0, u1, u2, u3 = _tap_weights(taps, np.float32(x - np.int64(i)))
     v0, v1, v2, v3 = _tap_weights(taps, np.float32(y - np.int64(j)))
@@ -184,15 +190,15 @@ def interpolate_at(
     for a, u in ((0, u0), (1, u1), (2, u2), (3, u3)):
         for b, v in ((0, v0), (1, v1), (2, v2), (3, v3)):
             uv = u * v
-            ia, jb = i + np.uint64(a), j + np.uint64(b)
-            a0 += uv * grid[ia, jb, m]
-            a1 += uv * grid[ia, jb, m + np.uint64(1)]
-            a2 += uv * grid[ia, jb, m + np.uint64(2)]
-            a3 += uv * grid[ia, jb, m + np.uint64(3)]
-            a4 += uv * grid[ia, jb, m + np.uint64(4)]
-            a5 += uv * grid[ia, jb, m + np.uint64(5)]
-            a6 += uv * grid[ia, jb, m + np.uint64(6)]
-            a7 += uv * grid[ia, jb, m + np.uint64(7)]
+            at = np.uint64(start) + ((i + np.uint64(a)) * n + j + np.uint64(b)) * (np.uint64(2) * n) + m
+            a0 += uv * grid[at]
+            a1 += uv * grid[at + np.uint64(1)]
+            a2 += uv * grid[at + np.uint64(2)]
+            a3 += uv * grid[at + np.uint64(3)]
+            a4 += uv * grid[at + np.uint64(4)]
+            a5 += uv * grid[at + np.uint64(5)]
+            a6 += uv * grid[at + np.uint64(6)]
+            a7 += uv * grid[at + np.uint64(7)]
     return a0 * w0 + a2 * w1 + a4 * w2 + a6 * w3, a1 * w0 + a3 * w1 + a5 * w2 + a7 * w3
 
 
@@ -221,19 +227,21 @@ def interpolate(volume: Volume, s: NDArray[np.float64]) -> NDArray[np.complex64]
     """
     flat = np.ascontiguousarray(s, dtype=np.float64).reshape(-1, 3)
     out = np.empty(len(flat), np.complex64)
-    _interpolate(volume.values.view(np.float32), volume.taps, flat / volume.step + volume.origin, out)
+    side = volume.values.shape[0]
+    _interpolate(volume.flat, side, volume.taps, flat / volume.step + volume.origin, out)
     return out.reshape(s.shape[:-1])
 
 
 @kernel
 def _interpolate(
     grid: NDArray[np.float32],
+    side: int,
     taps: NDArray[np.float32],
     at: NDArray[np.float64],
     out: NDArray[np.complex64],
 ) -> None:
     for p in range(len(at)):
-        re, im = interpolate_at(grid, taps, at[p, 0], at[p, 1], at[p, 2])
+        re, im = interpolate_at(grid, 0, side, taps, at[p, 0], at[p, 1], at[p, 2])
         out[p] = complex(re, im)
 
 

@@ -17,7 +17,7 @@ import zarr
 from numpy.typing import NDArray
 
 from xfeldask.errors import CorruptStoreError, printable
-from xfeldask.schema import DONE, VARIABLES, Variable, named
+from xfeldask.schema import DONE, TRUTH, TRUTH_OF_SPECIES, VARIABLES, Variable, named
 from xfeldask.store.codecs import EXACT
 from xfeldask.store.intake import stored_intake
 from xfeldask.store.layout import RUN, Layout
@@ -26,6 +26,7 @@ from xfeldask.store.manifest import PUBLISHED, broken
 from xfeldask.store.older import AXES
 from xfeldask.store.opening import stored_experiment
 from xfeldask.store.run import Run
+from xfeldask.store.volumes import MEMBERS, VOLUME, body_arrays
 
 BLOCK_BYTES = 2**24
 """Values read together."""
@@ -34,7 +35,6 @@ FULL_BIN = np.iinfo(np.uint16).max
 NO_SHOT = range(0)
 LEFT = "a run that was killed left it beside the store; the next one that writes removes it or puts it back"
 OTHER = "belongs to another run"
-VOLUME = ("coefficient", "kernel", "form_factor", "s")
 
 
 @dataclass(frozen=True)
@@ -126,8 +126,8 @@ def check_root(run: Run) -> list[Problem]:
     expected += sorted(axes - set(AXES) if run.is_transposed else axes)
     if "experiment" in attributes or "experiment_digest" in attributes:
         problems += _experiment_problems(run)
-        expected += [v.name for v in named("truth")]
-        expected += [f"volume/{attributes.get('particle')}/{name}" for name in VOLUME]
+        expected += TRUTH + (TRUTH_OF_SPECIES if "species" in attributes else ())
+        expected += _expected_of_bodies(run)
     intake = stored_intake(run.group)
     if intake is not None:
         expected += intake.variables
@@ -135,6 +135,16 @@ def check_root(run: Run) -> list[Problem]:
             problems.append(Problem("ingest", NO_SHOT, "does not match its digest"))
     gone = [name for name in expected if not (run.path / name / "zarr.json").exists()]
     return problems + [Problem(name, _along(VARIABLES.get(name), layout), "the array is missing") for name in gone]
+
+
+def _expected_of_bodies(run: Run) -> list[str]:
+    """Arrays that the groups of bodies and species have."""
+    expected = []
+    for body in run.attributes.get("bodies", [run.attributes.get("particle")]):
+        group = run.group.get(f"volume/{body}")
+        known = body_arrays(group) if isinstance(group, zarr.Group) else VOLUME
+        expected += [f"volume/{body}/{name}" for name in known]
+    return expected + [f"volume/{species}/{name}" for species in run.species for name in MEMBERS]
 
 
 def _group_problems(run: Run, name: str, group: zarr.Group) -> list[Problem]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from zarr.core.array_spec import ArrayConfigLike
 from zarr.storage import MemoryStore
 
 from xfeldask.errors import CorruptStoreError
-from xfeldask.schema import COORDINATES, VARIABLES, Variable, named
+from xfeldask.schema import COORDINATES, TRUTH, VARIABLES, Variable, named
 from xfeldask.store.codecs import EXACT, compressors, pipeline
 
 SHARD_BYTES = 256 * 2**20
@@ -28,6 +28,8 @@ FORMAT = 4
 
 RUN = "run"
 """Attribute of arrays along shots, embeddings and selections: identity of the run that they are of."""
+
+Flags = tuple[tuple[int, str], ...]
 
 ALL_CHUNKS: ArrayConfigLike = {"write_empty_chunks": True}
 """Chunks of nothing but the fill value are written too: a file that is not there means that something is missing."""
@@ -47,7 +49,7 @@ class Layout:
     photon_dtype : str
     intensity : bool, whether expected photons are stored
     shard : int, shots a shard
-    truth : tuple of str, names of the truth that is known; all of it where shots were simulated
+    truth : tuple of str, names of the truth that is known
     """
 
     n_shots: int
@@ -58,7 +60,7 @@ class Layout:
     photon_dtype: str
     intensity: bool
     shard: int
-    truth: tuple[str, ...] = tuple(v.name for v in named("truth"))
+    truth: tuple[str, ...] = TRUTH
 
     @property
     def n_shards(self) -> int:
@@ -157,6 +159,7 @@ def create_template(
     layout: Layout,
     fixed: Mapping[str, NDArray[Any]],
     attributes: Mapping[str, Any],
+    flags: Mapping[str, Flags] | None = None,
 ) -> zarr.Group:
     """Make a store with everything but the shots; the caller publishes it by a rename.
 
@@ -166,10 +169,13 @@ def create_template(
     layout : Layout
     fixed : variables of role "fixed" by name
     attributes : of the root group
+    flags : optional, values and meanings of variables along shots that are this store's own, by name
     """
     group = zarr.create_group(path, zarr_format=3)
     run = attributes.get("experiment_digest", attributes.get("ingest_digest"))
     for variable in layout.stored():
+        if flags and variable.name in flags:
+            variable = replace(variable, flags=flags[variable.name])
         create_shot_array(group, variable, layout, None if run is None else str(run))
     for name, value in fixed.items():
         write_whole(group, VARIABLES[name], value)

@@ -19,8 +19,8 @@ from xfeldask.errors import CorruptStoreError, IncompleteStoreError, MissingFile
 from xfeldask.physics.atoms import Atoms, make_atoms
 from xfeldask.physics.binning import ImageGrid, image_axes, image_grid, low_q_axes, low_q_grid
 from xfeldask.physics.detectors import Geometry, make_geometry, wavelength
+from xfeldask.physics.species import Form, Mixture
 from xfeldask.physics.symmetry import SYMMETRY
-from xfeldask.physics.volume import Volume
 from xfeldask.schema import DONE, LATENT, VARIABLES, named
 from xfeldask.store import accessor as accessor
 from xfeldask.store.codecs import FAST
@@ -32,7 +32,7 @@ from xfeldask.store.manifest import CHANGES
 from xfeldask.store.older import AXES, is_transposed, upright, upright_dataset
 from xfeldask.store.opening import child_groups, open_lazily, open_root, stored_experiment
 from xfeldask.store.selections import read_selections
-from xfeldask.store.volumes import read_volume
+from xfeldask.store.volumes import ATOMS, read_form, read_mixture
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -233,34 +233,59 @@ class Run:
 
     @cached_property
     def atoms(self) -> Atoms | None:
-        """Atoms of the particle; None where the store does not tell."""
-        names = ("atom_position", "atom_element", "atom_occupancy")
-        if not all(name in self for name in names):
+        """Atoms of the particle, or of the wanted species; None where the store does not tell."""
+        if not all(name in self for name in ATOMS):
             return None
-        position, element, occupancy = (self.read(name) for name in names)
+        position, element, occupancy = (self.read(name) for name in ATOMS)
         return make_atoms(position, element.tolist(), occupancy)
+
+    @cached_property
+    def mixture(self) -> Mixture | None:
+        """What is in the beam: bodies and species; None where the store does not tell."""
+        told = "species" in self.attributes or (self.atoms is not None and "particle" in self.attributes)
+        return read_mixture(self.group) if told else None
+
+    @property
+    def species(self) -> list[str]:
+        """Names of the species, in the order of the indices in ``species (shot, particle)``; none where there is one.
+
+        The first is the wanted one, unless the experiment says otherwise.
+        """
+        return [str(name) for name in self.attributes.get("species", [])]
 
     @property
     def symmetry(self) -> str | None:
         """Point group of the particle; None where it is not known."""
         try:
-            return None if self.experiment is None else SYMMETRY.get(self.experiment.particle.source)
+            experiment = self.experiment
+            if experiment is None:
+                return None
+            wanted = list(experiment.named_species().values())[experiment.wanted_index]
+            is_whole = wanted.copies == 1 and wanted.half is None and wanted.chains is None and wanted.hinge is None
+            return SYMMETRY.get(wanted.source or "") if is_whole else None
         except CorruptStoreError:
             return None
 
     @cached_property
-    def volume(self) -> Volume:
-        """The particle's form factor.
+    def forms(self) -> tuple[Form, ...]:
+        """Form factors of all bodies of the mixture.
 
         Raises
         ------
         MissingFileError
             The store holds none.
         """
-        name = f"volume/{self.attributes.get('particle')}"
-        if name not in self:
+        mixture = self.mixture
+        if mixture is None or not all(f"volume/{body.name}" in self for body in mixture.bodies):
             raise MissingFileError(f"{self.path} holds no form factor; it was not simulated")
-        return read_volume(self.group, str(self.attributes["particle"]))
+        return tuple(read_form(self.group, body) for body in mixture.bodies)
+
+    @property
+    def volume(self) -> Form:
+        """Form factor of the particle, or of the first body of the wanted species; errors as of `forms`."""
+        forms = self.forms
+        assert self.mixture is not None
+        return forms[self.mixture.bodies.index(self.mixture.wanted_body)]
 
     @property
     def embeddings(self) -> dict[str, Embedding]:
@@ -338,7 +363,8 @@ class Run:
     def _source(self) -> str:
         experiment, intake = self.experiment, stored_intake(self.group)
         if experiment is not None:
-            return f"simulated from {self.attributes.get('particle')}, seed {experiment.seed}"
+            told = ", ".join(self.species) or self.attributes.get("particle")
+            return f"simulated from {told}, seed {experiment.seed}"
         if intake is None:
             return "not simulated"
         more = f" and {len(intake.sources) - 1} more" if len(intake.sources) > 1 else ""

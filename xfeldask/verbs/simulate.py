@@ -14,6 +14,7 @@ import zarr
 from numpy.typing import ArrayLike, NDArray
 
 from xfeldask.config import Beam, Detector, Experiment, Hits, Nuisance, Orientations, Particle
+from xfeldask.config.species import NO_SPECIES
 from xfeldask.engines.estimate import Estimate, estimate, refuse_full_disk
 from xfeldask.engines.likeness import alike
 from xfeldask.engines.preparation import Prepared, blocks_of, fixed_variables, prepare
@@ -27,11 +28,14 @@ from xfeldask.errors import (
     StoreExistsError,
     XfeldaskError,
 )
-from xfeldask.formats.inputs import Inputs, beam_values, particle_name, resolve
+from xfeldask.formats.inputs import Inputs, beam_values, resolve
+from xfeldask.formats.particles import particle_name
 from xfeldask.machine import exists
 from xfeldask.physics.atoms import Atoms, make_atoms
 from xfeldask.physics.binning import bin_factor, low_q_bin
-from xfeldask.store.layout import FORMAT, create_template, shot_array
+from xfeldask.physics.species import NO_PARTICLE
+from xfeldask.physics.volume import Volume
+from xfeldask.store.layout import FORMAT, Flags, create_template, shot_array
 from xfeldask.store.leftovers import real_path, sweep_beside
 from xfeldask.store.lock import held
 from xfeldask.store.manifest import broken, seal
@@ -39,7 +43,7 @@ from xfeldask.store.opening import open_root, stored_experiment
 from xfeldask.store.publish import replaced
 from xfeldask.store.run import Run
 from xfeldask.store.shards import pending_shards, sweep
-from xfeldask.store.volumes import write_volume
+from xfeldask.store.volumes import write_mixture, write_volume
 from xfeldask.units import told
 from xfeldask.work.compute import run_tasks
 from xfeldask.work.progress import reporter
@@ -54,6 +58,8 @@ def simulate(
     experiment: Experiment | None = None,
     *,
     particle: str | Path | Particle | Atoms | tuple[ArrayLike, ArrayLike] | Mapping[str, Any] | None = None,
+    species: Mapping[str, Any] | None = None,
+    wanted: str | None = None,
     n_shots: int | None = None,
     detector: str | Path | Detector | Mapping[str, Any] | None = None,
     beam: str | Path | Beam | Mapping[str, Any] | None = None,
@@ -77,6 +83,9 @@ def simulate(
     store : path of the store
     experiment : Experiment, optional; keywords replace parts of it
     particle : a built-in name, a path (.pdb, .ent, .cif), a PDB id, `Atoms`, or (positions (n, 3) [m], elements)
+    species : instead of `particle`, what is in the beam by name: a source as of `particle`, or ``{"source": ...,
+        "weight": 0.8}`` and more as `xfeldask.config.Species`; docs/species.md
+    wanted : name of the species that is wanted; the first one by default
     n_shots : int
     detector : "pnccd-amo86615" (the default), "square-N", or the path of a psana geometry file
     beam : "amo86615" (the default), the path of a ``.beam`` file, or photon_energy [eV], photons_per_pulse and
@@ -123,6 +132,8 @@ def simulate(
     """
     path = Path(store)
     parts = {
+        "species": species,
+        "wanted": wanted,
         "detector": detector,
         "beam": beam,
         "single_fraction": single_fraction,
@@ -193,8 +204,8 @@ def _inputs(
 
 def as_experiment(
     experiment: Experiment | None, particle: Any, n_shots: int | None, orientations: Any, parts: Mapping[str, Any]
-) -> tuple[Experiment, Atoms | None, NDArray[np.float64] | None]:
-    """Turn the keywords of `simulate` into an experiment, and the arrays among them."""
+) -> tuple[Experiment, Atoms | Mapping[str, Atoms] | None, NDArray[np.float64] | None]:
+    """Turn the keywords of `simulate` into an experiment, and the arrays among them; those of species by name."""
     values = {} if experiment is None else {k: getattr(experiment, k) for k in Experiment.model_fields}
     values |= {k: v for k, v in parts.items() if v is not None and k != "single_fraction"}
     single = parts.get("single_fraction")
@@ -204,15 +215,14 @@ def as_experiment(
         values["hits"] = {"single_fraction": single}
     if "beam" in values:
         values["beam"] = beam_values(values["beam"])
-    atoms = None
-    if isinstance(particle, Atoms):
-        atoms = particle
-    elif isinstance(particle, tuple):
-        if len(particle) != 2:
-            raise InputError("particle arrays are a pair: positions (n, 3) [m] and elements (n,)")
-        atoms = make_atoms(*particle)
+    atoms: Atoms | Mapping[str, Atoms] | None = _given_atoms(particle)
     if particle is not None:
-        values["particle"] = {"source": "arrays"} if atoms is not None else particle
+        if parts.get("species") is not None:
+            raise InputError("give a particle or species, not both")
+        values |= {"particle": {"source": "arrays"} if atoms is not None else particle, "species": None, "wanted": None}
+    if parts.get("species") is not None:
+        values["particle"] = None
+        values["species"], atoms = _species_values(parts["species"])
     if n_shots is not None:
         values["n_shots"] = n_shots
     listed = None
@@ -221,6 +231,33 @@ def as_experiment(
     if orientations is not None:
         values["orientations"] = orientations
     return Experiment(**values), atoms, listed
+
+
+def _given_atoms(value: Any) -> Atoms | None:
+    """Return the atoms of arrays; None of what is none."""
+    if isinstance(value, Atoms):
+        return value
+    if isinstance(value, tuple):
+        if len(value) != 2:
+            raise InputError("particle arrays are a pair: positions (n, 3) [m] and elements (n,)")
+        return make_atoms(*value)
+    return None
+
+
+def _species_values(species: Any) -> tuple[Any, dict[str, Atoms]]:
+    """Take the atoms that were given as arrays out of species, by name."""
+    if not isinstance(species, Mapping):
+        raise InputError(f"species are a source, or parts, by name, got {species!r}")
+    values, given = dict(species), {}
+    for name, item in species.items():
+        parts = item if isinstance(item, Mapping) else {"source": item}
+        atoms = _given_atoms(parts.get("source"))
+        if atoms is not None:
+            given[name] = atoms
+            values[name] = {**parts, "source": "arrays"}
+        elif isinstance(parts.get("source"), Path):
+            values[name] = {**parts, "source": str(parts["source"])}
+    return values, given
 
 
 def warn_of_few_photons(prepared: Prepared) -> None:
@@ -294,8 +331,10 @@ def publish_template(path: Path, prepared: Prepared) -> Run:
     try:
         sweep_beside(path)
         with replaced(path) as fresh:
-            root = create_template(fresh, prepared.layout, fixed_variables(prepared), _attributes(prepared))
-            write_volume(root, str(root.attrs["particle"]), prepared.volume, prepared.error)
+            root = create_template(
+                fresh, prepared.layout, fixed_variables(prepared), _attributes(prepared), _flags(prepared)
+            )
+            _write_forms(root, prepared)
             _write_truth(root, prepared)
             seal(fresh)
     except (OSError, RuntimeError) as error:
@@ -349,6 +388,21 @@ def _set_complete(run: Run, complete: bool) -> None:
         raise (RunError if complete else InputError)(f"cannot write {run.path}: {error}; {RESUME}") from error
 
 
+def _write_forms(root: zarr.Group, prepared: Prepared) -> None:
+    mixture = prepared.inputs.mixture
+    if prepared.inputs.experiment.species is None:
+        (form,), (error,) = prepared.forms, prepared.errors
+        assert isinstance(form, Volume)
+        write_volume(root, mixture.wanted_body.name, form, error)
+    else:
+        write_mixture(root, mixture, prepared.forms, prepared.errors)
+
+
+def _flags(prepared: Prepared) -> dict[str, Flags]:
+    names = [species.name for species in prepared.inputs.mixture.species]
+    return {"species": (*enumerate(names), (NO_PARTICLE, NO_SPECIES))}
+
+
 def _write_truth(root: zarr.Group, prepared: Prepared) -> None:
     for shots in blocks_of(prepared.layout.n_shots):
         for name, value in prepared.plan(shots).arrays().items():
@@ -356,14 +410,19 @@ def _write_truth(root: zarr.Group, prepared: Prepared) -> None:
 
 
 def _attributes(prepared: Prepared) -> dict[str, Any]:
-    experiment = prepared.inputs.experiment
+    experiment, mixture = prepared.inputs.experiment, prepared.inputs.mixture
+    several: dict[str, Any] = {}
+    if experiment.species is not None:
+        several = {"species": list(experiment.species), "bodies": [body.name for body in mixture.bodies]}
+    shown = particle_name(experiment.source) if experiment.particle else ", ".join(several["species"])
     return {
-        "title": f"{experiment.n_shots} simulated diffraction shots of {particle_name(experiment.particle.source)}",
+        "title": f"{experiment.n_shots} simulated diffraction shots of {shown}",
         "Conventions": "CF-1.11",
         "format": FORMAT,
         "experiment": experiment.model_dump_json(),
         "experiment_digest": experiment.digest,
-        "particle": particle_name(experiment.particle.source),
+        "particle": particle_name(experiment.source),
+        **several,
         "seed": experiment.seed,
         "photon_energy": experiment.beam.photon_energy,
         "pixel_size": prepared.inputs.geometry.pixel_size,

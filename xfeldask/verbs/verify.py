@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from xfeldask.engines.redrawing import check_redrawn, check_volume
+from xfeldask.engines.redrawing import check_redrawn, check_volumes
 from xfeldask.errors import InputError
 from xfeldask.schema import PENDING, VARIABLES
 from xfeldask.store.checks import NO_SHOT, Problem, check_node, check_root, check_shard, merged, node_names
@@ -162,7 +162,7 @@ def _redrawn(run: Run, count: int, progress: bool) -> list[list[Problem]]:
         done[np.unique(np.linspace(0, len(done) - 1, min(count, len(done))).astype(np.int64))] if len(done) else done
     )
     parts = [part.tolist() for part in np.array_split(chosen, min(len(chosen), 2 * worker_count()) or 1)]
-    tasks = [*(single_task(check_redrawn, run, part) for part in parts), single_task(check_volume, run)]
+    tasks = [*(single_task(check_redrawn, run, part) for part in parts), single_task(check_volumes, run)]
     telling = reporter("drawing again", len(chosen), "shots", progress)
     found: list[list[Problem]] = run_tasks(tasks, [*map(len, parts), 0], telling, ADVICE)
     return found

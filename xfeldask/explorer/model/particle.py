@@ -68,8 +68,13 @@ def center_of(position: ArrayLike) -> tuple[float, float]:
     return float(x), float(y)
 
 
-def extent_of(atom_position: ArrayLike, position: ArrayLike, size: ArrayLike | None = None) -> float:
-    """Return half the width of a square about `center_of` that holds a shot's particles in any orientation [m].
+def extent_of(
+    atom_position: ArrayLike,
+    position: ArrayLike,
+    size: ArrayLike | None = None,
+    middle: tuple[float, float] | None = None,
+) -> float:
+    """Return half the width of a square about `middle` that holds a shot's particles in any orientation [m].
 
     The picture keeps its scale from shot to shot, as long as particles are equally far apart.
 
@@ -78,6 +83,7 @@ def extent_of(atom_position: ArrayLike, position: ArrayLike, size: ArrayLike | N
     atom_position : (atom, 3) [m]
     position : (particle, 3) [m], NaN where there is no particle
     size : (particle,), relative; 1 when not given
+    middle : (x, y) [m]; `center_of` the particles when not given
 
     Raises
     ------
@@ -94,7 +100,7 @@ def extent_of(atom_position: ArrayLike, position: ArrayLike, size: ArrayLike | N
     there = np.isfinite(place).all(axis=1)
     if not there.any():
         return _MARGIN * radius or 1e-9
-    away = np.abs(place[there, :2] - center_of(place)).max(axis=1)
+    away = np.abs(place[there, :2] - (center_of(place) if middle is None else middle)).max(axis=1)
     return float(_MARGIN * (away + radius * scale[there]).max()) or 1e-9
 
 
@@ -106,6 +112,7 @@ def projection(
     extent: float,
     n_pixels: int,
     size: ArrayLike | None = None,
+    middle: tuple[float, float] | None = None,
 ) -> NDArray[np.float32]:
     """Project the electrons of all particles of a shot along the beam; every atom counts.
 
@@ -118,10 +125,11 @@ def projection(
     extent : half the width of the image [m]
     n_pixels : of a side
     size : (particle,), relative; 1 when not given
+    middle : (x, y) of the image [m]; `center_of` the particles when not given
 
     Returns
     -------
-    float32 (n_pixels, n_pixels) [electron/nm^2], about `center_of` the particles; columns go along +x, rows along +y,
+    float32 (n_pixels, n_pixels) [electron/nm^2], about `middle`; columns go along +x, rows along +y,
     so that row 0, the lowest y, is to be drawn at the bottom. Atoms outside are left out; a blank is all 0
 
     Raises
@@ -144,10 +152,10 @@ def projection(
         )
     if not 0 < extent < np.inf or n_pixels < 1:
         raise InputError(f"the image must be wider than 0 and have pixels, got {extent} m and {n_pixels}")
-    image, middle = np.zeros(n_pixels * n_pixels), np.array(center_of(place))
+    image, about = np.zeros(n_pixels * n_pixels), np.array(center_of(place) if middle is None else middle)
     for i in np.flatnonzero(np.isfinite(place).all(axis=1) & np.isfinite(rotation).all(axis=1)):
         seen = rotation_matrix(rotation[i])[:2] * (scale[i] * n_pixels / (2 * extent)) @ atoms.T
-        seen += ((place[i, :2] - middle) / (2 * extent) + 0.5)[:, None] * n_pixels
+        seen += ((place[i, :2] - about) / (2 * extent) + 0.5)[:, None] * n_pixels
         x, y = np.floor(seen)
         inside = (x >= 0) & (x < n_pixels) & (y >= 0) & (y < n_pixels)
         pixel = (y * n_pixels + x)[inside].astype(np.int64)

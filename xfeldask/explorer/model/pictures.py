@@ -14,6 +14,8 @@ from xfeldask.errors import CorruptStoreError
 from xfeldask.explorer.model.particle import center_of, electrons, extent_of, projection
 from xfeldask.physics.atoms import Atoms
 from xfeldask.physics.binning import ImageGrid, image_grid
+from xfeldask.physics.members import Members, taken_apart, whole
+from xfeldask.physics.species import Body, Mixture
 from xfeldask.store.accessor import XfelAccessor
 from xfeldask.store.run import Run
 from xfeldask.units import shown
@@ -21,6 +23,8 @@ from xfeldask.units import shown
 Array = NDArray[np.float32]
 
 PARTICLE_PIXELS = 128
+SPHEROID_POINTS = 50_000
+"""By which a spheroid is shown."""
 PLACED = ("orientation", "position", "size")
 """Where particles were, and how large."""
 NM = shown("m").factor
@@ -64,12 +68,12 @@ class Pictures:
 
     def __init__(self, run: Run) -> None:
         self.run = run
-        self._counted: NDArray[np.float64] | None = None
+        self._counted: dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
 
     @cached_property
     def has_particles(self) -> bool:
-        """Whether the store holds the places of the particles and their atoms."""
-        return self.run.atoms is not None and all(name in self.run for name in PLACED)
+        """Whether the store holds the places of the particles and what they are made of."""
+        return self.run.mixture is not None and all(name in self.run for name in PLACED)
 
     def binned(self, shot: int) -> Picture:
         """Read the photons of a shot in bins; raise CorruptStoreError where they cannot be read."""
@@ -84,28 +88,48 @@ class Pictures:
 
     def particles(self, shot: int) -> Picture | None:
         """Project a shot's particles along the beam [electrons/nm2]; None where the store does not tell."""
-        atoms = self.run.atoms
-        if atoms is None or not self.has_particles:
+        mixture = self.run.mixture
+        if mixture is None or not self.has_particles:
             return None
-        orientation, position, size = (
-            np.asarray(array[shot], np.float64) for array in (self._truth[name] for name in PLACED)
-        )
-        extent = extent_of(atoms.position, position, size)
-        values = projection(
-            atoms.position, self._electrons(atoms), orientation, position, extent, PARTICLE_PIXELS, size=size
-        )
-        x, y = center_of(position)
-        left, bottom, side = (x - extent) * NM, (y - extent) * NM, 2 * extent * NM
-        return Picture(np.asarray(values, np.float32), (left, bottom, side, side))
+        members, position = self._members(mixture, shot)
+        middle = center_of(position)
+        matter = [self._points(mixture.bodies[body]) for body in members.body]
+        where = members.position[:, None], members.size[:, None], members.orientation[:, None]
+        extents = [
+            extent_of(points, place, size, middle) for (points, _), place, size in zip(matter, *where[:2], strict=True)
+        ]
+        # a blank is as wide as a particle would be
+        extent = max(extents, default=extent_of(self._points(mixture.wanted_body)[0], np.full((1, 3), np.nan)))
+        image = np.zeros((PARTICLE_PIXELS, PARTICLE_PIXELS))
+        for (points, weight), place, size, turn, growth in zip(matter, *where, members.growth, strict=True):
+            image += projection(points, weight * growth, turn, place, extent, PARTICLE_PIXELS, size, middle)
+        (x, y), side = middle, 2 * extent * NM
+        return Picture(image.astype(np.float32), ((x - extent) * NM, (y - extent) * NM, side, side))
+
+    def _members(self, mixture: Mixture, shot: int) -> tuple[Members, NDArray[np.float64]]:
+        """Bodies of a shot's particles, and the places of these (particle, 3)."""
+        at = [np.asarray(array[shot], np.float64) for array in (self._truth[name] for name in PLACED)]
+        there = np.isfinite(at[1]).all(axis=1) & np.isfinite(at[0]).all(axis=1)
+        orientation, position, size = (values[there] for values in at)
+        if not self.run.species:
+            return whole(orientation, position, size), position
+        species, variant = (np.asarray(self.run.array(name)[shot])[there] for name in ("species", "variant"))
+        return taken_apart(mixture, species, variant, orientation, position, size), position
 
     @cached_property
     def _truth(self) -> dict[str, zarr.Array[Any]]:
         return {name: self.run.array(name) for name in PLACED}
 
-    def _electrons(self, atoms: Atoms) -> NDArray[np.float64]:
-        if self._counted is None:
-            self._counted = electrons(atoms.element, atoms.occupancy)
-        return self._counted
+    def _points(self, body: Body) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Places (n, 3) [m] and electrons (n,) of a body's atoms, or of points all over a spheroid."""
+        if body.name not in self._counted:
+            matter = body.matter
+            if isinstance(matter, Atoms):
+                found = matter.position, electrons(matter.element, matter.occupancy)
+            else:
+                found = matter.points(SPHEROID_POINTS), np.full(SPHEROID_POINTS, matter.electrons / SPHEROID_POINTS)
+            self._counted[body.name] = found
+        return self._counted[body.name]
 
     def _read(self, name: str, shot: int) -> NDArray[Any]:
         try:
