@@ -17,7 +17,8 @@ class Variable:
     dtype : str, numpy's name, "string" for text
     long_name : str
     units : str, CF style; "1" for pure numbers
-    role : "raw" and "total" are written by a shard's task, "truth" and "fixed" with the template
+    role : "raw" and "total" are written by a shard's task, "truth" and "fixed" with the template, "species" with it
+        where the experiment has species
     comment : str
     flags : tuple of (value, meaning)
 
@@ -32,7 +33,7 @@ class Variable:
     dtype: str
     long_name: str
     units: str = "1"
-    role: Literal["raw", "total", "truth", "fixed"] = "fixed"
+    role: Literal["raw", "total", "truth", "species", "fixed"] = "fixed"
     comment: str = ""
     flags: tuple[tuple[int, str], ...] = ()
 
@@ -90,12 +91,12 @@ VARIABLES = {
         Variable("photon_energy", ("shot",), "float64", "photon energy of the pulse", "eV", "truth"),
         Variable("beam_center", ("shot", "xy"), "float64", "where the beam meets the detector plane", "m", "truth"),
         Variable("background", ("shot",), "float64", "expected background photons on all pixels", "count", "truth"),
-        Variable("species", ("shot", "particle"), "int16", "species of each particle", role="truth",
+        Variable("species", ("shot", "particle"), "int16", "species of each particle", role="species",
                  comment="index into the species of the experiment; -1 where there is no particle"),
-        Variable("variant", ("shot", "particle"), "int32", "variant of each particle's species", role="truth",
+        Variable("variant", ("shot", "particle"), "int32", "variant of each particle's species", role="species",
                  comment="index along variant of /volume/<species>; -1 where there is no particle"),
         Variable("coordinate", ("shot", "particle"), "float64", "what variants of each particle's species differ by",
-                 role="truth", comment="index of a conformer or angle of a hinge [degree]; NaN where there is none"),
+                 role="species", comment="index of a conformer or angle of a hinge [degree]; NaN where there is none"),
         Variable("pixel_position", (*PIXELS, "xyz"), "float64", "centre of each pixel", "m",
                  comment="beam along +z, interaction point at 0"),
         Variable("q", (*PIXELS, "xyz"), "float32", "scattering vector s at the nominal photon energy", "angstrom-1",
@@ -136,11 +137,6 @@ VARIABLES = {
                  comment="in the distance from the grid point below, in grid steps"),
     )
 }  # fmt: skip
-
-TRUTH_OF_SPECIES = ("species", "variant", "coordinate")
-"""Truth that a store has where its experiment has species."""
-TRUTH = tuple(v.name for v in VARIABLES.values() if v.role == "truth" and v.name not in TRUTH_OF_SPECIES)
-"""Truth of every simulated store."""
 
 BLANK, SINGLE, MULTIPLE = 0, 1, 2
 

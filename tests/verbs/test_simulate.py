@@ -169,7 +169,7 @@ def test_simulate__two_runs_at_once_keep_their_own_models(tmp_path, monkeypatch)
         simulate_shard(opened, shard)
 
     monkeypatch.setattr("xfeldask.verbs.simulate.simulate_shard", slow)
-    monkeypatch.setattr("xfeldask.store.run.read_volume", lambda *key: read.append(key))
+    monkeypatch.setattr("xfeldask.store.run.read_form", lambda *key: read.append(key))
     with dask.config.set(scheduler="synchronous"), ThreadPoolExecutor(1) as pool:
         first = pool.submit(run, tmp_path / "slow")
         assert began.wait(60)

@@ -34,8 +34,8 @@ from xfeldask.physics.plan import (
     strongest_pulse,
 )
 from xfeldask.physics.species import Form, Mixture, build_form, form_bytes, form_error
-from xfeldask.schema import TRUTH, TRUTH_OF_SPECIES, named
-from xfeldask.store.layout import TRUTH_PER_CHUNK, Layout, shard_length
+from xfeldask.schema import named
+from xfeldask.store.layout import TRUTH, TRUTH_PER_CHUNK, Layout, shard_length
 from xfeldask.store.volumes import atom_variables
 
 MEMORY_PART = 0.5
@@ -128,7 +128,7 @@ def prepare(inputs: Inputs) -> Prepared:
         experiment.photon_dtype,
         experiment.intensity,
         min(shard, 2 ** (experiment.n_shots - 1).bit_length()),
-        TRUTH if experiment.species is None else TRUTH + TRUTH_OF_SPECIES,
+        tuple(v.name for role in TRUTH for v in named(role) if role == "truth" or experiment.species is not None),
     )
     return Prepared(
         inputs,

@@ -18,7 +18,6 @@ from xfeldask.errors import InputError
 from xfeldask.physics.detectors import Geometry
 from xfeldask.physics.images import Recorder
 from xfeldask.physics.plan import ShotPlan
-from xfeldask.schema import named
 from xfeldask.store.layout import Layout, layout_of, shot_array
 from xfeldask.store.run import Run
 from xfeldask.store.shards import Shard
@@ -50,9 +49,7 @@ class Workshop:
     def plan(self, shots: range) -> tuple[ShotPlan, NDArray[np.int64]]:
         """Truth of some shots as stored, and their indices."""
         region = slice(shots.start, shots.stop)
-        plan = ShotPlan(
-            **{v.name: np.asarray(self.arrays[v.name][region]) for v in named("truth") if v.name in self.layout.truth}
-        )
+        plan = ShotPlan(**{name: np.asarray(self.arrays[name][region]) for name in self.layout.truth})
         return plan, np.arange(shots.start, shots.stop)
 
     def fill(self, sink: Shard, plan: ShotPlan, shots: NDArray[np.int64]) -> None:

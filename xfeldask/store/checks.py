@@ -17,7 +17,7 @@ import zarr
 from numpy.typing import NDArray
 
 from xfeldask.errors import CorruptStoreError, printable
-from xfeldask.schema import DONE, TRUTH, TRUTH_OF_SPECIES, VARIABLES, Variable, named
+from xfeldask.schema import DONE, VARIABLES, Variable, named
 from xfeldask.store.codecs import EXACT
 from xfeldask.store.intake import stored_intake
 from xfeldask.store.layout import RUN, Layout
@@ -126,7 +126,8 @@ def check_root(run: Run) -> list[Problem]:
     expected += sorted(axes - set(AXES) if run.is_transposed else axes)
     if "experiment" in attributes or "experiment_digest" in attributes:
         problems += _experiment_problems(run)
-        expected += TRUTH + (TRUTH_OF_SPECIES if "species" in attributes else ())
+        expected += [v.name for v in named("truth")]
+        expected += [v.name for v in named("species")] if "species" in attributes else []
         expected += _expected_of_bodies(run)
     intake = stored_intake(run.group)
     if intake is not None:

@@ -16,7 +16,7 @@ from zarr.core.array_spec import ArrayConfigLike
 from zarr.storage import MemoryStore
 
 from xfeldask.errors import CorruptStoreError
-from xfeldask.schema import COORDINATES, TRUTH, VARIABLES, Variable, named
+from xfeldask.schema import COORDINATES, VARIABLES, Variable, named
 from xfeldask.store.codecs import EXACT, compressors, pipeline
 
 SHARD_BYTES = 256 * 2**20
@@ -28,6 +28,9 @@ FORMAT = 4
 
 RUN = "run"
 """Attribute of arrays along shots, embeddings and selections: identity of the run that they are of."""
+
+TRUTH = ("truth", "species")
+"""Roles of what is known of a shot before it is drawn."""
 
 Flags = tuple[tuple[int, str], ...]
 
@@ -60,7 +63,7 @@ class Layout:
     photon_dtype: str
     intensity: bool
     shard: int
-    truth: tuple[str, ...] = TRUTH
+    truth: tuple[str, ...] = tuple(v.name for v in named("truth"))
 
     @property
     def n_shards(self) -> int:
@@ -84,15 +87,15 @@ class Layout:
 
     def stored(self) -> list[Variable]:
         """Variables along `shot` that a store of this layout has."""
-        along = [v for v in VARIABLES.values() if v.role in ("raw", "total", "truth")]
-        known = [v for v in along if v.role != "truth" or v.name in self.truth]
+        along = [v for v in VARIABLES.values() if v.role in ("raw", "total", *TRUTH)]
+        known = [v for v in along if v.role not in TRUTH or v.name in self.truth]
         return [v for v in known if v.name != "intensity" or self.intensity]
 
 
 def layout_of(group: zarr.Group) -> Layout:
     """Layout of an existing store, from its arrays' metadata."""
     photons, image, low_q = (shot_array(group, name) for name in ("photons", "image", "low_q"))
-    truth = tuple(v.name for v in named("truth") if _is_there(group, v.name))
+    truth = tuple(v.name for role in TRUTH for v in named(role) if _is_there(group, v.name))
     if photons.shards is None or photons.ndim != 4 or image.ndim != 3 or low_q.ndim != 3:
         raise CorruptStoreError(f"{group.store_path}: photons, image or low_q have not the layout of a store")
     return Layout(
