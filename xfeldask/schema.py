@@ -106,6 +106,7 @@ VARIABLES = {
         Variable("assembled_row", PIXELS, "int32", "row of the pixel in the assembled pattern, along y"),
         Variable("assembled_col", PIXELS, "int32", "column of the pixel in the assembled pattern, along x"),
         Variable("mask", PIXELS, "uint8", "pixels that count", flags=((0, "bad"), (1, "good"))),
+        Variable("background_shape", PIXELS, "float32", "background photons of each pixel over their mean on all"),
         Variable("atom_position", ("atom", "xyz"), "float64", "atoms of the particle, centre of mass at 0", "m"),
         Variable("atom_element", ("atom",), "string", "chemical element of each atom"),
         Variable("atom_occupancy", ("atom",), "float64", "part of the particles in which the atom is there"),

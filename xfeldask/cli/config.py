@@ -22,7 +22,7 @@ def config(path: Path, check: bool, overwrite: bool, **flags: Any) -> None:
     from xfeldask.formats.inputs import resolve
     from xfeldask.machine import exists
     from xfeldask.physics.atoms import Atoms
-    from xfeldask.verbs.simulate import as_experiment
+    from xfeldask.verbs.asked import as_experiment
 
     if check:
         inputs = resolve(Experiment.from_toml(path))

@@ -4,6 +4,7 @@ Names and paths are kept as given; `xfeldask.formats.inputs.resolve` turns them 
 and fills in the digests of what it read.
 """
 
+from xfeldask.config.background import Background
 from xfeldask.config.experiment import Experiment
 from xfeldask.config.parts import (
     BEAMS,
@@ -24,6 +25,7 @@ __all__ = [
     "BEAMS",
     "NUISANCES",
     "REALISTIC_HITS",
+    "Background",
     "Beam",
     "CommonMode",
     "Detector",

@@ -18,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from xfeldask.config.background import Background
 from xfeldask.config.base import Model, by_name
 from xfeldask.config.limits import trusted
 from xfeldask.config.parts import (
@@ -35,10 +36,10 @@ from xfeldask.config.parts import (
 from xfeldask.config.species import Hinge, Species, Sphere, species_values
 from xfeldask.errors import FormatError, InputError, MissingFileError, UnknownNameError
 
-LATER = ("particle", "species", "wanted")
+LATER = ("particle", "species", "wanted", "background")
 """Left out of what is written where they are not given, so that experiments have the digest that they always had."""
 
-NAMES = ("source", "mask", "pixel_size", "distance", "assembly", "waters", "conformers")
+NAMES = ("source", "mask", "pixel_size", "distance", "assembly", "waters", "conformers", "weights")
 """What a digest of contents stands for."""
 
 
@@ -65,13 +66,14 @@ class Experiment(Model):
     detector: Detector = Detector()
     hits: Hits = Hits(single_fraction=1.0)
     nuisance: Nuisance = Nuisance()
+    background: Background | None = None
     orientations: Orientations = Orientations()
     seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(0, description="of all random numbers")
     engine: str = Field("xfeldask", min_length=1, description="what draws the photons: xfeldask, skopi, or your own")
     intensity: bool = Field(False, description="store expected photons too")
     photon_dtype: Literal["uint8", "uint16"] = Field("uint8", description="of a pixel; full pixels stay full")
 
-    @field_validator("particle", "detector", mode="before")
+    @field_validator("particle", "detector", "background", mode="before")
     @classmethod
     def _source(cls, value: object) -> object:
         return {"source": str(value)} if isinstance(value, str | Path) else value
@@ -168,7 +170,8 @@ class Experiment(Model):
                 flat |= {f"{key}.{k}": v for k, v in value.items()}
             else:
                 flat[key] = value
-        for part in ("particle", "detector", "orientations", *(f"species.{name}" for name in self.species or {})):
+        of_species = [f"species.{name}" for name in self.species or {}]
+        for part in ("particle", "detector", "orientations", "background", *of_species):
             if flat.get(f"{part}.digest"):
                 for name in NAMES:
                     flat.pop(f"{part}.{name}", None)
@@ -229,7 +232,8 @@ def _table(model: BaseModel) -> tomlkit.TOMLDocument:
 
 def _beside(data: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Make paths that exist beside the experiment file absolute."""
-    places = {"particle": ("source",), "detector": ("source", "mask"), "orientations": ("source",)}
+    places = {"particle": ("source",), "detector": ("source", "mask"), "orientations": ("source",),
+              "background": ("source", "weights")}  # fmt: skip
 
     def found(value: object) -> object:
         if isinstance(value, list):

@@ -60,7 +60,7 @@ def register_engine(name: str, maker: Callable[..., Engine]) -> None:
     name : str
     maker : callable, a class or a function that returns an `Engine`; called with those of `experiment`, `geometry`,
         `volume` (the form factor) and `atoms` that it takes, or of `forms` and `mixture`, where it knows several
-        species
+        species, and `background`, where it knows one that is not uniform
 
     Raises
     ------
@@ -81,8 +81,22 @@ def register_engine(name: str, maker: Callable[..., Engine]) -> None:
     ENGINES.register(name, maker)
 
 
-def make_engine(experiment: Experiment, geometry: Geometry, forms: Sequence[Form], mixture: Mixture) -> Engine:
+def make_engine(
+    experiment: Experiment,
+    geometry: Geometry,
+    forms: Sequence[Form],
+    mixture: Mixture,
+    background: NDArray[np.float32] | None = None,
+) -> Engine:
     """Make the engine that an experiment asks for.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    geometry : Geometry
+    forms : Form of each body of `mixture`
+    mixture : Mixture
+    background : (panel, ss, fs), where background photons fall; None where they do so everywhere alike
 
     Raises
     ------
@@ -92,6 +106,10 @@ def make_engine(experiment: Experiment, geometry: Geometry, forms: Sequence[Form
         The engine cannot do what the experiment asks.
     """
     maker = ENGINES[experiment.engine]
+    if experiment.background is not None and "background" not in signature(maker).parameters:
+        raise InputError(
+            f"engine={experiment.engine!r} knows but uniform background; leave it out, or use engine='xfeldask'"
+        )
     if experiment.species is not None and "mixture" not in signature(maker).parameters:
         raise InputError(f"engine={experiment.engine!r} knows no species; give a particle, or use engine='xfeldask'")
     return call(
@@ -102,6 +120,7 @@ def make_engine(experiment: Experiment, geometry: Geometry, forms: Sequence[Form
         atoms=mixture.atoms,
         forms=forms,
         mixture=mixture,
+        background=background,
     )
 
 

@@ -70,7 +70,16 @@ class Prepared:
     def plan(self, shots: NDArray[np.int64]) -> ShotPlan:
         """Truth of some shots, given by their absolute indices, with the room for particles that the store has."""
         experiment, pixel_size = self.inputs.experiment, self.inputs.geometry.pixel_size
-        plan = plan_shots(experiment, pixel_size, shots, self.orientations, self.single_photons, self.inputs.mixture)
+        inputs = self.inputs
+        plan = plan_shots(
+            experiment,
+            pixel_size,
+            shots,
+            self.orientations,
+            self.single_photons,
+            inputs.mixture,
+            inputs.background_weights,
+        )
         return plan.with_room(self.layout.particles)
 
     @property
@@ -117,7 +126,7 @@ def prepare(inputs: Inputs) -> Prepared:
     )
     each = [mean_photons(form, geometry, experiment.beam, s_max) for form in forms]
     single_photons = sum(each[body] for body in mixture.species[mixture.wanted].body[0].tolist())
-    refuse_uncountable(experiment, particles, brightest(experiment, mixture, each), single_photons)
+    refuse_uncountable(experiment, particles, brightest(experiment, mixture, each), single_photons, heaviest(inputs))
     shard = shard_length(geometry.shape, np.dtype(experiment.photon_dtype).itemsize)
     layout = Layout(
         experiment.n_shots,
@@ -137,8 +146,17 @@ def prepare(inputs: Inputs) -> Prepared:
         tuple(form_error(form, body) for form, body in zip(forms, mixture.bodies, strict=True)),
         single_photons,
         first_orientations(experiment, inputs.orientations),
-        make_engine(experiment, geometry, forms, mixture),
+        make_engine(experiment, geometry, forms, mixture, inputs.background),
     )
+
+
+def heaviest(inputs: Inputs) -> float:
+    """Largest weight that the background of a shot can have."""
+    experiment, listed = inputs.experiment, inputs.background_weights
+    if listed is not None:
+        return float(listed.max())
+    asked = None if experiment.background is None else experiment.background.spread
+    return strongest_pulse(experiment.nuisance.pulse_spread if asked is None else asked)
 
 
 def brightest(experiment: Experiment, mixture: Mixture, photons: Sequence[float]) -> float:
@@ -160,7 +178,9 @@ def brightest(experiment: Experiment, mixture: Mixture, photons: Sequence[float]
     return float(max(found))
 
 
-def refuse_uncountable(experiment: Experiment, particles: int, brightest: float, single_photons: float) -> None:
+def refuse_uncountable(
+    experiment: Experiment, particles: int, brightest: float, single_photons: float, heaviest: float
+) -> None:
     """Refuse shots whose photons a total cannot hold, at the strongest pulse that can be drawn.
 
     Parameters
@@ -169,10 +189,11 @@ def refuse_uncountable(experiment: Experiment, particles: int, brightest: float,
     particles : int, most particles of a shot
     brightest : float, most mean photons of one of them at full fluence
     single_photons : float, mean photons of a single hit at full fluence
+    heaviest : float, largest weight of the background
     """
     nuisance, beam = experiment.nuisance, experiment.beam
-    expected = particles * brightest + nuisance.background * single_photons
-    expected *= strongest_pulse(nuisance.pulse_spread)
+    expected = particles * brightest * strongest_pulse(nuisance.pulse_spread)
+    expected += nuisance.background * single_photons * heaviest
     most = min(np.iinfo(v.dtype).max for v in named("total") if v.units == "count")
     if expected > most:
         raise InputError(
@@ -188,6 +209,7 @@ def fixed_variables(prepared: Prepared) -> dict[str, NDArray[Any]]:
     return {
         **detector_variables(prepared.inputs.geometry, prepared.layout.n_shots, lam),
         **({} if atoms is None else atom_variables(atoms)),
+        **({} if prepared.inputs.background is None else {"background_shape": prepared.inputs.background}),
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,8 @@ def check_redrawn(run: Run, shots: Sequence[int]) -> list[Problem]:
     """Draw shots again and compare every byte of them with the store: truth, photons, images and totals.
 
     The store gives the experiment, the atoms, the detector and the form factor; its truth is drawn anew, and not read.
-    Orientations of a list that the experiment names are not stored but as truth, and taken from there.
+    Orientations and weights of the background that the experiment lists are not stored but as truth, and taken from
+    there.
 
     Parameters
     ----------
@@ -46,7 +48,8 @@ def check_redrawn(run: Run, shots: Sequence[int]) -> list[Problem]:
     for name, value in plan.arrays().items():
         for shot, row in zip(shots, value, strict=True):
             _compare(run, name, shot, row, problems)
-    engine, recorder = make_engine(experiment, run.geometry, run.forms, mixture), Recorder(run.geometry)
+    engine = make_engine(experiment, run.geometry, run.forms, mixture, run.background_shape)
+    recorder = Recorder(run.geometry)
     means = engine.expected(plan, index) if run.layout.intensity else [None] * len(index)
     drawn = events(engine, plan, index, run.layout.pixels)
     for shot, (pixel, count), mean in zip(shots, drawn, means, strict=True):
@@ -86,7 +89,9 @@ def _planned(run: Run, index: NDArray[np.int64]) -> ShotPlan:
     elif experiment.orientations.kind == "uniform":
         listed = first_orientations(experiment, None)
     single = float(run.attributes["mean_single_photons"])
-    plan = plan_shots(experiment, run.geometry.pixel_size, index, listed, single, run.mixture)
+    plan = plan_shots(experiment, run.geometry.pixel_size, index, listed, single, run.mixture, np.zeros(1))
+    if experiment.background is not None and experiment.background.weights is not None:
+        plan = replace(plan, background=np.array([run.read("background", int(shot)) for shot in index]))
     return plan.with_room(run.layout.particles)
 
 

@@ -18,7 +18,14 @@ from xfeldask.physics.species import Form, Mixture
 class Thinning:
     """Draws shot by shot from the form factors of all bodies; see `xfeldask.physics.sampling`."""
 
-    def __init__(self, experiment: Experiment, geometry: Geometry, forms: Sequence[Form], mixture: Mixture) -> None:
+    def __init__(
+        self,
+        experiment: Experiment,
+        geometry: Geometry,
+        forms: Sequence[Form],
+        mixture: Mixture,
+        background: NDArray[np.float32] | None = None,
+    ) -> None:
         self._seed, self._geometry = experiment.seed, geometry
         self._mixture = None if experiment.species is None else mixture
         self.model = make_forward_model(
@@ -26,6 +33,7 @@ class Thinning:
             geometry,
             wavelength(experiment.beam.photon_energy),
             margins(experiment.nuisance, geometry.pixel_size),
+            background,
         )
 
     def draw(self, plan: ShotPlan, shots: NDArray[np.int64]) -> Iterator[Photons]:

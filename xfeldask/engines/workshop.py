@@ -151,5 +151,5 @@ def _read_workshop(run: Run) -> Workshop:
     run.refuse_replaced()
     if run.experiment is None or run.mixture is None:
         raise InputError(f"{run.path} was not simulated: nothing tells how its shots are to be drawn")
-    engine = make_engine(run.experiment, run.geometry, run.forms, run.mixture)
+    engine = make_engine(run.experiment, run.geometry, run.forms, run.mixture, run.background_shape)
     return make_workshop(run.group, engine, run.geometry)

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from xfeldask.config import BEAMS, Experiment
 from xfeldask.errors import InputError
+from xfeldask.formats.backgrounds import background_digest, read_background, read_weights
 from xfeldask.formats.beam import read_beam
 from xfeldask.formats.geometries import read_detector
 from xfeldask.formats.particles import particle_name, read_particle
@@ -34,12 +35,16 @@ class Inputs:
     mixture : Mixture, what is in the beam; atoms centred on their centre of mass
     geometry : Geometry, its mask without dead pixels
     orientations : float64 (n, 4) or None, the list that the experiment names
+    background : float32 (panel, ss, fs) or None, where background photons fall, as of `read_background`
+    background_weights : float64 (n,) or None, of shots, as the experiment lists them
     """
 
     experiment: Experiment
     mixture: Mixture
     geometry: Geometry
     orientations: NDArray[np.float64] | None
+    background: NDArray[np.float32] | None = None
+    background_weights: NDArray[np.float64] | None = None
 
     @property
     def atoms(self) -> Atoms | None:
@@ -74,7 +79,13 @@ def resolve(
         listed = _quaternions(experiment.orientations.source, orientations)
         digest = hashlib.sha256(listed.astype("<f8").tobytes()).hexdigest()
         changes["orientations"] = experiment.orientations.model_copy(update={"digest": digest})
-    return Inputs(experiment.model_copy(update=changes), mixture, geometry, listed)
+    background, weights = None, None
+    if experiment.background is not None:
+        background = read_background(experiment.background, geometry)
+        weights = read_weights(experiment.background)
+        digest = background_digest(background, weights)
+        changes["background"] = experiment.background.model_copy(update={"digest": digest})
+    return Inputs(experiment.model_copy(update=changes), mixture, geometry, listed, background, weights)
 
 
 def mixture_of(experiment: Experiment, atoms: Atoms | Mapping[str, Atoms] | None) -> tuple[Mixture, dict[str, Any]]:

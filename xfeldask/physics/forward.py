@@ -116,7 +116,11 @@ def largest_s(geometry: Geometry, wavelength: float, margins: Margins) -> float:
 
 
 def make_forward_model(
-    forms: Form | Sequence[Form], geometry: Geometry, wavelength: float, margins: Margins
+    forms: Form | Sequence[Form],
+    geometry: Geometry,
+    wavelength: float,
+    margins: Margins,
+    background: NDArray[np.float32] | None = None,
 ) -> ForwardModel:
     """Prepare bounds and tiles.
 
@@ -126,6 +130,7 @@ def make_forward_model(
     geometry : Geometry
     wavelength : float [m]
     margins : Margins
+    background : (panel, ss, fs), that of each pixel over the mean of all; uniform when not given
     """
     several = list(forms) if isinstance(forms, Sequence) else [forms]
     step = np.array([_step(form) for form in several])
@@ -140,8 +145,8 @@ def make_forward_model(
             s_level = min(s_max, max(cutting.s_max[level] for cutting in met))
             bound = bound_volume(form, s_level, reach, fineness) if isinstance(form, Volume) else None
             levels[level].append((bound, reach))
-    pixel = _pixels(geometry)
-    screens = tuple(_screen(pixel, geometry, cutting.tiles) for cutting in cuttings)
+    pixel, shade = _pixels(geometry), np.zeros(0, np.float32) if background is None else background.ravel()
+    screens = tuple(_screen(pixel, geometry, cutting.tiles, shade) for cutting in cuttings)
     coarse, fine = (_level(bounds, step) for bounds in levels)
     return ForwardModel(_scatterer(several, coarse, fine), screens, step, geometry.shape)
 
@@ -250,6 +255,7 @@ def _pixels(geometry: Geometry) -> NDArray[np.float32]:
     )
 
 
-def _screen(pixel: NDArray[np.float32], geometry: Geometry, tiles: Tiles) -> Screen:
+def _screen(pixel: NDArray[np.float32], geometry: Geometry, tiles: Tiles, shade: NDArray[np.float32]) -> Screen:
     first_fine = int(np.searchsorted(tiles.level, 1))
-    return Screen(pixel, geometry.shape[2], tiles.center, tiles.spread, tiles.pixel, first_fine)
+    shaded = np.cumsum(shade, dtype=np.float64)
+    return Screen(pixel, geometry.shape[2], tiles.center, tiles.spread, tiles.pixel, first_fine, shade, shaded)

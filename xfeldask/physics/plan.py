@@ -80,6 +80,7 @@ def plan_shots(
     orientations: NDArray[np.float64] | None = None,
     single_photons: float = 0.0,
     mixture: Mixture | None = None,
+    background_weights: NDArray[np.float64] | None = None,
 ) -> ShotPlan:
     """Draw the truth of some shots; each depends on the seed and its own index only.
 
@@ -91,6 +92,7 @@ def plan_shots(
     orientations : (m, 4), optional, first particles' quaternions; shot i takes row i modulo m
     single_photons : float, mean photons of a single hit at full fluence, the measure of the background
     mixture : Mixture, where the experiment has species
+    background_weights : (m,), where the experiment lists them; shot i takes weight i modulo m
 
     Returns
     -------
@@ -119,11 +121,27 @@ def plan_shots(
         species[absent], variant[absent], coordinate[absent] = NO_PARTICLE, NO_PARTICLE, np.nan
     for value in (quaternion, place, fluence, size):
         value[absent] = np.nan
-    background = nuisance.background * single_photons * pulse
+    weight = _background_weight(experiment, shots, pulse, background_weights)
+    background = nuisance.background * single_photons * weight
     photon_energy = beam.photon_energy * energy
     return ShotPlan(
         count, quaternion, place, fluence, size, photon_energy, center, background, species, variant, coordinate
     )
+
+
+def _background_weight(
+    experiment: Experiment,
+    shots: NDArray[np.int64],
+    pulse: NDArray[np.float64],
+    listed: NDArray[np.float64] | None,
+) -> NDArray[np.float64]:
+    """Weight of the background of each shot, (n,): listed, drawn, or that of the pulse."""
+    asked = experiment.background
+    if asked is not None and asked.weights is not None and listed is not None:
+        return np.asarray(listed[shots % len(listed)])
+    if asked is not None and asked.spread is not None:
+        return _gamma(stream_key(experiment.seed, Stream.BACKGROUND, shots), asked.spread)
+    return pulse
 
 
 def _drawn_species(

@@ -83,6 +83,8 @@ class Screen(NamedTuple):
     stride : int, pixels from one row of a panel to the next
     center, spread, tile : see `Tiles`
     first_fine : int, the first tile of level 1; those before it are of level 0
+    shade : float32 (n,), background of each pixel over the mean of all; empty where it is uniform
+    shaded : float64 (n,), their cumulative sums; empty likewise
     """
 
     pixel: NDArray[np.float32]
@@ -91,6 +93,8 @@ class Screen(NamedTuple):
     spread: NDArray[np.float64]
     tile: NDArray[np.int64]
     first_fine: int
+    shade: NDArray[np.float32]
+    shaded: NDArray[np.float64]
 
 
 class Shot(NamedTuple):
@@ -104,7 +108,7 @@ class Shot(NamedTuple):
     size : float64 (k,), F(s) is taken at size x s
     wavenumber : float, 1 / wavelength [1/m]
     center : float64 (2,), where the beam meets the detector [m]
-    background : float, expected photons a pixel
+    background : float, expected photons a pixel, on average over all
     key : uint64, of the photons' random stream
     body : int64 (k,), whose form factor each has
     """
@@ -219,6 +223,12 @@ def _intensity(body: Scatterer, shot: Shot, sx: float, sy: float, sz: float) -> 
     return re * re + im * im
 
 
+@inline_kernel
+def _background(screen: Screen, shot: Shot, p: int) -> float:
+    """Return the expected background photons of a pixel."""
+    return shot.background if screen.shade.size == 0 else shot.background * screen.shade[p]
+
+
 @kernel
 def expected(body: Scatterer, screen: Screen, shot: Shot, out: NDArray[np.float32]) -> None:
     """Write the expected photons of every pixel, background included; 0 where masked. `out` (n,)."""
@@ -226,7 +236,7 @@ def expected(body: Scatterer, screen: Screen, shot: Shot, out: NDArray[np.float3
         out[p] = 0.0
         if screen.pixel[p, 3] > 0:
             sx, sy, sz, factor = scattering(shot, screen.pixel[p, 0], screen.pixel[p, 1], screen.pixel[p, 2])
-            out[p] = factor * _intensity(body, shot, sx, sy, sz) + shot.background
+            out[p] = factor * _intensity(body, shot, sx, sy, sz) + _background(screen, shot, p)
 
 
 @kernel
@@ -321,12 +331,13 @@ def draw_thinned(body: Scatterer, screen: Screen, shot: Shot, rate: NDArray[np.f
             kept = _thin(body, level, screen, shot, pixel, threshold, waiting)
             photons, drawn = _appended(photons, drawn, pixel, kept)
             waiting = 0
-    pixels = screen.pixel.shape[0]
-    state, scattered = poisson(state, shot.background * pixels)
+    pixels, is_uniform = screen.pixel.shape[0], screen.shaded.size == 0
+    state, scattered = poisson(state, shot.background * (pixels if is_uniform else screen.shaded[-1]))
     photons = _with_room(photons, drawn, scattered)
     for _ in range(scattered):
         state += GOLDEN
-        p = int(unit(mix(state)) * pixels)
+        u = unit(mix(state))
+        p = int(u * pixels) if is_uniform else np.searchsorted(screen.shaded, u * screen.shaded[-1], side="right")
         photons[drawn] = p
         drawn += screen.pixel[p, 3] > 0
     return photons[:drawn]
@@ -381,7 +392,7 @@ def draw_every_pixel(body: Scatterer, screen: Screen, shot: Shot) -> tuple[NDArr
         if screen.pixel[p, 3] == 0:
             continue
         sx, sy, sz, factor = scattering(shot, screen.pixel[p, 0], screen.pixel[p, 1], screen.pixel[p, 2])
-        mean = factor * _intensity(body, shot, sx, sy, sz) + shot.background
+        mean = factor * _intensity(body, shot, sx, sy, sz) + _background(screen, shot, p)
         state, count = poisson(state, mean)
         pixel[lit], photons[lit] = p, count
         lit += count > 0

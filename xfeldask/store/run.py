@@ -245,6 +245,11 @@ class Run:
         told = "species" in self.attributes or (self.atoms is not None and "particle" in self.attributes)
         return read_mixture(self.group) if told else None
 
+    @cached_property
+    def background_shape(self) -> NDArray[np.float32] | None:
+        """Where background photons fall, float32 (panel, ss, fs), 1 on average; None where everywhere alike."""
+        return self.read("background_shape") if "background_shape" in self else None
+
     @property
     def species(self) -> list[str]:
         """Names of the species, in the order of the indices in ``species (shot, particle)``; none where there is one.

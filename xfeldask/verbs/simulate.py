@@ -8,12 +8,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import xarray as xr
 import zarr
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from xfeldask.config import Beam, Detector, Experiment, Hits, Nuisance, Orientations, Particle
+from xfeldask.config import Background, Beam, Detector, Experiment, Hits, Nuisance, Orientations, Particle
 from xfeldask.config.species import NO_SPECIES
 from xfeldask.engines.estimate import Estimate, estimate, refuse_full_disk
 from xfeldask.engines.likeness import alike
@@ -28,10 +27,10 @@ from xfeldask.errors import (
     StoreExistsError,
     XfeldaskError,
 )
-from xfeldask.formats.inputs import Inputs, beam_values, resolve
+from xfeldask.formats.inputs import Inputs, resolve
 from xfeldask.formats.particles import particle_name
 from xfeldask.machine import exists
-from xfeldask.physics.atoms import Atoms, make_atoms
+from xfeldask.physics.atoms import Atoms
 from xfeldask.physics.binning import bin_factor, low_q_bin
 from xfeldask.physics.species import NO_PARTICLE
 from xfeldask.physics.volume import Volume
@@ -45,6 +44,7 @@ from xfeldask.store.run import Run
 from xfeldask.store.shards import pending_shards, sweep
 from xfeldask.store.volumes import write_mixture, write_volume
 from xfeldask.units import told
+from xfeldask.verbs.asked import as_experiment
 from xfeldask.work.compute import run_tasks
 from xfeldask.work.progress import reporter
 from xfeldask.work.tasks import shard_tasks
@@ -66,6 +66,7 @@ def simulate(
     single_fraction: float | None = None,
     hits: float | str | Hits | Mapping[Any, Any] | None = None,
     nuisance: str | Nuisance | Mapping[str, Any] | None = None,
+    background: str | Background | Mapping[str, Any] | None = None,
     orientations: str | Orientations | Mapping[str, Any] | ArrayLike | None = None,
     seed: int | None = None,
     engine: str | None = None,
@@ -93,6 +94,8 @@ def simulate(
     single_fraction : float, part of the shots with one particle, the others hold two; all hold one by default
     hits : instead of `single_fraction`: {0: 0.1, 1: 0.8, 2: 0.1}, "poisson:0.1", or as `xfeldask.config.Hits`
     nuisance : "ideal" (the default), "jitter", "realistic", or parts as `xfeldask.config.Nuisance`
+    background : where its photons fall and the weight of each shot, as `xfeldask.config.Background`: "gas", a .npy file
+        of a profile or an image; uniform and as strong as the pulse by default. How much of it says `nuisance`
     orientations : "random" (the default), a mapping as `xfeldask.config.Orientations`, or quaternions (n, 4), w x y z
     seed : int, of all random numbers; 0 by default
     engine : "xfeldask" (the default) or "skopi"
@@ -139,6 +142,7 @@ def simulate(
         "single_fraction": single_fraction,
         "hits": hits,
         "nuisance": nuisance,
+        "background": background,
         "seed": seed,
         "engine": engine,
         "intensity": intensity,
@@ -200,64 +204,6 @@ def _inputs(
     if like is not None:
         asked = alike(asked, Run.open(like).refuse_incomplete(), atoms)
     return resolve(asked, atoms, listed)
-
-
-def as_experiment(
-    experiment: Experiment | None, particle: Any, n_shots: int | None, orientations: Any, parts: Mapping[str, Any]
-) -> tuple[Experiment, Atoms | Mapping[str, Atoms] | None, NDArray[np.float64] | None]:
-    """Turn the keywords of `simulate` into an experiment, and the arrays among them; those of species by name."""
-    values = {} if experiment is None else {k: getattr(experiment, k) for k in Experiment.model_fields}
-    values |= {k: v for k, v in parts.items() if v is not None and k != "single_fraction"}
-    single = parts.get("single_fraction")
-    if single is not None:
-        if parts.get("hits") is not None:
-            raise InputError("give either single_fraction or hits, not both")
-        values["hits"] = {"single_fraction": single}
-    if "beam" in values:
-        values["beam"] = beam_values(values["beam"])
-    atoms: Atoms | Mapping[str, Atoms] | None = _given_atoms(particle)
-    if particle is not None:
-        if parts.get("species") is not None:
-            raise InputError("give a particle or species, not both")
-        values |= {"particle": {"source": "arrays"} if atoms is not None else particle, "species": None, "wanted": None}
-    if parts.get("species") is not None:
-        values["particle"] = None
-        values["species"], atoms = _species_values(parts["species"])
-    if n_shots is not None:
-        values["n_shots"] = n_shots
-    listed = None
-    if isinstance(orientations, np.ndarray | list):
-        listed, orientations = np.asarray(orientations), {"kind": "list", "source": "arrays"}
-    if orientations is not None:
-        values["orientations"] = orientations
-    return Experiment(**values), atoms, listed
-
-
-def _given_atoms(value: Any) -> Atoms | None:
-    """Return the atoms of arrays; None of what is none."""
-    if isinstance(value, Atoms):
-        return value
-    if isinstance(value, tuple):
-        if len(value) != 2:
-            raise InputError("particle arrays are a pair: positions (n, 3) [m] and elements (n,)")
-        return make_atoms(*value)
-    return None
-
-
-def _species_values(species: Any) -> tuple[Any, dict[str, Atoms]]:
-    """Take the atoms that were given as arrays out of species, by name."""
-    if not isinstance(species, Mapping):
-        raise InputError(f"species are a source, or parts, by name, got {species!r}")
-    values, given = dict(species), {}
-    for name, item in species.items():
-        parts = item if isinstance(item, Mapping) else {"source": item}
-        atoms = _given_atoms(parts.get("source"))
-        if atoms is not None:
-            given[name] = atoms
-            values[name] = {**parts, "source": "arrays"}
-        elif isinstance(parts.get("source"), Path):
-            values[name] = {**parts, "source": str(parts["source"])}
-    return values, given
 
 
 def warn_of_few_photons(prepared: Prepared) -> None:

@@ -1,0 +1,96 @@
+"""Backgrounds that an experiment names: where their photons fall, and the weights of shots."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xfeldask.config.background import Background
+from xfeldask.errors import InputError
+from xfeldask.formats.text import load_array
+from xfeldask.physics.detectors import Geometry
+from xfeldask.physics.elementary import exp_of
+
+GAS = (4e-5, 0.02)
+"""Variance [m^2] and floor of the scattering of gas around the beam, as the tests of EXtra-redu have it."""
+
+
+def read_background(asked: Background, geometry: Geometry) -> NDArray[np.float32]:
+    """Read where background photons fall.
+
+    Parameters
+    ----------
+    asked : Background
+    geometry : Geometry
+
+    Returns
+    -------
+    float32 (panel, ss, fs), expected photons of each pixel over their mean on all
+
+    Raises
+    ------
+    MissingFileError, FormatError, InputError
+
+    Examples
+    --------
+    >>> from xfeldask.formats.geometries import read_detector
+    >>> from xfeldask.config import Detector
+    >>> square = read_detector(Detector(source="square-64"))
+    >>> float(read_background(Background(source="uniform"), square).max())
+    1.0
+    """
+    position = geometry.pixel_position
+    x, y = position[..., 0], position[..., 1]
+    radius = np.sqrt(x * x + y * y)
+    if asked.source == "uniform":
+        shape = np.ones(geometry.shape)
+    elif asked.source == "gas":
+        variance, floor = GAS
+        shape = exp_of(-radius * radius / (2 * variance)) + floor
+    else:
+        shape = _measured(np.asarray(load_array(asked.source, "background")), radius)
+    return np.asarray(shape / shape.mean(), np.float32)
+
+
+def read_weights(asked: Background) -> NDArray[np.float64] | None:
+    """Read the weights of shots; None where the experiment names none.
+
+    Raises
+    ------
+    MissingFileError, FormatError, InputError
+    """
+    if asked.weights is None:
+        return None
+    found = np.asarray(load_array(asked.weights, "weights of the background"))
+    if found.ndim != 1 or not len(found) or found.dtype.kind not in "fiu" or not (found >= 0).all():
+        raise InputError(f"weights of the background must be numbers (n,) from 0 on, got {found.dtype} {found.shape}")
+    if not np.isfinite(found).all():
+        raise InputError("weights of the background hold infinity; give finite numbers")
+    return found.astype(np.float64)
+
+
+def background_digest(shape: NDArray[np.float32], weights: NDArray[np.float64] | None) -> str:
+    """SHA-256 of where photons fall and of the weights, in hexadecimal."""
+    state = hashlib.sha256(shape.astype("<f4").tobytes())
+    state.update(b"" if weights is None else weights.astype("<f8").tobytes())
+    return state.hexdigest()
+
+
+def _measured(value: NDArray[np.generic], radius: NDArray[np.float64]) -> NDArray[np.float64]:
+    is_profile = value.ndim == 2 and value.shape[1] == 2 and len(value) > 1
+    if value.dtype.kind not in "fiu" or not (is_profile or value.shape == radius.shape):
+        panels, rows, columns = radius.shape
+        raise InputError(
+            f"a background is a profile (n, 2) of radius [m] and brightness or an image ({panels}, {rows}, {columns}), "
+            f"got {value.dtype} {value.shape}"
+        )
+    found = value.astype(np.float64)
+    if is_profile:
+        if not (np.diff(found[:, 0]) > 0).all():
+            raise InputError("the radii of a background's profile must grow; sort them")
+        found = np.interp(radius, found[:, 0], found[:, 1])
+    if not (np.isfinite(found).all() and (found >= 0).all() and found.any()):
+        raise InputError("a background must be finite and from 0 on, and not 0 everywhere; mend its values")
+    return found
