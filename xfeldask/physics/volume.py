@@ -180,17 +180,18 @@ def interpolate_at(
     side by side, so that the compiler makes one vector of them.
     """
     last = side - 3  # four taps along each axis
-    n = np.uint64(side)
+    row = np.uint64(2 * side)
+    plane = np.uint64(side) * row
     i, j, k = within(cell_of(x), last), within(cell_of(y), last), within(cell_of(z), last)
     u0, u1, u2, u3 = _tap_weights(taps, np.float32(x - np.int64(i)))
     v0, v1, v2, v3 = _tap_weights(taps, np.float32(y - np.int64(j)))
     w0, w1, w2, w3 = _tap_weights(taps, np.float32(z - np.int64(k)))
-    m = np.uint64(2) * k
+    low = np.uint64(start) + i * plane + j * row + np.uint64(2) * k
     a0 = a1 = a2 = a3 = a4 = a5 = a6 = a7 = np.float32(0)
     for a, u in ((0, u0), (1, u1), (2, u2), (3, u3)):
         for b, v in ((0, v0), (1, v1), (2, v2), (3, v3)):
             uv = u * v
-            at = np.uint64(start) + ((i + np.uint64(a)) * n + j + np.uint64(b)) * (np.uint64(2) * n) + m
+            at = low + np.uint64(a) * plane + np.uint64(b) * row
             a0 += uv * grid[at]
             a1 += uv * grid[at + np.uint64(1)]
             a2 += uv * grid[at + np.uint64(2)]
