@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from xfeldask.config import Experiment
 from xfeldask.engines.engine import ENGINES
 from xfeldask.features.feature import FEATURES
 from xfeldask.latent.methods import METHODS
@@ -47,6 +48,12 @@ def test_explore_the_demo__serves_the_store(monkeypatch: pytest.MonkeyPatch, tmp
     ((options, more),) = served
     assert options.stores == (tmp_path / "run.zarr",)
     assert more["port"] == 5999
+
+
+@pytest.mark.parametrize(("name", "species"), [("thirteen_classes", 13), ("pr772_like", 5), ("realistic", 0)])
+def test_experiment__of_an_example_is_read(name: str, species: int) -> None:
+    found = Experiment.from_toml(EXAMPLES / f"{name}.toml")
+    assert len(found.species or {}) == species
 
 
 def test_examples__are_all_tested_and_short() -> None:

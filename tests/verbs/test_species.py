@@ -13,9 +13,12 @@ from tests import oracles
 from xfeldask import Experiment, embed, open_dataset, open_run, simulate, verify
 from xfeldask.cli import commands
 from xfeldask.errors import ExperimentMismatchError, InputError, UnknownNameError
+from xfeldask.explorer.model.particle import electrons
+from xfeldask.explorer.model.pictures import Pictures
 from xfeldask.physics.atoms import make_atoms
 from xfeldask.physics.orientations import rotation_matrix
 from xfeldask.physics.species import Mixture
+from xfeldask.store.columns import Shots
 
 RNG = np.random.default_rng(3)
 ONE = (RNG.normal(size=(40, 3)) * 8e-10, ["C", "N", "O", "S"] * 10)
@@ -252,3 +255,24 @@ def test_digest__of_species_counts_order_and_contents():
 def test_skopi__knows_no_species(tmp_path):
     with pytest.raises(InputError, match="engine='skopi' knows no species"):
         mixed(tmp_path / "run.zarr", engine="skopi")
+
+
+def test_explorer__tells_species_and_shows_the_particles_of_each_shot(path):
+    run, ds = open_run(path), open_dataset(path)
+    column = Shots.of(run).column("species")
+    assert column.classes == ((0, "wanted"), (1, "other"), (2, "drop"), (-1, "none"))
+    np.testing.assert_array_equal(column.values, ds.species.values[:, 0])
+    weight = [
+        electrons(body.matter.element, body.matter.occupancy).sum() if body.name != "drop" else body.matter.electrons
+        for body in run.mixture.bodies
+    ]
+    pictures = Pictures(run)
+    for shot in range(12):
+        picture = pictures.particles(shot)
+        there = range(int(ds.n_particles[shot]))
+        due = sum(
+            weight[species] * (size**3 if species == 2 else 1)
+            for species, size in ((int(ds.species[shot, k]), float(ds["size"][shot, k])) for k in there)
+        )
+        pixel = picture.extent[2] / picture.values.shape[1]
+        assert picture.values.sum() * pixel**2 == pytest.approx(due, rel=1e-4)
