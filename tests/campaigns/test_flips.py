@@ -17,7 +17,7 @@ from xfeldask.store.run import open_run
 from xfeldask.store.selections import publish_selection
 from xfeldask.verbs.verify import verify
 
-EVERY_DAY = 4
+EVERY_DAY = 2
 """Files of which one bit is flipped; in a campaign, several of each."""
 SEED = os.environ.get("XFELDASK_CAMPAIGN_SEED", "7")
 """Of the places of the flips: a campaign that goes on for long takes another one each time."""

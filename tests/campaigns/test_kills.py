@@ -19,7 +19,7 @@ from xfeldask.errors import XfeldaskWarning
 from xfeldask.verbs.verify import verify
 
 ROOT = Path(__file__).resolve().parents[2]
-EVERY_DAY = {"embed again": [97, 301]}
+EVERY_DAY = {"embed again": [301]}
 """Verbs that are killed every day, and at which operations; all of them are in a campaign."""
 MANY = int(os.environ.get("XFELDASK_KILLS", "40"))
 """Places at which each verb is killed in a campaign."""
