@@ -127,6 +127,15 @@ def test_two_kinds__come_apart():
     assert found.models.prior.sum() == pytest.approx(1)
 
 
+def test_start__of_some_shots_is_carried_over_to_all(data):
+    found = begun(data.frames, PIXELS, LEVELS[0], starts=1, most_shots=100)
+    assert len(found.rotation) == 250
+    assert (found.level, found.iteration) == (1, 0)
+    alone = begun(data.frames[np.linspace(0, 249, 100).round().astype(int)], PIXELS, LEVELS[0], starts=1)
+    assert len(alone.rotation) == 100
+    assert len(found.history) == 2
+
+
 def test_blank_shots__change_nothing():
     data = shots(40, 200, 3)
     level = [Level(1, 5.0, 3, 1.0, everywhere=True, gain=0.0)]

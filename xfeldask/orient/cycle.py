@@ -195,7 +195,8 @@ def begun(
     level: Level,
     *,
     count: int = 1,
-    starts: int = 4,
+    starts: int = 8,
+    most_shots: int = 2000,
     seed: int = 0,
     group: ArrayLike | None = None,
     size_prior: bool = False,
@@ -213,6 +214,7 @@ def begun(
     level : Level, the first of the schedule
     count : int, models
     starts : int, how often
+    most_shots : int, evenly chosen of all, that the starts are compared by; all shots then follow the best
     seed : int, of the noise
 
     Returns
@@ -226,15 +228,20 @@ def begun(
     """
     if starts < 1:
         raise InputError(f"a reconstruction needs at least 1 start, got {starts}")
+    some = frames[np.linspace(0, len(frames) - 1, min(len(frames), most_shots)).round().astype(np.int64)]
     best: State | None = None
     for attempt in range(starts):
         noise = random_models(frames, pixels, level.radius, count, (seed, attempt), group)
-        found = expand_maximise_compress(frames, pixels, noise, [level], group=group, size_prior=size_prior, each=each,
+        found = expand_maximise_compress(some, pixels, noise, [level], group=group, size_prior=size_prior, each=each,
                                          tell=tell)  # fmt: skip
         if best is None or found.history[-1].log_likelihood > best.history[-1].log_likelihood:
             best = found
     assert best is not None
-    return best
+    if len(some) == len(frames):
+        return best
+    last = replace(level, iterations=2, exponent=1.0)
+    return expand_maximise_compress(frames, pixels, best.models, [last], group=group, size_prior=size_prior, each=each,
+                                    tell=tell)  # fmt: skip
 
 
 def next_state(problem: Problem, state: State) -> State:

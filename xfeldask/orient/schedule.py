@@ -47,8 +47,8 @@ class Level:
             raise InputError(f"the exponent of the likelihood must be 0 (from the photons) to 1, got {self.exponent}")
 
 
-COARSE, FINE = (10.0, 12), (0.65, 0.82, 1.0)
-"""Radius [bins] of the first level and iterations at its temperature; parts of the radius of those that follow."""
+COARSE, FINE = (3, 14.0, 14), (0.65, 0.82, 1.0)
+"""Refinement, radius [bins] and iterations of the first level; fractions of the radius of those that follow."""
 
 A_ROTATION = 0.29
 """Refinement of the rotations over the radius [bins]: neighbouring slices are a good bin apart at the rim."""
@@ -88,16 +88,16 @@ def schedule(radius: float, finest: int | None = None) -> tuple[Level, ...]:
     Examples
     --------
     >>> [(level.refinement, level.radius) for level in schedule(34.0)]
-    [(3, 10.0), (6, 22.0), (8, 28.0), (10, 34.0)]
+    [(3, 14.0), (6, 22.0), (8, 28.0), (10, 34.0)]
     >>> [(level.refinement, level.radius) for level in schedule(9.0)]
     [(3, 9.0)]
     """
     most = FINEST if finest is None else finest
-    inner, iterations = COARSE
-    levels = [Level(min(most, 3), min(inner, radius), iterations, 0.0, everywhere=True)]
+    first, inner, iterations = COARSE
+    levels = [Level(min(most, first), min(inner, radius), iterations, 0.0, everywhere=True)]
     for i, part in enumerate(FINE):
         reach = radius if part == 1 else float(np.rint(part * radius))
         if reach > inner:
-            refinement = min(most, max(3, round(A_ROTATION * reach)))
-            levels.append(Level(refinement, reach, 20 if i == 0 else 8, 1.0 if len(levels) > 1 else 0.3))
+            refinement = min(most, max(first, round(A_ROTATION * reach)))
+            levels.append(Level(refinement, reach, 8 if i else 20, 1.0 if len(levels) > 1 else 0.3))
     return tuple(levels)
