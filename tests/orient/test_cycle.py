@@ -11,8 +11,9 @@ import pytest
 from tests.oracles import merged, posterior, sliced
 from tests.orient.shots import PIXELS, RADIUS, intensity, shots
 from xfeldask.errors import InputError
-from xfeldask.orient.cycle import Problem, State, begun, expand_maximise_compress, next_state
+from xfeldask.orient.cycle import Problem, State, begun, expand_maximise_compress, judged, next_state
 from xfeldask.orient.models import PSEUDO, Models, at_radii, estimate, profile, radii, random_models, symmetrised
+from xfeldask.orient.parallel import View
 from xfeldask.orient.rotations import rotation_grid
 from xfeldask.orient.schedule import Level, schedule
 from xfeldask.orient.sparse import SparseFrames
@@ -125,6 +126,19 @@ def test_two_kinds__come_apart():
     assert wrong <= 6
     np.testing.assert_allclose(found.responsibility.sum(axis=1), 1, atol=1e-3)
     assert found.models.prior.sum() == pytest.approx(1)
+
+
+def test_judged__shots_find_the_orientations_that_made_the_model(data, found):
+    again = judged(data.frames, PIXELS, found.models, LEVELS)
+    grid = rotation_grid(found.refinement)
+    angle = angle_between(grid.quaternion[again.rotation[:, 0]], grid.quaternion[found.rotation[:, 0]], friedel=True)
+    assert np.mean(angle < 1.1 * grid.spacing) > 0.9
+    assert again.models is found.models
+    foreign = shots(60, 300, 9)
+    apart = judged(foreign.frames, PIXELS, found.models, LEVELS)
+    fit = [(s.log_likelihood - View.of(f, PIXELS, RADIUS, profile(data.frames, PIXELS, RADIUS)).constant).mean()
+           for s, f in ((again, data.frames), (apart, foreign.frames))]  # fmt: skip
+    assert fit[0] > fit[1] + 10
 
 
 def test_start__of_some_shots_is_carried_over_to_all(data):

@@ -74,6 +74,7 @@ class State:
     Attributes
     ----------
     models : Models
+    exposure : float64 (model, n, n, n), how much was looked at each point of the models
     level, iteration : int, those that come next, from 0
     refinement : int, of the rotations that `rotation` is of; 0 before the first iteration
     rotation : int32 (shot, some), likeliest rotations of each shot, the likeliest first, ``model * rotations +
@@ -92,6 +93,7 @@ class State:
     """
 
     models: Models
+    exposure: NDArray[np.float64] = field(default_factory=lambda: np.zeros((1, 0, 0, 0)))
     level: int = 0
     iteration: int = 0
     refinement: int = 0
@@ -244,9 +246,95 @@ def begun(
                                     tell=tell)  # fmt: skip
 
 
+def judged(
+    frames: SparseFrames,
+    pixels: Pixels,
+    models: Models,
+    schedule: Sequence[Level],
+    *,
+    group: ArrayLike | None = None,
+    each: Each = in_turn,
+) -> State:
+    """Compare shots with intensities that stay as they are: a look at each level, coarse to fine.
+
+    Shots need not be those that the intensities were made of.
+
+    Parameters
+    ----------
+    frames, pixels, schedule, group, each : as of `expand_maximise_compress`
+    models : Models, that reach at least as far as the schedule
+
+    Returns
+    -------
+    State, its models those given
+
+    Raises
+    ------
+    InputError
+        No level, or no shot.
+
+    Examples
+    --------
+    >>> from xfeldask.orient.sparse import pixels_of
+    >>> from xfeldask.physics.detectors import square
+    >>> pixels = pixels_of(square(64, 1.2e-3, 0.15), 2.7e-10)
+    >>> frames = SparseFrames.of(np.random.default_rng(0).poisson(0.5, (30, 64, 64)), pixels.index)
+    >>> models = random_models(frames, pixels, 5.0)
+    >>> judged(frames, pixels, models, [Level(1, 3.0, 1), Level(2, 5.0, 1)]).rotation.shape
+    (30, 12)
+    """
+    turns = ONLY if group is None else np.atleast_2d(np.asarray(group, np.float64))
+    problem, state = Problem(frames, pixels, schedule, turns, each=each), State(models)
+    for number, level in enumerate(schedule):
+        state = replace(_told(_compared(problem, state, level, 1.0), state), models=models, level=number + 1)
+    return state
+
+
 def next_state(problem: Problem, state: State) -> State:
     """Return the state after one more iteration: compare shots with slices, and merge them where they fit."""
-    level, frames, group = problem.schedule[state.level], problem.frames, problem.group
+    level = problem.schedule[state.level]
+    found = _compared(problem, state, level, None)
+    sums = _compressed(problem, found)
+    average = at_radii(found.mean, radii(sums.shape[1]))
+    intensity = np.stack([estimate(each, PSEUDO, average) for each in sums])
+    prior = found.models.prior
+    if problem.size_prior:
+        size = found.posterior.responsibility.sum(axis=0) + 1
+        prior = size / size.sum()
+    told = _told(found, state)
+    before = found.models.intensity
+    change = float(np.linalg.norm(intensity - before) / np.linalg.norm(before))
+    look = Look(state.level, state.iteration, found.exponent, float(told.information.mean()),
+                float(told.log_likelihood.mean()), change)  # fmt: skip
+    last = state.iteration + 1 == level.iterations or _settled(state, look, level)
+    return replace(
+        told,
+        models=Models(intensity, prior, found.models.step),
+        exposure=sums[..., 1],
+        level=state.level + last,
+        iteration=0 if last else state.iteration + 1,
+        history=(*state.history, look),
+    )
+
+
+class _Compared(NamedTuple):
+    """Shots after they were compared with slices, and all that it was done with."""
+
+    view: View
+    mean: NDArray[np.float64]
+    models: Models
+    grid: RotationGrid
+    visits: Visits
+    parts: list[Part]
+    exponent: float
+    probability: NDArray[np.float32]
+    totals: NDArray[np.float64]
+    posterior: _Posterior
+
+
+def _compared(problem: Problem, state: State, level: Level, exponent: float | None) -> _Compared:
+    """Compare shots with slices; the exponent of the likelihood is that of the level when none is given."""
+    frames, group = problem.frames, problem.group
     grid = rotation_grid(level.refinement, group)
     mean = profile(frames, problem.pixels, level.radius)
     models = state.models
@@ -257,26 +345,27 @@ def next_state(problem: Problem, state: State) -> State:
     else:
         visits = Visits.near(state.rotation, rotation_grid(state.refinement, group), grid, len(models))
     view = View.of(frames, problem.pixels, level.radius, mean)
+    if exponent is None:
+        exponent = min(1.0, (level.exponent or first_exponent(float(view.photons.mean()))) * GROWTH**state.iteration)
     parts = parts_of(grid.n_tiles, len(models))
     probability, totals = _expanded(problem, view, models, grid, visits, parts)
-    exponent = min(1.0, (level.exponent or first_exponent(float(view.photons.mean()))) * GROWTH**state.iteration)
-    found = _posterior(probability, totals, models, grid, visits, exponent)
-    sums = _compressed(problem, view, models, grid, visits, parts, probability, totals)
-    average = at_radii(mean, radii(models.intensity.shape[-1]))
-    after = replace(models, intensity=np.stack([estimate(each, PSEUDO, average) for each in sums]))
-    if problem.size_prior:
-        size = found.responsibility.sum(axis=0) + 1
-        after = replace(after, prior=size / size.sum())
-    change = np.linalg.norm(after.intensity - models.intensity) / np.linalg.norm(models.intensity)
-    log_likelihood = found.evidence + view.constant
-    look = Look(state.level, state.iteration, exponent, float(found.information.mean()), float(log_likelihood.mean()),
-                float(change))  # fmt: skip
-    last = state.iteration + 1 == level.iterations or _settled(state, look, level)
-    return State(
-        after, state.level + last, 0 if last else state.iteration + 1, level.refinement, found.rotation, found.chance,
-        found.responsibility, log_likelihood, found.information, found.exposure * view.photons,
-        (*state.history, look),
-    )  # fmt: skip
+    posterior = _posterior(probability, totals, models, grid, visits, exponent)
+    return _Compared(view, mean, models, grid, visits, parts, exponent, probability, totals, posterior)
+
+
+def _told(found: _Compared, before: State) -> State:
+    """Return what is known of each shot as a State; all else is as before."""
+    posterior, view = found.posterior, found.view
+    return replace(
+        before,
+        refinement=found.grid.refinement,
+        rotation=posterior.rotation,
+        probability=posterior.chance,
+        responsibility=posterior.responsibility,
+        log_likelihood=posterior.evidence + view.constant,
+        information=posterior.information,
+        fluence=posterior.exposure * view.photons,
+    )
 
 
 def _settled(state: State, look: Look, level: Level) -> bool:
@@ -328,17 +417,15 @@ def _posterior(
     return _Posterior(rotation, chance, np.stack(held, axis=1), evidence, information / np.log(2), exposure)
 
 
-def _compressed(
-    problem: Problem, view: View, models: Models, grid: RotationGrid, visits: Visits, parts: list[Part],
-    probability: NDArray[np.float32], totals: NDArray[np.float64],
-) -> list[NDArray[np.float64]]:  # fmt: skip
-    """Photons and exposures of each model (n, n, n, 2), symmetric."""
-    size = models.intensity.shape[-1]
+def _compressed(problem: Problem, found: _Compared) -> NDArray[np.float64]:
+    """Photons and exposures of each model (model, n, n, n, 2), symmetric."""
+    size, visits, parts = found.models.intensity.shape[-1], found.visits, found.parts
     items = [
-        (size, grid.matrix[part.rotations], *part.of(visits), probability[part.rows(visits)], totals[part.tiles])
+        (size, found.grid.matrix[part.rotations], *part.of(visits), found.probability[part.rows(visits)],
+         found.totals[part.tiles])
         for part in parts
-    ]
-    sums = np.zeros((len(models), size, size, size, 2))
-    for part, merged in zip(parts, problem.each(compress_part, (problem.frames, view), items), strict=True):
+    ]  # fmt: skip
+    sums = np.zeros((len(found.models), size, size, size, 2))
+    for part, merged in zip(parts, problem.each(compress_part, (problem.frames, found.view), items), strict=True):
         sums[part.model] += merged
-    return [symmetrised(each, problem.group) for each in sums]
+    return np.stack([symmetrised(each, problem.group) for each in sums])

@@ -33,6 +33,7 @@ class RotationGrid:
     matrix : float64 (rotation, 3, 3)
     spacing : float, from one rotation to the next [rad]
     group : float64 (order, 4), symmetry by which rotations were left out
+    refinement : int
 
     Examples
     --------
@@ -46,6 +47,7 @@ class RotationGrid:
     matrix: NDArray[np.float64]
     spacing: float
     group: NDArray[np.float64]
+    refinement: int
 
     @property
     def n_tiles(self) -> int:
@@ -104,7 +106,7 @@ def _grid(refinement: int, group: bytes) -> RotationGrid:
     quaternion = np.concatenate([quaternion, np.repeat(quaternion[-1:], missing, axis=0)])
     weight = np.concatenate([weight, np.zeros(missing)])
     spacing = 2 * np.arccos(_PHI / 2) / refinement
-    return RotationGrid(quaternion, weight, rotation_matrix(quaternion), float(spacing), turns)
+    return RotationGrid(quaternion, weight, rotation_matrix(quaternion), float(spacing), turns, refinement)
 
 
 def rotation_grid(refinement: int, group: ArrayLike | None = None) -> RotationGrid:
