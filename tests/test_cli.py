@@ -139,7 +139,6 @@ def test_embed__prints_the_verdict_against_the_truth(run, tmp_path: Path) -> Non
     assert (code, "no labels file" in err) == (2, True)
 
 
-@pytest.mark.usefixtures("hasty")
 def test_sort__embeds_what_nobody_has_and_decides_anew(run, tmp_path: Path) -> None:
     store, other = tmp_path / "a.zarr", tmp_path / "b.zarr"
     for path, n in ((store, "600"), (other, "80")):
@@ -223,7 +222,6 @@ def test_import__stays_light() -> None:
     assert done.stdout.strip() == "0"
 
 
-@pytest.mark.usefixtures("hasty")
 def test_demo__ends_with_a_table_two_pictures_and_commands(run, tmp_path: Path) -> None:
     folder = tmp_path / "demo"
     code, out, _ = run("demo", folder, "--n-shots", "300", "--scheduler", "threads")

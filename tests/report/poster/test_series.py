@@ -14,7 +14,6 @@ import pytest
 import zarr
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from tests.hasty import in_haste
 from tests.once import Once
 from xfeldask import open_dataset
 from xfeldask.errors import ExperimentMismatchError, InputError
@@ -34,8 +33,7 @@ COUNTS = ("singles_accepted", "multiples_accepted", "multiples_rejected", "singl
 @pytest.fixture(scope="module")
 def made(once: Once) -> Path:
     def make(folder: Path) -> None:
-        with in_haste():
-            reproduce(folder, **TINY)
+        reproduce(folder, **TINY)
 
     return once("series", make)
 
