@@ -48,6 +48,13 @@ class Margins:
     ----------
     center : float, largest distance of the beam's centre from the axis [m]
     scale : float, largest factor on abs(s), from photon energy and particle size
+
+    Examples
+    --------
+    >>> from xfeldask.physics.detectors import square
+    >>> exact, spread = (largest_s(square(8, 1e-3, 0.1), 1e-10, Margins(scale=scale)) for scale in (1, 1.1))
+    >>> round(spread / exact, 6)
+    1.1
     """
 
     center: float = 0.0
@@ -91,7 +98,15 @@ class ForwardModel:
 
 
 def largest_s(geometry: Geometry, wavelength: float, margins: Margins) -> float:
-    """Largest abs(s) at which an amplitude can be asked for [1/m]."""
+    """Largest abs(s) at which an amplitude can be asked for [1/m].
+
+    Examples
+    --------
+    >>> from xfeldask.physics.detectors import square
+    >>> # in a corner: 2 sin(theta / 2) / wavelength
+    >>> f"{largest_s(square(64, 1e-3, 0.1), 1e-10, Margins()):.3e}"
+    '4.160e+09'
+    """
     position = geometry.pixel_position
     across, z = np.linalg.norm(position[..., :2], axis=-1) + margins.center, position[..., 2]
     r = np.sqrt(across * across + z * z)
@@ -142,6 +157,18 @@ def mean_photons(volume: Volume, geometry: Geometry, beam: Beam) -> float:
     """Estimate the expected photons of a single hit at full fluence on all good pixels, averaged over orientations.
 
     abs(F)^2 is averaged over 400 directions on each of 256 shells of abs(s).
+
+    Examples
+    --------
+    >>> from xfeldask.config import BEAMS
+    >>> from xfeldask.physics.atoms import make_atoms
+    >>> from xfeldask.physics.detectors import square
+    >>> from xfeldask.physics.volume import build_volume
+    >>> carbon, detector = make_atoms([[0, 0, 0]], ["C"]), square(32, 2.4e-3, 0.15)
+    >>> lam = wavelength(BEAMS["amo86615"].photon_energy)
+    >>> volume = build_volume(carbon, largest_s(detector, lam, Margins()))
+    >>> f'{mean_photons(volume, detector, BEAMS["amo86615"]):.2g}'
+    '8.4e-05'
     """
     shell = np.linspace(0, volume.s_max, 256)
     amplitude = interpolate(volume, shell[:, None, None] * even_directions(400))
