@@ -36,6 +36,14 @@ class Inputs:
     atoms : Atoms, centred on the centre of mass
     geometry : Geometry, its mask without dead pixels
     orientations : float64 (n, 4) or None, the list that the experiment names
+
+    Examples
+    --------
+    >>> from xfeldask.physics.atoms import make_atoms
+    >>> experiment = Experiment(particle="arrays", detector="square-32", n_shots=9)
+    >>> one, other = (resolve(experiment, make_atoms([[0, 0, 0]], [element])) for element in ("C", "N"))
+    >>> one.experiment.digest == other.experiment.digest
+    False
     """
 
     experiment: Experiment
@@ -56,6 +64,14 @@ def resolve(experiment: Experiment, atoms: Atoms | None = None, orientations: Ar
     Raises
     ------
     MissingFileError, FormatError, UnknownNameError, InputError
+
+    Examples
+    --------
+    >>> from xfeldask.physics.atoms import make_atoms
+    >>> experiment = Experiment(particle="arrays", detector="square-32", n_shots=9)
+    >>> inputs = resolve(experiment, make_atoms([[0, 0, 0], [2e-9, 0, 0]], ["C", "C"]))
+    >>> inputs.geometry.shape, inputs.atoms.position[:, 0].tolist()
+    ((1, 32, 32), [-1e-09, 1e-09])
     """
     centered = (read_particle(experiment.particle) if atoms is None else atoms).centered()
     geometry = read_detector(experiment.detector)
@@ -131,7 +147,14 @@ def _quaternions(source: str | None, given: ArrayLike | None) -> NDArray[np.floa
 
 
 def geometry_digest(geometry: Geometry) -> str:
-    """SHA-256 of the pixels of a detector and of its mask, in hexadecimal."""
+    """SHA-256 of the pixels of a detector and of its mask, in hexadecimal.
+
+    Examples
+    --------
+    >>> from xfeldask.physics.detectors import square
+    >>> len({geometry_digest(square(4, 1e-3, distance)) for distance in (0.1, 0.1, 0.2)})
+    2
+    """
     state = hashlib.sha256(np.round(geometry.pixel_position * 1e12).astype("<i8").tobytes())
     state.update(np.float64(geometry.pixel_size).tobytes())
     state.update(np.packbits(geometry.mask).tobytes())

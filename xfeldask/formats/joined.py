@@ -28,6 +28,15 @@ class JoinedFrames:
     ------
     InputError
         There are none, or detectors or wavelengths differ.
+
+    Examples
+    --------
+    >>> from xfeldask.formats.stacks import StackFrames, flat_panel
+    >>> panel = flat_panel((1, 2), 1e-3, 0.1)
+    >>> parts = [StackFrames(f"{n}.npy", np.full((n, 1, 2), n, np.uint8), panel, 4600) for n in (1, 2)]
+    >>> joined = JoinedFrames(parts)
+    >>> joined.read(range(3)).tolist(), joined.columns()["file"].values.tolist()
+    ([[[[1, 1]]], [[[2, 2]]], [[[2, 2]]]], [0, 1, 1])
     """
 
     def __init__(self, parts: Sequence[Frames]) -> None:
