@@ -81,7 +81,16 @@ def main() -> None:
 
 @contextmanager
 def told_warnings() -> Iterator[None]:
-    """Print warnings of this package as one line each."""
+    """Print warnings of this package as one line each.
+
+    Examples
+    --------
+    >>> import contextlib
+    >>> from xfeldask.errors import FewPhotonsWarning
+    >>> with contextlib.redirect_stderr(sys.stdout), told_warnings():
+    ...     warnings.warn("a single hit will have 0.1 photons", FewPhotonsWarning)
+    xfeldask: warning: a single hit will have 0.1 photons
+    """
     with warnings.catch_warnings():
         usual = warnings.showwarning
 

@@ -140,6 +140,17 @@ def refuse_uncountable(experiment: Experiment, particles: int, single_photons: f
     experiment : Experiment
     particles : int, most particles of a shot
     single_photons : float, mean photons of a single hit at full fluence
+
+    Examples
+    --------
+    >>> from xfeldask.config import Beam
+    >>> bright = Beam(photon_energy=4600, photons_per_pulse=1e20, focus_radius=1e-9)
+    >>> experiment = Experiment(particle="chaperonin", n_shots=1, beam=bright)
+    >>> try:
+    ...     refuse_uncountable(experiment, particles=1, single_photons=1e16)
+    ... except InputError as error:
+    ...     print(str(error).split(",")[0])
+    photons_per_pulse 1e+20 in a focus of radius 1e-09 m scatter up to 1e+16 photons a shot
     """
     nuisance, beam = experiment.nuisance, experiment.beam
     expected = (particles + nuisance.background) * single_photons * strongest_pulse(nuisance.pulse_spread)
@@ -164,7 +175,15 @@ def fixed_variables(prepared: Prepared) -> dict[str, NDArray[Any]]:
 
 
 def detector_variables(geometry: Geometry, n_shots: int, wavelength: float) -> dict[str, NDArray[Any]]:
-    """Variables of role "fixed" that follow from a detector, a number of shots and a wavelength [m], by name."""
+    """Variables of role "fixed" that follow from a detector, a number of shots and a wavelength [m], by name.
+
+    Examples
+    --------
+    >>> from xfeldask.physics.detectors import square
+    >>> found = detector_variables(square(4, 1e-3, 0.1), n_shots=3, wavelength=1e-10)
+    >>> found["shot"].tolist(), found["mask"].shape, found["assembled_row"][0, :, 0].tolist()
+    ([0, 1, 2], (1, 4, 4), [0, 1, 2, 3])
+    """
     row, column = assembled_index(geometry)
     axes = (*image_axes(geometry, wavelength, bin_factor(geometry)), *low_q_axes(geometry, wavelength))
     return {

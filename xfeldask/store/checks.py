@@ -158,7 +158,15 @@ def node_names(run: Run) -> list[str]:
 
 
 def merged(problems: Iterable[Problem]) -> list[Problem]:
-    """Join problems of neighbouring shots that say the same."""
+    r"""Join problems of neighbouring shots that say the same.
+
+    Examples
+    --------
+    >>> found = [Problem("image", range(i, i + 1), "the checksum does not match") for i in (3, 4, 9)]
+    >>> print(*merged(found), sep="\n")
+    image, shots 3 to 4: the checksum does not match
+    image, shot 9: the checksum does not match
+    """
     out: list[Problem] = []
     for problem in problems:
         last = out[-1] if out else problem

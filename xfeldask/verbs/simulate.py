@@ -194,7 +194,15 @@ def _inputs(
 def as_experiment(
     experiment: Experiment | None, particle: Any, n_shots: int | None, orientations: Any, parts: Mapping[str, Any]
 ) -> tuple[Experiment, Atoms | None, NDArray[np.float64] | None]:
-    """Turn the keywords of `simulate` into an experiment, and the arrays among them."""
+    """Turn the keywords of `simulate` into an experiment, and the arrays among them.
+
+    Examples
+    --------
+    >>> parts, turns = {"single_fraction": 0.9}, [[1, 0, 0, 0]]
+    >>> experiment, atoms, orientations = as_experiment(None, "chaperonin", 100, turns, parts)
+    >>> experiment.hits.single_fraction, atoms, orientations.tolist()
+    (0.9, None, [[1, 0, 0, 0]])
+    """
     values = {} if experiment is None else {k: getattr(experiment, k) for k in Experiment.model_fields}
     values |= {k: v for k, v in parts.items() if v is not None and k != "single_fraction"}
     single = parts.get("single_fraction")
@@ -238,7 +246,18 @@ def warn_of_few_photons(prepared: Prepared) -> None:
 
 
 def refuse_existing(path: Path, resume: bool, overwrite: bool) -> None:
-    """Refuse a path that is taken, or that nothing could be written to."""
+    """Refuse a path that is taken, or that nothing could be written to.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> refuse_existing(folder / "run.zarr", resume=False, overwrite=False)
+    >>> refuse_existing(folder / "run.zarr", resume=True, overwrite=True)
+    Traceback (most recent call last):
+    ...
+    xfeldask.errors.InputError: resume and overwrite exclude each other
+    """
     if resume and overwrite:
         raise InputError("resume and overwrite exclude each other")
     there = exists(path)
