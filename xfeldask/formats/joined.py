@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
+from math import isclose
 from typing import Any
 
 import numpy as np
@@ -44,7 +45,9 @@ class JoinedFrames:
             raise InputError("there are no frames to join; name at least one file")
         first = parts[0]
         for part in parts[1:]:
-            if part.geometry.shape != first.geometry.shape or not np.isclose(part.wavelength, first.wavelength, 1e-3):
+            if part.geometry.shape != first.geometry.shape or not isclose(
+                part.wavelength, first.wavelength, rel_tol=1e-3
+            ):
                 raise InputError(
                     f"{part.name} was measured by a detector of {part.geometry.shape} pixels at {part.wavelength:.5g} "
                     f"m, {first.name} by one of {first.geometry.shape} at {first.wavelength:.5g} m; put them into two "
