@@ -10,13 +10,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xfeldask.engines.preparation import detector_variables
+from xfeldask.latent.methods import own_parameters
+from xfeldask.latent.pca import PCA
 from xfeldask.physics.binning import bin_factor, binned_shape, low_q_bin, low_q_shape
 from xfeldask.physics.detectors import Geometry, square, wavelength
 from xfeldask.physics.images import Recorder, photons_of_frames
+from xfeldask.sorting.protocol import Allowance
+from xfeldask.sorting.rules import make_rule
 from xfeldask.store.codecs import EXACT
+from xfeldask.store.embedding import Embedding
 from xfeldask.store.layout import FORMAT, Layout, create_template, write_column
+from xfeldask.store.model import Model, make_features
+from xfeldask.store.parameters import Parameters
 from xfeldask.store.run import Run
 from xfeldask.store.shards import Shard
+from xfeldask.store.shots import StoredShots
+from xfeldask.verbs.building import judged, sorted_dataset
 
 ENERGY = 4600.0
 DETECTOR = square(8, 1e-3, 0.1)
@@ -74,3 +83,18 @@ def tiny_run(
         shard.commit()
     run.group.attrs["complete"] = done is None
     return Run.open(path)
+
+
+def embed_tiny(run: Run, name: str = "pca", sort: str | None = "elliptic_envelope", **told: Any) -> Run:
+    """Embed a run of 20 shots or more in this thread, as `embed` does by tasks; return it opened again."""
+    made, images = make_features(run, "counts"), run.read("image")
+    estimator = PCA(2).fit(made.rows(images))
+    parameters = Parameters(
+        method="pca", method_parameters=own_parameters(estimator), features=made.options, n_components=2, sort=sort,
+        n_fitted=run.n_shots, **told,
+    )  # fmt: skip
+    model = Model(made, estimator, make_rule(sort), parameters)
+    model, columns = judged(model, StoredShots(run, run.n_shots), model.columns({made.needs: images}))
+    columns["fitted"] = np.ones(run.n_shots, bool)
+    Embedding(run, name).publish(sorted_dataset(columns, model, Allowance()), model.parts())
+    return run.reopened()
