@@ -11,9 +11,8 @@ import pytest
 from tests.oracles import merged, posterior, sliced
 from tests.orient.shots import PIXELS, RADIUS, intensity, shots
 from xfeldask.errors import InputError
-from xfeldask.orient.cycle import Problem, State, begun, expand_maximise_compress, judged, next_state
+from xfeldask.orient.cycle import Problem, State, begun, expand_maximise_compress, explained_at_once, judged, next_state
 from xfeldask.orient.models import PSEUDO, Models, at_radii, estimate, profile, radii, random_models, symmetrised
-from xfeldask.orient.parallel import View
 from xfeldask.orient.rotations import rotation_grid
 from xfeldask.orient.schedule import Level, schedule
 from xfeldask.orient.sparse import SparseFrames
@@ -136,9 +135,14 @@ def test_judged__shots_find_the_orientations_that_made_the_model(data, found):
     assert again.models is found.models
     foreign = shots(60, 300, 9)
     apart = judged(foreign.frames, PIXELS, found.models, LEVELS)
-    fit = [(s.log_likelihood - View.of(f, PIXELS, RADIUS, profile(data.frames, PIXELS, RADIUS)).constant).mean()
-           for s, f in ((again, data.frames), (apart, foreign.frames))]  # fmt: skip
-    assert fit[0] > fit[1] + 10
+    assert again.contrast.mean() > apart.contrast.mean() + 10
+
+
+def test_explained_at_once__is_much_only_of_one_orientation(data):
+    half = data.frames[np.arange(125)], data.frames[np.arange(125, 250)]
+    assert abs(explained_at_once(*half, PIXELS, RADIUS).mean()) < 10
+    alike = SparseFrames.joined([data.frames[np.full(30, 7)], data.frames[np.full(30, 7)]])
+    assert explained_at_once(alike, alike, PIXELS, RADIUS).mean() > 50
 
 
 def test_start__of_some_shots_is_carried_over_to_all(data):

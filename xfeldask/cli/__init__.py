@@ -20,6 +20,7 @@ from xfeldask.cli.ingest import ingest
 from xfeldask.cli.inspect import inspect
 from xfeldask.cli.process import process
 from xfeldask.cli.project import project
+from xfeldask.cli.reconstruct import reconstruct
 from xfeldask.cli.report import report
 from xfeldask.cli.reproduce import reproduce
 from xfeldask.cli.select import select
@@ -44,6 +45,7 @@ for command in (
     embed,
     sort,
     project,
+    reconstruct,
     explore,
     select,
     inspect,

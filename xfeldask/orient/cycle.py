@@ -82,6 +82,7 @@ class State:
     probability : float32 (shot, some), of each of them
     responsibility : float64 (shot, model), probability of each kind
     log_likelihood : float64 (shot,), log of the mean likelihood over rotations and kinds, without ``log n!``
+    contrast : float64 (shot,), log likelihood over that of the mean pattern
     information : float64 (shot,), what the shot tells of its rotation and kind [bit]
     fluence : float64 (shot,), photons over those of the model's slices
     history : tuple of Look
@@ -101,6 +102,7 @@ class State:
     probability: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, MOST_KEPT), np.float32))
     responsibility: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 1)))
     log_likelihood: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    contrast: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     information: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     fluence: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     history: tuple[Look, ...] = ()
@@ -290,6 +292,32 @@ def judged(
     return state
 
 
+def explained_at_once(known: SparseFrames, frames: SparseFrames, pixels: Pixels, radius: float) -> NDArray[np.float64]:
+    """Log likelihood of shots under the mean image of others, over that of their mean pattern.
+
+    It is large where all shots show the particle from one side.
+
+    Parameters
+    ----------
+    known : SparseFrames, whose mean is taken
+    frames : SparseFrames
+    pixels : Pixels
+    radius : [bins]
+
+    Returns
+    -------
+    float64 (shot,) [nat]
+    """
+    view = View.of(frames, pixels, radius, profile(known, pixels, radius))
+    pattern, total = np.exp(view.reference), float(known.photons(len(view.at)).sum())
+    # each pixel has one photon of the mean pattern besides its own
+    image = (known.mean(len(view.at)) * len(known) + 1) / (total * pattern + 1) * pattern
+    out = np.empty(len(frames))
+    kernels.weighed(np.log(image / image.sum()) - view.reference, frames.start, view.end, frames.pixel, frames.count,
+                    out)  # fmt: skip
+    return out
+
+
 def next_state(problem: Problem, state: State) -> State:
     """Return the state after one more iteration: compare shots with slices, and merge them where they fit."""
     level = problem.schedule[state.level]
@@ -363,6 +391,7 @@ def _told(found: _Compared, before: State) -> State:
         probability=posterior.chance,
         responsibility=posterior.responsibility,
         log_likelihood=posterior.evidence + view.constant,
+        contrast=posterior.evidence,
         information=posterior.information,
         fluence=posterior.exposure * view.photons,
     )

@@ -101,3 +101,22 @@ def schedule(radius: float, finest: int | None = None) -> tuple[Level, ...]:
             refinement = min(most, max(first, round(A_ROTATION * reach)))
             levels.append(Level(refinement, reach, 8 if i else 20, 1.0 if len(levels) > 1 else 0.3))
     return tuple(levels)
+
+
+def refinement_of(rotations: int) -> int:
+    """Return the largest refinement of no more than so many rotations.
+
+    Raises
+    ------
+    InputError
+        Fewer than 60.
+
+    Examples
+    --------
+    >>> refinement_of(50_000), refinement_of(1_380)
+    (9, 3)
+    """
+    fitting = [n for n in range(1, FINEST + 1) if 10 * (n + 5 * n**3) <= rotations]
+    if not fitting:
+        raise InputError(f"a reconstruction needs at least 60 rotations, got {rotations}")
+    return fitting[-1]

@@ -271,3 +271,22 @@ def _counts(numbers: np.ndarray) -> str:
 def _quartiles(numbers: np.ndarray) -> str:
     low, middle, high = np.percentile(numbers, [5, 50, 95])
     return f"{middle:,.0f} in the middle, 90 % of shots from {low:,.0f} to {high:,.0f}"
+
+
+def print_reconstruction(store: Path, name: str) -> None:
+    """Print what a reconstruction came to.
+
+    Parameters
+    ----------
+    store : Path
+    name : str
+
+    Examples
+    --------
+    >>> print_reconstruction(Path("nothing.zarr"), "emc")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    xfeldask.errors.MissingFileError: no store at nothing.zarr...
+    """
+    run = open_run(store)
+    console().print(facts(f"{store}: {name}", run.reconstructions[name].facts()))
+    console().print(f"next: xfeldask judge {printable(store)}")
