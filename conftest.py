@@ -74,17 +74,19 @@ def form_factors(once: Once) -> Iterator[None]:
         yield
 
 
-@pytest.fixture
-def hasty() -> Iterator[None]:
-    """Teach the pair rule in a tenth of the time; it sorts worse."""
+@pytest.fixture(scope="session", autouse=True)
+def haste() -> Iterator[None]:
+    """Teach the pair rule in a tenth of the time, where a test does not ask for `in_full`; it sorts worse."""
     from tests.hasty import in_haste
 
     with in_haste():
         yield
 
 
-@pytest.fixture(autouse=True)
-def examples_hurry(request: pytest.FixtureRequest) -> None:
-    """Examples in docstrings show how things are called, and not how well they sort."""
-    if isinstance(request.node, pytest.DoctestItem):
-        request.getfixturevalue("hasty")
+@pytest.fixture(scope="module")
+def in_full() -> Iterator[None]:
+    """Teach the pair rule as ever, in the tests of a module."""
+    from tests.hasty import unhurried
+
+    with unhurried():
+        yield

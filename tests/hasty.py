@@ -9,7 +9,10 @@ import pytest
 
 from xfeldask.sorting.pairs import networks
 
-CHANGES = {"TURNS": ((1, 0.1), (2, 0.2)), "STEPS": 200}
+CHANGES = {"TURNS": ((1, 0.1), (1, 0.2)), "STEPS": 120}
+
+
+USUAL = {name: getattr(networks, name) for name in CHANGES}
 
 
 @contextmanager
@@ -17,6 +20,15 @@ def in_haste() -> Iterator[None]:
     """The rule is taught so within; not in other processes."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in CHANGES.items():
+            patch.setattr(networks, name, value)
+        yield
+
+
+@contextmanager
+def unhurried() -> Iterator[None]:
+    """The rule is taught as ever within."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in USUAL.items():
             patch.setattr(networks, name, value)
         yield
 

@@ -159,6 +159,45 @@ def binned(frame, row, column, bin, shape):
     return np.minimum(image, 65535)
 
 
+def sliced(model, s, rotation):
+    """Intensities of a cubic grid at R^T s, point by point from the eight around."""
+    middle = len(model) // 2
+    out = []
+    for point in s:
+        place = rotation.T @ point + middle
+        low = np.floor(place).astype(int)
+        t = place - low
+        total = 0.0
+        for corner in product((0, 1), repeat=3):
+            total += np.prod(np.where(corner, t, 1 - t)) * model[tuple(low + corner)]
+        out.append(total)
+    return np.array(out)
+
+
+def merged(values, seen, s, rotation, size):
+    """A slice and how much of it was seen, spread over the eight points around each place."""
+    grid, middle = np.zeros((size, size, size, 2)), size // 2
+    for value, exposure, point in zip(values, seen, s, strict=True):
+        place = rotation.T @ point + middle
+        low = np.floor(place).astype(int)
+        t = place - low
+        for corner in product((0, 1), repeat=3):
+            share = np.prod(np.where(corner, t, 1 - t))
+            grid[tuple(low + corner)] += share * np.array([value, exposure])
+    return grid
+
+
+def posterior(images, factor, slices, prior, exponent):
+    """Probabilities (shot, slice), log of the mean likelihood (shot,): multinomial shots, slice by slice."""
+    log_likelihood = np.array(
+        [[sum(image * np.log(factor * w / (factor * w).sum())) for w in slices] for image in images]
+    )
+    tempered = np.exp(exponent * (log_likelihood - log_likelihood.max(axis=1, keepdims=True))) * prior
+    top = log_likelihood.max(axis=1)
+    evidence = np.log((np.exp(log_likelihood - top[:, None]) * prior).sum(axis=1)) + top
+    return tempered / tempered.sum(axis=1, keepdims=True), evidence
+
+
 def spheroid(matter, s):
     """Amplitudes (n,) of a spheroid at `s` (n, 3) in its frame, from the closed form of a sphere."""
     u = 2 * np.pi * np.linalg.norm(s * np.array([matter.across, matter.across, matter.along]), axis=1)

@@ -52,7 +52,6 @@ def test_report__knows_every_benchmark_class():
     assert set(LONG) < set(names())
 
 
-@pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.campaign if n in LONG else ()) for n in names()])
 def test_benchmark__runs_at_its_smallest(name):
     from benchmarks.common import run

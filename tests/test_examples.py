@@ -22,7 +22,6 @@ def registries(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(registry, "_things", dict(registry._things))
 
 
-@pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize(
     ("name", "small"),
     [

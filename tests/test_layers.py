@@ -20,6 +20,7 @@ ROOMS = [
     "features",
     "latent",
     "sorting",
+    "orient",
     "scores",
     "store",
     "formats",

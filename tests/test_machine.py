@@ -11,9 +11,7 @@ from pathlib import Path
 import pytest
 
 from xfeldask.errors import InputError
-from xfeldask.machine import cores, exists
-from xfeldask.work.compute import worker_count
-from xfeldask.work.schedulers import scheduled
+from xfeldask.machine import exists
 
 ROOT = Path(__file__).resolve().parents[1]
 COUNTS = {"sched_getaffinity", "cpu_count", "process_cpu_count", "CPU_COUNT"}
@@ -39,12 +37,6 @@ def test_cores__are_those_that_the_process_may_use():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "1"
-
-
-def test_scheduled__takes_the_cores_where_the_system_knows_no_affinity(monkeypatch):
-    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
-    with scheduled("threads", None, quiet=True):
-        assert worker_count() == cores() > 0
 
 
 def test_exists__refuses_names_that_no_file_can_have(tmp_path):

@@ -16,6 +16,7 @@ from .scores import confusion_class as confusion_class
 from .scores import sorting_scores as sorting_scores
 from .sorting.rules import register_rule as register_rule
 from .store.embedding import Embedding as Embedding
+from .store.reconstruction import Reconstruction as Reconstruction
 from .store.run import Run as Run
 from .store.run import open_dataset as open_dataset
 from .store.run import open_run as open_run
@@ -30,6 +31,7 @@ from .verbs.intensity import expected_intensity as expected_intensity
 from .verbs.open_frames import open_frames as open_frames
 from .verbs.open_frames import register_frames as register_frames
 from .verbs.project import project as project
+from .verbs.reconstruct import reconstruct as reconstruct
 from .verbs.simulate import simulate as simulate
 from .verbs.sort import sort as sort
 from .verbs.verify import verify as verify

@@ -23,11 +23,31 @@ def printable(text: object) -> str:
 
 
 class XfeldaskError(Exception):
-    """Base of all errors of this package."""
+    """Base of all errors of this package.
+
+    Examples
+    --------
+    >>> import xfeldask
+    >>> try:
+    ...     xfeldask.open_run("gone.zarr")
+    ... except XfeldaskError as error:
+    ...     print(error)
+    no store at gone.zarr; make one with xfeldask simulate gone.zarr
+    """
 
 
 class InputError(XfeldaskError, ValueError):
-    """A value that cannot be used; the message names it, its unit and what to do instead."""
+    """A value that cannot be used; the message names it, its unit and what to do instead.
+
+    Examples
+    --------
+    >>> from xfeldask.config import Hits
+    >>> try:
+    ...     Hits(single_fraction=99)
+    ... except ValueError as error:
+    ...     print(error)
+    single_fraction: input should be less than or equal to 1, got 99; did you mean 0.99 (99 %)?
+    """
 
 
 class XfeldaskWarning(UserWarning):
@@ -43,7 +63,13 @@ class LostPhotonsWarning(XfeldaskWarning):
 
 
 class FormatError(InputError):
-    """A file that does not follow its format: ``FormatError(path, reason, line=None)``."""
+    """A file that does not follow its format: ``FormatError(path, reason, line=None)``.
+
+    Examples
+    --------
+    >>> print(FormatError("cell.geom", "corner_x is not a number", 12))
+    cell.geom, line 12: corner_x is not a number
+    """
 
     def __init__(self, path: object, reason: str, line: int | None = None) -> None:
         super().__init__(str(path), reason, line)
@@ -55,7 +81,13 @@ class FormatError(InputError):
 
 
 class UnknownNameError(InputError):
-    """A name that is not known: ``UnknownNameError(kind, name, known)``; the nearest known ones are told."""
+    """A name that is not known: ``UnknownNameError(kind, name, known)``; the nearest known ones are told.
+
+    Examples
+    --------
+    >>> print(UnknownNameError("feature", "count", ["counts", "radial_profile"]))
+    unknown feature 'count'; did you mean counts?
+    """
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         super().__init__(kind, name, tuple(known))
@@ -68,7 +100,17 @@ class UnknownNameError(InputError):
 
 
 class MissingFileError(XfeldaskError, FileNotFoundError):
-    """A file, store or entry that is not there; the message names the next thing to do."""
+    """A file, store or entry that is not there; the message names the next thing to do.
+
+    Examples
+    --------
+    >>> import xfeldask
+    >>> try:
+    ...     xfeldask.Experiment.from_toml("gone.toml")
+    ... except FileNotFoundError as error:
+    ...     print(error)
+    no experiment file gone.toml; write one with: xfeldask config gone.toml
+    """
 
 
 class StoreExistsError(XfeldaskError, FileExistsError):
@@ -84,7 +126,13 @@ class IncompleteStoreError(InputError):
 
 
 class ExperimentMismatchError(InputError):
-    """A resume with another experiment: ``ExperimentMismatchError(store, {key: (stored, asked)})``."""
+    """A resume with another experiment: ``ExperimentMismatchError(store, {key: (stored, asked)})``.
+
+    Examples
+    --------
+    >>> print(ExperimentMismatchError("run.zarr", {"seed": (0, 7)}))
+    run.zarr holds another experiment (seed: stored 0, asked 7); use another path, or overwrite=True
+    """
 
     def __init__(self, store: object, differences: dict[str, tuple[object, object]]) -> None:
         super().__init__(str(store), differences)
@@ -100,7 +148,13 @@ class CorruptStoreError(XfeldaskError, ValueError):
 
 
 class MemoryNeededError(InputError, MemoryError):
-    """More memory than allowed: ``MemoryNeededError(what, needed, allowed, advice)``, sizes in bytes."""
+    """More memory than allowed: ``MemoryNeededError(what, needed, allowed, advice)``, sizes in bytes.
+
+    Examples
+    --------
+    >>> print(MemoryNeededError("the form factor", 32_000_000_000, 8_000_000_000, "take a smaller particle"))
+    the form factor needs 32.0 GB of memory, 8.0 GB are allowed; take a smaller particle
+    """
 
     def __init__(self, what: str, needed: int, allowed: int, advice: str) -> None:
         super().__init__(what, needed, allowed, advice)

@@ -172,6 +172,52 @@ LATENT = {
 }  # fmt: skip
 """Variables of an embedding; those of its model are named after the model's own parts."""
 
+RECONSTRUCTION = {
+    v.name: v
+    for v in (
+        Variable("intensity", ("u", "v", "w"), "float64", "intensity of the particle on a grid", "count",
+                 comment="expected photons of a whole bin at the beam in a shot of fluence 1; the scale is arbitrary"),
+        Variable("exposure", ("u", "v", "w"), "float64", "how much was looked at each point of the grid",
+                 comment="pixels of all shots, times their fluence, what they see, and the order of the symmetry"),
+        Variable("s", ("u",), "float64", "scattering vector along each axis of the grid", "m-1",
+                 comment=f"the same along u (x), v (y) and w (z); {S_MEANING}"),
+        Variable("used", ("shot",), "bool", "the intensity was made of the shot",
+                 comment="some of the shots that were chosen are held out and only looked at in the end"),
+        Variable("orientation", ("shot", "quaternion"), "float64", "likeliest orientation of the particle",
+                 comment="relative to the intensity; unit quaternion (w, x, y, z), active: the pattern of a shot is "
+                 "intensity(R^T s); NaN where the shot was not looked at"),
+        Variable("orientation_spread", ("shot",), "float64", "spread of the shot's likely orientations", "rad",
+                 comment="root mean square angle to the likeliest, up to the symmetry; NaN where not looked at"),
+        Variable("log_likelihood", ("shot",), "float64", "log of the shot's mean likelihood over orientations",
+                 comment="multinomial, without log n!; NaN where not looked at"),
+        Variable("contrast_likelihood", ("shot",), "float64", "log_likelihood over that of the mean pattern",
+                 comment="what the intensity explains of the shot beyond its radial profile; NaN where not looked at"),
+        Variable("information", ("shot",), "float64", "what the shot tells of its orientation", "bit",
+                 comment="NaN where not looked at"),
+        Variable("relative_fluence", ("shot",), "float64", "photons over those of the intensity's slice",
+                 comment="NaN where not looked at"),
+        Variable("likely", ("shot", "kept"), "int32", "likeliest rotations, as rows of rotation",
+                 comment="the likeliest first; -1 where there are no more"),
+        Variable("probability", ("shot", "kept"), "float32", "probability of each of likely",
+                 comment="NaN where the shot was not looked at"),
+        Variable("rotation", ("rotation_index", "quaternion"), "float64", "rotations that shots were compared with"),
+        Variable("half", ("shot",), "int8", "half set of the shot", flags=((0, "first"), (1, "second")),
+                 comment="-1 where not used"),
+        Variable("half_intensity", ("half_set", "u", "v", "w"), "float64", "intensity of each half set", "count",
+                 comment="reconstructed by itself, and turned onto intensity"),
+        Variable("level", ("step",), "int64", "level of each iteration"),
+        Variable("exponent", ("step",), "float64", "exponent of the likelihood in each iteration"),
+        Variable("mean_information", ("step",), "float64", "mean information of the shots after each iteration", "bit"),
+        Variable("mean_log_likelihood", ("step",), "float64", "mean log likelihood of the shots after each iteration"),
+        Variable("change", ("step",), "float64", "relative change of the intensity in each iteration"),
+        Variable("density", ("x", "y", "z"), "float32", "electron density of the particle, of an arbitrary scale",
+                 comment="phased from intensity; either hand"),
+        Variable("position", ("x",), "float64", "position along each axis of density", "m"),
+        Variable("phase_transfer", ("shell",), "float64", "phase retrieval transfer function of each shell"),
+    )
+}  # fmt: skip
+"""Variables of a reconstruction."""
+
 COORDINATES = ("pixel_position", "q", "solid_angle", "polarization", "assembled_row", "assembled_col", "mask",
                "atom_position", "atom_element", "atom_occupancy")  # fmt: skip
 """Variables that a Dataset carries as coordinates."""

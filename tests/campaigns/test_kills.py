@@ -19,10 +19,12 @@ from xfeldask.errors import XfeldaskWarning
 from xfeldask.verbs.verify import verify
 
 ROOT = Path(__file__).resolve().parents[2]
-EVERY_DAY = {"embed again": [97, 301]}
+EVERY_DAY = {"embed again": [301]}
 """Verbs that are killed every day, and at which operations; all of them are in a campaign."""
 MANY = int(os.environ.get("XFELDASK_KILLS", "40"))
 """Places at which each verb is killed in a campaign."""
+SEED = os.environ.get("XFELDASK_CAMPAIGN_SEED", "7")
+"""Of the choice of places: a campaign that goes on for long takes another one each time."""
 
 
 def tried(verb: str, folder: Path, out: Path, *places: object) -> str:
@@ -70,7 +72,7 @@ def test_verb__killed_at_a_file_operation_leaves_a_store_that_goes_on(
     else:
         operations = int(tried(verb, folder, tmp_path, "count"))
         shutil.rmtree(tmp_path / "count")
-        places = sorted(random.Random(verb).sample(range(1, operations + 1), min(MANY, operations)))
+        places = sorted(random.Random(f"{verb} {SEED}").sample(range(1, operations + 1), min(MANY, operations)))
         print(f"{verb}: killed at {len(places)} of {operations} operations")
     tried(verb, folder, tmp_path, *places)
     for place in places:

@@ -15,7 +15,7 @@ from xfeldask.formats.structures import read_structure
 from xfeldask.physics.atoms import make_atoms
 from xfeldask.physics.chaperonin import chaperonin
 from xfeldask.physics.detectors import builtin_geometry, wavelength
-from xfeldask.physics.forward import Margins, largest_s, make_forward_model
+from xfeldask.physics.forward import Margins, make_forward_model
 from xfeldask.physics.orientations import rotation_matrix, uniform_quaternion
 from xfeldask.physics.sampling import Shot
 from xfeldask.physics.volume import (
@@ -249,9 +249,3 @@ def test_oversampling__is_finer_for_small_particles():
     assert oversampling(1e-10, S_MAX) == 6
     assert oversampling(4e-9, S_MAX) > 4.5
     assert oversampling(20e-9, S_MAX) == 2.3
-
-
-def test_largest_s__is_the_pnccd_corner():
-    lam = wavelength(ENERGY)
-    assert largest_s(PNCCD, lam, Margins()) == pytest.approx(S_MAX, rel=1e-9)
-    assert largest_s(PNCCD, lam, Margins(center=1e-3, scale=1.1)) > 1.1 * S_MAX

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import shutil
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 import xarray as xr
 
+from tests.store.test_leftovers import beside, dead_process
 from xfeldask import embed, open_run, simulate, sort, verify
 from xfeldask.errors import InputError, MissingFileError
 from xfeldask.store import leftovers as leftovers_module
@@ -74,10 +74,6 @@ def last_move_fails(monkeypatch, request):
 
     move = Path.replace
     monkeypatch.setattr(Path, "replace", fail)
-
-
-def beside(path: Path) -> list[str]:
-    return sorted(found.name for found in path.parent.iterdir() if found.name != path.name)
 
 
 @pytest.mark.parametrize("way", ["exchange", "two moves"])
@@ -149,23 +145,6 @@ def test_verify__names_what_a_killed_run_left_and_the_next_run_sweeps_it(store, 
     assert verify(store, progress=False).ok
 
 
-def test_sweep_beside__leaves_what_is_being_written_and_other_stores(store):
-    other = store.with_name(f".run.zarr.new.{leftovers_module.HOST}-{os.getpid()}.new")
-    foreign = [store.with_name(".run.zarr2.host-1.old"), store.with_name(".run.zarr.notes")]
-    for path in (other, *foreign):
-        path.mkdir()
-    sweep_beside(store)
-    assert leftovers(store) == []
-    assert beside(store) == sorted(path.name for path in (other, *foreign))
-
-
-def dead_process() -> int:
-    """Number of a process that has ended."""
-    process = subprocess.Popen([sys.executable, "-c", ""])
-    process.wait()
-    return process.pid
-
-
 def test_publish_group__through_a_link_to_another_file_system(made):
     shm = Path("/dev/shm")
     if not shm.is_dir() or shm.stat().st_dev == made.stat().st_dev:
@@ -234,14 +213,6 @@ def test_replaced__killed_after_the_exchange_has_the_new_store_in_place(store):
     assert [(found.target, found.replaced) for found in leftovers(store)] == [(store, False)]
     sweep_beside(store)
     assert beside(store) == []
-
-
-def test_leftovers__of_another_computer_are_left_for_a_while(store):
-    left = store.with_name(".run.zarr.latent.ipca.elsewhere-7.new")
-    left.mkdir()
-    assert leftovers(store) == []
-    os.utime(left, (1e9, 1e9))
-    assert [found.path for found in leftovers(store)] == [left]
 
 
 def test_reading__finds_a_store_that_a_killed_run_had_moved_away(killed_while_replacing):

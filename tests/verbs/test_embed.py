@@ -17,7 +17,7 @@ import xarray as xr
 from sklearn import decomposition
 from sklearn.ensemble import IsolationForest
 
-from tests.hasty import hurry
+from tests.hasty import hurry, unhurried
 from tests.once import Once
 from xfeldask import embed, open_dataset, open_run, project, simulate, sort
 from xfeldask.errors import InputError, MissingFileError, StoreExistsError
@@ -43,7 +43,8 @@ def store(once: Once, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     def make(path: Path) -> None:
         simulate(path, **RUN, seed=1, progress=False)
-        embed(path, name="sorted", progress=False)
+        with unhurried():
+            embed(path, name="sorted", progress=False)
 
     return Path(shutil.copytree(once("sorted.zarr", make), tmp_path_factory.mktemp("embedding") / "run.zarr"))
 
@@ -73,7 +74,6 @@ def test_embed__is_the_partial_fit_loop(store: Path) -> None:
     assert found.fitted.all()
 
 
-@pytest.mark.usefixtures("hasty")
 def test_embed__same_bits_on_any_scheduler(store: Path, processes: ProcessPoolExecutor) -> None:
     ways = ({"scheduler": "threads", "num_workers": 3}, {"scheduler": "processes", "pool": processes})
     with dask.config.set(scheduler="synchronous"):
@@ -97,7 +97,6 @@ def test_embed__keeps_singles_flags_pairs_and_knows_blanks(store: Path, sorted_:
     np.testing.assert_array_equal(np.isnan(sorted_.separation), n == 0)
 
 
-@pytest.mark.usefixtures("hasty")
 def test_embed__reads_no_truth(store: Path, tmp_path: Path) -> None:
     expected = embed(store, name="with", progress=False).load()
     bare = tmp_path / "bare.zarr"
@@ -108,7 +107,6 @@ def test_embed__reads_no_truth(store: Path, tmp_path: Path) -> None:
     assert found.drop_attrs(deep=False).equals(expected.drop_attrs(deep=False))
 
 
-@pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize("method", METHODS)
 def test_project__of_a_store_onto_itself_is_its_embedding(store: Path, tmp_path: Path, method: str) -> None:
     other = tmp_path / "other.zarr"
@@ -244,9 +242,10 @@ def test_embed__stops_when_converged_and_says_so(store: Path, monkeypatch: pytes
 def test_embed__labels_are_used_and_checked(store: Path) -> None:
     n = open_dataset(store).n_particles.values
     labels = np.where(np.arange(N) < 100, n == 1, -1)
-    found = embed(store, name="labelled", labels=labels, progress=False)
+    with unhurried():
+        found = embed(store, name="labelled", labels=labels, progress=False)
     assert json.loads(found.attrs["parameters"])["labels"] == 100
-    assert found.is_single.values[n == 2].mean() < 0.2  # of 23 doubles, taught in haste
+    assert found.is_single.values[n == 2].mean() < 0.2
     for wrong in (labels[:-1], labels + 5):
         with pytest.raises(InputError, match="labels"):
             embed(store, name="wrong", labels=wrong, progress=False)
@@ -463,7 +462,6 @@ def test_embed__refusals_leave_the_store_as_it_was(store: Path, options: dict, w
     assert sorted(p.name for p in store.parent.rglob("*")) == before
 
 
-@pytest.mark.usefixtures("hasty")
 def test_embed__broken_off_leaves_nothing(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")

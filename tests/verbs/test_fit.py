@@ -45,7 +45,6 @@ def test_fit_and_transform__are_embed_without_a_store(store: Path, embedded: xr.
     assert found.attrs["parameters"] == embedded.attrs["parameters"]
 
 
-@pytest.mark.usefixtures("hasty")
 def test_fit__with_the_pair_rule_reads_low_q(tmp_path: Path) -> None:
     run = {"particle": "chaperonin", "detector": "square-64", "n_shots": 500, "single_fraction": 0.9}
     simulate(tmp_path / "run.zarr", **run, progress=False)

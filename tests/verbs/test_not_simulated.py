@@ -9,12 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.hasty import in_haste
 from xfeldask import embed, expected_intensity, explore, open_dataset, open_run, project, select, simulate, sort, verify
 from xfeldask.errors import InputError
 from xfeldask.schema import named
 
-pytestmark = pytest.mark.usefixtures("hasty")
 N = 500
 
 
@@ -48,8 +46,7 @@ def bare(simulated: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def embedded(bare: Path) -> Path:
-    with in_haste():
-        embed(bare, progress=False)
+    embed(bare, progress=False)
     return bare
 
 

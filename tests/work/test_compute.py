@@ -2,27 +2,18 @@ from __future__ import annotations
 
 import operator
 import os
-import pickle
-import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import ExitStack
 from multiprocessing import get_context
-from pathlib import Path
 from threading import Event
 
 import dask
 import pytest
-import zarr
-from dask.utils import key_split
 from distributed import Client, LocalCluster
 from threadpoolctl import threadpool_info
-from zarr.storage import MemoryStore
 
-from xfeldask.engines.workshop import simulate_shard
 from xfeldask.errors import InputError, RunError
-from xfeldask.store.run import Run
 from xfeldask.work.compute import active_client, one_thread_a_task, run_tasks
-from xfeldask.work.progress import Lines, reporter
 from xfeldask.work.tasks import shard_tasks
 
 
@@ -161,39 +152,3 @@ def test_one_thread_a_task__nests_and_ends_after_a_failure():
     with pytest.raises(ZeroDivisionError):
         fail()
     assert limits() == before
-
-
-def test_shard_tasks__are_small_and_named_for_a_million_shots():
-    run = Run(Path("/data/somewhere/run.zarr"), zarr.group(MemoryStore()))
-    tasks = shard_tasks("simulate-shard", simulate_shard, range(3907), run)
-    assert len(tasks) == 3907
-    assert len({task.key for task in tasks}) == 3907
-    assert {key_split(task.key) for task in tasks} == {"simulate-shard"}
-    graphs = [dict(task.dask) for task in tasks]
-    assert {len(graph) for graph in graphs} == {1}
-    assert len(pickle.dumps(graphs)) < 5_000_000
-
-
-def test_shard_tasks__of_two_runs_have_keys_of_their_own():
-    one, other = (shard_tasks("simulate-shard", simulate_shard, [0], run) for run in ("a", "b"))
-    assert one[0].key != other[0].key
-
-
-def test_lines__tell_now_and_then_and_at_the_end(capsys, monkeypatch):
-    clock = [0.0]
-    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
-    with Lines("simulating", 100, "shots") as lines:
-        for second in (1, 2, 11, 12, 20):
-            clock[0] = second
-            lines.advance(20)
-    assert capsys.readouterr().err.splitlines() == [
-        "simulating: 60 of 100 shots, 5 /s",
-        "simulating: 100 of 100 shots, 5 /s",
-    ]
-
-
-def test_reporter__is_silent_when_asked(capsys):
-    for show in (False, True):
-        with reporter("simulating", 1, "shots", show) as quiet:
-            quiet.advance(1)
-        assert bool(capsys.readouterr().err) == show

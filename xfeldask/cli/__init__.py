@@ -20,6 +20,7 @@ from xfeldask.cli.ingest import ingest
 from xfeldask.cli.inspect import inspect
 from xfeldask.cli.process import process
 from xfeldask.cli.project import project
+from xfeldask.cli.reconstruct import reconstruct
 from xfeldask.cli.report import report
 from xfeldask.cli.reproduce import reproduce
 from xfeldask.cli.select import select
@@ -44,6 +45,7 @@ for command in (
     embed,
     sort,
     project,
+    reconstruct,
     explore,
     select,
     inspect,
@@ -81,7 +83,16 @@ def main() -> None:
 
 @contextmanager
 def told_warnings() -> Iterator[None]:
-    """Print warnings of this package as one line each."""
+    """Print warnings of this package as one line each.
+
+    Examples
+    --------
+    >>> import contextlib
+    >>> from xfeldask.errors import FewPhotonsWarning
+    >>> with contextlib.redirect_stderr(sys.stdout), told_warnings():
+    ...     warnings.warn("a single hit will have 0.1 photons", FewPhotonsWarning)
+    xfeldask: warning: a single hit will have 0.1 photons
+    """
     with warnings.catch_warnings():
         usual = warnings.showwarning
 

@@ -13,7 +13,23 @@ MOST_FRACTION = 3
 
 
 class Model(BaseModel):
-    """Base of all parts: no unknown keys, no NaN, no change once made; errors are one sentence."""
+    """Base of all parts: no unknown keys, no NaN, no change once made; errors are one sentence.
+
+    Examples
+    --------
+    >>> class Slit(Model):
+    ...     width: float
+    >>> Slit(width=0.5).width
+    0.5
+    >>> Slit(width="wide")
+    Traceback (most recent call last):
+    ...
+    xfeldask.errors.InputError: width: input should be a valid number, unable to parse string as a number, got 'wide'
+    >>> Slit(witdh=0.5)
+    Traceback (most recent call last):
+    ...
+    xfeldask.errors.UnknownNameError: unknown key of Slit 'witdh'; did you mean width?
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -28,7 +44,17 @@ class Model(BaseModel):
 
 
 def by_name(kind: str, value: object, known: dict[str, Any]) -> Any:
-    """Look up a name in `known`; a value that is no name as it is."""
+    """Look up a name in `known`; a value that is no name as it is.
+
+    Examples
+    --------
+    >>> by_name("colour", "red", {"red": 1, "green": 2}), by_name("colour", 3, {"red": 1, "green": 2})
+    (1, 3)
+    >>> by_name("colour", "rod", {"red": 1, "green": 2})
+    Traceback (most recent call last):
+    ...
+    xfeldask.errors.UnknownNameError: unknown colour 'rod'; did you mean red?
+    """
     if not isinstance(value, str):
         return value
     if value not in known:

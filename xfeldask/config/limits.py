@@ -26,6 +26,16 @@ class Limit:
     unit : str
     usual : float, a typical value, by which the unit is guessed that somebody meant
     units : dict, other units by name, in `unit`
+
+    Examples
+    --------
+    >>> slit = Limit(1e-6, 1e-2, "m", 1e-4, {"mm": 1e-3})
+    >>> slit.check("slit", 2e-4)
+    0.0002
+    >>> slit.check("slit", 0.5)
+    Traceback (most recent call last):
+    ...
+    xfeldask.errors.InputError: slit: 0.5 m is beyond any laboratory (1e-06 to 0.01 m); did you mean 0.5e-3 m (0.5 mm)?
     """
 
     low: float
@@ -81,7 +91,15 @@ reach beyond those of today, as for an experiment that is still to be built."""
 
 
 def within(name: str) -> AfterValidator:
-    """Return what makes a field of a model keep to one of `LIMITS`."""
+    """Return what makes a field of a model keep to one of `LIMITS`.
+
+    Examples
+    --------
+    >>> from typing import Annotated
+    >>> from pydantic import TypeAdapter
+    >>> TypeAdapter(Annotated[float, within("distance")]).validate_python(0.15)
+    0.15
+    """
     return AfterValidator(lambda value: LIMITS[name].check(name, value))
 
 
@@ -99,7 +117,14 @@ def pulse_energies(photon_energy: float) -> dict[str, float]:
 
 @contextmanager
 def trusted() -> Iterator[None]:
-    """Take values as they are: those of a store were accepted when it was made."""
+    """Take values as they are: those of a store were accepted when it was made.
+
+    Examples
+    --------
+    >>> with trusted():
+    ...     LIMITS["distance"].check("distance", 150.0)
+    150.0
+    """
     token = _trusted.set(True)
     try:
         yield

@@ -133,6 +133,18 @@ def events(
     ------
     InputError
         The engine yields frames of another shape, or more or fewer shots than it was asked for.
+
+    Examples
+    --------
+    >>> class Flat:
+    ...     def draw(self, plan, shots):
+    ...         yield np.ones((len(shots), 1, 2, 2), np.int64)
+    >>> [count.tolist() for pixel, count in events(Flat(), None, np.arange(2), (1, 2, 2))]
+    [[1, 1, 1, 1], [1, 1, 1, 1]]
+    >>> list(events(Flat(), None, np.arange(2), (1, 3, 3)))
+    Traceback (most recent call last):
+    ...
+    xfeldask.errors.InputError: the engine Flat drew frames of shape (2, 1, 2, 2); they must be (shot, 1, 3, 3)
     """
     drawn, name = 0, type(engine).__name__
     for block in engine.draw(plan, shots):

@@ -49,6 +49,15 @@ def recognised(source: str) -> str:
     ------
     MissingFileError, FormatError
         There is nothing at the path, or nothing that is known.
+
+    Examples
+    --------
+    >>> import tempfile, numpy
+    >>> path = tempfile.mkdtemp() + "/frames.dat"
+    >>> with open(path, "wb") as file:
+    ...     numpy.save(file, numpy.zeros((3, 2, 2)))
+    >>> recognised(path)
+    'npy'
     """
     _refuse_missing(source)
     for name in reversed(list(KINDS)):
@@ -63,6 +72,19 @@ def frames_at(source: str, kind: str | None, geometry: Geometry | None, photon_e
     Raises
     ------
     MissingFileError, FormatError, InputError
+
+    Examples
+    --------
+    >>> import tempfile, numpy
+    >>> from xfeldask.physics.detectors import square
+    >>> path = tempfile.mkdtemp() + "/frames.npy"
+    >>> numpy.save(path, numpy.zeros((3, 2, 2)))
+    >>> frames_at(path, None, square(2, 1e-3, 0.1), 4600.0).n_shots
+    3
+    >>> frames_at("gone.npy", None, None, None)
+    Traceback (most recent call last):
+    ...
+    xfeldask.errors.MissingFileError: there is no gone.npy; give the path of frames
     """
     opener = KINDS[recognised(source) if kind is None else kind]
     _refuse_missing(source)

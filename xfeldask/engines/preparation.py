@@ -190,6 +190,17 @@ def refuse_uncountable(
     brightest : float, most mean photons of one of them at full fluence
     single_photons : float, mean photons of a single hit at full fluence
     heaviest : float, largest weight of the background
+
+    Examples
+    --------
+    >>> from xfeldask.config import Beam
+    >>> bright = Beam(photon_energy=4600, photons_per_pulse=1e20, focus_radius=1e-9)
+    >>> experiment = Experiment(particle="chaperonin", n_shots=1, beam=bright)
+    >>> try:
+    ...     refuse_uncountable(experiment, particles=1, brightest=1e16, single_photons=1e16, heaviest=1.0)
+    ... except InputError as error:
+    ...     print(str(error).split(",")[0])
+    photons_per_pulse 1e+20 in a focus of radius 1e-09 m scatter up to 1e+16 photons a shot
     """
     nuisance, beam = experiment.nuisance, experiment.beam
     expected = particles * brightest * strongest_pulse(nuisance.pulse_spread)
@@ -214,7 +225,15 @@ def fixed_variables(prepared: Prepared) -> dict[str, NDArray[Any]]:
 
 
 def detector_variables(geometry: Geometry, n_shots: int, wavelength: float) -> dict[str, NDArray[Any]]:
-    """Variables of role "fixed" that follow from a detector, a number of shots and a wavelength [m], by name."""
+    """Variables of role "fixed" that follow from a detector, a number of shots and a wavelength [m], by name.
+
+    Examples
+    --------
+    >>> from xfeldask.physics.detectors import square
+    >>> found = detector_variables(square(4, 1e-3, 0.1), n_shots=3, wavelength=1e-10)
+    >>> found["shot"].tolist(), found["mask"].shape, found["assembled_row"][0, :, 0].tolist()
+    ([0, 1, 2], (1, 4, 4), [0, 1, 2, 3])
+    """
     row, column = assembled_index(geometry)
     axes = (*image_axes(geometry, wavelength, bin_factor(geometry)), *low_q_axes(geometry, wavelength))
     return {

@@ -77,7 +77,16 @@ class Desk:
 
 
 def blocks(frames: Frames, shots: range) -> Iterator[range]:
-    """Cut shots into blocks that fit into memory and, where that is known, end where the file's chunks do."""
+    """Cut shots into blocks that fit into memory and, where that is known, end where the file's chunks do.
+
+    Examples
+    --------
+    >>> from xfeldask.formats.stacks import StackFrames, flat_panel
+    >>> frames = StackFrames("run", np.zeros((300, 256, 256), np.uint8), flat_panel((256, 256), 1e-4, 0.1), 4600)
+    >>> # 32 MB of pixels of four bytes
+    >>> [(some.start, some.stop) for some in blocks(frames, range(3, 300))]
+    [(3, 128), (128, 256), (256, 300)]
+    """
     fit = max(1, BLOCK_BYTES // (4 * frames.geometry.mask.size))
     chunk = max(1, int(getattr(frames, "chunk", 1)))
     length = fit if chunk > fit else fit // chunk * chunk
@@ -89,7 +98,16 @@ def blocks(frames: Frames, shots: range) -> Iterator[range]:
 
 
 def layout_of_frames(frames: JoinedFrames, dtype: str | None) -> Layout:
-    """Layout of a store of frames: truth as far as they have it, photons of a type, or of the least that holds them."""
+    """Layout of a store of frames: truth as far as they have it, photons of a type, or of the least that holds them.
+
+    Examples
+    --------
+    >>> from xfeldask.formats.stacks import StackFrames, flat_panel
+    >>> frames = StackFrames("run", np.full((9, 2, 2), 300), flat_panel((2, 2), 1e-3, 0.1), 4600)
+    >>> layout = layout_of_frames(JoinedFrames([frames]), None)
+    >>> layout.n_shots, layout.pixels, layout.photon_dtype, layout.truth
+    (9, (1, 2, 2), 'uint16', ())
+    """
     truth = frames.truth(range(1))
     rooms = [np.shape(values)[1] for name, values in truth.items() if "particle" in VARIABLES[name].dims]
     geometry, dtype = frames.geometry, dtype or frames.photon_type
@@ -114,7 +132,15 @@ def open_intake(intake: Intake, geometry: Geometry) -> JoinedFrames:
 
 
 def as_photons(found: Sequence[Frames], asked: Photonize) -> list[PhotonizedFrames]:
-    """Read frames in ADU as photons."""
+    """Read frames in ADU as photons.
+
+    Examples
+    --------
+    >>> from xfeldask.formats.stacks import StackFrames, flat_panel
+    >>> frames = StackFrames("run", np.array([[[0.4, 8.1]]]), flat_panel((1, 2), 1e-3, 0.1), 4600)
+    >>> as_photons([frames], Photonize(gain=8))[0].read(range(1)).tolist()
+    [[[[0, 1]]]]
+    """
     correction = read_correction(asked, found[0].geometry.shape)
     # a file of several stacks is joined already
     parts = [part for frames in found for part in (frames.parts if isinstance(frames, JoinedFrames) else [frames])]
@@ -205,5 +231,13 @@ def _rehearse(desk: Desk, n: int) -> tuple[int, int]:
 
 
 def photon_energy_of(frames: Frames) -> float:
-    """Nominal photon energy [eV]."""
+    """Nominal photon energy [eV].
+
+    Examples
+    --------
+    >>> from xfeldask.formats.stacks import StackFrames, flat_panel
+    >>> frames = StackFrames("run", np.zeros((1, 2, 2)), flat_panel((2, 2), 1e-3, 0.1), 4600)
+    >>> round(photon_energy_of(frames))
+    4600
+    """
     return HC / frames.wavelength

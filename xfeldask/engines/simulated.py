@@ -50,7 +50,16 @@ class SimulatedFrames:
 
 
 class ExperimentFile:
-    """The kind of frames that an experiment file describes, as `xfeldask.Experiment.from_toml` reads it."""
+    """The kind of frames that an experiment file describes, as `xfeldask.Experiment.from_toml` reads it.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "run.toml"
+    >>> _ = path.write_text(Experiment(particle="chaperonin", n_shots=9).to_toml())
+    >>> ExperimentFile.recognises(str(path)), ExperimentFile.recognises("gone.toml")
+    (True, False)
+    """
 
     @staticmethod
     def recognises(source: str) -> bool:

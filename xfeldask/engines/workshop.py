@@ -86,7 +86,17 @@ def simulate_shard(run: Run, shard: int) -> None:
 
 
 class Workshops:
-    """The last workshops that were asked for, each made once however many threads ask for it."""
+    """The last workshops that were asked for, each made once however many threads ask for it.
+
+    Examples
+    --------
+    >>> made = []
+    >>> shops = Workshops()
+    >>> for _ in range(3):
+    ...     shop = shops.get(("run.zarr", "digest"), lambda: made.append("a workshop") or made[-1])
+    >>> shop, len(made)
+    ('a workshop', 1)
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

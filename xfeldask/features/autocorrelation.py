@@ -59,13 +59,32 @@ def autocorrelation(images: Images, grid: ImageGrid) -> Rows:
 
 
 def lag_shape(grid: ImageGrid) -> tuple[int, int]:
-    """Rows and columns of `autocorrelation_lags`."""
+    """Rows and columns of `autocorrelation_lags`.
+
+    Examples
+    --------
+    >>> from xfeldask.physics.binning import image_grid
+    >>> from xfeldask.physics.detectors import square
+    >>> lag_shape(image_grid(square(8, 1e-3, 0.1), 1e-10, 1))
+    (15, 8)
+    """
     y, x = _padded(grid)
     return 2 * ((y + 1) // 2) - 1, (x + 1) // 2
 
 
 def patterson_maps(rows: Rows, grid: ImageGrid) -> Iterator[Rows]:
-    """Sum of cos(2 pi r.s) over the bins of each row, (row, column) of `autocorrelation_lags`."""
+    """Sum of cos(2 pi r.s) over the bins of each row, (row, column) of `autocorrelation_lags`.
+
+    Examples
+    --------
+    >>> from xfeldask.physics.binning import image_grid
+    >>> from xfeldask.physics.detectors import square
+    >>> grid = image_grid(square(4, 1e-3, 0.1), 1e-10, 1)
+    >>> lags = next(patterson_maps(np.ones((1, 16), np.float32), grid))
+    >>> # the lag of 0, in the middle of the first column, has the sum of all bins
+    >>> lags.shape, round(float(lags[3, 0]), 3)
+    ((7, 4), 16.0)
+    """
     (y, x), columns = _padded(grid), lag_shape(grid)[1]
     # the beam's place turns the phases
     down, across = np.fft.fftfreq(y)[:, None] * grid.center[0], np.fft.rfftfreq(x)[:columns] * grid.center[1]

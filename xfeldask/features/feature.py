@@ -32,6 +32,14 @@ class Feature(Protocol):
 
     Rows do not know of one another: however shots are cut into batches, theirs are the same. Workers get a pickled
     copy, so what it holds should be small.
+
+    Examples
+    --------
+    >>> from xfeldask.physics.binning import image_grid
+    >>> from xfeldask.physics.detectors import square
+    >>> feature = make_feature("counts", image_grid(square(4, 1e-3, 0.1), 1e-10, 1))
+    >>> feature.name, feature.shape, feature.units
+    ('counts', (4, 4), 'count')
     """
 
     @property
@@ -60,6 +68,12 @@ class ImageFeature:
     shape : tuple of int
     units : str
     function : callable, images (shot, y, x) to float32 (shot, feature)
+
+    Examples
+    --------
+    >>> total = ImageFeature("total", (1,), "count", lambda images: images.sum(axis=(1, 2))[:, None])
+    >>> total(np.ones((2, 3, 3))).tolist()
+    [[9.0], [9.0]]
     """
 
     name: str

@@ -24,6 +24,16 @@ class OwnFeature:
     shape : tuple of int
     units : str
     function : callable, images (shot, y, x) to (shot, ...)
+
+    Examples
+    --------
+    >>> rows = OwnFeature("rows", (2,), "count", lambda images: images.sum(axis=2))
+    >>> rows(np.array([[[1, 2], [3, 4]]])).tolist()
+    [[3.0, 7.0]]
+    >>> rows(np.array([[[1, np.nan], [3, 4]]]))
+    Traceback (most recent call last):
+    ...
+    xfeldask.errors.InputError: the feature rows gives NaN or infinity
     """
 
     name: str
@@ -87,7 +97,13 @@ def own_feature(made: object, grid: ImageGrid, name: str | None = None) -> OwnFe
 
 
 def computed(name: str, function: Callable[[Images], Any], images: Images) -> Any:
-    """Numbers (shot, ...) that a user's function makes of images."""
+    """Numbers (shot, ...) that a user's function makes of images.
+
+    Examples
+    --------
+    >>> computed("rows", lambda images: images.sum(axis=2), np.array([[[1, 2], [3, 4]]])).tolist()
+    [[3, 7]]
+    """
     try:
         rows = np.asarray(function(images))
     except XfeldaskError:

@@ -99,7 +99,13 @@ def autocorrelation_profile(images: Images, grid: ImageGrid, n_rings: int) -> Ro
 
 
 def rings(radius: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Ring of each radius; what lies outside gets the number of rings."""
+    """Ring of each radius; what lies outside gets the number of rings.
+
+    Examples
+    --------
+    >>> rings(np.array([0.0, 0.5, 1.5, 2.0, 9.0]), np.array([0.0, 1.0, 2.0])).tolist()
+    [0, 0, 1, 1, 2]
+    """
     # rounding puts no radius on the wrong side of its edge
     inner, outer = edges[:-1] * (1 - 1e-9), edges[-1] * (1 + 1e-9)
     return np.where(radius > outer, len(inner), np.searchsorted(inner, radius, side="right") - 1)

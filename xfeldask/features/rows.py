@@ -112,7 +112,17 @@ def fourier_crop(images: Images, n: int) -> Rows:
 
 
 def good(images: Images, grid: ImageGrid) -> Images:
-    """Images without what bins of no good pixel hold."""
+    """Images without what bins of no good pixel hold.
+
+    Examples
+    --------
+    >>> from xfeldask.physics.binning import image_grid
+    >>> from xfeldask.physics.detectors import square
+    >>> grid = image_grid(square(2, 1e-3, 0.1), 1e-10, 1)
+    >>> grid.weight[0, 1] = 0
+    >>> good(np.array([[[5, 5], [5, 5]]]), grid).tolist()
+    [[[5, 0], [5, 5]]]
+    """
     if images.shape[1:] != grid.shape:
         raise InputError(f"images of shape (shot, y, x) must fit the grid's {grid.shape}, got {images.shape}")
     return images * (grid.weight > 0)

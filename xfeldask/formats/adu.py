@@ -45,6 +45,13 @@ class PhotonizedFrames:
     ------
     InputError
         The frames are a list of photons already.
+
+    Examples
+    --------
+    >>> from xfeldask.formats.stacks import StackFrames, flat_panel
+    >>> raw = StackFrames("run", np.array([[[0.4, 8.0, 17.0]]]), flat_panel((1, 3), 1e-3, 0.1), 4600.0)
+    >>> PhotonizedFrames(raw, make_correction((1, 1, 3), gain=8.0)).read(range(1)).tolist()
+    [[[[0, 1, 2]]]]
     """
 
     def __init__(self, raw: Frames, correction: Correction) -> None:
@@ -88,6 +95,11 @@ def settled(asked: Photonize | Mapping[str, Any] | float | str) -> Photonize:
     Raises
     ------
     InputError
+
+    Examples
+    --------
+    >>> settled(8).gain, settled({"gain": 8, "common_mode": "row"}).common_mode
+    (8.0, 'row')
     """
     if isinstance(asked, Photonize):
         found = asked
@@ -108,6 +120,11 @@ def read_correction(asked: Photonize, shape: tuple[int, int, int]) -> Correction
     Raises
     ------
     MissingFileError, FormatError, InputError
+
+    Examples
+    --------
+    >>> read_correction(Photonize(gain=8), (1, 2, 2)).gain.tolist()
+    [[[8.0, 8.0], [8.0, 8.0]]]
     """
     gain = load_array(asked.gain, "gain") if isinstance(asked.gain, str) else asked.gain
     dark = None if asked.dark is None else load_array(asked.dark, "dark")

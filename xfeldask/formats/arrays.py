@@ -112,7 +112,17 @@ class ArrayFrames:
 
 
 class NpyFrames(ArrayFrames):
-    """Frames of a .npy file, which is mapped into memory and not read at once."""
+    """Frames of a .npy file, which is mapped into memory and not read at once.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from xfeldask.physics.detectors import square
+    >>> path = tempfile.mkdtemp() + "/run.npy"
+    >>> np.save(path, np.arange(8).reshape(2, 2, 2))
+    >>> NpyFrames(path, square(2, 1e-3, 0.1), 4600).read(range(1, 2)).tolist()
+    [[[[4, 5], [6, 7]]]]
+    """
 
     def __init__(self, source: str, geometry: Geometry | None, photon_energy: float | None) -> None:
         super().__init__(source, map_array(source, "frames"), geometry, photon_energy)
@@ -127,7 +137,17 @@ class NpyFrames(ArrayFrames):
 
 
 class NpzFrames(ArrayFrames):
-    """Frames of an array ``file.npz:/name``, or of the only one in the file that can hold frames; read at once."""
+    """Frames of an array ``file.npz:/name``, or of the only one in the file that can hold frames; read at once.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from xfeldask.physics.detectors import square
+    >>> path = tempfile.mkdtemp() + "/run.npz"
+    >>> np.savez(path, frames=np.ones((2, 2, 2)), energy=np.ones(2))
+    >>> NpzFrames(path, square(2, 1e-3, 0.1), 4600).n_shots
+    2
+    """
 
     def __init__(self, source: str, geometry: Geometry | None, photon_energy: float | None) -> None:
         path, _, name = source.partition(":/")
@@ -152,7 +172,18 @@ class NpzFrames(ArrayFrames):
 
 
 class Hdf5Frames(ArrayFrames):
-    """Frames of a dataset ``file.h5:/path/of/dataset``, or of the only one in the file that can hold frames."""
+    """Frames of a dataset ``file.h5:/path/of/dataset``, or of the only one in the file that can hold frames.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from xfeldask.physics.detectors import square
+    >>> path = tempfile.mkdtemp() + "/run.h5"
+    >>> with h5py.File(path, "w") as file:
+    ...     file["entry/frames"] = np.ones((2, 2, 2))
+    >>> Hdf5Frames(path + ":/entry/frames", square(2, 1e-3, 0.1), 4600).read(range(2)).shape
+    (2, 1, 2, 2)
+    """
 
     def __init__(self, source: str, geometry: Geometry | None, photon_energy: float | None) -> None:
         path, _, name = source.partition(":/")
@@ -174,7 +205,17 @@ class Hdf5Frames(ArrayFrames):
 
 
 class ZarrFrames(ArrayFrames):
-    """Frames of a Zarr array, of version 2 or 3."""
+    """Frames of a Zarr array, of version 2 or 3.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from xfeldask.physics.detectors import square
+    >>> path = tempfile.mkdtemp() + "/run.zarr"
+    >>> _ = zarr.create_array(path, data=np.ones((2, 2, 2)))
+    >>> ZarrFrames(path, square(2, 1e-3, 0.1), 4600).read(range(2)).shape
+    (2, 1, 2, 2)
+    """
 
     def __init__(self, source: str, geometry: Geometry | None, photon_energy: float | None) -> None:
         found = zarr.open(source, mode="r")

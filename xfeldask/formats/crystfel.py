@@ -25,7 +25,16 @@ Values = dict[str, str]
 
 
 def is_crystfel_geometry(path: str | os.PathLike[str]) -> bool:
-    """Whether a file gives panels a corner, as text."""
+    r"""Whether a file gives panels a corner, as text.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "detector.geom"
+    >>> _ = path.write_text("a/corner_x = -4.5\na/corner_y = 2\n")
+    >>> is_crystfel_geometry(path)
+    True
+    """
     if not Path(path).is_file() or Path(path).stat().st_size > 2**25:
         return False
     content = Path(path).read_bytes()

@@ -52,6 +52,13 @@ def wavelength_of(source: str, s: NDArray[np.float64]) -> float:
     ------
     FormatError
         They lie on none.
+
+    Examples
+    --------
+    >>> from xfeldask.physics.detectors import scattering_vector, square
+    >>> s = scattering_vector(square(8, 1e-3, 0.1).pixel_position, 2.7e-10)
+    >>> f'{wavelength_of("run.h5", s) * 1e10:.3f} angstrom'
+    '2.700 angstrom'
     """
     square = (s * s).sum(axis=-1)
     far = square > 0.25 * square.max()
@@ -68,6 +75,13 @@ def geometry_of_vectors(source: str, s: NDArray[np.float64], wavelength: float) 
     ------
     FormatError
         A vector that no pixel downstream has.
+
+    Examples
+    --------
+    >>> from xfeldask.physics.detectors import scattering_vector, square
+    >>> s = scattering_vector(square(8, 75e-6, 0.3).pixel_position, 2.7e-10)
+    >>> geometry_of_vectors("run.h5", s, 2.7e-10).pixel_position[0, 0, 0].round(6).tolist()
+    [-0.000263, -0.000263, 0.3]
     """
     along = 1 - np.abs(s[..., 2]) * wavelength
     if not (along > 0).all():

@@ -30,7 +30,17 @@ NOT_COLUMNS = ("data", "mask", "data_white", *ENERGIES)
 
 
 class CxiFile:
-    """The kind of frames in CXI files."""
+    """The kind of frames in CXI files.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = tempfile.mkdtemp() + "/run.h5"
+    >>> with h5py.File(path, "w") as file:
+    ...     file["entry_1/data_1/data"] = np.zeros((3, 4, 4), np.uint8)
+    >>> CxiFile.recognises(path), CxiFile.recognises(path + ":/entry_1/image_1/data")
+    (True, False)
+    """
 
     @staticmethod
     def recognises(source: str) -> bool:
@@ -66,6 +76,15 @@ def cxi_stacks(source: str) -> list[tuple[str, int]]:
     Raises
     ------
     MissingFileError, FormatError
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = tempfile.mkdtemp() + "/run.cxi"
+    >>> with h5py.File(path, "w") as file:
+    ...     file["entry_1/data_1/data"] = np.zeros((3, 4, 4), np.uint8)
+    >>> cxi_stacks(path)
+    [('entry_1/data_1/data', 3)]
     """
     path, _, name = source.partition(":/")
     with open_hdf5(path) as file, reading(source):
@@ -175,7 +194,15 @@ def _detector(entry: h5py.Group, data: h5py.Dataset) -> h5py.Group | None:
 
 
 def cxi_energies(entry: h5py.Group, n_shots: int) -> NDArray[np.float64] | float | None:
-    """Photon energies of an entry's source [eV]: of each shot, one for all, or None."""
+    """Photon energies of an entry's source [eV]: of each shot, one for all, or None.
+
+    Examples
+    --------
+    >>> file = h5py.File("run.cxi", "w", driver="core", backing_store=False)
+    >>> file["entry_1/instrument_1/source_1/energy"] = np.array([1.0, 2.0]) * 4600 * EV
+    >>> cxi_energies(file["entry_1"], 2).tolist()
+    [4600.0, 9200.0]
+    """
     for instrument in _below(entry, "instrument_"):
         for source in _below(entry[instrument], "source_"):
             for name in ENERGIES:
@@ -193,7 +220,15 @@ def cxi_energies(entry: h5py.Group, n_shots: int) -> NDArray[np.float64] | float
 
 
 def cxi_columns(file: h5py.File, entry: h5py.Group, n_shots: int) -> dict[str, ShotColumn]:
-    """Everything that a file tells of each shot of an entry."""
+    """Everything that a file tells of each shot of an entry.
+
+    Examples
+    --------
+    >>> file = h5py.File("run.cxi", "w", driver="core", backing_store=False)
+    >>> file["entry_1/instrument_1/detector_1/trainId"] = [1500, 1501]
+    >>> {name: column.values.tolist() for name, column in cxi_columns(file, file["entry_1"], 2).items()}
+    {'train': [1500, 1501]}
+    """
     results = list(_below(entry, "result_"))
     columns = columns_of_group(entry, n_shots, skip=(*NOT_COLUMNS, *results))
     if isinstance(file.get("LCLS"), h5py.Group):

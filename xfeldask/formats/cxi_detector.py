@@ -36,6 +36,13 @@ def cxi_geometry(source: str, detector: h5py.Group, shape: tuple[int, int, int])
     ------
     FormatError
         What is there does not fit the frames.
+
+    Examples
+    --------
+    >>> file = h5py.File("run.cxi", "w", driver="core", backing_store=False)
+    >>> file["x_pixel_size"], file["distance"] = 1e-3, 0.1
+    >>> cxi_geometry("run.cxi", file, (1, 2, 2)).pixel_position[0, 0].tolist()
+    [[-0.0005, -0.0005, 0.1], [0.0005, -0.0005, 0.1]]
     """
     size = number(detector, "x_pixel_size") or number(detector, "y_pixel_size")
     distance = number(detector, "distance")
@@ -60,7 +67,16 @@ def cxi_geometry(source: str, detector: h5py.Group, shape: tuple[int, int, int])
 
 
 def fixed_mask(detector: h5py.Group, shape: tuple[int, int, int]) -> NDArray[np.bool_]:
-    """Pixels that are good in more than half of the shots, by ``mask`` and ``good_pixels``, bool (panel, ss, fs)."""
+    """Pixels that are good in more than half of the shots, by ``mask`` and ``good_pixels``, bool (panel, ss, fs).
+
+    Examples
+    --------
+    >>> file = h5py.File("run.cxi", "w", driver="core", backing_store=False)
+    >>> # bad in two shots of three; and a peak, which makes no pixel bad
+    >>> file["mask"] = np.array([[[1, 0x20]], [[1, 0]], [[0, 0]]], np.uint16)
+    >>> fixed_mask(file, (1, 1, 2)).tolist()
+    [[[False, True]]]
+    """
     good = np.ones(shape, np.bool_)
     mask, chosen = detector.get("mask"), detector.get("good_pixels")
     size = int(np.prod(shape))
@@ -87,7 +103,15 @@ class _Bad:
 
 
 def shot_masks(detector: h5py.Group, shape: tuple[int, ...]) -> Array | None:
-    """Return masks of single shots, true where a pixel is bad; None where there is one mask for all."""
+    """Return masks of single shots, true where a pixel is bad; None where there is one mask for all.
+
+    Examples
+    --------
+    >>> file = h5py.File("run.cxi", "w", driver="core", backing_store=False)
+    >>> file["mask"] = np.array([[[1, 0]], [[0, 0]]], np.uint16)
+    >>> shot_masks(file, (2, 1, 2))[0:2].tolist()
+    [[[True, False]], [[False, False]]]
+    """
     mask = detector.get("mask")
     if isinstance(mask, h5py.Dataset) and mask.shape == shape and mask.dtype.kind in "bui" and shape[0] > 1:
         return _Bad(mask)

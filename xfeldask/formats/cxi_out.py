@@ -74,7 +74,15 @@ def _write_detector(detector: h5py.Group, geometry: Geometry) -> None:
 
 
 def panels_of(geometry: Geometry) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-    """Corners (panel, 3) and steps along ss and fs (panel, 2, 3) [m]; None where a panel is no grid of equal steps."""
+    """Corners (panel, 3) and steps along ss and fs (panel, 2, 3) [m]; None where a panel is no grid of equal steps.
+
+    Examples
+    --------
+    >>> from xfeldask.physics.detectors import square
+    >>> corner, steps = panels_of(square(4, 1e-3, 0.1))
+    >>> corner.round(6).tolist(), steps.round(6).tolist()
+    ([[-0.002, -0.002, 0.1]], [[[0.0, 0.001, 0.0], [0.001, 0.0, 0.0]]])
+    """
     position = geometry.pixel_position
     _, rows, columns = geometry.shape
     if rows < 2 or columns < 2:
@@ -119,6 +127,13 @@ def write_result(entry: h5py.Group, result: Mapping[str, NDArray[Any]]) -> str:
     Returns
     -------
     str, the group's name
+
+    Examples
+    --------
+    >>> file = h5py.File("run.cxi", "w", driver="core", backing_store=False)
+    >>> found = {"name": "ipca", "verdict": np.array([1, 2]), "labels": ["blank", "single", "multiple"]}
+    >>> write_result(file, found), write_result(file, found), write_result(file, {**found, "name": "pca"})
+    ('result_1', 'result_1', 'result_2')
     """
     title = str(result["name"])
     have = [name for name in entry if name.startswith("result_") and name[7:].isdigit()]

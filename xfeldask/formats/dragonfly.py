@@ -53,6 +53,16 @@ def read_dragonfly_detector(path: str | os.PathLike[str], pixel_size: float | No
         The file is not there, or is not a detector file.
     InputError
         No pixel size.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from xfeldask.formats.emc_out import write_dragonfly_detector
+    >>> from xfeldask.physics.detectors import square
+    >>> path = Path(tempfile.mkdtemp()) / "det.h5"
+    >>> write_dragonfly_detector(path, square(4, 1e-3, 0.1))
+    >>> read_dragonfly_detector(path, 1e-3).pixel_position[0, 0, 0].round(6).tolist()
+    [-0.0015, -0.0015, 0.1]
     """
     found = _read_hdf5(path) if h5py.is_hdf5(path) else _read_text(path)
     if pixel_size is None:
@@ -80,7 +90,16 @@ def read_dragonfly_detector(path: str | os.PathLike[str], pixel_size: float | No
 
 
 def is_dragonfly_detector(path: str | os.PathLike[str]) -> bool:
-    """Whether a file is a detector file, by its content."""
+    r"""Whether a file is a detector file, by its content.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "det.dat"
+    >>> _ = path.write_text("1 100.0 100.0\n0.0 0.0 0.0 1.0 0\n")
+    >>> is_dragonfly_detector(path)
+    True
+    """
     if not Path(path).is_file():
         return False
     if h5py.is_hdf5(path):

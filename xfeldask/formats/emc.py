@@ -156,7 +156,20 @@ class FlatFrames(ListedFrames):
 
 
 class SparseEmcFrames(FlatFrames):
-    """Frames of a sparse binary file, which is mapped into memory."""
+    """Frames of a sparse binary file, which is mapped into memory.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from xfeldask.physics.detectors import square
+    >>> path = tempfile.mkdtemp() + "/photons.emc"
+    >>> header = np.zeros(256, np.int32)
+    >>> header[:3] = 1, 4, SPARSE
+    >>> # one pixel of one photon, number 1; and one of more, number 2, with 5
+    >>> np.concatenate([header, [1], [1], [1], [2], [5]]).astype(np.int32).tofile(path)
+    >>> SparseEmcFrames(path, square(2, 1e-3, 0.1), 4600).read(range(1)).tolist()
+    [[[[0, 1], [5, 0]]]]
+    """
 
     def __init__(self, source: str, geometry: Geometry | None, photon_energy: float | None) -> None:
         n_shots, n_pixels, _ = _header(source)
@@ -234,7 +247,19 @@ class Hdf5EmcFrames(ListedFrames):
 
 
 class DenseEmcFrames(ArrayFrames):
-    """Frames of a dense binary file, int32 or float64, which is mapped into memory."""
+    """Frames of a dense binary file, int32 or float64, which is mapped into memory.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from xfeldask.physics.detectors import square
+    >>> path = tempfile.mkdtemp() + "/photons.emc"
+    >>> header = np.zeros(256, np.int32)
+    >>> header[:3] = 1, 4, DENSE_INT
+    >>> np.concatenate([header, [0, 1, 5, 0]]).astype(np.int32).tofile(path)
+    >>> DenseEmcFrames(path, square(2, 1e-3, 0.1), 4600).read(range(1)).tolist()
+    [[[[0, 1], [5, 0]]]]
+    """
 
     def __init__(self, source: str, geometry: Geometry | None, photon_energy: float | None) -> None:
         n_shots, n_pixels, kind = _header(source)
@@ -249,7 +274,16 @@ class DenseEmcFrames(ArrayFrames):
 
 
 class BinaryEmc:
-    """The kind of binary files, sparse or dense."""
+    """The kind of binary files, sparse or dense.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = tempfile.mkdtemp() + "/photons.emc"
+    >>> np.array([2, 16, SPARSE, *[0] * 253], np.int32).tofile(path)
+    >>> BinaryEmc.recognises(path), BinaryEmc.recognises("gone.emc")
+    (True, False)
+    """
 
     @staticmethod
     def recognises(source: str) -> bool:

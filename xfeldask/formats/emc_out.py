@@ -32,6 +32,17 @@ def write_emc(path: Path, blocks: Iterable[NDArray[Any]], n_shots: int, n_pixels
     blocks : iterable of frames, unsigned (shot, panel, ss, fs), in order
     n_shots, n_pixels : int
     advance : callable, is told how many shots are done
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from xfeldask.formats.emc import SparseEmcFrames
+    >>> from xfeldask.physics.detectors import square
+    >>> path = Path(tempfile.mkdtemp()) / "photons.emc"
+    >>> frames = np.array([[[[0, 1], [5, 0]]], [[[0, 0], [0, 2]]]], np.uint8)
+    >>> write_emc(path, [frames], 2, 4, lambda shots: None)
+    >>> SparseEmcFrames(str(path), square(2, 1e-3, 0.1), 4600).read(range(2)).tolist()
+    [[[[0, 1], [5, 0]]], [[[0, 0], [0, 2]]]]
     """
     header = np.zeros(256, _ITEM)
     header[:3] = n_shots, n_pixels, SPARSE
@@ -53,7 +64,18 @@ def write_emc(path: Path, blocks: Iterable[NDArray[Any]], n_shots: int, n_pixels
 
 
 def write_hdf5_emc(path: Path, blocks: Iterable[NDArray[Any]], n_shots: int, n_pixels: int, advance: Advance) -> None:
-    """Write Dragonfly's HDF5 form, a list for each shot; parameters as of `write_emc`."""
+    """Write Dragonfly's HDF5 form, a list for each shot; parameters as of `write_emc`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "photons.h5"
+    >>> frames = np.array([[[[0, 1], [5, 0]]], [[[0, 0], [0, 2]]]], np.uint8)
+    >>> write_hdf5_emc(path, [frames], 2, 4, lambda shots: None)
+    >>> with h5py.File(path) as file:
+    ...     [file[name][0].tolist() for name in PLACES]
+    [[1], [2], [5]]
+    """
     with h5py.File(path, "w") as file:
         file["num_pix"] = np.array([n_pixels], _ITEM)
         lists = [file.create_dataset(name, (n_shots,), h5py.vlen_dtype(_ITEM)) for name in PLACES]
@@ -70,6 +92,16 @@ def write_dragonfly_detector(path: Path, geometry: Geometry) -> None:
     """Write a detector file in which a voxel at the beam is a pixel, HDF5.
 
     ``corr`` is the polarization factor times the solid angle [sr].
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from xfeldask.physics.detectors import square
+    >>> path = Path(tempfile.mkdtemp()) / "det.h5"
+    >>> write_dragonfly_detector(path, square(2, 1e-3, 0.1))
+    >>> with h5py.File(path) as file:
+    ...     file["qx"][()].round(3).tolist(), float(file["detd"][()].round(6))
+    ([-0.5, 0.5, -0.5, 0.5], 100.0)
     """
     distance = float(geometry.pixel_position[..., 2].mean() / geometry.pixel_size)
     # the Ewald sphere's radius is the distance in pixels: near the beam a step of a pixel is one of a voxel
@@ -86,6 +118,16 @@ def write_lists(path: Path, shots: NDArray[np.int64], n_stored: int) -> None:
     """Write which shots of a store a file is of, ``<stem>_shots.txt``, and ``<stem>_blacklist.dat`` for those it has.
 
     The blacklist has a line for each shot of the store, 1 where Dragonfly is to leave it out.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "photons.emc"
+    >>> write_lists(path, np.array([1, 2]), 4)
+    >>> sorted(file.name for file in path.parent.iterdir())
+    ['photons_blacklist.dat', 'photons_shots.txt']
+    >>> (path.parent / "photons_blacklist.dat").read_text().split()
+    ['1', '0', '0', '1']
     """
     kept = np.ones(n_stored, np.int64)
     kept[shots] = 0

@@ -23,6 +23,13 @@ class Frames(Protocol):
     n_shots : int
     geometry : Geometry
     wavelength : float, nominal [m]
+
+    Examples
+    --------
+    >>> from xfeldask.formats.stacks import StackFrames, flat_panel
+    >>> frames: Frames = StackFrames("run.npy", np.ones((5, 2, 2), np.uint8), flat_panel((2, 2), 1e-3, 0.1), 4600)
+    >>> frames.name, frames.n_shots, frames.geometry.shape, f"{frames.wavelength:.3g} m", frames.read(range(3)).shape
+    ('run', 5, (1, 2, 2), '2.7e-10 m', (3, 1, 2, 2))
     """
 
     @property
@@ -90,7 +97,16 @@ class WithColumns(Protocol):
 
 
 def events_of(frames: Frames, shots: range) -> Photons:
-    """Photons of consecutive shots of any frames, listed."""
+    """Photons of consecutive shots of any frames, listed.
+
+    Examples
+    --------
+    >>> from xfeldask.formats.stacks import StackFrames, flat_panel
+    >>> frames = StackFrames("run", np.array([[[0, 3], [1, 0]]]), flat_panel((2, 2), 1e-3, 0.1), 4600)
+    >>> photons = events_of(frames, range(1))
+    >>> photons.pixel.tolist(), photons.count.tolist()
+    ([1, 2], [3, 1])
+    """
     listed = getattr(frames, "photons", None)
     return listed(shots) if listed is not None else photons_of_frames(frames.read(shots))
 
@@ -100,6 +116,14 @@ def photon_type(frames: Frames) -> str:
 
     It holds whatever the type of the frames does, up to uint16, or what they say themselves that a pixel holds at most.
     Of wider ones some are looked at, all over the file: uint16, unless a pixel comes near to what that can hold.
+
+    Examples
+    --------
+    >>> from xfeldask.formats.stacks import StackFrames, flat_panel
+    >>> panel = flat_panel((1, 2), 1e-3, 0.1)
+    >>> arrays = np.array([[[0, 3]]], np.uint8), np.array([[[0, 3]]], np.int64), np.array([[[0, 30_000]]], np.int64)
+    >>> [photon_type(StackFrames("run", array, panel, 4600)) for array in arrays]
+    ['uint8', 'uint16', 'uint32']
     """
     largest = getattr(frames, "largest", None)
     if largest is None and not hasattr(frames, "photons"):
@@ -112,7 +136,16 @@ def photon_type(frames: Frames) -> str:
 
 
 def columns_of(frames: Frames) -> Mapping[str, ShotColumn]:
-    """Columns of any frames; none where they tell of none."""
+    """Columns of any frames; none where they tell of none.
+
+    Examples
+    --------
+    >>> from xfeldask.formats.stacks import StackFrames, flat_panel
+    >>> told = {"train": ShotColumn(np.array([1500]), "train", identifier=True)}
+    >>> frames = StackFrames("run", np.zeros((1, 2, 2), np.uint8), flat_panel((2, 2), 1e-3, 0.1), 4600, columns=told)
+    >>> columns_of(frames)["train"].values.tolist()
+    [1500]
+    """
     told = getattr(frames, "columns", None)
     return {} if told is None else told()
 

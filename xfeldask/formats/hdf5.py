@@ -19,6 +19,13 @@ def open_hdf5(path: str | Path) -> h5py.File:
     MissingFileError, FormatError
     InputError
         Another process holds it to write to it.
+
+    Examples
+    --------
+    >>> open_hdf5("gone.h5")
+    Traceback (most recent call last):
+    ...
+    xfeldask.errors.MissingFileError: there is no gone.h5; check the path
     """
     try:
         return h5py.File(path, "r")
@@ -32,12 +39,20 @@ def open_hdf5(path: str | Path) -> h5py.File:
 
 @contextmanager
 def reading(source: object, shots: range | None = None) -> Iterator[None]:
-    """Say of what file, and of which shots, something could not be read.
+    r"""Say of what file, and of which shots, something could not be read.
 
     Raises
     ------
     FormatError
         In the place of what h5py raises.
+
+    Examples
+    --------
+    >>> with reading("run.h5", range(3, 5)):
+    ...     raise OSError("wrong checksum\nin chunk 7")
+    Traceback (most recent call last):
+    ...
+    xfeldask.errors.FormatError: run.h5: shots 3 to 4 cannot be read (wrong checksum); the file is damaged
     """
     try:
         yield
@@ -49,7 +64,15 @@ def reading(source: object, shots: range | None = None) -> Iterator[None]:
 
 
 def number(group: h5py.Group, name: str) -> float | None:
-    """Return a number that is kept as a dataset of one value; None where there is none."""
+    """Return a number that is kept as a dataset of one value; None where there is none.
+
+    Examples
+    --------
+    >>> file = h5py.File("run.h5", "w", driver="core", backing_store=False)
+    >>> file["distance"], file["title"] = [0.15], "a run"
+    >>> number(file, "distance"), number(file, "title"), number(file, "energy")
+    (0.15, None, None)
+    """
     item = group.get(name)
     if not isinstance(item, h5py.Dataset) or item.size != 1 or item.dtype.kind not in "buif":
         return None
@@ -57,7 +80,17 @@ def number(group: h5py.Group, name: str) -> float | None:
 
 
 def holds(path: str | Path, what: Callable[[h5py.File], bool]) -> bool:
-    """Whether a path leads to an HDF5 file that something is true of; never an error."""
+    """Whether a path leads to an HDF5 file that something is true of; never an error.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = tempfile.mkdtemp() + "/run.h5"
+    >>> with h5py.File(path, "w") as file:
+    ...     file["photons"] = [1, 2]
+    >>> holds(path, lambda file: "photons" in file), holds("gone.h5", lambda file: "photons" in file)
+    (True, False)
+    """
     if not Path(path).is_file() or not h5py.is_hdf5(path):
         return False
     try:

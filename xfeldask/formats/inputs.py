@@ -37,6 +37,14 @@ class Inputs:
     orientations : float64 (n, 4) or None, the list that the experiment names
     background : float32 (panel, ss, fs) or None, where background photons fall, as of `read_background`
     background_weights : float64 (n,) or None, of shots, as the experiment lists them
+
+    Examples
+    --------
+    >>> from xfeldask.physics.atoms import make_atoms
+    >>> experiment = Experiment(particle="arrays", detector="square-32", n_shots=9)
+    >>> one, other = (resolve(experiment, make_atoms([[0, 0, 0]], [element])) for element in ("C", "N"))
+    >>> one.experiment.digest == other.experiment.digest
+    False
     """
 
     experiment: Experiment
@@ -68,6 +76,14 @@ def resolve(
     Raises
     ------
     MissingFileError, FormatError, UnknownNameError, InputError
+
+    Examples
+    --------
+    >>> from xfeldask.physics.atoms import make_atoms
+    >>> experiment = Experiment(particle="arrays", detector="square-32", n_shots=9)
+    >>> inputs = resolve(experiment, make_atoms([[0, 0, 0], [2e-9, 0, 0]], ["C", "C"]))
+    >>> inputs.geometry.shape, inputs.atoms.position[:, 0].tolist()
+    ((1, 32, 32), [-1e-09, 1e-09])
     """
     mixture, changes = mixture_of(experiment, atoms)
     geometry = read_detector(experiment.detector)
@@ -142,7 +158,14 @@ def _quaternions(source: str | None, given: ArrayLike | None) -> NDArray[np.floa
 
 
 def geometry_digest(geometry: Geometry) -> str:
-    """SHA-256 of the pixels of a detector and of its mask, in hexadecimal."""
+    """SHA-256 of the pixels of a detector and of its mask, in hexadecimal.
+
+    Examples
+    --------
+    >>> from xfeldask.physics.detectors import square
+    >>> len({geometry_digest(square(4, 1e-3, distance)) for distance in (0.1, 0.1, 0.2)})
+    2
+    """
     state = hashlib.sha256(np.round(geometry.pixel_position * 1e12).astype("<i8").tobytes())
     state.update(np.float64(geometry.pixel_size).tobytes())
     state.update(np.packbits(geometry.mask).tobytes())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
+from math import isclose
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,15 @@ class JoinedFrames:
     ------
     InputError
         There are none, or detectors or wavelengths differ.
+
+    Examples
+    --------
+    >>> from xfeldask.formats.stacks import StackFrames, flat_panel
+    >>> panel = flat_panel((1, 2), 1e-3, 0.1)
+    >>> parts = [StackFrames(f"{n}.npy", np.full((n, 1, 2), n, np.uint8), panel, 4600) for n in (1, 2)]
+    >>> joined = JoinedFrames(parts)
+    >>> joined.read(range(3)).tolist(), joined.columns()["file"].values.tolist()
+    ([[[[1, 1]]], [[[2, 2]]], [[[2, 2]]]], [0, 1, 1])
     """
 
     def __init__(self, parts: Sequence[Frames]) -> None:
@@ -35,7 +45,9 @@ class JoinedFrames:
             raise InputError("there are no frames to join; name at least one file")
         first = parts[0]
         for part in parts[1:]:
-            if part.geometry.shape != first.geometry.shape or not np.isclose(part.wavelength, first.wavelength, 1e-3):
+            if part.geometry.shape != first.geometry.shape or not isclose(
+                part.wavelength, first.wavelength, rel_tol=1e-3
+            ):
                 raise InputError(
                     f"{part.name} was measured by a detector of {part.geometry.shape} pixels at {part.wavelength:.5g} "
                     f"m, {first.name} by one of {first.geometry.shape} at {first.wavelength:.5g} m; put them into two "

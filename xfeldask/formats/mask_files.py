@@ -33,6 +33,12 @@ def masked(geometry: Geometry, mask: Mask | Sequence[str | os.PathLike[str]] | N
     Raises
     ------
     MissingFileError, FormatError, InputError
+
+    Examples
+    --------
+    >>> from xfeldask.physics.detectors import square
+    >>> masked(square(2, 1e-3, 0.1), [[1, 0], [1, 1]]).mask.tolist()
+    [[[True, False], [True, True]]]
     """
     if mask is None:
         return geometry
@@ -50,7 +56,16 @@ def masked(geometry: Geometry, mask: Mask | Sequence[str | os.PathLike[str]] | N
 
 
 def read_mask(source: str) -> NDArray[np.generic]:
-    """Read a mask, true where a pixel is good; see `masked`."""
+    """Read a mask, true where a pixel is good; see `masked`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = tempfile.mkdtemp() + "/mask.npy"
+    >>> np.save(path, np.array([[0, 1]]))
+    >>> read_mask(path).tolist(), read_mask(f"bad:{path}").tolist()
+    ([[0, 1]], [[True, False]])
+    """
     if source.startswith(INVERTED):
         return np.asarray(_stored(source.removeprefix(INVERTED)) == 0)
     if source.lower().endswith(".byt"):

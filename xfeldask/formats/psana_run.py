@@ -49,7 +49,13 @@ class CalibratedEvents:
 
 
 class PsanaRun(StackFrames):
-    """Frames of all events of a run in the order of their times: `second`, `nanosecond` and `fiducial`."""
+    """Frames of all events of a run in the order of their times: `second`, `nanosecond` and `fiducial`.
+
+    Examples
+    --------
+    >>> PsanaRun.recognises("exp=amo86615:run=193:det=pnccdBack"), PsanaRun.recognises("run193.h5")
+    (True, False)
+    """
 
     def __init__(self, source: str, geometry: Geometry | None, photon_energy: float | None) -> None:
         found = _SOURCE.fullmatch(source)

@@ -37,6 +37,11 @@ class ShotColumn:
     units : str, CF style; "1" for pure numbers
     identifier : bool, tells shots apart, as a train or an event does, and measures nothing
     flags : tuple of (value, meaning), of what has few values
+
+    Examples
+    --------
+    >>> ShotColumn(np.array([0, 1, 0]), "pump laser", flags=((0, "off"), (1, "on"))).flags
+    ((0, 'off'), (1, 'on'))
     """
 
     values: NDArray[Any]
@@ -70,6 +75,14 @@ def columns_of_group(group: h5py.Group, n_shots: int, skip: Iterable[str] = ()) 
     group : h5py.Group
     n_shots : int
     skip : names, of datasets or of groups with all that is in them
+
+    Examples
+    --------
+    >>> file = h5py.File("run.h5", "w", driver="core", backing_store=False)
+    >>> file["trainId"], file["pulse_energy"], file["mask"] = [7, 8], [0.1, 0.2], np.zeros((4, 4))
+    >>> file["pulse_energy"].attrs["units"] = "mJ"
+    >>> [(name, column.units, column.identifier) for name, column in columns_of_group(file, 2).items()]
+    [('pulse_energy', 'mJ', False), ('train', '1', True)]
     """
     found: dict[str, ShotColumn] = {}
     left_out = set(skip)
@@ -90,7 +103,15 @@ def columns_of_group(group: h5py.Group, n_shots: int, skip: Iterable[str] = ()) 
 
 
 def values_of(item: h5py.Dataset) -> NDArray[Any] | None:
-    """Return the numbers or the text of a dataset, or None where it holds neither."""
+    """Return the numbers or the text of a dataset, or None where it holds neither.
+
+    Examples
+    --------
+    >>> file = h5py.File("run.h5", "w", driver="core", backing_store=False)
+    >>> file["score"], file["sample"] = [0.5, 2.0], ["virus", "water"]
+    >>> values_of(file["score"]).tolist(), values_of(file["sample"]).tolist()
+    ([0.5, 2.0], ['virus', 'water'])
+    """
     if item.dtype.kind in "buif":
         return np.asarray(item[()])
     if h5py.check_string_dtype(item.dtype) is None:

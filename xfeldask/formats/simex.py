@@ -16,7 +16,16 @@ from xfeldask.physics.detectors import Geometry
 
 
 class Patterns:
-    """The patterns of a file as an array (shot, ss, fs)."""
+    """The patterns of a file as an array (shot, ss, fs).
+
+    Examples
+    --------
+    >>> file = h5py.File("run.h5", "w", driver="core", backing_store=False)
+    >>> file["data/0000001/data"], file["data/0000002/data"] = np.zeros((2, 2)), np.ones((2, 2))
+    >>> patterns = Patterns(list(file["data"].values()))
+    >>> patterns.shape, patterns[1:2].tolist()
+    ((2, 2, 2), [[[1.0, 1.0], [1.0, 1.0]]])
+    """
 
     chunks = (1,)
 

@@ -27,6 +27,14 @@ class StackFrames(ArrayFrames):
     truth : arrays (shot, ...), by the names of `xfeldask.schema`
     columns : by name
     bad : Array (shot, ...) of the frames' shape, not 0 where a pixel of a shot counts nothing; or None
+
+    Examples
+    --------
+    >>> frames, bad = np.array([[[4, 7]], [[1, 2]]], np.uint8), np.array([[[0, 1]], [[0, 0]]])
+    >>> truth, panel = {"n_particles": np.array([1, 2])}, flat_panel((1, 2), 1e-3, 0.1)
+    >>> stack = StackFrames("run", frames, panel, 4600, truth, bad=bad)
+    >>> stack.read(range(2)).tolist(), stack.truth(range(1, 2))
+    ([[[[4, 0]]], [[[1, 2]]]], {'n_particles': array([2])})
     """
 
     def __init__(

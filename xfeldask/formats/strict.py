@@ -34,6 +34,13 @@ def pdb_positions(path: Path, text: str) -> NDArray[np.float64]:
     ------
     FormatError
         A record that is damaged, with its line.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> atom = "ATOM      1  C   ALA A   1      11.000  12.500  -3.000  1.00  0.00           C  "
+    >>> pdb_positions(Path("a.pdb"), atom).tolist()
+    [[11.0, 12.5, -3.0]]
     """
     found: list[list[float]] = []
     # the lines that gemmi sees: no other character ends one

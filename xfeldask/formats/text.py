@@ -60,7 +60,16 @@ def decode(content: bytes, path: str | os.PathLike[str], what: str) -> str:
 
 
 def read_lines(path: str | os.PathLike[str], what: str) -> list[str]:
-    """Lines of a text file, with the errors of `read_bytes` and `decode`."""
+    r"""Lines of a text file, with the errors of `read_bytes` and `decode`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "beam.txt"
+    >>> _ = path.write_text("4600 eV\n1e12\n")
+    >>> read_lines(path, "beam")
+    ['4600 eV', '1e12']
+    """
     return decode(read_bytes(path, what), path, what).splitlines()
 
 
@@ -90,6 +99,18 @@ def map_array(path: str | os.PathLike[str], what: str) -> NDArray[np.generic]:
     ------
     MissingFileError, FormatError
         As of `load_array`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = tempfile.mkdtemp() + "/frames.npy"
+    >>> np.save(path, np.arange(6).reshape(2, 3))
+    >>> map_array(path, "frames")[1].tolist()
+    [3, 4, 5]
+    >>> map_array("gone.npy", "frames")
+    Traceback (most recent call last):
+    ...
+    xfeldask.errors.MissingFileError: no frames file gone.npy; give the path of a .npy file
     """
     try:
         return np.lib.format.open_memmap(os.fspath(path), mode="r")

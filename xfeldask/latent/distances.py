@@ -194,7 +194,17 @@ def reconstruction_error(rows: ArrayLike, components: ArrayLike, mean: ArrayLike
 
 
 def matrix(value: ArrayLike, name: str) -> NDArray[np.float64]:
-    """Finite matrix with columns, or an error that names it."""
+    """Finite matrix with columns, or an error that names it.
+
+    Examples
+    --------
+    >>> matrix([[1, 2], [3, 4]], "rows").tolist()
+    [[1.0, 2.0], [3.0, 4.0]]
+    >>> matrix([1, 2], "rows")
+    Traceback (most recent call last):
+    ...
+    xfeldask.errors.InputError: rows must be a matrix with at least one column, got (2,)
+    """
     found = np.asarray(value, np.float64)
     if found.ndim != 2 or not found.shape[1]:
         raise InputError(f"{name} must be a matrix with at least one column, got {found.shape}")
@@ -204,7 +214,17 @@ def matrix(value: ArrayLike, name: str) -> NDArray[np.float64]:
 
 
 def fitting_mean(mean: ArrayLike, basis: NDArray[np.float64], features: int) -> NDArray[np.float64]:
-    """Mean (feature,) that fits the rows of a basis and the number of features, or an error."""
+    """Mean (feature,) that fits the rows of a basis and the number of features, or an error.
+
+    Examples
+    --------
+    >>> fitting_mean([1, 2], np.eye(2), 2).tolist()
+    [1.0, 2.0]
+    >>> fitting_mean([1, 2, 3], np.eye(2), 2)
+    Traceback (most recent call last):
+    ...
+    xfeldask.errors.InputError: 2 features need components and mean of them, got (2, 2) and (3,)
+    """
     center = np.asarray(mean, np.float64)
     if basis.shape[1] != features or center.shape != (features,):
         raise InputError(f"{features} features need components and mean of them, got {basis.shape} and {center.shape}")

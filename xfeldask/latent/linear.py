@@ -17,7 +17,16 @@ LARGEST = 1e15  # of a value: squares of it still add up in float32
 
 
 class NotFittedError(InputError, sklearn.exceptions.NotFittedError):  # type: ignore[misc]
-    """A model that was asked before it had learned; `hasattr` takes it for a missing attribute."""
+    """A model that was asked before it had learned; `hasattr` takes it for a missing attribute.
+
+    Examples
+    --------
+    >>> from xfeldask.latent.pca import PCA
+    >>> PCA(1).fit([[1.0, 2.0]]).transform([[1.0, 2.0]])
+    Traceback (most recent call last):
+    ...
+    xfeldask.latent.linear.NotFittedError: PCA has seen 1 shots; 1 components need 2 or more
+    """
 
 
 class Solution(NamedTuple):
@@ -68,6 +77,15 @@ class LinearModel(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Estimator with `components_`, `explained_variance_` and `mean_`, worked out when first asked for.
 
     A subclass has `partial_fit`, which starts with `_take`, and `_solve`.
+
+    Examples
+    --------
+    >>> from xfeldask.latent.pca import PCA
+    >>> model = PCA(1).fit([[0, 1], [2, 1], [4, 1], [6, 1]])
+    >>> model.components_.round(6).tolist(), model.mean_.tolist()
+    ([[1.0, 0.0]], [3.0, 1.0])
+    >>> model.transform([[3, 1], [5, 9]]).ravel().round(4).tolist()
+    [0.0, 2.0]
     """
 
     n_components: int

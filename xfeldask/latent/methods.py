@@ -28,6 +28,16 @@ class Method(Protocol):
     One that needs the data several times says so by `n_passes` and gets `end_pass` called after each. One with
     `components_`, `mean_` and `explained_variance_` is linear: it stops early once these have settled, and its
     components are stored as images.
+
+    Examples
+    --------
+    >>> class Brightness:
+    ...     def fit(self, X):
+    ...         return self
+    ...     def transform(self, X):
+    ...         return np.asarray(X).sum(axis=1, keepdims=True)
+    >>> make_estimator(Brightness(), 1).transform([[1, 2], [3, 4]]).tolist()
+    [[3], [7]]
     """
 
     def transform(self, X: ArrayLike, /) -> Any:
@@ -105,6 +115,15 @@ def checked_method(method: object) -> Method:
     ------
     InputError
         A class instead of an object, or an object that lacks a method.
+
+    Examples
+    --------
+    >>> checked_method(PCA(2)).n_components
+    2
+    >>> checked_method(PCA)
+    Traceback (most recent call last):
+    ...
+    xfeldask.errors.InputError: the method is the class PCA; pass an object of it, PCA(...)
     """
     if isinstance(method, type):
         raise InputError(f"the method is the class {method.__name__}; pass an object of it, {method.__name__}(...)")

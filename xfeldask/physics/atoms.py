@@ -36,6 +36,12 @@ class Atoms:
     position : float64 (n, 3) [m]
     element : str (n,), symbols such as ``'C'``, ``'Fe'`` or ``'Fe2+'``
     occupancy : float64 (n,), from 0 to 1
+
+    Examples
+    --------
+    >>> co = make_atoms([[0, 0, 0], [1.13e-10, 0, 0]], ["C", "O"])
+    >>> len(co), co.mass.round(3).tolist(), co.radius
+    (2, [12.011, 15.999], 1.13e-10)
     """
 
     position: NDArray[np.float64]

@@ -54,6 +54,12 @@ def bernstein(taps: NDArray[np.floating], low: float, high: float) -> NDArray[np
     Returns
     -------
     (4 control points, 4 taps) float64
+
+    Examples
+    --------
+    >>> # taps whose pieces are 1, t, t^2 and t^3
+    >>> bernstein(np.eye(4), 0, 1).round(3).T.tolist()
+    [[1.0, 1.0, 1.0, 1.0], [0.0, 0.333, 0.667, 1.0], [0.0, 0.0, 0.333, 1.0], [0.0, 0.0, 0.0, 1.0]]
     """
     lows, widths = (np.cumprod([1.0, value, value, value]) for value in (low, high - low))
     shifted = np.zeros((TAPS, TAPS))
@@ -78,6 +84,14 @@ def bound_volume(volume: Volume, s_max: float, distance: float, fineness: int = 
     Returns
     -------
     Bound
+
+    Examples
+    --------
+    >>> from xfeldask.physics.interpolation import kernel_pieces
+    >>> volume = Volume(np.ones((21, 21, 21), np.complex64), 1e7, 4e7, kernel_pieces(2.0).astype(np.float32))
+    >>> bound = bound_volume(volume, s_max=3e7, distance=1e7)
+    >>> bound.cell.shape, bool(bound.cell.min() >= 1)
+    ((10, 10, 10), True)
     """
     n = volume.values.shape[0]
     margin = int(np.ceil(distance / volume.step)) + 1

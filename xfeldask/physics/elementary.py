@@ -24,7 +24,13 @@ _ONE, _ROOT_HALF = np.uint64(0x3FF0000000000000), np.uint64(0x3FE6A09E00000000)
 
 @inline_kernel
 def log(x: float) -> float:
-    """Natural logarithm of a positive, normal number, to 1 ulp."""
+    """Natural logarithm of a positive, normal number, to 1 ulp.
+
+    Examples
+    --------
+    >>> log(1.0), log(float(np.exp(2)))
+    (0.0, 2.0)
+    """
     bits = np.float64(x).view(np.uint64) + (_ONE - _ROOT_HALF)
     k = np.int64(bits >> _MANTISSA_BITS) - 1023
     # x = 2**k (1 + f), with 1 + f from sqrt(1/2) to sqrt(2)
@@ -43,7 +49,13 @@ def log(x: float) -> float:
 
 @inline_kernel
 def exp(x: float) -> float:
-    """Exponential to 1 ulp; 0 below -708, infinite above 709."""
+    """Exponential to 1 ulp; 0 below -708, infinite above 709.
+
+    Examples
+    --------
+    >>> exp(0.0), exp(1.0), exp(-1000.0)
+    (1.0, 2.7182818284590455, 0.0)
+    """
     if x < -708.0:
         return 0.0
     if x > 709.0:
@@ -61,7 +73,13 @@ def exp(x: float) -> float:
 
 @inline_kernel
 def cosine_sine(turns: float) -> tuple[float, float]:
-    """Cosine and sine of 2 pi times a finite number below 2**50, to 2e-16."""
+    """Cosine and sine of 2 pi times a finite number below 2**50, to 2e-16.
+
+    Examples
+    --------
+    >>> cosine_sine(0.25), cosine_sine(1e9 + 0.5)
+    ((-0.0, 1.0), (-1.0, -0.0))
+    """
     quarter = math.floor(4.0 * turns + 0.5)
     x = (turns - 0.25 * quarter) * _TWO_PI
     z = x * x
@@ -83,14 +101,26 @@ def cosine_sine(turns: float) -> tuple[float, float]:
 
 @inline_kernel
 def cube_root(x: float) -> float:
-    """Cube root of a positive, normal number, to 1 ulp."""
+    """Cube root of a positive, normal number, to 1 ulp.
+
+    Examples
+    --------
+    >>> cube_root(27.0), cube_root(1e-3)
+    (3.0, 0.1)
+    """
     y = exp(log(x) / 3.0)
     return y - (y * y * y - x) / (3.0 * y * y)
 
 
 @kernel
 def log_factorial(k: float) -> float:
-    """Logarithm of k!, k a whole number of 0 and above."""
+    """Logarithm of k!, k a whole number of 0 and above.
+
+    Examples
+    --------
+    >>> round(exp(log_factorial(5.0)), 9), round(log_factorial(100.0), 6)
+    (120.0, 363.739376)
+    """
     if k < 18.0:
         product = 1.0
         for i in range(2, int(k) + 1):

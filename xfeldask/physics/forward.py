@@ -50,6 +50,13 @@ class Margins:
     ----------
     center : float, largest distance of the beam's centre from the axis [m]
     scale : float, largest factor on abs(s), from photon energy and particle size
+
+    Examples
+    --------
+    >>> from xfeldask.physics.detectors import square
+    >>> exact, spread = (largest_s(square(8, 1e-3, 0.1), 1e-10, Margins(scale=scale)) for scale in (1, 1.1))
+    >>> round(spread / exact, 6)
+    1.1
     """
 
     center: float = 0.0
@@ -107,7 +114,15 @@ class ForwardModel:
 
 
 def largest_s(geometry: Geometry, wavelength: float, margins: Margins) -> float:
-    """Largest abs(s) at which an amplitude can be asked for [1/m]."""
+    """Largest abs(s) at which an amplitude can be asked for [1/m].
+
+    Examples
+    --------
+    >>> from xfeldask.physics.detectors import square
+    >>> # in a corner: 2 sin(theta / 2) / wavelength
+    >>> f"{largest_s(square(64, 1e-3, 0.1), 1e-10, Margins()):.3e}"
+    '4.160e+09'
+    """
     position = geometry.pixel_position
     across, z = np.linalg.norm(position[..., :2], axis=-1) + margins.center, position[..., 2]
     r = np.sqrt(across * across + z * z)
@@ -194,6 +209,18 @@ def mean_photons(form: Form, geometry: Geometry, beam: Beam, s_max: float | None
 
     abs(F)^2 is averaged over 400 directions on each of 256 shells of abs(s), up to `s_max` [1/m], or as far as the
     form factor goes.
+
+    Examples
+    --------
+    >>> from xfeldask.config import BEAMS
+    >>> from xfeldask.physics.atoms import make_atoms
+    >>> from xfeldask.physics.detectors import square
+    >>> from xfeldask.physics.volume import build_volume
+    >>> carbon, detector = make_atoms([[0, 0, 0]], ["C"]), square(32, 2.4e-3, 0.15)
+    >>> lam = wavelength(BEAMS["amo86615"].photon_energy)
+    >>> volume = build_volume(carbon, largest_s(detector, lam, Margins()))
+    >>> f'{mean_photons(volume, detector, BEAMS["amo86615"]):.2g}'
+    '8.4e-05'
     """
     if s_max is None:
         s_max = (

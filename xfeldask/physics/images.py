@@ -73,7 +73,16 @@ def photons_of_frames(frames: Counts) -> Photons:
 
 
 class Totals(NamedTuple):
-    """Photons counted in a shot, and those lost to full pixels."""
+    """Photons counted in a shot, and those lost to full pixels.
+
+    Examples
+    --------
+    >>> from xfeldask.physics.detectors import square
+    >>> recorder, photons = Recorder(square(4, 1e-3, 0.1)), np.zeros((1, 4, 4), np.uint8)
+    >>> image, low_q = np.zeros(recorder.image_shape, np.uint16), np.zeros(recorder.low_q_shape, np.uint16)
+    >>> recorder.record(np.array([5], np.uint32), np.array([300]), photons, image, low_q)
+    Totals(photon_count=255, lost_photons=45)
+    """
 
     photon_count: int
     lost_photons: int

@@ -59,7 +59,13 @@ class Spectrum(NamedTuple):
 
 
 def fine_length(half: int) -> int:
-    """Side of the fine grid for frequencies of -`half` to `half`: even, with no factor above 5."""
+    """Side of the fine grid for frequencies of -`half` to `half`: even, with no factor above 5.
+
+    Examples
+    --------
+    >>> [fine_length(half) for half in (20, 50, 100)]
+    [64, 160, 320]
+    """
     length = max(LEAST_LENGTH, math.ceil(UPSAMPLING * (2 * half + 1)))
     while length % 2 or _factors(length)[-1] > 5:
         length += 1
@@ -67,13 +73,26 @@ def fine_length(half: int) -> int:
 
 
 def make_wave(length: int) -> Wave:
-    """Return what transforms of a length need."""
+    """Return what transforms of a length need.
+
+    Examples
+    --------
+    >>> wave = make_wave(8)
+    >>> wave.cosine.round(3).tolist(), wave.factors.tolist()
+    ([1.0, 0.707, -0.0, -0.707, -1.0, -0.707, 0.0, 0.707], [2, 4])
+    """
     cosine, sine = cosine_sine_of(np.arange(length) / length)
     return Wave(cosine, sine, np.array(_factors(length)))
 
 
 def memory_needed(half: int, extent: float) -> int:
-    """Bytes that a `spectrum` takes while it is made, of points with coordinates up to `extent`."""
+    """Bytes that a `spectrum` takes while it is made, of points with coordinates up to `extent`.
+
+    Examples
+    --------
+    >>> f"{memory_needed(100, 0.25) / 1e6:.0f} MB"
+    '86 MB'
+    """
     m = _filled(fine_length(half), extent)
     return 8 * m * m * (m + 2 * (half + 1))
 
@@ -91,6 +110,18 @@ def spectrum(position: NDArray[np.float64], weight: NDArray[np.float64], half: i
     -------
     Spectrum, from which `plane` takes ``sum_j weight_j exp(2 pi i k.position_j)``, 3e-7 of whose root mean square it
     is off
+
+    Examples
+    --------
+    >>> # a point a quarter of a turn along x, and one at the origin
+    >>> found = spectrum(np.array([[0.25, 0, 0], [0, 0, 0]]), np.array([1.0, 1.0]), 2)
+    >>> re, im = np.empty((5, 5)), np.empty((5, 5))
+    >>> for k in range(3):
+    ...     plane(found, k, re, im)
+    ...     print(abs(complex(re[2, 2], im[2, 2]) - (1j**k + 1)) < 1e-5)
+    True
+    True
+    True
     """
     length = fine_length(half)
     m = _filled(length, float(np.abs(position).max()))
@@ -106,7 +137,15 @@ def spectrum(position: NDArray[np.float64], weight: NDArray[np.float64], half: i
 
 @kernel
 def plane(spectrum: Spectrum, k: int, re: NDArray[np.float64], im: NDArray[np.float64]) -> None:
-    """Write frequencies (k, -half to half, -half to half) into `re` and `im`, (2 half + 1, 2 half + 1)."""
+    """Write frequencies (k, -half to half, -half to half) into `re` and `im`, (2 half + 1, 2 half + 1).
+
+    Examples
+    --------
+    >>> re, im = np.empty((3, 3)), np.empty((3, 3))
+    >>> plane(spectrum(np.zeros((1, 3)), np.array([2.0]), 1), 0, re, im)
+    >>> re.round(4).tolist()
+    [[2.0, 2.0, 2.0], [2.0, 2.0, 2.0], [2.0, 2.0, 2.0]]
+    """
     length, m, side = spectrum.wave.cosine.size, spectrum.re.shape[1], re.shape[0]
     half = side // 2
     along_y_re, along_y_im = np.empty((m, side)), np.empty((m, side))

@@ -31,6 +31,12 @@ class Correction:
     dark : float32 (panel, ss, fs), ADU of no photon
     block : rows and columns of a group of pixels that share a common mode; (0, 0) where there is none
     threshold : float, photons from which one is counted
+
+    Examples
+    --------
+    >>> correction = make_correction((1, 1, 3), gain=8.0, dark=np.full((1, 1, 3), 100.0))
+    >>> leveled(np.array([[[100.0, 108, 116]]]), correction, np.ones((1, 1, 3), bool)).tolist()
+    [[[0.0, 1.0, 2.0]]]
     """
 
     gain: NDArray[np.float32]
@@ -47,6 +53,12 @@ class Photonized(NamedTuple):
     photons : uint32 (shot, panel, ss, fs); 0 where a pixel is bad
     bad : bool (shot, panel, ss, fs), pixels that gave no finite number
     histogram : int64 (bin,), how often good pixels had how many photons, not rounded; see `histogram_centers`
+
+    Examples
+    --------
+    >>> found = photonize([[[[0.0, 8.4, 17.0, np.nan]]]], gain=8.0)
+    >>> found.photons.tolist(), found.bad.tolist(), int(found.histogram.sum())
+    ([[[[0, 1, 2, 0]]]], [[[[False, False, False, True]]]], 3)
     """
 
     photons: NDArray[np.uint32]
@@ -154,6 +166,12 @@ def corrected(adu: NDArray[Any], correction: Correction, mask: ArrayLike | None 
     ------
     InputError
         Frames of another shape.
+
+    Examples
+    --------
+    >>> correction = make_correction((1, 1, 3), gain=10.0)
+    >>> corrected(np.array([[[[1.0, 11, 20]]]]), correction).photons.tolist()
+    [[[[0, 1, 2]]]]
     """
     values = np.ascontiguousarray(adu, np.float32)
     shape = correction.gain.shape
@@ -169,7 +187,14 @@ def corrected(adu: NDArray[Any], correction: Correction, mask: ArrayLike | None 
 
 
 def histogram_centers() -> NDArray[np.float64]:
-    """Middles of the histogram's bins, float64 (bin,) [photons]."""
+    """Middles of the histogram's bins, float64 (bin,) [photons].
+
+    Examples
+    --------
+    >>> centers = histogram_centers()
+    >>> len(centers), centers[[0, -1]].round(3).tolist()
+    (400, [-1.99, 5.99])
+    """
     edges = np.linspace(LOW, HIGH, BINS + 1)
     return np.asarray((edges[:-1] + edges[1:]) / 2)
 
@@ -240,6 +265,13 @@ def bad_pixels(adu: ArrayLike, correction: Correction, mask: ArrayLike) -> NDArr
     adu : numbers (shot, panel, ss, fs)
     correction : Correction
     mask : (panel, ss, fs), true where a pixel is good as far as is known
+
+    Examples
+    --------
+    >>> # the second pixel gives nothing, the third too little
+    >>> adu = np.array([[[[0.0, np.nan, -9.0]]]] * 5)
+    >>> bad_pixels(adu, make_correction((1, 1, 3), gain=10.0), np.ones((1, 1, 3), bool)).tolist()
+    [[[False, True, True]]]
     """
     values = np.ascontiguousarray(adu, np.float32)
     good = np.asarray(mask, np.bool_)
@@ -253,7 +285,17 @@ def bad_pixels(adu: ArrayLike, correction: Correction, mask: ArrayLike) -> NDArr
 
 
 def leveled(adu: NDArray[np.floating[Any]], correction: Correction, mask: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Frame (panel, ss, fs) without its dark and the levels of its groups, float32 [photons]."""
+    """Frame (panel, ss, fs) without its dark and the levels of its groups, float32 [photons].
+
+    Examples
+    --------
+    >>> # a row that was read too high by 3 ADU, with a photon of 10 in it
+    >>> row = np.full((1, 1, 256), 3.0)
+    >>> row[0, 0, 7] += 10
+    >>> correction = make_correction(row.shape, gain=10.0, common_mode="row")
+    >>> (leveled(row, correction, np.ones(row.shape, bool))[0, 0, 6:9].round(1) + 0).tolist()
+    [0.0, 1.0, 0.0]
+    """
     out = (np.asarray(adu, np.float32) - correction.dark) / correction.gain
     rows, columns = correction.block
     if rows:

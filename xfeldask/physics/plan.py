@@ -48,6 +48,13 @@ class ShotPlan:
     species : int16 (n, k), index of each particle's species; None where there is one alone
     variant : int32 (n, k), index of its variant; None likewise
     coordinate : float64 (n, k), that of its variant; None likewise
+
+    Examples
+    --------
+    >>> from xfeldask.config import Experiment
+    >>> plan = plan_shots(Experiment(particle="chaperonin", n_shots=3, hits={0: 1, 1: 1}), 75e-6, np.arange(3))
+    >>> plan.n_particles.shape, plan.orientation.shape, plan.fluence.shape
+    ((3,), (3, 1, 4), (3, 1))
     """
 
     n_particles: NDArray[np.int16]
@@ -97,6 +104,15 @@ def plan_shots(
     Returns
     -------
     ShotPlan, with room for as many particles as the experiment's hits allow
+
+    Examples
+    --------
+    >>> experiment = Experiment(particle="chaperonin", n_shots=9, hits={0: 1, 1: 1, 2: 1}, seed=7)
+    >>> every, last = (plan_shots(experiment, 75e-6, shots) for shots in (np.arange(9), np.array([8])))
+    >>> every.n_particles.tolist(), last.n_particles.tolist()
+    ([0, 2, 1, 0, 0, 1, 1, 2, 2], [2])
+    >>> bool((every.position[8] == last.position[0])[: last.n_particles[0]].all())
+    True
     """
     seed, hits, nuisance, beam = experiment.seed, experiment.hits, experiment.nuisance, experiment.beam
     count = draw_counts(seed, hits, shots)
@@ -177,7 +193,16 @@ def _relative_diameters(
 
 
 def first_orientations(experiment: Experiment, given: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
-    """Return the set that first particles take their orientations from, or None where they are random."""
+    """Return the set that first particles take their orientations from, or None where they are random.
+
+    Examples
+    --------
+    >>> even = Experiment(particle="chaperonin", n_shots=9, orientations={"kind": "uniform", "count": 5})
+    >>> first_orientations(even, None).shape
+    (5, 4)
+    >>> first_orientations(Experiment(particle="chaperonin", n_shots=9), None) is None
+    True
+    """
     if experiment.orientations.kind == "uniform":
         assert experiment.orientations.count is not None
         return super_fibonacci(experiment.orientations.count)
@@ -215,6 +240,14 @@ def shots_of_plan(
     ------
     InputError
         Truth that is none: a number that is not finite, a fluence below 0, a species that there is not.
+
+    Examples
+    --------
+    >>> from xfeldask.physics.detectors import square
+    >>> plan = plan_shots(Experiment(particle="chaperonin", n_shots=3, hits={2: 1}), 1e-3, np.arange(3))
+    >>> shots = shots_of_plan(plan, 0, np.arange(3), square(4, 1e-3, 0.1))
+    >>> [shot.position.shape for shot in shots]
+    [(2, 3), (2, 3), (2, 3)]
     """
     present = np.arange(plan.fluence.shape[1]) < plan.n_particles[:, None]
     _refuse_no_truth(plan, present, shots, mixture)

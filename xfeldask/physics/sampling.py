@@ -126,7 +126,16 @@ class Shot(NamedTuple):
 
 @inline_kernel
 def scattering(shot: Shot, x: float, y: float, z: float) -> tuple[float, float, float, float]:
-    """Scattering vector [1/m] and polarization x solid angle / area [1/m^2] of a pixel at (x, y, z) [m]."""
+    """Scattering vector [1/m] and polarization x solid angle / area [1/m^2] of a pixel at (x, y, z) [m].
+
+    Examples
+    --------
+    >>> one = Shot(np.eye(3)[None], np.zeros((1, 3)), np.ones(1), np.ones(1), 1e10, np.zeros(2), 0.0, np.uint64(1),
+    ...            np.zeros(1, np.int64))
+    >>> # where the beam meets the detector nothing is scattered off, and a pixel's area counts in full
+    >>> scattering(one, 0.0, 0.0, 0.1)
+    (0.0, 0.0, -0.0, 100.0)
+    """
     x, y = x - shot.center[0], y - shot.center[1]
     inverse_r = 1.0 / np.sqrt(x * x + y * y + z * z)
     f = shot.wavenumber * inverse_r

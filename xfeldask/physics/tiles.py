@@ -20,6 +20,15 @@ class Tiles:
     spread : float64 (tile,), largest distance of a pixel's centre from it [m]
     pixel : int64 (tile, 3), flat index of the first pixel, rows, columns
     level : int64 (tile,), which `Bound` holds for it
+
+    Examples
+    --------
+    >>> from xfeldask.physics.detectors import square
+    >>> tiles = cut(square(4, 1e-3, 0.1), 2, zoom_radius=0)
+    >>> tiles.pixel.tolist()
+    [[0, 2, 2], [2, 2, 2], [8, 2, 2], [10, 2, 2]]
+    >>> tiles.center.round(4).tolist()
+    [[-0.001, -0.001, 0.1], [0.001, -0.001, 0.1], [-0.001, 0.001, 0.1], [0.001, 0.001, 0.1]]
     """
 
     center: NDArray[np.float64]
@@ -40,6 +49,12 @@ def cut(geometry: Geometry, side: int, zoom_radius: float) -> Tiles:
     Returns
     -------
     Tiles, those with no good pixel left out, those of level 0 first
+
+    Examples
+    --------
+    >>> from xfeldask.physics.detectors import square
+    >>> [len(cut(square(8, 1e-3, 0.1), 4, radius).spread) for radius in (0.0, 1.0)]
+    [4, 16]
     """
     panels, rows, columns = geometry.mask.shape
     boxes = [

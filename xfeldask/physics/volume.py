@@ -45,6 +45,12 @@ class Volume:
     step : float, grid spacing [1/m]
     s_max : float, largest abs(s) that may be asked for [1/m]
     taps : float32 (4, 4), row p holds the coefficient of t**p of each of the four kernel pieces
+
+    Examples
+    --------
+    >>> volume = Volume(np.ones((15, 15, 15), np.complex64), 1e7, 3e7, kernel_pieces(2.0).astype(np.float32))
+    >>> volume.origin
+    6.0
     """
 
     values: NDArray[np.complex64]
@@ -64,19 +70,38 @@ class Volume:
 
 
 def oversampling(radius: float, s_max: float) -> float:
-    """How many times finer than Nyquist the grid of a particle of `radius` [m] is, up to `s_max` [1/m]."""
+    """How many times finer than Nyquist the grid of a particle of `radius` [m] is, up to `s_max` [1/m].
+
+    Examples
+    --------
+    >>> [round(oversampling(radius, 1e8), 2) for radius in (1e-9, 20e-9, 200e-9)]
+    [6.0, 6.0, 2.3]
+    """
     least, most = OVERSAMPLING
     return float(np.clip((SMALL_GRID - 2 * TAPS) / (4 * s_max * radius), least, most))
 
 
 def grid_size(radius: float, s_max: float) -> tuple[int, float]:
-    """Choose the odd number of grid points a side and their spacing [1/m] for a particle of `radius` [m]."""
+    """Choose the odd number of grid points a side and their spacing [1/m] for a particle of `radius` [m].
+
+    Examples
+    --------
+    >>> n, step = grid_size(10e-9, 1e8)
+    >>> n, f"{step:.3g}"
+    (35, '8.33e+06')
+    """
     step = 1 / (2 * oversampling(radius, s_max) * radius)
     return 2 * (ceil(s_max / step) + TAPS) + 1, step
 
 
 def memory_needed(radius: float, s_max: float) -> int:
-    """Bytes that building the volume takes: the sum, and one element's share half-way through its transform."""
+    """Bytes that building the volume takes: the sum, and one element's share half-way through its transform.
+
+    Examples
+    --------
+    >>> [f"{memory_needed(radius, 5e8) / 1e6:.0f} MB" for radius in (2e-9, 8e-9)]
+    ['0 MB', '11 MB']
+    """
     n, step = grid_size(radius, s_max)
     return 8 * n**3 + nufft.memory_needed(n // 2, radius * step)
 
@@ -94,6 +119,14 @@ def build_volume(atoms: Atoms, s_max: float, memory_limit: int | None = None) ->
     ------
     MemoryNeededError
         If the grid and the transform's work space exceed `memory_limit`.
+
+    Examples
+    --------
+    >>> from xfeldask.physics.atoms import make_atoms
+    >>> volume = build_volume(make_atoms([[1e-9, 0, 0], [-1e-9, 0, 0]], ["C", "C"]), 1e9)
+    >>> # in phase at s = 0, cancelling where they are half a turn apart
+    >>> np.abs(interpolate(volume, np.array([[0.0, 0, 0], [2.5e8, 0, 0]]))).round(2).tolist()
+    [11.989999771118164, 0.0]
     """
     radius = max(atoms.radius, LEAST_RADIUS)
     needed = memory_needed(radius, s_max)
@@ -160,13 +193,25 @@ def _add_plane(
 
 @inline_kernel
 def cell_of(x: float) -> np.uint64:
-    """Whole part of a coordinate >= 0, unsigned so that indexing needs no test for negative values."""
+    """Whole part of a coordinate >= 0, unsigned so that indexing needs no test for negative values.
+
+    Examples
+    --------
+    >>> int(cell_of(3.7))
+    3
+    """
     return np.uint64(np.int64(x))
 
 
 @inline_kernel
 def within(cell: np.uint64, end: int) -> np.uint64:
-    """Return `cell`, or the last of `end` for what is none, such as that of NaN: no grid is read outside."""
+    """Return `cell`, or the last of `end` for what is none, such as that of NaN: no grid is read outside.
+
+    Examples
+    --------
+    >>> int(within(np.uint64(3), 5)), int(within(cell_of(9.9), 5))
+    (3, 4)
+    """
     return min(cell, np.uint64(end - 1))
 
 
@@ -225,6 +270,13 @@ def interpolate(volume: Volume, s: NDArray[np.float64]) -> NDArray[np.complex64]
     Returns
     -------
     (...) complex64 [electrons]
+
+    Examples
+    --------
+    >>> volume = Volume(np.zeros((15, 15, 15), np.complex64), 1e7, 3e7, kernel_pieces(2.0).astype(np.float32))
+    >>> volume.values[7, 7, 7] = 1
+    >>> abs(interpolate(volume, np.array([[0.0, 0, 0], [2.5e7, 0, 0]]))).round(2).tolist()
+    [1.0, 0.0]
     """
     flat = np.ascontiguousarray(s, dtype=np.float64).reshape(-1, 3)
     out = np.empty(len(flat), np.complex64)
@@ -251,6 +303,13 @@ def measured_error(volume: Volume, atoms: Atoms, points: int = 192) -> float:
 
     ``sum abs(abs(F) - abs(F0)) / sum abs(F0)`` over `points` scattering vectors, a fixed set spread evenly over
     directions and over abs(s) from 0 to ``volume.s_max``.
+
+    Examples
+    --------
+    >>> from xfeldask.physics.atoms import make_atoms
+    >>> atoms = make_atoms([[1e-9, 0, 0], [-1e-9, 0, 0]], ["C", "C"])
+    >>> measured_error(build_volume(atoms, 1e9), atoms) < 1e-3
+    True
     """
     i = np.arange(points) + 0.5
     s = even_directions(points) * (((i * 0.7548776662466927) % 1) * volume.s_max)[:, None]

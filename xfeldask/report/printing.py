@@ -178,7 +178,15 @@ def print_verdict(ds: xr.Dataset, latent: xr.Dataset) -> None:
 
 
 def decision_told(decision: Decision) -> dict[str, str]:
-    """Return what a rule tells of its threshold and of what it expects, as far as it does."""
+    """Return what a rule tells of its threshold and of what it expects, as far as it does.
+
+    Examples
+    --------
+    >>> decision_told(Decision(threshold=1.5, threshold_interval=(1.0, 2.0)))
+    {'threshold': 'log odds 1.50 (95 % of resampled data: 1.00 to 2.00)'}
+    >>> decision_told(Decision(multiple_fraction=0.0123, expected_purity=0.9987))
+    {'expected': '1.23 % of the hits are multiple, purity 99.870 %'}
+    """
     rows = {}
     if decision.threshold is not None:
         rows["threshold"] = f"score {decision.threshold:.4g}"
@@ -263,3 +271,22 @@ def _counts(numbers: np.ndarray) -> str:
 def _quartiles(numbers: np.ndarray) -> str:
     low, middle, high = np.percentile(numbers, [5, 50, 95])
     return f"{middle:,.0f} in the middle, 90 % of shots from {low:,.0f} to {high:,.0f}"
+
+
+def print_reconstruction(store: Path, name: str) -> None:
+    """Print what a reconstruction came to.
+
+    Parameters
+    ----------
+    store : Path
+    name : str
+
+    Examples
+    --------
+    >>> print_reconstruction(Path("nothing.zarr"), "emc")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    xfeldask.errors.MissingFileError: no store at nothing.zarr...
+    """
+    run = open_run(store)
+    console().print(facts(f"{store}: {name}", run.reconstructions[name].facts()))
+    console().print(f"next: xfeldask judge {printable(store)}")

@@ -125,7 +125,15 @@ def powder(run: Run, kinds: NDArray[np.int64]) -> dict[int, NDArray[np.float64]]
 
 
 def near_threshold(latent: xr.Dataset) -> NDArray[np.int64]:
-    """Shots whose score is nearest to the threshold, in order of their score; none where there is no threshold."""
+    """Shots whose score is nearest to the threshold, in order of their score; none where there is no threshold.
+
+    Examples
+    --------
+    >>> decision = {"decision": Decision(threshold=0.0).to_json()}
+    >>> # in order of their score; a shot without one is near to none
+    >>> near_threshold(xr.Dataset({"score": ("shot", [0.4, 9.0, np.nan, -0.1])}, attrs=decision)).tolist()
+    [1, 0, 3]
+    """
     threshold = Decision.from_json(latent.attrs.get("decision", "{}")).threshold
     if threshold is None:
         return np.empty(0, np.int64)

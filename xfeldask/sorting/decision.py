@@ -70,6 +70,12 @@ class Cut:
     prevalence : float, part of hits that hold more than one particle
     singles_lost : float, expected part of the singles below the threshold
     let_in : float, expected number of other hits kept
+
+    Examples
+    --------
+    >>> cut = decide(np.array([9.0] * 95 + [-9.0] * 5))
+    >>> int(cut.kept.sum()), bool(-9 < cut.threshold < 9), round(cut.prevalence, 2)
+    (95, True, 0.05)
     """
 
     score: Array

@@ -38,6 +38,16 @@ class EnvelopeRule(Rule):
     -----
     Rousseeuw and Van Driessen, Technometrics 41, 212 (1999), by scikit-learn's MinCovDet; verdicts are those of its
     EllipticEnvelope.
+
+    Examples
+    --------
+    >>> rule = EnvelopeRule.restore({"location_": np.zeros(2), "precision_": np.eye(2)})
+    >>> evidence = rule.evidence({"latent": np.array([[0.0, 1], [1, 1], [3, 4], [2, 0]])})
+    >>> evidence["envelope_distance"].round(6).tolist()
+    [1.0, 2.0, 25.0, 4.0]
+    >>> columns, _ = rule.decide(evidence, Allowance(contamination=0.25))
+    >>> columns["is_single"].tolist()
+    [True, True, False, True]
     """
 
     needs = ("latent",)

@@ -121,6 +121,12 @@ def measured(rule: Rule, shots: Mapping[str, NDArray[Any]]) -> Columns:
     ------
     InputError
         A user's rule gives other columns than it says, or not one value for each shot.
+
+    Examples
+    --------
+    >>> rule = EnvelopeRule.restore({"location_": np.zeros(2), "precision_": np.eye(2)})
+    >>> measured(rule, {"latent": np.array([[3.0, 4.0], [0.0, 1.0]])})
+    {'envelope_distance': array([25.,  1.])}
     """
     found = {name: np.asarray(value) for name, value in rule.evidence(shots).items()}
     n, names = len(next(iter(shots.values()))), [variable.name for variable in rule.columns]
@@ -131,7 +137,16 @@ def measured(rule: Rule, shots: Mapping[str, NDArray[Any]]) -> Columns:
 
 
 def measured_last(rule: Rule, shots: Shots, columns: Columns) -> Columns:
-    """Return the evidence of a rule that needs coordinates, on all shots, all of which have them in `columns`."""
+    """Return the evidence of a rule that needs coordinates, on all shots, all of which have them in `columns`.
+
+    Examples
+    --------
+    >>> from xfeldask.store.shots import EmbeddedShots
+    >>> rule = EnvelopeRule.restore({"location_": np.zeros(2), "precision_": np.eye(2)})
+    >>> columns = {"latent": np.array([[3.0, 4.0], [0.0, 1.0]])}
+    >>> measured_last(rule, EmbeddedShots(None, columns), columns)["envelope_distance"].tolist()
+    [25.0, 1.0]
+    """
     if set(rule.needs) <= columns.keys():
         return measured(rule, {name: columns[name] for name in rule.needs})
     parts = []
@@ -148,6 +163,13 @@ def decided(rule: Rule, columns: Mapping[str, NDArray[Any]], allowance: Allowanc
     ------
     InputError
         A user's rule gives no score or no verdict on each shot, or a score that is not finite.
+
+    Examples
+    --------
+    >>> distance = np.array([1.0, 2.0, 3.0, 99.0])
+    >>> columns, decision = decided(EnvelopeRule(), {"envelope_distance": distance}, Allowance(contamination=0.25))
+    >>> columns["verdict"].tolist(), decision.contamination
+    ([1, 1, 1, 2], 0.25)
     """
     given, told = rule.decide({v.name: columns[v.name] for v in rule.columns}, allowance)
     n = len(columns[rule.columns[0].name])

@@ -15,13 +15,19 @@ class XfelAccessor:
 
     Examples
     --------
-    >>> import tempfile, xfeldask
-    >>> path = tempfile.mkdtemp() + "/run.zarr"
-    >>> ds = xfeldask.simulate(path, particle="chaperonin", detector="square-64", n_shots=4, progress=False)
-    >>> ds.xfel.assemble(ds.photons[2]).shape
-    (64, 64)
-    >>> bool(ds.xfel.resolution.min() > 1)
-    True
+    >>> pixels = ("panel", "ss", "fs")
+    >>> ds = xr.Dataset({
+    ...     "photons": (("shot", *pixels), [[[[1, 2]], [[3, 4]]]]),
+    ...     "assembled_row": (pixels, [[[0, 0]], [[2, 2]]]),
+    ...     "assembled_col": (pixels, [[[0, 1]], [[0, 1]]]),
+    ...     "mask": (pixels, [[[1, 1]], [[1, 0]]]),
+    ...     "q": ((*pixels, "xyz"), np.full((2, 1, 2, 3), 0.1)),
+    ... })
+    >>> # two panels with a gap between them, and a bad pixel
+    >>> ds.xfel.assemble(ds.photons[0], gap=0).tolist()
+    [[1, 2], [0, 0], [3, 0]]
+    >>> f"{ds.xfel.resolution.min():.2f} angstrom"
+    '5.77 angstrom'
     """
 
     def __init__(self, dataset: xr.Dataset) -> None:

@@ -42,7 +42,18 @@ def create_histogram(root: zarr.Group, n_shards: int, centers: NDArray[np.float6
 
 
 def histogram_array(root: zarr.Group) -> zarr.Array[Any] | None:
-    """Return the array of histograms (shard, bin), writable; None where nothing was photonized."""
+    """Return the array of histograms (shard, bin), writable; None where nothing was photonized.
+
+    Examples
+    --------
+    >>> from zarr.storage import MemoryStore
+    >>> root = zarr.create_group(MemoryStore())
+    >>> histogram_array(root) is None
+    True
+    >>> create_histogram(root, 3, np.array([0.0, 1.0]))
+    >>> histogram_array(root).shape
+    (3, 2)
+    """
     return shot_array(root, PLACE) if GROUP in root else None
 
 
@@ -53,6 +64,17 @@ def read_histogram(root: zarr.Group) -> tuple[NDArray[np.float64], NDArray[np.in
     ------
     CorruptStoreError
         They cannot be read.
+
+    Examples
+    --------
+    >>> from zarr.storage import MemoryStore
+    >>> root = zarr.create_group(MemoryStore())
+    >>> create_histogram(root, 2, np.array([0.0, 1.0]))
+    >>> histogram = histogram_array(root)
+    >>> # what each shard counted
+    >>> histogram[0], histogram[1] = [90, 10], [80, 20]
+    >>> [found.tolist() for found in read_histogram(root)]
+    [[0.0, 1.0], [170, 30]]
     """
     array = histogram_array(root)
     if array is None:

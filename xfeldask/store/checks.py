@@ -98,7 +98,7 @@ def check_node(run: Run, name: str) -> list[Problem]:
     name : str, path of the array or group in the store
     """
     layout = run.layout
-    variable = None if name.startswith("latent/") else VARIABLES.get(name.rsplit("/", 1)[-1])
+    variable = None if name.startswith(("latent/", "reconstruction/")) else VARIABLES.get(name.rsplit("/", 1)[-1])
     try:
         node = run.group[name]
     except (ValueError, KeyError, TypeError) as error:
@@ -169,7 +169,15 @@ def node_names(run: Run) -> list[str]:
 
 
 def merged(problems: Iterable[Problem]) -> list[Problem]:
-    """Join problems of neighbouring shots that say the same."""
+    r"""Join problems of neighbouring shots that say the same.
+
+    Examples
+    --------
+    >>> found = [Problem("image", range(i, i + 1), "the checksum does not match") for i in (3, 4, 9)]
+    >>> print(*merged(found), sep="\n")
+    image, shots 3 to 4: the checksum does not match
+    image, shot 9: the checksum does not match
+    """
     out: list[Problem] = []
     for problem in problems:
         last = out[-1] if out else problem

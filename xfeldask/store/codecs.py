@@ -24,6 +24,15 @@ def pipeline(path: str) -> Iterator[None]:
 
     zarr's setting is one for the whole process: two threads that changed it in turns would leave the wrong one
     behind. So only one thread at a time is in such a context; hold it while opening, never while computing.
+
+    Examples
+    --------
+    >>> before = zarr.config.get("codec_pipeline.path")
+    >>> with pipeline(FAST):
+    ...     print(zarr.config.get("codec_pipeline.path") == FAST)
+    True
+    >>> zarr.config.get("codec_pipeline.path") == before
+    True
     """
     with _setting, zarr.config.set({"codec_pipeline.path": path}):
         yield
@@ -33,5 +42,10 @@ def compressors() -> CompressorsLike:
     """Zstandard, which packs a sparse frame best at its fastest level, and checksums that see flipped bits.
 
     Two, because zarrs skips crc32c when it reads part of a shard; Zstandard's own cannot be skipped.
+
+    Examples
+    --------
+    >>> [type(codec).__name__ for codec in compressors()]
+    ['ZstdCodec', 'Crc32cCodec']
     """
     return (ZstdCodec(level=ZSTD_LEVEL, checksum=True), Crc32cCodec())

@@ -41,6 +41,15 @@ class DatasetInstrument:
     geometry : Geometry
     photon_energy : float, nominal [eV]
     bin : int, pixels a side of a bin of `image`
+
+    Examples
+    --------
+    >>> from xfeldask.physics.detectors import square
+    >>> pixels = ("panel", "ss", "fs")
+    >>> ds = xr.Dataset(coords={"pixel_position": ((*pixels, "xyz"), square(8, 1e-3, 0.1).pixel_position)})
+    >>> instrument = DatasetInstrument.of(ds.assign_attrs(pixel_size=1e-3, wavelength=2.7e-10, bin=2))
+    >>> instrument.image_grid.shape, f"{instrument.photon_energy:.0f} eV"
+    ((4, 4), '4592 eV')
     """
 
     geometry: Geometry

@@ -31,6 +31,13 @@ class Intake(Record):
     photon_energy : float [eV]
     photonize : Photonize, how ADU became photons; None where the files hold photons
     variables : tuple of str, truth and columns that the store has
+
+    Examples
+    --------
+    >>> made = {"format": "npy", "fingerprint": "e3b0", "n_shots": 100, "geometry": "44c2", "photon_energy": 4600.0}
+    >>> here, there = Intake(sources=("/data/a.npy",), **made), Intake(sources=("/tape/a.npy",), **made)
+    >>> here.digest == there.digest
+    True
     """
 
     sources: tuple[str, ...]
@@ -64,6 +71,17 @@ def stored_intake(root: zarr.Group) -> Intake | None:
     ------
     CorruptStoreError
         The record cannot be read.
+
+    Examples
+    --------
+    >>> from zarr.storage import MemoryStore
+    >>> root = zarr.create_group(MemoryStore())
+    >>> stored_intake(root) is None
+    True
+    >>> made = {"fingerprint": "e3b0", "n_shots": 100, "geometry": "44c2", "photon_energy": 4600.0}
+    >>> root.attrs["ingest"] = Intake(sources=("/data/a.npy",), format="npy", **made).to_json()
+    >>> stored_intake(root).sources
+    ('/data/a.npy',)
     """
     found: Mapping[str, Any] = root.attrs
     if "ingest" not in found:
@@ -79,6 +97,17 @@ def fingerprint(sources: Sequence[str]) -> str:
     Parameters
     ----------
     sources : paths of files or folders; what follows ``:/`` names a part of one; names of what is no file count as such
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> one, other = (Path(tempfile.mkdtemp()) / name for name in ("a.npy", "b.npy"))
+    >>> _ = one.write_bytes(b"photons"), other.write_bytes(b"photons")
+    >>> fingerprint([str(one)]) == fingerprint([str(other)])
+    True
+    >>> _ = other.write_bytes(b"Photons")
+    >>> fingerprint([str(one)]) == fingerprint([str(other)])
+    False
     """
     state = hashlib.sha256()
     for source in sources:

@@ -53,6 +53,14 @@ class Layout:
     intensity : bool, whether expected photons are stored
     shard : int, shots a shard
     truth : tuple of str, names of the truth that is known
+
+    Examples
+    --------
+    >>> layout = Layout(5, (1, 4, 4), (2, 2), (4, 4), 1, "uint8", False, shard=2)
+    >>> layout.n_shards, [list(layout.shots(shard)) for shard in range(3)]
+    (3, [[0, 1], [2, 3], [4]])
+    >>> layout.inner(VARIABLES["orientation"])
+    (1, 4)
     """
 
     n_shots: int
@@ -93,7 +101,16 @@ class Layout:
 
 
 def layout_of(group: zarr.Group) -> Layout:
-    """Layout of an existing store, from its arrays' metadata."""
+    """Layout of an existing store, from its arrays' metadata.
+
+    Examples
+    --------
+    >>> from zarr.storage import MemoryStore
+    >>> layout = Layout(5, (1, 4, 4), (2, 2), (4, 4), 1, "uint8", False, 2)
+    >>> root = create_template(MemoryStore(), layout, {"shot": np.arange(5)}, {"title": "a run"})
+    >>> layout_of(root) == layout
+    True
+    """
     photons, image, low_q = (shot_array(group, name) for name in ("photons", "image", "low_q"))
     truth = tuple(v.name for role in TRUTH for v in named(role) if _is_there(group, v.name))
     if photons.shards is None or photons.ndim != 4 or image.ndim != 3 or low_q.ndim != 3:
@@ -133,6 +150,14 @@ def shot_array(group: zarr.Group, name: str, codec_pipeline: str = EXACT) -> zar
     ------
     CorruptStoreError
         It is not there, or its metadata cannot be read.
+
+    Examples
+    --------
+    >>> from zarr.storage import MemoryStore
+    >>> layout = Layout(5, (1, 4, 4), (2, 2), (4, 4), 1, "uint8", False, 2)
+    >>> root = create_template(MemoryStore(), layout, {"shot": np.arange(5)}, {"title": "a run"})
+    >>> shot_array(root, "photons").shape
+    (5, 1, 4, 4)
     """
     try:
         with pipeline(codec_pipeline):
@@ -173,6 +198,14 @@ def create_template(
     fixed : variables of role "fixed" by name
     attributes : of the root group
     flags : optional, values and meanings of variables along shots that are this store's own, by name
+
+    Examples
+    --------
+    >>> from zarr.storage import MemoryStore
+    >>> layout = Layout(5, (1, 4, 4), (2, 2), (4, 4), 1, "uint8", False, 2)
+    >>> root = create_template(MemoryStore(), layout, {"shot": np.arange(5)}, {"title": "a run"})
+    >>> root["photons"].chunks, root["photons"].shards, root.attrs["complete"]
+    ((1, 1, 4, 4), (2, 1, 4, 4), False)
     """
     group = zarr.create_group(path, zarr_format=3)
     run = attributes.get("experiment_digest", attributes.get("ingest_digest"))
@@ -196,6 +229,14 @@ def create_shot_array(group: zarr.Group, variable: Variable, layout: Layout, run
     variable : Variable
     layout : Layout
     run : str, optional, identity of the run that the array is of, which it carries
+
+    Examples
+    --------
+    >>> from zarr.storage import MemoryStore
+    >>> layout = Layout(5, (1, 4, 4), (2, 2), (4, 4), 1, "uint8", False, 2)
+    >>> array = create_shot_array(zarr.create_group(MemoryStore()), VARIABLES["photon_energy"], layout)
+    >>> array.shape, array.dtype.name, array.attrs["units"]
+    ((5,), 'float64', 'eV')
     """
     inner = layout.inner(variable)
     shards: tuple[int, ...] | None = None
@@ -221,7 +262,16 @@ def create_shot_array(group: zarr.Group, variable: Variable, layout: Layout, run
 
 
 def write_whole(group: zarr.Group, variable: Variable, value: NDArray[Any]) -> None:
-    """Write a variable that has no `shot` dimension, or its index, in chunks of at most 16 MB."""
+    """Write a variable that has no `shot` dimension, or its index, in chunks of at most 16 MB.
+
+    Examples
+    --------
+    >>> from zarr.storage import MemoryStore
+    >>> root = zarr.create_group(MemoryStore())
+    >>> write_whole(root, VARIABLES["xyz"], np.array(["x", "y", "z"]))
+    >>> root["xyz"][:].tolist()
+    ['x', 'y', 'z']
+    """
     text = variable.dtype == "string"
     data = np.asarray(value, dtype=np.dtypes.StringDType() if text else variable.dtype)
     rows = data.shape[0]
@@ -243,7 +293,16 @@ def write_whole(group: zarr.Group, variable: Variable, value: NDArray[Any]) -> N
 
 
 def write_column(group: zarr.Group, name: str, values: NDArray[Any], attributes: Mapping[str, Any]) -> None:
-    """Write numbers or text (shot,) that the schema does not know, in the chunks of truth."""
+    """Write numbers or text (shot,) that the schema does not know, in the chunks of truth.
+
+    Examples
+    --------
+    >>> from zarr.storage import MemoryStore
+    >>> root = zarr.create_group(MemoryStore())
+    >>> write_column(root, "pulse_energy", np.array([0.1, 0.2]), {"units": "mJ"})
+    >>> root["pulse_energy"][:].tolist(), root["pulse_energy"].metadata.dimension_names
+    ([0.1, 0.2], ('shot',))
+    """
     text = values.dtype.kind in "TUOS"
     data = np.asarray(values, np.dtypes.StringDType()) if text else values
     with pipeline(EXACT):

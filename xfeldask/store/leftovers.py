@@ -55,13 +55,30 @@ def real_path(path: Path) -> Path:
 
 
 def beside(store: Path, target: Path, kind: str) -> Path:
-    """Return where this process makes something beside a store that is to go to `target`, the store or in it."""
+    """Return where this process makes something beside a store that is to go to `target`, the store or in it.
+
+    Examples
+    --------
+    >>> name = beside(Path("/data/run.zarr"), Path("/data/run.zarr/latent/ipca"), "new").name
+    >>> name.startswith(".run.zarr.latent.ipca."), name.endswith(f"-{getpid()}.new")
+    (True, True)
+    """
     inside = "".join(f".{part}" for part in target.relative_to(store).parts) if target != store else ""
     return store.with_name(f".{store.name}{inside}.{HOST}-{getpid()}.{kind}")
 
 
 def leftovers(store: Path) -> list[Leftover]:
-    """Name what killed runs left beside a store; what a running process writes now is none of it."""
+    """Name what killed runs left beside a store; what a running process writes now is none of it.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> store = Path(tempfile.mkdtemp()) / "run.zarr"
+    >>> # no process has that number
+    >>> store.with_name(f".run.zarr.latent.ipca.{HOST}-999999999.old").mkdir()
+    >>> [(str(left.target.relative_to(store)), left.replaced) for left in leftovers(store)]
+    [('latent/ipca', True)]
+    """
     store = store.resolve()
     found = []
     for path in sorted(store.parent.glob(f".{store.name}.*")):
@@ -74,7 +91,18 @@ def leftovers(store: Path) -> list[Leftover]:
 
 
 def sweep_beside(store: Path) -> None:
-    """Remove what killed runs left beside a store; put back what had been moved away and not been replaced."""
+    """Remove what killed runs left beside a store; put back what had been moved away and not been replaced.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> store = Path(tempfile.mkdtemp()) / "run.zarr"
+    >>> # moved away by a process that was killed before it put another in its place
+    >>> store.with_name(f".run.zarr.{HOST}-999999999.old").mkdir()
+    >>> sweep_beside(store)
+    >>> [path.name for path in store.parent.iterdir()]
+    ['run.zarr']
+    """
     for path, target, was_there in leftovers(store):
         if was_there and not target.exists():
             path.rename(target)
@@ -83,7 +111,17 @@ def sweep_beside(store: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a file or a folder, if it is there."""
+    """Remove a file or a folder, if it is there.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> remove(folder)
+    >>> remove(folder)
+    >>> folder.exists()
+    False
+    """
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:

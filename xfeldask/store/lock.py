@@ -82,6 +82,16 @@ def held(store: Path, place: str = "") -> Iterator[None]:
     -----
     XfeldaskWarning
         The lock of a writer that is dead was taken over.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> store = Path(tempfile.mkdtemp()) / "run.zarr"
+    >>> with held(store):
+    ...     print(writer(store).process == os.getpid())
+    True
+    >>> writer(store) is None
+    True
     """
     store = real_path(store)
     path = _path(store, place)
@@ -104,7 +114,16 @@ def held(store: Path, place: str = "") -> Iterator[None]:
 
 
 def writer(store: Path, place: str = "") -> Holder | None:
-    """Return who writes a store, or a group in it; None where nobody does who is alive."""
+    """Return who writes a store, or a group in it; None where nobody does who is alive.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> store = Path(tempfile.mkdtemp()) / "run.zarr"
+    >>> with held(store, "latent/ipca"):
+    ...     print(writer(store) is None, writer(store, "latent/ipca").process == os.getpid())
+    True True
+    """
     path = _path(real_path(store), place)
     holder = Holder.of(path)
     return holder if holder is not None and not _is_dead(path, holder) else None

@@ -16,7 +16,7 @@ from typing import Any
 KEY = "manifest"
 CHANGES = ("complete", "ingest", KEY)
 """Attributes of a root that change: while it is written, and where files moved that it was ingested from."""
-PUBLISHED = ("latent", "selection")
+PUBLISHED = ("latent", "reconstruction", "selection")
 """Groups whose groups are published one by one, each with a manifest of its own."""
 FILE = "zarr.json"
 
@@ -27,6 +27,15 @@ def seal(folder: Path) -> None:
     Parameters
     ----------
     folder : Path
+
+    Examples
+    --------
+    >>> import tempfile, zarr
+    >>> folder = Path(tempfile.mkdtemp()) / "run.zarr"
+    >>> _ = zarr.create_group(folder).create_group("latent")
+    >>> seal(folder)
+    >>> sorted(json.loads((folder / "zarr.json").read_text())["attributes"][KEY]["nodes"])
+    ['', 'latent']
     """
     file = folder / FILE
     metadata = json.loads(file.read_text("utf-8"))
@@ -46,6 +55,18 @@ def broken(folder: Path) -> list[tuple[str, str]]:
     Parameters
     ----------
     folder : Path, of a store or a group in it
+
+    Examples
+    --------
+    >>> import tempfile, zarr
+    >>> folder = Path(tempfile.mkdtemp()) / "run.zarr"
+    >>> latent = zarr.create_group(folder).create_group("latent")
+    >>> seal(folder)
+    >>> broken(folder)
+    []
+    >>> latent.attrs["title"] = "mine"
+    >>> broken(folder)
+    [('latent', 'its metadata or attributes are not those that were written')]
     """
     try:
         root = json.loads((folder / FILE).read_text("utf-8"))
@@ -70,7 +91,16 @@ def broken(folder: Path) -> list[tuple[str, str]]:
 
 
 def nodes_of(folder: Path) -> list[str]:
-    """Return paths of the groups and arrays below a folder."""
+    """Return paths of the groups and arrays below a folder.
+
+    Examples
+    --------
+    >>> import tempfile, zarr
+    >>> folder = Path(tempfile.mkdtemp()) / "run.zarr"
+    >>> _ = zarr.create_group(folder).create_group("latent").create_group("ipca")
+    >>> nodes_of(folder)
+    ['latent', 'latent/ipca']
+    """
     return sorted(file.parent.relative_to(folder).as_posix() for file in folder.rglob(FILE) if file.parent != folder)
 
 

@@ -34,6 +34,15 @@ class Features:
     merged : int, bins a side of the stored images that make one here; 0 where images are made of photons
     index : int32 (panel, ss, fs) or None, bin of each pixel where images are made of photons
     image_shape : (y, x)
+
+    Examples
+    --------
+    >>> from xfeldask.physics.detectors import square
+    >>> from xfeldask.store.instrument import DatasetInstrument
+    >>> made = make_features(DatasetInstrument(square(8, 1e-3, 0.1), 4600.0, 2), {"name": "counts", "bin": 3})
+    >>> # no bins of the store make up bins of three pixels, so that these are made of the photons
+    >>> made.needs, made.size, made.options
+    ('photons', 9, {'name': 'counts', 'bin': 3})
     """
 
     options: dict[str, Any]
@@ -79,6 +88,16 @@ def make_features(instrument: Instrument, features: Choice) -> Features:
     ------
     InputError
         An unknown name or option; a user's own feature that fails, or that is asked for as a store knew it.
+
+    Examples
+    --------
+    >>> from xfeldask.physics.detectors import square
+    >>> from xfeldask.store.instrument import DatasetInstrument
+    >>> instrument = DatasetInstrument(square(8, 1e-3, 0.1), 4600.0, 2)
+    >>> made = make_features(instrument, {"name": "counts", "bin": 4})
+    >>> # of four bins as they are stored, one is made
+    >>> made(np.ones((1, 4, 4), np.uint16)).tolist(), made.needs
+    ([[4.0, 4.0, 4.0, 4.0]], 'image')
     """
     options: dict[str, Any] = dict(features) if isinstance(features, Mapping) else {"name": features}
     if "name" not in options:
@@ -117,6 +136,19 @@ class Model(FieldsOnly):
     rule : Rule or None; one that needs coordinates learns last
     parameters : Parameters, what it was made with
     looks : states of a linear space while it was fitted, by which shots get coordinates too, if any
+
+    Examples
+    --------
+    >>> from xfeldask.latent.pca import PCA
+    >>> from xfeldask.physics.detectors import square
+    >>> from xfeldask.store.instrument import DatasetInstrument
+    >>> made = make_features(DatasetInstrument(square(2, 1e-3, 0.1), 4600.0, 1), "counts")
+    >>> told = Parameters(method="pca", features=made.options, n_components=1, n_fitted=3)
+    >>> model = Model(made, PCA(1).fit([[0, 0, 0, 1], [0, 0, 0, 3], [0, 0, 0, 5]]), None, told)
+    >>> model, model.needs
+    (<xfeldask.Model pca of counts, 1 components, fitted to 3 shots, sorts by nothing>, ['image'])
+    >>> model.columns({"image": np.array([[[0, 0], [0, 7]]])})["latent"].tolist()
+    [[4.0]]
     """
 
     features: Features

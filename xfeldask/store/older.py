@@ -43,7 +43,14 @@ def upright(images: NDArray[Any]) -> NDArray[Any]:
 
 
 def upright_dataset(ds: xr.Dataset) -> xr.Dataset:
-    """Return a group of a store with its images upright, and the index of pixels that goes with them; stays lazy."""
+    """Return a group of a store with its images upright, and the index of pixels that goes with them; stays lazy.
+
+    Examples
+    --------
+    >>> image = xr.DataArray([[[1, 2, 3], [4, 5, 6]]], dims=("shot", "y", "x"), name="image")
+    >>> upright_dataset(image.to_dataset()).image[0].values.tolist()
+    [[1, 4], [2, 5], [3, 6]]
+    """
     turned = {name: _turned(v) for name, v in ds.variables.items() if v.dims[-2:] in _IMAGES}
     if set(_INDEX) <= set(ds.variables):
         row, column = (ds.variables[name] for name in _INDEX)

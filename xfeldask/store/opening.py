@@ -26,6 +26,13 @@ def open_root(store: str | Path, mode: Literal["r", "r+"] = "r") -> zarr.Group:
         There is nothing at the path.
     InputError
         What is there is not a store of this package.
+
+    Examples
+    --------
+    >>> open_root("gone.zarr")
+    Traceback (most recent call last):
+    ...
+    xfeldask.errors.MissingFileError: no store at gone.zarr; make one with xfeldask simulate gone.zarr
     """
     path = Path(store)
     if not exists(path) and path.is_symlink():
@@ -56,6 +63,14 @@ def stored_experiment(root: zarr.Group) -> Experiment:
     ------
     CorruptStoreError
         The store holds none, or it cannot be read.
+
+    Examples
+    --------
+    >>> from zarr.storage import MemoryStore
+    >>> root = zarr.create_group(MemoryStore())
+    >>> root.attrs["experiment"] = Experiment(particle="chaperonin", n_shots=9, seed=7).model_dump_json()
+    >>> stored_experiment(root).seed
+    7
     """
     try:
         return Experiment.from_stored(str(root.attrs["experiment"]))
@@ -70,6 +85,15 @@ def open_lazily(root: zarr.Group, group: str | None = None) -> xr.Dataset:
     ------
     CorruptStoreError
         It cannot be opened.
+
+    Examples
+    --------
+    >>> from zarr.storage import MemoryStore
+    >>> root = zarr.create_group(MemoryStore())
+    >>> import numpy as np
+    >>> _ = root.create_array("score", data=np.array([0.5, 2.0]), dimension_names=("shot",))
+    >>> open_lazily(root).score.values.tolist()
+    [0.5, 2.0]
     """
     try:
         with pipeline(FAST):
@@ -81,6 +105,15 @@ def open_lazily(root: zarr.Group, group: str | None = None) -> xr.Dataset:
 
 
 def child_groups(root: zarr.Group, name: str) -> list[str]:
-    """Return names of the groups in a group of a store, in order; none where there is no such group."""
+    """Return names of the groups in a group of a store, in order; none where there is no such group.
+
+    Examples
+    --------
+    >>> from zarr.storage import MemoryStore
+    >>> root = zarr.create_group(MemoryStore())
+    >>> _ = root.create_group("latent/pca"), root.create_group("latent/ipca")
+    >>> child_groups(root, "latent"), child_groups(root, "selection")
+    (['ipca', 'pca'], [])
+    """
     group = root.get(name)
     return sorted(group.group_keys()) if isinstance(group, zarr.Group) else []

@@ -39,6 +39,18 @@ def replaced(target: Path, store: Path | None = None) -> Iterator[Path]:
     target : Path, of a file or a folder
     store : Path, optional, of the store that `target` lies in: new things are made beside it, where no reader of the
         store meets them; beside `target` by default
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> target = Path(tempfile.mkdtemp()) / "notes.txt"
+    >>> _ = target.write_text("old")
+    >>> with replaced(target) as fresh:
+    ...     _ = fresh.write_text("new")
+    ...     print(target.read_text())
+    old
+    >>> target.read_text(), [path.name for path in target.parent.iterdir()]
+    ('new', ['notes.txt'])
     """
     target = real_path(target)
     store = target if store is None else real_path(store)

@@ -31,8 +31,12 @@ from xfeldask.store.layout import IMAGES, Layout, layout_of, shot_array
 from xfeldask.store.manifest import CHANGES
 from xfeldask.store.older import AXES, is_transposed, upright, upright_dataset
 from xfeldask.store.opening import child_groups, open_lazily, open_root, stored_experiment
+from xfeldask.store.reconstruction import Reconstruction
 from xfeldask.store.selections import read_selections
 from xfeldask.store.volumes import ATOMS, read_form, read_mixture
+
+GROUPS = ("latent", "reconstruction", "volume")
+"""Groups of a store that hold groups to be read by name."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -298,6 +302,11 @@ class Run:
         return {name: Embedding(self, name) for name in child_groups(self.group, "latent")}
 
     @property
+    def reconstructions(self) -> dict[str, Reconstruction]:
+        """Reconstructions by name, in order of name, as they are on disk now."""
+        return {name: Reconstruction(self, name) for name in child_groups(self.group, "reconstruction")}
+
+    @property
     def selections(self) -> dict[str, xr.DataArray]:
         """Selections by name, bool (shot,), as they are on disk now."""
         return read_selections(self)
@@ -314,7 +323,7 @@ class Run:
     def dataset(self, group: str | None = None, chunks: Any = "shard") -> xr.Dataset:
         """Return the store, or a group of it, as a lazy Dataset; parameters as of `xfeldask.open_dataset`."""
         if group is not None and group not in self:
-            have = [f"{top}/{name}" for top in ("latent", "volume") for name in child_groups(self.group, top)]
+            have = [f"{top}/{name}" for top in GROUPS for name in child_groups(self.group, top)]
             raise MissingFileError(f"{self.path} has no group {group}; it has {', '.join(have) or 'none'}")
         found = open_lazily(self.group, group)
         if is_transposed(found.attrs):
@@ -331,7 +340,7 @@ class Run:
         if chunks is None:
             return found
         cut = {"shot": self.layout.shard} if isinstance(chunks, str) and chunks == "shard" else chunks
-        raw = [v.name for v in named("raw") if v.name in found]
+        raw = [v.name for v in named("raw") if v.name in found and "shot" in found[v.name].dims]
         return found.assign({name: found[name].chunk(cut) for name in raw})
 
     def _axes(self) -> dict[str, xr.Variable]:
@@ -362,6 +371,7 @@ class Run:
             "images": f"image {_size(layout.image)}, low_q {_size(layout.low_q)}",
             "source": self._source(),
             "embeddings": ", ".join(self.embeddings) or "none",
+            "reconstructed": ", ".join(self.reconstructions) or "none",
             "selections": ", ".join(self.selections) or "none",
         }
 

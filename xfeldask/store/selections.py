@@ -34,6 +34,20 @@ def publish_selection(run: Run, name: str, selected: NDArray[np.bool_], where: s
     ------
     InputError
         A name or a length that cannot be, a store that cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from xfeldask.store.layout import Layout, create_template
+    >>> from xfeldask.store.run import Run
+    >>> path, layout = Path(tempfile.mkdtemp()) / "run.zarr", Layout(5, (1, 4, 4), (2, 2), (4, 4), 1, "uint8", False, 2)
+    >>> _ = create_template(path, layout, {"shot": np.arange(5)}, {"title": "a run"})
+    >>> run = Run.open(path)
+    >>> publish_selection(run, "mine", np.arange(5) > 2, where="shot > 2")
+    >>> found = read_selections(run)["mine"]
+    >>> found.values.tolist(), found.attrs["where"]
+    ([False, False, False, True, True], 'shot > 2')
     """
     check_name(name)
     if selected.shape != (run.n_shots,):

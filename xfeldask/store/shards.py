@@ -27,6 +27,22 @@ class Shard:
     path : Path, of the store
     layout : Layout
     index : int
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from xfeldask.store.layout import Layout, create_template
+    >>> path, layout = Path(tempfile.mkdtemp()) / "run.zarr", Layout(5, (1, 4, 4), (2, 2), (4, 4), 1, "uint8", False, 2)
+    >>> _ = create_template(path, layout, {"shot": np.arange(5)}, {"title": "a run"})
+    >>> run = Run.open(path, "r+")
+    >>> arrays = {v.name: run.array(v.name, EXACT) for v in layout.stored()}
+    >>> shard = Shard(arrays, path, layout, 0)
+    >>> for shot in shard.shots:
+    ...     shard.next_shot()["photons"][0, 0, 0] = 7
+    ...     shard.advance({"photon_count": 7, "lost_photons": 0})
+    >>> shard.commit()
+    >>> run.read("photon_count").tolist(), run.done().tolist()
+    ([7, 7, 0, 0, 0], [True, True, False, False, False])
     """
 
     def __init__(self, arrays: Mapping[str, zarr.Array[Any]], path: Path, layout: Layout, index: int) -> None:
@@ -76,7 +92,17 @@ class Shard:
 
 
 def pending_shards(run: Run) -> list[int]:
-    """Return shards with a shot that is not done; a status that cannot be read counts as pending."""
+    """Return shards with a shot that is not done; a status that cannot be read counts as pending.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from xfeldask.store.layout import Layout, create_template
+    >>> path, layout = Path(tempfile.mkdtemp()) / "run.zarr", Layout(5, (1, 4, 4), (2, 2), (4, 4), 1, "uint8", False, 2)
+    >>> _ = create_template(path, layout, {"shot": np.arange(5)}, {"title": "a run"})
+    >>> pending_shards(Run.open(path))
+    [0, 1, 2]
+    """
     status, layout = run.array("shot_status", EXACT), run.layout
     pending = []
     for shard in range(layout.n_shards):

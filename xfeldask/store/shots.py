@@ -61,6 +61,12 @@ class EmbeddedShots:
     ----------
     shots : Shots
     columns : arrays (shot, ...) by name, `latent` among them
+
+    Examples
+    --------
+    >>> shots = EmbeddedShots(None, {"latent": np.eye(3)})
+    >>> len(shots), shots.read("latent", np.array([2])).tolist()
+    (3, [[0.0, 0.0, 1.0]])
     """
 
     shots: Shots

@@ -134,6 +134,16 @@ def write_volume(root: zarr.Group, name: str, volume: Volume, error: float) -> z
     name : str
     volume : Volume
     error : float, measured relative error of an interpolated amplitude
+
+    Examples
+    --------
+    >>> from zarr.storage import MemoryStore
+    >>> from xfeldask.physics.interpolation import kernel_pieces
+    >>> volume = Volume(np.ones((11, 11, 11), np.complex64), 1e7, 1e7, kernel_pieces(2.0).astype(np.float32))
+    >>> root = zarr.create_group(MemoryStore())
+    >>> _ = write_volume(root, "mine", volume, 1e-4)
+    >>> sorted(root["volume/mine"].array_keys())
+    ['coefficient', 'form_factor', 'kernel', 's']
     """
     group = root.require_group("volume").create_group(name)
     n = volume.values.shape[0]
@@ -156,7 +166,19 @@ def write_volume(root: zarr.Group, name: str, volume: Volume, error: float) -> z
 
 
 def read_volume(root: zarr.Group, name: str) -> Volume:
-    """Read ``/volume/<name>``."""
+    """Read ``/volume/<name>``.
+
+    Examples
+    --------
+    >>> from zarr.storage import MemoryStore
+    >>> from xfeldask.physics.interpolation import kernel_pieces
+    >>> volume = Volume(np.ones((11, 11, 11), np.complex64), 1e7, 1e7, kernel_pieces(2.0).astype(np.float32))
+    >>> root = zarr.create_group(MemoryStore())
+    >>> _ = write_volume(root, "mine", volume, 1e-4)
+    >>> found = read_volume(root, "mine")
+    >>> bool((found.values == volume.values).all()), found.step
+    (True, 10000000.0)
+    """
     group = _group(root, f"volume/{name}")
     step, s_max = (float(str(group.attrs[key])) for key in ("step", "s_max"))
     return Volume(_whole(group, "coefficient"), step, s_max, _whole(group, "kernel"))

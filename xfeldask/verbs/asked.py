@@ -18,7 +18,15 @@ from xfeldask.physics.atoms import Atoms, make_atoms
 def as_experiment(
     experiment: Experiment | None, particle: Any, n_shots: int | None, orientations: Any, parts: Mapping[str, Any]
 ) -> tuple[Experiment, Atoms | Mapping[str, Atoms] | None, NDArray[np.float64] | None]:
-    """Turn the keywords of `simulate` into an experiment, and the arrays among them; those of species by name."""
+    """Turn the keywords of `simulate` into an experiment, and the arrays among them; those of species by name.
+
+    Examples
+    --------
+    >>> parts, turns = {"single_fraction": 0.9}, [[1, 0, 0, 0]]
+    >>> experiment, atoms, orientations = as_experiment(None, "chaperonin", 100, turns, parts)
+    >>> experiment.hits.single_fraction, atoms, orientations.tolist()
+    (0.9, None, [[1, 0, 0, 0]])
+    """
     values = {} if experiment is None else {k: getattr(experiment, k) for k in Experiment.model_fields}
     values |= {k: v for k, v in parts.items() if v is not None and k != "single_fraction"}
     single = parts.get("single_fraction")

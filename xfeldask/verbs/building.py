@@ -86,7 +86,14 @@ def sorted_dataset(
 
 
 def variables(columns: Mapping[str, NDArray[Any]], rule: Rule | None) -> dict[str, xr.Variable]:
-    """Return columns as they are stored."""
+    """Return columns as they are stored.
+
+    Examples
+    --------
+    >>> found = variables({"latent": np.zeros((2, 3)), "is_single": np.array([1, 0])}, None)
+    >>> found["latent"].dims, found["is_single"].dtype.name
+    (('shot', 'component'), 'bool')
+    """
     known = {v.name: v for v in (() if rule is None else rule.columns)} | LATENT
     return {
         name: xr.Variable(known[name].dims, value.astype(known[name].dtype), known[name].attributes())

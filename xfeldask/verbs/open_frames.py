@@ -73,7 +73,15 @@ def open_frames(
 
 
 def geometry_of(given: str | Path | Detector | Mapping[str, Any] | Geometry | None) -> Geometry | None:
-    """Return the pixels of a detector given in any form; see `open_frames`."""
+    """Return the pixels of a detector given in any form; see `open_frames`.
+
+    Examples
+    --------
+    >>> geometry_of("square-32").shape
+    (1, 32, 32)
+    >>> geometry_of({"source": "square-32", "distance": 0.2}).pixel_position[..., 2].max().tolist()
+    0.2
+    """
     if given is None or isinstance(given, Geometry):
         return given
     if isinstance(given, Detector):

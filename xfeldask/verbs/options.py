@@ -105,14 +105,24 @@ def _refuse_labels(labels: NDArray[np.int8], shots: int, rule: Rule | None) -> N
 
 def refuse_name(run: Run, name: str, overwrite: bool) -> None:
     """Refuse a name that is no name, or taken."""
+    refuse_unnameable(name, "embedding")
+    if f"latent/{name}" in run and not overwrite:
+        raise StoreExistsError(f"{run.path} has an embedding {name}; pass overwrite=True (--overwrite) or another name")
+
+
+def refuse_unnameable(name: str, what: str) -> None:
+    """Refuse a name of an embedding or a reconstruction that is no name.
+
+    Raises
+    ------
+    InputError
+    """
     plain = name.isascii() and name.replace("-", "").replace("_", "").isalnum()
     if not plain or len(name) > LONGEST_NAME:
         told = name if len(name) <= LONGEST_NAME else f"{name[:20]}..."
         raise InputError(
-            f"the embedding's name {told!r} may hold letters, digits, dash and underscore only, {LONGEST_NAME} at most"
+            f"the {what}'s name {told!r} may hold letters, digits, dash and underscore only, {LONGEST_NAME} at most"
         )
-    if f"latent/{name}" in run and not overwrite:
-        raise StoreExistsError(f"{run.path} has an embedding {name}; pass overwrite=True (--overwrite) or another name")
 
 
 def opened(store: Store) -> Run:

@@ -221,7 +221,18 @@ def warn_of_few_photons(prepared: Prepared) -> None:
 
 
 def refuse_existing(path: Path, resume: bool, overwrite: bool) -> None:
-    """Refuse a path that is taken, or that nothing could be written to."""
+    """Refuse a path that is taken, or that nothing could be written to.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> refuse_existing(folder / "run.zarr", resume=False, overwrite=False)
+    >>> refuse_existing(folder / "run.zarr", resume=True, overwrite=True)
+    Traceback (most recent call last):
+    ...
+    xfeldask.errors.InputError: resume and overwrite exclude each other
+    """
     if resume and overwrite:
         raise InputError("resume and overwrite exclude each other")
     there = exists(path)

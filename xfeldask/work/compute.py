@@ -22,7 +22,14 @@ from xfeldask.work.progress import Reporter
 
 
 def active_client() -> Client | None:
-    """Return the distributed client that Dask would use now, if any."""
+    """Return the distributed client that Dask would use now, if any.
+
+    Examples
+    --------
+    >>> with dask.config.set(scheduler="threads"):
+    ...     print(active_client())
+    None
+    """
     if dask.config.get("scheduler", None) not in (None, "dask.distributed", "distributed"):
         return None
     try:
@@ -33,7 +40,14 @@ def active_client() -> Client | None:
 
 
 def worker_count() -> int:
-    """Threads that compute on the scheduler that Dask has active."""
+    """Threads that compute on the scheduler that Dask has active.
+
+    Examples
+    --------
+    >>> with dask.config.set(scheduler="threads", num_workers=3):
+    ...     print(worker_count())
+    3
+    """
     client = active_client()
     if client is not None:
         return max(1, sum(int(cores) for cores in client.ncores().values()))
@@ -58,6 +72,18 @@ def run_tasks(tasks: Sequence[Delayed], weights: Sequence[int], progress: Report
     ------
     RunError
         A task failed, or the worker that ran it died.
+
+    Examples
+    --------
+    >>> from xfeldask.work.progress import Silent
+    >>> from xfeldask.work.tasks import single_task
+    >>> tasks = [single_task(pow, 10, n) for n in (2, 3)]
+    >>> run_tasks(tasks, [1, 1], Silent(), "try again")
+    [100, 1000]
+    >>> run_tasks([single_task(int, "ten")], [1], Silent(), "mend it and run again")
+    Traceback (most recent call last):
+    ...
+    xfeldask.errors.RunError: the run stopped: invalid literal for int() with base 10: 'ten'; mend it and run again
     """
     weight = dict(zip((task.key for task in tasks), weights, strict=True))
     client = active_client()
@@ -114,6 +140,12 @@ def one_thread_a_task() -> Iterator[None]:
 
     Tasks run side by side already; and sums come out the same whatever the number of cores. Uses may nest, and
     overlap in several threads: the limit ends with the last of them.
+
+    Examples
+    --------
+    >>> with one_thread_a_task():
+    ...     print(os.environ["OMP_NUM_THREADS"])
+    1
     """
     _ONE_THREAD.enter()
     try:

@@ -51,6 +51,16 @@ def fit(rows: Any, estimator: Method, stop: bool, measures: tuple[str, ...], adv
     One that has `partial_fit` learns from batch after batch, driven by dask-ml; one that passes once over the data
     and gives components stops when they have settled on shots held out. Any other is fitted to an even subset.
     `advance` is told how many shots each step took.
+
+    Examples
+    --------
+    >>> import dask.array as da
+    >>> from xfeldask.latent.pca import PCA
+    >>> rows = da.from_array(np.random.default_rng(0).normal(size=(600, 4)), chunks=(200, 4))
+    >>> shown = []
+    >>> found = fit(rows, PCA(2), False, (), shown.append)
+    >>> shown, len(found.fitted), found.estimator.components_.shape
+    ([600], 600, (2, 4))
     """
     if not hasattr(estimator, "partial_fit"):
         subset = np.unique(np.linspace(0, len(rows) - 1, min(SUBSET, len(rows))).astype(np.int64))
@@ -64,7 +74,14 @@ def fit(rows: Any, estimator: Method, stop: bool, measures: tuple[str, ...], adv
 
 
 def passes(estimator: Method) -> int:
-    """Return how many times an estimator is shown the shots."""
+    """Return how many times an estimator is shown the shots.
+
+    Examples
+    --------
+    >>> from xfeldask.latent.pca import PCA
+    >>> passes(PCA(2)), passes(PCA(2, solver="randomized"))
+    (1, 4)
+    """
     return int(getattr(estimator, "n_passes", 1))
 
 

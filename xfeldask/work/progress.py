@@ -106,7 +106,17 @@ class Lines:
 
 
 class Telling:
-    """Tells a function, at the beginning and whenever more is done."""
+    """Tells a function, at the beginning and whenever more is done.
+
+    Examples
+    --------
+    >>> with Telling("simulating", 30, "shots", print) as told:
+    ...     told.advance(10)
+    ...     told.advance(20)
+    simulating 0 30 shots
+    simulating 10 30 shots
+    simulating 30 30 shots
+    """
 
     def __init__(self, title: str, total: int, unit: str, tell: Tell) -> None:
         self._title, self._total, self._unit, self._tell = title, total, unit, tell
@@ -126,7 +136,13 @@ class Telling:
 
 
 def reporter(title: str, total: int, unit: str, show: bool | Tell) -> Reporter:
-    """Return the reporter that fits where the output goes, or that tells a function."""
+    """Return the reporter that fits where the output goes, or that tells a function.
+
+    Examples
+    --------
+    >>> [type(reporter("simulating", 30, "shots", show)).__name__ for show in (False, print)]
+    ['Silent', 'Telling']
+    """
     if callable(show):
         return Telling(title, total, unit, show)
     if not show:

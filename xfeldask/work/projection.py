@@ -25,7 +25,19 @@ def project_block(run: Run, model: Model, n_shots: int, block: int) -> Columns:
 
 
 def in_batches(model: Model, read: Callable[[str, slice], NDArray[np.generic]], start: int, stop: int) -> Columns:
-    """Compute columns of shots `start` to `stop`, `BATCH` at a time."""
+    """Compute columns of shots `start` to `stop`, `BATCH` at a time.
+
+    Examples
+    --------
+    >>> class Doubling:
+    ...     needs = ["image"]
+    ...     def columns(self, shots):
+    ...         return {"latent": 2 * shots["image"]}
+    >>> read = []
+    >>> found = in_batches(Doubling(), lambda name, part: read.append(part) or np.arange(600)[part], 0, 600)
+    >>> [part.stop for part in read], int(found["latent"][-1])
+    ([256, 512, 600], 1198)
+    """
     cuts = [slice(a, min(stop, a + BATCH)) for a in range(start, stop, BATCH)]
     return joined([model.columns({name: read(name, part) for name in model.needs}) for part in cuts])
 

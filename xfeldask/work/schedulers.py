@@ -34,6 +34,17 @@ def scheduled(name: str, workers: int | None, quiet: bool) -> Iterator[None]:
     UnknownNameError
     InputError
         No scheduler answers at the address.
+
+    Examples
+    --------
+    >>> with scheduled("threads", 2, quiet=True):
+    ...     print(dask.config.get("scheduler"), dask.config.get("num_workers"))
+    threads 2
+    >>> with scheduled("treads", None, quiet=True):
+    ...     pass
+    Traceback (most recent call last):
+    ...
+    xfeldask.errors.UnknownNameError: unknown scheduler 'treads'; did you mean threads?
     """
     threads = workers or cores()
     if name in ("threads", "synchronous"):

@@ -155,7 +155,16 @@ class DatasetShots:
 
 
 def learn(rule: Rule, shots: Shots) -> Rule:
-    """Let a rule learn; the task that Dask runs."""
+    """Let a rule learn; the task that Dask runs.
+
+    Examples
+    --------
+    >>> from xfeldask.sorting.envelope import EnvelopeRule
+    >>> from xfeldask.store.shots import EmbeddedShots
+    >>> latent = np.random.default_rng(0).normal(size=(20, 2)) / 9 + [5, 0]
+    >>> learn(EnvelopeRule(), EmbeddedShots(None, {"latent": latent})).location_.round().tolist()
+    [5.0, 0.0]
+    """
     return rule.fit(shots)
 
 

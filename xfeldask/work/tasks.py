@@ -50,6 +50,13 @@ def single_task(function: Callable[..., object], *arguments: Any) -> Delayed:
 
 
 def shared(value: Any) -> Delayed:
-    """One node of a graph for a value that many tasks take, so that it travels once."""
+    """One node of a graph for a value that many tasks take, so that it travels once.
+
+    Examples
+    --------
+    >>> sent = shared([1, 2, 3])
+    >>> [task.compute() for task in (delayed(sum)(sent), delayed(max)(sent))]
+    [6, 3]
+    """
     node: Delayed = delayed(value, traverse=False, pure=False)
     return node

@@ -14,7 +14,7 @@ import pytest
 import zarr
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from tests.hasty import in_haste
+from tests.cli.small import SERIES
 from tests.once import Once
 from xfeldask import open_dataset
 from xfeldask.errors import ExperimentMismatchError, InputError
@@ -26,7 +26,6 @@ from xfeldask.scores import Confusion, calibration, orientation_scores, sorting_
 
 TINY = {"sizes": [1000], "mixtures": [0.9], "detector": "square-64", "progress": False}
 MADE_OF = {"particle": "chaperonin", "detector": "square-64", "seed": 7}
-FLAGS = ["--sizes", "1000", "--mixtures", "0.9", "--detector", "square-64", "--scheduler", "threads"]
 NAME = "ideal-1000-0.9"
 COUNTS = ("singles_accepted", "multiples_accepted", "multiples_rejected", "singles_rejected")
 
@@ -34,8 +33,7 @@ COUNTS = ("singles_accepted", "multiples_accepted", "multiples_rejected", "singl
 @pytest.fixture(scope="module")
 def made(once: Once) -> Path:
     def make(folder: Path) -> None:
-        with in_haste():
-            reproduce(folder, **TINY)
+        reproduce(folder, **TINY)
 
     return once("series", make)
 
@@ -242,41 +240,9 @@ def test_series__is_every_combination_once_and_small_ones_first() -> None:
     assert Run("jitter", 100_000, 0.95).title == "jitter, 100,000 shots, 95:5"
 
 
-@pytest.mark.parametrize(
-    ("flags", "words"),
-    [
-        (["--sizes", "999"], ["1000 shots", "999"]),
-        (["--sizes", "many"], ["sizes", "many", "whole numbers"]),
-        (["--sizes", ","], ["sizes"]),
-        (["--mixtures", "0"], ["mixture", "0.0"]),
-        (["--mixtures", "0.9,1.1"], ["mixture", "1.1"]),
-        (["--mixtures", "nan"], ["mixture", "nan"]),
-        (["--mixtures", "80:20"], ["mixtures", "80:20"]),
-        (["--conditions", "ideal,realistc"], ["condition", "realistic"]),
-        (["--particle", "chaperonine"], ["unknown particle", "chaperonin"]),
-        (["--detector", "square"], ["unknown detector", "square"]),
-        (["--seed", "-1"], ["seed", "-1"]),
-        (["--scheduler", "treads"], ["unknown scheduler", "threads"]),
-    ],
-)
-def test_command__bad_input_is_one_sentence_and_code_2(run, tmp_path: Path, flags: list[str], words: list[str]) -> None:
-    code, out, err = run("reproduce", tmp_path / "series", *FLAGS, *flags)
-    assert (code, out) == (2, "")
-    (line,) = err.splitlines()
-    assert all(word in line for word in words)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_command__folder_that_is_a_file_is_refused(run, tmp_path: Path) -> None:
-    (tmp_path / "series").write_text("taken")
-    code, _, err = run("reproduce", tmp_path / "series", *FLAGS, "--quiet")
-    assert code == 2
-    assert "cannot make the folder" in err
-
-
 @pytest.mark.usefixtures("nothing_is_made", "undrawn")
 def test_command__prints_the_table(run, folder: Path) -> None:
-    code, out, err = run("reproduce", folder, *FLAGS)
+    code, out, err = run("reproduce", folder, *SERIES)
     assert code == 0
     assert "run 1 of 1: ideal, 1,000 shots, 90:10" in err
     for row in read_table(folder, MADE_OF).values():
@@ -295,4 +261,4 @@ def test_print_table__large_runs_are_not_wrapped(made: Path, capsys: pytest.Capt
 
 @pytest.mark.usefixtures("nothing_is_made", "undrawn")
 def test_command__quiet_prints_nothing(run, folder: Path) -> None:
-    assert run("reproduce", folder, *FLAGS, "--quiet") == (0, "", "")
+    assert run("reproduce", folder, *SERIES, "--quiet") == (0, "", "")

@@ -15,6 +15,7 @@ from xfeldask.sorting.decision import decide
 from xfeldask.sorting.pairs import networks as pairs
 from xfeldask.sorting.pairs.networks import LEAST_HITS, PairNetworks
 
+pytestmark = pytest.mark.usefixtures("in_full")
 SIDE, NEAR, FAR = 64, 25e-9, 60e-9
 BLOBS = np.array([[6, 0, 0], [-6, 0, 0], [0, 4, 3], [0, -4, 3], [0, 0, -6]]) * 1e-9
 

@@ -72,18 +72,6 @@ def test_rule__fits_its_own_grid_only(rule: PairRule) -> None:
             rule.check(Given({}, other))
 
 
-def test_sample__stops_at_enough_hits_and_leaves_later_blanks_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    everything, _ = sample.sample_hits(given(), seed=1)
-    assert sorted(everything) == list(range(800))
-    images, number, _ = shots(4000, 7, multiple=0.01, blank=0.9)
-    monkeypatch.setattr(sample, "MOST_HITS", 160)
-    index, taken = sample.sample_hits(Given({"low_q": images}, grid()), seed=1)
-    np.testing.assert_array_equal(taken, images[index])
-    assert 128 <= (number[index] > 0).sum() < 200
-    assert (number[index[160:]] > 0).all()
-    assert len(np.unique(index)) == len(index)
-
-
 def test_rule__learns_from_all_that_are_labelled(monkeypatch: pytest.MonkeyPatch) -> None:
     _, number, _ = shots(800, 8)
     labels = np.where(np.arange(800) < 400, number == 1, -1)

@@ -182,6 +182,12 @@ class Neighbours:
     Notes
     -----
     The k nearest lie in the k groups that come nearest, so that only these are looked through.
+
+    Examples
+    --------
+    >>> places = np.array([[1.0], [2.0], [4.0]], np.float32)
+    >>> Neighbours(places).distance(np.array([[2.0], [6.0]], np.float32), neighbours=1).tolist()
+    [1.0, 2.0]
     """
 
     def __init__(self, reference: Array) -> None:
@@ -231,6 +237,18 @@ def fit_evidence(crops: Images, patterns: Patterns, step: float, offset: tuple[f
     patterns : Patterns
     step : float, width of a bin [1/m]
     offset : (row, column) of s = 0 in the cropped image, in bins
+
+    Examples
+    --------
+    >>> from xfeldask.sorting.pairs.patterns import Window, fit_patterns
+    >>> flat = np.ones((32, 32), np.float32)
+    >>> crops = np.random.default_rng(0).poisson(1, (60, 32, 32))
+    >>> evidence = fit_evidence(crops, fit_patterns(crops, Window(flat, flat, 0.0, 16), 3), 1e7, (15.5, 15.5))
+    >>> # fringes of two points 25 nm apart along x
+    >>> fringes = np.tile(4 * np.cos(np.pi * 25e-9 * 1e7 * (np.arange(32) - 15.5)) ** 2, (32, 1))
+    >>> _, peak, separation = evidence.measure(fringes[None].astype(np.float32))
+    >>> bool(peak[0] > 10), f"{separation[0] * 1e9:.0f} nm"
+    (True, '25 nm')
     """
     none = np.zeros(0, np.float32)
     bare = Evidence(patterns, step, offset, none, none, none)

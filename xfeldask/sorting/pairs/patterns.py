@@ -210,6 +210,16 @@ class Patterns(FieldsOnly):
     vectors : float32 (component, feature), orthonormal
     variance : float32 (component,), of patterns along them
     noise : float32 (component,), variance of the noise along them, times N
+
+    Examples
+    --------
+    >>> window = Window(np.ones((8, 8), np.float32), np.ones((8, 8), np.float32), 0.0, 4)
+    >>> patterns = fit_patterns(np.random.default_rng(0).poisson(5, (100, 8, 8)), window, 3)
+    >>> # the mean pattern lies at the origin, however bright it is
+    >>> mean = patterns.basis()[:1] * 1000
+    >>> z, photons = patterns.coordinates(mean)
+    >>> bool(np.abs(z).max() < 0.01), photons.round().tolist()
+    (True, [1000.0])
     """
 
     window: Window

@@ -30,6 +30,14 @@ class PairRule(Rule):
     -----
     What is measured is told in `xfeldask.sorting.pairs.evidence`, how it is weighed in
     `xfeldask.sorting.pairs.networks`, and how the threshold is found in `xfeldask.sorting.decision`.
+
+    Examples
+    --------
+    >>> ratio = np.array([9.0] * 95 + [-9.0] * 5 + [np.nan])
+    >>> columns, decision = PairRule().decide({"log_ratio": ratio}, Allowance())
+    >>> # a single, a multiple and a blank
+    >>> columns["verdict"][[0, 95, 100]].tolist(), round(decision.multiple_fraction, 2)
+    ([1, 2, 0], 0.05)
     """
 
     needs = ("low_q",)

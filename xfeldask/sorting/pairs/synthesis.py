@@ -101,6 +101,17 @@ def make_synthesis(crops: Images, patterns: Patterns, step: float) -> Synthesis:
     crops : (shot, 2 half, 2 half), photons; one or more
     patterns : Patterns
     step : float, width of a bin [1/m]
+
+    Examples
+    --------
+    >>> from xfeldask.sorting.pairs.patterns import Window, fit_patterns
+    >>> window = Window(np.ones((8, 8), np.float32), np.ones((8, 8), np.float32), 0.0, 4)
+    >>> crops = np.random.default_rng(0).poisson(5, (100, 8, 8))
+    >>> synthesis = make_synthesis(crops, fit_patterns(crops, window, 3), 1e7)
+    >>> # two particles scatter about twice as much as one
+    >>> one, two = (synthesis.draw(n, 200, np.random.default_rng(1)).sum() for n in (1, 2))
+    >>> round(float(two / one))
+    2
     """
     window = patterns.window
     good = window.crop(window.good[None])[0]

@@ -1,0 +1,45 @@
+"""`xfeldask explore`, without a server."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+SERVING = "xfeldask.explorer.serving"
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """What would have been served."""
+    asked: list[object] = []
+    module = SimpleNamespace(Options=lambda *words: words, serve=lambda *words: asked.append(words))
+    monkeypatch.setitem(sys.modules, SERVING, module)
+    return asked
+
+
+def test_explore__serves_what_it_was_asked_and_says_how_to_reach_it(run, store: Path, served: list[object]) -> None:
+    words = ["--embedding", "ipca", "--port", 7, "--no-show", "--allow-write", "--allow-origin", "host:9"]
+    code, out, err = run("explore", store, *words, "--scheduler", "threads")
+    assert (code, out) == (0, "")
+    assert "ssh -L 7:127.0.0.1:7" in err
+    assert served == [(((store,), "ipca", True), 7, "127.0.0.1", False, None, ("host:9",))]
+
+
+def test_explore__takes_the_password_from_the_environment(run, store: Path, served: list[object], monkeypatch) -> None:
+    monkeypatch.setenv("XFELDASK_PASSWORD", "open sesame")
+    assert run("explore", store, "--scheduler", "threads")[0] == 0
+    assert served[0][4] == "open sesame"
+
+
+def test_explore__serves_nothing_where_one_store_is_missing(run, store: Path, served: list[object]) -> None:
+    code, _, err = run("explore", store, store.with_name("no.zarr"))
+    assert (code, "no store at" in err, served) == (2, True, [])
+
+
+def test_explore__says_what_is_to_be_installed(run, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, SERVING, None)
+    code, _, err = run("explore", store)
+    assert (code, "pip install 'xfeldask[explorer]'" in err) == (2, True)

@@ -1,0 +1,70 @@
+"""Flags that several commands take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from xfeldask.cli.flags import experiment_options, keywords, orientations_flag, scheduler_options
+from xfeldask.config import Experiment
+from xfeldask.errors import InputError, MissingFileError
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("random", {"kind": "random"}),
+        ("uniform:10000", {"kind": "uniform", "count": 10000}),
+        ("turns.npy", {"kind": "list", "source": "turns.npy"}),
+        # a path may have a colon
+        ("c:turns.npy", {"kind": "list", "source": "c:turns.npy"}),
+    ],
+)
+def test_orientations__have_three_forms(text: str, value: dict[str, object]) -> None:
+    assert orientations_flag(text) == value
+
+
+@pytest.mark.parametrize("text", ["uniform", "uniform:", "uniform:x", "uniform:-3", "uniform:1.5"])
+def test_orientations__of_a_uniform_set_need_a_number(text: str) -> None:
+    with pytest.raises(InputError, match=f"'{text}': write uniform:COUNT, such as uniform:10000"):
+        orientations_flag(text)
+
+
+def test_keywords__leave_out_what_was_not_given_and_keep_what_is_false() -> None:
+    assert keywords({"seed": 0, "intensity": False, "beam": None}) == {
+        "experiment": None, "seed": 0, "intensity": False
+    }  # fmt: skip
+
+
+def test_keywords__of_parts_go_to_what_they_are_parts_of() -> None:
+    assert keywords({"assembly": "2"})["particle"] == {"source": "chaperonin", "assembly": "2"}
+    assert keywords({"assembly": "2", "particle": "1ei7"})["particle"] == {"source": "1ei7", "assembly": "2"}
+    assert keywords({"mask": "m.npy"})["detector"] == {"source": "pnccd-amo86615", "mask": "m.npy"}
+    assert keywords({"mask": "m.npy", "detector": "square-8"})["detector"] == {"source": "square-8", "mask": "m.npy"}
+
+
+def test_keywords__read_the_experiment_file(tmp_path: Path) -> None:
+    experiment = Experiment(particle="chaperonin", n_shots=9, seed=4)
+    (tmp_path / "e.toml").write_text(experiment.to_toml())
+    assert keywords({"experiment_file": tmp_path / "e.toml", "seed": 5}) == {"experiment": experiment, "seed": 5}
+    with pytest.raises(MissingFileError):
+        keywords({"experiment_file": tmp_path / "none.toml"})
+
+
+def test_options__of_an_experiment_are_its_fields(tmp_path: Path) -> None:
+    given = []
+    command = click.command()(experiment_options(lambda **flags: given.append(flags)))
+    assert CliRunner().invoke(command, ["--n-shots", "7", "--no-intensity"]).exit_code == 0
+    parts = {"experiment_file", "assembly", "mask", "single_fraction"}
+    assert given[0].keys() - parts == Experiment.model_fields.keys()
+    assert {name: value for name, value in given[0].items() if value is not None} == {"n_shots": 7, "intensity": False}
+
+
+def test_options__of_a_scheduler_refuse_no_workers() -> None:
+    command = click.command()(scheduler_options(lambda scheduler, workers: print(scheduler, workers)))
+    assert CliRunner().invoke(command, []).output == "local None\n"
+    assert CliRunner().invoke(command, ["--scheduler", "tcp://a:1", "--workers", "3"]).output == "tcp://a:1 3\n"
+    assert CliRunner().invoke(command, ["--workers", "0"]).exit_code == 2

@@ -1,0 +1,29 @@
+"""`xfeldask sort`, and `project` of what it sorted."""
+
+from pathlib import Path
+
+from tests.cli.small import SMALL
+
+
+def test_sort__embeds_what_nobody_has_and_decides_anew(run, tmp_path: Path) -> None:
+    store, other = tmp_path / "a.zarr", tmp_path / "b.zarr"
+    for path, n in ((store, "600"), (other, "80")):
+        run("simulate", path, *SMALL, "--n-shots", n, "--single-fraction", "0.9", "--quiet")
+    code, out, _ = run("sort", store, "--scheduler", "threads")
+    assert code == 0
+    assert all(word in out for word in ("threshold", "log odds", "expected", "purity", "truth", "by pairs"))
+    code, again, _ = run("sort", store)
+    assert (code, again) == (0, out)
+    code, _, err = run("sort", store, "--max-singles-lost", "2")
+    assert (code, "max_singles_lost" in err) == (2, True)
+    code, looser, _ = run("sort", store, "--max-singles-lost", "0.3")
+    assert code == 0
+    assert "at most 30 % of the singles rejected" in " ".join(looser.replace("│", " ").split())
+    code, out, _ = run("project", store, "ipca", other, "--scheduler", "threads", "--as-name", "theirs")
+    assert code == 0
+    assert "80 shots" in out
+    run("embed", store, "--name", "second", "--sort", "none", "--scheduler", "threads", "--quiet")
+    code, _, err = run("sort", store)
+    assert (code, "--name" in err) == (2, True)
+    code, _, err = run("sort", store, "--name", "second", "--max-singles-lost", "0.1")
+    assert (code, "sort='pairs'" in err) == (2, True)

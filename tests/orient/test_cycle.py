@@ -1,0 +1,207 @@
+"""Expand, maximise, compress: against a slow twin, whoever works on it, and whether it finds what is there."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.oracles import merged, posterior, sliced
+from tests.orient.shots import PIXELS, RADIUS, intensity, shots
+from xfeldask.errors import InputError
+from xfeldask.orient.cycle import Problem, State, begun, expand_maximise_compress, explained_at_once, judged, next_state
+from xfeldask.orient.models import PSEUDO, Models, at_radii, estimate, profile, radii, random_models, symmetrised
+from xfeldask.orient.rotations import rotation_grid
+from xfeldask.orient.schedule import Level, schedule
+from xfeldask.orient.sparse import SparseFrames
+from xfeldask.physics.orientations import angle_between, conjugate, multiply, rotation_matrix, symmetry_group
+
+LEVELS = (Level(3, 7.0, 12, 0.05, everywhere=True), Level(4, RADIUS, 6, 1.0))
+
+
+@pytest.fixture(scope="module")
+def data():
+    return shots(250, 300, 4)
+
+
+@pytest.fixture(scope="module")
+def found(data):
+    start = begun(data.frames, PIXELS, LEVELS[0], starts=2)
+    return expand_maximise_compress(data.frames, PIXELS, start, LEVELS)
+
+
+def test_iteration__is_that_of_the_slow_twin():
+    data = shots(8, 60, 5)
+    level, group = Level(1, 4.0, 1, 0.5, everywhere=True), symmetry_group("C2")
+    models = replace(random_models(data.frames, PIXELS, 4.0, 2, 7, group), prior=np.array([0.3, 0.7]))
+    after = next_state(Problem(data.frames, PIXELS, [level], group, size_prior=True), State(models))
+
+    m = PIXELS.within(4.0)
+    at, factor = PIXELS.s[:m] / PIXELS.step, PIXELS.factor[:m]
+    images = np.zeros((8, len(PIXELS.s)))
+    images[np.repeat(np.arange(8), np.diff(data.frames.start)), data.frames.pixel] = data.frames.count
+    images = images[:, :m]
+    grid = rotation_grid(1, group)
+    turns, weight = grid.matrix[: grid.n_rotations], grid.weight[: grid.n_rotations]
+    slices = np.array([sliced(model, at, turn) for model in models.intensity for turn in turns])
+    prior = (models.prior[:, None] * weight).reshape(-1)
+    probability, evidence = posterior(images, factor, slices, prior, 0.5)
+    sums = np.zeros((2, 11, 11, 11, 2))
+    total = (slices * factor).sum(axis=1)
+    for i in range(len(slices)):
+        exposure = (probability[:, i] * images.sum(axis=1)).sum() / total[i]
+        sums[i // len(turns)] += merged(probability[:, i] @ images, exposure * factor, at, turns[i % len(turns)], 11)
+    mean = at_radii(profile(data.frames, PIXELS, 4.0), radii(11))
+    expected = [estimate(symmetrised(each, group), PSEUDO, mean) for each in sums]
+    np.testing.assert_allclose(after.models.intensity, expected, rtol=1e-3)
+    np.testing.assert_allclose(after.log_likelihood, evidence, rtol=1e-5)
+    held = probability.reshape(8, 2, -1).sum(axis=2)
+    np.testing.assert_allclose(after.responsibility, held, atol=1e-3)
+    np.testing.assert_allclose(after.models.prior, (held.sum(axis=0) + 1) / 10, atol=1e-3)
+    np.testing.assert_allclose(after.fluence, images.sum(axis=1) * (probability / total).sum(axis=1), rtol=1e-3)
+    place = np.concatenate([np.arange(len(turns)), len(grid.quaternion) + np.arange(len(turns))])
+    assert after.rotation[:, 0].tolist() == place[probability.argmax(axis=1)].tolist()
+
+
+def same(a: State, b: State) -> None:
+    assert a.history == b.history
+    for name in ("rotation", "probability", "responsibility", "log_likelihood", "information", "fluence"):
+        assert (getattr(a, name) == getattr(b, name)).all()
+    assert (a.models.intensity == b.models.intensity).all()
+
+
+def test_result__is_the_same_whoever_works_in_whatever_order(data, found):
+    def threads(task, shared, items):
+        with ThreadPoolExecutor(3) as pool:
+            return list(pool.map(lambda item: task(*shared, *item), items))
+
+    def backwards(task, shared, items):
+        return [task(*shared, *item) for item in items[::-1]][::-1]
+
+    for each in (threads, backwards):
+        start = begun(data.frames, PIXELS, LEVELS[0], starts=2, each=each)
+        same(expand_maximise_compress(data.frames, PIXELS, start, LEVELS, each=each), found)
+
+
+def test_result__is_the_same_after_a_break(data, found):
+    seen: list[State] = []
+    start = begun(data.frames, PIXELS, LEVELS[0], starts=2)
+    expand_maximise_compress(data.frames, PIXELS, start, LEVELS, tell=seen.append)
+    same(expand_maximise_compress(data.frames, PIXELS, seen[1], LEVELS), found)
+    assert len(seen) == len(found.history) - len(start.history)
+
+
+@pytest.fixture(scope="module")
+def turn(data, found):
+    """Where the intensity lies is arbitrary: the rotation that most shots agree on, and how far they are from it."""
+    q, candidates = rotation_grid(found.refinement).quaternion[found.rotation[:, 0]], rotation_grid(5).quaternion
+    turned = multiply(q, conjugate(candidates)[:, None])
+    error = np.median(angle_between(data.orientation, turned, friedel=True), axis=1)
+    return candidates[error.argmin()], np.rad2deg(error.min())
+
+
+def test_orientations__are_found(found, turn):
+    assert turn[1] < np.rad2deg(rotation_grid(4).spacing)
+    assert found.probability[:, 0].mean() > 0.3
+    assert (found.probability.sum(axis=1) < 1 + 1e-5).all()
+
+
+def test_intensity__is_that_of_the_atoms(data, found, turn):
+    grid = found.models.intensity[0]
+    place = np.argwhere((radii(len(grid)) >= 3) & (radii(len(grid)) <= 6))
+    s = (place - len(grid) // 2) * found.models.step
+    true = intensity(data.atoms, s @ rotation_matrix(turn[0]).T)
+    assert np.corrcoef(grid[tuple(place.T)], true)[0, 1] > 0.8
+
+
+def test_two_kinds__come_apart():
+    a, b = shots(150, 300, 3), shots(60, 300, 4, size=1.5e-9)
+    frames = SparseFrames.joined([a.frames, b.frames])
+    found = begun(frames, PIXELS, Level(2, 5.0, 12, 0.05, everywhere=True), count=2, starts=2, size_prior=True)
+    kind = found.responsibility.argmax(axis=1)
+    wrong = min((kind[:150] == k).sum() + (kind[150:] != k).sum() for k in range(2))
+    assert wrong <= 6
+    np.testing.assert_allclose(found.responsibility.sum(axis=1), 1, atol=1e-3)
+    assert found.models.prior.sum() == pytest.approx(1)
+
+
+def test_judged__shots_find_the_orientations_that_made_the_model(data, found):
+    again = judged(data.frames, PIXELS, found.models, LEVELS)
+    grid = rotation_grid(found.refinement)
+    angle = angle_between(grid.quaternion[again.rotation[:, 0]], grid.quaternion[found.rotation[:, 0]], friedel=True)
+    assert np.mean(angle < 1.1 * grid.spacing) > 0.9
+    assert again.models is found.models
+    foreign = shots(60, 300, 9)
+    apart = judged(foreign.frames, PIXELS, found.models, LEVELS)
+    assert again.contrast.mean() > apart.contrast.mean() + 10
+
+
+def test_explained_at_once__is_much_only_of_one_orientation(data):
+    half = data.frames[np.arange(125)], data.frames[np.arange(125, 250)]
+    assert abs(explained_at_once(*half, PIXELS, RADIUS).mean()) < 10
+    alike = SparseFrames.joined([data.frames[np.full(30, 7)], data.frames[np.full(30, 7)]])
+    assert explained_at_once(alike, alike, PIXELS, RADIUS).mean() > 50
+
+
+def test_start__of_some_shots_is_carried_over_to_all(data):
+    found = begun(data.frames, PIXELS, LEVELS[0], starts=1, most_shots=100)
+    assert len(found.rotation) == 250
+    assert (found.level, found.iteration) == (1, 0)
+    alone = begun(data.frames[np.linspace(0, 249, 100).round().astype(int)], PIXELS, LEVELS[0], starts=1)
+    assert len(alone.rotation) == 100
+    assert len(found.history) == 2
+
+
+def test_blank_shots__change_nothing():
+    data = shots(40, 200, 3)
+    level = [Level(1, 5.0, 3, 1.0, everywhere=True, gain=0.0)]
+    models = random_models(data.frames, PIXELS, 5.0)
+    alone = expand_maximise_compress(data.frames, PIXELS, models, level)
+    blank = SparseFrames(np.zeros(6, np.int64), data.frames.pixel[:0], data.frames.count[:0])
+    both = expand_maximise_compress(SparseFrames.joined([data.frames, blank]), PIXELS, models, level)
+    np.testing.assert_allclose(both.models.intensity, alone.models.intensity, rtol=0.2)
+    assert (both.log_likelihood[40:] == 0).all()
+    assert both.information[40:] == pytest.approx(0, abs=1e-6)
+
+
+def test_level__ends_where_nothing_is_gained():
+    data = shots(40, 200, 3)
+    many = [Level(1, 5.0, 50, 1.0, everywhere=True)]
+    found = expand_maximise_compress(data.frames, PIXELS, random_models(data.frames, PIXELS, 5.0), many)
+    assert 3 <= len(found.history) < 50
+    gained = np.diff([look.log_likelihood for look in found.history])
+    assert gained[-1] < 0.05 <= gained[:-1].min()
+
+
+def test_nothing__is_refused():
+    frames = SparseFrames.of(np.zeros((0, 9), int), np.arange(9))
+    models = Models(np.ones((1, 9, 9, 9)), np.ones(1), PIXELS.step)
+    with pytest.raises(InputError, match="without shots"):
+        expand_maximise_compress(frames, PIXELS, models, LEVELS)
+    with pytest.raises(InputError, match="at least 1 start"):
+        begun(frames, PIXELS, LEVELS[0], starts=0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ((0, 5.0, 1), "refinement"),
+        ((3, 1.0, 1), "2 bins"),
+        ((3, 5.0, 0), "1 iteration"),
+        ((3, 5.0, 1, 2.0), "exponent"),
+    ],
+)
+def test_level__out_of_range_is_refused(arguments, told):
+    with pytest.raises(InputError, match=told):
+        Level(*arguments)
+
+
+def test_schedule__ends_at_the_radius_and_the_refinement_asked_for():
+    for radius in (4.0, 12.0, 20.5, 60.0):
+        levels = schedule(radius, 7)
+        assert levels[-1].radius == radius
+        assert levels[0].everywhere
+        assert max(level.refinement for level in levels) <= 7
+        assert (np.diff([level.radius for level in levels]) > 0).all()

@@ -1,0 +1,42 @@
+"""What all kernels are compiled with; those of this package give the same bytes by it."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from xfeldask.physics.jit import inline_kernel, kernel
+
+ROOT = Path(__file__).resolve().parents[2] / "xfeldask"
+
+
+def ratio(a: float, b: float) -> float:
+    return a / b
+
+
+@pytest.mark.parametrize("compiled", [kernel(ratio), inline_kernel(ratio)])
+def test_kernel__keeps_the_order_of_arithmetic_and_holds_no_lock(compiled):
+    options = compiled.targetoptions
+    assert options["nogil"] is True
+    assert not options.get("fastmath")
+    assert compiled.py_func is ratio
+
+
+def test_kernel__divides_as_numpy_does():
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = [kernel(ratio)(*pair) for pair in ((1.0, 0.0), (-1.0, 0.0), (0.0, 0.0), (1.0, 3.0))]
+    np.testing.assert_array_equal(found, [np.inf, -np.inf, np.nan, 1 / 3])
+
+
+def test_compiler__is_asked_in_one_place():
+    """Options that one kernel had and another had not would show in the bytes of shots alone."""
+    found = []
+    texts = {path: path.read_text("utf-8") for path in ROOT.rglob("*.py")}
+    for path in (path for path, text in texts.items() if "numba" in text):
+        for node in ast.walk(ast.parse(texts[path])):
+            if isinstance(node, ast.Attribute) and node.attr in ("njit", "jit", "vectorize", "guvectorize", "cfunc"):
+                found.append(path.relative_to(ROOT).as_posix())
+    assert set(found) == {"physics/jit.py"}

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import shutil
+from collections import deque
+from dataclasses import replace
+
+import dask
+import numpy as np
+import pytest
+
+from tests.tiny import SHARD, frames, tiny_run
+from tests.verbs.test_options import USUAL
+from xfeldask.errors import RunError
+from xfeldask.store.codecs import EXACT
+from xfeldask.store.lock import held
+from xfeldask.store.run import Run
+from xfeldask.verbs import following
+from xfeldask.verbs.following import Patience, follow_store, shots_there
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """All shots are written; a test takes their status away and gives it back."""
+    return tiny_run(tmp_path_factory.mktemp("following") / "run.zarr", frames(24))
+
+
+@pytest.fixture
+def run(made, tmp_path):
+    return Run.open(shutil.copytree(made.path, tmp_path / "run.zarr"))
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Time that passes by waiting alone."""
+    now = [0.0]
+    monkeypatch.setattr(following.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(following.time, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
+    return now
+
+
+def mark(run, done):
+    """Have the first shots done, and the run complete if all are."""
+    writable = run.reopened("r+")
+    writable.array("shot_status", EXACT)[:] = (np.arange(24) < done).astype(np.uint8)
+    writable.group.attrs["complete"] = done == 24
+
+
+@pytest.mark.parametrize(("status", "there"), [([1, 1, 1], 3), ([0, 1, 1], 0), ([1, 0, 1], 1), ([1, 1, 0], 2)])
+def test_shots_there__are_those_without_a_gap(status, there):
+    class Written:
+        def done(self):
+            return np.array(status, bool)
+
+    assert shots_there(Written()) == there
+
+
+def test_patience__ends_when_nothing_comes_and_nobody_writes(run, clock):
+    patience = Patience(run)
+    told = "4 of 24 shots of .*run.zarr are there and nobody writes more; finish it with --resume"
+    waits = range(10 * int(following.MOST_SECONDS_ALONE / following.SECONDS_BETWEEN_LOOKS))
+    with pytest.raises(RunError, match=told):
+        deque((patience.wait(4) for _ in waits), maxlen=0)
+    assert clock[0] == pytest.approx(following.MOST_SECONDS_ALONE, abs=2 * following.SECONDS_BETWEEN_LOOKS)
+
+
+def test_patience__does_not_end_while_shots_come_or_somebody_writes(run, clock):
+    patience = Patience(run)
+    for there in range(200):
+        patience.wait(there)
+    with held(run.path):
+        for _ in range(200):
+            patience.wait(200)
+    assert clock[0] == 400 * following.SECONDS_BETWEEN_LOOKS
+
+
+def test_follow__publishes_what_is_there_until_it_is_complete(run, monkeypatch):
+    mark(run, 8)
+    for name, value in (("ENOUGH_TO_FOLLOW", 8), ("BLOCK", SHARD)):
+        monkeypatch.setattr(following, name, value)
+    monkeypatch.setattr("xfeldask.work.projection.BLOCK", SHARD)
+    monkeypatch.setattr("xfeldask.work.sources.BLOCK", SHARD)
+    published, steps = [], iter((8, 16, 20, 24))
+    plain = following.publish
+
+    def publish(*words):
+        published.append(len(words[-1]["latent"]))
+        plain(*words)
+
+    monkeypatch.setattr(following, "publish", publish)
+    monkeypatch.setattr(Patience, "wait", lambda *_: mark(run, next(steps)))
+    with dask.config.set(scheduler="synchronous"):
+        follow_store(run, "mine", replace(USUAL, sort=None))
+    assert published == [8, 16, 20, 24]
+    found = run.reopened().embedding("mine").dataset()
+    np.testing.assert_array_equal(found.fitted, np.arange(24) < 8)
+    assert found.latent.shape == (24, 2)

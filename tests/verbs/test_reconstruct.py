@@ -1,0 +1,192 @@
+"""`reconstruct`: what is written, from which shots, on which scheduler, and after a break; what is refused and told."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import dask
+import numpy as np
+import pytest
+
+from tests.orient.shots import atoms_of
+from xfeldask import embed, open_run, reconstruct, simulate, verify
+from xfeldask.errors import CorruptStoreError, InputError, MissingFileError, StoreExistsError, XfeldaskWarning
+from xfeldask.orient import schedule
+from xfeldask.orient.rotations import rotation_grid
+from xfeldask.store.reconstruction import Reconstruction
+from xfeldask.verbs import reconstruct as verb
+
+ATOMS = atoms_of(4) * 1.0, ["C"] * 12
+BEAM = {"photon_energy": 4600.0, "photons_per_pulse": 2.4e18, "focus_radius": 5e-7}
+COMMON = {"particle": ATOMS, "beam": BEAM, "detector": "square-64", "progress": False}
+SMALL = {"resolution": 5e-9, "rotations": 420, "n_iterations": 11, "starts": 1, "progress": False}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def coarse():
+    """Two levels also for few bins."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(schedule, "COARSE", (2, 5.0, 11))
+        yield
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store of shots with one particle, and blanks."""
+    path = tmp_path_factory.mktemp("reconstruct") / "run.zarr"
+    simulate(path, n_shots=500, hits={0: 0.04, 1: 0.96}, **COMMON)
+    return path
+
+
+@pytest.fixture(scope="module")
+def found(path: Path):
+    with dask.config.set(scheduler="synchronous"):
+        return reconstruct(path, where="n_particles == 1", name="whole", **SMALL).load()
+
+
+def test_reconstruction__holds_intensity_and_orientations(path, found):
+    run = open_run(path)
+    single = run.read("n_particles") == 1
+    assert found.intensity.shape == (found.sizes["u"],) * 3
+    assert found.s.values[found.sizes["u"] // 2] == 0
+    assert 1 / 5e-9 <= found.s.values[-1] < 1.4 / 5e-9
+    assert (np.isfinite(found.log_likelihood.values) == single).all()
+    assert (found.used.values <= single).all()
+    assert (single & ~found.used.values).sum() == single.sum() // 20
+    np.testing.assert_allclose(np.linalg.norm(found.orientation.values[single], axis=1), 1)
+    assert np.isnan(found.orientation.values[~single]).all()
+    best = found.rotation.values[found.likely.values[single, 0]]
+    assert (best == found.orientation.values[single]).all()
+    assert (found.orientation_spread.values[single] < np.pi).all()
+    assert (found.information.values[single] <= np.log2(rotation_grid(2).n_rotations) + 0.3).all()
+    assert found.mean_log_likelihood.sizes["step"] == len(found.exponent)
+    assert np.isfinite(found.attrs["held_out_gain"])
+    reconstruction = run.reconstructions["whole"]
+    assert reconstruction.is_finished
+    assert reconstruction.parameters.n_used == single.sum()
+    assert "n_particles == 1" in repr(reconstruction)
+    assert "whole" in repr(run)
+    assert verify(path).problems == ()
+
+
+def test_reconstruction__is_the_same_on_any_scheduler(path, found):
+    with dask.config.set(scheduler="threads", num_workers=3):
+        again = reconstruct(path, where="n_particles == 1", name="threads", **SMALL)
+    for name in found.variables:
+        np.testing.assert_array_equal(again[name].values, found[name].values)
+
+
+def test_reconstruction__goes_on_where_it_broke_off(path, found, monkeypatch):
+    monkeypatch.setattr(verb, "BETWEEN_CHECKPOINTS", -1.0)
+    publish, count = Reconstruction.publish, [0]
+
+    def breaking(self, *arguments):
+        publish(self, *arguments)
+        count[0] += 1
+        if count[0] == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Reconstruction, "publish", breaking)
+    options = {"where": "n_particles == 1", "name": "broken", **SMALL}
+    with pytest.raises(KeyboardInterrupt):
+        reconstruct(path, **options)
+    half = open_run(path).reconstructions["broken"]
+    assert not half.is_finished
+    assert "not finished" in repr(half)
+    with pytest.raises(InputError, match="begun otherwise"):
+        reconstruct(path, **{**options, "seed": 1})
+    told: list[tuple] = []
+    again = reconstruct(path, **{**options, "progress": lambda *what: told.append(what)})
+    for name in found.variables:
+        np.testing.assert_array_equal(again[name].values, found[name].values)
+    assert {what[0] for what in told} == {"reading", "reconstructing"}
+    with pytest.raises(StoreExistsError, match="reconstruction broken"):
+        reconstruct(path, **options)
+
+
+def test_shots__are_those_accepted_where_they_were_sorted(tmp_path, hasty):
+    path = tmp_path / "run.zarr"
+    simulate(path, n_shots=600, single_fraction=0.9, **COMMON)
+    embed(path, progress=False)
+    accepted = open_run(path).embeddings["ipca"].dataset().is_single.values
+    found = reconstruct(path, **{**SMALL, "n_iterations": 1})
+    assert (np.isfinite(found.information.values) == accepted).all()
+    assert open_run(path).reconstructions["emc"].parameters.embedding == "ipca"
+
+
+def test_half_sets__share_no_shot(path):
+    found = reconstruct(path, name="halves", half_sets=True, **{**SMALL, "rotations": 60, "n_iterations": 1})
+    half, used = found.half.values, found.used.values
+    assert ((half >= 0) == used).all()
+    assert abs((half == 0).sum() - (half == 1).sum()) <= 1
+    assert found.half_intensity.shape == (2, *found.intensity.shape)
+    assert (found.half_intensity[0] != found.half_intensity[1]).any()
+
+
+def test_shuffled_photons__are_told_to_show_nothing(path, monkeypatch):
+    read = verb.read_frames
+
+    def shuffled(run, shots, pixels, *rest):
+        frames = read(run, shots, pixels, *rest)
+        # every photon to a shot at random, each shot as many as it had
+        pixel = np.repeat(frames.pixel, frames.count)
+        shot = np.repeat(np.repeat(np.arange(len(frames)), np.diff(frames.start)), frames.count)
+        images = np.zeros((len(frames), len(pixels.s)), np.uint16)
+        np.add.at(images, (np.random.default_rng(0).permutation(shot), pixel), 1)
+        return type(frames).of(images, np.arange(len(pixels.s)))
+
+    monkeypatch.setattr(verb, "read_frames", shuffled)
+    with pytest.warns(XfeldaskWarning, match="nothing was found"):
+        reconstruct(path, where="n_particles == 1", name="shuffled", **SMALL)
+
+
+def test_one_orientation__is_told(tmp_path):
+    path = tmp_path / "run.zarr"
+    simulate(path, n_shots=150, orientations={"kind": "uniform", "count": 1}, **COMMON)
+    with pytest.warns(XfeldaskWarning, match="one orientation"):
+        reconstruct(path, **{**SMALL, "rotations": 60, "n_iterations": 12})
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"where": "shot < 30"}, "30 shots where shot < 30 are too few for the 420 rotations"),
+        ({"where": "n_particles == 0", "rotations": 60, "symmetry": "D8"}, "blank"),
+        ({"resolution": 1e-12}, "which the detector sees"),
+        ({"resolution": -1.0}, "must be positive"),
+        ({"rotations": 3}, "at least 60 rotations, got 3"),
+        ({"n_iterations": 0}, "at least 1 iteration"),
+        ({"symmetry": "Q5"}, "unknown symmetry group 'Q5'"),
+        ({"name": "a/b"}, "the reconstruction's name 'a/b'"),
+        ({"images": "photons"}, "image or low_q"),
+        ({"starts": 0}, "at least 1 start"),
+    ],
+)
+def test_what_cannot_be__is_refused(path, options, told):
+    with pytest.raises(InputError, match=told):
+        reconstruct(path, **{**SMALL, "name": "refused", **options})
+    assert "refused" not in open_run(path).reconstructions
+
+
+def test_reconstruction__of_another_run_is_refused(path, found):
+    metadata = path / "reconstruction" / "threads" / "zarr.json"
+    if not metadata.exists():
+        reconstruct(path, name="threads", **{**SMALL, "rotations": 60})
+    text = json.loads(metadata.read_text())
+    text["attributes"]["run"] = "another"
+    metadata.write_text(json.dumps(text))
+    with pytest.raises(CorruptStoreError, match="another run"):
+        open_run(path).reconstructions["threads"].dataset()
+    with pytest.raises(MissingFileError, match="no group reconstruction/nobody"):
+        Reconstruction.chosen(open_run(path), "nobody")
+    with pytest.raises(InputError, match="say which"):
+        Reconstruction.chosen(open_run(path), None)
+
+
+def test_command__reconstructs_and_tells(path, run):
+    code, out, err = run("reconstruct", path, "--name", "told", "--rotations", 60, "--resolution", 6e-9, "--starts", 1,
+                         "--n-iterations", 1, "--scheduler", "synchronous", "--where", "n_particles == 1")  # fmt: skip
+    assert (code, err.count("Traceback")) == (0, 0)
+    assert "symmetry C1" in out
+    assert "told" in run("inspect", path)[1]

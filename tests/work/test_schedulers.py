@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import os
+
+import dask
+import pytest
+
+from xfeldask.errors import InputError, UnknownNameError
+from xfeldask.machine import cores
+from xfeldask.work import schedulers
+from xfeldask.work.compute import worker_count
+from xfeldask.work.schedulers import scheduled
+
+
+def test_scheduled__takes_the_cores_where_the_system_knows_no_affinity(monkeypatch):
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    with scheduled("threads", None, quiet=True):
+        assert worker_count() == cores() > 0
+
+
+@pytest.mark.parametrize("name", ["threads", "synchronous"])
+def test_scheduled__is_active_within_and_no_longer(name):
+    before = dask.config.get("scheduler", None), dask.config.get("num_workers", None)
+    with scheduled(name, 3, quiet=True):
+        assert (dask.config.get("scheduler"), dask.config.get("num_workers")) == (name, 3)
+        assert worker_count() == 3
+    assert (dask.config.get("scheduler", None), dask.config.get("num_workers", None)) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("treads", "unknown scheduler 'treads'; did you mean threads?"),
+        ("tcp:", "unknown scheduler 'tcp:'; .*tcp://HOST:PORT"),
+        ("", "unknown scheduler ''"),
+    ],
+)
+def test_scheduled__refuses_what_it_does_not_know(name, told):
+    with pytest.raises(UnknownNameError, match=told), scheduled(name, None, quiet=True):
+        raise AssertionError
+
+
+class FakeCluster:
+    """A cluster that notes how it was asked for, and that it was closed."""
+
+    def __init__(self, **asked):
+        self.asked, self.closed = asked, False
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.closed = True
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [("local", (False, 1, 3)), ("processes", (True, 3, 1))],
+)
+def test_scheduled__makes_a_cluster_of_threads_or_of_processes_and_closes_it(monkeypatch, capsys, name, shape):
+    made = []
+    monkeypatch.setattr(schedulers, "LocalCluster", lambda **asked: made.append(FakeCluster(**asked)) or made[0])
+    client = FakeCluster()
+    client.dashboard_link = "http://127.0.0.1:1/status"
+    monkeypatch.setattr(schedulers, "Client", lambda address, timeout: client)
+    with scheduled(name, 3, quiet=False):
+        asked = made[0].asked
+        assert (asked["processes"], asked["n_workers"], asked["threads_per_worker"]) == shape
+        assert not made[0].closed
+    assert made[0].closed
+    assert client.closed
+    assert "Dask dashboard: http://127.0.0.1:1/status" in capsys.readouterr().err
+
+
+def test_scheduled__says_when_nobody_answers(monkeypatch):
+    def client(*_, **__):
+        raise OSError("timed out")
+
+    monkeypatch.setattr(schedulers, "Client", client)
+    told = "no Dask scheduler answers at tcp://10.0.0.1:8786; start one with: dask scheduler"
+    with pytest.raises(InputError, match=told), scheduled("tcp://10.0.0.1:8786", None, quiet=True):
+        raise AssertionError

@@ -1,0 +1,123 @@
+"""Who is compared with which rotations, and how that work is shared out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xfeldask.orient import kernels
+from xfeldask.orient.rotations import TILE, RotationGrid
+
+BLOCKS = 32
+"""Parts that the tiles of all models are shared out in; sums have the same order whoever works on them."""
+
+AROUND = 20
+"""Rotations around each likely one that a shot is compared with next, if the grid stays as it is."""
+
+
+@dataclass(frozen=True, eq=False)
+class Visits:
+    """Which shots are compared with which tiles of rotations, tile by tile; tiles of all models are counted through.
+
+    Attributes
+    ----------
+    start : int64 (tile + 1,), visits of each tile
+    shot : int32 (visit,)
+    tile : int32 (visit,)
+    by_shot : int64 (shot + 1,), visits of each shot in `order`
+    order : int64 (visit,)
+
+    Examples
+    --------
+    >>> Visits.everywhere(2, 3).shot.tolist()
+    [0, 1, 2, 0, 1, 2]
+    """
+
+    start: NDArray[np.int64]
+    shot: NDArray[np.int32]
+    tile: NDArray[np.int32]
+    by_shot: NDArray[np.int64]
+    order: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, keys: NDArray[np.int64], n_tiles: int, n_shots: int) -> Self:
+        """Sort visits, ``tile * n_shots + shot`` each."""
+        keys = np.sort(keys)
+        tile, shot = (part.astype(np.int32) for part in np.divmod(keys, n_shots))
+        start = np.searchsorted(tile, np.arange(n_tiles + 1))
+        order = np.argsort(shot, kind="stable")
+        by_shot = np.concatenate([[0], np.cumsum(np.bincount(shot, minlength=n_shots))])
+        return cls(start, shot, tile, by_shot, order)
+
+    @classmethod
+    def everywhere(cls, n_tiles: int, n_shots: int) -> Self:
+        """Compare every shot with every tile."""
+        return cls.of(np.arange(n_tiles * n_shots), n_tiles, n_shots)
+
+    @classmethod
+    def near(cls, rotation: NDArray[np.int32], before: RotationGrid, grid: RotationGrid, n_models: int) -> Self:
+        """Compare each shot with the tiles around its likeliest rotations of the grid before.
+
+        Parameters
+        ----------
+        rotation : int32 (shot, some), ``model * rotations + rotation`` of `before`, -1 for none
+        before, grid : RotationGrid
+        n_models : int
+        """
+        shots, tiles = len(rotation), n_models * grid.n_tiles
+        count = int(np.ceil(AROUND * max(1.0, grid.n_rotations / before.n_rotations)))
+        around = (grid.nearest(before.quaternion, count) // TILE).astype(np.int32)
+        keys = np.zeros(0, np.int64)
+        for _ in range(2):  # first to count them
+            seen = np.full(tiles, -1)
+            found = kernels.visits(rotation, around, grid.n_tiles, len(before.quaternion), seen, keys)
+            keys = keys if keys.size else np.empty(found, np.int64)
+        return cls.of(keys, tiles, shots)
+
+
+class Part(NamedTuple):
+    """Tiles of one model that are worked on together, `start` to `stop` of those of all models.
+
+    Examples
+    --------
+    >>> [(part.model, part.start, part.stop) for part in parts_of(n_tiles=2, n_models=2)][-1]
+    (1, 3, 4)
+    """
+
+    model: int
+    start: int
+    stop: int
+    n_tiles: int
+
+    @property
+    def tiles(self) -> slice:
+        """Of all models."""
+        return slice(self.start, self.stop)
+
+    @property
+    def rotations(self) -> slice:
+        """Of the grid."""
+        first = self.model * self.n_tiles
+        return slice((self.start - first) * TILE, (self.stop - first) * TILE)
+
+    def rows(self, visits: Visits) -> slice:
+        """Visits of the tiles."""
+        return slice(int(visits.start[self.start]), int(visits.start[self.stop]))
+
+    def of(self, visits: Visits) -> tuple[NDArray[np.int64], NDArray[Any]]:
+        """Return where the visits of each tile begin, and their shots."""
+        start = visits.start[self.start : self.stop + 1]
+        return start - start[0], visits.shot[self.rows(visits)]
+
+
+def parts_of(n_tiles: int, n_models: int) -> list[Part]:
+    """Share the tiles of all models out, about `BLOCKS` parts."""
+    length = -(-n_tiles * n_models // BLOCKS)
+    return [
+        Part(k, k * n_tiles + a, k * n_tiles + min(n_tiles, a + length), n_tiles)
+        for k in range(n_models)
+        for a in range(0, n_tiles, length)
+    ]

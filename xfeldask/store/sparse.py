@@ -1,0 +1,202 @@
+"""Zstandard frames of arrays of which most bytes are zero, written without a search for what repeats.
+
+A frame of a million pixels with a few hundred photons is a count, a run of zeros, a count, a run of zeros. A
+compressor that knows nothing of that spends more time to find it out than it takes to draw the photons. Here the runs
+are found by reading the array once, eight bytes at a time, and written as Zstandard's sequences: some literals, then a
+match that repeats the zero before it. Any Zstandard decoder reads them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numcodecs import zstd
+from numpy.typing import NDArray
+
+from xfeldask.physics.jit import inline_kernel, kernel
+from xfeldask.store.entropy import LITERAL_LENGTHS, MATCH_LENGTHS, described_literals, make_coder
+from xfeldask.store.sequences import put, write_literals, write_sequences
+
+Bytes = NDArray[np.uint8]
+
+SPARSE = 24
+"""Bytes for one that is not zero, from which on an array is written so."""
+LEAST = 1 << 12
+"""Bytes from which on it is worth the while."""
+BLOCK = 1 << 17
+"""Bytes of a block, the most that Zstandard allows."""
+SHORTEST = 12
+"""Zeros from which on they are a run: fewer are cheaper as literals, a bit each."""
+STRIPE = 32
+"""Bytes that the checksum takes in a step."""
+GROUP = 16
+"""Words of eight bytes that are passed over at a time where all are zero."""
+
+LENGTHS, MATCHES = make_coder(LITERAL_LENGTHS), make_coder(MATCH_LENGTHS)
+LITERALS = described_literals()
+
+P1, P2, P3, P4 = (
+    np.uint64(prime) for prime in (0x9E3779B185EBCA87, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0x85EBCA77C2B2AE63)
+)
+"""Primes of XXH64."""
+
+
+def compress(block: NDArray[Any], level: int) -> bytes:
+    """Compress an array with a checksum of its content.
+
+    Parameters
+    ----------
+    block : array, contiguous
+    level : int, of Zstandard, for an array that has too few zeros, is small, or is not made of whole stripes
+
+    Returns
+    -------
+    bytes, one Zstandard frame
+
+    Notes
+    -----
+    RFC 8878 has the format of frames, blocks and sequences; the checksum is XXH64.
+
+    Examples
+    --------
+    >>> frame = np.zeros((512, 512), np.uint8)
+    >>> frame[3, 7] = 2
+    >>> packed = compress(frame, 1)
+    >>> len(packed) < 200 and bytes(zstd.decompress(packed)) == frame.tobytes()
+    True
+    """
+    flat = block.reshape(-1).view(np.uint8)
+    if flat.size < LEAST or flat.size % STRIPE or flat.size >= 1 << 32:
+        return bytes(zstd.compress(block, level, True))
+    places = np.empty(flat.size // SPARSE, np.int64)
+    words = flat.view(np.uint64)
+    n = _find(words, flat, places)
+    if n > places.size:
+        return bytes(zstd.compress(block, level, True))
+    out = np.empty(256 + 24 * n + 64 * (flat.size // BLOCK + 1), np.uint8)
+    end = _write(flat, words, places[:n], LENGTHS, MATCHES, LITERALS, out)
+    return out[:end].tobytes()
+
+
+@inline_kernel
+def _turned(value: np.uint64, by: int) -> np.uint64:
+    return (value << np.uint64(by)) | (value >> np.uint64(64 - by))
+
+
+@inline_kernel
+def _mixed(lane: np.uint64, word: np.uint64) -> np.uint64:
+    return _turned(lane + word * P2, 31) * P1
+
+
+@kernel
+def _find(words: NDArray[np.uint64], flat: Bytes, places: NDArray[np.int64]) -> int:
+    """List the bytes that are not zero; return how many there are, or one more than there is room for."""
+    n = 0
+    for group in range(0, words.size, GROUP):
+        found = np.uint64(0)
+        if group + GROUP <= words.size:
+            for i in range(GROUP):
+                found |= words[group + i]
+        else:
+            found = np.uint64(1)
+        if found:
+            for i in range(group, min(group + GROUP, words.size)):
+                if words[i]:
+                    for place in range(8 * i, 8 * i + 8):
+                        if flat[place]:
+                            if n == places.size:
+                                return n + 1
+                            places[n] = place
+                            n += 1
+    return n
+
+
+@kernel
+def _digest(words: NDArray[np.uint64], places: NDArray[np.int64]) -> np.uint64:
+    """Compute XXH64 of bytes that are zero but at some places."""
+    one, two, three, four = P1 + P2, P2, np.uint64(0), np.uint64(0) - P1
+    done = 0
+    for i in range(places.size + 1):
+        stripe = places[i] // STRIPE if i < places.size else words.size // 4
+        for _ in range(done, stripe):
+            one, two = _turned(one, 31) * P1, _turned(two, 31) * P1
+            three, four = _turned(three, 31) * P1, _turned(four, 31) * P1
+        if done <= stripe < words.size // 4:
+            word = 4 * stripe
+            one, two = _mixed(one, words[word]), _mixed(two, words[word + 1])
+            three, four = _mixed(three, words[word + 2]), _mixed(four, words[word + 3])
+        done = max(done, stripe + 1)
+    digest = _turned(one, 1) + _turned(two, 7) + _turned(three, 12) + _turned(four, 18)
+    for lane in (one, two, three, four):
+        digest = (digest ^ _mixed(np.uint64(0), lane)) * P1 + P4
+    digest += np.uint64(8 * words.size)
+    digest = (digest ^ (digest >> np.uint64(33))) * P2
+    digest = (digest ^ (digest >> np.uint64(29))) * P3
+    return digest ^ (digest >> np.uint64(32))
+
+
+@kernel
+def _write(
+    flat: Bytes,
+    words: NDArray[np.uint64],
+    places: NDArray[np.int64],
+    lengths: Any,
+    matches: Any,
+    tree: Bytes,
+    out: Bytes,
+) -> int:
+    """Write a frame; return its bytes."""
+    at = put(out, 0, 0xFD2FB528, 4)
+    # one segment, its size in 4 bytes, a checksum
+    at = put(out, at, 0xA4, 1)
+    at = put(out, at, flat.size, 4)
+    literals = np.empty(min(BLOCK, (SHORTEST + 1) * places.size + SHORTEST), np.uint8)
+    sequences = np.empty((min(BLOCK // SHORTEST, places.size) + 1, 2), np.int64)
+    tree_told = codes_told = False
+    first = 0
+    for start in range(0, flat.size, BLOCK):
+        stop = min(start + BLOCK, flat.size)
+        last = first
+        while last < places.size and places[last] < stop:
+            last += 1
+        ends = int(stop == flat.size)
+        if first == last:
+            at = put(out, at, ends | 1 << 1 | (stop - start) << 3, 3)
+            at = put(out, at, 0, 1)
+        else:
+            n, m = _split(flat, places[first:last], start, stop, literals, sequences)
+            body, huffman = write_literals(literals[:n], tree, tree_told, out, at + 3)
+            body = write_sequences(sequences[:m], lengths, matches, codes_told, out, body)
+            tree_told, codes_told = tree_told or huffman, codes_told or m > 0
+            put(out, at, ends | 2 << 1 | (body - at - 3) << 3, 3)
+            at = body
+        first = last
+    return put(out, at, int(_digest(words, places) & np.uint64(0xFFFFFFFF)), 4)
+
+
+@kernel
+def _split(
+    flat: Bytes, places: NDArray[np.int64], start: int, stop: int, literals: Bytes, sequences: NDArray[np.int64]
+) -> tuple[int, int]:
+    """Split a block into literals and runs of zeros; return how many there are of both.
+
+    Each sequence is a number of literals, the last of which is a zero, and how often that zero follows again.
+    """
+    n = m = told = 0
+    zeros = start
+    for i in range(places.size + 1):
+        place = places[i] if i < places.size else stop
+        run = place - zeros
+        for _ in range(1 if run >= SHORTEST else run):
+            literals[n] = 0
+            n += 1
+        if run >= SHORTEST:
+            sequences[m, 0], sequences[m, 1] = n - told, run - 1
+            told = n
+            m += 1
+        if place < stop:
+            literals[n] = flat[place]
+            n += 1
+        zeros = place + 1
+    return n, m
