@@ -19,8 +19,8 @@ ROOMS = [
     "physics",
     "features",
     "latent",
-    "sorting",
     "orient",
+    "sorting",
     "scores",
     "store",
     "formats",
@@ -52,6 +52,7 @@ SAME_SUBJECT = {
     "report": "what is written about runs, and the command that writes it",
     "registry": "things found by name, and features among them",
     "orientation": "orientations scored, and looked at",
+    "particle_kinds": "kinds of particles found, as they are stored, and the command that finds them",
     "statistics": "statistics of patterns, worked out and shown",
 }
 PACKAGE = Path(__file__).resolve().parents[1] / "xfeldask"

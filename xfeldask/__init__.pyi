@@ -30,6 +30,7 @@ from .verbs.ingest import ingest as ingest
 from .verbs.intensity import expected_intensity as expected_intensity
 from .verbs.open_frames import open_frames as open_frames
 from .verbs.open_frames import register_frames as register_frames
+from .verbs.particle_kinds import find_kinds as find_kinds
 from .verbs.project import project as project
 from .verbs.reconstruct import reconstruct as reconstruct
 from .verbs.simulate import simulate as simulate

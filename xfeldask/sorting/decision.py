@@ -39,6 +39,9 @@ class Decision(Record):
     expected_singles_lost : float, fraction of the singles below the threshold
     expected_others_kept : float, number of accepted hits that are not single
     expected_purity : float, fraction of singles among the accepted
+    max_contamination : float, fraction of the accepted that might be anything but a single hit of the wanted kind
+    kinds : tuple of int, shots of each kind of particle among the single hits, the most frequent first
+    wanted_kind : int, the kind that is accepted
 
     Examples
     --------
@@ -54,6 +57,9 @@ class Decision(Record):
     expected_singles_lost: float | None = None
     expected_others_kept: float | None = None
     expected_purity: float | None = None
+    max_contamination: float | None = None
+    kinds: tuple[int, ...] | None = None
+    wanted_kind: int | None = None
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,13 @@ import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from xfeldask import __version__
 from xfeldask.errors import InputError, StoreExistsError, XfeldaskWarning
 from xfeldask.orient.alignment import isotropic, turned_onto
 from xfeldask.orient.cycle import State, begun, expand_maximise_compress, explained_at_once, judged
@@ -130,7 +130,7 @@ def reconstruct(
         half_sets=half_sets,
         seed=seed,
         embedding=meant,
-        version=__version__,
+        version=version("xfeldask"),
     )
     place = Reconstruction(run, name)
     with held(run.path, place.place), one_thread_a_task():
