@@ -5,7 +5,7 @@ from importlib import import_module
 import numpy as np
 import pytest
 
-from tests.explorer.few_shots import NUMBER, N, pictures, session, texts
+from tests.explorer.few_shots import NUMBER, pictures, session, texts
 from xfeldask.explorer.tabs.gallery import gallery
 from xfeldask.explorer.tabs.watch import Watch
 from xfeldask.explorer.view.mosaic import Mosaic
@@ -71,4 +71,3 @@ def test_gallery__pins_what_is_tapped_and_frames_what_is_pinned(shown):
     assert mosaic.marked.data["x"] == []
     page.value = 0
     assert mosaic.marked.data["x"] == [mosaic.place(2)[0] + 0.5]
-    assert N == 24

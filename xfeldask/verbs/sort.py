@@ -27,9 +27,9 @@ def sort(
     ----------
     store : path of a store, or a Dataset of all of it as `open_dataset` gives
     name : str, of the embedding
-    max_singles_lost : float, fraction of the singles that may be lost, above 0 and below 1; for a rule that goes by it,
-        such as "pairs"; 0.01 by default
-    contamination : float, fraction of the shots to flag, above 0 and at most 0.5; for a rule that goes by it, such as
+    max_singles_lost : float, fraction of the singles that may be rejected, above 0 and below 1; for a rule that goes by
+        it, such as "pairs"; 0.01 by default
+    contamination : float, fraction of the shots to reject, above 0 and at most 0.5; for a rule that goes by it, such as
         "elliptic_envelope"; 0.1 by default
 
     Returns
