@@ -24,7 +24,7 @@ SMALL = {"resolution": 5e-9, "rotations": 420, "n_iterations": 11, "starts": 1, 
 
 
 @pytest.fixture(scope="module", autouse=True)
-def coarse():
+def coarse_levels():
     """Two levels also for few bins."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(schedule, "COARSE", (2, 5.0, 11))

@@ -18,6 +18,7 @@ from xfeldask.cli.explore import explore
 from xfeldask.cli.export import export
 from xfeldask.cli.ingest import ingest
 from xfeldask.cli.inspect import inspect
+from xfeldask.cli.judge import judge
 from xfeldask.cli.particle_kinds import kinds
 from xfeldask.cli.process import process
 from xfeldask.cli.project import project
@@ -47,6 +48,7 @@ for command in (
     sort,
     kinds,
     project,
+    judge,
     reconstruct,
     explore,
     select,
