@@ -47,6 +47,7 @@ ALLOWED = {
 }
 """Modules and rooms that may import what is costly or foreign; everybody may import anything else."""
 SAME_SUBJECT = {
+    "sparse": "photons as lists, of shots and as they are stored",
     "config": "experiments and the command about them",
     "export": "shots written for other programs, and figures of the explorer",
     "report": "what is written about runs, and the command that writes it",

@@ -33,6 +33,7 @@ from .verbs.judge import reconstruction_quality as reconstruction_quality
 from .verbs.open_frames import open_frames as open_frames
 from .verbs.open_frames import register_frames as register_frames
 from .verbs.particle_kinds import find_kinds as find_kinds
+from .verbs.phase import phase as phase
 from .verbs.project import project as project
 from .verbs.reconstruct import reconstruct as reconstruct
 from .verbs.simulate import simulate as simulate

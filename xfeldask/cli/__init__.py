@@ -20,6 +20,7 @@ from xfeldask.cli.ingest import ingest
 from xfeldask.cli.inspect import inspect
 from xfeldask.cli.judge import judge
 from xfeldask.cli.particle_kinds import kinds
+from xfeldask.cli.phase import phase
 from xfeldask.cli.process import process
 from xfeldask.cli.project import project
 from xfeldask.cli.reconstruct import reconstruct
@@ -49,6 +50,7 @@ for command in (
     kinds,
     project,
     judge,
+    phase,
     reconstruct,
     explore,
     select,
