@@ -23,7 +23,7 @@ class Shells:
     Attributes
     ----------
     s : float64 (shell,), middle of each shell [1/m]
-    correlation : float64 (shell,), of what differs from the shell's mean
+    correlation : float64 (shell,), of what differs from the mean of all points at the same distance
 
     Examples
     --------
@@ -42,7 +42,7 @@ class Shells:
 
 
 def shell_correlation(a: NDArray[np.float64], b: NDArray[np.float64], step: float) -> Shells:
-    """Correlate two intensities that lie alike, about the mean of each shell.
+    """Correlate two intensities that lie alike, shell by shell, about the mean of all points at the same distance.
 
     Parameters
     ----------
@@ -62,11 +62,14 @@ def shell_correlation(a: NDArray[np.float64], b: NDArray[np.float64], step: floa
     """
     if a.shape != b.shape:
         raise InputError(f"intensities on grids of {a.shape} and {b.shape} points cannot be compared")
-    shell = np.rint(radii(len(a))).astype(np.int64).reshape(-1)
-    count = np.bincount(shell)
+    far = radii(len(a)).reshape(-1)
+    shell = np.rint(far).astype(np.int64)
+    # within a shell an intensity falls so steeply that any two of them would be alike about its mean
+    _, alike = np.unique(np.rint(far * far).astype(np.int64), return_inverse=True)
+    count = np.bincount(alike)
 
     def about_mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.asarray(values.reshape(-1) - (np.bincount(shell, values.reshape(-1)) / count)[shell])
+        return np.asarray(values.reshape(-1) - (np.bincount(alike, values.reshape(-1)) / count)[alike])
 
     x, y = about_mean(a), about_mean(b)
     xy, xx, yy = (np.bincount(shell, part) for part in (x * y, x * x, y * y))
