@@ -105,7 +105,7 @@ def test_reconstruction__goes_on_where_it_broke_off(path, found, monkeypatch):
         reconstruct(path, **options)
 
 
-def test_shots__are_those_accepted_where_they_were_sorted(tmp_path, hasty):
+def test_shots__are_those_accepted_where_they_were_sorted(tmp_path):
     path = tmp_path / "run.zarr"
     simulate(path, n_shots=600, single_fraction=0.9, **COMMON)
     embed(path, progress=False)
