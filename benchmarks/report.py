@@ -29,6 +29,7 @@ MODULES = (
     "bench_open",
     "bench_sort",
     "bench_embed",
+    "bench_reconstruct",
     "bench_explorer",
 )
 

@@ -33,6 +33,7 @@ def registries(monkeypatch: pytest.MonkeyPatch) -> None:
         ("own_frames", {}),
         ("own_method", {"n_shots": 60, "detector": "square-64"}),
         ("own_rule", {"n_shots": 60, "detector": "square-64"}),
+        ("reconstruct_a_particle", {"n_shots": 600, "detector": "square-64", "resolution": 12e-9, "starts": 1}),
     ],
 )
 def test_example__runs(name: str, small: dict, capsys: pytest.CaptureFixture[str]) -> None:
@@ -66,6 +67,7 @@ def test_examples__are_all_tested_and_short() -> None:
         "own_frames",
         "own_method",
         "own_rule",
+        "reconstruct_a_particle",
         "simulate_and_embed",
     ]
     assert all(len(s.read_text().splitlines()) < 60 for s in scripts)

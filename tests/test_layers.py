@@ -19,8 +19,8 @@ ROOMS = [
     "physics",
     "features",
     "latent",
-    "sorting",
     "orient",
+    "sorting",
     "scores",
     "store",
     "formats",
@@ -47,12 +47,14 @@ ALLOWED = {
 }
 """Modules and rooms that may import what is costly or foreign; everybody may import anything else."""
 SAME_SUBJECT = {
+    "sparse": "photons as lists, of shots and as they are stored",
     "config": "experiments and the command about them",
     "export": "shots written for other programs, and figures of the explorer",
     "report": "what is written about runs, and the command that writes it",
     "species": "what is in the beam: asked for, read, and made of bodies",
     "registry": "things found by name, and features among them",
     "orientation": "orientations scored, and looked at",
+    "particle_kinds": "kinds of particles found, as they are stored, and the command that finds them",
     "statistics": "statistics of patterns, worked out and shown",
 }
 PACKAGE = Path(__file__).resolve().parents[1] / "xfeldask"

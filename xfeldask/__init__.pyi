@@ -28,8 +28,12 @@ from .verbs.fit import fit as fit
 from .verbs.fit import transform as transform
 from .verbs.ingest import ingest as ingest
 from .verbs.intensity import expected_intensity as expected_intensity
+from .verbs.judge import judge as judge
+from .verbs.judge import reconstruction_quality as reconstruction_quality
 from .verbs.open_frames import open_frames as open_frames
 from .verbs.open_frames import register_frames as register_frames
+from .verbs.particle_kinds import find_kinds as find_kinds
+from .verbs.phase import phase as phase
 from .verbs.project import project as project
 from .verbs.reconstruct import reconstruct as reconstruct
 from .verbs.simulate import simulate as simulate

@@ -139,7 +139,7 @@ VARIABLES = {
     )
 }  # fmt: skip
 
-BLANK, SINGLE, MULTIPLE = 0, 1, 2
+BLANK, SINGLE, MULTIPLE, OTHER = 0, 1, 2, 3
 
 LATENT = {
     v.name: v
@@ -150,7 +150,13 @@ LATENT = {
         Variable("probability_single", ("shot",), "float64", "probability of a single hit"),
         Variable("is_single", ("shot",), "bool", "kept as a single hit"),
         Variable("verdict", ("shot",), "uint8", "what the shot is taken for",
-                 flags=((BLANK, "blank"), (SINGLE, "single"), (MULTIPLE, "multiple"))),
+                 flags=((BLANK, "blank"), (SINGLE, "single"), (MULTIPLE, "multiple"), (OTHER, "other"))),
+        Variable("kind", ("shot",), "int8", "kind of particle, 0 the most frequent",
+                 comment="found without knowing any; -1 where the shot was not taken for one particle"),
+        Variable("probability_wanted", ("shot",), "float64", "probability of the wanted kind",
+                 comment="NaN where the shot was not taken for one particle"),
+        Variable("misfit", ("shot",), "float64", "how much worse the shot fits all kinds than shots as bright do",
+                 comment="in robust standard deviations; NaN where the shot was not taken for one particle"),
         Variable("log_ratio", ("shot",), "float64", "log likelihood ratio of one particle to several",
                  comment="NaN where the shot is blank"),
         Variable("autocorrelation_peak", ("shot",), "float64", "highest peak of the pattern's Fourier transform",

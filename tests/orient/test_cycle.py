@@ -8,10 +8,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.oracles import merged, posterior, sliced
+from tests.oracles import merged as spread_out
+from tests.oracles import posterior, sliced
 from tests.orient.shots import PIXELS, RADIUS, intensity, shots
 from xfeldask.errors import InputError
-from xfeldask.orient.cycle import Problem, State, begun, expand_maximise_compress, explained_at_once, judged, next_state
+from xfeldask.orient.cycle import (
+    Problem,
+    State,
+    begun,
+    expand_maximise_compress,
+    explained_at_once,
+    judged,
+    merged,
+    next_state,
+)
 from xfeldask.orient.models import PSEUDO, Models, at_radii, estimate, profile, radii, random_models, symmetrised
 from xfeldask.orient.rotations import rotation_grid
 from xfeldask.orient.schedule import Level, schedule
@@ -52,7 +62,9 @@ def test_iteration__is_that_of_the_slow_twin():
     total = (slices * factor).sum(axis=1)
     for i in range(len(slices)):
         exposure = (probability[:, i] * images.sum(axis=1)).sum() / total[i]
-        sums[i // len(turns)] += merged(probability[:, i] @ images, exposure * factor, at, turns[i % len(turns)], 11)
+        sums[i // len(turns)] += spread_out(
+            probability[:, i] @ images, exposure * factor, at, turns[i % len(turns)], 11
+        )
     mean = at_radii(profile(data.frames, PIXELS, 4.0), radii(11))
     expected = [estimate(symmetrised(each, group), PSEUDO, mean) for each in sums]
     np.testing.assert_allclose(after.models.intensity, expected, rtol=1e-3)
@@ -136,6 +148,13 @@ def test_judged__shots_find_the_orientations_that_made_the_model(data, found):
     foreign = shots(60, 300, 9)
     apart = judged(foreign.frames, PIXELS, found.models, LEVELS)
     assert again.contrast.mean() > apart.contrast.mean() + 10
+
+
+def test_merged__shots_give_the_intensity_of_the_atoms(data):
+    grid = merged(data.frames, PIXELS, data.orientation, RADIUS).intensity[0]
+    place = np.argwhere((radii(len(grid)) >= 3) & (radii(len(grid)) <= 6))
+    true = intensity(data.atoms, (place - len(grid) // 2) * PIXELS.step)
+    assert np.corrcoef(grid[tuple(place.T)], true)[0, 1] > 0.9
 
 
 def test_explained_at_once__is_much_only_of_one_orientation(data):

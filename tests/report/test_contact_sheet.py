@@ -45,6 +45,8 @@ def test_sheet__of_a_dark_shot_has_a_scale(tmp_path):
     assert image.get_clim() == (0.5, 2.0)
 
 
-def test_sheet__of_no_shots_is_refused_or_empty(run):
-    assert pictures(contact_sheet(run, [1, 2], columns=10)) != []
-    assert len(contact_sheet(run, range(5), columns=3).axes) == 6
+@pytest.mark.parametrize(("columns", "rows"), [(1, 5), (3, 2), (5, 1), (10, 1)])
+def test_sheet__has_as_many_rows_as_it_takes(run, columns, rows):
+    figure = contact_sheet(run, range(5), columns=columns)
+    assert len(figure.axes) == columns * rows
+    assert len(pictures(figure)) == 5

@@ -24,7 +24,7 @@ SMALL = {"resolution": 5e-9, "rotations": 420, "n_iterations": 11, "starts": 1, 
 
 
 @pytest.fixture(scope="module", autouse=True)
-def coarse():
+def coarse_levels():
     """Two levels also for few bins."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(schedule, "COARSE", (2, 5.0, 11))
@@ -105,7 +105,7 @@ def test_reconstruction__goes_on_where_it_broke_off(path, found, monkeypatch):
         reconstruct(path, **options)
 
 
-def test_shots__are_those_accepted_where_they_were_sorted(tmp_path, hasty):
+def test_shots__are_those_accepted_where_they_were_sorted(tmp_path):
     path = tmp_path / "run.zarr"
     simulate(path, n_shots=600, single_fraction=0.9, **COMMON)
     embed(path, progress=False)

@@ -18,6 +18,9 @@ from xfeldask.cli.explore import explore
 from xfeldask.cli.export import export
 from xfeldask.cli.ingest import ingest
 from xfeldask.cli.inspect import inspect
+from xfeldask.cli.judge import judge
+from xfeldask.cli.particle_kinds import kinds
+from xfeldask.cli.phase import phase
 from xfeldask.cli.process import process
 from xfeldask.cli.project import project
 from xfeldask.cli.reconstruct import reconstruct
@@ -44,7 +47,10 @@ for command in (
     config,
     embed,
     sort,
+    kinds,
     project,
+    judge,
+    phase,
     reconstruct,
     explore,
     select,

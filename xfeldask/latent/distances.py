@@ -9,7 +9,7 @@ from sklearn.neighbors import KernelDensity
 
 from xfeldask.errors import InputError
 
-# singular values below this part of the largest are rounding: of float32 rows, and of float32 Gram matrices
+# singular values below this fraction of the largest are rounding: of float32 rows, and of float32 Gram matrices
 _ROUNDING_OF_ROWS = 1e-6
 _ROUNDING_OF_LATENTS = 1e-3
 
@@ -82,7 +82,7 @@ def held_out_angle(latent_a: ArrayLike, latent_b: ArrayLike) -> float:
 
 
 def eigenvalue_change(old: ArrayLike, new: ArrayLike) -> float:
-    """Largest change of an eigenvalue, as a part of the larger of the two.
+    """Largest change of an eigenvalue, as a fraction of the larger of the two.
 
     Parameters
     ----------
@@ -164,7 +164,7 @@ def jensen_shannon_distance(
 
 
 def reconstruction_error(rows: ArrayLike, components: ArrayLike, mean: ArrayLike) -> float:
-    """Squared error of rows rebuilt from their coordinates, as a part of their squared distance from the mean.
+    """Squared error of rows rebuilt from their coordinates, as a fraction of their squared distance from the mean.
 
     Parameters
     ----------

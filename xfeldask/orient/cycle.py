@@ -22,6 +22,7 @@ from xfeldask.orient.models import (
     Models,
     at_radii,
     estimate,
+    grid_size,
     profile,
     radii,
     random_models,
@@ -33,6 +34,7 @@ from xfeldask.orient.rotations import TILE, RotationGrid, rotation_grid
 from xfeldask.orient.schedule import GROWTH, Level, first_exponent
 from xfeldask.orient.sparse import Pixels, SparseFrames
 from xfeldask.orient.visits import Part, Visits, parts_of
+from xfeldask.physics.orientations import rotation_matrix
 
 MOST_KEPT = 12
 """Rotations that are kept of a shot."""
@@ -292,6 +294,51 @@ def judged(
     return state
 
 
+def merged(
+    frames: SparseFrames, pixels: Pixels, orientation: ArrayLike, radius: float, group: ArrayLike | None = None
+) -> Models:
+    """Merge shots of known orientations: what a reconstruction could reach at best.
+
+    Parameters
+    ----------
+    frames, pixels : of all shots
+    orientation : (shot, 4), quaternions
+    radius : [bins]
+    group : (order, 4), symmetry of the particle; none when not given
+
+    Returns
+    -------
+    Models, one
+
+    Examples
+    --------
+    >>> from xfeldask.orient.sparse import pixels_of
+    >>> from xfeldask.physics.detectors import square
+    >>> pixels = pixels_of(square(64, 1.2e-3, 0.15), 2.7e-10)
+    >>> frames = SparseFrames.of(np.random.default_rng(0).poisson(0.5, (3, 64, 64)), pixels.index)
+    >>> merged(frames, pixels, np.eye(3, 4), 5.0).intensity.shape
+    (1, 13, 13, 13)
+    """
+    turns = ONLY if group is None else np.atleast_2d(np.asarray(group, np.float64))
+    matrix, size = rotation_matrix(orientation), grid_size(radius)
+    mean = profile(frames, pixels, radius)
+    view = View.of(frames, pixels, radius, mean)
+    average = at_radii(mean, radii(size))
+    intensity = average
+    for _ in range(2):  # the second time fluences are those of slices
+        grid = np.zeros((size, size, size, 2))
+        for start in range(0, len(frames), TILE):
+            shots = np.arange(start, min(len(frames), start + TILE), dtype=np.int32)
+            own, values, expected = np.eye(len(shots), TILE, dtype=np.float32), *np.zeros((2, len(view.at), TILE))
+            kernels.compress(own, frames.start, view.end, frames.pixel, frames.count, shots, view.photons, values,
+                             np.zeros(TILE))  # fmt: skip
+            kernels.slices(intensity, view.at, matrix[shots], expected)
+            total = (expected[:, : len(shots)] * view.factor[:, None]).sum(axis=0)
+            kernels.spread(values, view.factor, view.photons[shots] / total, view.at, matrix[shots], grid)
+        intensity = estimate(symmetrised(grid, turns), PSEUDO, average)
+    return Models(intensity[None], np.ones(1), pixels.step)
+
+
 def explained_at_once(known: SparseFrames, frames: SparseFrames, pixels: Pixels, radius: float) -> NDArray[np.float64]:
     """Log likelihood of shots under the mean image of others, over that of their mean pattern.
 
@@ -308,13 +355,16 @@ def explained_at_once(known: SparseFrames, frames: SparseFrames, pixels: Pixels,
     -------
     float64 (shot,) [nat]
     """
-    view = View.of(frames, pixels, radius, profile(known, pixels, radius))
-    pattern, total = np.exp(view.reference), float(known.photons(len(view.at)).sum())
+    m = pixels.within(radius)
+    factor, total = pixels.factor[:m], known.mean(m) * len(known)
+    # quarters of a bin, so that the steep fall from the beam is no sign of an orientation
+    far = np.rint(np.linalg.norm(pixels.s[:m], axis=1) / pixels.step * 4)
+    _, ring = np.unique(far, return_inverse=True)
+    plain = (np.bincount(ring, total + 1e-9) / np.bincount(ring, factor))[ring] * factor
     # each pixel has one photon of the mean pattern besides its own
-    image = (known.mean(len(view.at)) * len(known) + 1) / (total * pattern + 1) * pattern
-    out = np.empty(len(frames))
-    kernels.weighed(np.log(image / image.sum()) - view.reference, frames.start, view.end, frames.pixel, frames.count,
-                    out)  # fmt: skip
+    image = (total + 1) / (plain + 1) * plain
+    gain, out = np.log(image / image.sum()) - np.log(plain / plain.sum()), np.empty(len(frames))
+    kernels.weighed(gain, frames.start, frames.ends(m), frames.pixel, frames.count, out)
     return out
 
 

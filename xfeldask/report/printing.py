@@ -169,8 +169,9 @@ def print_verdict(ds: xr.Dataset, latent: xr.Dataset) -> None:
         f"{parameters.features['name']}, fitted to {parameters.n_fitted:,} shots, {_convergence(parameters)}"
     }
     if "verdict" in latent:
-        blank, single, multiple = np.bincount(latent.verdict.values, minlength=3).tolist()
-        rows["verdict"] = f"{single:,} single, {multiple:,} multiple, {blank:,} blank, by {parameters.sort}"
+        blank, single, multiple, other = np.bincount(latent.verdict.values, minlength=4).tolist()
+        strange = f", {other:,} of another kind" if other else ""
+        rows["verdict"] = f"{single:,} single, {multiple:,} multiple, {blank:,} blank{strange}, by {parameters.sort}"
     rows |= decision_told(Decision.from_json(latent.attrs["decision"]))
     if "n_particles" in ds and "is_single" in latent:
         rows["truth"] = _truth(ds.n_particles.values[latent.shot.values], latent)
@@ -193,6 +194,9 @@ def decision_told(decision: Decision) -> dict[str, str]:
     if decision.threshold is not None and decision.threshold_interval is not None:
         low, high = decision.threshold_interval
         rows["threshold"] = f"log odds {decision.threshold:.2f} (95 % of resampled data: {low:.2f} to {high:.2f})"
+    if decision.kinds is not None:
+        counts = ", ".join(f"{count:,}" for count in decision.kinds)
+        rows["kinds"] = f"{counts} single hits of each kind of particle, kind {decision.wanted_kind} wanted"
     if decision.max_singles_lost is not None:
         rows["threshold"] = (
             f"{rows.get('threshold', 'none told')}, where rejecting one more multiple costs {WORTH:g} singles, "

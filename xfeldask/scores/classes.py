@@ -43,9 +43,9 @@ class ShotClass:
 
 KINDS = tuple(
     ShotClass(name, color, marker)
-    for (_, name), color, marker in zip(LATENT["verdict"].flags, (GREY, BLUE, VERMILION), "+.s", strict=True)
+    for (_, name), color, marker in zip(LATENT["verdict"].flags, (GREY, BLUE, VERMILION, PURPLE), "+.sD", strict=True)
 )
-"""Blank, single and multiple, by the code that a store has for each."""
+"""Blank, single, multiple and a single particle of another kind, by the code that a store has for each."""
 
 OUTCOMES = (
     ShotClass("single accepted", BLUE, "."),

@@ -63,7 +63,7 @@ class Confusion:
 
     @property
     def multiples(self) -> int:
-        """All other shots."""
+        """Shots that do not hold exactly one particle."""
         return self.multiples_accepted + self.multiples_rejected
 
     @property

@@ -15,9 +15,9 @@ from xfeldask.records import Record
 Array = NDArray[np.float64]
 
 LET_IN = 0.5
-"""Expected number of other shots among those kept below which a stricter threshold is not worth a single."""
+"""Expected number of multiples among the accepted below which a stricter threshold is not worth a single."""
 WORTH = 5
-"""Singles that keeping one other out may cost."""
+"""Singles that rejecting one more multiple may cost."""
 RESAMPLES = 40
 RESAMPLED = 20_000
 LIMIT = 50.0
@@ -31,14 +31,17 @@ class Decision(Record):
 
     Attributes
     ----------
-    max_singles_lost : float, fraction of the singles that could be lost
-    contamination : float, fraction of the shots to be flagged
+    max_singles_lost : float, fraction of the singles that could be rejected
+    contamination : float, fraction of the shots to be rejected
     threshold : float, least score of an accepted shot
     threshold_interval : (float, float), where the threshold falls in 95 % of resampled data
     multiple_fraction : float, fraction of the hits that hold more than one particle
     expected_singles_lost : float, fraction of the singles below the threshold
     expected_others_kept : float, number of accepted hits that are not single
     expected_purity : float, fraction of singles among the accepted
+    max_contamination : float, fraction of the accepted that might be anything but a single hit of the wanted kind
+    kinds : tuple of int, shots of each kind of particle among the single hits, the most frequent first
+    wanted_kind : int, the kind that is accepted
 
     Examples
     --------
@@ -54,6 +57,9 @@ class Decision(Record):
     expected_singles_lost: float | None = None
     expected_others_kept: float | None = None
     expected_purity: float | None = None
+    max_contamination: float | None = None
+    kinds: tuple[int, ...] | None = None
+    wanted_kind: int | None = None
 
 
 @dataclass(frozen=True)
@@ -64,12 +70,12 @@ class Cut:
     ----------
     score : float64 (hit,), log odds of a single hit
     probability : float64 (hit,), of a single hit
-    kept : bool (hit,)
-    threshold : float, least score of a kept hit
+    kept : bool (hit,), whether it is accepted
+    threshold : float, least score of an accepted hit
     threshold_low, threshold_high : float, where it falls in 95 % of resampled data
-    prevalence : float, part of hits that hold more than one particle
-    singles_lost : float, expected part of the singles below the threshold
-    let_in : float, expected number of other hits kept
+    prevalence : float, fraction of the hits that hold more than one particle
+    singles_lost : float, expected fraction of the singles below the threshold
+    let_in : float, expected number of accepted multiples
 
     Examples
     --------
@@ -95,21 +101,21 @@ def decide(log_ratio: ArrayLike, max_singles_lost: float = 0.01, seed: int = 0) 
     Parameters
     ----------
     log_ratio : (hit,), log of p(measures | one) / p(measures | several)
-    max_singles_lost : float, part of the singles that may be lost, above 0 and below 1
+    max_singles_lost : float, fraction of the singles that may be rejected, above 0 and below 1
     seed : int, of the resampling that gives the interval of the threshold
 
     Raises
     ------
     InputError
-        A part out of range, no hits, or ratios that are not numbers.
+        A fraction out of range, no hits, or ratios that are not numbers.
 
     Notes
     -----
-    The part of multiple hits is the likeliest one (Saerens, Latinne and Decaestecker, Neural Computation 14, 21,
-    2002). The threshold is the loosest at which fewer than `LET_IN` others are expected among those kept, or at which
-    keeping one more out would cost `WORTH` singles; where that would lose more singles than allowed, the strictest
-    that is allowed. Its interval comes from resampled hits; of more than `RESAMPLED` as many are drawn, and the
-    interval is narrowed as the root of the number (Bickel, Götze and van Zwet, Statistica Sinica 7, 1, 1997).
+    The fraction of multiples is the likeliest one (Saerens, Latinne and Decaestecker, Neural Computation 14, 21,
+    2002). The threshold is the loosest at which fewer than `LET_IN` multiples are expected among the accepted, or at
+    which rejecting one more would cost `WORTH` singles; where that would reject more singles than allowed, the
+    strictest that is allowed. Its interval comes from resampled hits; of more than `RESAMPLED` as many are drawn, and
+    the interval is narrowed as the root of the number (Bickel, Götze and van Zwet, Statistica Sinica 7, 1, 1997).
 
     Examples
     --------
@@ -119,7 +125,7 @@ def decide(log_ratio: ArrayLike, max_singles_lost: float = 0.01, seed: int = 0) 
     (95, 0.05)
     """
     if not 0 < max_singles_lost < 1:
-        raise InputError(f"max_singles_lost is a part of the singles, above 0 and below 1, got {max_singles_lost}")
+        raise InputError(f"max_singles_lost is a fraction of the singles, above 0 and below 1, got {max_singles_lost}")
     ratio = _checked(log_ratio)
     prevalence = multiple_fraction(ratio)
     score = ratio + logit(1 - prevalence)
@@ -141,7 +147,7 @@ def decide(log_ratio: ArrayLike, max_singles_lost: float = 0.01, seed: int = 0) 
 
 
 def multiple_fraction(log_ratio: ArrayLike) -> float:
-    """Part of the hits that hold more than one particle, the likeliest given the ratios; above 0 and below 1.
+    """Fraction of the hits that hold more than one particle, the likeliest given the ratios; above 0 and below 1.
 
     Parameters
     ----------
@@ -175,8 +181,8 @@ def find_threshold(score: Array, max_singles_lost: float, let_in: float = LET_IN
     Parameters
     ----------
     score : (hit,), log odds of a single hit
-    max_singles_lost : float, part of the singles that may be lost
-    let_in : float, expected number of others kept that is as good as none
+    max_singles_lost : float, fraction of the singles that may be rejected
+    let_in : float, expected number of accepted multiples that is as good as none
 
     Examples
     --------
@@ -185,7 +191,7 @@ def find_threshold(score: Array, max_singles_lost: float, let_in: float = LET_IN
     """
     ordered = np.sort(score)
     single = expit(ordered)
-    # at a cut before place k, places k and above are kept
+    # at a cut before place k, places k and above are accepted
     others = np.concatenate([np.cumsum(expit(-ordered)[::-1])[::-1], [0.0]])
     lost = np.concatenate([[0.0], np.cumsum(single)]) / max(single.sum(), 1e-300)
     pure = int(np.argmax(others < let_in))

@@ -1,4 +1,4 @@
-"""The rule of the reference work: the shots farthest from a robust Gaussian in the latent space are flagged."""
+"""The rule of the reference work: the shots farthest from a robust Gaussian in the latent space are rejected."""
 
 from __future__ import annotations
 

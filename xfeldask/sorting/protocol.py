@@ -22,12 +22,12 @@ COORDINATES = "latent"
 
 @dataclass(frozen=True, kw_only=True)
 class Allowance:
-    """How much a rule may throw away; each rule goes by one of these.
+    """How much a rule may reject; each rule goes by one of these.
 
     Attributes
     ----------
-    max_singles_lost : float, fraction of the singles that may be lost, above 0 and below 1
-    contamination : float, fraction of the shots to flag, above 0 and at most 0.5
+    max_singles_lost : float, fraction of the singles that may be rejected, above 0 and below 1
+    contamination : float, fraction of the shots to reject, above 0 and at most 0.5
 
     Raises
     ------
@@ -78,7 +78,7 @@ class Shots(Grids, Protocol):
 
 @runtime_checkable
 class Rule(Protocol):
-    """Tells single hits from all others.
+    """Tells single hits from everything else.
 
     A rule learns from shots, measures each shot by itself, and decides on all of them by what it measured, so that
     decisions can be made anew, with another allowance, without looking at the shots again. Subclass it to have the

@@ -204,7 +204,7 @@ class Model(FieldsOnly):
 
     @cached_property
     def _turned(self) -> list[Look]:
-        """Looks with the signs of the last one, so that nothing jumps from look to look."""
+        """Checkpoints with the signs of the last, so that nothing jumps from one to the next."""
         last = self.looks[-1][1]
         return [(mean, c * np.where((c * last).sum(axis=1) < 0, -1, 1)[:, None]) for mean, c in self.looks]
 

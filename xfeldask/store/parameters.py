@@ -19,8 +19,8 @@ class Parameters(Record):
     batch_size : int, shots that entered the fit together
     order : str, of the shots in the fit
     sort : str or None, name of the rule; of a user's own, how it shows itself
-    contamination : float, fraction of the shots that the envelope flags
-    max_singles_lost : float, fraction of the singles that the pair rule may lose
+    contamination : float, fraction of the shots that the envelope rejects
+    max_singles_lost : float, fraction of the singles that the pair rule may reject
     labels : int, labelled shots that the rule learned from
     seed : int
     n_fitted : int, shots that the estimator was fitted to; 0 where the model came from another store

@@ -4,7 +4,7 @@ Writing a shard through an array needs all of it uncompressed in memory first, 2
 chunk by chunk; that takes longer than drawing the photons. The format is simple enough to append to instead: the
 encoded chunks, then an index of their offsets and lengths, then its checksum (Zarr's sharding_indexed codec,
 zarr-specs v3). Every byte is what zarr itself would have written, but for chunks of which most bytes are zero: those
-are frames of Zstandard, too, and take a quarter of the time (`xfeldask.store.sparse`).
+are frames of Zstandard, too, and take a quarter of the time (`xfeldask.store.zstd_frames`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import zarr
 from numpy.typing import NDArray
 
 from xfeldask.store.codecs import ZSTD_LEVEL
-from xfeldask.store.sparse import compress
+from xfeldask.store.zstd_frames import compress
 
 MISSING = np.iinfo(np.uint64).max
 

@@ -55,12 +55,12 @@ def embed(
     batch_size : int, shots that enter the fit together, in ascending order
     sort : "pairs", which weighs what speaks for two particles; "elliptic_envelope"; a name given to `register_rule`, or
         such a rule itself; an outlier estimator of scikit-learn; or None
-    max_singles_lost : float, fraction of the singles that "pairs" may lose
-    contamination : float, fraction of the shots that the envelope flags
+    max_singles_lost : float, fraction of the singles that "pairs" may reject
+    contamination : float, fraction of the shots that the envelope rejects
     labels : int (shot,), optional: 1 for a single hit, 0 for anything else, -1 where not known; for "pairs"
     stop : bool, fit no further once the latent space has converged
     measures : any of "jensen_shannon" and "reconstruction", recorded with the convergence
-    history : bool, keep the coordinates of all shots at each look at convergence, to see how the space settled
+    history : bool, keep the coordinates of all shots at each checkpoint of the fit, to see how the space settled
     follow : bool, take a store that is still being written, and go on until it is complete
     seed : int
     overwrite : bool, replace an embedding of the same name

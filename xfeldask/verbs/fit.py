@@ -100,8 +100,8 @@ def transform(
     ----------
     ds : Dataset as `fit` takes it, of the same instrument
     model : Model, from `fit`
-    max_singles_lost : float, fraction of the singles that a rule such as "pairs" may lose
-    contamination : float, fraction of the shots that a rule such as "elliptic_envelope" flags
+    max_singles_lost : float, fraction of the singles that a rule such as "pairs" may reject
+    contamination : float, fraction of the shots that a rule such as "elliptic_envelope" rejects
     progress : as of `embed`
 
     Returns

@@ -25,7 +25,7 @@ MOST_SECONDS_ALONE = 300.0
 def follow_store(run: Run, name: str, options: Options) -> None:
     """Embed a store while it is being written, and publish what is there again and again until it is complete.
 
-    The model is fitted once, to the first `ENOUGH_TO_FOLLOW` shots or more; later ones are projected and flagged as
+    The model is fitted once, to the first `ENOUGH_TO_FOLLOW` shots or more; later ones are projected and sorted as
     they come.
     """
     source = StoreSource(run)

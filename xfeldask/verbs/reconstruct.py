@@ -7,13 +7,13 @@ import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from xfeldask import __version__
 from xfeldask.errors import InputError, StoreExistsError, XfeldaskWarning
 from xfeldask.orient.alignment import isotropic, turned_onto
 from xfeldask.orient.cycle import State, begun, expand_maximise_compress, explained_at_once, judged
@@ -117,7 +117,10 @@ def reconstruct(
     pixels = pixels_of(run.geometry, run.wavelength, images)
     plan = planned(pixels, resolution, rotations, n_iterations)
     group = symmetry_group(symmetry or "C1")
-    refuse_few(len(shots), plan, group, where)
+    which = f"where {where}" if where else "that were accepted" if meant else "of the store"
+    refuse_few(len(shots), plan, group, which)
+    if half_sets:
+        refuse_few((len(shots) - int(held_out(len(shots)).sum())) // 2, plan, group, "of half a set")
     parameters = Reconstructing(
         where=where,
         shots_digest=hashlib.sha256(shots.tobytes()).hexdigest(),
@@ -130,7 +133,7 @@ def reconstruct(
         half_sets=half_sets,
         seed=seed,
         embedding=meant,
-        version=__version__,
+        version=version("xfeldask"),
     )
     place = Reconstruction(run, name)
     with held(run.path, place.place), one_thread_a_task():
@@ -183,7 +186,7 @@ def planned(
     return tuple(replace(level, iterations=min(level.iterations, n_iterations)) for level in plan)
 
 
-def refuse_few(shots: int, plan: Sequence[Level], group: NDArray[np.float64], where: str | None) -> None:
+def refuse_few(shots: int, plan: Sequence[Level], group: NDArray[np.float64], which: str) -> None:
     """Refuse to reconstruct from fewer shots than there are rotations at the first level.
 
     Raises
@@ -192,7 +195,6 @@ def refuse_few(shots: int, plan: Sequence[Level], group: NDArray[np.float64], wh
     """
     needed = rotation_grid(plan[0].refinement, group).n_rotations
     if shots < needed:
-        which = "that were accepted, or of all where none were sorted" if where is None else f"where {where}"
         raise InputError(
             f"{shots:,} shots {which} are too few for the {needed:,} rotations that a reconstruction begins with; give "
             "more shots, the particle's symmetry, or fewer rotations"
@@ -308,7 +310,6 @@ class _Work:
         for number in range(2):
             own = fit[number::2]
             half[self.shots[own]] = number
-            refuse_few(len(own), self.plan, self.group, "in half of the set")
             found = self._reconstructed(self.frames[own], self.parameters.seed + 1 + number, telling, None, None)
             turned.append(turned_onto(found.models.intensity[0], state.models.intensity[0]))
         return {"half": variable("half", half), "half_intensity": variable("half_intensity", np.stack(turned))}

@@ -13,6 +13,7 @@ from xfeldask.store.embedding import Embedding
 from xfeldask.store.lock import held
 from xfeldask.store.model import restored_rule
 from xfeldask.store.parameters import Parameters
+from xfeldask.store.particle_kinds import KIND_COLUMNS, KINDS
 from xfeldask.verbs.building import variables
 from xfeldask.verbs.options import Store, opened
 
@@ -26,9 +27,9 @@ def sort(
     ----------
     store : path of a store, or a Dataset of all of it as `open_dataset` gives
     name : str, of the embedding
-    max_singles_lost : float, fraction of the singles that may be lost, above 0 and below 1; for a rule that goes by it,
-        such as "pairs"; 0.01 by default
-    contamination : float, fraction of the shots to flag, above 0 and at most 0.5; for a rule that goes by it, such as
+    max_singles_lost : float, fraction of the singles that may be rejected, above 0 and below 1; for a rule that goes by
+        it, such as "pairs"; 0.01 by default
+    contamination : float, fraction of the shots to reject, above 0 and at most 0.5; for a rule that goes by it, such as
         "elliptic_envelope"; 0.1 by default
 
     Returns
@@ -73,6 +74,9 @@ def _decide(embedding: Embedding, asked: Mapping[str, float]) -> None:
     columns, told = decided(rule, {v.name: found[v.name].values for v in rule.columns}, allowance)
     if rule.allowance:
         parameters = parameters.model_copy(update={rule.allowance: getattr(allowance, rule.allowance)})
+    # what kinds were found went by the shots that were accepted before
+    parts.pop(KINDS, None)
+    found = found.drop_vars(KIND_COLUMNS, errors="ignore")
     found = found.assign(variables(columns, rule)).assign_attrs(
         parameters=parameters.to_json(), decision=told.to_json()
     )

@@ -35,7 +35,7 @@ class Fit:
     fitted : int64 (n,), indices of the rows it has seen
     history : dict of arrays (update,), of the watch on convergence; empty where there was none
     converged_at : int or None, shots fitted when it had converged
-    looks : (mean, components) at each update of the history
+    looks : (mean, components) at each checkpoint
     """
 
     estimator: Method

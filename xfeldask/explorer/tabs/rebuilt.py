@@ -20,7 +20,7 @@ from xfeldask.units import shown
 
 AXES = (shown("m-1").label("q along x"), shown("m-1").label("q along y"))
 BRIGHT = 0.998
-"""Part of the bins that are no brighter than the top of the scale."""
+"""Fraction of the bins that are no brighter than the top of the scale."""
 
 
 class RebuiltView:

@@ -37,14 +37,14 @@ MOST_HITS = 12_000
 HIT = 5.0
 """Standard deviations above the background from which a shot is a hit."""
 PURE = 0.5
-"""Part of the hits, those with the lowest peaks, that singles are made of at first."""
+"""Fraction of the hits, those with the lowest peaks, that singles are made of at first."""
 SYNTHETIC = {1: 1.0, 2: 1.0, 3: 0.1}
 """Synthetic shots by number of particles, for each source."""
 LAYERS = (32, 16)
 MEMBERS = 4
 """Networks whose answers are averaged."""
 TURNS = ((1, 0.3), (MEMBERS, 1.0))
-"""Networks, and part of the synthetic shots, in each turn."""
+"""Networks, and fraction of the synthetic shots, in each turn."""
 LEAST_SOURCES = 2000
 """Synthetic singles are drawn as if there were so many sources at least."""
 STEPS = 2000

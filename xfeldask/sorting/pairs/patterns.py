@@ -19,7 +19,7 @@ Images = NDArray[Any]
 Array = NDArray[np.float32]
 
 RIM = 0.85
-"""Part of the half-width beyond which a `low_q` image is taken for background."""
+"""Fraction of the half-width beyond which a `low_q` image is taken for background."""
 LEAST_SHARE = 0.1
 """Least part that particles have in the photons of a bin for the image to be used so far out."""
 LEAST_HALF = 4

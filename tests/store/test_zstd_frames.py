@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numcodecs import zstd
 
 from tests.strategies import examples
-from xfeldask.store.sparse import BLOCK, LEAST, SPARSE, compress
+from xfeldask.store.zstd_frames import BLOCK, LEAST, SPARSE, compress
 
 LEVEL = 1
 SIZES = [LEAST, LEAST + 32, BLOCK - 32, BLOCK, BLOCK + 32, 3 * BLOCK]

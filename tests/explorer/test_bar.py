@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import shutil
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from tests.explorer.few_shots import few_shots, session
+from xfeldask.explorer.model.session import Session
+from xfeldask.explorer.view import bar as module
+from xfeldask.explorer.view.bar import bar, data_sets
+from xfeldask.explorer.view.keys import Keys
+from xfeldask.store.codecs import EXACT
+from xfeldask.store.run import Run
+
+
+def keys_of(parts):
+    return next(part for part in parts if isinstance(part, Keys))
+
+
+def test_bar__tells_how_many_shots_there_are_and_are_selected():
+    looked = session()
+    told = bar(looked, [few_shots().path], 0)[0]
+    assert told.object == "24 shots · 0 selected"
+    looked.choose_where("n_particles == 1")
+    assert told.object == "24 shots · 8 selected"
+
+
+def test_bar__of_a_run_that_is_being_written_tells_how_many_there_will_be(tmp_path):
+    run = Run.open(shutil.copytree(few_shots().path, tmp_path / "run.zarr"), "r+")
+    run.array("shot_status", EXACT)[20:] = np.zeros(4, np.uint8)
+    run.group.attrs["complete"] = False
+    assert bar(Session(run.path), [run.path], 0)[0].object.startswith("20 of 24 shots")
+
+
+def test_bar__goes_from_shot_to_shot_by_keys_and_clears_the_selection():
+    looked = session()
+    looked.choose_where("shot in (3, 7, 9)")
+    actions = keys_of(bar(looked, [few_shots().path], 0))._actions
+    seen = []
+    for key in ("ArrowRight", "ArrowRight", "ArrowLeft", "r"):
+        actions[key]()
+        seen.append(looked.shot)
+    assert seen[:3] == [3, 7, 3]
+    assert seen[3] in (3, 7, 9)
+    actions["Escape"]()
+    assert not looked.selected.any()
+
+
+def test_data_sets__are_offered_where_there_are_several(tmp_path):
+    assert data_sets([tmp_path / "a.zarr"], 0) == []
+    (choice,) = data_sets([tmp_path / "a.zarr", tmp_path / "b.zarr"], 1)
+    assert choice.value == 1
+    assert list(choice.options) == [f"{tmp_path}/a.zarr", f"{tmp_path}/b.zarr"]
+
+
+@pytest.mark.parametrize("link", [None, "http://127.0.0.1:8787/status"])
+def test_bar__links_to_what_the_workers_do_if_anybody_shows_it(monkeypatch, link):
+    monkeypatch.setattr(module, "active_client", lambda: SimpleNamespace(dashboard_link=link))
+    links = [getattr(part, "href", None) for part in bar(session(), [few_shots().path], 0)]
+    assert links.count("http://127.0.0.1:8787/status") == bool(link)

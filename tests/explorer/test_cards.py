@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import numpy as np
+import panel as pn
+import pytest
+
+from xfeldask.explorer.model.pictures import Picture
+from xfeldask.explorer.view.cards import LEAST, SCALES, Card, contrast
+
+AXES = ("q along x (1/nm)", "q along y (1/nm)")
+
+
+def picture(values):
+    return Picture(np.array(values, np.float32), (-1.0, -2.0, 4.0, 6.0))
+
+
+def test_card__shows_a_picture_where_it_is_or_nothing():
+    card = Card("pattern", "photons", AXES, reciprocal=True)
+    assert not card.image.visible
+    card.show(picture([[0, 3], [1, 2]]))
+    assert card.image.visible
+    data = {name: values[0] for name, values in card.source.data.items()}
+    assert (data["x"], data["y"], data["dw"], data["dh"]) == (-1.0, -2.0, 4.0, 6.0)
+    np.testing.assert_array_equal(data["image"], [[0, 3], [1, 2]])
+    card.show(None)
+    assert not card.image.visible
+
+
+def test_card__of_a_blank_has_a_logarithmic_scale():
+    card = Card("pattern", "photons", AXES, reciprocal=True)
+    log = card.mappers["log"]
+    for values, high in (([[0, 0]], 1.0), ([[0, 5]], None), ([[np.nan, 0]], 1.0)):
+        card.show(picture(values))
+        assert (log.low, log.high) == (LEAST, high)
+
+
+@pytest.mark.parametrize("reciprocal", [True, False])
+def test_card__tells_a_resolution_in_reciprocal_space_alone(reciprocal):
+    card = Card("pattern", "photons", AXES, reciprocal)
+    tips = [tip for tool in card.figure.toolbar.tools if hasattr(tool, "tooltips") for tip, _ in tool.tooltips]
+    assert ("resolution" in tips) == reciprocal
+    assert (card.figure.xaxis.axis_label, card.bar.title) == (AXES[0], "photons")
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_contrast__begins_with_the_scale_of_the_card(scale):
+    card, other = (Card(title, "photons", AXES, True, scale) for title in ("a", "b"))
+    assert card.image.glyph.color_mapper is card.bar.color_mapper is card.mappers[scale]
+    controls = contrast([card], recoloured=[other])
+    chosen, palette, low, high = controls.objects
+    assert (chosen.value, list(chosen.options)) == (scale, list(SCALES))
+    assert palette.options[0] == "Viridis"
+    assert (low.value, high.value) == (None, None)
+    # all of it is done by the browser, which must know every part
+    assert controls.get_root() is not None
+    assert isinstance(controls, pn.Row)

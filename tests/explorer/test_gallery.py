@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from importlib import import_module
+
+import numpy as np
+import pytest
+
+from tests.explorer.few_shots import NUMBER, pictures, session, texts
+from xfeldask.explorer.tabs.gallery import gallery
+from xfeldask.explorer.tabs.watch import Watch
+from xfeldask.explorer.view.mosaic import Mosaic
+
+module = import_module("xfeldask.explorer.tabs.gallery")
+"""The module, which its function hides in the room."""
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """Pages of ten, and the mosaic that they are shown in."""
+    made = []
+
+    def mosaic(columns, rows, on_tap):
+        made.append(Mosaic(columns, rows, on_tap))
+        return made[0]
+
+    for name, value in (("COLUMNS", 5), ("ROWS", 2), ("PAGE", 10), ("Mosaic", mosaic)):
+        monkeypatch.setattr(module, name, value)
+    looked = session()
+    view = gallery(looked, pictures(), Watch(looked))
+    page = next(iter(view.select(lambda part: hasattr(part, "show_first_button"))))
+    return looked, view, page, made[0]
+
+
+def labels(mosaic):
+    return [int(label) for label in mosaic.source.data["label"]]
+
+
+def test_gallery__pages_through_all_shots_where_none_is_selected(shown):
+    _, view, page, mosaic = shown
+    assert "<b>24</b> shots, as nothing is selected, on 3 pages" in texts(view)
+    assert labels(mosaic) == list(range(10))
+    page.value = 2
+    assert labels(mosaic) == [20, 21, 22, 23]
+
+
+def test_gallery__goes_back_to_the_first_page_of_another_selection(shown):
+    looked, view, page, mosaic = shown
+    page.value = 2
+    looked.choose_where("n_particles == 1")
+    assert (page.value, page.count) == (0, 1)
+    assert labels(mosaic) == np.flatnonzero(NUMBER == 1).tolist()
+    assert "<b>8</b> selected shots on 1 pages" in texts(view)
+
+
+def test_gallery__leaves_hidden_shots_out_and_says_so(shown):
+    looked, view, _, mosaic = shown
+    looked.colour = "hit"
+    looked.choose_where("shot < 6")
+    looked.hidden = ["blank"]
+    assert labels(mosaic) == [1, 2, 4, 5]
+    assert "selected shots (2 more are hidden)" in texts(view)
+
+
+def test_gallery__pins_what_is_tapped_and_frames_what_is_pinned(shown):
+    looked, _, page, mosaic = shown
+    page.value = 1
+    mosaic._on_tap(3)
+    assert looked.shot == 13
+    assert mosaic.marked.data["x"] == [mosaic.place(3)[0] + 0.5]
+    looked.shot = 2
+    assert mosaic.marked.data["x"] == []
+    page.value = 0
+    assert mosaic.marked.data["x"] == [mosaic.place(2)[0] + 0.5]

@@ -1,0 +1,68 @@
+"""The page of one person without a browser; what visitors meet has tests of its own."""
+
+from __future__ import annotations
+
+import shutil
+
+import panel_material_ui as pmui
+import pytest
+
+from tests.explorer.few_shots import few_shots, session, texts
+from xfeldask.explorer.model.session import Session
+from xfeldask.explorer.view.page import Explorer, make_page, message
+from xfeldask.store.run import Run
+
+
+def alerts(page):
+    return [part.objects[0].object for part in page.main if isinstance(part, pmui.Alert)]
+
+
+def test_message__is_text_whatever_a_store_is_called(tmp_path):
+    page = message("<img src=x> cannot be shown", [tmp_path / "a.zarr", tmp_path / "b.zarr"], 1)
+    (alert,) = alerts(page)
+    assert alert == "&lt;img src=x&gt; cannot be shown"
+    # one can go to another store
+    assert page.header[0].value == 1
+
+
+@pytest.mark.parametrize(("name", "told"), [("none.zarr", "no store at"), ("empty.zarr", "is not a Zarr store")])
+def test_make_page__says_why_there_is_nothing_to_be_seen(tmp_path, name, told):
+    (tmp_path / "empty.zarr").mkdir()
+    (alert,) = alerts(make_page([tmp_path / name]))
+    assert told in alert
+
+
+def test_make_page__of_a_store_has_plots_sidebar_and_bar():
+    page = make_page([few_shots().path])
+    assert page.title == "run.zarr"
+    assert alerts(page) == []
+    assert "24 shots · 0 selected" in texts(*page.header[:1])
+    assert len(page.main) >= 2
+    assert len(page.sidebar) == 1
+
+
+def test_look__shows_a_shot_or_the_one_that_is_pinned():
+    found = Explorer(session(shot=4))
+    assert found.line.object.startswith("<b>shot 4</b> · truth single · verdict ")
+    found.look(9)
+    assert "<b>shot 9</b>" in found.line.object
+    found.look(None)
+    assert "<b>shot 4</b>" in found.line.object
+    found.session.shot = 7
+    assert "<b>shot 7</b>" in found.line.object
+    assert found.pattern.image.visible
+    # the store tells of no atoms
+    assert not found.particles.image.visible
+
+
+def test_look__at_a_damaged_shot_tells_what_is_wrong_and_goes_on(tmp_path):
+    run = Run.open(shutil.copytree(few_shots().path, tmp_path / "run.zarr"))
+    for file in (run.path / "image/c/0").rglob("0"):
+        if file.is_file():
+            file.write_bytes(b"torn")
+    found = Explorer(Session(run.path))
+    assert "shot 0 cannot be read" in found.line.object
+    assert not found.pattern.image.visible
+    found.look(6)
+    assert "<b>shot 6</b>" in found.line.object
+    assert found.pattern.image.visible

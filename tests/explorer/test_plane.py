@@ -1,0 +1,118 @@
+"""The latent plot without a browser: what is drawn, found, and selected; hexagons and units have tests of their own."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from tests.explorer.few_shots import NUMBER, N, few_shots, session
+from xfeldask.explorer.view.plane import Plane, locked, named, points_of
+from xfeldask.store.columns import Column
+
+
+@pytest.fixture
+def plane():
+    found = Plane(session())
+    found.dynamic[()]
+    return found
+
+
+def test_plane__draws_the_first_two_components_of_every_shot(plane):
+    latent = few_shots().embedding().dataset().latent.values
+    np.testing.assert_allclose(np.stack([plane.x, plane.y], axis=1), latent, rtol=1e-6)
+    assert plane.caption.object == "drawn 24 of 24"
+
+
+def test_caption__tells_what_is_hidden_selected_and_outside(plane):
+    looked = plane.session
+    looked.colour, looked.hidden = "hit", ["blank"]
+    looked.choose_where("n_particles == 1")
+    plane.dynamic[()]
+    assert plane.caption.object == "drawn 16 of 24 · 8 hidden · <b>8 selected</b>"
+    middle, plane._reset = float(np.median(plane.x)), False
+    plane._draw((middle, middle + 1e-6), (-1e9, 1e9), 100, 100, 1.0, 0)
+    assert "outside the view" in plane.caption.object
+
+
+def test_under__finds_the_shot_that_is_near_and_not_hidden(plane):
+    looked = plane.session
+    for shot in (0, 7, 23):
+        assert plane.under(float(plane.x[shot]), float(plane.y[shot])) == shot
+    assert plane.under(None, None) is None
+    assert plane.under(1e9, 1e9) is None
+    looked.colour, looked.hidden = "hit", ["blank"]
+    assert plane.under(float(plane.x[0]), float(plane.y[0])) != 0
+
+
+def test_gestures__select_and_pin(plane):
+    looked = plane.session
+    half = float(np.median(plane.x))
+    plane._boxed((-1e9, -1e9, half, 1e9))
+    np.testing.assert_array_equal(looked.selected, plane.x <= half)
+    plane._lassoed([(half, -1e9), (1e9, -1e9), (1e9, 1e9), (half, 1e9)])
+    np.testing.assert_array_equal(looked.selected, plane.x > half)
+    before = looked.selected
+    plane._lassoed([(0, 0), (1, 1)])
+    plane._lassoed(None)
+    plane._boxed(None)
+    np.testing.assert_array_equal(looked.selected, before)
+    plane._tapped(float(plane.x[5]), float(plane.y[5]))
+    assert looked.shot == 5
+    assert plane._pin.data == {"x": [plane.x[5]], "y": [plane.y[5]]}
+    plane._tapped(1e9, 1e9)
+    assert looked.shot == 5
+
+
+def test_hover__is_told_once_for_each_shot():
+    told = []
+    found = Plane(session(), on_hover=told.append)
+    found.dynamic[()]
+    for shot in (3, 3, 4):
+        found._pointed(float(found.x[shot]), float(found.y[shot]))
+    found._hover(None)
+    found._hover(None)
+    assert told == [3, 4, None]
+
+
+def test_axes__of_ones_own_do_not_follow_the_session():
+    looked = session()
+    found = Plane(looked, axes=("photon_count", "shot"))
+    looked.x = "shot"
+    np.testing.assert_array_equal(found.x, few_shots().read("photon_count"))
+    np.testing.assert_array_equal(found.y, np.arange(N))
+
+
+def test_points__have_the_colours_of_classes_numbers_or_density():
+    looked = session()
+    x = np.zeros(N, np.float32)
+    assert points_of(looked, x, x, "density").value is None
+    assert points_of(looked, x, x, "hexagons").hexagons
+    hit = points_of(looked, x, x, "hit")
+    assert set(hit.colours) == {0, 1, 2}
+    np.testing.assert_array_equal(hit.value, NUMBER)
+    photons = points_of(looked, x, x, "photon_count")
+    low, high = photons.span
+    counts = few_shots().read("photon_count")
+    assert counts.min() <= low < high <= counts.max()
+    same = looked.shots.own()
+    same.add(Column("flat", "flat", "1", np.full(N, 7.5)))
+    looked.shots = same
+    assert points_of(looked, x, x, "flat").span == (7.5, 8.5)
+
+
+def test_named__has_the_unit_of_a_quantity_that_has_one():
+    assert named(Column("a", "distance", "nm", np.zeros(1))) == "distance (nm)"
+    assert named(Column("a", "score", "1", np.zeros(1))) == "score"
+
+
+def test_locked__makes_a_change_now_or_when_the_page_has_its_lock():
+    done, asked = [], []
+    locked(lambda: done.append(1))
+    assert done == [1]
+    served = SimpleNamespace(session_context=True, add_next_tick_callback=asked.append)
+    locked(lambda: done.append(2), served)
+    assert done == [1]
+    asked[0]()
+    assert done == [1, 2]

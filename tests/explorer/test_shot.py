@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import shutil
+from importlib import import_module
+
+import numpy as np
+
+from tests.explorer.few_shots import few_shots, pictures, session, texts
+from xfeldask.explorer.model.pictures import Picture, Pictures
+from xfeldask.explorer.model.session import Session
+from xfeldask.explorer.tabs.shot import lit, nearby, shot
+from xfeldask.explorer.tabs.watch import Watch
+from xfeldask.store.run import Run
+
+module = import_module("xfeldask.explorer.tabs.shot")
+"""The module, which its function hides in the room."""
+
+
+def test_lit__are_middles_of_pixels_with_photons():
+    values = np.array([[0, 2, np.nan], [0, 0, 7]], np.float32)
+    found = lit(Picture(values, (10.0, 20.0, 3.0, 4.0)))
+    assert {name: value.tolist() for name, value in found.items()} == {
+        "x": [11.5, 12.5], "y": [21.0, 23.0], "photons": [2.0, 7.0]
+    }  # fmt: skip
+
+
+def test_lit__are_none_where_so_many_are_that_none_can_be_missed(monkeypatch):
+    monkeypatch.setattr(module, "MOST_LIT", 3)
+    for n, drawn in ((3, 3), (4, 0)):
+        values = np.zeros((4, 4), np.float32)
+        values.ravel()[:n] = 1
+        assert len(lit(Picture(values, (0, 0, 1, 1)))["x"]) == drawn
+
+
+def test_nearby__is_nothing_without_coordinates(monkeypatch):
+    looked = session()
+    assert len(nearby(looked, 3)[0]) == module.NEIGHBOURS
+    assert 3 not in nearby(looked, 3)[0]
+    monkeypatch.setattr(type(looked), "quantities", property(lambda _: ["photon_count"]))
+    assert nearby(looked, 3) == ([], [])
+
+
+def test_tab__asks_for_a_shot_and_tells_all_about_it():
+    looked = session()
+    view = shot(looked, pictures(), Watch(looked))
+    hint, body = view.objects
+    assert (hint.visible, body.visible) == (True, False)
+    looked.shot = 4
+    assert (hint.visible, body.visible) == (False, True)
+    told = texts(view)
+    assert f"{few_shots().read('photon_count')[4]:,}" in told
+    assert "The 12 nearest of all 24 shots" in told
+    first = body.objects
+    looked.shot = 5
+    # panes are filled again, and not made again
+    assert body.objects == first
+
+
+def test_tab__of_a_damaged_shot_names_what_is_wrong(tmp_path):
+    run = Run.open(shutil.copytree(few_shots().path, tmp_path / "run.zarr"))
+    (run.path / "photons/c/0/0/0/0").write_bytes(b"torn")
+    looked = Session(run.path, shot=2)
+    view = shot(looked, Pictures(run), Watch(looked))
+    assert "shot 2 cannot be read" in texts(view)
+    looked.shot = 6
+    assert "cannot be read" not in texts(view)

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import panel as pn
+import param
+import pytest
+
+from tests.explorer.few_shots import NUMBER, few_shots, session, texts
+from xfeldask.explorer.model.session import Session
+from xfeldask.explorer.view.sidebar import GESTURES, bound, chips, saving, selecting, sidebar
+from xfeldask.store.run import Run
+
+
+def named(parts, **attributes):
+    """The part that has these values."""
+    every = pn.Column(*parts).select(lambda part: all(getattr(part, k, None) == v for k, v in attributes.items()))
+    (found,) = every
+    return found
+
+
+def test_bound__goes_both_ways():
+    class Looked(param.Parameterized):
+        x = param.String("a")
+
+    looked, widget = Looked(), pn.widgets.Select(options=["a", "b", "c"])
+    assert bound(widget, looked, "x") is widget
+    assert widget.value == "a"
+    widget.value = "b"
+    assert looked.x == "b"
+    looked.x = "c"
+    assert widget.value == "c"
+
+
+def test_sidebar__offers_all_quantities_for_axes_and_colours():
+    looked = session()
+    parts = sidebar(looked)
+    x, colour = (named(parts, label=label) for label in ("x", "colour by"))
+    assert set(x.options.values()) == set(looked.quantities)
+    assert set(colour.options.values()) == {"density", "hexagons", *looked.quantities}
+    colour.value = "hit"
+    assert looked.colour == "hit"
+    assert named(parts, label="embedding").value == "pca"
+
+
+def test_chips__hide_and_show_the_classes_of_what_colours_tell():
+    looked = session()
+    looked.colour = "hit"
+    box = chips(looked)
+    assert [chip.label for chip in box.objects] == ["blank (8)", "single (8)", "multiple (8)"]
+    box.objects[0].value = False
+    np.testing.assert_array_equal(looked.visible, NUMBER > 0)
+    box.objects[0].value = True
+    assert looked.visible.all()
+    looked.colour = "density"
+    assert box.objects == []
+    looked.colour = "photon_count"
+    assert box.objects == []
+
+
+def test_words__select_or_say_what_is_wrong_with_them():
+    looked = session()
+    parts = selecting(looked)
+    words = named(parts, label="selected where")
+    words.value = "n_particles == 2"
+    np.testing.assert_array_equal(looked.selected, NUMBER == 2)
+    words.value = "<b>glitter</b> > 1"
+    assert "&lt;b&gt;" in texts(pn.Column(*parts))
+    np.testing.assert_array_equal(looked.selected, NUMBER == 2)
+    looked.choose_where("n_particles == 1")
+    assert words.value == "n_particles == 1"
+
+
+@pytest.mark.parametrize("gesture", GESTURES)
+def test_gesture__is_told_in_words(gesture):
+    looked = session()
+    parts = selecting(looked)
+    named(parts, label="lasso and box").value = gesture
+    assert looked.combination == gesture
+    assert f"a lasso or box {GESTURES[gesture]} the selection" in texts(pn.Column(*parts))
+
+
+def test_buttons__invert_and_clear():
+    looked = session()
+    parts = selecting(looked)
+    looked.choose(NUMBER == 1)
+    named(parts, label="invert").clicks += 1
+    np.testing.assert_array_equal(looked.selected, NUMBER != 1)
+    named(parts, label="clear").clicks += 1
+    assert not looked.selected.any()
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_saving__keeps_the_selection_where_it_may(tmp_path, allowed):
+    run = Run.open(shutil.copytree(few_shots().path, tmp_path / "run.zarr"))
+    looked = Session(run.path)
+    looked.choose(NUMBER == 1)
+    parts = saving(looked, allowed)
+    name, save = named(parts, label="save the selection as"), named(parts, label="save")
+    name.value = "no name"
+    save.clicks += 1
+    assert "letters, digits and underscores" in texts(pn.Column(*parts))
+    name.value = "mine"
+    save.clicks += 1
+    assert ("mine saved in the store" in texts(pn.Column(*parts))) == allowed
+    assert ("mine" in run.reopened().selections) == allowed
+    assert "mine" in looked.quantities

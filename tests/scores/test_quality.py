@@ -1,0 +1,83 @@
+"""Reconstructions against the truth: turned, scaled and noisy ones."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.orient.shots import atoms_of, intensity
+from xfeldask.errors import InputError
+from xfeldask.orient.alignment import alignment, turned_by, turned_onto
+from xfeldask.orient.models import radii
+from xfeldask.physics.orientations import (
+    angle_between,
+    multiply,
+    rotation_matrix,
+    symmetry_group,
+    uniform_quaternion,
+)
+from xfeldask.scores.quality import Shells, quality, shell_correlation
+
+STEP = 3e7
+TURN = np.array([0.3, -0.5, 0.7, 0.4]) / np.linalg.norm([0.3, -0.5, 0.7, 0.4])
+AXIS = (np.arange(25) - 12) * STEP
+S = np.stack(np.meshgrid(AXIS, AXIS, AXIS, indexing="ij"), axis=-1)
+
+
+def seen(turn: np.ndarray) -> np.ndarray:
+    """The intensity of a particle that is turned."""
+    return intensity(atoms_of(2, 3e-9), S @ rotation_matrix(turn))
+
+
+def test_alignment__finds_the_turn():
+    exact, turned = seen(np.array([1.0, 0, 0, 0])), seen(TURN)
+    found, correlation = alignment(exact, turned)
+    assert correlation > 0.95
+    # turned(x) = exact(R^T x), R that of TURN
+    assert np.rad2deg(angle_between(found, TURN * [1, -1, -1, -1])) < 1.5
+    lying = turned_by(exact, found)
+    assert shell_correlation(lying, turned, STEP).correlation[2:].min() > 0.9
+    assert shell_correlation(turned_onto(exact, turned), lying, STEP).correlation.min() > 0.999
+
+
+def test_shell_correlation__is_about_the_mean_of_points_at_one_distance():
+    a, b = np.random.default_rng(0).random((2, 15, 15, 15))
+    found = shell_correlation(a, b, STEP)
+    far = radii(15)
+    x, y = a.copy(), b.copy()
+    for distance in np.unique(far):
+        x[far == distance] -= x[far == distance].mean()
+        y[far == distance] -= y[far == distance].mean()
+    shells = [np.rint(far) == k for k in range(2, 7)]
+    expected = [(x[k] * y[k]).sum() / np.sqrt((x[k] ** 2).sum() * (y[k] ** 2).sum()) for k in shells]
+    np.testing.assert_allclose(found.correlation, expected)
+    np.testing.assert_allclose(found.s, np.arange(2, 7) * STEP)
+    # two intensities that fall alike are not alike for that
+    steep = 100 * np.exp(-far)
+    np.testing.assert_allclose(shell_correlation(a + steep, b + steep, STEP).correlation, expected, rtol=1e-6)
+    with pytest.raises(InputError, match="cannot be compared"):
+        shell_correlation(a, np.ones((9, 9, 9)), STEP)
+
+
+def test_resolution__ends_where_the_correlation_first_falls():
+    shells = Shells(np.array([1e8, 2e8, 4e8]), np.array([0.9, 0.4, 0.9]))
+    assert (shells.resolution(0.3), shells.resolution(0.5), shells.resolution(0.95)) == (2.5e-9, 1e-8, np.inf)
+
+
+def test_quality__takes_off_the_turn_and_knows_the_symmetry():
+    exact, turned = seen(np.array([1.0, 0, 0, 0])), 7 * seen(TURN)
+    true = uniform_quaternion(np.random.default_rng(0).random((60, 3)))
+    # pattern(s) = exact(R_true^T s) = turned(R_rec^T s), with turned(x) = exact(TURN^T x)
+    recovered = multiply(true, TURN * [1, -1, -1, -1])
+    found = quality(turned, exact, STEP, recovered, true, oracle=exact)
+    assert found.orientation_error < 1.5
+    assert found.within_10_degrees == 1
+    assert 80 < found.random < 130
+    assert found.shells.correlation[2:].min() > 0.9
+    assert found.oracle is not None
+    assert found.oracle.correlation.min() > 0.999
+    group = symmetry_group("D8")
+    alike = multiply(recovered, multiply(multiply(TURN, group[5]), TURN * [1, -1, -1, -1]))
+    assert quality(turned, exact, STEP, alike, true).orientation_error > 20
+    assert quality(turned, exact, STEP, alike, true, group).orientation_error < 1.5
+    assert quality(turned, exact, STEP, true, true, group).random < 60

@@ -1,0 +1,77 @@
+"""Kinds among shots of particles of a few atoms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from tests.orient.shots import PIXELS, shots
+from xfeldask.errors import InputError
+from xfeldask.orient.cycle import judged
+from xfeldask.orient.sparse import SparseFrames
+from xfeldask.sorting.kinds import growth
+from xfeldask.sorting.kinds.growth import Kinds, grow_kinds
+
+RADIUS = 8.0
+MANY, FEW = 500, 50
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick() -> Iterator[None]:
+    """Fewer bins, as there are fewer photons beyond, and fewer beginnings."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(growth, "FIRST", growth.Level(3, 5.0, 10, 0.0, everywhere=True))
+        patch.setattr(growth, "STARTS", (4, 1))
+        yield
+
+
+@pytest.fixture(scope="module")
+def mixed() -> tuple[SparseFrames, np.ndarray]:
+    """Shots of a particle and, in places all over, of a small one; which is which."""
+    wanted, other = shots(MANY, 300, 1).frames, shots(FEW, 300, 2, size=1.2e-9).frames
+    order = np.random.default_rng(0).permutation(MANY + FEW)
+    return SparseFrames.joined([wanted, other])[order], (order >= MANY).astype(int)
+
+
+@pytest.fixture(scope="module")
+def found(mixed: tuple[SparseFrames, np.ndarray]) -> Kinds:
+    return grow_kinds(mixed[0], PIXELS, radius=RADIUS, most=2, seed=1)
+
+
+def test_grow_kinds__finds_another_particle(mixed: tuple[SparseFrames, np.ndarray], found: Kinds) -> None:
+    frames, truth = mixed
+    assert len(found) == 2
+    assert found.growths[-1].real
+    kind = judged(frames, PIXELS, found.models, found.levels).responsibility.argmax(axis=1)
+    assert (kind[truth == 0] == 0).mean() > 0.97
+    assert (kind[truth == 1] == 1).mean() > 0.97
+    assert found.models.prior[1] == pytest.approx(FEW / (MANY + FEW), abs=0.02)
+
+
+@pytest.mark.campaign
+def test_grow_kinds__of_one_particle_finds_one(mixed: tuple[SparseFrames, np.ndarray]) -> None:
+    frames, truth = mixed
+    alone = grow_kinds(frames[truth == 0], PIXELS, radius=RADIUS, most=2, seed=1)
+    assert len(alone) == 1
+    assert [growth.real for growth in alone.growths] == [False] * len(alone.growths)
+    assert alone.growths
+
+
+def test_grow_kinds__same_seed_same_bits_in_any_order_of_work(
+    mixed: tuple[SparseFrames, np.ndarray],
+) -> None:
+    def backwards(task, shared, items):
+        return [task(*shared, *item) for item in reversed(items)][::-1]
+
+    one = grow_kinds(mixed[0], PIXELS, radius=RADIUS, most=1, seed=1)
+    again = grow_kinds(mixed[0], PIXELS, radius=RADIUS, most=1, seed=1, each=backwards)
+    np.testing.assert_array_equal(again.models.intensity, one.models.intensity)
+
+
+def test_grow_kinds__refuses_too_few(mixed: tuple[SparseFrames, np.ndarray]) -> None:
+    with pytest.raises(InputError, match="among at least 200 single hits, got 10"):
+        grow_kinds(mixed[0][np.arange(10)], PIXELS)
+    with pytest.raises(InputError, match="at least 1 kind"):
+        grow_kinds(mixed[0], PIXELS, most=0)

@@ -1,0 +1,91 @@
+"""`judge`: which shots are compared, what is told, what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.verbs.test_reconstruct import COMMON, SMALL
+from xfeldask import embed, judge, open_run, reconstruct, reconstruction_quality, simulate
+from xfeldask.errors import InputError
+from xfeldask.orient import schedule
+from xfeldask.report.judging import judgement_figure, judgement_table, sentence
+from xfeldask.verbs.judge import exact_intensity, half_set_correlation
+
+FEW = {"resolution": 5e-9, "rotations": 420, "starts": 1, "repeats": 1, "progress": False}
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store of which a fifth are multiples, embedded and, in haste, sorted by the envelope."""
+    path = tmp_path_factory.mktemp("judge") / "run.zarr"
+    simulate(path, n_shots=600, single_fraction=0.8, **COMMON)
+    embed(path, sort="elliptic_envelope", contamination=0.2, progress=False)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def coarse(monkeypatch):
+    monkeypatch.setattr(schedule, "COARSE", (2, 5.0, 11))
+
+
+def test_judgement__compares_three_sets(path, tmp_path):
+    found = judge(path, **FEW)
+    run = open_run(path)
+    single, accepted = run.read("n_particles") == 1, run.embeddings["ipca"].dataset().is_single.values
+    assert found["set"].values.tolist() == ["all hits", "accepted", "true singles"]
+    assert found.n_shots.values.tolist() == [600, accepted.sum(), single.sum()]
+    np.testing.assert_allclose(found.purity, [single.mean(), single[accepted].mean(), 1])
+    assert found.correlation.dims == ("set", "repeat", "shell")
+    assert (np.abs(found.correlation) <= 1).all()
+    assert float(found.mean_correlation.sel(set="true singles").mean()) > 0.6
+    assert judgement_table(found).row_count == 3
+    assert "contamination costs" in sentence(found)
+    judgement_figure(found).savefig(tmp_path / "judged.png")
+
+
+def test_quality__is_that_of_a_stored_reconstruction(path):
+    reconstruct(path, where="n_particles == 1", name="single", **SMALL)
+    found = reconstruction_quality(path, "single")
+    assert found.orientation_error < 0.7 * found.random
+    assert found.oracle is not None
+    assert found.shells.correlation.mean() > 0.7
+    assert found.oracle.correlation.mean() > 0.8
+
+
+def test_half_sets__are_compared_shell_by_shell(path):
+    found = reconstruct(path, name="halves", half_sets=True, **{**SMALL, "rotations": 60, "n_iterations": 1})
+    s, correlation = half_set_correlation(found)
+    assert len(s) == len(correlation) == found.sizes["u"] // 2 - 2
+    assert (np.abs(correlation) <= 1 + 1e-9).all()
+    with pytest.raises(InputError, match="no half sets"):
+        half_set_correlation(found.drop_vars("half_intensity"))
+
+
+def test_exact_intensity__is_that_of_the_atoms(path):
+    run = open_run(path)
+    grid = exact_intensity(run, 9, 3e7)
+    assert grid[4, 4, 4] == pytest.approx(72**2, rel=0.02)
+    np.testing.assert_allclose(grid, grid[::-1, ::-1, ::-1], rtol=1e-3, atol=1e-3 * grid.max())
+
+
+def test_what_cannot_be_judged__is_refused(path, tmp_path):
+    with pytest.raises(InputError, match="at least 1 repeat"):
+        judge(path, **{**FEW, "repeats": 0})
+    with pytest.raises(InputError, match="too few for the 420 rotations"):
+        judge(path, most_shots=100, **FEW)
+    bare = tmp_path / "bare.zarr"
+    simulate(bare, n_shots=4, **COMMON)
+    with pytest.raises(InputError, match="was not sorted"):
+        judge(bare, **FEW)
+
+
+def test_command__prints_a_table_and_draws(path, tmp_path, run):
+    out = tmp_path / "judged.png"
+    code, printed, err = run("judge", path, "--rotations", 60, "--resolution", 5e-9, "--starts", 1, "--repeats", 1,
+                             "--scheduler", "synchronous", "--out", out)  # fmt: skip
+    assert (code, "Traceback" in err) == (0, False)
+    assert "true singles" in printed
+    assert out.stat().st_size > 5000

@@ -1,0 +1,117 @@
+"""`find_kinds` on a store: what is written, what is decided, what is refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.once import Once
+from xfeldask import embed, find_kinds, open_dataset, open_run, simulate, sort, verify
+from xfeldask.errors import InputError
+from xfeldask.orient.models import random_models
+from xfeldask.schema import OTHER, SINGLE
+from xfeldask.sorting.kinds.growth import Growth, Kinds, Level
+from xfeldask.verbs import particle_kinds
+
+N = 260
+RUN = {"particle": "chaperonin", "detector": "square-64", "n_shots": N, "hits": {0: 0.05, 1: 0.95}, "seed": 3}
+
+
+@pytest.fixture(scope="module")
+def sorted_store(once: Once) -> Path:
+    def make(path: Path) -> None:
+        simulate(path, **RUN, progress=False)
+        embed(path, sort="elliptic_envelope", contamination=0.15, progress=False)
+
+    return once("for kinds", make)
+
+
+@pytest.fixture
+def store(sorted_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy, whose kinds are two intensities of noise: what is found is tested elsewhere."""
+
+    def grow(frames, pixels, *, most, seed, each, tell):
+        tell()
+        models = random_models(frames, pixels, 8.0, most, seed)
+        return Kinds(models, (Level(1, 8.0, 1, 1.0, everywhere=True),), (Growth(True, 9, 3.0, 20.0, 0.3),))
+
+    monkeypatch.setattr(particle_kinds, "grow_kinds", grow)
+    return Path(shutil.copytree(sorted_store, tmp_path / "run.zarr"))
+
+
+def test_find_kinds__tells_the_kind_of_each_single_hit(store: Path) -> None:
+    before = open_dataset(store, group="latent/ipca", chunks=None).load()
+    found = find_kinds(store, most=2, progress=False).load()
+    single = before.is_single.values
+    np.testing.assert_array_equal(found.kind.values >= 0, single)
+    np.testing.assert_array_equal(np.isnan(found.probability_wanted.values), ~single)
+    np.testing.assert_array_equal(found.is_single.values, found.kind.values == 0)
+    np.testing.assert_array_equal(found.verdict.values[found.kind.values == 0], SINGLE)
+    np.testing.assert_array_equal(found.verdict.values[found.kind.values == 1], OTHER)
+    assert -1 in found.kind.values
+    decision = json.loads(found.attrs["decision"])
+    assert decision["kinds"] == [int((found.kind.values == k).sum()) for k in (0, 1)]
+    assert verify(store, progress=False).ok
+
+
+def test_find_kinds__describes_each_kind(store: Path) -> None:
+    found = find_kinds(store, most=2, progress=False)
+    told = open_dataset(store, group="latent/ipca/kinds", chunks=None)
+    assert told.intensity.dims == ("kind", "u", "v", "w")
+    images = open_dataset(store).image.values
+    for kind in (0, 1):
+        shots = found.kind.values == kind
+        assert told.shots.values[kind] == shots.sum()
+        expected = images[shots].mean(axis=0) if shots.any() else 0 * images[0]
+        np.testing.assert_allclose(told.mean_image.values[kind], expected, rtol=1e-5)
+    assert told.attrs["tried"][0]["gain"] == 20.0
+
+
+def test_find_kinds__again_begins_from_the_same_single_hits(store: Path) -> None:
+    first = find_kinds(store, most=2, progress=False).load()
+    other = find_kinds(store, most=2, wanted=1, progress=False).load()
+    np.testing.assert_array_equal(other.kind, first.kind)
+    np.testing.assert_array_equal(other.is_single.values, first.kind.values == 1)
+    both = other.probability_wanted + first.probability_wanted
+    np.testing.assert_allclose(both, np.where(first.kind < 0, np.nan, 1), atol=1e-4)
+
+
+def test_find_kinds__keeps_contamination_below_what_is_allowed(store: Path) -> None:
+    found = find_kinds(store, most=2, max_contamination=0.02, progress=False).load()
+    decision = json.loads(found.attrs["decision"])
+    assert decision["expected_purity"] >= 0.98
+    assert (1 - found.probability_wanted.values[found.is_single.values]).mean() <= 0.02
+    assert found.is_single.sum() < (found.kind == 0).sum()
+
+
+def test_sort__forgets_kinds_as_they_went_by_other_shots(store: Path) -> None:
+    find_kinds(store, most=2, progress=False)
+    found = sort(store, contamination=0.05)
+    assert "kind" not in found
+    assert "kinds" not in open_run(store).embeddings["ipca"].parts()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"wanted": 2, "most": 2}, "there is no kind 2: 2 found"),
+        ({"max_contamination": 1.5}, "max_contamination must be above 0 and below 1, got 1.5"),
+    ],
+)
+def test_find_kinds__refusals_leave_the_embedding_as_it_was(store: Path, options: dict, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        find_kinds(store, progress=False, **options)
+    assert "kind" not in open_dataset(store, group="latent/ipca")
+
+
+def test_find_kinds__refuses_shots_that_nobody_sorted_or_too_few(store: Path) -> None:
+    embed(store, name="unsorted", sort=None, progress=False)
+    with pytest.raises(InputError, match=r"unsorted of .* was not sorted"):
+        find_kinds(store, "unsorted", progress=False)
+    embed(store, name="few", sort="elliptic_envelope", contamination=0.5, progress=False)
+    with pytest.raises(InputError, match=r"at least 200 single hits"):
+        find_kinds(store, "few", progress=False)

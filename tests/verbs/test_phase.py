@@ -1,0 +1,58 @@
+"""`phase`: what is added to a reconstruction, and the files that are written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import gemmi
+import h5py
+import numpy as np
+import pytest
+
+from tests.verbs.test_reconstruct import COMMON, SMALL
+from xfeldask import open_run, phase, reconstruct, simulate
+from xfeldask.errors import InputError, MissingFileError
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("phase") / "run.zarr"
+    simulate(path, n_shots=100, **COMMON)
+    reconstruct(path, **{**SMALL, "rotations": 60, "n_iterations": 2})
+    return path
+
+
+def test_density__is_added_and_written(path, tmp_path):
+    before = open_run(path).reconstructions["emc"].dataset().load()
+    found = phase(path, starts=2, iterations=20, density=tmp_path / "a.mrc", intensity=tmp_path / "a.h5")
+    for name in before.variables:
+        np.testing.assert_array_equal(found[name].values, before[name].values)
+    assert open_run(path).reconstructions["emc"].is_finished
+    pitch = np.diff(found.position.values)
+    np.testing.assert_allclose(pitch, 1 / (found.sizes["x"] * np.diff(found.s.values)[0]))
+    made = gemmi.read_ccp4_map(str(tmp_path / "a.mrc"))
+    np.testing.assert_allclose(np.array(made.grid), found.density.values)
+    assert made.grid.unit_cell.a == pytest.approx(found.sizes["x"] * pitch[0] * 1e10, rel=1e-5)
+    assert made.header_float(50) == pytest.approx(found.position.values[0] * 1e10, rel=1e-5)
+    with h5py.File(tmp_path / "a.h5") as file:
+        np.testing.assert_array_equal(file["intensity"], found.intensity.values)
+        np.testing.assert_array_equal(file["s"], found.s.values)
+    again = phase(path, starts=2, iterations=20)
+    np.testing.assert_array_equal(again.density.values, found.density.values)
+
+
+def test_what_cannot_be__is_refused(path, tmp_path):
+    with pytest.raises(InputError, match=r"written as \.mrc"):
+        phase(path, starts=1, iterations=1, density=tmp_path / "a.txt")
+    with pytest.raises(InputError, match="cannot write"):
+        phase(path, starts=1, iterations=1, density=tmp_path / "no" / "a.mrc")
+    with pytest.raises(InputError, match=r"written as \.h5"):
+        phase(path, starts=1, iterations=1, intensity=tmp_path / "a.txt")
+    with pytest.raises(MissingFileError, match="no group reconstruction/nobody"):
+        phase(path, name="nobody")
+
+
+def test_command__tells_where_starts_agree(path, run):
+    code, out, _ = run("phase", path, "--starts", 1, "--iterations", 5)
+    assert code == 0
+    assert "agree" in out

@@ -1,0 +1,39 @@
+"""`xfeldask judge`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from xfeldask.cli.flags import QUIET, SEED, STORE, scheduler_options
+
+
+@click.command()
+@click.argument("store", type=STORE)
+@click.option("--symmetry", help="Point group of the particle, such as D8.  [default: none]")
+@click.option("--resolution", type=float, help="Resolution to reconstruct to, in m.  [default: 34 bins of image]")
+@click.option("--rotations", type=int, help="Most rotations, before symmetry.  [default: by the resolution]")
+@click.option("--most-shots", type=int, default=5000, show_default=True, help="Most shots of each reconstruction.")
+@click.option("--repeats", type=int, default=3, show_default=True, help="Number of reconstructions of each set.")
+@click.option("--starts", type=int, default=8, show_default=True, help="Number of starts from noise of each.")
+@click.option("--embedding", help="Embedding whose verdicts are judged.  [default: the first]")
+@click.option("--seed", type=int, default=0, show_default=True, help=SEED)
+@click.option("--out", type=STORE, help="Picture to write, such as judged.png.")
+@scheduler_options
+@click.option("--quiet", is_flag=True, help=QUIET)
+def judge(store: Path, out: Path | None, scheduler: str, workers: int | None, quiet: bool, **options: Any) -> None:
+    """Say what contamination costs a reconstruction of STORE, and what sorting gives back."""
+    from xfeldask.report.judging import judgement_figure, judgement_table, sentence, write_figure
+    from xfeldask.report.printing import console
+    from xfeldask.verbs.judge import judge as run
+    from xfeldask.work.schedulers import scheduled
+
+    with scheduled(scheduler, workers, quiet):
+        found = run(store, progress=not quiet, **options)
+    if out is not None:
+        write_figure(judgement_figure(found), out)
+    if not quiet:
+        console().print(judgement_table(found))
+        console().print(sentence(found))

@@ -1,0 +1,113 @@
+"""A reconstruction as a figure: its intensity, its density, what it agrees with, and the orientations it found."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from xfeldask.physics.orientations import rotation_matrix
+from xfeldask.scores.quality import Quality
+
+AXES = ("yz", "xz", "xy")
+"""Axes of the three slices through the middle."""
+
+
+def reconstruction_figure(found: xr.Dataset, quality: Quality | None = None) -> Figure:
+    """Draw three slices of the intensity, three of the density where it was phased, curves and orientations.
+
+    Parameters
+    ----------
+    found : Dataset, ``/reconstruction/<name>``
+    quality : Quality, optional, that it has against the truth
+
+    Examples
+    --------
+    >>> found = xr.Dataset({
+    ...     "intensity": (("u", "v", "w"), np.ones((9, 9, 9))), "s": ("u", (np.arange(9) - 4) * 1e7),
+    ...     "orientation": (("shot", "quaternion"), np.eye(2, 4)), "mean_information": ("step", [1.0, 2.0]),
+    ... })
+    >>> len(reconstruction_figure(found).axes)
+    5
+    """
+    phased = "density" in found
+    rows = 3 if phased else 2
+    figure = Figure(figsize=(9, 3 * rows), layout="constrained")
+    grid = figure.add_gridspec(rows, 6)
+    for i, (name, values) in enumerate(_slices(found["intensity"].values)):
+        _intensity(figure.add_subplot(grid[0, 2 * i : 2 * i + 2]), values, found["s"].values, name)
+    if phased:
+        for i, (name, values) in enumerate(_slices(found["density"].values)):
+            _density(figure.add_subplot(grid[1, 2 * i : 2 * i + 2]), values, found["position"].values, name)
+    _curves(figure.add_subplot(grid[-1, :4]), found, quality)
+    _sphere(figure.add_subplot(grid[-1, 4:]), found["orientation"].values)
+    return figure
+
+
+def _slices(values: NDArray[Any]) -> list[tuple[str, NDArray[Any]]]:
+    """Return slices through the middle, with what their axes are called."""
+    middle = len(values) // 2
+    return [(name, np.take(values, middle, axis=i).T) for i, name in enumerate(AXES)]
+
+
+def _intensity(axes: Any, values: NDArray[Any], s: NDArray[np.float64], name: str) -> None:
+    reach = float(s.max()) * 1e-9
+    across = np.hypot(s[:, None], s) * 1e-9
+    top = values[across > 0.1 * reach].max()
+    shown = np.where(across <= reach, values, np.nan)
+    axes.imshow(shown, origin="lower", extent=(-reach, reach, -reach, reach), cmap="magma",
+                norm=LogNorm(top * 1e-4, top))  # fmt: skip
+    axes.set(title="intensity", xlabel=f"s{name[0]} (1/nm)", ylabel=f"s{name[1]} (1/nm)")
+
+
+def _density(axes: Any, values: NDArray[Any], position: NDArray[np.float64], name: str) -> None:
+    reach = float(np.abs(position).max()) * 1e9
+    axes.imshow(values, origin="lower", extent=(-reach, reach, -reach, reach), cmap="gray_r", vmin=0)
+    # the particle fills a part of the grid
+    wide = 1.3 * max(
+        1.0, reach * np.abs(np.argwhere(values > 0.1 * values.max()) / len(values) - 0.5).max(initial=0) * 2
+    )
+    axes.set(
+        title="density", xlabel=f"{name[0]} (nm)", ylabel=f"{name[1]} (nm)", xlim=(-wide, wide), ylim=(-wide, wide)
+    )
+
+
+def _curves(axes: Any, found: xr.Dataset, quality: Quality | None) -> None:
+    drawn = False
+    if quality is not None:
+        axes.plot(
+            quality.shells.s * 1e-9, quality.shells.correlation, color="#2f7fb8", label="with the exact intensity"
+        )
+        if quality.oracle is not None:
+            axes.plot(quality.oracle.s * 1e-9, quality.oracle.correlation, color="#999999", linestyle="--",
+                      label="oracle: true orientations")  # fmt: skip
+        drawn = True
+    if "phase_transfer" in found:
+        transfer, s = found["phase_transfer"].values, found["s"].values
+        axes.plot(np.arange(1, len(transfer) + 1) * (s[-1] - s[-2]) * 1e-9, transfer, color="#d1495b",
+                  label="phase transfer of the density")  # fmt: skip
+        drawn = True
+    if drawn:
+        axes.set(xlabel="s (1/nm)", ylabel="correlation", ylim=(0, 1.03))
+        axes.legend(frameon=False, loc="lower left")
+    else:
+        axes.plot(np.arange(1, found.sizes["step"] + 1), found["mean_information"].values, color="#2f7fb8")
+        axes.set(xlabel="iteration", ylabel="information (bit a shot)")
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _sphere(axes: Any, orientation: NDArray[np.float64]) -> None:
+    """Draw where the beam comes from in the particle's frame, by equal areas; both ends are one by Friedel's law."""
+    known = orientation[np.isfinite(orientation).all(axis=1)]
+    beam = rotation_matrix(known)[:, 2] if len(known) else np.zeros((0, 3))
+    beam = np.where(beam[:, 2:] < 0, -beam, beam)
+    across = np.sqrt(1 / (1 + beam[:, 2]))
+    axes.scatter(beam[:, 0] * across, beam[:, 1] * across, s=2, color="#2f7fb8", alpha=0.4, linewidths=0)
+    turn = np.linspace(0, 2 * np.pi, 181)
+    axes.plot(np.cos(turn), np.sin(turn), color="#999999", linewidth=0.8)
+    axes.set(title="directions of the beam", aspect="equal", xlim=(-1.05, 1.05), ylim=(-1.05, 1.05))
+    axes.axis("off")

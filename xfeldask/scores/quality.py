@@ -1,0 +1,149 @@
+"""How good a reconstructed intensity and its orientations are: against the exact ones, and by halves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from xfeldask.errors import InputError
+from xfeldask.orient.alignment import alignment, turned_by
+from xfeldask.orient.models import radii
+from xfeldask.physics.orientations import angle_between, conjugate, multiply, uniform_quaternion
+
+FIRST_SHELL = 2
+"""Shells nearer to the middle have too few points to correlate."""
+
+
+@dataclass(frozen=True, eq=False)
+class Shells:
+    """Correlation of two intensities, shell by shell; made by `shell_correlation`.
+
+    Attributes
+    ----------
+    s : float64 (shell,), middle of each shell [1/m]
+    correlation : float64 (shell,), of what differs from the mean of all points at the same distance
+
+    Examples
+    --------
+    >>> Shells(np.array([1e8, 2e8, 3e8]), np.array([0.99, 0.95, 0.4])).resolution(0.5)
+    5e-09
+    """
+
+    s: NDArray[np.float64]
+    correlation: NDArray[np.float64]
+
+    def resolution(self, least: float) -> float:
+        """Return 1/s of the last shell before the correlation falls below `least` [m]; infinity for none."""
+        below = np.flatnonzero(~(self.correlation >= least))
+        last = below[0] if below.size else len(self.s)
+        return float(1 / self.s[last - 1]) if last else float("inf")
+
+
+def shell_correlation(a: NDArray[np.float64], b: NDArray[np.float64], step: float) -> Shells:
+    """Correlate two intensities that lie alike, shell by shell, about the mean of all points at the same distance.
+
+    Parameters
+    ----------
+    a, b : float64 (n, n, n), index n // 2 is s = 0
+    step : of the grid [1/m]
+
+    Raises
+    ------
+    InputError
+        Grids of different sizes.
+
+    Examples
+    --------
+    >>> grid = np.random.default_rng(0).random((13, 13, 13))
+    >>> shell_correlation(grid, 3 * grid, 1e7).correlation.round(3).tolist()
+    [1.0, 1.0, 1.0, 1.0]
+    """
+    if a.shape != b.shape:
+        raise InputError(f"intensities on grids of {a.shape} and {b.shape} points cannot be compared")
+    far = radii(len(a)).reshape(-1)
+    shell = np.rint(far).astype(np.int64)
+    # within a shell an intensity falls so steeply that any two of them would be alike about its mean
+    _, alike = np.unique(np.rint(far * far).astype(np.int64), return_inverse=True)
+    count = np.bincount(alike)
+
+    def about_mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(values.reshape(-1) - (np.bincount(alike, values.reshape(-1)) / count)[alike])
+
+    x, y = about_mean(a), about_mean(b)
+    xy, xx, yy = (np.bincount(shell, part) for part in (x * y, x * x, y * y))
+    number = np.arange(FIRST_SHELL, len(a) // 2)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        correlation = (xy / np.sqrt(xx * yy))[number]
+    return Shells(np.asarray(number * step, np.float64), np.asarray(np.nan_to_num(correlation), np.float64))
+
+
+@dataclass(frozen=True, eq=False)
+class Quality:
+    """A reconstruction against the truth; made by `quality`.
+
+    Attributes
+    ----------
+    shells : Shells, correlation with the exact intensity
+    oracle : Shells or None, of an intensity merged with the true orientations
+    orientation_error : float, median up to the symmetry and a turn by 180 degrees about the beam [deg]
+    random : float, that of orientations at random [deg]
+    within_10_degrees : float, fraction of the shots
+    turn : float64 (4,), rotation by which ``exact(R x)`` lies as the intensity does
+    """
+
+    shells: Shells
+    oracle: Shells | None
+    orientation_error: float
+    random: float
+    within_10_degrees: float
+    turn: NDArray[np.float64]
+
+
+def quality(
+    intensity: NDArray[np.float64],
+    exact: NDArray[np.float64],
+    step: float,
+    orientation: ArrayLike,
+    true_orientation: ArrayLike,
+    group: ArrayLike | None = None,
+    oracle: NDArray[np.float64] | None = None,
+) -> Quality:
+    """Compare a reconstruction with the truth, after the exact intensity was turned to lie as it does.
+
+    Parameters
+    ----------
+    intensity, exact : float64 (n, n, n)
+    step : of the grid [1/m]
+    orientation, true_orientation : (shot, 4), quaternions
+    group : (order, 4), rotations that leave the particle as it is, as of `symmetry_group`; none when not given
+    oracle : float64 (n, n, n), optional, merged with the true orientations
+
+    Returns
+    -------
+    Quality
+
+    Examples
+    --------
+    >>> from xfeldask.physics.orientations import super_fibonacci
+    >>> grid, q = np.random.default_rng(0).random((21, 21, 21)), super_fibonacci(50)
+    >>> found = quality(grid, grid, 1e7, q, q)
+    >>> round(found.orientation_error), found.within_10_degrees
+    (0, 1.0)
+    """
+    turn, _ = alignment(exact, intensity)
+    lying = turned_by(exact, turn)
+    q, true = np.asarray(orientation, np.float64), np.asarray(true_orientation, np.float64)
+    # intensity(x) = exact(R x): what lies at R_rec^T s in the one lies at R R_rec^T s in the other
+    error = np.rad2deg(angle_between(true, multiply(q, conjugate(turn)), group, friedel=True))
+    chance = uniform_quaternion(np.random.default_rng((1, len(q))).random((len(q), 3)))
+    random = np.rad2deg(angle_between(true, chance, group, friedel=True))
+    return Quality(
+        shell_correlation(intensity, lying, step),
+        None if oracle is None else shell_correlation(oracle, exact, step),
+        float(np.median(error)),
+        float(np.median(random)),
+        float((error < 10).mean()),
+        turn,
+    )

@@ -1,0 +1,1 @@
+"""Kinds of particles among single hits, found without knowing them."""

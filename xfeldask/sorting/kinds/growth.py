@@ -1,0 +1,245 @@
+"""Kinds of particles found blind: intensities that compete for shots.
+
+One intensity of everything comes first. Two kinds of many shots each then part by themselves when two intensities begin
+from noise; a rare kind is grown from the shots that fit worst. All intensities compete for all shots, each with a prior
+from its size. A kind is real only if shots are explained far better than before: the views of one particle from a side
+can make an intensity of their own, too, but that saves no more than the few bits that tell the side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xfeldask.errors import InputError
+from xfeldask.orient.cycle import State, begun, expand_maximise_compress, judged
+from xfeldask.orient.models import Models
+from xfeldask.orient.parallel import Each, in_turn
+from xfeldask.orient.schedule import Level
+from xfeldask.orient.sparse import Pixels, SparseFrames
+from xfeldask.sorting.kinds.agreement import agreement
+from xfeldask.sorting.kinds.fits import misfits
+
+RADIUS = 20.0
+"""Bins of `image` that are looked at around the beam, at most."""
+FIRST = Level(3, 10.0, 12, 0.0, everywhere=True)
+REFINEMENT, ITERATIONS = 4, 12
+"""Of the rotations at the full radius, 3,240, and how often they are gone through."""
+STARTS = 8, 2
+"""Beginnings from noise of the intensity of everything, and of each other. One that settled on wrong rotations leaves
+shots that it does not explain, which would be taken for a kind."""
+WORST = (0.05, 0.01)
+"""Fractions of the shots, those that fit worst, of which an intensity is grown in turns until one is real."""
+LEAST_SHOTS = 20
+"""Shots that an intensity can be grown of."""
+LEAST_HITS = 200
+"""Shots among which kinds are sought."""
+MOST = 4
+"""Kinds that are sought."""
+GAIN = 4.5
+"""Log likelihood that a shot of a kind gains, at least; a few views of one particle gain 1 to 3."""
+ALIKE = 0.75
+"""Agreement of two kinds over the usual one, at most: two parts of one kind agree as any do."""
+
+
+@dataclass(frozen=True)
+class Growth:
+    """What became of one intensity that was grown.
+
+    Attributes
+    ----------
+    real : bool, whether it is taken for a kind
+    shots : int, that are most probably of it
+    misfit : float, median of its shots before, in standard deviations
+    gain : float, mean of the log likelihood that its shots gained
+    agreement : float, of its intensity with that of the largest kind, see `agreement`
+    usual : float, agreement of the largest kind with an intensity of as many of its own shots, 0 where nobody looked
+
+    Examples
+    --------
+    >>> Growth(real=True, shots=104, misfit=3.1, gain=25.0, agreement=0.4).real
+    True
+    """
+
+    real: bool
+    shots: int
+    misfit: float
+    gain: float
+    agreement: float
+    usual: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Kinds:
+    """Kinds of particles, the largest first.
+
+    Attributes
+    ----------
+    models : Models, one intensity for each kind, with the fraction of the shots of each
+    levels : Level, at which shots are judged by them
+    growths : tuple of Growth, all that were tried
+    """
+
+    models: Models
+    levels: tuple[Level, ...]
+    growths: tuple[Growth, ...]
+
+    def __len__(self) -> int:
+        """Return the number of kinds."""
+        return len(self.models)
+
+
+def grow_kinds(
+    frames: SparseFrames,
+    pixels: Pixels,
+    *,
+    radius: float = RADIUS,
+    most: int = MOST,
+    seed: int = 0,
+    each: Each = in_turn,
+    tell: Callable[[], object] = lambda: None,
+) -> Kinds:
+    """Find kinds of particles among single hits, without knowing any.
+
+    Parameters
+    ----------
+    frames : SparseFrames, of single hits
+    pixels : Pixels, that the photons are in
+    radius : float [bins], as far as patterns are compared
+    most : int, kinds that are sought, at least 1
+    seed : int, of the noise that intensities begin with
+    each : callable, shares the work out; the result does not depend on it
+    tell : callable, called after each intensity that was made
+
+    Returns
+    -------
+    Kinds
+
+    Raises
+    ------
+    InputError
+        Fewer than `LEAST_HITS` shots, or a number of kinds below 1.
+
+    Notes
+    -----
+    The likelihood is multinomial and knows no fluence, so that a bright and a dim shot of one particle are of one kind.
+    It is that of `xfeldask.orient.cycle`.
+    """
+    if most < 1:
+        raise InputError(f"at least 1 kind is sought, got {most}")
+    if len(frames) < LEAST_HITS:
+        raise InputError(f"kinds are sought among at least {LEAST_HITS} single hits, got {len(frames)}")
+    radius = min(radius, pixels.reach)
+    growing = _Growing(frames, pixels, radius, seed, each, tell)
+    models, growths = growing.first(), list[Growth]()
+    while len(models) < most:
+        found = growing.one_more(models, 1 + len(growths))
+        growths += found[1]
+        if found[0] is None:
+            break
+        models = found[0]
+    return Kinds(_chosen(models, np.argsort(-models.prior, kind="stable")), growing.look, tuple(growths))
+
+
+def most_made(most: int) -> int:
+    """Return how many intensities are made, or compete, at most, when so many kinds are sought.
+
+    Examples
+    --------
+    >>> most_made(1), most_made(2), most_made(3)
+    (1, 8, 13)
+    """
+    return 1 + sum(2 * (len(WORST) + 1 if found == 1 else 2) + 1 for found in range(1, most))
+
+
+class _Growing:
+    """Makes intensities of some shots, and lets them compete for all."""
+
+    def __init__(
+        self, frames: SparseFrames, pixels: Pixels, radius: float, seed: int, each: Each, tell: Callable[[], object]
+    ) -> None:
+        self._frames, self._pixels, self._radius, self._seed, self._each, self._tell = (
+            frames, pixels, radius, seed, each, tell
+        )  # fmt: skip
+        self._photons = frames.photons(pixels.within(radius))
+        self.look = (Level(REFINEMENT, radius, 1, 1.0, everywhere=True),)
+
+    def first(self) -> Models:
+        """Make one intensity of everything."""
+        return self._grown(np.arange(len(self._frames)), 0)
+
+    def _grown(self, shots: NDArray[np.int64], turn: int, count: int = 1) -> Models:
+        """Make intensities of some shots, from noise."""
+        some, first = self._frames[shots], replace(FIRST, radius=min(FIRST.radius, self._radius))
+        state = begun(some, self._pixels, first, count=count, starts=STARTS[turn > 0], seed=self._seed + turn,
+                      size_prior=count > 1, each=self._each)  # fmt: skip
+        levels = first, Level(REFINEMENT, self._radius, ITERATIONS, 0.3)
+        made = expand_maximise_compress(some, self._pixels, state, levels, size_prior=count > 1, each=self._each)
+        self._tell()
+        return made.models
+
+    def one_more(self, models: Models, turn: int) -> tuple[Models | None, list[Growth]]:
+        """Return models with one more kind if there is one, and what was tried."""
+        state = judged(self._frames, self._pixels, models, self.look, each=self._each)
+        tried = list[Growth]()
+        for started, split in self._begun(models, state, turn):
+            after, growth = self._competed(started, state.log_likelihood, split)
+            tried.append(growth)
+            if growth.real:
+                return after, tried
+        return None, tried
+
+    def _begun(self, models: Models, state: State, turn: int) -> Iterator[tuple[Models, bool]]:
+        """Yield models to begin with: one more that explains what fits worst, or the largest split from noise."""
+        misfit = misfits(state.log_likelihood, self._photons)
+        for part in WORST[: None if len(models) == 1 else 1]:
+            count = int(part * len(misfit))
+            if count >= LEAST_SHOTS:
+                worst = np.sort(np.argsort(-misfit, kind="stable")[:count])
+                yield _joined(models, self._grown(worst, turn), part), False
+                turn += 1
+        largest = int(np.argmax(models.prior))
+        shots = np.flatnonzero(state.responsibility.argmax(axis=1) == largest)
+        rest = np.delete(np.arange(len(models)), largest)
+        yield _joined(_chosen(models, rest), self._grown(shots, turn, 2), float(models.prior[largest])), True
+
+    def _competed(self, models: Models, before: NDArray[np.float64], split: bool) -> tuple[Models, Growth]:
+        """Let intensities compete for all shots; tell whether the last one is a kind, or the smaller of two halves."""
+        levels = [Level(REFINEMENT, self._radius, ITERATIONS, 0.3, everywhere=True)]
+        made = expand_maximise_compress(self._frames, self._pixels, models, levels, size_prior=True, each=self._each)
+        after = judged(self._frames, self._pixels, made.models, self.look, each=self._each)
+        kind, last = after.responsibility.argmax(axis=1), len(models) - 1
+        new = min((last - 1, last), key=lambda k: int((kind == k).sum())) if split else last
+        mine = kind == new
+        self._tell()
+        intensity, prior = made.models.intensity, np.where(np.arange(len(models)) == new, 0, made.models.prior)
+        other = int(np.argmax(prior))
+        alike = self._agreement(intensity[other], intensity[new])
+        if mine.sum() < LEAST_SHOTS:
+            return made.models, Growth(real=False, shots=int(mine.sum()), misfit=0.0, gain=0.0, agreement=alike)
+        gain = float((after.log_likelihood - before)[mine].mean())
+        misfit = float(np.median(misfits(before, self._photons)[mine]))
+        if gain < GAIN:
+            return made.models, Growth(real=False, shots=int(mine.sum()), misfit=misfit, gain=gain, agreement=alike)
+        theirs = np.flatnonzero(kind == other)
+        dice = np.random.default_rng((self._seed, len(models)))
+        some = np.sort(dice.choice(theirs, min(int(mine.sum()), max(1, len(theirs) // 2)), replace=False))
+        usual = self._agreement(intensity[other], self._grown(some, len(models)).intensity[0])
+        return made.models, Growth(alike < ALIKE * usual, int(mine.sum()), misfit, gain, alike, usual)
+
+    def _agreement(self, one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+        reach = len(one) // 2 - 3.0
+        return agreement(one, other, min(4.0, reach / 2), reach)
+
+
+def _chosen(models: Models, index: NDArray[np.int64]) -> Models:
+    return replace(models, intensity=models.intensity[index], prior=models.prior[index])
+
+
+def _joined(models: Models, fresh: Models, part: float) -> Models:
+    """Put models beside others, which have a fraction of all shots between them."""
+    prior = np.concatenate([models.prior * ((1 - part) / models.prior.sum() if len(models) else 1), fresh.prior * part])
+    return replace(models, intensity=np.concatenate([models.intensity, fresh.intensity]), prior=prior / prior.sum())

@@ -1,0 +1,224 @@
+"""`judge`: what contamination costs a reconstruction, and what sorting gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from xfeldask.errors import InputError
+from xfeldask.orient.cycle import State, begun, expand_maximise_compress, merged
+from xfeldask.orient.models import Models, radii
+from xfeldask.orient.rotations import rotation_grid
+from xfeldask.orient.schedule import Level
+from xfeldask.orient.sparse import Pixels, SparseFrames, pixels_of
+from xfeldask.physics.orientations import symmetry_group
+from xfeldask.physics.volume import interpolate
+from xfeldask.schema import BLANK
+from xfeldask.scores.quality import Quality, quality, shell_correlation
+from xfeldask.store.columns import Shots
+from xfeldask.store.reconstruction import Reconstruction
+from xfeldask.store.run import Run
+from xfeldask.verbs.options import Store, opened
+from xfeldask.verbs.reconstruct import planned, refuse_few
+from xfeldask.work.compute import one_thread_a_task
+from xfeldask.work.progress import Tell, reporter
+from xfeldask.work.reconstructing import ByDask, read_frames
+
+SETS = ("all hits", "accepted", "true singles")
+
+
+def judge(
+    store: Store,
+    *,
+    symmetry: str | None = None,
+    resolution: float | None = None,
+    rotations: int | None = None,
+    most_shots: int = 5000,
+    repeats: int = 3,
+    starts: int = 8,
+    embedding: str | None = None,
+    seed: int = 0,
+    progress: bool | Tell = True,
+) -> xr.Dataset:
+    """Reconstruct from all hits, from those accepted, and from those that are single in truth; compare with the truth.
+
+    Nothing is written.
+
+    Parameters
+    ----------
+    store : path of a simulated store that was sorted, or a Dataset of all of it
+    symmetry, resolution, rotations, starts : as of `reconstruct`
+    most_shots : int, drawn anew from each set for each repeat
+    repeats : int, of each reconstruction, from other shots and other noise
+    embedding : str, optional, whose verdicts are judged; the first by default
+    seed : int
+    progress : as of `embed`
+
+    Returns
+    -------
+    xarray.Dataset
+        `correlation` (set, repeat, shell) with the exact intensity, about the mean of each shell; `mean_correlation`
+        (set, repeat) of all shells; `orientation_error` (set, repeat) of the true singles in the set [deg];
+        `n_shots`, `purity` (set,)
+
+    Raises
+    ------
+    InputError
+        The store was not simulated, or not sorted; too few shots in a set.
+    """
+    run = opened(store).refuse_incomplete()
+    if "n_particles" not in run or run.atoms is None:
+        raise InputError(f"{run.path} holds no truth to judge by; it was not simulated")
+    if repeats < 1:
+        raise InputError(f"a judgement needs at least 1 repeat, got {repeats}")
+    sets, single = _sets(run, embedding)
+    pixels = pixels_of(run.geometry, run.wavelength)
+    plan, group = planned(pixels, resolution, rotations, None), symmetry_group(symmetry or "C1")
+    for name, shots in sets.items():
+        refuse_few(min(len(shots), most_shots), plan, group, f"of the set {name}")
+    found: dict[str, list[Quality]] = {name: [] for name in sets}
+    with (
+        one_thread_a_task(),
+        reporter("judging", len(sets) * repeats, "reconstructions", progress) as telling,
+    ):
+        for repeat in range(repeats):
+            rng = np.random.default_rng((seed, repeat))
+            for name, shots in sets.items():
+                some = np.sort(rng.choice(shots, min(len(shots), most_shots), replace=False))
+                frames = read_frames(run, some, pixels, "image", False)
+                state = _reconstructed(frames, pixels, plan, group, starts, (seed + 1) * 1000 + repeat)
+                found[name].append(_quality(run, state.models, quaternions(state, group), some, single, symmetry))
+                telling.advance(1)
+    return _dataset(found, {name: (len(shots), single[shots].mean()) for name, shots in sets.items()})
+
+
+def reconstruction_quality(store: Store, name: str | None = None) -> Quality:
+    """Compare a reconstruction in a simulated store with the truth.
+
+    Parameters
+    ----------
+    store : path, or a Dataset of all of it
+    name : str, optional, of the reconstruction; the only one by default
+
+    Raises
+    ------
+    InputError
+        The store was not simulated, or it has several reconstructions and no name was given.
+    MissingFileError
+        It has none.
+    """
+    run = opened(store)
+    if "n_particles" not in run or run.atoms is None:
+        raise InputError(f"{run.path} holds no truth to compare with; it was not simulated")
+    chosen = Reconstruction.chosen(run, name)
+    found, parameters = chosen.dataset(), chosen.parameters
+    shots = np.flatnonzero(found["used"].values)
+    s = found["s"].values
+    models = Models(found["intensity"].values[None], np.ones(1), float(s[-1] - s[-2]))
+    single = run.read("n_particles") == 1
+    pixels = pixels_of(run.geometry, run.wavelength, parameters.images)
+    own = shots[single[shots]]
+    frames = read_frames(run, own, pixels, parameters.images, False)
+    group = symmetry_group(parameters.symmetry)
+    radius = float(parameters.schedule[-1]["radius"])
+    oracle = merged(frames, pixels, run.read("orientation")[own, 0], radius, group)
+    return _quality(run, models, found["orientation"].values[shots], shots, single, run.symmetry, oracle.intensity[0])
+
+
+def half_set_correlation(found: xr.Dataset) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Correlate the half sets of a reconstruction, about the mean of each shell.
+
+    Parameters
+    ----------
+    found : Dataset, ``/reconstruction/<name>``
+
+    Returns
+    -------
+    s, correlation : float64 (shell,) [1/m] and (shell,)
+
+    Raises
+    ------
+    InputError
+        It has no half sets.
+    """
+    if "half_intensity" not in found:
+        raise InputError("the reconstruction has no half sets; make it again with half_sets=True (--half-sets)")
+    s = found["s"].values
+    one, other = found["half_intensity"].values
+    shells = shell_correlation(one, other, float(s[-1] - s[-2]))
+    return shells.s, shells.correlation
+
+
+def exact_intensity(run: Run, size: int, step: float) -> NDArray[np.float64]:
+    """Return the squared form factor of a simulated run's particle on a grid, float64 (size, size, size).
+
+    Parameters
+    ----------
+    run : Run
+    size : int, points a side
+    step : [1/m]
+    """
+    axis = (np.arange(size) - size // 2) * step
+    s = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1)
+    out = np.zeros((size,) * 3)
+    inside = radii(size) * step < run.volume.s_max
+    out[inside] = np.abs(interpolate(run.volume, s[inside])) ** 2
+    return out
+
+
+def quaternions(state: State, group: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the likeliest orientation of each shot of a State of one intensity, float64 (shot, 4)."""
+    return np.asarray(rotation_grid(state.refinement, group).quaternion[state.rotation[:, 0]])
+
+
+def _sets(run: Run, embedding: str | None) -> tuple[Mapping[str, NDArray[np.int64]], NDArray[np.bool_]]:
+    """Shots of each set, and which shots are single in truth."""
+    columns = Shots.of(run, embedding)
+    if "is_single" not in columns.names():
+        raise InputError(f"{run.path} was not sorted; sort it with xfeldask sort {run.path}")
+    single = run.read("n_particles") == 1
+    if "species" in run:
+        single &= run.read("species")[:, 0] == 0
+    hit = run.read("photon_count") > 0
+    if "verdict" in columns.names():
+        hit &= columns.column("verdict").values != BLANK
+    masks = hit, columns.column("is_single").values.astype(bool), single
+    return {name: np.flatnonzero(mask) for name, mask in zip(SETS, masks, strict=True)}, single
+
+
+def _reconstructed(
+    frames: SparseFrames, pixels: Pixels, plan: tuple[Level, ...], group: NDArray[np.float64], starts: int, seed: int
+) -> State:
+    each = ByDask()
+    start = begun(frames, pixels, plan[0], starts=starts, seed=seed, group=group, each=each)
+    return expand_maximise_compress(frames, pixels, start, plan, group=group, each=each)
+
+
+def _quality(
+    run: Run, models: Models, orientation: NDArray[np.float64], shots: NDArray[np.int64], single: NDArray[np.bool_],
+    symmetry: str | None, oracle: NDArray[np.float64] | None = None,
+) -> Quality:  # fmt: skip
+    exact = exact_intensity(run, models.intensity.shape[-1], models.step)
+    known = single[shots]
+    truth = run.read("orientation")[shots[known], 0]
+    group = symmetry_group(symmetry or run.symmetry or "C1")
+    return quality(models.intensity[0], exact, models.step, orientation[known], truth, group, oracle)
+
+
+def _dataset(found: Mapping[str, list[Quality]], facts: Mapping[str, tuple[int, float]]) -> xr.Dataset:
+    correlation = np.array([[each.shells.correlation for each in many] for many in found.values()])
+    error = np.array([[each.orientation_error for each in many] for many in found.values()])
+    s = next(iter(found.values()))[0].shells.s
+    return xr.Dataset(
+        {
+            "correlation": (("set", "repeat", "shell"), correlation),
+            "mean_correlation": (("set", "repeat"), correlation.mean(axis=2)),
+            "orientation_error": (("set", "repeat"), error, {"units": "degree"}),
+            "n_shots": (("set",), np.array([n for n, _ in facts.values()])),
+            "purity": (("set",), np.array([purity for _, purity in facts.values()])),
+        },
+        coords={"set": list(found), "s": (("shell",), s, {"units": "m-1"})},
+    )

@@ -1,0 +1,217 @@
+"""`find_kinds`: what kinds of particles the single hits are of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from xfeldask.errors import InputError
+from xfeldask.orient.cycle import judged
+from xfeldask.orient.sparse import Pixels, SparseFrames, pixels_of
+from xfeldask.schema import MULTIPLE, OTHER, SINGLE
+from xfeldask.sorting.decision import Decision
+from xfeldask.sorting.kinds.fits import misfits
+from xfeldask.sorting.kinds.growth import LEAST_HITS, MOST, Kinds, grow_kinds, most_made
+from xfeldask.sorting.kinds.wanted import accepted_at
+from xfeldask.store.embedding import Embedding
+from xfeldask.store.lock import held
+from xfeldask.store.particle_kinds import KINDS, kinds_dataset, radius_of_gyration
+from xfeldask.store.run import Run
+from xfeldask.verbs.building import variables
+from xfeldask.verbs.options import Store, opened
+from xfeldask.work.compute import one_thread_a_task
+from xfeldask.work.progress import Tell, reporter
+from xfeldask.work.reconstructing import ByDask, read_frames
+
+FITTED = 3000
+"""Single hits, spread evenly over the run, among which kinds are sought; all others are judged by what was found."""
+BLOCK = 8192
+"""Shots that are judged at a time."""
+
+
+def find_kinds(
+    store: Store,
+    name: str | None = None,
+    *,
+    wanted: int = 0,
+    max_contamination: float | None = None,
+    most: int = MOST,
+    seed: int = 0,
+    progress: bool | Tell = True,
+) -> xr.Dataset:
+    """Find the kinds of particles that single hits are of, and accept those of the wanted one.
+
+    No kind need be known. Of each that is found the intensity is worked out, and each single hit is judged by all of
+    them; shots of another kind than the wanted one get the verdict "other" and are no longer accepted.
+
+    Parameters
+    ----------
+    store : path of a store, or a Dataset of all of it as `open_dataset` gives
+    name : str, of an embedding that was sorted; the only one by default
+    wanted : int, the kind to accept, 0 for the most frequent
+    max_contamination : float, optional, fraction of the accepted shots that may be anything but a single hit of the
+        wanted kind; shots are rejected, the least sure first, until so few are expected
+    most : int, kinds that are sought
+    seed : int, of the noise that intensities begin with
+    progress : as of `embed`
+
+    Returns
+    -------
+    xarray.Dataset, ``/latent/<name>``, with `kind`, `probability_wanted` and `misfit` (shot,); the intensity and the
+    mean pattern of each kind are in ``/latent/<name>/kinds``
+
+    Raises
+    ------
+    InputError
+        Shots were not sorted, too few were accepted, there is no such kind, a fraction out of range.
+    MissingFileError
+        There is no such embedding.
+
+    Notes
+    -----
+    See `xfeldask.sorting.kinds.growth`. A kind that is rarer than `LEAST_SHOTS` of the shots looked at is not found.
+
+    Examples
+    --------
+    >>> import tempfile, xfeldask
+    >>> path = tempfile.mkdtemp() + "/run.zarr"
+    >>> _ = xfeldask.simulate(path, particle="chaperonin", detector="square-64", n_shots=300, progress=False)
+    >>> _ = xfeldask.embed(path, sort="elliptic_envelope", progress=False)
+    >>> found = find_kinds(path, most=1, progress=False)
+    >>> int(found.kind.max())
+    0
+    """
+    run = opened(store).refuse_incomplete()
+    embedding = Embedding.chosen(run, name)
+    if max_contamination is not None and not 0 < max_contamination < 1:
+        raise InputError(f"max_contamination must be above 0 and below 1, got {max_contamination}")
+    with held(run.path, embedding.place), one_thread_a_task():
+        before = embedding.stored().load()
+        shots = single_hits(embedding, before)
+        pixels = pixels_of(run.geometry, run.wavelength)
+        frames = read_frames(run, shots, pixels, "image", progress)
+        kinds = _found(frames, pixels, most, seed, progress)
+        if not 0 <= wanted < len(kinds):
+            raise InputError(f"there is no kind {wanted}: {len(kinds)} found, counted from 0")
+        columns = _judged(frames, pixels, kinds, wanted, progress)
+        found = _decided(before, shots, columns, wanted, max_contamination)
+        told = _described(run, kinds, shots, columns["kind"], frames, seed)
+        embedding.publish(found, embedding.parts() | {KINDS: told})
+    return embedding.dataset()
+
+
+def single_hits(embedding: Embedding, found: xr.Dataset) -> NDArray[np.int64]:
+    """Return the shots that the rule took for one particle, of whatever kind.
+
+    Raises
+    ------
+    InputError
+        Shots were not sorted, or too few were accepted.
+    """
+    if "is_single" not in found:
+        raise InputError(
+            f"the embedding {embedding.name} of {embedding.run.path} was not sorted; embed with sort='pairs'"
+        )
+    single = found.is_single.values.astype(bool)
+    if "kind" in found:
+        single = found.kind.values >= 0
+    shots = np.flatnonzero(single).astype(np.int64)
+    if len(shots) < LEAST_HITS:
+        raise InputError(
+            f"kinds are sought among at least {LEAST_HITS} single hits; {embedding.run.path} has {len(shots)}"
+        )
+    return shots
+
+
+def _found(frames: SparseFrames, pixels: Pixels, most: int, seed: int, progress: bool | Tell) -> Kinds:
+    some = np.unique(np.linspace(0, len(frames) - 1, min(FITTED, len(frames))).astype(np.int64))
+    with reporter("finding kinds", most_made(most), "intensities", progress) as telling:
+        return grow_kinds(frames[some], pixels, most=most, seed=seed, each=ByDask(), tell=lambda: telling.advance(1))
+
+
+def _judged(
+    frames: SparseFrames, pixels: Pixels, kinds: Kinds, wanted: int, progress: bool | Tell
+) -> dict[str, NDArray[Any]]:
+    """Judge single hits by the intensities of all kinds."""
+    probability, likelihood = np.empty((len(frames), len(kinds))), np.empty(len(frames))
+    with reporter("judging", len(frames), "shots", progress) as telling:
+        for start in range(0, len(frames), BLOCK):
+            block = np.arange(start, min(start + BLOCK, len(frames)))
+            state = judged(frames[block], pixels, kinds.models, kinds.levels, each=ByDask())
+            probability[block], likelihood[block] = state.responsibility, state.log_likelihood
+            telling.advance(len(block))
+    photons = frames.photons(pixels.within(kinds.levels[-1].radius))
+    return {
+        "kind": probability.argmax(axis=1).astype(np.int8),
+        "probability_wanted": probability[:, wanted],
+        "misfit": misfits(likelihood, photons),
+    }
+
+
+def _decided(
+    before: xr.Dataset, shots: NDArray[np.int64], columns: dict[str, NDArray[Any]], wanted: int,
+    max_contamination: float | None,
+) -> xr.Dataset:  # fmt: skip
+    """Return the embedding with kinds, verdicts by them, and what is expected of those accepted."""
+    n = before.sizes["shot"]
+    rest = {"kind": -1, "probability_wanted": np.nan, "misfit": np.nan}
+    out = {name: np.full(n, value, columns[name].dtype) for name, value in rest.items()}
+    for name, values in columns.items():
+        out[name][shots] = values
+    single = before.probability_single.values[shots] if "probability_single" in before else np.ones(len(shots))
+    if "kind" in before:  # found before: what the rule said of single hits has been multiplied with what kinds said
+        single = single / np.maximum(before.probability_wanted.values[shots], 1e-300)
+    both = np.clip(single, 0, 1) * columns["probability_wanted"]
+    chosen = accepted_at(both, columns["kind"] == wanted, max_contamination)
+    verdict = before.verdict.values.copy() if "verdict" in before else np.full(n, MULTIPLE, np.uint8)
+    verdict[shots] = np.where(chosen, SINGLE, np.where(columns["kind"] == wanted, MULTIPLE, OTHER))
+    accepted = np.zeros(n, bool)
+    accepted[shots] = chosen
+    changed: dict[str, NDArray[Any]] = {**out, "verdict": verdict, "is_single": accepted}
+    if "probability_single" in before:
+        changed["probability_single"] = before.probability_single.values.copy()
+        changed["probability_single"][shots] = both
+    decision = Decision.from_json(before.attrs["decision"])
+    sizes = tuple(np.bincount(columns["kind"], minlength=1 + int(columns["kind"].max())).tolist())
+    told = {"kinds": sizes, "wanted_kind": wanted}
+    if decision.expected_purity is not None or max_contamination is not None:
+        told["expected_others_kept"] = float((1 - both)[chosen].sum())
+        told["expected_purity"] = float(both[chosen].mean()) if chosen.any() else 0.0
+    if max_contamination is not None:
+        told["max_contamination"] = max_contamination
+    decision = decision.model_copy(update=told)
+    return before.assign(variables(changed, None)).assign_attrs(decision=decision.to_json())
+
+
+def _described(
+    run: Run, kinds: Kinds, shots: NDArray[np.int64], kind: NDArray[np.int8], frames: SparseFrames, seed: int
+) -> xr.Dataset:
+    """Return what a person looks at to name each kind."""
+    intensity, step = kinds.models.intensity, kinds.models.step
+    total = frames.photons(int(frames.pixel.max(initial=0)) + 1)
+    mean = [total[kind == k].mean() if (kind == k).any() else 0.0 for k in range(len(kinds))]
+    images = [_mean_image(run, shots[kind == k]) for k in range(len(kinds))]
+    values = {
+        "intensity": intensity,
+        "s": (np.arange(intensity.shape[-1]) - intensity.shape[-1] // 2) * step,
+        "mean_image": np.stack(images),
+        "shots": np.bincount(kind, minlength=len(kinds)),
+        "mean_photons": np.array(mean),
+        "radius_of_gyration": [radius_of_gyration(each, step) for each in intensity],
+    }
+    tried = [vars(growth) for growth in kinds.growths]
+    return kinds_dataset(values, {"seed": seed, "n_fitted": min(FITTED, len(shots)), "tried": tried})
+
+
+def _mean_image(run: Run, shots: NDArray[np.int64], most: int = 2000) -> NDArray[np.float64]:
+    """Average the images of some shots, spread evenly."""
+    some = shots[:: max(1, len(shots) // most)]
+    total = np.zeros(run.image_grid.shape)
+    for start in range(0, len(some), 256):
+        block = some[start : start + 256]
+        first = int(block[0])
+        total += run.read("image", slice(first, int(block[-1]) + 1))[block - first].sum(axis=0, dtype=np.float64)
+    return np.asarray(total / max(1, len(some)))

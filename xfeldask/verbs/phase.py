@@ -1,0 +1,82 @@
+"""`phase`: the density of the particle, from a reconstructed intensity."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from xfeldask.formats.maps import write_intensity, write_map
+from xfeldask.orient.phasing import phased
+from xfeldask.store.lock import held
+from xfeldask.store.opening import open_lazily
+from xfeldask.store.reconstructed import variable
+from xfeldask.store.reconstruction import Reconstruction
+from xfeldask.verbs.options import Store, opened
+from xfeldask.work.compute import one_thread_a_task
+
+
+def phase(
+    store: Store,
+    *,
+    name: str | None = None,
+    starts: int = 8,
+    iterations: int = 200,
+    seed: int = 0,
+    density: str | Path | None = None,
+    intensity: str | Path | None = None,
+) -> xr.Dataset:
+    """Phase a reconstruction of a store: the density of the particle, up to its hand, added to the reconstruction.
+
+    Parameters
+    ----------
+    store : path, or a Dataset of all of it
+    name : str, optional, of the reconstruction; the only one by default
+    starts : int, from random phases, that are averaged
+    iterations : int, of each start
+    seed : int
+    density : path, optional, of a CCP4 map to write the density to: ``.mrc``, ``.map`` or ``.ccp4``
+    intensity : path, optional, of an HDF5 file to write the intensity to
+
+    Returns
+    -------
+    xarray.Dataset, ``/reconstruction/<name>``, with `density` (x, y, z), `position` (x,) [m] and `phase_transfer`
+    (shell,), how well the starts agree
+
+    Raises
+    ------
+    MissingFileError, InputError
+        No reconstruction, several and no name, a number out of range, a file that cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile, xfeldask
+    >>> path = tempfile.mkdtemp() + "/run.zarr"
+    >>> _ = xfeldask.simulate(path, particle="chaperonin", detector="square-64", n_shots=100, progress=False)
+    >>> _ = xfeldask.reconstruct(path, resolution=12e-9, symmetry="D8", starts=1, progress=False)
+    >>> xfeldask.phase(path, starts=1, iterations=10).density.dims
+    ('x', 'y', 'z')
+    """
+    run = opened(store)
+    chosen = Reconstruction.chosen(run, name)
+    with held(run.path, chosen.place):
+        found = open_lazily(run.group, chosen.place).load()
+        s, grid = found["s"].values, found["intensity"].values
+        # what no shot looked at, as behind the beam stop, may be anything
+        known = found["exposure"].values > 0.05 * np.median(found["exposure"].values[found["exposure"].values > 0])
+        with one_thread_a_task():
+            made = phased(grid, float(s[-1] - s[-2]), known, starts, iterations, seed)
+        position = (np.arange(len(made.values)) - len(made.values) // 2) * made.pitch
+        found = found.drop_vars(["density", "position", "phase_transfer"], errors="ignore").assign(
+            density=variable("density", made.values),
+            position=variable("position", position),
+            phase_transfer=variable("phase_transfer", made.transfer),
+        )
+        found.attrs["residual"] = made.residual
+        if density is not None:
+            write_map(density, made.values, made.pitch)
+        if intensity is not None:
+            write_intensity(intensity, grid, s, {"parameters": str(found.attrs["parameters"])})
+        chosen.publish(found)
+    return Reconstruction(run, chosen.name).dataset()
