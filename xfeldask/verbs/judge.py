@@ -15,7 +15,8 @@ from xfeldask.orient.rotations import rotation_grid
 from xfeldask.orient.schedule import Level
 from xfeldask.orient.sparse import Pixels, SparseFrames, pixels_of
 from xfeldask.physics.orientations import symmetry_group
-from xfeldask.physics.volume import interpolate
+from xfeldask.physics.species import form_amplitude
+from xfeldask.physics.volume import Volume
 from xfeldask.schema import BLANK
 from xfeldask.scores.quality import Quality, quality, shell_correlation
 from xfeldask.store.columns import Shots
@@ -164,8 +165,9 @@ def exact_intensity(run: Run, size: int, step: float) -> NDArray[np.float64]:
     axis = (np.arange(size) - size // 2) * step
     s = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1)
     out = np.zeros((size,) * 3)
-    inside = radii(size) * step < run.volume.s_max
-    out[inside] = np.abs(interpolate(run.volume, s[inside])) ** 2
+    form = run.volume
+    inside = radii(size) * step < (form.s_max if isinstance(form, Volume) else np.inf)
+    out[inside] = np.abs(form_amplitude(form, s[inside])) ** 2
     return out
 
 
