@@ -44,7 +44,7 @@ def test_roles__along_shots_are_those_that_grow_with_the_run() -> None:
         assert all(variable.dims[0] == "shot" for variable in named(role))
     assert [v.name for v in named("fixed") if "shot" in v.dims] == ["shot"]
     assert {v.name for v in named("total")} == {"photon_count", "lost_photons", "shot_status"}
-    assert sum(len(named(role)) for role in ("raw", "total", "truth", "fixed")) == len(VARIABLES)
+    assert sum(len(named(role)) for role in ("raw", "total", "truth", "species", "fixed")) == len(VARIABLES)
 
 
 def test_coordinates__are_fixed_and_known() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 
@@ -150,7 +150,7 @@ LATENT = {
         Variable("probability_single", ("shot",), "float64", "probability of a single hit"),
         Variable("is_single", ("shot",), "bool", "kept as a single hit"),
         Variable("verdict", ("shot",), "uint8", "what the shot is taken for",
-                 flags=((BLANK, "blank"), (SINGLE, "single"), (MULTIPLE, "multiple"), (OTHER, "other"))),
+                 flags=((BLANK, "blank"), (SINGLE, "single"), (MULTIPLE, "multiple"))),
         Variable("kind", ("shot",), "int8", "kind of particle, 0 the most frequent",
                  comment="found without knowing any; -1 where the shot was not taken for one particle"),
         Variable("probability_wanted", ("shot",), "float64", "probability of the wanted kind",
@@ -177,6 +177,9 @@ LATENT = {
     )
 }  # fmt: skip
 """Variables of an embedding; those of its model are named after the model's own parts."""
+
+OF_KINDS = replace(LATENT["verdict"], flags=(*LATENT["verdict"].flags, (OTHER, "other")))
+"""The verdict where kinds of particles were found: "other" is one particle of another kind than the wanted one."""
 
 RECONSTRUCTION = {
     v.name: v

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xfeldask.config import Beam, Detector, Experiment, Hits, Nuisance
+from xfeldask.config import Beam, Detector, Experiment, Hits, Nuisance, Sphere
 from xfeldask.config.limits import ELECTRON_CHARGE, LIMITS
 from xfeldask.errors import InputError
 
@@ -23,6 +23,8 @@ def made(name, value):
         return Beam(**{**BEAM, name: value})
     if name == "separation":
         return Hits(single_fraction=0.5, separation=value if isinstance(value, tuple) else (value, value * 1.0001))
+    if name == "diameter":
+        return Sphere(diameter=value)
     return Detector(source="square-64", **{name: value})
 
 

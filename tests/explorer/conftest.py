@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.hasty import unhurried
 from tests.once import Once
 from xfeldask import embed, simulate
 from xfeldask.schema import named
@@ -33,7 +34,8 @@ def _make(folder: Path) -> None:
     whole = found["whole"]
     simulate(whole, particle="chaperonin", detector="square-64", n_shots=N, hits=HITS, seed=5, progress=False)
     shutil.copytree(whole, found["no embedding"])
-    embed(whole, name="pairs", progress=False)
+    with unhurried():
+        embed(whole, name="pairs", progress=False)
     embed(whole, name="second", features={"name": "unit_root"}, sort=None, progress=False)
     shutil.copytree(whole, found["no truth"])
     for variable in named("truth"):

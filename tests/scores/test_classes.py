@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from xfeldask.schema import BLANK, LATENT, MULTIPLE, SINGLE
+from xfeldask.schema import BLANK, MULTIPLE, OF_KINDS, SINGLE
 from xfeldask.scores.classes import COLORS, KINDS, OUTCOMES, ShotClass
 
 SEEN = {
@@ -39,7 +39,7 @@ def test_classes__drawn_together_are_told_apart(drawn: tuple[ShotClass, ...], se
 
 
 def test_kinds__are_named_and_numbered_as_in_a_store() -> None:
-    assert [(code, found.name) for code, found in enumerate(KINDS)] == list(LATENT["verdict"].flags)
+    assert [(code, found.name) for code, found in enumerate(KINDS)] == list(OF_KINDS.flags)
     assert [KINDS[code].name for code in (BLANK, SINGLE, MULTIPLE)] == ["blank", "single", "multiple"]
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from xfeldask.errors import InputError
 from xfeldask.report.run_report import report, verdicts
-from xfeldask.schema import LATENT
+from xfeldask.schema import OF_KINDS
 from xfeldask.sorting.decision import Decision
 from xfeldask.store.run import Run
 from xfeldask.verbs.embed import embed
@@ -81,7 +81,7 @@ def process(
         "shots": run.n_shots,
         "photons": float(np.median(run.read("photon_count"))),
         "embedding": name,
-        **{meaning: int((kinds == kind).sum()) for kind, meaning in LATENT["verdict"].flags},
+        **{meaning: int((kinds == kind).sum()) for kind, meaning in OF_KINDS.flags},
         "threshold": Decision.from_json(latent.attrs["decision"]).threshold,
         "report": str(html.absolute()),
         "written_back": written_back(path, embedding=name) if write_back else [],

@@ -18,7 +18,7 @@ from xfeldask.errors import InputError, UnknownNameError
 from xfeldask.report.contact_sheet import contact_sheet
 from xfeldask.report.photon_peaks import photon_histogram
 from xfeldask.report.printing import decision_told
-from xfeldask.schema import BLANK, LATENT, MULTIPLE, SINGLE
+from xfeldask.schema import BLANK, MULTIPLE, OF_KINDS, SINGLE
 from xfeldask.scores import COLORS
 from xfeldask.sorting.decision import Decision
 from xfeldask.store.adu_histogram import GROUP
@@ -29,7 +29,7 @@ BLOCK = 512
 """Images read together."""
 NEAR = 20
 """Shots nearest to the threshold that are shown."""
-KINDS = dict(LATENT["verdict"].flags)
+KINDS = dict(OF_KINDS.flags)
 _STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
     "table{border-collapse:collapse}td{padding:.15rem .8rem .15rem 0}td:first-child{color:#555}img{max-width:100%}"

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from xfeldask.schema import LATENT
+from xfeldask.schema import OF_KINDS
 
 BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE = (
     "#000000", "#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7",
@@ -43,7 +43,7 @@ class ShotClass:
 
 KINDS = tuple(
     ShotClass(name, color, marker)
-    for (_, name), color, marker in zip(LATENT["verdict"].flags, (GREY, BLUE, VERMILION, PURPLE), "+.sD", strict=True)
+    for (_, name), color, marker in zip(OF_KINDS.flags, (GREY, BLUE, VERMILION, YELLOW), "+.sD", strict=True)
 )
 """Blank, single, multiple and a single particle of another kind, by the code that a store has for each."""
 

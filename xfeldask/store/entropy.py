@@ -57,7 +57,7 @@ def make_coder(parts: tuple[int, ...], accuracy: int = ACCURACY) -> Coder:
     --------
     >>> coder = make_coder((16, 8, 8), 5)
     >>> coder.states[:4].tolist(), coder.description.tolist()
-    ([32, 33, 36, 37], [16, 157, 4])
+    ([32, 33, 34, 37], [16, 243, 1])
     """
     size = 1 << accuracy
     if sum(parts) != size or min(parts) < 1:

@@ -15,7 +15,7 @@ from xfeldask.formats.cxi import cxi_stacks
 from xfeldask.formats.cxi_out import write_back_result, write_cxi
 from xfeldask.formats.emc_out import write_dragonfly_detector, write_emc, write_hdf5_emc, write_lists
 from xfeldask.formats.png_out import write_png
-from xfeldask.schema import LATENT
+from xfeldask.schema import LATENT, OF_KINDS
 from xfeldask.store.chosen import Chosen
 from xfeldask.store.embedding import Embedding
 from xfeldask.store.intake import fingerprint, stored_intake
@@ -161,7 +161,7 @@ def result_of(run: Run, embedding: str | None, shots: NDArray[np.int64]) -> dict
         return None
     if found.sizes["shot"] < run.n_shots:
         raise InputError(f"{name} tells of {found.sizes['shot']:,} of {run.n_shots:,} shots; embed again")
-    flags = LATENT["verdict"].flags
+    flags = OF_KINDS.flags if "kind" in found else LATENT["verdict"].flags
     single = np.asarray(found["is_single"].values[shots], np.bool_)
     out: dict[str, Any] = {"name": name, "labels": [meaning for _, meaning in flags], "is_hit": single}
     out["verdict"] = found["verdict"].values[shots] if "verdict" in found else np.where(single, 1, 2).astype(np.uint8)

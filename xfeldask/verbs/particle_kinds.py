@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from xfeldask.errors import InputError
 from xfeldask.orient.cycle import judged
 from xfeldask.orient.sparse import Pixels, SparseFrames, pixels_of
-from xfeldask.schema import MULTIPLE, OTHER, SINGLE
+from xfeldask.schema import MULTIPLE, OF_KINDS, OTHER, SINGLE
 from xfeldask.sorting.decision import Decision
 from xfeldask.sorting.kinds.fits import misfits
 from xfeldask.sorting.kinds.growth import LEAST_HITS, MOST, Kinds, grow_kinds, most_made
@@ -183,7 +183,8 @@ def _decided(
     if max_contamination is not None:
         told["max_contamination"] = max_contamination
     decision = decision.model_copy(update=told)
-    return before.assign(variables(changed, None)).assign_attrs(decision=decision.to_json())
+    stored = variables(changed, None) | {"verdict": xr.Variable(("shot",), verdict, OF_KINDS.attributes())}
+    return before.assign(stored).assign_attrs(decision=decision.to_json())
 
 
 def _described(
