@@ -30,7 +30,7 @@ def select(store: str | Path, where: str, embedding: str | None = None) -> NDArr
 
     Raises
     ------
-    MissingFileError, InputError
+    UnknownNameError, InputError
         No store, no such embedding, or an expression that cannot be understood.
 
     Examples

@@ -183,7 +183,7 @@ def _sets(run: Run, embedding: str | None) -> tuple[Mapping[str, NDArray[np.int6
         raise InputError(f"{run.path} was not sorted; sort it with xfeldask sort {run.path}")
     single = run.read("n_particles") == 1
     if "species" in run:
-        single &= run.read("species")[:, 0] == 0
+        single &= run.read("species")[:, 0] == (0 if run.experiment is None else run.experiment.wanted_index)
     hit = run.read("photon_count") > 0
     if "verdict" in columns.names():
         hit &= columns.column("verdict").values != BLANK
