@@ -17,7 +17,7 @@ from xfeldask.schema import OTHER, SINGLE
 from xfeldask.sorting.kinds.growth import Growth, Kinds, Level
 from xfeldask.verbs import particle_kinds
 
-N = 260
+N = 390
 RUN = {"particle": "chaperonin", "detector": "square-64", "n_shots": N, "hits": {0: 0.05, 1: 0.95}, "seed": 3}
 
 
@@ -26,6 +26,7 @@ def sorted_store(once: Once) -> Path:
     def make(path: Path) -> None:
         simulate(path, **RUN, progress=False)
         embed(path, sort="elliptic_envelope", contamination=0.15, progress=False)
+        embed(path, name="pairs", max_singles_lost=0.05, progress=False)
 
     return once("for kinds", make)
 
@@ -45,7 +46,7 @@ def store(sorted_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def test_find_kinds__tells_the_kind_of_each_single_hit(store: Path) -> None:
     before = open_dataset(store, group="latent/ipca", chunks=None).load()
-    found = find_kinds(store, most=2, progress=False).load()
+    found = find_kinds(store, "ipca", most=2, progress=False).load()
     single = before.is_single.values
     np.testing.assert_array_equal(found.kind.values >= 0, single)
     np.testing.assert_array_equal(np.isnan(found.probability_wanted.values), ~single)
@@ -59,7 +60,7 @@ def test_find_kinds__tells_the_kind_of_each_single_hit(store: Path) -> None:
 
 
 def test_find_kinds__describes_each_kind(store: Path) -> None:
-    found = find_kinds(store, most=2, progress=False)
+    found = find_kinds(store, "ipca", most=2, progress=False)
     told = open_dataset(store, group="latent/ipca/kinds", chunks=None)
     assert told.intensity.dims == ("kind", "u", "v", "w")
     images = open_dataset(store).image.values
@@ -68,20 +69,37 @@ def test_find_kinds__describes_each_kind(store: Path) -> None:
         assert told.shots.values[kind] == shots.sum()
         expected = images[shots].mean(axis=0) if shots.any() else 0 * images[0]
         np.testing.assert_allclose(told.mean_image.values[kind], expected, rtol=1e-5)
+        assert told.mean_photons.values[kind] == pytest.approx(expected.sum(), rel=1e-5)
     assert told.attrs["tried"][0]["gain"] == 20.0
 
 
 def test_find_kinds__again_begins_from_the_same_single_hits(store: Path) -> None:
-    first = find_kinds(store, most=2, progress=False).load()
-    other = find_kinds(store, most=2, wanted=1, progress=False).load()
+    first = find_kinds(store, "ipca", most=2, progress=False).load()
+    other = find_kinds(store, "ipca", most=2, wanted=1, progress=False).load()
     np.testing.assert_array_equal(other.kind, first.kind)
     np.testing.assert_array_equal(other.is_single.values, first.kind.values == 1)
     both = other.probability_wanted + first.probability_wanted
     np.testing.assert_allclose(both, np.where(first.kind < 0, np.nan, 1), atol=1e-4)
 
 
+def test_find_kinds__again_knows_what_the_rule_said_of_the_kind_that_was_not_wanted(store: Path) -> None:
+    ruled = open_dataset(store, group="latent/pairs", chunks=None).load()
+    first = find_kinds(store, "pairs", most=2, progress=False).load()
+    other = find_kinds(store, "pairs", most=2, wanted=1, progress=False).load()
+    single = ruled.is_single.values
+    for found in (first, other):
+        expected = np.where(single, ruled.probability_single * found.probability_wanted, ruled.probability_single)
+        np.testing.assert_allclose(found.probability_single, expected)
+        decision = json.loads(found.attrs["decision"])
+        assert decision["expected_purity"] == pytest.approx(float(expected[found.is_single.values].mean()))
+        assert decision["max_singles_lost"] == 0.05
+    again = sort(store, "pairs", max_singles_lost=0.05)
+    np.testing.assert_array_equal(again.is_single, ruled.is_single)
+    np.testing.assert_array_equal(again.verdict, ruled.verdict)
+
+
 def test_find_kinds__keeps_contamination_below_what_is_allowed(store: Path) -> None:
-    found = find_kinds(store, most=2, max_contamination=0.02, progress=False).load()
+    found = find_kinds(store, "ipca", most=2, max_contamination=0.02, progress=False).load()
     decision = json.loads(found.attrs["decision"])
     assert decision["expected_purity"] >= 0.98
     assert (1 - found.probability_wanted.values[found.is_single.values]).mean() <= 0.02
@@ -89,8 +107,8 @@ def test_find_kinds__keeps_contamination_below_what_is_allowed(store: Path) -> N
 
 
 def test_sort__forgets_kinds_as_they_went_by_other_shots(store: Path) -> None:
-    find_kinds(store, most=2, progress=False)
-    found = sort(store, contamination=0.05)
+    find_kinds(store, "ipca", most=2, progress=False)
+    found = sort(store, "ipca", contamination=0.05)
     assert "kind" not in found
     assert "kinds" not in open_run(store).embeddings["ipca"].parts()
 
@@ -104,7 +122,7 @@ def test_sort__forgets_kinds_as_they_went_by_other_shots(store: Path) -> None:
 )
 def test_find_kinds__refusals_leave_the_embedding_as_it_was(store: Path, options: dict, words: str) -> None:
     with pytest.raises(InputError, match=words):
-        find_kinds(store, progress=False, **options)
+        find_kinds(store, "ipca", progress=False, **options)
     assert "kind" not in open_dataset(store, group="latent/ipca")
 
 

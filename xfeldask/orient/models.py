@@ -165,3 +165,46 @@ def regridded(models: Models, radius: float, mean: NDArray[np.float64]) -> Model
         known = far[inner, inner, inner] <= models.radius + 0.5
         out[k][inner, inner, inner][known] = grid[outer, outer, outer][known]
     return replace(models, intensity=out)
+
+
+def radius_of_gyration(intensity: NDArray[np.floating], step: float) -> float:
+    """Estimate the radius of gyration of a particle from its intensity around s = 0.
+
+    Parameters
+    ----------
+    intensity : (n, n, n), index n // 2 is s = 0
+    step : grid spacing [1/m]
+
+    Returns
+    -------
+    float [m], NaN where the intensity does not fall
+
+    Notes
+    -----
+    ``ln I(s) = ln I(0) - (2 pi s)^2 Rg^2 / 3`` (A. Guinier, Annales de Physique 11, 161, 1939), fitted to the means of
+    shells as far as ``2 pi s Rg`` is below 1.3, and to three at least.
+
+    Examples
+    --------
+    >>> at = (np.arange(21) - 10) * 1e6
+    >>> s2 = at[:, None, None] ** 2 + at[:, None] ** 2 + at**2
+    >>> round(radius_of_gyration(np.exp(-((2 * np.pi * 20e-9) ** 2) * s2 / 3), 1e6) * 1e9, 1)
+    20.0
+    """
+    n, away = len(intensity), radii(len(intensity))
+    shell = np.rint(away).astype(np.int64)
+    some = shell < n // 2
+    counts = np.bincount(shell[some])
+    mean = np.bincount(shell[some], intensity[some]) / counts
+    squared = np.bincount(shell[some], away[some] ** 2) / counts * (2 * np.pi * step) ** 2
+    used = 3
+    for _ in range(5):
+        lit = np.arange(1, used + 1)[mean[1 : used + 1] > 0]
+        if lit.size < 2:
+            return float("nan")
+        slope = np.polyfit(squared[lit], np.log(mean[lit]), 1, w=np.sqrt(counts[lit]))[0]
+        if slope >= 0:
+            return float("nan")
+        radius = float(np.sqrt(-3 * slope))
+        used = int(np.clip(1.3 / (2 * np.pi * step * radius), 3, n // 2 - 2))
+    return radius

@@ -8,9 +8,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from xfeldask.orient.cycle import Look, State
 from xfeldask.orient.models import Models
 from xfeldask.orient.rotations import rotation_grid
+from xfeldask.orient.state import Look, State
 from xfeldask.physics.orientations import angle_between
 from xfeldask.schema import RECONSTRUCTION
 

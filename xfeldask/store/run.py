@@ -299,12 +299,12 @@ class Run:
     @property
     def embeddings(self) -> dict[str, Embedding]:
         """Embeddings by name, in order of name, as they are on disk now."""
-        return {name: Embedding(self, name) for name in child_groups(self.group, "latent")}
+        return Embedding.all_of(self)
 
     @property
     def reconstructions(self) -> dict[str, Reconstruction]:
         """Reconstructions by name, in order of name, as they are on disk now."""
-        return {name: Reconstruction(self, name) for name in child_groups(self.group, "reconstruction")}
+        return Reconstruction.all_of(self)
 
     @property
     def selections(self) -> dict[str, xr.DataArray]:

@@ -48,7 +48,8 @@ from xfeldask.store.publish import replaced
 from xfeldask.store.run import Run
 from xfeldask.store.shards import pending_shards
 from xfeldask.verbs.open_frames import geometry_of
-from xfeldask.verbs.simulate import VERSIONS, refuse_broken, refuse_existing, run_pending
+from xfeldask.verbs.pending import refuse_broken, refuse_existing, run_pending
+from xfeldask.verbs.simulate import VERSIONS
 
 Source = str | os.PathLike[str]
 

@@ -9,11 +9,12 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from xfeldask.errors import InputError
-from xfeldask.orient.cycle import State, begun, expand_maximise_compress, merged
+from xfeldask.orient.cycle import begun, expand_maximise_compress, merged
 from xfeldask.orient.models import Models, radii
 from xfeldask.orient.rotations import rotation_grid
 from xfeldask.orient.schedule import Level
 from xfeldask.orient.sparse import Pixels, SparseFrames, pixels_of
+from xfeldask.orient.state import State
 from xfeldask.physics.orientations import symmetry_group
 from xfeldask.physics.species import form_amplitude
 from xfeldask.physics.volume import Volume

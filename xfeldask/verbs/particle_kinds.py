@@ -10,18 +10,21 @@ from numpy.typing import NDArray
 
 from xfeldask.errors import InputError
 from xfeldask.orient.cycle import judged
+from xfeldask.orient.models import radius_of_gyration
 from xfeldask.orient.sparse import Pixels, SparseFrames, pixels_of
 from xfeldask.schema import MULTIPLE, OF_KINDS, OTHER, SINGLE
 from xfeldask.sorting.decision import Decision
 from xfeldask.sorting.kinds.fits import misfits
 from xfeldask.sorting.kinds.growth import LEAST_HITS, MOST, Kinds, grow_kinds, most_made
 from xfeldask.sorting.kinds.wanted import accepted_at
+from xfeldask.sorting.rules import RULES
 from xfeldask.store.embedding import Embedding
 from xfeldask.store.lock import held
-from xfeldask.store.particle_kinds import KINDS, kinds_dataset, radius_of_gyration
+from xfeldask.store.particle_kinds import KINDS, kinds_dataset
 from xfeldask.store.run import Run
 from xfeldask.verbs.building import variables
 from xfeldask.verbs.options import Store, opened
+from xfeldask.verbs.sort import decided_anew
 from xfeldask.work.compute import one_thread_a_task
 from xfeldask.work.progress import Tell, reporter
 from xfeldask.work.reconstructing import ByDask, read_frames
@@ -89,7 +92,7 @@ def find_kinds(
     if max_contamination is not None and not 0 < max_contamination < 1:
         raise InputError(f"max_contamination must be above 0 and below 1, got {max_contamination}")
     with held(run.path, embedding.place), one_thread_a_task():
-        before = embedding.stored().load()
+        before, parts = _of_the_rule(embedding)
         shots = single_hits(embedding, before)
         pixels = pixels_of(run.geometry, run.wavelength)
         frames = read_frames(run, shots, pixels, "image", progress)
@@ -98,9 +101,19 @@ def find_kinds(
             raise InputError(f"there is no kind {wanted}: {len(kinds)} found, counted from 0")
         columns = _judged(frames, pixels, kinds, wanted, progress)
         found = _decided(before, shots, columns, wanted, max_contamination)
-        told = _described(run, kinds, shots, columns["kind"], frames, seed)
-        embedding.publish(found, embedding.parts() | {KINDS: told})
+        told = _described(run, pixels, frames, kinds, columns["kind"], seed)
+        embedding.publish(found, parts | {KINDS: told})
     return embedding.dataset()
+
+
+def _of_the_rule(embedding: Embedding) -> tuple[xr.Dataset, dict[str, xr.Dataset]]:
+    """Return an embedding and its parts as the rule decided, whatever kinds were found since."""
+    found = embedding.stored().load()
+    if "kind" not in found:
+        return found, embedding.parts()
+    parameters = embedding.parameters
+    own = RULES[str(parameters.sort)].allowance if parameters.sort in RULES else ""
+    return decided_anew(embedding, {own: getattr(parameters, own)} if own else {})
 
 
 def single_hits(embedding: Embedding, found: xr.Dataset) -> NDArray[np.int64]:
@@ -115,10 +128,7 @@ def single_hits(embedding: Embedding, found: xr.Dataset) -> NDArray[np.int64]:
         raise InputError(
             f"the embedding {embedding.name} of {embedding.run.path} was not sorted; embed with sort='pairs'"
         )
-    single = found.is_single.values.astype(bool)
-    if "kind" in found:
-        single = found.kind.values >= 0
-    shots = np.flatnonzero(single).astype(np.int64)
+    shots = np.flatnonzero(found.is_single.values).astype(np.int64)
     if len(shots) < LEAST_HITS:
         raise InputError(
             f"kinds are sought among at least {LEAST_HITS} single hits; {embedding.run.path} has {len(shots)}"
@@ -162,9 +172,7 @@ def _decided(
     for name, values in columns.items():
         out[name][shots] = values
     single = before.probability_single.values[shots] if "probability_single" in before else np.ones(len(shots))
-    if "kind" in before:  # found before: what the rule said of single hits has been multiplied with what kinds said
-        single = single / np.maximum(before.probability_wanted.values[shots], 1e-300)
-    both = np.clip(single, 0, 1) * columns["probability_wanted"]
+    both = single * columns["probability_wanted"]
     chosen = accepted_at(both, columns["kind"] == wanted, max_contamination)
     verdict = before.verdict.values.copy() if "verdict" in before else np.full(n, MULTIPLE, np.uint8)
     verdict[shots] = np.where(chosen, SINGLE, np.where(columns["kind"] == wanted, MULTIPLE, OTHER))
@@ -188,31 +196,21 @@ def _decided(
 
 
 def _described(
-    run: Run, kinds: Kinds, shots: NDArray[np.int64], kind: NDArray[np.int8], frames: SparseFrames, seed: int
+    run: Run, pixels: Pixels, frames: SparseFrames, kinds: Kinds, kind: NDArray[np.int8], seed: int
 ) -> xr.Dataset:
     """Return what a person looks at to name each kind."""
     intensity, step = kinds.models.intensity, kinds.models.step
-    total = frames.photons(int(frames.pixel.max(initial=0)) + 1)
-    mean = [total[kind == k].mean() if (kind == k).any() else 0.0 for k in range(len(kinds))]
-    images = [_mean_image(run, shots[kind == k]) for k in range(len(kinds))]
+    of = [frames[kind == k] for k in range(len(kinds))]
+    images = np.full((len(kinds), *run.image_grid.shape), np.nan, np.float32)
+    for image, some in zip(images, of, strict=True):
+        image.reshape(-1)[pixels.index] = some.mean(len(pixels.index))
     values = {
         "intensity": intensity,
         "s": (np.arange(intensity.shape[-1]) - intensity.shape[-1] // 2) * step,
-        "mean_image": np.stack(images),
-        "shots": np.bincount(kind, minlength=len(kinds)),
-        "mean_photons": np.array(mean),
+        "mean_image": images,
+        "shots": [len(some) for some in of],
+        "mean_photons": [some.mean(len(pixels.index)).sum() for some in of],
         "radius_of_gyration": [radius_of_gyration(each, step) for each in intensity],
     }
     tried = [vars(growth) for growth in kinds.growths]
-    return kinds_dataset(values, {"seed": seed, "n_fitted": min(FITTED, len(shots)), "tried": tried})
-
-
-def _mean_image(run: Run, shots: NDArray[np.int64], most: int = 2000) -> NDArray[np.float64]:
-    """Average the images of some shots, spread evenly."""
-    some = shots[:: max(1, len(shots) // most)]
-    total = np.zeros(run.image_grid.shape)
-    for start in range(0, len(some), 256):
-        block = some[start : start + 256]
-        first = int(block[0])
-        total += run.read("image", slice(first, int(block[-1]) + 1))[block - first].sum(axis=0, dtype=np.float64)
-    return np.asarray(total / max(1, len(some)))
+    return kinds_dataset(values, {"seed": seed, "n_fitted": min(FITTED, len(frames)), "tried": tried})

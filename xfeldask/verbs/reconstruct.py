@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 
 from xfeldask.errors import InputError, StoreExistsError, XfeldaskWarning
 from xfeldask.orient.alignment import isotropic, turned_onto
-from xfeldask.orient.cycle import State, begun, expand_maximise_compress, explained_at_once, judged
+from xfeldask.orient.cycle import begun, expand_maximise_compress, explained_at_once, judged
 from xfeldask.orient.rotations import rotation_grid
 from xfeldask.orient.schedule import Level, refinement_of, schedule
 from xfeldask.orient.sparse import Pixels, SparseFrames, pixels_of
+from xfeldask.orient.state import State
 from xfeldask.physics.orientations import symmetry_group
 from xfeldask.store.columns import Shots
 from xfeldask.store.lock import held

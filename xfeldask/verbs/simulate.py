@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,40 +17,32 @@ from xfeldask.config.species import NO_SPECIES
 from xfeldask.engines.estimate import Estimate, estimate, refuse_full_disk
 from xfeldask.engines.likeness import alike
 from xfeldask.engines.preparation import Prepared, blocks_of, fixed_variables, prepare
-from xfeldask.engines.workshop import forget, keep, make_workshop, simulate_shard
+from xfeldask.engines.workshop import keep, make_workshop, simulate_shard
 from xfeldask.errors import (
-    CorruptStoreError,
     ExperimentMismatchError,
     FewPhotonsWarning,
     InputError,
-    RunError,
-    StoreExistsError,
-    XfeldaskError,
 )
 from xfeldask.formats.inputs import Inputs, resolve
 from xfeldask.formats.particles import particle_name
-from xfeldask.machine import exists
 from xfeldask.physics.atoms import Atoms
 from xfeldask.physics.binning import bin_factor, low_q_bin
 from xfeldask.physics.species import NO_PARTICLE
 from xfeldask.physics.volume import Volume
 from xfeldask.store.layout import FORMAT, Flags, create_template, shot_array
-from xfeldask.store.leftovers import real_path, sweep_beside
+from xfeldask.store.leftovers import sweep_beside
 from xfeldask.store.lock import held
-from xfeldask.store.manifest import broken, seal
-from xfeldask.store.opening import open_root, stored_experiment
+from xfeldask.store.manifest import seal
+from xfeldask.store.opening import stored_experiment
 from xfeldask.store.publish import replaced
 from xfeldask.store.run import Run
-from xfeldask.store.shards import pending_shards, sweep
+from xfeldask.store.shards import pending_shards
 from xfeldask.store.volumes import write_mixture, write_volume
 from xfeldask.units import told
 from xfeldask.verbs.asked import as_experiment
-from xfeldask.work.compute import run_tasks
-from xfeldask.work.progress import reporter
-from xfeldask.work.tasks import shard_tasks
+from xfeldask.verbs.pending import refuse_broken, refuse_existing, run_pending
 
 VERSIONS = ("xfeldask", "numpy", "numba", "zarr", "xarray", "dask")
-RESUME = "what was committed is kept: mend the cause and run again with resume=True (--resume)"
 
 
 def simulate(
@@ -220,31 +212,6 @@ def warn_of_few_photons(prepared: Prepared) -> None:
         )
 
 
-def refuse_existing(path: Path, resume: bool, overwrite: bool) -> None:
-    """Refuse a path that is taken, or that nothing could be written to.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> folder = Path(tempfile.mkdtemp())
-    >>> refuse_existing(folder / "run.zarr", resume=False, overwrite=False)
-    >>> refuse_existing(folder / "run.zarr", resume=True, overwrite=True)
-    Traceback (most recent call last):
-    ...
-    xfeldask.errors.InputError: resume and overwrite exclude each other
-    """
-    if resume and overwrite:
-        raise InputError("resume and overwrite exclude each other")
-    there = exists(path)
-    if there and not (resume or overwrite):
-        advice = "pass resume=True (--resume), overwrite=True (--overwrite), or another path"
-        raise StoreExistsError(f"{path} exists; {advice}")
-    if there:
-        open_root(path)
-    if not real_path(path).parent.is_dir():
-        raise InputError(f"there is no folder {path.absolute().parent} to write {path.name} into; make it first")
-
-
 def refuse_other(run: Run, asked: Experiment) -> None:
     """Refuse to resume another experiment than the stored one, or shots whose bytes had another origin."""
     old, new = stored_experiment(run.group).identity(), asked.identity()
@@ -261,20 +228,6 @@ def _resumed(path: Path, asked: Experiment) -> Run:
     refuse_other(run, asked)
     refuse_broken(run)
     return run
-
-
-def refuse_broken(run: Run) -> None:
-    """Refuse to resume a run some of whose metadata are not those that were written.
-
-    Raises
-    ------
-    CorruptStoreError
-    """
-    found = broken(run.path)
-    if found:
-        name, what = found[0]
-        where = f"{run.path}/{name}" if name else str(run.path)
-        raise CorruptStoreError(f"{where}: {what}; xfeldask verify names all that differs, overwrite=True begins again")
 
 
 def publish_template(path: Path, prepared: Prepared) -> Run:
@@ -297,52 +250,6 @@ def publish_template(path: Path, prepared: Prepared) -> Run:
     except (OSError, RuntimeError) as error:
         raise InputError(f"cannot write {path}: {error}; choose a disk with room that may be written") from error
     return Run.open(path, "r+")
-
-
-def run_pending(run: Run, verb: str, shard_task: Callable[[Run, int], object], progress: bool) -> None:
-    """Compute the shards of a store that are pending, and mark it complete.
-
-    Parameters
-    ----------
-    run : Run, writable
-    verb : str, "simulate" or "ingest"
-    shard_task : callable, is given the run and a shard; an error that it returns is raised when all tasks have ended
-    progress : bool
-
-    Raises
-    ------
-    RunError
-        A shard is still pending.
-    """
-    layout = run.layout
-    shards = pending_shards(run)
-    _set_complete(run, False)
-    tasks = shard_tasks(f"{verb}-shard", shard_task, shards, run)
-    weights = [len(layout.shots(shard)) for shard in shards]
-    try:
-        found = run_tasks(
-            tasks, weights, reporter(f"{verb.removesuffix('e')}ing", sum(weights), "shots", progress), RESUME
-        )
-    finally:
-        forget(run)
-    for error in found:
-        if isinstance(error, XfeldaskError):
-            raise error
-    left = pending_shards(run)
-    if left:
-        raise RunError(f"{len(left)} of {layout.n_shards} shards of {run.path} are still pending; {RESUME}")
-    _set_complete(run, True)
-
-
-def _set_complete(run: Run, complete: bool) -> None:
-    """Say whether a store is complete, and remove what killed workers left in it and beside it."""
-    run.refuse_replaced()
-    try:
-        sweep(run)
-        sweep_beside(run.path)
-        run.group.attrs["complete"] = complete
-    except OSError as error:
-        raise (RunError if complete else InputError)(f"cannot write {run.path}: {error}; {RESUME}") from error
 
 
 def _write_forms(root: zarr.Group, prepared: Prepared) -> None:

@@ -58,11 +58,23 @@ def sort(
     embedding.refuse_other()
     asked = {"max_singles_lost": max_singles_lost, "contamination": contamination}
     with held(embedding.run.path, embedding.place):
-        _decide(embedding, {name: value for name, value in asked.items() if value is not None})
+        embedding.publish(*decided_anew(embedding, {name: value for name, value in asked.items() if value is not None}))
     return embedding.dataset()
 
 
-def _decide(embedding: Embedding, asked: Mapping[str, float]) -> None:
+def decided_anew(embedding: Embedding, asked: Mapping[str, float]) -> tuple[xr.Dataset, dict[str, xr.Dataset]]:
+    """Return an embedding and its parts as its rule alone decides, by what was measured of the shots.
+
+    Parameters
+    ----------
+    embedding : Embedding
+    asked : allowance by name; what is not given is that of `Allowance`
+
+    Raises
+    ------
+    InputError
+        As of `sort`.
+    """
     name, found = embedding.name, embedding.stored().load()
     parameters, parts = embedding.parameters, embedding.parts()
     rule, allowance = _rule_of(embedding, parameters, parts, asked), Allowance(**asked)
@@ -80,7 +92,7 @@ def _decide(embedding: Embedding, asked: Mapping[str, float]) -> None:
     found = found.assign(variables(columns, rule)).assign_attrs(
         parameters=parameters.to_json(), decision=told.to_json()
     )
-    embedding.publish(found, parts)
+    return found, parts
 
 
 def _rule_of(

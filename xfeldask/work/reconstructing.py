@@ -19,7 +19,7 @@ from xfeldask.work.tasks import shared as sent
 from xfeldask.work.tasks import single_task
 
 BLOCK = 1024
-"""Shots that a task reads."""
+"""Shots that a task reads, those that are not asked for among them."""
 ADVICE = "what was reconstructed by then is kept; run it again to go on"
 
 
@@ -34,7 +34,8 @@ def read_frames(run: Run, shots: NDArray[np.int64], pixels: Pixels, images: str,
     images : "image" or "low_q"
     progress : as of `embed`
     """
-    blocks = [shots[start : start + BLOCK] for start in range(0, len(shots), BLOCK)]
+    # by where they lie, so that a block never spans more than it reads however rare the shots are
+    blocks = np.split(shots, np.flatnonzero(np.diff(shots // BLOCK)) + 1)
     index = sent(pixels.index)
     tasks = [single_task(read_block, run, block, index, images) for block in blocks]
     telling = reporter("reading", len(shots), "shots", progress)

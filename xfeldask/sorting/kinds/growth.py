@@ -10,17 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xfeldask.errors import InputError
-from xfeldask.orient.cycle import State, begun, expand_maximise_compress, judged
+from xfeldask.orient.alignment import alignment
+from xfeldask.orient.cycle import begun, expand_maximise_compress, judged
 from xfeldask.orient.models import Models
 from xfeldask.orient.parallel import Each, in_turn
 from xfeldask.orient.schedule import Level
 from xfeldask.orient.sparse import Pixels, SparseFrames
-from xfeldask.sorting.kinds.agreement import agreement
+from xfeldask.orient.state import State
 from xfeldask.sorting.kinds.fits import misfits
 
 RADIUS = 20.0
@@ -55,7 +57,7 @@ class Growth:
     shots : int, that are most probably of it
     misfit : float, median of its shots before, in standard deviations
     gain : float, mean of the log likelihood that its shots gained
-    agreement : float, of its intensity with that of the largest kind, see `agreement`
+    agreement : float, of its intensity with that of the largest kind, the correlation of `alignment`
     usual : float, agreement of the largest kind with an intensity of as many of its own shots, 0 where nobody looked
 
     Examples
@@ -155,35 +157,44 @@ def most_made(most: int) -> int:
     return 1 + sum(2 * (len(WORST) + 1 if found == 1 else 2) + 1 for found in range(1, most))
 
 
+@dataclass(frozen=True, eq=False)
 class _Growing:
     """Makes intensities of some shots, and lets them compete for all."""
 
-    def __init__(
-        self, frames: SparseFrames, pixels: Pixels, radius: float, seed: int, each: Each, tell: Callable[[], object]
-    ) -> None:
-        self._frames, self._pixels, self._radius, self._seed, self._each, self._tell = (
-            frames, pixels, radius, seed, each, tell
-        )  # fmt: skip
-        self._photons = frames.photons(pixels.within(radius))
-        self.look = (Level(REFINEMENT, radius, 1, 1.0, everywhere=True),)
+    frames: SparseFrames
+    pixels: Pixels
+    radius: float
+    seed: int
+    each: Each
+    tell: Callable[[], object]
+
+    @cached_property
+    def photons(self) -> NDArray[np.int64]:
+        """Photons of each shot within the radius."""
+        return self.frames.photons(self.pixels.within(self.radius))
+
+    @property
+    def look(self) -> tuple[Level]:
+        """The level at which shots are judged."""
+        return (Level(REFINEMENT, self.radius, 1, 1.0, everywhere=True),)
 
     def first(self) -> Models:
         """Make one intensity of everything."""
-        return self._grown(np.arange(len(self._frames)), 0)
+        return self._grown(np.arange(len(self.frames)), 0)
 
     def _grown(self, shots: NDArray[np.int64], turn: int, count: int = 1) -> Models:
         """Make intensities of some shots, from noise."""
-        some, first = self._frames[shots], replace(FIRST, radius=min(FIRST.radius, self._radius))
-        state = begun(some, self._pixels, first, count=count, starts=STARTS[turn > 0], seed=self._seed + turn,
-                      size_prior=count > 1, each=self._each)  # fmt: skip
-        levels = first, Level(REFINEMENT, self._radius, ITERATIONS, 0.3)
-        made = expand_maximise_compress(some, self._pixels, state, levels, size_prior=count > 1, each=self._each)
-        self._tell()
+        some, first = self.frames[shots], replace(FIRST, radius=min(FIRST.radius, self.radius))
+        state = begun(some, self.pixels, first, count=count, starts=STARTS[turn > 0], seed=self.seed + turn,
+                      size_prior=count > 1, each=self.each)  # fmt: skip
+        levels = first, Level(REFINEMENT, self.radius, ITERATIONS, 0.3)
+        made = expand_maximise_compress(some, self.pixels, state, levels, size_prior=count > 1, each=self.each)
+        self.tell()
         return made.models
 
     def one_more(self, models: Models, turn: int) -> tuple[Models | None, list[Growth]]:
         """Return models with one more kind if there is one, and what was tried."""
-        state = judged(self._frames, self._pixels, models, self.look, each=self._each)
+        state = judged(self.frames, self.pixels, models, self.look, each=self.each)
         tried = list[Growth]()
         for started, split in self._begun(models, state, turn):
             after, growth = self._competed(started, state.log_likelihood, split)
@@ -194,7 +205,7 @@ class _Growing:
 
     def _begun(self, models: Models, state: State, turn: int) -> Iterator[tuple[Models, bool]]:
         """Yield models to begin with: one more that explains what fits worst, or the largest split from noise."""
-        misfit = misfits(state.log_likelihood, self._photons)
+        misfit = misfits(state.log_likelihood, self.photons)
         for part in WORST[: None if len(models) == 1 else 1]:
             count = int(part * len(misfit))
             if count >= LEAST_SHOTS:
@@ -208,31 +219,28 @@ class _Growing:
 
     def _competed(self, models: Models, before: NDArray[np.float64], split: bool) -> tuple[Models, Growth]:
         """Let intensities compete for all shots; tell whether the last one is a kind, or the smaller of two halves."""
-        levels = [Level(REFINEMENT, self._radius, ITERATIONS, 0.3, everywhere=True)]
-        made = expand_maximise_compress(self._frames, self._pixels, models, levels, size_prior=True, each=self._each)
-        after = judged(self._frames, self._pixels, made.models, self.look, each=self._each)
+        levels = [Level(REFINEMENT, self.radius, ITERATIONS, 0.3, everywhere=True)]
+        made = expand_maximise_compress(self.frames, self.pixels, models, levels, size_prior=True, each=self.each)
+        after = judged(self.frames, self.pixels, made.models, self.look, each=self.each)
         kind, last = after.responsibility.argmax(axis=1), len(models) - 1
         new = min((last - 1, last), key=lambda k: int((kind == k).sum())) if split else last
         mine = kind == new
-        self._tell()
+        self.tell()
         intensity, prior = made.models.intensity, np.where(np.arange(len(models)) == new, 0, made.models.prior)
         other = int(np.argmax(prior))
-        alike = self._agreement(intensity[other], intensity[new])
-        if mine.sum() < LEAST_SHOTS:
-            return made.models, Growth(real=False, shots=int(mine.sum()), misfit=0.0, gain=0.0, agreement=alike)
-        gain = float((after.log_likelihood - before)[mine].mean())
-        misfit = float(np.median(misfits(before, self._photons)[mine]))
-        if gain < GAIN:
-            return made.models, Growth(real=False, shots=int(mine.sum()), misfit=misfit, gain=gain, agreement=alike)
+        alike = alignment(intensity[new], intensity[other])[1]
+        found = Growth(real=False, shots=int(mine.sum()), misfit=0.0, gain=0.0, agreement=alike)
+        if found.shots < LEAST_SHOTS:
+            return made.models, found
+        misfit = float(np.median(misfits(before, self.photons)[mine]))
+        found = replace(found, misfit=misfit, gain=float((after.log_likelihood - before)[mine].mean()))
+        if found.gain < GAIN:
+            return made.models, found
         theirs = np.flatnonzero(kind == other)
-        dice = np.random.default_rng((self._seed, len(models)))
-        some = np.sort(dice.choice(theirs, min(int(mine.sum()), max(1, len(theirs) // 2)), replace=False))
-        usual = self._agreement(intensity[other], self._grown(some, len(models)).intensity[0])
-        return made.models, Growth(alike < ALIKE * usual, int(mine.sum()), misfit, gain, alike, usual)
-
-    def _agreement(self, one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
-        reach = len(one) // 2 - 3.0
-        return agreement(one, other, min(4.0, reach / 2), reach)
+        dice = np.random.default_rng((self.seed, len(models)))
+        some = np.sort(dice.choice(theirs, min(found.shots, max(1, len(theirs) // 2)), replace=False))
+        usual = alignment(self._grown(some, len(models)).intensity[0], intensity[other])[1]
+        return made.models, replace(found, usual=usual, real=alike < ALIKE * usual)
 
 
 def _chosen(models: Models, index: NDArray[np.int64]) -> Models:

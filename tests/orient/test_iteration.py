@@ -1,0 +1,52 @@
+"""An iteration, against a slow twin."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from tests.oracles import merged as spread_out
+from tests.oracles import posterior, sliced
+from tests.orient.shots import PIXELS, shots
+from xfeldask.orient.iteration import Problem, next_state
+from xfeldask.orient.models import PSEUDO, at_radii, estimate, profile, radii, random_models, symmetrised
+from xfeldask.orient.rotations import rotation_grid
+from xfeldask.orient.schedule import Level
+from xfeldask.orient.state import State
+from xfeldask.physics.orientations import symmetry_group
+
+
+def test_iteration__is_that_of_the_slow_twin():
+    data = shots(8, 60, 5)
+    level, group = Level(1, 4.0, 1, 0.5, everywhere=True), symmetry_group("C2")
+    models = replace(random_models(data.frames, PIXELS, 4.0, 2, 7, group), prior=np.array([0.3, 0.7]))
+    after = next_state(Problem(data.frames, PIXELS, [level], group, size_prior=True), State(models))
+
+    m = PIXELS.within(4.0)
+    at, factor = PIXELS.s[:m] / PIXELS.step, PIXELS.factor[:m]
+    images = np.zeros((8, len(PIXELS.s)))
+    images[np.repeat(np.arange(8), np.diff(data.frames.start)), data.frames.pixel] = data.frames.count
+    images = images[:, :m]
+    grid = rotation_grid(1, group)
+    turns, weight = grid.matrix[: grid.n_rotations], grid.weight[: grid.n_rotations]
+    slices = np.array([sliced(model, at, turn) for model in models.intensity for turn in turns])
+    prior = (models.prior[:, None] * weight).reshape(-1)
+    probability, evidence = posterior(images, factor, slices, prior, 0.5)
+    sums = np.zeros((2, 11, 11, 11, 2))
+    total = (slices * factor).sum(axis=1)
+    for i in range(len(slices)):
+        exposure = (probability[:, i] * images.sum(axis=1)).sum() / total[i]
+        sums[i // len(turns)] += spread_out(
+            probability[:, i] @ images, exposure * factor, at, turns[i % len(turns)], 11
+        )
+    mean = at_radii(profile(data.frames, PIXELS, 4.0), radii(11))
+    expected = [estimate(symmetrised(each, group), PSEUDO, mean) for each in sums]
+    np.testing.assert_allclose(after.models.intensity, expected, rtol=1e-3)
+    np.testing.assert_allclose(after.log_likelihood, evidence, rtol=1e-5)
+    held = probability.reshape(8, 2, -1).sum(axis=2)
+    np.testing.assert_allclose(after.responsibility, held, atol=1e-3)
+    np.testing.assert_allclose(after.models.prior, (held.sum(axis=0) + 1) / 10, atol=1e-3)
+    np.testing.assert_allclose(after.fluence, images.sum(axis=1) * (probability / total).sum(axis=1), rtol=1e-3)
+    place = np.concatenate([np.arange(len(turns)), len(grid.quaternion) + np.arange(len(turns))])
+    assert after.rotation[:, 0].tolist() == place[probability.argmax(axis=1)].tolist()

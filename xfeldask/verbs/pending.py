@@ -1,0 +1,105 @@
+"""What the verbs that write shots have in common: which paths they take, and how pending shards are finished."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from xfeldask.engines.workshop import forget
+from xfeldask.errors import CorruptStoreError, InputError, RunError, StoreExistsError, XfeldaskError
+from xfeldask.machine import exists
+from xfeldask.store.leftovers import real_path, sweep_beside
+from xfeldask.store.manifest import broken
+from xfeldask.store.opening import open_root
+from xfeldask.store.run import Run
+from xfeldask.store.shards import pending_shards, sweep
+from xfeldask.work.compute import run_tasks
+from xfeldask.work.progress import reporter
+from xfeldask.work.tasks import shard_tasks
+
+RESUME = "what was committed is kept: mend the cause and run again with resume=True (--resume)"
+
+
+def refuse_existing(path: Path, resume: bool, overwrite: bool) -> None:
+    """Refuse a path that is taken, or that nothing could be written to.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> refuse_existing(folder / "run.zarr", resume=False, overwrite=False)
+    >>> refuse_existing(folder / "run.zarr", resume=True, overwrite=True)
+    Traceback (most recent call last):
+    ...
+    xfeldask.errors.InputError: resume and overwrite exclude each other
+    """
+    if resume and overwrite:
+        raise InputError("resume and overwrite exclude each other")
+    there = exists(path)
+    if there and not (resume or overwrite):
+        advice = "pass resume=True (--resume), overwrite=True (--overwrite), or another path"
+        raise StoreExistsError(f"{path} exists; {advice}")
+    if there:
+        open_root(path)
+    if not real_path(path).parent.is_dir():
+        raise InputError(f"there is no folder {path.absolute().parent} to write {path.name} into; make it first")
+
+
+def refuse_broken(run: Run) -> None:
+    """Refuse to resume a run some of whose metadata are not those that were written.
+
+    Raises
+    ------
+    CorruptStoreError
+    """
+    found = broken(run.path)
+    if found:
+        name, what = found[0]
+        where = f"{run.path}/{name}" if name else str(run.path)
+        raise CorruptStoreError(f"{where}: {what}; xfeldask verify names all that differs, overwrite=True begins again")
+
+
+def run_pending(run: Run, verb: str, shard_task: Callable[[Run, int], object], progress: bool) -> None:
+    """Compute the shards of a store that are pending, and mark it complete.
+
+    Parameters
+    ----------
+    run : Run, writable
+    verb : str, "simulate" or "ingest"
+    shard_task : callable, is given the run and a shard; an error that it returns is raised when all tasks have ended
+    progress : bool
+
+    Raises
+    ------
+    RunError
+        A shard is still pending.
+    """
+    layout = run.layout
+    shards = pending_shards(run)
+    _set_complete(run, False)
+    tasks = shard_tasks(f"{verb}-shard", shard_task, shards, run)
+    weights = [len(layout.shots(shard)) for shard in shards]
+    try:
+        found = run_tasks(
+            tasks, weights, reporter(f"{verb.removesuffix('e')}ing", sum(weights), "shots", progress), RESUME
+        )
+    finally:
+        forget(run)
+    for error in found:
+        if isinstance(error, XfeldaskError):
+            raise error
+    left = pending_shards(run)
+    if left:
+        raise RunError(f"{len(left)} of {layout.n_shards} shards of {run.path} are still pending; {RESUME}")
+    _set_complete(run, True)
+
+
+def _set_complete(run: Run, complete: bool) -> None:
+    """Say whether a store is complete, and remove what killed workers left in it and beside it."""
+    run.refuse_replaced()
+    try:
+        sweep(run)
+        sweep_beside(run.path)
+        run.group.attrs["complete"] = complete
+    except OSError as error:
+        raise (RunError if complete else InputError)(f"cannot write {run.path}: {error}; {RESUME}") from error
