@@ -26,7 +26,7 @@ LENGTH_BASE = np.concatenate([[0], np.cumsum(1 << LENGTH_BITS.astype(np.int64))[
 MATCH_BASE = np.concatenate([[0], np.cumsum(1 << MATCH_BITS.astype(np.int64))[:-1]])
 
 
-@inline_kernel
+@kernel
 def put(out: Bytes, at: int, value: int, size: int) -> int:
     """Write a number of `size` bytes, the lowest first; return where the next goes."""
     for i in range(size):
@@ -34,7 +34,7 @@ def put(out: Bytes, at: int, value: int, size: int) -> int:
     return at + size
 
 
-@inline_kernel
+@kernel
 def _copy(out: Bytes, at: int, source: Bytes) -> int:
     for i in range(source.size):
         out[at + i] = source[i]
@@ -111,7 +111,7 @@ def _code(length: int, codes: Bytes, beyond: int) -> int:
     return highest + beyond
 
 
-@inline_kernel
+@kernel
 def _begun(coder: Any, symbol: int) -> int:
     """Return the state before which a decoder reads no bits."""
     bits = coder.bits[symbol]

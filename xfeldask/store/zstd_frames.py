@@ -33,6 +33,9 @@ STRIPE = 32
 GROUP = 16
 """Words of eight bytes that are passed over at a time where all are zero."""
 
+HEADER = bytes([0x28, 0xB5, 0x2F, 0xFD, 0xA4])
+"""Of a frame: its mark, and that it is one segment, tells its size in 4 bytes, and ends on a checksum."""
+
 LENGTHS, MATCHES = make_coder(LITERAL_LENGTHS), make_coder(MATCH_LENGTHS)
 LITERALS = described_literals()
 
@@ -75,8 +78,9 @@ def compress(block: NDArray[Any], level: int) -> bytes:
     if n > places.size:
         return bytes(zstd.compress(block, level, True))
     out = np.empty(256 + 24 * n + 64 * (flat.size // BLOCK + 1), np.uint8)
-    end = _write(flat, words, places[:n], LENGTHS, MATCHES, LITERALS, out)
-    return out[:end].tobytes()
+    end = _write(flat, places[:n], LENGTHS, MATCHES, LITERALS, out)
+    checksum = int(_digest(words, places[:n])) & 0xFFFFFFFF
+    return HEADER + flat.size.to_bytes(4, "little") + out[:end].tobytes() + checksum.to_bytes(4, "little")
 
 
 @inline_kernel
@@ -137,24 +141,12 @@ def _digest(words: NDArray[np.uint64], places: NDArray[np.int64]) -> np.uint64:
 
 
 @kernel
-def _write(
-    flat: Bytes,
-    words: NDArray[np.uint64],
-    places: NDArray[np.int64],
-    lengths: Any,
-    matches: Any,
-    tree: Bytes,
-    out: Bytes,
-) -> int:
-    """Write a frame; return its bytes."""
-    at = put(out, 0, 0xFD2FB528, 4)
-    # one segment, its size in 4 bytes, a checksum
-    at = put(out, at, 0xA4, 1)
-    at = put(out, at, flat.size, 4)
+def _write(flat: Bytes, places: NDArray[np.int64], lengths: Any, matches: Any, tree: Bytes, out: Bytes) -> int:
+    """Write the blocks of a frame; return their bytes."""
     literals = np.empty(min(BLOCK, (SHORTEST + 1) * places.size + SHORTEST), np.uint8)
     sequences = np.empty((min(BLOCK // SHORTEST, places.size) + 1, 2), np.int64)
-    tree_told = codes_told = False
-    first = 0
+    told = np.zeros(2, np.bool_)  # whether the codes of literals and of lengths are known from a block before
+    at = first = 0
     for start in range(0, flat.size, BLOCK):
         stop = min(start + BLOCK, flat.size)
         last = first
@@ -166,13 +158,14 @@ def _write(
             at = put(out, at, 0, 1)
         else:
             n, m = _split(flat, places[first:last], start, stop, literals, sequences)
-            body, huffman = write_literals(literals[:n], tree, tree_told, out, at + 3)
-            body = write_sequences(sequences[:m], lengths, matches, codes_told, out, body)
-            tree_told, codes_told = tree_told or huffman, codes_told or m > 0
+            body, huffman = write_literals(literals[:n], tree, told[0], out, at + 3)
+            body = write_sequences(sequences[:m], lengths, matches, told[1], out, body)
+            told[0] |= huffman
+            told[1] |= m > 0
             put(out, at, ends | 2 << 1 | (body - at - 3) << 3, 3)
             at = body
         first = last
-    return put(out, at, int(_digest(words, places) & np.uint64(0xFFFFFFFF)), 4)
+    return at
 
 
 @kernel
