@@ -14,7 +14,9 @@ import pytest
 from xfeldask import embed, open_run, project, simulate, sort
 from xfeldask.engines import workshop
 from xfeldask.errors import CorruptStoreError, RunError, StoreBusyError, StoreExistsError
+from xfeldask.store import made as made_module
 from xfeldask.store.columns import Shots
+from xfeldask.verbs import pending as pending_module
 from xfeldask.verbs import simulate as simulate_module
 from xfeldask.verbs.verify import verify
 
@@ -98,7 +100,7 @@ def test_simulate__of_two_at_once_the_second_is_refused(monkeypatch, tmp_path, n
     def second():
         raised.extend(elsewhere(lambda: simulate(path, **RUN, seed=2, overwrite=overwrite)))
 
-    paused(monkeypatch, simulate_module, name, second)
+    paused(monkeypatch, pending_module if name == "pending_shards" else simulate_module, name, second)
     simulate(path, **RUN, seed=1)
     (error,) = raised
     assert isinstance(error, StoreBusyError | StoreExistsError)
@@ -145,14 +147,13 @@ def test_embed__of_a_store_that_is_replaced_meanwhile_is_not_put_into_the_new_on
 
 
 def test_embed__of_a_store_that_is_replaced_while_it_is_published_goes(store, monkeypatch):
-    embedding_module = sys.modules["xfeldask.store.embedding"]
-    publish_group = embedding_module.publish_group
+    publish_group = made_module.publish_group
 
     def late(path, place, found, parts):
         simulate(path, **RUN | {"seed": 3}, overwrite=True)
         publish_group(path, place, found, parts)
 
-    monkeypatch.setattr(embedding_module, "publish_group", late)
+    monkeypatch.setattr(made_module, "publish_group", late)
     with pytest.raises(RunError, match="was replaced"):
         embed(store, **EMBED)
     assert list(open_run(store).embeddings) == []
