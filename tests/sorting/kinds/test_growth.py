@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.orient.shots import PIXELS, shots
+from xfeldask import open_run, simulate
 from xfeldask.errors import InputError
 from xfeldask.orient.cycle import judged
-from xfeldask.orient.sparse import SparseFrames
+from xfeldask.orient.sparse import SparseFrames, pixels_of
 from xfeldask.sorting.kinds import growth
 from xfeldask.sorting.kinds.growth import Kinds, grow_kinds
 
@@ -57,6 +59,18 @@ def test_grow_kinds__of_one_particle_finds_one(mixed: tuple[SparseFrames, np.nda
     assert len(alone) == 1
     assert [growth.real for growth in alone.growths] == [False] * len(alone.growths)
     assert alone.growths
+
+
+@pytest.mark.campaign
+def test_grow_kinds__of_bright_views_that_lie_between_rotations_finds_one(tmp_path: Path) -> None:
+    made = simulate(tmp_path / "run.zarr", particle="chaperonin", n_shots=3000, seed=1, progress=False)
+    opened = open_run(tmp_path / "run.zarr")
+    pixels = pixels_of(opened.geometry, opened.wavelength)
+    frames = SparseFrames.of(made.image.values, pixels.index)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(growth, "FIRST", growth.Level(3, 10.0, 12, 0.0, everywhere=True))
+        patch.setattr(growth, "STARTS", (8, 2))
+        assert len(grow_kinds(frames, pixels, most=2)) == 1
 
 
 def test_grow_kinds__same_seed_same_bits_in_any_order_of_work(

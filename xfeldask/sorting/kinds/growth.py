@@ -28,8 +28,10 @@ from xfeldask.sorting.kinds.fits import misfits
 RADIUS = 20.0
 """Bins of `image` that are looked at around the beam, at most."""
 FIRST = Level(3, 10.0, 12, 0.0, everywhere=True)
-REFINEMENT, ITERATIONS = 4, 12
-"""Of the rotations at the full radius, 3,240, and how often they are gone through."""
+REFINEMENT, ITERATIONS = (4, 7), (12, 5)
+"""Of the rotations at the full radius, 3,240 and, near the likeliest, 17,220, and how often they are gone through.
+Where only the coarse ones are tried, bright shots of a few views that lie between them are explained by an intensity of
+their own."""
 STARTS = 8, 2
 """Beginnings from noise of the intensity of everything, and of each other. One that settled on wrong rotations leaves
 shots that it does not explain, which would be taken for a kind."""
@@ -43,7 +45,7 @@ MOST = 4
 """Kinds that are sought."""
 GAIN = 4.5
 """Log likelihood that a shot of a kind gains, at least; a few views of one particle gain 1 to 3."""
-ALIKE = 0.75
+ALIKE = 0.6
 """Agreement of two kinds over the usual one, at most: two parts of one kind agree as any do."""
 
 
@@ -174,9 +176,16 @@ class _Growing:
         return self.frames.photons(self.pixels.within(self.radius))
 
     @property
-    def look(self) -> tuple[Level]:
-        """The level at which shots are judged."""
-        return (Level(REFINEMENT, self.radius, 1, 1.0, everywhere=True),)
+    def look(self) -> tuple[Level, ...]:
+        """The levels at which shots are judged."""
+        return tuple(replace(level, iterations=1, exponent=1.0) for level in self.levels)
+
+    @property
+    def levels(self) -> tuple[Level, ...]:
+        """The levels at the full radius."""
+        coarse, fine = REFINEMENT
+        many, few = ITERATIONS
+        return Level(coarse, self.radius, many, 0.3, everywhere=True), Level(fine, self.radius, few)
 
     def first(self) -> Models:
         """Make one intensity of everything."""
@@ -187,7 +196,7 @@ class _Growing:
         some, first = self.frames[shots], replace(FIRST, radius=min(FIRST.radius, self.radius))
         state = begun(some, self.pixels, first, count=count, starts=STARTS[turn > 0], seed=self.seed + turn,
                       size_prior=count > 1, each=self.each)  # fmt: skip
-        levels = first, Level(REFINEMENT, self.radius, ITERATIONS, 0.3)
+        levels = first, *(replace(level, everywhere=False) for level in self.levels)
         made = expand_maximise_compress(some, self.pixels, state, levels, size_prior=count > 1, each=self.each)
         self.tell()
         return made.models
@@ -219,8 +228,7 @@ class _Growing:
 
     def _competed(self, models: Models, before: NDArray[np.float64], split: bool) -> tuple[Models, Growth]:
         """Let intensities compete for all shots; tell whether the last one is a kind, or the smaller of two halves."""
-        levels = [Level(REFINEMENT, self.radius, ITERATIONS, 0.3, everywhere=True)]
-        made = expand_maximise_compress(self.frames, self.pixels, models, levels, size_prior=True, each=self.each)
+        made = expand_maximise_compress(self.frames, self.pixels, models, self.levels, size_prior=True, each=self.each)
         after = judged(self.frames, self.pixels, made.models, self.look, each=self.each)
         kind, last = after.responsibility.argmax(axis=1), len(models) - 1
         new = min((last - 1, last), key=lambda k: int((kind == k).sum())) if split else last
