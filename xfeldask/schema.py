@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -51,6 +52,7 @@ class Variable:
 
 
 PENDING, DONE = 0, 1
+NO_KIND = -1
 PIXELS = ("panel", "ss", "fs")
 QUATERNION = (
     "unit quaternion (w, x, y, z), active and right-handed: the particle's atoms are at R r + d; "
@@ -151,8 +153,9 @@ LATENT = {
         Variable("is_single", ("shot",), "bool", "kept as a single hit"),
         Variable("verdict", ("shot",), "uint8", "what the shot is taken for",
                  flags=((BLANK, "blank"), (SINGLE, "single"), (MULTIPLE, "multiple"))),
-        Variable("kind", ("shot",), "int8", "kind of particle, 0 the most frequent",
-                 comment="found without knowing any; -1 where the shot was not taken for one particle"),
+        Variable("kind", ("shot",), "int8", "kind of particle",
+                 comment="0 the most frequent of those found, or in the order of the species that were named; -1 where "
+                 "the shot was not taken for one particle"),
         Variable("probability_wanted", ("shot",), "float64", "probability of the wanted kind",
                  comment="NaN where the shot was not taken for one particle"),
         Variable("misfit", ("shot",), "float64", "how much worse the shot fits all kinds than shots as bright do",
@@ -180,6 +183,18 @@ LATENT = {
 
 OF_KINDS = replace(LATENT["verdict"], flags=(*LATENT["verdict"].flags, (OTHER, "other")))
 """The verdict where kinds of particles were found: "other" is one particle of another kind than the wanted one."""
+
+
+def of_names(names: Sequence[str]) -> Variable:
+    """Return the variable `kind` of an embedding whose kinds have names.
+
+    Examples
+    --------
+    >>> of_names(["protein", "droplet"]).attributes()["flag_meanings"]
+    'none protein droplet'
+    """
+    return replace(LATENT["kind"], flags=((NO_KIND, "none"), *enumerate(names)))
+
 
 RECONSTRUCTION = {
     v.name: v

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from tests.once import Once
-from xfeldask import embed, find_kinds, open_dataset, open_run, simulate, sort, verify
-from xfeldask.errors import InputError
+from xfeldask import embed, find_kinds, ingest, open_dataset, open_run, simulate, sort, verify
+from xfeldask.config import Experiment
+from xfeldask.errors import InputError, MissingFileError
 from xfeldask.orient.models import random_models
 from xfeldask.schema import OTHER, SINGLE
-from xfeldask.sorting.kinds.growth import Growth, Kinds, Level
+from xfeldask.sorting.kinds.found import Growth, Kinds
 from xfeldask.verbs import particle_kinds
 
 N = 390
@@ -38,7 +39,7 @@ def store(sorted_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     def grow(frames, pixels, *, most, seed, each, tell):
         tell()
         models = random_models(frames, pixels, 8.0, most, seed)
-        return Kinds(models, (Level(1, 8.0, 1, 1.0, everywhere=True),), (Growth(True, 9, 3.0, 20.0, 0.3),))
+        return Kinds(models, np.arange(most), 8.0, growths=(Growth(True, 9, 3.0, 20.0, 0.3),))
 
     monkeypatch.setattr(particle_kinds, "grow_kinds", grow)
     return Path(shutil.copytree(sorted_store, tmp_path / "run.zarr"))
@@ -133,3 +134,50 @@ def test_find_kinds__refuses_shots_that_nobody_sorted_or_too_few(store: Path) ->
     embed(store, name="few", sort="elliptic_envelope", contamination=0.5, progress=False)
     with pytest.raises(InputError, match=r"at least 200 single hits"):
         find_kinds(store, "few", progress=False)
+
+
+NAMED = {"drop": {"sphere": {"diameter": 30e-9}}, "protein": "chaperonin"}
+
+
+def named(n_shots: int = 9, **more: object) -> Experiment:
+    return Experiment(species=NAMED, wanted="protein", n_shots=n_shots, detector="square-64", **more)
+
+
+def test_find_kinds__of_species_that_are_named_accepts_the_wanted_one(store: Path, tmp_path: Path) -> None:
+    before = open_dataset(store, group="latent/ipca", chunks=None).load()
+    toml = tmp_path / "beam.toml"
+    toml.write_text(named().to_toml())
+    found = find_kinds(store, "ipca", like=toml, progress=False).load()
+    assert found.kind.attrs["flag_meanings"] == "none drop protein"
+    assert (found.kind.values[before.is_single.values] == 1).mean() > 0.95
+    np.testing.assert_array_equal(found.is_single.values, found.kind.values == 1)
+    decision = json.loads(found.attrs["decision"])
+    assert decision["kind_names"] == ["drop", "protein"]
+    assert decision["wanted_kind"] == 1
+    told = open_dataset(store, group="latent/ipca/kinds", chunks=None)
+    assert told.attrs["names"] == ["drop", "protein"]
+    assert verify(store, progress=False).ok
+    again = find_kinds(store, "ipca", like=named(), wanted="drop", progress=False).load()
+    np.testing.assert_array_equal(again.kind, found.kind)
+    np.testing.assert_array_equal(again.is_single.values, again.kind.values == 0)
+
+
+def test_find_kinds__takes_species_from_a_simulated_store(store: Path) -> None:
+    found = find_kinds(store, "ipca", like=store, progress=False)
+    assert found.kind.attrs["flag_meanings"] == "none chaperonin"
+    assert set(found.kind.values.tolist()) == {-1, 0}
+
+
+def test_find_kinds__refuses_what_names_no_species(store: Path, tmp_path: Path) -> None:
+    with pytest.raises(MissingFileError, match=r"no .*nowhere to take species from"):
+        find_kinds(store, "ipca", like=tmp_path / "nowhere", progress=False)
+    with pytest.raises(InputError, match="there is no kind water: kinds are named drop, protein"):
+        find_kinds(store, "ipca", like=named(), wanted="water", progress=False)
+    with pytest.raises(InputError, match="there is no kind water: kinds that are found have numbers only"):
+        find_kinds(store, "ipca", wanted="water", most=1, progress=False)
+    np.save(tmp_path / "real.npy", np.ones((3, 64, 64), np.uint8))
+    given = {"geometry": "square-64", "wavelength": 2.7e-10, "progress": False}
+    ingest(tmp_path / "real.npy", tmp_path / "real.zarr", **given)
+    with pytest.raises(InputError, match="was not simulated and names no species"):
+        find_kinds(store, "ipca", like=tmp_path / "real.zarr", progress=False)
+    assert "kind" not in open_dataset(store, group="latent/ipca")

@@ -12,18 +12,19 @@ from xfeldask.cli.flags import QUIET, SEED, STORE, scheduler_options
 @click.command("kinds")
 @click.argument("store", type=STORE)
 @click.option("--name", help="Name of the embedding.  [default: the only one]")
-@click.option("--wanted", type=int, default=0, show_default=True, help="Kind to accept, 0 for the most frequent.")
+@click.option("--like", type=STORE, help="Experiment (.toml) or simulated store whose species the beam may hold.")
+@click.option("--wanted", help="Kind to accept, by number or by its name in --like.  [default: the most frequent]")
 @click.option(
     "--max-contamination", type=float,
     help="Reject shots until at most this fraction of the accepted is expected to be anything else.",
 )  # fmt: skip
-@click.option("--most", type=int, default=4, show_default=True, help="Number of kinds to seek.")
+@click.option("--most", type=int, default=4, show_default=True, help="Number of kinds to seek without --like.")
 @click.option("--seed", type=int, default=0, show_default=True, help=SEED)
 @scheduler_options
 @click.option("--quiet", is_flag=True, help=QUIET)
 def kinds(
-    store: Path, name: str | None, wanted: int, max_contamination: float | None, most: int, seed: int, scheduler: str,
-    workers: int | None, quiet: bool,
+    store: Path, name: str | None, like: Path | None, wanted: str | None, max_contamination: float | None, most: int,
+    seed: int, scheduler: str, workers: int | None, quiet: bool,
 ) -> None:  # fmt: skip
     """Find the kinds of particles that the single hits of STORE are of, and accept those of one kind."""
     from xfeldask.report.printing import print_verdict
@@ -33,7 +34,8 @@ def kinds(
 
     with scheduled(scheduler, workers, quiet):
         found = find_kinds(
-            store, name, wanted=wanted, max_contamination=max_contamination, most=most, seed=seed, progress=not quiet
-        )
+            store, name, like=like, wanted=wanted, max_contamination=max_contamination, most=most, seed=seed,
+            progress=not quiet,
+        )  # fmt: skip
     if not quiet:
         print_verdict(open_run(store).dataset(chunks=None), found)

@@ -195,8 +195,9 @@ def decision_told(decision: Decision) -> dict[str, str]:
         low, high = decision.threshold_interval
         rows["threshold"] = f"log odds {decision.threshold:.2f} (95 % of resampled data: {low:.2f} to {high:.2f})"
     if decision.kinds is not None:
-        counts = ", ".join(f"{count:,}" for count in decision.kinds)
-        rows["kinds"] = f"{counts} single hits of each kind of particle, kind {decision.wanted_kind} wanted"
+        names = decision.kind_names or tuple(f"kind {kind}" for kind in range(len(decision.kinds)))
+        counts = ", ".join(f"{count:,} {name}" for count, name in zip(decision.kinds, names, strict=True))
+        rows["kinds"] = f"{counts}; {names[decision.wanted_kind or 0]} wanted"
     if decision.max_singles_lost is not None:
         rows["threshold"] = (
             f"{rows.get('threshold', 'none told')}, where rejecting one more multiple costs {WORTH:g} singles, "

@@ -40,7 +40,9 @@ class Decision(Record):
     expected_others_kept : float, number of accepted hits that are not single
     expected_purity : float, fraction of singles among the accepted
     max_contamination : float, fraction of the accepted that might be anything but a single hit of the wanted kind
-    kinds : tuple of int, shots of each kind of particle among the single hits, the most frequent first
+    kinds : tuple of int, shots of each kind of particle among the single hits, the most frequent first, or in
+        the order of their names
+    kind_names : tuple of str, where they were named
     wanted_kind : int, the kind that is accepted
 
     Examples
@@ -59,6 +61,7 @@ class Decision(Record):
     expected_purity: float | None = None
     max_contamination: float | None = None
     kinds: tuple[int, ...] | None = None
+    kind_names: tuple[str, ...] | None = None
     wanted_kind: int | None = None
 
 

@@ -10,14 +10,13 @@ from numpy.typing import NDArray
 
 from xfeldask.errors import InputError
 from xfeldask.orient.cycle import begun, expand_maximise_compress, merged
-from xfeldask.orient.models import Models, radii
+from xfeldask.orient.models import Models
 from xfeldask.orient.rotations import rotation_grid
 from xfeldask.orient.schedule import Level
 from xfeldask.orient.sparse import Pixels, SparseFrames, pixels_of
 from xfeldask.orient.state import State
+from xfeldask.physics.intensities import species_intensity
 from xfeldask.physics.orientations import symmetry_group
-from xfeldask.physics.species import form_amplitude
-from xfeldask.physics.volume import Volume
 from xfeldask.schema import BLANK
 from xfeldask.scores.quality import Quality, quality, shell_correlation
 from xfeldask.store.columns import Shots
@@ -155,7 +154,7 @@ def half_set_correlation(found: xr.Dataset) -> tuple[NDArray[np.float64], NDArra
 
 
 def exact_intensity(run: Run, size: int, step: float) -> NDArray[np.float64]:
-    """Return the squared form factor of a simulated run's particle on a grid, float64 (size, size, size).
+    """Return the intensity of the wanted particle of a simulated run on a grid, float64 (size, size, size).
 
     Parameters
     ----------
@@ -165,11 +164,9 @@ def exact_intensity(run: Run, size: int, step: float) -> NDArray[np.float64]:
     """
     axis = (np.arange(size) - size // 2) * step
     s = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1)
-    out = np.zeros((size,) * 3)
-    form = run.volume
-    inside = radii(size) * step < (form.s_max if isinstance(form, Volume) else np.inf)
-    out[inside] = np.abs(form_amplitude(form, s[inside])) ** 2
-    return out
+    forms, mixture = run.forms, run.mixture
+    assert mixture is not None  # forms are of its bodies
+    return species_intensity(mixture, forms, mixture.wanted, s)
 
 
 def quaternions(state: State, group: NDArray[np.float64]) -> NDArray[np.float64]:

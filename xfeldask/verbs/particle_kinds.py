@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from xfeldask.config import Experiment
 from xfeldask.errors import InputError
-from xfeldask.orient.cycle import judged
 from xfeldask.orient.models import radius_of_gyration
 from xfeldask.orient.sparse import Pixels, SparseFrames, pixels_of
-from xfeldask.schema import MULTIPLE, OF_KINDS, OTHER, SINGLE
+from xfeldask.schema import MULTIPLE, NO_KIND, OF_KINDS, OTHER, SINGLE, of_names
 from xfeldask.sorting.decision import Decision
 from xfeldask.sorting.kinds.fits import misfits
-from xfeldask.sorting.kinds.growth import LEAST_HITS, MOST, Kinds, grow_kinds, most_made
+from xfeldask.sorting.kinds.found import Kinds, log_likelihoods, posterior
+from xfeldask.sorting.kinds.growth import LEAST_HITS, MOST, grow_kinds, most_made
 from xfeldask.sorting.kinds.wanted import accepted_at
 from xfeldask.sorting.rules import RULES
 from xfeldask.store.embedding import Embedding
@@ -23,6 +26,7 @@ from xfeldask.store.lock import held
 from xfeldask.store.particle_kinds import KINDS, kinds_dataset
 from xfeldask.store.run import Run
 from xfeldask.verbs.building import variables
+from xfeldask.verbs.named_species import kinds_like
 from xfeldask.verbs.options import Store, opened
 from xfeldask.verbs.sort import decided_anew
 from xfeldask.work.compute import one_thread_a_task
@@ -39,7 +43,8 @@ def find_kinds(
     store: Store,
     name: str | None = None,
     *,
-    wanted: int = 0,
+    like: str | Path | Experiment | None = None,
+    wanted: int | str | None = None,
     max_contamination: float | None = None,
     most: int = MOST,
     seed: int = 0,
@@ -47,17 +52,20 @@ def find_kinds(
 ) -> xr.Dataset:
     """Find the kinds of particles that single hits are of, and accept those of the wanted one.
 
-    No kind need be known. Of each that is found the intensity is worked out, and each single hit is judged by all of
-    them; shots of another kind than the wanted one get the verdict "other" and are no longer accepted.
+    No kind need be known: intensities are worked out from the shots until nothing new is found. Where it is known what
+    the beam may hold, `like` tells, and intensities are those of its species. Each single hit is judged by all of them;
+    shots of another kind than the wanted one get the verdict "other" and are no longer accepted.
 
     Parameters
     ----------
     store : path of a store, or a Dataset of all of it as `open_dataset` gives
     name : str, of an embedding that was sorted; the only one by default
-    wanted : int, the kind to accept, 0 for the most frequent
+    like : Experiment, path of one as TOML, or of a simulated store, optional: species that the beam may hold
+    wanted : int or str, the kind to accept; by default the most frequent, or the one that `like` wants; names are those
+        of `like`
     max_contamination : float, optional, fraction of the accepted shots that may be anything but a single hit of the
         wanted kind; shots are rejected, the least sure first, until so few are expected
-    most : int, kinds that are sought
+    most : int, kinds that are sought where none are named
     seed : int, of the noise that intensities begin with
     progress : as of `embed`
 
@@ -69,13 +77,16 @@ def find_kinds(
     Raises
     ------
     InputError
-        Shots were not sorted, too few were accepted, there is no such kind, a fraction out of range.
+        Shots were not sorted, too few were accepted, there is no such kind, a fraction out of range, or
+        `like` is a store that was not simulated.
     MissingFileError
         There is no such embedding.
 
     Notes
     -----
-    See `xfeldask.sorting.kinds.growth`. A kind that is rarer than `LEAST_SHOTS` of the shots looked at is not found.
+    See `xfeldask.sorting.kinds.growth`. A kind that is rarer than `LEAST_SHOTS` of the shots looked at is not found. A
+    species with random arrangements, angles or sizes has several intensities, see `xfeldask.sorting.kinds.named`; what
+    is in the beam and not in `like` is taken for the species that it resembles most.
 
     Examples
     --------
@@ -93,14 +104,16 @@ def find_kinds(
         raise InputError(f"max_contamination must be above 0 and below 1, got {max_contamination}")
     with held(run.path, embedding.place), one_thread_a_task():
         before, parts = _of_the_rule(embedding)
-        shots = single_hits(embedding, before)
+        shots = single_hits(embedding, before, LEAST_HITS if like is None else 1)
         pixels = pixels_of(run.geometry, run.wavelength)
         frames = read_frames(run, shots, pixels, "image", progress)
-        kinds = _found(frames, pixels, most, seed, progress)
-        if not 0 <= wanted < len(kinds):
-            raise InputError(f"there is no kind {wanted}: {len(kinds)} found, counted from 0")
-        columns = _judged(frames, pixels, kinds, wanted, progress)
-        found = _decided(before, shots, columns, wanted, max_contamination)
+        if like is None:
+            kinds, by_default = _found(frames, pixels, most, seed, progress), 0
+        else:
+            kinds, by_default = kinds_like(like, frames, pixels)
+        chosen = _chosen(kinds, by_default if wanted is None else wanted)
+        columns = _judged(frames, pixels, kinds, chosen, progress)
+        found = _decided(before, shots, columns, kinds, chosen, max_contamination)
         told = _described(run, pixels, frames, kinds, columns["kind"], seed)
         embedding.publish(found, parts | {KINDS: told})
     return embedding.dataset()
@@ -116,7 +129,7 @@ def _of_the_rule(embedding: Embedding) -> tuple[xr.Dataset, dict[str, xr.Dataset
     return decided_anew(embedding, {own: getattr(parameters, own)} if own else {})
 
 
-def single_hits(embedding: Embedding, found: xr.Dataset) -> NDArray[np.int64]:
+def single_hits(embedding: Embedding, found: xr.Dataset, least: int = LEAST_HITS) -> NDArray[np.int64]:
     """Return the shots that the rule took for one particle, of whatever kind.
 
     Raises
@@ -129,11 +142,21 @@ def single_hits(embedding: Embedding, found: xr.Dataset) -> NDArray[np.int64]:
             f"the embedding {embedding.name} of {embedding.run.path} was not sorted; embed with sort='pairs'"
         )
     shots = np.flatnonzero(found.is_single.values).astype(np.int64)
-    if len(shots) < LEAST_HITS:
-        raise InputError(
-            f"kinds are sought among at least {LEAST_HITS} single hits; {embedding.run.path} has {len(shots)}"
-        )
+    if len(shots) < least:
+        raise InputError(f"kinds are sought among at least {least} single hits; {embedding.run.path} has {len(shots)}")
     return shots
+
+
+def _chosen(kinds: Kinds, wanted: int | str) -> int:
+    """Return the index of the wanted kind."""
+    if isinstance(wanted, str) and wanted in kinds.names:
+        return kinds.names.index(wanted)
+    if isinstance(wanted, str) and not wanted.isdecimal():
+        told = f"kinds are named {', '.join(kinds.names)}" if kinds.names else "kinds that are found have numbers only"
+        raise InputError(f"there is no kind {wanted}: {told}")
+    if not 0 <= int(wanted) < len(kinds):
+        raise InputError(f"there is no kind {wanted}: {len(kinds)} found, counted from 0")
+    return int(wanted)
 
 
 def _found(frames: SparseFrames, pixels: Pixels, most: int, seed: int, progress: bool | Tell) -> Kinds:
@@ -146,28 +169,30 @@ def _judged(
     frames: SparseFrames, pixels: Pixels, kinds: Kinds, wanted: int, progress: bool | Tell
 ) -> dict[str, NDArray[Any]]:
     """Judge single hits by the intensities of all kinds."""
-    probability, likelihood = np.empty((len(frames), len(kinds))), np.empty(len(frames))
-    with reporter("judging", len(frames), "shots", progress) as telling:
+
+    def judge() -> Iterator[NDArray[np.float64]]:
         for start in range(0, len(frames), BLOCK):
-            block = np.arange(start, min(start + BLOCK, len(frames)))
-            state = judged(frames[block], pixels, kinds.models, kinds.levels, each=ByDask())
-            probability[block], likelihood[block] = state.responsibility, state.log_likelihood
-            telling.advance(len(block))
-    photons = frames.photons(pixels.within(kinds.levels[-1].radius))
+            block = frames[np.arange(start, min(start + BLOCK, len(frames)))]
+            yield log_likelihoods(block, pixels, kinds, each=ByDask(), tell=telling.advance)
+
+    with reporter("judging", len(frames) * len(kinds.kind), "comparisons", progress) as telling:
+        likelihood = np.concatenate(list(judge()))
+    probability, fractions = posterior(likelihood, kinds.fractions)
+    photons = frames.photons(pixels.within(kinds.radius))
     return {
         "kind": probability.argmax(axis=1).astype(np.int8),
         "probability_wanted": probability[:, wanted],
-        "misfit": misfits(likelihood, photons),
+        "misfit": misfits(np.logaddexp.reduce(likelihood + np.log(fractions), axis=1), photons),
     }
 
 
 def _decided(
-    before: xr.Dataset, shots: NDArray[np.int64], columns: dict[str, NDArray[Any]], wanted: int,
+    before: xr.Dataset, shots: NDArray[np.int64], columns: dict[str, NDArray[Any]], kinds: Kinds, wanted: int,
     max_contamination: float | None,
 ) -> xr.Dataset:  # fmt: skip
     """Return the embedding with kinds, verdicts by them, and what is expected of those accepted."""
     n = before.sizes["shot"]
-    rest = {"kind": -1, "probability_wanted": np.nan, "misfit": np.nan}
+    rest = {"kind": NO_KIND, "probability_wanted": np.nan, "misfit": np.nan}
     out = {name: np.full(n, value, columns[name].dtype) for name, value in rest.items()}
     for name, values in columns.items():
         out[name][shots] = values
@@ -183,8 +208,8 @@ def _decided(
         changed["probability_single"] = before.probability_single.values.copy()
         changed["probability_single"][shots] = both
     decision = Decision.from_json(before.attrs["decision"])
-    sizes = tuple(np.bincount(columns["kind"], minlength=1 + int(columns["kind"].max())).tolist())
-    told = {"kinds": sizes, "wanted_kind": wanted}
+    sizes = tuple(np.bincount(columns["kind"], minlength=len(kinds)).tolist())
+    told: dict[str, Any] = {"kinds": sizes, "kind_names": kinds.names or None, "wanted_kind": wanted}
     if decision.expected_purity is not None or max_contamination is not None:
         told["expected_others_kept"] = float((1 - both)[chosen].sum())
         told["expected_purity"] = float(both[chosen].mean()) if chosen.any() else 0.0
@@ -192,6 +217,8 @@ def _decided(
         told["max_contamination"] = max_contamination
     decision = decision.model_copy(update=told)
     stored = variables(changed, None) | {"verdict": xr.Variable(("shot",), verdict, OF_KINDS.attributes())}
+    if kinds.names:
+        stored["kind"] = xr.Variable(("shot",), out["kind"], of_names(kinds.names).attributes())
     return before.assign(stored).assign_attrs(decision=decision.to_json())
 
 
@@ -199,7 +226,7 @@ def _described(
     run: Run, pixels: Pixels, frames: SparseFrames, kinds: Kinds, kind: NDArray[np.int8], seed: int
 ) -> xr.Dataset:
     """Return what a person looks at to name each kind."""
-    intensity, step = kinds.models.intensity, kinds.models.step
+    intensity, step = kinds.models.intensity[kinds.first], kinds.models.step
     of = [frames[kind == k] for k in range(len(kinds))]
     images = np.full((len(kinds), *run.image_grid.shape), np.nan, np.float32)
     for image, some in zip(images, of, strict=True):
@@ -212,5 +239,7 @@ def _described(
         "mean_photons": [some.mean(len(pixels.index)).sum() for some in of],
         "radius_of_gyration": [radius_of_gyration(each, step) for each in intensity],
     }
+    if kinds.names:
+        return kinds_dataset(values, {"names": list(kinds.names)})
     tried = [vars(growth) for growth in kinds.growths]
     return kinds_dataset(values, {"seed": seed, "n_fitted": min(FITTED, len(frames)), "tried": tried})

@@ -11,10 +11,10 @@ import pytest
 from tests.orient.shots import PIXELS, shots
 from xfeldask import open_run, simulate
 from xfeldask.errors import InputError
-from xfeldask.orient.cycle import judged
 from xfeldask.orient.sparse import SparseFrames, pixels_of
 from xfeldask.sorting.kinds import growth
-from xfeldask.sorting.kinds.growth import Kinds, grow_kinds
+from xfeldask.sorting.kinds.found import Kinds, log_likelihoods
+from xfeldask.sorting.kinds.growth import grow_kinds
 
 RADIUS = 8.0
 MANY, FEW = 500, 50
@@ -46,7 +46,7 @@ def test_grow_kinds__finds_another_particle(mixed: tuple[SparseFrames, np.ndarra
     frames, truth = mixed
     assert len(found) == 2
     assert found.growths[-1].real
-    kind = judged(frames, PIXELS, found.models, found.levels).responsibility.argmax(axis=1)
+    kind = log_likelihoods(frames, PIXELS, found).argmax(axis=1)
     assert (kind[truth == 0] == 0).mean() > 0.97
     assert (kind[truth == 1] == 1).mean() > 0.97
     assert found.models.prior[1] == pytest.approx(FEW / (MANY + FEW), abs=0.02)

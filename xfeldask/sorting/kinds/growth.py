@@ -24,14 +24,11 @@ from xfeldask.orient.schedule import Level
 from xfeldask.orient.sparse import Pixels, SparseFrames
 from xfeldask.orient.state import State
 from xfeldask.sorting.kinds.fits import misfits
+from xfeldask.sorting.kinds.found import RADIUS, Growth, Kinds, looks
 
-RADIUS = 20.0
-"""Bins of `image` that are looked at around the beam, at most."""
 FIRST = Level(3, 10.0, 12, 0.0, everywhere=True)
-REFINEMENT, ITERATIONS = (4, 7), (12, 5)
-"""Of the rotations at the full radius, 3,240 and, near the likeliest, 17,220, and how often they are gone through.
-Where only the coarse ones are tried, bright shots of a few views that lie between them are explained by an intensity of
-their own."""
+ITERATIONS = 12, 5
+"""At the coarse and at the fine rotations of `looks`, at most."""
 STARTS = 8, 2
 """Beginnings from noise of the intensity of everything, and of each other. One that settled on wrong rotations leaves
 shots that it does not explain, which would be taken for a kind."""
@@ -47,53 +44,6 @@ GAIN = 4.5
 """Log likelihood that a shot of a kind gains, at least; a few views of one particle gain 1 to 3."""
 ALIKE = 0.6
 """Agreement of two kinds over the usual one, at most: two parts of one kind agree as any do."""
-
-
-@dataclass(frozen=True)
-class Growth:
-    """What became of one intensity that was grown.
-
-    Attributes
-    ----------
-    real : bool, whether it is taken for a kind
-    shots : int, that are most probably of it
-    misfit : float, median of its shots before, in standard deviations
-    gain : float, mean of the log likelihood that its shots gained
-    agreement : float, of its intensity with that of the largest kind, the correlation of `alignment`
-    usual : float, agreement of the largest kind with an intensity of as many of its own shots, 0 where nobody looked
-
-    Examples
-    --------
-    >>> Growth(real=True, shots=104, misfit=3.1, gain=25.0, agreement=0.4).real
-    True
-    """
-
-    real: bool
-    shots: int
-    misfit: float
-    gain: float
-    agreement: float
-    usual: float = 0.0
-
-
-@dataclass(frozen=True, eq=False)
-class Kinds:
-    """Kinds of particles, the largest first.
-
-    Attributes
-    ----------
-    models : Models, one intensity for each kind, with the fraction of the shots of each
-    levels : Level, at which shots are judged by them
-    growths : tuple of Growth, all that were tried
-    """
-
-    models: Models
-    levels: tuple[Level, ...]
-    growths: tuple[Growth, ...]
-
-    def __len__(self) -> int:
-        """Return the number of kinds."""
-        return len(self.models)
 
 
 def grow_kinds(
@@ -129,8 +79,7 @@ def grow_kinds(
 
     Notes
     -----
-    The likelihood is multinomial and knows no fluence, so that a bright and a dim shot of one particle are of one kind.
-    It is that of `xfeldask.orient.cycle`.
+    The likelihood is that of `log_likelihoods`.
     """
     if most < 1:
         raise InputError(f"at least 1 kind is sought, got {most}")
@@ -145,7 +94,8 @@ def grow_kinds(
         if found[0] is None:
             break
         models = found[0]
-    return Kinds(_chosen(models, np.argsort(-models.prior, kind="stable")), growing.look, tuple(growths))
+    models = _chosen(models, np.argsort(-models.prior, kind="stable"))
+    return Kinds(models, np.arange(len(models)), radius, growths=tuple(growths))
 
 
 def most_made(most: int) -> int:
@@ -176,16 +126,9 @@ class _Growing:
         return self.frames.photons(self.pixels.within(self.radius))
 
     @property
-    def look(self) -> tuple[Level, ...]:
-        """The levels at which shots are judged."""
-        return tuple(replace(level, iterations=1, exponent=1.0) for level in self.levels)
-
-    @property
     def levels(self) -> tuple[Level, ...]:
         """The levels at the full radius."""
-        coarse, fine = REFINEMENT
-        many, few = ITERATIONS
-        return Level(coarse, self.radius, many, 0.3, everywhere=True), Level(fine, self.radius, few)
+        return looks(self.radius, ITERATIONS, 0.3)
 
     def first(self) -> Models:
         """Make one intensity of everything."""
@@ -203,7 +146,7 @@ class _Growing:
 
     def one_more(self, models: Models, turn: int) -> tuple[Models | None, list[Growth]]:
         """Return models with one more kind if there is one, and what was tried."""
-        state = judged(self.frames, self.pixels, models, self.look, each=self.each)
+        state = judged(self.frames, self.pixels, models, looks(self.radius), each=self.each)
         tried = list[Growth]()
         for started, split in self._begun(models, state, turn):
             after, growth = self._competed(started, state.log_likelihood, split)
@@ -229,7 +172,7 @@ class _Growing:
     def _competed(self, models: Models, before: NDArray[np.float64], split: bool) -> tuple[Models, Growth]:
         """Let intensities compete for all shots; tell whether the last one is a kind, or the smaller of two halves."""
         made = expand_maximise_compress(self.frames, self.pixels, models, self.levels, size_prior=True, each=self.each)
-        after = judged(self.frames, self.pixels, made.models, self.look, each=self.each)
+        after = judged(self.frames, self.pixels, made.models, looks(self.radius), each=self.each)
         kind, last = after.responsibility.argmax(axis=1), len(models) - 1
         new = min((last - 1, last), key=lambda k: int((kind == k).sum())) if split else last
         mine = kind == new

@@ -1,0 +1,78 @@
+"""Intensities of the species that a beam may hold."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from xfeldask.config import Species as Asked
+from xfeldask.orient.models import grid_size
+from xfeldask.orient.sparse import SparseFrames, pixels_of
+from xfeldask.physics.detectors import square
+from xfeldask.physics.species import Body, Mixture, Species
+from xfeldask.physics.spheroid import Spheroid
+from xfeldask.sorting.kinds.found import RADIUS
+from xfeldask.sorting.kinds.named import background, named_kinds, relative_sizes
+
+PIXELS = pixels_of(square(128, 6e-4, 0.15), 2.7e-10)
+SMALL, LARGE = Spheroid(6e-9, 6e-9, 3e29), Spheroid(9e-9, 14e-9, 3e29)
+MIXTURE = Mixture((Body("small", SMALL), Body("large", LARGE)), (Species.of("small", 0), Species.of("large", 1)))
+ASKED = {
+    "small": Asked(sphere={"diameter": 12e-9}, weight=3),
+    "large": Asked(sphere={"diameter": (17e-9, 19e-9), "aspect": 14 / 9}),
+}
+NONE = SparseFrames.of(np.zeros((3, 128 * 128), np.uint16), PIXELS.index)
+
+
+def test_named_kinds__has_every_species_in_its_sizes() -> None:
+    kinds = named_kinds(ASKED, MIXTURE, [SMALL, LARGE], NONE, PIXELS)
+    assert kinds.names == ("small", "large")
+    sizes = len(relative_sizes(ASKED["large"]))
+    assert kinds.kind.tolist() == [0] + [1] * sizes
+    assert sizes > 1
+    np.testing.assert_allclose(kinds.fractions, [0.75, 0.25])
+    middle = grid_size(RADIUS) // 2
+    at_beam = kinds.models.intensity[:, middle, middle, middle]
+    assert at_beam[0] == pytest.approx(SMALL.electrons**2, rel=1e-5)
+    assert at_beam[1] == pytest.approx(LARGE.electrons**2 * (17 / 18) ** 6, rel=1e-5)
+    assert (kinds.models.intensity > 0).all()
+
+
+def test_named_kinds__has_the_background_of_the_shots_in_each() -> None:
+    mean = 0.01 + 5.0 * (np.arange(128 * 128) == PIXELS.index[0])
+    bright = SparseFrames.of(np.random.default_rng(0).poisson(mean, (100, 128 * 128)), PIXELS.index)
+    dark = named_kinds(ASKED, MIXTURE, [SMALL, LARGE], NONE, PIXELS).models.intensity
+    lit = named_kinds(ASKED, MIXTURE, [SMALL, LARGE], bright, PIXELS).models.intensity
+    np.testing.assert_allclose(lit - dark, (lit - dark).flat[0], rtol=1e-6)
+    assert (lit - dark).flat[0] > 0
+
+
+def test_background__is_that_of_the_outer_pixels_on_the_scale_of_the_intensity() -> None:
+    rate, fluence, radius = 0.02, 30.0, 12.0
+    size = grid_size(radius)
+    intensity = np.full((size,) * 3, 2.0)
+    near = np.linalg.norm(PIXELS.s, axis=1) <= radius * PIXELS.step
+    mean = rate * PIXELS.factor + fluence * 2.0 * PIXELS.factor * near
+    images = np.random.default_rng(1).poisson(mean, (300, len(mean)))
+    frames = SparseFrames.of(images, np.arange(len(mean)))
+    assert background(frames, PIXELS, radius, intensity) == pytest.approx(rate / fluence, rel=0.02)
+
+
+def test_background__is_none_of_shots_without_photons() -> None:
+    assert background(NONE, PIXELS, 12.0, np.ones((grid_size(12.0),) * 3)) == 0
+
+
+@pytest.mark.parametrize(
+    ("sphere", "least", "largest"),
+    [
+        ({"diameter": (10e-9, 20e-9)}, 10 / 15, 20 / 15),
+        ({"diameter": 10e-9, "spread": 0.1}, np.exp(-0.2), np.exp(0.2)),
+        ({"diameter": 10e-9}, 1, 1),
+        ({"diameter": (1e-9, 99e-9)}, 1 / 50, 99 / 50),
+    ],
+)
+def test_relative_sizes__span_what_was_asked_for(sphere: dict, least: float, largest: float) -> None:
+    sizes = relative_sizes(Asked(sphere=sphere))
+    assert (sizes[0], sizes[-1]) == (pytest.approx(least), pytest.approx(largest))
+    assert len(sizes) <= 16
+    assert (np.diff(sizes) > 0).all()

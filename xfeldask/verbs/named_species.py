@@ -1,0 +1,57 @@
+"""Kinds of particles that the beam of a run may hold, as somebody tells."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from xfeldask.config import Experiment
+from xfeldask.errors import InputError, MissingFileError
+from xfeldask.formats.inputs import mixture_of
+from xfeldask.machine import exists
+from xfeldask.orient.sparse import Pixels, SparseFrames
+from xfeldask.physics.species import Mixture, build_form
+from xfeldask.sorting.kinds.found import RADIUS, Kinds
+from xfeldask.sorting.kinds.named import named_kinds
+from xfeldask.store.run import Run
+
+MARGIN = 3
+"""Grid points beyond the radius as far as which form factors are computed."""
+
+
+def kinds_like(like: str | Path | Experiment, frames: SparseFrames, pixels: Pixels) -> tuple[Kinds, int]:
+    """Work out the kinds that an experiment names.
+
+    Parameters
+    ----------
+    like : Experiment, path of one as TOML, or path of a simulated store
+    frames : SparseFrames, the shots that are to be judged
+    pixels : Pixels, that the photons are in
+
+    Returns
+    -------
+    Kinds, and the index of the wanted one
+
+    Raises
+    ------
+    InputError
+        A store that was not simulated.
+    MissingFileError, FormatError, UnknownNameError
+    """
+    experiment, mixture = _beam(like)
+    s_max = (min(RADIUS, pixels.reach) + MARGIN) * pixels.step
+    forms = [build_form(body, s_max) for body in mixture.bodies]
+    return named_kinds(experiment.named_species(), mixture, forms, frames, pixels), experiment.wanted_index
+
+
+def _beam(like: str | Path | Experiment) -> tuple[Experiment, Mixture]:
+    if not isinstance(like, Experiment):
+        path = Path(like)
+        if not exists(path):
+            raise MissingFileError(f"there is no {path} to take species from; give a simulated store or an experiment")
+        if path.is_dir():
+            run = Run.open(path)
+            if run.experiment is None or run.mixture is None:
+                raise InputError(f"{path} was not simulated and names no species; give an experiment (.toml) instead")
+            return run.experiment, run.mixture
+        like = Experiment.from_toml(path)
+    return like, mixture_of(like, None)[0]
