@@ -30,6 +30,7 @@ MODULES = (
     "bench_sort",
     "bench_embed",
     "bench_reconstruct",
+    "bench_kinds",
     "bench_explorer",
 )
 

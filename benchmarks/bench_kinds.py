@@ -1,0 +1,88 @@
+"""How well single hits are told by species that are named, and how long that takes."""
+
+from __future__ import annotations
+
+import time
+from functools import cached_property
+from pathlib import Path
+
+import dask
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.common import Folder, effort, measures
+from xfeldask import open_run, simulate
+from xfeldask.config import Experiment, Species
+from xfeldask.orient.sparse import pixels_of
+from xfeldask.sorting.kinds.found import Kinds, log_likelihoods, posterior
+from xfeldask.verbs.named_species import kinds_like
+from xfeldask.work.compute import one_thread_a_task
+from xfeldask.work.reconstructing import ByDask, read_frames
+
+SMOKE = effort(1, 0) == 1
+N_SHOTS = effort(40, 2048)
+CLASSES = Path(__file__).resolve().parents[1] / "examples" / "thirteen_classes.toml"
+FEW = {"particle": Species(source="chaperonin"), "sphere": Species(sphere={"diameter": 12e-9})}
+
+
+def thirteen_classes(brightness: float) -> Experiment:
+    """Return the experiment of the example with pulses so many times as strong."""
+    experiment = Experiment.from_toml(CLASSES)
+    beam = experiment.beam
+    changes = {
+        "n_shots": N_SHOTS,
+        "beam": beam.model_copy(update={"photons_per_pulse": beam.photons_per_pulse * brightness}),
+        **({"species": FEW, "detector": "square-64"} if SMOKE else {}),
+    }
+    return Experiment(**{name: getattr(experiment, name) for name in Experiment.model_fields} | changes)
+
+
+def confusion(truth: NDArray[np.int64], found: NDArray[np.int64], n: int) -> NDArray[np.int64]:
+    """Count shots by what they are of and what they are taken for, (n, n)."""
+    out = np.zeros((n, n), np.int64)
+    np.add.at(out, (truth, found), 1)
+    return out
+
+
+class NamedKinds(Folder):
+    """Hits of 13 species judged by all of them, realistic conditions; two threads."""
+
+    timeout = 3600
+    params = ([1.0, 4.0],)
+    param_names = ("brightness",)
+
+    def setup(self, brightness: float) -> None:
+        self.path = self.make_folder() / "run.zarr"
+        simulate(self.path, thirteen_classes(brightness), progress=False)
+
+    @cached_property
+    def found(self) -> tuple[float, Kinds, NDArray[np.int64], NDArray[np.float64]]:
+        """Seconds, after everything was compiled; kinds; the truth; and the probability of each kind."""
+        run = open_run(self.path)
+        pixels, shots = pixels_of(run.geometry, run.wavelength), np.arange(N_SHOTS)
+        frames = read_frames(run, shots, pixels, "image", False)
+        kinds, _ = kinds_like(self.path, frames, pixels)
+        with one_thread_a_task(), dask.config.set(scheduler="threads", num_workers=2):
+            log_likelihoods(frames[shots[:20]], pixels, kinds, each=ByDask())
+            start = time.perf_counter()
+            told = log_likelihoods(frames, pixels, kinds, each=ByDask())
+            seconds = time.perf_counter() - start
+        return seconds, kinds, run.read("species")[:, 0].astype(np.int64), posterior(told, kinds.fractions)[0]
+
+    @measures("s", "60 or less")
+    def track_seconds(self, brightness: float) -> float:
+        """2,048 hits judged by 13 species"""
+        return self.found[0]
+
+    @measures("", "reported")
+    def track_balanced_accuracy(self, brightness: float) -> float:
+        """Fraction of each species told right, mean of 13"""
+        _, kinds, truth, probability = self.found
+        matrix = confusion(truth, probability.argmax(axis=1), len(kinds))
+        return float(np.nanmean(np.diag(matrix) / np.maximum(1, matrix.sum(axis=1))))
+
+    @measures("", "within 0.02 of 0")
+    def track_overconfidence(self, brightness: float) -> float:
+        """Mean probability of what shots are taken for, over the fraction that is right"""
+        _, _, truth, probability = self.found
+        return float(probability.max(axis=1).mean() - (probability.argmax(axis=1) == truth).mean())
