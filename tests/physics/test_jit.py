@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from xfeldask.physics.jit import inline_kernel, kernel
+from xfeldask.physics.jit import inline_kernel, inner_inline_kernel, inner_kernel, kernel
 
 ROOT = Path(__file__).resolve().parents[2] / "xfeldask"
 
@@ -17,8 +17,9 @@ def ratio(a: float, b: float) -> float:
     return a / b
 
 
-@pytest.mark.parametrize("compiled", [kernel(ratio), inline_kernel(ratio)])
-def test_kernel__keeps_the_order_of_arithmetic_and_holds_no_lock(compiled):
+@pytest.mark.parametrize("decorate", [kernel, inline_kernel, inner_kernel, inner_inline_kernel])
+def test_kernel__keeps_the_order_of_arithmetic_and_holds_no_lock(decorate):
+    compiled = decorate(ratio)
     options = compiled.targetoptions
     assert options["nogil"] is True
     assert not options.get("fastmath")
@@ -29,6 +30,21 @@ def test_kernel__divides_as_numpy_does():
     with np.errstate(divide="ignore", invalid="ignore"):
         found = [kernel(ratio)(*pair) for pair in ((1.0, 0.0), (-1.0, 0.0), (0.0, 0.0), (1.0, 3.0))]
     np.testing.assert_array_equal(found, [np.inf, -np.inf, np.nan, 1 / 3])
+
+
+@inner_kernel
+def power(base: float, exponent: int) -> float:
+    return base**exponent
+
+
+@kernel
+def powers(base: float) -> float:
+    return power(base, 2) + power(base, 3) + power(base, exponent=4)
+
+
+def test_inner_kernel__is_compiled_once_for_all_literals():
+    assert powers(2.0) == 28.0
+    assert len(power.signatures) == 1
 
 
 def test_compiler__is_asked_in_one_place():

@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xfeldask.orient.rotations import TILE
-from xfeldask.physics.jit import inline_kernel, kernel
+from xfeldask.physics.jit import inner_inline_kernel, kernel
 
 Array = NDArray[Any]
 
 
-@inline_kernel
+@inner_inline_kernel
 def _cell(x: float, n: int) -> int:
     """Grid point below a coordinate, kept inside."""
     return min(max(int(np.floor(x)), 0), n - 2)
@@ -310,7 +310,7 @@ def turned(grid: Array, turns: Array, out: Array) -> None:
                     _add_at(grid, 2 * m - x, 2 * m - y, 2 * m - z, out[a, b, c])
 
 
-@inline_kernel
+@inner_inline_kernel
 def _add_at(grid: Array, x: float, y: float, z: float, out: Array) -> None:
     n = grid.shape[0]
     i, j, k = _cell(x, n), _cell(y, n), _cell(z, n)

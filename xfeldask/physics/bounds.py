@@ -18,7 +18,7 @@ from scipy.ndimage import maximum_filter
 
 from xfeldask.machine import cores
 from xfeldask.physics.interpolation import TAPS
-from xfeldask.physics.jit import kernel
+from xfeldask.physics.jit import inner_kernel, kernel
 from xfeldask.physics.volume import Volume
 
 ROUNDING = 1 + 1e-5
@@ -157,7 +157,7 @@ def _cell_bounds(values: NDArray[np.complex64], matrices: NDArray[np.float32], c
             _bound_row(along_y, matrices, cell, i * fineness, j * fineness)
 
 
-@kernel
+@inner_kernel
 def _bound_row(
     points: NDArray[np.complex64],
     matrices: NDArray[np.float32],

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xfeldask.physics.elementary import exp, log, log_factorial
-from xfeldask.physics.jit import inline_kernel, kernel
+from xfeldask.physics.jit import inline_kernel, inner_inline_kernel, kernel
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
@@ -239,7 +239,7 @@ def normal_quantile(p: float) -> float:
     return -tail if q < 0.0 else tail
 
 
-@inline_kernel
+@inner_inline_kernel
 def _ratio(r: float, above: tuple[float, ...], below: tuple[float, ...]) -> float:
     """Quotient of two polynomials, highest powers first."""
     numerator = denominator = 0.0

@@ -1,11 +1,17 @@
-"""The one place where compiler options are set."""
+"""The one place where compiler options are set.
+
+Most of the time that a kernel takes to compile goes into things around it: a wrapper that takes its arguments from
+Python, another for C, and one more variant for each literal that a caller passes. Kernels have what they need of those.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import numba
+from numba.core.dispatcher import Dispatcher
+from numba.core.types import unliteral
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
@@ -16,9 +22,38 @@ def kernel(function: Function) -> Function:
     ``fastmath`` stays off: fused and reordered operations would make the bytes of a shot depend on
     the processor that drew it.
     """
-    return cast("Function", numba.njit(nogil=True, cache=True, error_model="numpy")(function))
+    return _compiled(function, cache=True)
 
 
 def inline_kernel(function: Function) -> Function:
     """Compile a small `function` that other kernels call from their innermost loop."""
-    return cast("Function", numba.njit(nogil=True, cache=True, error_model="numpy", forceinline=True)(function))
+    return _compiled(function, cache=True, forceinline=True)
+
+
+def inner_kernel(function: Function) -> Function:
+    """Compile `function` for other kernels, in whose code it is kept; nothing else can call it."""
+    return _compiled(function, no_cpython_wrapper=True)
+
+
+def inner_inline_kernel(function: Function) -> Function:
+    """Compile a small `function` for the innermost loop of other kernels; nothing else can call it."""
+    return _compiled(function, no_cpython_wrapper=True, forceinline=True)
+
+
+def _compiled(function: Function, **options: Any) -> Function:
+    njit: Any = numba.njit
+    compiled = njit(nogil=True, error_model="numpy", no_cfunc_wrapper=True, **options)(function)
+    if isinstance(compiled, Dispatcher):
+        _refuse_literals(compiled)
+    return cast("Function", compiled)
+
+
+def _refuse_literals(dispatcher: Any) -> None:
+    """Let kernels that pass a literal to this one, a type of its own to numba, share the variant for any number."""
+    resolve = dispatcher.get_call_template
+    plain: Callable[[Any], Any] = unliteral
+
+    def resolve_plain(args: Any, kws: Any) -> Any:
+        return resolve([plain(kind) for kind in args], {name: plain(kind) for name, kind in kws.items()})
+
+    dispatcher.get_call_template = resolve_plain

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from xfeldask.machine import cores
 from xfeldask.physics.elementary import cosine_sine_of, exp, exp_of
-from xfeldask.physics.jit import inline_kernel, kernel
+from xfeldask.physics.jit import inner_inline_kernel, inner_kernel, kernel
 from xfeldask.physics.quadrature import gauss_legendre
 
 WIDTH = 9
@@ -190,7 +190,7 @@ def _dimming(half: int, length: int) -> NDArray[np.float64]:
     return np.asarray(WIDTH * (cosine * value).sum(axis=1))
 
 
-@inline_kernel
+@inner_inline_kernel
 def _bell(distance: float) -> float:
     """Compute the spreading kernel at a distance of up to WIDTH / 2."""
     x = distance * (2.0 / WIDTH)
@@ -232,7 +232,7 @@ def _transform_x(density: NDArray[np.float64], wave: Wave, re: NDArray[np.float6
                 re[k, right], im[k, right] = 0.5 * (b[k, c] + b[-k, c]), -0.5 * (a[k, c] - a[-k, c])
 
 
-@kernel
+@inner_kernel
 def _padded(
     re: NDArray[np.float64], im: NDArray[np.float64], first: int, count: int, length: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from xfeldask.physics.draws import GOLDEN, exponential, mix, poisson, unit
 from xfeldask.physics.elementary import cosine_sine
-from xfeldask.physics.jit import inline_kernel, kernel
+from xfeldask.physics.jit import inline_kernel, inner_inline_kernel, inner_kernel, kernel
 from xfeldask.physics.spheroid import spheroid_at, spheroid_bound, turns_of
 from xfeldask.physics.volume import cell_of, interpolate_at, within
 
@@ -145,7 +145,7 @@ def scattering(shot: Shot, x: float, y: float, z: float) -> tuple[float, float, 
     return x * f, y * f, sz, (1.0 - cosine * cosine) * z * inverse_r * inverse_r * inverse_r
 
 
-@inline_kernel
+@inner_inline_kernel
 def _in_frame(shot: Shot, k: int, sx: float, sy: float, sz: float) -> tuple[float, float, float]:
     """``size * R^T s`` of body `k`."""
     r, size = shot.rotation[k], shot.size[k]
@@ -156,7 +156,7 @@ def _in_frame(shot: Shot, k: int, sx: float, sy: float, sz: float) -> tuple[floa
     )
 
 
-@inline_kernel
+@inner_inline_kernel
 def _cells(level: Level, shot: Shot, k: int, sx: float, sy: float, sz: float) -> np.uint64:
     """Index of the bound cell that holds body `k`'s view of `s`."""
     a, b, c = _in_frame(shot, k, sx, sy, sz)
@@ -168,7 +168,7 @@ def _cells(level: Level, shot: Shot, k: int, sx: float, sy: float, sz: float) ->
     return np.uint64(level.start[body]) + within((i * side + j) * side + cell_of(c * per_s + origin), n * n * n)
 
 
-@kernel
+@inner_kernel
 def _add_bound(
     body: Scatterer,
     level: Level,
@@ -196,7 +196,7 @@ def _add_bound(
         bound[c] += strength * values[cell[c]]
 
 
-@inline_kernel
+@inner_inline_kernel
 def _amplitude(body: Scatterer, shot: Shot, k: int, sx: float, sy: float, sz: float) -> tuple[float, float]:
     """Amplitude of body `k`, as if it were at 0."""
     a, b, c = _in_frame(shot, k, sx, sy, sz)
@@ -217,7 +217,7 @@ def _amplitude(body: Scatterer, shot: Shot, k: int, sx: float, sy: float, sz: fl
     return f_re * shot.strength[k], f_im * shot.strength[k]
 
 
-@inline_kernel
+@inner_inline_kernel
 def _intensity(body: Scatterer, shot: Shot, sx: float, sy: float, sz: float) -> float:
     """Squared modulus of the bodies' summed amplitudes, each at its place."""
     re = im = 0.0
@@ -232,7 +232,7 @@ def _intensity(body: Scatterer, shot: Shot, sx: float, sy: float, sz: float) -> 
     return re * re + im * im
 
 
-@inline_kernel
+@inner_inline_kernel
 def _background(screen: Screen, shot: Shot, p: int) -> float:
     """Return the expected background photons of a pixel."""
     return shot.background if screen.shade.size == 0 else shot.background * screen.shade[p]
@@ -260,7 +260,7 @@ def tile_rates(body: Scatterer, screen: Screen, shot: Shot, rate: NDArray[np.flo
     return total
 
 
-@kernel
+@inner_kernel
 def _level_rates(
     body: Scatterer, level: Level, screen: Screen, shot: Shot, rate: NDArray[np.float64], start: int, stop: int
 ) -> None:
@@ -278,17 +278,19 @@ def _level_rates(
         rate[t] *= bound[t - start] * bound[t - start]
 
 
-@kernel
+@inner_kernel
 def _with_room(photons: NDArray[np.uint32], drawn: int, more: int) -> NDArray[np.uint32]:
     """Return the first `drawn` photons, with room for `more` behind them."""
     if drawn + more <= photons.size:
         return photons
     larger = np.empty(2 * drawn + more, np.uint32)
-    larger[:drawn] = photons[:drawn]
+    # not by slices, whose error for unequal lengths takes longer to compile than all the rest
+    for i in range(drawn):
+        larger[i] = photons[i]
     return larger
 
 
-@kernel
+@inner_kernel
 def _appended(
     photons: NDArray[np.uint32], drawn: int, pixel: NDArray[np.int64], kept: int
 ) -> tuple[NDArray[np.uint32], int]:
@@ -352,7 +354,7 @@ def draw_thinned(body: Scatterer, screen: Screen, shot: Shot, rate: NDArray[np.f
     return photons[:drawn]
 
 
-@kernel
+@inner_kernel
 def _thin(
     body: Scatterer,
     is_fine: bool,
@@ -389,7 +391,7 @@ def _thin(
     return kept
 
 
-@kernel
+@inner_kernel
 def _intensities(body: Scatterer, shot: Shot, s: NDArray[np.float64], out: NDArray[np.float64]) -> None:
     """Write `_intensity` at each `s` (n, 3), by a loop of its own where there is but one body, on a grid."""
     if shot.strength.size != 1 or body.side[shot.body[0]] == 0:

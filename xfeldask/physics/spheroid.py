@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xfeldask.physics.elementary import cosine_sine
-from xfeldask.physics.jit import inline_kernel, kernel
+from xfeldask.physics.jit import inline_kernel, inner_inline_kernel, kernel
 from xfeldask.physics.orientations import even_directions
 
 _SMALL = 1e-2
@@ -85,7 +85,7 @@ def spheroid_amplitude(spheroid: Spheroid, s: NDArray[np.float64]) -> NDArray[np
     return out.reshape(s.shape[:-1]).astype(np.complex64)
 
 
-@inline_kernel
+@inner_inline_kernel
 def turns_of(across: float, along: float, x: float, y: float, z: float) -> float:
     """Return u / (2 pi) at a scattering vector in the particle's frame."""
     return sqrt(across * across * (x * x + y * y) + along * along * z * z)

@@ -22,7 +22,7 @@ from xfeldask.physics import nufft
 from xfeldask.physics.atoms import Atoms, amplitude, form_factor
 from xfeldask.physics.elementary import log, log_of
 from xfeldask.physics.interpolation import TAPS, Table, kernel_pieces, roll_off
-from xfeldask.physics.jit import inline_kernel, kernel
+from xfeldask.physics.jit import inline_kernel, inner_inline_kernel, kernel
 from xfeldask.physics.orientations import even_directions
 
 OVERSAMPLING = (2.3, 6.0)
@@ -215,7 +215,7 @@ def within(cell: np.uint64, end: int) -> np.uint64:
     return min(cell, np.uint64(end - 1))
 
 
-@inline_kernel
+@inner_inline_kernel
 def interpolate_at(
     grid: NDArray[np.float32], start: int, side: int, taps: NDArray[np.float32], x: float, y: float, z: float
 ) -> tuple[np.float32, np.float32]:
@@ -248,7 +248,7 @@ def interpolate_at(
     return a0 * w0 + a2 * w1 + a4 * w2 + a6 * w3, a1 * w0 + a3 * w1 + a5 * w2 + a7 * w3
 
 
-@inline_kernel
+@inner_inline_kernel
 def _tap_weights(taps: NDArray[np.float32], t: np.float32) -> tuple[np.float32, np.float32, np.float32, np.float32]:
     zero, one, two, three = np.uint64(0), np.uint64(1), np.uint64(2), np.uint64(3)
     return (

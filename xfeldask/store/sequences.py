@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xfeldask.physics.jit import inline_kernel, kernel
+from xfeldask.physics.jit import inner_inline_kernel, inner_kernel, kernel
 from xfeldask.store.entropy import ACCURACY, LONGEST_CODE
 
 Bytes = NDArray[np.uint8]
@@ -34,14 +34,14 @@ def put(out: Bytes, at: int, value: int, size: int) -> int:
     return at + size
 
 
-@kernel
+@inner_kernel
 def _copy(out: Bytes, at: int, source: Bytes) -> int:
     for i in range(source.size):
         out[at + i] = source[i]
     return at + source.size
 
 
-@inline_kernel
+@inner_inline_kernel
 def _add(out: Bytes, at: int, held: np.uint64, bits: int, value: int, width: int) -> tuple[int, np.uint64, int]:
     """Add bits to those held, above them, and write the bytes that are full."""
     held |= np.uint64(value) << np.uint64(bits)
@@ -53,7 +53,7 @@ def _add(out: Bytes, at: int, held: np.uint64, bits: int, value: int, width: int
     return at, held, bits
 
 
-@kernel
+@inner_kernel
 def _write_stream(literals: Bytes, out: Bytes, at: int) -> int:
     """Write literals by their code, the last one first, since decoders read from the end."""
     held, bits = np.uint64(0), 0
@@ -63,7 +63,7 @@ def _write_stream(literals: Bytes, out: Bytes, at: int) -> int:
     return put(out, at, int(held | np.uint64(1) << np.uint64(bits)), 1)
 
 
-@kernel
+@inner_kernel
 def write_literals(literals: Bytes, tree: Bytes, told: bool, out: Bytes, at: int) -> tuple[int, bool]:
     """Write the literals of a block, by the code of `tree` where that is shorter; RFC 8878, 3.1.1.3.1."""
     n, bits, largest = literals.size, 0, 0
@@ -99,7 +99,7 @@ def write_literals(literals: Bytes, tree: Bytes, told: bool, out: Bytes, at: int
     return at, True
 
 
-@inline_kernel
+@inner_inline_kernel
 def _code(length: int, codes: Bytes, beyond: int) -> int:
     """Return the code of a length: from a table, or by its highest bit."""
     if length < codes.size:
@@ -111,7 +111,7 @@ def _code(length: int, codes: Bytes, beyond: int) -> int:
     return highest + beyond
 
 
-@kernel
+@inner_kernel
 def _begun(coder: Any, symbol: int) -> int:
     """Return the state before which a decoder reads no bits."""
     bits = coder.bits[symbol]
@@ -119,7 +119,7 @@ def _begun(coder: Any, symbol: int) -> int:
     return int(coder.states[(((given << 16) - bits) >> given) + coder.first[symbol]])
 
 
-@kernel
+@inner_kernel
 def write_sequences(sequences: NDArray[np.int64], lengths: Any, matches: Any, told: bool, out: Bytes, at: int) -> int:
     """Write the sequences of a block, the last one first; RFC 8878, 3.1.1.3.2."""
     n = len(sequences)

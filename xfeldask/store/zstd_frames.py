@@ -14,7 +14,7 @@ import numpy as np
 from numcodecs import zstd
 from numpy.typing import NDArray
 
-from xfeldask.physics.jit import inline_kernel, kernel
+from xfeldask.physics.jit import inner_inline_kernel, inner_kernel, kernel
 from xfeldask.store.entropy import LITERAL_LENGTHS, MATCH_LENGTHS, described_literals, make_coder
 from xfeldask.store.sequences import put, write_literals, write_sequences
 
@@ -83,12 +83,12 @@ def compress(block: NDArray[Any], level: int) -> bytes:
     return HEADER + flat.size.to_bytes(4, "little") + out[:end].tobytes() + checksum.to_bytes(4, "little")
 
 
-@inline_kernel
+@inner_inline_kernel
 def _turned(value: np.uint64, by: int) -> np.uint64:
     return (value << np.uint64(by)) | (value >> np.uint64(64 - by))
 
 
-@inline_kernel
+@inner_inline_kernel
 def _mixed(lane: np.uint64, word: np.uint64) -> np.uint64:
     return _turned(lane + word * P2, 31) * P1
 
@@ -168,7 +168,7 @@ def _write(flat: Bytes, places: NDArray[np.int64], lengths: Any, matches: Any, t
     return at
 
 
-@kernel
+@inner_kernel
 def _split(
     flat: Bytes, places: NDArray[np.int64], start: int, stop: int, literals: Bytes, sequences: NDArray[np.int64]
 ) -> tuple[int, int]:
