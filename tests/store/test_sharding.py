@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.strategies import examples
 from xfeldask.store.codecs import EXACT, FAST, compressors, pipeline
 from xfeldask.store.layout import ALL_CHUNKS
-from xfeldask.store.sharding import ShardFile
+from xfeldask.store.sharding import ShardFile, write_chunk
 
 PIPELINES = (EXACT, FAST)
 
@@ -23,7 +23,7 @@ def create(path, values, shard, rows):
         shape=values.shape,
         dtype=values.dtype,
         chunks=(rows, *values.shape[1:]),
-        shards=(shard, *values.shape[1:]),
+        shards=None if shard is None else (shard, *values.shape[1:]),
         compressors=compressors(),
         fill_value=np.nan if values.dtype.kind == "f" else 0,
         config=ALL_CHUNKS,
@@ -131,3 +131,18 @@ def test_shard_file__rewrites_the_same_bytes(tmp_path):
         file.advance()
     file.write()
     assert files(tmp_path / "a") == before
+
+
+@pytest.mark.parametrize("values", [
+    np.arange(9, dtype=np.uint32),
+    np.zeros(5000, np.uint32),
+    np.random.default_rng(0).normal(size=(7, 3)),
+    np.ones((4, 2), np.uint8),
+])  # fmt: skip
+def test_write_chunk__is_what_zarr_writes(tmp_path, values):
+    rows = len(values) // 2
+    ours, theirs = (create(tmp_path / name, values, None, rows) for name in ("ours", "theirs"))
+    theirs[...] = values
+    for index, start in enumerate(range(0, len(values), rows)):
+        write_chunk(ours, tmp_path / "ours", index, values[start : start + rows])
+    assert files(tmp_path / "ours") == files(tmp_path / "theirs")

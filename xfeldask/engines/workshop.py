@@ -18,15 +18,60 @@ from xfeldask.errors import InputError
 from xfeldask.physics.detectors import Geometry
 from xfeldask.physics.images import Recorder
 from xfeldask.physics.plan import ShotPlan
-from xfeldask.store.layout import Layout, layout_of, shot_array
+from xfeldask.store.layout import TRUTH_PER_CHUNK, Layout, layout_of, shot_array
 from xfeldask.store.run import Run
 from xfeldask.store.shards import Shard
 
 MOST = 2
 """Workshops that a process keeps."""
+CHUNKS = 4
+"""Chunks of truth that a workshop keeps, a megabyte or less each."""
 
 Key = tuple[str, str]
 """Path of a store and digest of its experiment, which tells a store from another that was at the same path."""
+
+
+class Truth:
+    """Truth of a store, whole chunks of it at a time, of which the last few are kept.
+
+    A chunk holds several shards, and all threads of a process read through one of zarr's.
+
+    Parameters
+    ----------
+    arrays : zarr.Array by name, along `shot`
+
+    Examples
+    --------
+    >>> energy = zarr.array(np.arange(5000.0), chunks=TRUTH_PER_CHUNK)
+    >>> Truth({"photon_energy": energy}).of(range(2047, 2050))
+    {'photon_energy': array([2047., 2048., 2049.])}
+    """
+
+    def __init__(self, arrays: Mapping[str, zarr.Array[Any]]) -> None:
+        self._arrays = arrays
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[int, dict[str, NDArray[Any]]] = OrderedDict()
+
+    def of(self, shots: range) -> dict[str, NDArray[Any]]:
+        """Return the values of some shots, by name."""
+        chunks = range(shots.start // TRUTH_PER_CHUNK, -(-shots.stop // TRUTH_PER_CHUNK))
+        found = [self._chunk(chunk) for chunk in chunks]
+        first = chunks.start * TRUTH_PER_CHUNK
+        mine = slice(shots.start - first, shots.stop - first)
+        return {
+            name: (found[0][name] if len(found) == 1 else np.concatenate([part[name] for part in found]))[mine]
+            for name in self._arrays
+        }
+
+    def _chunk(self, chunk: int) -> dict[str, NDArray[Any]]:
+        with self._lock:
+            if chunk not in self._kept:
+                region = slice(chunk * TRUTH_PER_CHUNK, (chunk + 1) * TRUTH_PER_CHUNK)
+                self._kept[chunk] = {name: np.asarray(array[region]) for name, array in self._arrays.items()}
+            self._kept.move_to_end(chunk)
+            while len(self._kept) > CHUNKS:
+                self._kept.popitem(last=False)
+            return self._kept[chunk]
 
 
 @dataclass(frozen=True)
@@ -39,18 +84,18 @@ class Workshop:
     engine : Engine
     recorder : Recorder
     arrays : zarr.Array by name, those along `shot`; opening one takes a lock that all threads share
+    truth : Truth
     """
 
     layout: Layout
     engine: Engine
     recorder: Recorder
     arrays: Mapping[str, zarr.Array[Any]]
+    truth: Truth
 
     def plan(self, shots: range) -> tuple[ShotPlan, NDArray[np.int64]]:
         """Truth of some shots as stored, and their indices."""
-        region = slice(shots.start, shots.stop)
-        plan = ShotPlan(**{name: np.asarray(self.arrays[name][region]) for name in self.layout.truth})
-        return plan, np.arange(shots.start, shots.stop)
+        return ShotPlan(**self.truth.of(shots)), np.arange(shots.start, shots.stop)
 
     def fill(self, sink: Shard, plan: ShotPlan, shots: NDArray[np.int64]) -> None:
         """Draw shots into a shard; a detector's response would stand between the engine and the recorder."""
@@ -67,7 +112,9 @@ class Workshop:
 def make_workshop(group: zarr.Group, engine: Engine, geometry: Geometry) -> Workshop:
     """Make the workshop of a store from what has been worked out already."""
     layout = layout_of(group)
-    return Workshop(layout, engine, Recorder(geometry), {v.name: shot_array(group, v.name) for v in layout.stored()})
+    arrays = {v.name: shot_array(group, v.name) for v in layout.stored()}
+    truth = Truth({name: arrays[name] for name in layout.truth})
+    return Workshop(layout, engine, Recorder(geometry), arrays, truth)
 
 
 def simulate_shard(run: Run, shard: int) -> None:

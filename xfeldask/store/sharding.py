@@ -16,6 +16,7 @@ from typing import Any
 import google_crc32c
 import numpy as np
 import zarr
+from numcodecs import zstd
 from numpy.typing import NDArray
 
 from xfeldask.store.codecs import ZSTD_LEVEL
@@ -74,16 +75,7 @@ class ShardFile:
         """Write the shard beside its place and move it there."""
         self.encode()
         index = self._index.tobytes()
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        partial = self._path.with_name(f"{self._path.name}.{os.getpid()}.partial")
-        try:
-            with partial.open("wb") as file:
-                file.writelines(self._chunks)
-                file.write(index + _checksum(index))
-            partial.replace(self._path)
-        except BaseException:
-            partial.unlink(missing_ok=True)
-            raise
+        _put(self._path, [*self._chunks, index, _checksum(index)])
 
     def _encode(self) -> None:
         packed = compress(self._block, ZSTD_LEVEL)
@@ -92,6 +84,35 @@ class ShardFile:
         self._chunks.append(packed)
         self._end += len(packed)
         self._filled = 0
+
+
+def write_chunk(array: zarr.Array[Any], folder: Path, index: int, values: NDArray[Any]) -> None:
+    """Write a chunk of an array that is cut along its first axis, and not sharded, as zarr does but at once.
+
+    Parameters
+    ----------
+    array : zarr.Array, with the codecs of `xfeldask.store.codecs.compressors`
+    folder : Path, of the array
+    index : int, of the chunk
+    values : (row, ...) of the array's type, as many rows as a chunk has, or fewer of the last one
+    """
+    block = np.full(array.chunks, array.fill_value, array.dtype)
+    block[: len(values)] = values
+    packed = bytes(zstd.compress(block, ZSTD_LEVEL, True))
+    _put(folder / "c" / str(index) / Path(*("0" for _ in array.shape[1:])), [packed, _checksum(packed)])
+
+
+def _put(path: Path, parts: list[bytes]) -> None:
+    """Write a file beside its place and move it there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    try:
+        with partial.open("wb") as file:
+            file.writelines(parts)
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def _checksum(data: bytes) -> bytes:

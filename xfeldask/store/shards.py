@@ -15,7 +15,7 @@ from xfeldask.schema import DONE, named
 from xfeldask.store.codecs import EXACT
 from xfeldask.store.layout import Layout
 from xfeldask.store.run import Run
-from xfeldask.store.sharding import ShardFile
+from xfeldask.store.sharding import ShardFile, write_chunk
 
 
 class Shard:
@@ -47,6 +47,7 @@ class Shard:
 
     def __init__(self, arrays: Mapping[str, zarr.Array[Any]], path: Path, layout: Layout, index: int) -> None:
         self.shots = layout.shots(index)
+        self._path, self._index = path, index
         raw = [v.name for v in layout.stored() if v.role == "raw"]
         self._files = {name: ShardFile(arrays[name], path / name, index) for name in raw}
         self._totals = {v.name: arrays[v.name] for v in named("total")}
@@ -88,7 +89,7 @@ class Shard:
         self._values["shot_status"][:] = DONE
         status_last = sorted(self._totals, key=lambda name: name == "shot_status")
         for name in status_last:
-            self._totals[name][self.shots.start : self.shots.stop] = self._values[name]
+            write_chunk(self._totals[name], self._path / name, self._index, self._values[name])
 
 
 def pending_shards(run: Run) -> list[int]:
