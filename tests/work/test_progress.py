@@ -4,6 +4,7 @@ import re
 import time
 from io import StringIO
 
+import pytest
 from rich.console import Console
 
 from xfeldask.work import progress
@@ -48,6 +49,13 @@ def test_bar__shows_how_far_and_how_fast_on_a_terminal(monkeypatch):
         bar.advance(1)
     assert "4/4" in out.getvalue()
     assert re.search(r"shots  [\d,]+ /s", out.getvalue())
+
+
+@pytest.mark.parametrize(("widgets", "kind"), [(None, Lines), (object(), Bar)])
+def test_reporter__in_a_notebook_draws_a_bar_only_where_there_are_widgets(monkeypatch, widgets, kind):
+    monkeypatch.setattr(progress, "Console", lambda stderr: Console(force_jupyter=True))
+    monkeypatch.setattr(progress, "find_spec", lambda name: widgets)
+    assert isinstance(reporter("embedding", 4, "shots", True), kind)
 
 
 def test_lines__of_nothing_left_to_do_say_so(capsys):

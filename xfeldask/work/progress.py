@@ -1,10 +1,11 @@
-"""Progress of long work: a bar on a terminal, a widget in a notebook, plain lines elsewhere."""
+"""Progress of long work: a bar on a terminal, a widget in a notebook that has widgets, plain lines elsewhere."""
 
 from __future__ import annotations
 
 import sys
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Protocol, Self
 
 from rich.console import Console
@@ -148,6 +149,7 @@ def reporter(title: str, total: int, unit: str, show: bool | Tell) -> Reporter:
     if not show:
         return Silent()
     console = Console(stderr=True)
-    if console.is_terminal or console.is_jupyter:
+    # without widgets rich warns at each bar, and shows none
+    if find_spec("ipywidgets") if console.is_jupyter else console.is_terminal:
         return Bar(title, total, unit, console)
     return Lines(title, total, unit)
