@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test campaign lint clean
+.PHONY: demo test campaign docs lowest lint clean
 .DELETE_ON_ERROR:
 
 demo: .venv/demo.stamp
@@ -18,12 +18,22 @@ test: .venv/test.stamp
 campaign: .venv/test.stamp
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "" --hypothesis-profile=campaign
 
+# the site: executes its notebooks, fails on any warning and on any request to the outside
+docs: .venv/docs.stamp
+	$(BIN)/python -m sphinx -b html -W --keep-going docs docs/_build/html
+
+# the lower bounds of pyproject.toml, installed by uv, hold for tests that touch each of them; old packages warn of new ones
+LOWEST := tests/test_dependencies.py tests/test_openings.py tests/config tests/formats/test_cxi_out.py tests/formats/test_emc.py \
+	tests/store/test_checks.py tests/latent/test_ipca.py tests/explorer/test_page.py tests/work
+lowest: .venv/lowest.stamp
+	.venv/lowest/bin/python -m pytest -q -W default $(LOWEST)
+
 lint: .venv/test.stamp
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf .venv demo
+	rm -rf .venv demo docs/_build docs/reference/generated
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "xfeldask needs Python 3.11 or newer; name one with: make PYTHON=python3.12")'
@@ -35,4 +45,14 @@ clean:
 
 .venv/test.stamp: pyproject.toml | .venv/bin/python
 	$(BIN)/python -m pip install --quiet --editable '.[dev,explorer,skopi]'
+	touch $@
+
+.venv/docs.stamp: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --editable '.[docs,explorer]'
+	touch $@
+
+.venv/lowest.stamp: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv/lowest
+	$(BIN)/uv pip install --quiet --python .venv/lowest/bin/python --resolution lowest-direct --editable '.[dev,explorer]'
 	touch $@

@@ -1,0 +1,2 @@
+# cells of bash: ipykernel asks for colours
+unset FORCE_COLOR CLICOLOR
