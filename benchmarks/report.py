@@ -1,4 +1,4 @@
-"""The numbers of README in one command: ``python -m benchmarks.report [--full] [names]``.
+"""The numbers of docs/benchmarks.md in one command: ``python -m benchmarks.report [--full] [names]``.
 
 Runs benchmark classes in this process, without asv, and prints what was measured beside what is asked. The load
 of the machine when a number was taken stands beside it: above about 0.5 somebody else was at work.
