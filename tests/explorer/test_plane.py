@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+import holoviews as hv
 import numpy as np
 import pytest
+from bokeh.models import ColorBar
 
 from tests.explorer.few_shots import NUMBER, N, few_shots, session
 from xfeldask.explorer.view.plane import Plane, locked, named, points_of
+from xfeldask.explorer.view.sidebar import chips
 from xfeldask.store.columns import Column
 
 
@@ -96,10 +99,37 @@ def test_points__have_the_colours_of_classes_numbers_or_density():
     low, high = photons.span
     counts = few_shots().read("photon_count")
     assert counts.min() <= low < high <= counts.max()
-    same = looked.shots.own()
-    same.add(Column("flat", "flat", "1", np.full(N, 7.5)))
-    looked.shots = same
-    assert points_of(looked, x, x, "flat").span == (7.5, 8.5)
+
+
+@pytest.mark.parametrize("value", [7.5, 0])
+def test_quantity_that_is_the_same_for_all__is_told_and_not_coloured(value):
+    looked = session()
+    looked.shots = looked.shots.own()
+    looked.shots.add(Column("flat", "flatness", "m", np.full(N, value)))
+    looked.colour = "flat"
+    found = Plane(looked)
+    plot = hv.renderer("bokeh").get_plot(found.dynamic)
+    assert plot.state is found._figure
+    assert found.points.value is None
+    assert [bar.visible for bar in found._bars] == [False, False]
+    assert f"flatness: {looked.about(0)['flat']} in every shot" in found.caption.object
+    assert chips(looked).objects == []
+
+
+def test_colour_bars__are_in_the_figure_from_the_start_and_tell_what_is_drawn():
+    looked = session(colour="density")
+    found = Plane(looked)
+    figure = hv.renderer("bokeh").get_plot(found.dynamic).state
+    numbers, counts = bars = [part for part in figure.right if isinstance(part, ColorBar)]
+    assert [bar.visible for bar in bars] == [False, False]
+    looked.colour = "hexagons"
+    assert [bar.visible for bar in bars] == [False, True]
+    assert counts.title == "shots in a hexagon"
+    assert counts.color_mapper.high >= found._counted.max()
+    looked.colour = "photon_count"
+    assert [bar.visible for bar in bars] == [True, False]
+    assert (numbers.title, numbers.color_mapper.high) == (found._title, found.points.span[1])
+    assert [part for part in figure.right if isinstance(part, ColorBar)] == bars
 
 
 def test_named__has_the_unit_of_a_quantity_that_has_one():

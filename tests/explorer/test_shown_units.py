@@ -34,7 +34,7 @@ def test_plane__has_axes_and_a_colour_bar_in_nm(session: Session) -> None:
     session.param.update(x="separation", colour="separation")
     plane = Plane(session)
     plane.pane[0].get_root()
-    assert plane._figure.xaxis.axis_label == plane._bar.title == LABEL
+    assert plane._figure.xaxis.axis_label == plane._bars[0].title == LABEL
     there = plane.x[np.isfinite(plane.x)]
     assert 1 < np.median(there) < 1000
     assert 1 < plane._mapper.high < 1000

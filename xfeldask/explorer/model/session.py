@@ -151,6 +151,13 @@ class Session(param.Parameterized):
         """Find the shots that an expression is true of, bool (shot,)."""
         return select(expression, self.shots.column, self.shots.n_shots)
 
+    def all_alike(self, name: str) -> str:
+        """Say that a quantity is the same for all shots, and what it is; nothing where it is not, or has classes."""
+        column = self.shots.column(name)
+        if column.classes or not self.shots.kept(is_constant, name):
+            return ""
+        return f"{column.label}: {self.about(0, [name])[name]} in every shot"
+
     def save(self, name: str, write: bool = False) -> None:
         """Give the selection a name, by which it can be coloured, plotted, and selected again.
 
@@ -234,7 +241,7 @@ class Session(param.Parameterized):
 
 
 def few_values(values: NDArray[Any]) -> tuple[tuple[int, str], ...]:
-    """Take whole numbers as classes, each its own meaning, if there are few.
+    """Take whole numbers as classes, each its own meaning, if there are few, and more than one.
 
     Examples
     --------
@@ -242,7 +249,18 @@ def few_values(values: NDArray[Any]) -> tuple[tuple[int, str], ...]:
     ((0, '0'), (2, '2'))
     """
     found = np.unique(values)
-    return tuple((int(value), str(value)) for value in found) if len(found) <= MOST_CLASSES else ()
+    return tuple((int(value), str(value)) for value in found) if 2 <= len(found) <= MOST_CLASSES else ()
+
+
+def is_constant(values: NDArray[Any]) -> bool:
+    """Whether all values are one number.
+
+    Examples
+    --------
+    >>> is_constant(np.array([3.0, 3.0])), is_constant(np.array([3.0, np.nan])), is_constant(np.zeros(0))
+    (True, False, False)
+    """
+    return bool(len(values) and (values == values[0]).all())
 
 
 def told(column: Column, shot: int, meanings: dict[int, str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any
@@ -20,7 +21,7 @@ from xfeldask.explorer.model.drawing import DENSITIES, Points, draw, first_range
 from xfeldask.explorer.model.masks import in_box, in_polygon
 from xfeldask.explorer.model.nearest import Nearest
 from xfeldask.explorer.model.palette import CIRCLE, CYCLIC, NUMBERS
-from xfeldask.explorer.model.session import COUNTS, DENSITY, HEXAGONS, Session
+from xfeldask.explorer.model.session import COUNTS, HEXAGONS, Session
 from xfeldask.store.columns import Column
 
 # without a graphics card the rings alone would cost 40 ms a frame
@@ -31,6 +32,7 @@ PAUSE = 20
 Found = Callable[[int | None], None]
 Redraw = hv.streams.Stream.define("Redraw", n=0)
 RING = ("#000000", "#ffffff")
+HEXAGON_TITLE = "shots in a hexagon"
 
 
 class Plane:
@@ -58,7 +60,8 @@ class Plane:
         self._pin = ColumnDataSource({"x": [], "y": []})
         self._mapper = LinearColorMapper(palette=NUMBERS[0], low=0, high=1)
         self._counts = LogColorMapper(palette=interp_palette(DENSITIES, 256), low=1, high=10)
-        self._bar = ColorBar(color_mapper=self._mapper, width=10, visible=False)
+        # both from the start: a browser that is told of a change must know what is changed
+        self._bars = [ColorBar(color_mapper=mapper, width=10, visible=False) for mapper in (self._mapper, self._counts)]
         self._figure: Any = None
         self._hovered: int | None = None
         self._counted: NDArray[np.int64] | None = None
@@ -134,14 +137,10 @@ class Plane:
         self._recolour()
 
     def _recolour(self) -> None:
-        self.points = points_of(self.session, self.x, self.y, self.colour)
-        if self.colour == HEXAGONS:
-            self._bar.update(color_mapper=self._counts, title="shots in a hexagon")
-        elif self.colour not in COUNTS:
-            column = self.session.shots.shown(self.colour)
-            low, high = self.points.span
-            self._mapper.update(low=low, high=high, palette=list(self.points.palette))
-            self._bar.update(color_mapper=self._mapper, title=named(column))
+        session, name = self.session, self.colour
+        self.points = points_of(session, self.x, self.y, name)
+        self._title = HEXAGON_TITLE if name in COUNTS else named(session.shots.shown(name))
+        self._alike = "" if name in COUNTS else session.all_alike(name)
 
     def _draw(
         self,
@@ -170,6 +169,7 @@ class Plane:
         parts += [f"{shown - drawn:,} outside the view"] if shown > drawn else []
         parts += [f"{total - shown:,} hidden"] if total > shown else []
         parts += [f"<b>{chosen:,} selected</b>"] if chosen else []
+        parts += [html.escape(self._alike)] if self._alike else []
         self._told = parts
         self.caption.object = " · ".join(parts)
 
@@ -189,15 +189,26 @@ class Plane:
             for source, size in ((self._pin, 18), (self._ring, 12)):
                 for colour, width in zip(RING[::-1], (5, 2), strict=True):
                     fig.scatter("x", "y", source=source, size=size, fill_alpha=0, line_color=colour, line_width=width)
-            fig.add_layout(self._bar, "right")
+            for bar in self._bars:
+                fig.add_layout(bar, "right")
         fig.xaxis.axis_label, fig.yaxis.axis_label = self._labels
-        self._bar.visible = self.colour != DENSITY and not self.points.colours
-        if self._counted is not None:
-            self._counts.high = max(2, int(self._counted.max()))
+        self._explain()
         if self._reset:
             self._reset = False
             for axis, (low, high) in zip((fig.x_range, fig.y_range), self._first, strict=True):
                 axis.update(start=low, end=high, reset_start=low, reset_end=high)
+
+    def _explain(self) -> None:
+        """Let the colour bar tell what the picture shows; sent with the picture, so that none tells of another."""
+        (low, high), (numbers, counts) = self.points.span, self._bars
+        numbers.visible = self.colour not in COUNTS and not self.points.colours and not self._alike
+        counts.visible = self.colour == HEXAGONS
+        if numbers.visible:
+            self._mapper.update(low=low, high=high, palette=list(self.points.palette))
+            numbers.title = self._title
+        if self._counted is not None:
+            self._counts.high = max(2, int(self._counted.max()))
+            counts.title = self._title
 
     def _changed(self, *events: Any) -> None:
         changed = {event.name for event in events}
@@ -269,6 +280,8 @@ def points_of(session: Session, x: NDArray[np.float32], y: NDArray[np.float32], 
     if colour in CYCLIC:
         return Points(x, y, values, {}, tuple(interp_palette(CIRCLE, 256)), (-180.0, 180.0))
     span = (0.0, 1.0)
+    if session.all_alike(colour):
+        return Points(x, y, None, {}, DENSITIES)
     if not by_value:
         there = values[np.isfinite(values)]
         low, high = np.quantile(there, [0.005, 0.995]) if len(there) else (0.0, 1.0)

@@ -104,9 +104,11 @@ def _explain(fig: Figure, session: Session, scale: ScalarMappable) -> None:
     colour = session.colour
     if colour == HEXAGONS:
         fig.colorbar(scale, ax=fig.axes, fraction=0.04, format="{x:,.0f}").set_label("shots in a hexagon")
-    elif colour != DENSITY and not session.classes(colour):
+    elif colour == DENSITY or session.all_alike(colour):
+        return
+    elif not session.classes(colour):
         fig.colorbar(scale, ax=fig.axes, fraction=0.04).set_label(named(session.shots.shown(colour)))
-    elif colour != DENSITY:
+    else:
         counts, by_meaning = session.counts(colour), session.colours(colour)
         handles = [
             Line2D([], [], marker="o", linestyle="", color=by_meaning[meaning], label=f"{meaning} ({n:,})")
@@ -133,4 +135,6 @@ def caption(session: Session, drawing: Drawing, store: Mapping[str, Any]) -> lis
     ]
     if selected or session.where:
         lines.append(f"selected where {session.where}" if session.where else "selected by hand")
+    if session.colour not in COUNTS and (alike := session.all_alike(session.colour)):
+        lines.append(alike)
     return [*lines, ", ".join([*made, f"drawn by xfeldask {version('xfeldask')}"])]
