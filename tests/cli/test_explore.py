@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+MODULE = "xfeldask.cli.explore"
 SERVING = "xfeldask.explorer.serving"
 
 
@@ -43,3 +45,25 @@ def test_explore__says_what_is_to_be_installed(run, store: Path, monkeypatch: py
     monkeypatch.setitem(sys.modules, SERVING, None)
     code, _, err = run("explore", store)
     assert (code, "pip install 'xfeldask[explorer]'" in err) == (2, True)
+
+
+def test_explore__waits_for_a_store_if_asked(run, store: Path, served: list[object], monkeypatch, tmp_path) -> None:
+    late = tmp_path / "late.zarr"
+    monkeypatch.setattr(import_module(MODULE).time, "sleep", lambda _: late.symlink_to(store))
+    code, _, err = run("explore", late, "--wait", "--scheduler", "threads")
+    assert (code, f"{late} is not there yet" in err) == (0, True)
+    assert served[0][0][0] == (late,)
+
+
+@pytest.mark.parametrize(
+    ("link", "told"),
+    [
+        ("http://127.0.0.1:8787/status", "ssh -L 8787:127.0.0.1:8787 here"),
+        ("http://cluster:8787/status", ""),
+        (None, ""),
+    ],
+)
+def test_explore__says_how_to_reach_the_dashboard_too(link, told, monkeypatch, capsys) -> None:
+    monkeypatch.setattr("xfeldask.work.compute.active_client", lambda: SimpleNamespace(dashboard_link=link))
+    import_module(MODULE).tell_of_dashboard("here")
+    assert told in capsys.readouterr().err

@@ -128,7 +128,7 @@ def find_chromium() -> str | None:
 SERVE = """
 import sys
 from xfeldask.explorer.serving import read_options, serve
-serve(read_options(sys.argv[1:], {}))
+serve(read_options(sys.argv[1:], {{}}), port={port})
 """
 
 
@@ -140,13 +140,23 @@ class Server:
     folder : where its log is kept
     stores : to be served, in this order, there or not
     flags : if given, `panel serve` serves them, with these words for itself
+    port : to listen on; a free one by default
+    allow_write : whether pages may write into the stores
     """
 
-    def __init__(self, folder: Path, stores: Sequence[Path], flags: Sequence[str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        stores: Sequence[Path],
+        flags: Sequence[str] | None = None,
+        port: int = 0,
+        allow_write: bool = False,
+    ) -> None:
         self.log, self._page = folder / "server.log", "" if flags is None else "dashboard"
         named = [word for store in stores for word in ("--store", str(store))]
         if flags is None:
-            self._command = [sys.executable, "-c", SERVE, *named]
+            named += ["--allow-write"] if allow_write else []
+            self._command = [sys.executable, "-c", SERVE.format(port=port), *named]
             return
         command = [sys.executable, "-m", "panel", "serve", str(ROOT / "xfeldask" / "dashboard.py")]
         self._command = [*command, "--port", "0", "--address", "127.0.0.1", *flags, "--args", *named]

@@ -9,7 +9,7 @@ import pytest
 from tests.explorer.few_shots import few_shots, session
 from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.view import bar as module
-from xfeldask.explorer.view.bar import bar, data_sets
+from xfeldask.explorer.view.bar import bar, data_sets, number
 from xfeldask.explorer.view.keys import Keys
 from xfeldask.store.codecs import EXACT
 from xfeldask.store.run import Run
@@ -60,3 +60,13 @@ def test_bar__links_to_what_the_workers_do_if_anybody_shows_it(monkeypatch, link
     monkeypatch.setattr(module, "active_client", lambda: SimpleNamespace(dashboard_link=link))
     links = [getattr(part, "href", None) for part in bar(session(), [few_shots().path], 0)]
     assert links.count("http://127.0.0.1:8787/status") == bool(link)
+
+
+def test_number__goes_to_a_shot_and_follows_the_pinned_one():
+    looked = session()
+    field = number(looked)
+    assert (field.value, field.end) == (None, 23)
+    field.value = 7
+    assert looked.shot == 7
+    looked.step(1)
+    assert field.value == 8

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import panel as pn
 import pytest
+from bokeh.models import LogTicker
 
 from xfeldask.explorer.model.pictures import Picture
 from xfeldask.explorer.view.cards import LEAST, SCALES, Card, contrast
@@ -54,3 +55,9 @@ def test_contrast__begins_with_the_scale_of_the_card(scale):
     # all of it is done by the browser, which must know every part
     assert controls.get_root() is not None
     assert isinstance(controls, pn.Row)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_colour_bar__has_ticks_that_suit_its_scale(scale):
+    card = Card("pattern", "photons", AXES, True, scale)
+    assert isinstance(card.bar.ticker, LogTicker) == (scale == "log")

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.explorer.few_shots import NUMBER, pictures, session, texts
+from xfeldask.explorer.model.pictures import ZOOMS
 from xfeldask.explorer.tabs.gallery import gallery
 from xfeldask.explorer.tabs.watch import Watch
 from xfeldask.explorer.view.mosaic import Mosaic
@@ -71,3 +72,12 @@ def test_gallery__pins_what_is_tapped_and_frames_what_is_pinned(shown):
     assert mosaic.marked.data["x"] == []
     page.value = 0
     assert mosaic.marked.data["x"] == [mosaic.place(2)[0] + 0.5]
+
+
+def test_gallery__shows_the_part_of_the_detector_that_is_looked_at(shown):
+    looked, _, _, mosaic = shown
+    shapes = []
+    for looked.zoom in ZOOMS:
+        shapes.append(mosaic.source.data["image"][0].shape)
+    assert shapes == [pictures().seen(0, zoom).values.shape for zoom in ZOOMS]
+    assert len(set(shapes)) > 1

@@ -71,13 +71,23 @@ def ask(server: Any, path: str = "/", host: str | None = None) -> tuple[int, Map
 
 
 def upgrade(server: Any, origin: str, path: str = "/ws") -> int:
-    """What a websocket that a page of an origin opens is answered."""
+    """Status of the answer to a page of an origin that opens a websocket."""
+    return int(answer(server, origin, path).split()[1])
+
+
+def answer(server: Any, origin: str, path: str = "/ws") -> bytes:
+    """Beginning of the answer to a page of an origin that opens a websocket, with what browsers say of themselves."""
     more = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
     more |= {"Sec-WebSocket-Key": "SGVsbG8sIHdvcmxkIQ==", "Sec-WebSocket-Protocol": "bokeh, a", "Origin": origin}
+    more |= {"Sec-WebSocket-Extensions": "permessage-deflate; client_max_window_bits"}
     with socket.create_connection(("127.0.0.1", server.port), SOON) as link:
         lines = [f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{server.port}", *(f"{k}: {v}" for k, v in more.items())]
         link.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
-        return int(link.recv(64).split()[1])
+        return link.recv(1024)
+
+
+def test_server__compresses_what_it_sends(server: Any) -> None:
+    assert b"permessage-deflate" in answer(server, f"http://127.0.0.1:{server.port}")
 
 
 def test_server__tells_browsers_to_keep_other_pages_away(server: Any) -> None:

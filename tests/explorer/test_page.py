@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import shutil
 
+import numpy as np
 import panel_material_ui as pmui
 import pytest
 
 from tests.explorer.few_shots import few_shots, session, texts
 from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.view.page import Explorer, make_page, message
+from xfeldask.store.codecs import EXACT
+from xfeldask.store.columns import Shots
 from xfeldask.store.run import Run
 
 
@@ -57,12 +60,35 @@ def test_look__shows_a_shot_or_the_one_that_is_pinned():
 
 def test_look__at_a_damaged_shot_tells_what_is_wrong_and_goes_on(tmp_path):
     run = Run.open(shutil.copytree(few_shots().path, tmp_path / "run.zarr"))
-    for file in (run.path / "image/c/0").rglob("0"):
-        if file.is_file():
-            file.write_bytes(b"torn")
+    for name in ("image", "low_q"):
+        for file in (run.path / name / "c/0").rglob("0"):
+            if file.is_file():
+                file.write_bytes(b"torn")
     found = Explorer(Session(run.path))
     assert "shot 0 cannot be read" in found.line.object
     assert not found.pattern.image.visible
     found.look(6)
     assert "<b>shot 6</b>" in found.line.object
     assert found.pattern.image.visible
+
+
+def test_page__of_a_run_that_is_being_written_begins_with_a_shot_that_is_there(tmp_path):
+    run = Run.open(shutil.copytree(few_shots().path, tmp_path / "run.zarr"), "r+")
+    run.array("shot_status", EXACT)[:8] = np.zeros(8, np.uint8)
+    run.group.attrs["complete"] = False
+    found = Explorer(Session(run.path))
+    assert "<b>shot 8</b>" in found.line.object
+    found.look(3)
+    assert found.line.object == "<b>shot 3</b> · not yet written"
+    found.plane.dynamic[()]
+    assert found.plane.caption.object == "drawn 16 of 24 · 8 not yet written"
+
+
+def test_shots__that_are_written_while_columns_are_read_do_not_count_yet(tmp_path):
+    run = Run.open(shutil.copytree(few_shots().path, tmp_path / "run.zarr"), "r+")
+    status = run.array("shot_status", EXACT)
+    done = np.asarray(status[:])
+    status[:8] = np.zeros(8, np.uint8)
+    shots = Shots.of(Run.open(run.path))
+    status[:] = done
+    assert not shots.done[:8].any()

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from tests.explorer.few_shots import few_shots, pictures
+from tests.tiny import tiny_run
 from xfeldask.errors import CorruptStoreError
-from xfeldask.explorer.model.pictures import Pictures
-from xfeldask.physics.detectors import assembled_index, scattering_vector
+from xfeldask.explorer.model.pictures import ZOOMS, Pictures
+from xfeldask.physics.detectors import assembled_index, scattering_vector, square
 from xfeldask.store.run import Run
 
 
@@ -49,3 +50,40 @@ def test_picture__of_a_shot_that_is_damaged_names_it(tmp_path):
     for read in (found.binned, found.whole):
         with pytest.raises(CorruptStoreError, match=r"shot 2 cannot be read .*; xfeldask verify names what is broken"):
             read(2)
+
+
+@pytest.fixture(scope="module")
+def narrow(tmp_path_factory):
+    """Pictures of a run whose photons lie near the beam, and a few far away."""
+    geometry = square(256, 1e-4, 0.1)
+    photons = np.zeros((4, *geometry.shape), np.uint8)
+    photons[:, 0, 108:148, 108:148] = 1
+    photons[:, 0, 3, 3] = 5
+    return Pictures(tiny_run(tmp_path_factory.mktemp("narrow") / "run.zarr", photons, geometry))
+
+
+def test_seen__is_the_square_that_holds_the_photons_of_the_run_in_fine_bins(narrow):
+    photons, low_q, whole = (narrow.seen(1, zoom) for zoom in ZOOMS)
+    assert photons.extent[2] < low_q.extent[2] < whole.extent[2]
+    # as far as the photons go, and about the beam
+    assert photons.values.shape == (38, 38)
+    assert photons.values.sum() == 38**2
+    np.testing.assert_allclose(photons.extent[0], -photons.extent[2] / 2)
+    np.testing.assert_array_equal(low_q.values, narrow.run.read("low_q", 1))
+    assert whole.values.sum() == 1605
+
+
+def test_seen__of_photons_all_over_the_detector_is_of_coarse_bins():
+    found = pictures()
+    image = found.seen(3)
+    # as large as the picture of all of it, or as large as photons go
+    assert image.values.shape[0] <= found.binned(3).values.shape[0]
+    np.testing.assert_array_equal(found.seen(3, "whole detector").values, found.binned(3).values)
+
+
+def test_cut__of_a_picture_is_the_part_that_others_show(narrow):
+    photons, whole = narrow.seen(0), narrow.whole(0)
+    part = narrow.cut(whole, "photons")
+    np.testing.assert_allclose(part.extent, photons.extent, rtol=0.05)
+    assert part.values.sum() == photons.values.sum()
+    assert narrow.cut(whole, "whole detector") is whole

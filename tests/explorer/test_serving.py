@@ -2,6 +2,7 @@
 
 import gc
 import importlib
+import logging
 import shutil
 import socket
 import sys
@@ -18,6 +19,8 @@ import panel as pn
 import panel_material_ui as pmui
 import pytest
 from bokeh.client import ClientSession, pull_session
+from tornado.iostream import StreamClosedError
+from tornado.websocket import WebSocketClosedError
 
 from tests.explorer.conftest import N
 from xfeldask import embed
@@ -158,6 +161,14 @@ def test_make_server__listens_where_it_is_told_and_keeps_its_secrets(monkeypatch
         serving.make_server(Options(()), 5006, password="secret", origins=["a:1"])
     assert (served["address"], served["basic_auth"], served["websocket_origin"]) == ("127.0.0.1", "secret", ["a:1"])
     assert len(served["cookie_secret"]) == 64
+
+
+def test_log__is_silent_of_visitors_who_leave_and_of_nothing_else(caplog: pytest.LogCaptureFixture) -> None:
+    serving.pass_over_warnings()
+    log = logging.getLogger("asyncio")
+    for error in (WebSocketClosedError(), StreamClosedError(), ValueError("a fault")):
+        log.error("Task exception was never retrieved", exc_info=error)
+    assert [str(record.exc_info[1]) for record in caplog.records if record.exc_info] == ["a fault"]
 
 
 @pytest.fixture

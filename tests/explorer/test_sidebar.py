@@ -8,9 +8,11 @@ import param
 import pytest
 
 from tests.explorer.few_shots import NUMBER, few_shots, session, texts
+from xfeldask.errors import InputError
 from xfeldask.explorer.model.session import Session
-from xfeldask.explorer.view.sidebar import GESTURES, bound, chips, saving, selecting, sidebar
+from xfeldask.explorer.view.sidebar import GESTURES, bound, chips, saved_list, saving, selecting, sidebar
 from xfeldask.store.run import Run
+from xfeldask.store.selections import publish_selection
 
 
 def named(parts, **attributes):
@@ -106,3 +108,51 @@ def test_saving__keeps_the_selection_where_it_may(tmp_path, allowed):
     assert ("mine saved in the store" in texts(pn.Column(*parts))) == allowed
     assert ("mine" in run.reopened().selections) == allowed
     assert "mine" in looked.quantities
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_saved_selections__are_listed_used_and_deleted(tmp_path, allowed):
+    run = Run.open(shutil.copytree(few_shots().path, tmp_path / "run.zarr"))
+    looked = Session(run.path)
+    parts, box = sidebar(looked, allowed), saved_list(looked, allowed)
+    assert box.objects == []
+    looked.choose(NUMBER == 2)
+    looked.save("doubles", write=allowed)
+    ((use, delete),) = (row.objects for row in box.objects)
+    assert use.label == "doubles (8)"
+    for label in ("x", "y", "colour by"):
+        assert "doubles" in named(parts, label=label).options.values()
+    looked.choose_where("")
+    use.clicks += 1
+    np.testing.assert_array_equal(looked.selected, NUMBER == 2)
+    assert looked.where == "doubles"
+    looked.combination = "subtract"
+    looked.choose_where("n_particles > 0")
+    use.clicks += 1
+    np.testing.assert_array_equal(looked.selected, NUMBER == 1)
+    looked.colour = "doubles"
+    delete.clicks += 1
+    assert box.objects == []
+    assert looked.colour == "verdict"
+    assert "doubles" not in looked.quantities
+    assert "doubles" not in run.reopened().selections
+
+
+def test_selection_in_the_store__stays_where_it_may_not_be_written(tmp_path):
+    run = Run.open(shutil.copytree(few_shots().path, tmp_path / "run.zarr"))
+    publish_selection(run, "theirs", NUMBER == 1)
+    looked = Session(run.path)
+    (row,) = saved_list(looked, False).objects
+    assert [part.label for part in row.objects] == ["theirs (8)"]
+    with pytest.raises(InputError, match="--allow-write"):
+        looked.forget("theirs")
+    assert "theirs" in looked.quantities
+
+
+def test_selection_of_this_page__stays_when_the_store_is_read_anew(tmp_path):
+    run = Run.open(shutil.copytree(few_shots().path, tmp_path / "run.zarr"))
+    looked = Session(run.path)
+    looked.choose(NUMBER == 1)
+    looked.save("mine")
+    looked.reopen("pca")
+    np.testing.assert_array_equal(looked.shots.column("mine").values, NUMBER == 1)

@@ -363,6 +363,7 @@ def test_parameters__hold_what_the_store_tells_and_are_escaped(session: Session)
 def test_statistics__of_the_selection_twice_and_cancelled(session: Session) -> None:
     view = Statistics(session, Pictures(session.shots.run), Watch(session))
     photons = open_dataset(session.shots.path).photons.values.astype(float)
+    session.zoom = "whole detector"
     for where in ("shot < 9", "shot >= 150"):
         session.choose_where(where)
         view.start()
@@ -377,3 +378,6 @@ def test_statistics__of_the_selection_twice_and_cancelled(session: Session) -> N
     assert "cancelled" in view.told.object or f"{session.selected.sum()} patterns" in view.told.object
     assert not view.run.disabled
     assert np.nansum(view.cards["total"].source.data["image"][0]) == photons[session.selected].sum()
+    whole = view.cards["total"].source.data["dw"][0]
+    session.zoom = "photons"
+    assert view.cards["total"].source.data["dw"][0] < whole

@@ -57,7 +57,7 @@ def test_nearest__are_shown_in_order_of_their_score_with_what_they_are(shot):
     view = Verdict(looked, pictures())
     score = looked.shots.column("score").values
     view.slider.value = float(score[shot])
-    view._settle()
+    view.settle()
     labels = view._mosaic.source.data["label"]
     at = [int(label.split("\n")[0]) for label in labels]
     assert shot in at

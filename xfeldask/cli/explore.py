@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import socket
+import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
 
 from xfeldask.cli.flags import STORE, scheduler_options
 from xfeldask.errors import InputError
+
+OFTEN = 1.0
+"""Seconds between two looks for a store that is not there yet."""
 
 
 @click.command()
@@ -26,6 +31,7 @@ from xfeldask.errors import InputError
     help="Password that visitors have to give; better set in XFELDASK_PASSWORD.",
 )
 @click.option("--allow-origin", multiple=True, help="Origin HOST:PORT that pages may come from, behind a proxy.")
+@click.option("--wait", is_flag=True, help="Wait for stores that are not there yet.")
 @scheduler_options
 def explore(
     stores: tuple[Path, ...],
@@ -36,6 +42,7 @@ def explore(
     allow_write: bool,
     password: str | None,
     allow_origin: tuple[str, ...],
+    wait: bool,
     scheduler: str,
     workers: int | None,
 ) -> None:
@@ -48,8 +55,29 @@ def explore(
     from xfeldask.work.schedulers import scheduled
 
     for store in stores:
+        if wait:
+            wait_for(store)
         open_run(store)
     host = socket.gethostname()
     click.echo(f"from another computer: ssh -L {port}:127.0.0.1:{port} {host}, then http://127.0.0.1:{port}", err=True)
     with scheduled(scheduler, workers, quiet=False):
+        tell_of_dashboard(host)
         serve(Options(stores, embedding, allow_write), port, address, show, password, allow_origin)
+
+
+def wait_for(store: Path) -> None:
+    """Wait until there is something at a path."""
+    if not (store / "zarr.json").exists():
+        click.echo(f"{store} is not there yet; waiting for it (Ctrl+C to stop)", err=True)
+    while not (store / "zarr.json").exists():
+        time.sleep(OFTEN)
+
+
+def tell_of_dashboard(host: str) -> None:
+    """Say how another computer reaches Dask's dashboard, which the page links to, where only this one can."""
+    from xfeldask.work.compute import active_client
+
+    client = active_client()
+    link = urlsplit(client.dashboard_link or "") if client is not None else None
+    if link is not None and link.hostname in ("127.0.0.1", "localhost"):
+        click.echo(f"for the Dask dashboard too: ssh -L {link.port}:127.0.0.1:{link.port} {host}", err=True)

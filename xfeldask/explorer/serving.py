@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import warnings
@@ -18,6 +19,8 @@ from bokeh.util.warnings import BokehUserWarning
 from panel.io.application import build_applications
 from panel.io.resources import LOCAL_DIST
 from panel.io.session import generate_session
+from tornado.iostream import StreamClosedError
+from tornado.websocket import WebSocketClosedError
 
 from xfeldask.errors import InputError
 from xfeldask.explorer.guard import hosts_of, origins_of, protect
@@ -29,6 +32,8 @@ STORE = "XFELDASK_STORE"
 TITLE = "xfeldask"
 MOST_VISITS = 100
 """Pages that a server has at a time."""
+COMPRESSION = 1
+"""Of what is sent by websockets: images of photons are mostly zeros, and a higher one takes far longer for little."""
 CALL = "panel serve xfeldask/dashboard.py --address 127.0.0.1 --args --store run.zarr"
 
 
@@ -108,7 +113,9 @@ def make_server(
     if origins:
         more["websocket_origin"] = list(origins)
     app = {"/": lambda: page_of(options)}
-    server = pn.serve(app, port=port, address=address, start=False, title=TITLE, **more)
+    server = pn.serve(
+        app, port=port, address=address, start=False, title=TITLE, websocket_compression_level=COMPRESSION, **more
+    )
     hosts = hosts_of(address, origins)
     protect(server._tornado, hosts)
     server._tornado.websocket_origins.update(origins_of(hosts_of(address), server.port))
@@ -116,11 +123,24 @@ def make_server(
 
 
 def pass_over_warnings() -> None:
-    """Do not warn of parts of a page that the browser tells of as of its own, as they were sent to it later.
+    """Do not warn of what is no fault.
 
-    See https://github.com/bokeh/bokeh/pull/12915.
+    A browser tells of parts of a page as of its own that were sent to it later, see
+    https://github.com/bokeh/bokeh/pull/12915; and it may leave while something is being sent.
     """
     warnings.filterwarnings("ignore", "reference already known", BokehUserWarning)
+    logging.getLogger("asyncio").addFilter(_GONE)
+
+
+class _Gone(logging.Filter):
+    """Passes over that a visitor left while something was being sent to them."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        return not isinstance(error, WebSocketClosedError | StreamClosedError)
+
+
+_GONE = _Gone()
 
 
 @cache

@@ -9,6 +9,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from xfeldask.physics.reach import reach
 from xfeldask.scores import OUTCOMES, ShotClass, confusion_class
 from xfeldask.units import shown, told
 
@@ -38,7 +39,8 @@ def montage(ds: xr.Dataset, columns: int = 4, particle: str = "") -> Figure:
     figure = Figure(figsize=(2.55 * columns + 1.1, 2.9 * len(rows) + 0.9), layout="constrained")
     axes = figure.subplots(len(rows), columns, squeeze=False)
     extent = _q_extent(ds)
-    view = _view(np.sum(list(images.values()), axis=0), extent)
+    x, y = (shown(axis.attrs["units"]).of(axis.values) for axis in (ds.x, ds.y))
+    half = reach(np.sum(list(images.values()), axis=0), x, y)
     drawn = None
     for line, (title, shots) in zip(axes, rows, strict=True):
         for ax in line[len(shots) :]:
@@ -51,7 +53,7 @@ def montage(ds: xr.Dataset, columns: int = 4, particle: str = "") -> Figure:
             ax.set_facecolor("#f3f3f3")
             ax.set_title(f"shot {i}: {_truth(ds, int(i), title)}\n{int(ds.photon_count[int(i)]):,} photons", fontsize=9)
             ax.tick_params(labelsize=7)
-            ax.set(xlim=view[:2], ylim=view[2:])
+            ax.set(xlim=(-half, half), ylim=(-half, half))
         line[0].set_ylabel(shown(ds.y.attrs["units"]).label("q along y"), fontsize=8)
     for ax in axes[-1]:
         ax.set_xlabel(shown(ds.x.attrs["units"]).label("q along x"), fontsize=8)
@@ -178,18 +180,6 @@ def _truth(ds: xr.Dataset, i: int, title: str) -> str:
     place = ds.position[i, :number].values
     distance = float(np.linalg.norm((place[1] - place[0])[:2]))
     return f"{number} particles\n{told(distance, 'm', digits=2)} apart as seen"
-
-
-def _view(image: np.ndarray, extent: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
-    """Return limits of a square around q = 0 that holds 98 % of the photons."""
-    left, right, bottom, top = extent
-    x, y = np.linspace(left, right, image.shape[1] + 1), np.linspace(bottom, top, image.shape[0] + 1)
-    away = np.maximum(np.abs((x[1:] + x[:-1]) / 2), np.abs((y[1:] + y[:-1]) / 2)[:, None])
-    order = np.argsort(away, axis=None)
-    held = np.cumsum(image.ravel()[order])
-    reach = away.ravel()[order][min(np.searchsorted(held, 0.98 * held[-1]), len(held) - 1)]
-    reach = max(reach, (right - left) / 20)
-    return -reach, reach, -reach, reach
 
 
 def _q_extent(ds: xr.Dataset) -> tuple[float, float, float, float]:

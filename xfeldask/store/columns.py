@@ -20,6 +20,7 @@ from xfeldask.schema import BLANK, DONE, LATENT, MULTIPLE, SINGLE
 from xfeldask.scores import OUTCOMES, confusion_class
 from xfeldask.sorting.decision import Decision
 from xfeldask.store.angles import ANGLES, GROUPS, axis_angles, folded
+from xfeldask.store.labels import COLUMN
 from xfeldask.store.run import Run
 from xfeldask.units import PLAIN, Shown, shown
 
@@ -63,6 +64,7 @@ class Shots:
     n_stored : int, shots of the store
     embeddings : list of str, all that the store has
     embedding : str or None, the one that is looked at
+    done : bool (shot,), whether each shot had been written when this was made
 
     Examples
     --------
@@ -82,9 +84,11 @@ class Shots:
     n_stored: int
     embeddings: list[str]
     embedding: str | None
+    done: NDArray[np.bool_] = field(init=False, repr=False)
     _root: xr.Dataset = field(repr=False)
     _found: xr.Dataset = field(repr=False)
     _selections: dict[str, xr.DataArray] = field(repr=False)
+    _labels: dict[str, xr.DataArray] = field(repr=False)
     _makers: dict[str, Callable[[], Column]] = field(init=False, repr=False, default_factory=dict)
     _unlisted: dict[str, Callable[[], Column]] = field(init=False, repr=False, default_factory=dict)
     _known: dict[str, Column] = field(init=False, repr=False, default_factory=dict)
@@ -96,6 +100,8 @@ class Shots:
         if "orientation" in self._root:
             for group in GROUPS:
                 self._unlisted.update({folded(name, group): partial(self._turned, name, group) for name in ANGLES})
+        # before any column: a shot that is written between the two would count as done with values of before
+        object.__setattr__(self, "done", np.asarray(self._root["shot_status"].values == DONE))
 
     @classmethod
     def of(cls, run: Run, embedding: str | None = None) -> Self:
@@ -122,7 +128,15 @@ class Shots:
         n_stored = root.sizes["shot"]
         n_shots = found.sizes.get("shot", n_stored)
         return cls(
-            run, n_shots, n_stored, list(embeddings), chosen, root.isel(shot=slice(n_shots)), found, run.selections
+            run,
+            n_shots,
+            n_stored,
+            list(embeddings),
+            chosen,
+            root.isel(shot=slice(n_shots)),
+            found,
+            run.selections,
+            run.labels,
         )
 
     @property
@@ -139,11 +153,6 @@ class Shots:
     def n_done(self) -> int:
         """Shots that have been written, of those that columns tell of."""
         return int(self.done.sum())
-
-    @cached_property
-    def done(self) -> NDArray[np.bool_]:
-        """Whether each shot has been written, bool (shot,)."""
-        return np.asarray(self._root["shot_status"].values == DONE)
 
     def names(self) -> list[str]:
         """List the names of all quantities: components, classes, the embedding's, the store's, the index."""
@@ -239,9 +248,30 @@ class Shots:
         InputError
             The store has a quantity of that name.
         """
-        if column.name in (self._makers.keys() | self._unlisted.keys()) - self._selections.keys():
+        ours = self._selections.keys() | {COLUMN + name for name in self._labels}
+        if column.name in (self._makers.keys() | self._unlisted.keys()) - ours:
             raise InputError(f"there is a quantity {column.name} already; choose another name")
         self._added[column.name] = column
+
+    @property
+    def selections(self) -> dict[str, bool]:
+        """Names of all selections, those that were added too, and whether the store holds them."""
+        added = {name: False for name, column in self._added.items() if column.classes == NO_YES}
+        return added | dict.fromkeys(self._selections, True)
+
+    def without(self, name: str) -> Self:
+        """Return the same shots without a quantity that was added."""
+        out = self.own()
+        out._added.pop(name, None)
+        return out
+
+    def with_added(self, other: Self) -> Self:
+        """Return the same shots with what was added to others of as many, where nothing else has that name."""
+        out = self.own()
+        if other.n_shots == self.n_shots:
+            known = out._makers.keys() | out._unlisted.keys()
+            out._added.update({name: column for name, column in other._added.items() if name not in known})
+        return out
 
     def own(self) -> Self:
         """Return the same shots for one more person: what is read is shared, what is added is not."""
@@ -284,6 +314,8 @@ class Shots:
         yield "shot", self._index
         for name, selected in self._selections.items():
             yield name, partial(_column, selected[: self.n_shots])
+        for name, label in self._labels.items():
+            yield COLUMN + name, partial(_column, label[: self.n_shots])
 
     def _component(self, i: int) -> Column:
         latent = self._found["latent"]

@@ -16,7 +16,7 @@ from typing import Any
 KEY = "manifest"
 CHANGES = ("complete", "ingest", KEY)
 """Attributes of a root that change: while it is written, and where files moved that it was ingested from."""
-PUBLISHED = ("latent", "reconstruction", "selection")
+PUBLISHED = ("labels", "latent", "reconstruction", "selection")
 """Groups whose groups are published one by one, each with a manifest of its own."""
 FILE = "zarr.json"
 

@@ -27,6 +27,7 @@ from xfeldask.store.codecs import FAST
 from xfeldask.store.embedding import Embedding
 from xfeldask.store.html import run_html
 from xfeldask.store.intake import stored_intake
+from xfeldask.store.labels import read_labels
 from xfeldask.store.layout import IMAGES, Layout, layout_of, shot_array
 from xfeldask.store.manifest import CHANGES
 from xfeldask.store.older import AXES, is_transposed, upright, upright_dataset
@@ -310,6 +311,11 @@ class Run:
     def selections(self) -> dict[str, xr.DataArray]:
         """Selections by name, bool (shot,), as they are on disk now."""
         return read_selections(self)
+
+    @property
+    def labels(self) -> dict[str, xr.DataArray]:
+        """Labels by the name of who gave them, int8 (shot,), as they are on disk now."""
+        return read_labels(self)
 
     def embedding(self, name: str | None = None) -> Embedding:
         """Return the embedding that is meant: the one asked for, or the only one.

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from xfeldask.errors import InputError
 from xfeldask.store.layout import RUN
+from xfeldask.store.leftovers import remove
+from xfeldask.store.lock import held
 from xfeldask.store.opening import child_groups, open_lazily
 from xfeldask.store.publish import publish_group
 
@@ -56,6 +58,32 @@ def publish_selection(run: Run, name: str, selected: NDArray[np.bool_], where: s
     told = {} if run.identity is None else {RUN: run.identity}
     run.refuse_replaced()
     publish_group(run.path, f"selection/{name}", xr.Dataset({"selected": ("shot", selected, attributes)}, attrs=told))
+
+
+def remove_selection(run: Run, name: str) -> None:
+    """Remove a selection from the store.
+
+    Raises
+    ------
+    StoreBusyError
+        Another process writes it.
+    InputError
+        The store cannot be written.
+
+    Examples
+    --------
+    See `publish_selection`, whose opposite it is.
+    """
+    check_name(name)
+    place = f"selection/{name}"
+    run.refuse_replaced()
+    with held(run.path, place):
+        try:
+            remove(run.path / place)
+        except OSError as error:
+            raise InputError(
+                f"cannot delete {run.path / place}: {error}; choose a store that may be written"
+            ) from error
 
 
 def read_selections(run: Run) -> dict[str, xr.DataArray]:

@@ -16,6 +16,7 @@ MEANINGS: Mapping[str, str] = MappingProxyType(
         "1": BLUE,
         "2": VERMILION,
         "3": ORANGE,
+        "none": "#c4c4c4",
         "pending": GREY,
         "done": BLUE,
     }

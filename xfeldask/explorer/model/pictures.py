@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -12,9 +13,11 @@ from numpy.typing import NDArray
 
 from xfeldask.errors import CorruptStoreError
 from xfeldask.explorer.model.particle import center_of, electrons, extent_of, projection
+from xfeldask.features.profiles import radial_profile, s_edges
 from xfeldask.physics.atoms import Atoms
 from xfeldask.physics.binning import ImageGrid, image_grid
 from xfeldask.physics.members import Members, taken_apart, whole
+from xfeldask.physics.reach import reach
 from xfeldask.physics.species import Body, Mixture
 from xfeldask.store.accessor import XfelAccessor
 from xfeldask.store.run import Run
@@ -25,6 +28,18 @@ Array = NDArray[np.float32]
 PARTICLE_PIXELS = 128
 SPHEROID_POINTS = 50_000
 """By which a spheroid is shown."""
+PHOTONS, LOW_Q, WHOLE = "photons", "low q", "whole detector"
+ZOOMS = (PHOTONS, LOW_Q, WHOLE)
+"""Parts of the detector that pictures of patterns can show: the square that holds the photons of the run, the finer
+bins about the beam, everything."""
+SAMPLE = 100
+"""Shots by which it is found where the photons of a run lie."""
+HELD = 0.9
+"""Fraction of the photons about the beam that is looked at; the rest is mostly background."""
+ENOUGH = 0.8
+"""Fraction of the photons that the finer bins must hold, to be what is shown of them."""
+RINGS = 64
+"""Of a radial curve, out to the corner."""
 PLACED = ("orientation", "position", "size")
 """Where particles were, and how large."""
 NM = shown("m").factor
@@ -79,7 +94,84 @@ class Pictures:
         """Read the photons of a shot in bins; raise CorruptStoreError where they cannot be read."""
         values = self._read("image", shot).astype(np.float32)
         values[self.grid.weight == 0] = np.nan
-        return Picture(values, _extent(self.grid))
+        return Picture(values, self.binned_extent)
+
+    def seen(self, shot: int, zoom: str = PHOTONS) -> Picture:
+        """Read the part of a shot's photons that is looked at, one of `ZOOMS`, in the finest bins that hold it.
+
+        Raises
+        ------
+        CorruptStoreError
+            The photons cannot be read.
+        """
+        if zoom == WHOLE or (zoom == PHOTONS and not self._near_beam):
+            return self.cut(self.binned(shot), zoom)
+        grid = self.run.low_q_grid
+        values = self._read("low_q", shot).astype(np.float32)
+        values[grid.weight == 0] = np.nan
+        return self.cut(Picture(values, _extent(grid)), zoom)
+
+    def cut(self, picture: Picture, zoom: str) -> Picture:
+        """Return the part of a picture of a pattern that is looked at, whole bins."""
+        if zoom == WHOLE:
+            return picture
+        left, bottom, width, height = picture.extent
+        ny, nx = picture.values.shape
+        half = self._reach if zoom == PHOTONS else max(map(abs, _extent(self.run.low_q_grid)[:2]))
+        columns, rows = (
+            np.flatnonzero(np.abs(start + (np.arange(n) + 0.5) * size / n) <= half * (1 + 1e-9))
+            for start, size, n in ((left, width, nx), (bottom, height, ny))
+        )
+        if not len(columns) or not len(rows):
+            return picture
+        (x0, x1), (y0, y1) = ((int(at[0]), int(at[-1]) + 1) for at in (columns, rows))
+        extent = left + x0 * width / nx, bottom + y0 * height / ny, (x1 - x0) * width / nx, (y1 - y0) * height / ny
+        return Picture(np.ascontiguousarray(picture.values[y0:y1, x0:x1]), extent)
+
+    def radial(self, shots: Sequence[int]) -> tuple[NDArray[np.float64], Array]:
+        """Return mean photons a bin of some shots in rings about the beam, as far as photons are looked at.
+
+        Returns
+        -------
+        q : float64 (ring,), middles of the rings [1/nm]
+        photons : float32 (shot, ring)
+        """
+        name, grid = ("low_q", self.run.low_q_grid) if self._near_beam else ("image", self.grid)
+        edges = s_edges(grid, RINGS) / NM
+        q = (edges[1:] + edges[:-1]) / 2
+        images = np.stack([self._read(name, int(shot)) for shot in shots])
+        near = q <= self._reach
+        return q[near], radial_profile(images, grid, RINGS)[:, near]
+
+    @cached_property
+    def _near_beam(self) -> bool:
+        """Whether the finer bins about the beam hold most photons of the run."""
+        low, image = self._sums
+        return bool(low.sum() >= ENOUGH * image.sum())
+
+    @cached_property
+    def _reach(self) -> float:
+        """Half the width of the square that holds the run's photons [1/nm], of those about the beam if most are."""
+        low, image = self._sums
+        summed, of = (low, self.run.low_q_grid) if self._near_beam else (image, self.grid)
+        left, bottom, width, height = _extent(of)
+        ny, nx = summed.shape
+        x, y = left + (np.arange(nx) + 0.5) * width / nx, bottom + (np.arange(ny) + 0.5) * height / ny
+        return reach(summed, x, y, HELD)
+
+    @cached_property
+    def _sums(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Sums of `low_q` and of `image` of some shots, evenly chosen; of what cannot be read there is nothing."""
+        done = np.flatnonzero(self.run.done())
+        some = done[np.unique(np.linspace(0, len(done) - 1, SAMPLE).astype(int))] if len(done) else done
+        out = np.zeros(self.run.low_q_grid.shape), np.zeros(self.grid.shape)
+        for shot in some:
+            try:
+                for total, name in zip(out, ("low_q", "image"), strict=True):
+                    total += self._read(name, int(shot))
+            except CorruptStoreError:
+                continue
+        return out
 
     def whole(self, shot: int) -> Picture:
         """Read the photons of a shot in each pixel; raise CorruptStoreError where they cannot be read."""
@@ -146,6 +238,11 @@ class Pictures:
     @cached_property
     def _accessor(self) -> XfelAccessor:
         return XfelAccessor(self.run.dataset(chunks=None))
+
+    @property
+    def binned_extent(self) -> tuple[float, float, float, float]:
+        """Place of patterns in bins: left, bottom, width, height [1/nm]."""
+        return _extent(self.grid)
 
     @cached_property
     def whole_extent(self) -> tuple[float, float, float, float]:

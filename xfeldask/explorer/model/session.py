@@ -12,12 +12,14 @@ import param
 from numpy.typing import NDArray
 
 from xfeldask.errors import InputError
+from xfeldask.explorer.model.labels import Labels
 from xfeldask.explorer.model.masks import COMBINATIONS, Mask, combine
 from xfeldask.explorer.model.palette import class_colours
+from xfeldask.explorer.model.pictures import PHOTONS, ZOOMS
 from xfeldask.explorer.model.shared import shared_shots
 from xfeldask.store.columns import NO_YES, Column
 from xfeldask.store.expression import select
-from xfeldask.store.selections import check_name, publish_selection
+from xfeldask.store.selections import check_name, publish_selection, remove_selection
 from xfeldask.units import shown, with_unit
 
 DENSITY, HEXAGONS = "density", "hexagons"
@@ -54,17 +56,24 @@ class Session(param.Parameterized):
     combination = param.String("replace", regex="|".join(COMBINATIONS), doc="what a gesture does")
     checkpoint = param.Integer(-1, bounds=(-1, None), doc="checkpoint of the fit, -1 for the latent space itself")
     saved = param.List([], item_type=str, doc="names of selections that were saved")
+    zoom = param.String(PHOTONS, doc="part of the detector that pictures of patterns show, one of `ZOOMS`")
     shot = param.Integer(None, allow_None=True, doc="the shot that is pinned")
     selected = param.Parameter(None, doc="bool (shot,)")
+    may_write = param.Boolean(False, doc="whether the store may be written")
 
     def __init__(self, path: str | Path, embedding: str | None = None, **params: Any) -> None:
         super().__init__(**params)  # type: ignore[no-untyped-call]
         self.shots = shared_shots(path, embedding)
         self._settle()
 
+    @cached_property
+    def labels(self) -> Labels:
+        """Labels that this person gives."""
+        return Labels(self)
+
     def reopen(self, embedding: str | None = None) -> None:
         """Read the store anew: another of its embeddings, or what has come since."""
-        self.shots = shared_shots(self.shots.path, embedding)
+        self.shots = shared_shots(self.shots.path, embedding).with_added(self.shots)
         if self.embedding is None and self.shots.embedding is not None:
             # the first one is what somebody was waiting for
             with param.parameterized.discard_events(self):
@@ -179,6 +188,42 @@ class Session(param.Parameterized):
             publish_selection(self.shots.run, name, whole, self.where)
         self.saved = [*(known for known in self.saved if known != name), name]
 
+    @property
+    def selections(self) -> dict[str, int]:
+        """Shots of each selection that has a name."""
+        return {name: int(self.shots.column(name).values.sum()) for name in self.shots.selections}
+
+    def recall(self, name: str) -> None:
+        """Let a selection that has a name be the next one, as `combination` has it."""
+        if self.combination == "replace":
+            self.choose_where(name)
+        else:
+            self.choose(self.shots.column(name).values.astype(bool))
+
+    def forget(self, name: str, write: bool = False) -> None:
+        """Remove a selection that has a name.
+
+        Parameters
+        ----------
+        name : str
+        write : bool, from the store too
+
+        Raises
+        ------
+        InputError
+            The store holds it, and is not to be written, or cannot be.
+        """
+        if name in self.shots.run.selections:
+            if not write:
+                raise InputError(f"the selection {name} is in the store; start with --allow-write to delete it")
+            remove_selection(self.shots.run, name)
+        self.shots = self.shots.without(name)
+        if self.where == name:
+            self.where = ""
+        self.saved = [known for known in self.saved if known != name]
+        self.reopen(self.embedding)
+        self.param.trigger("saved")
+
     def invert(self) -> None:
         """Select what is not selected."""
         with param.parameterized.batch_call_watchers(self):
@@ -225,6 +270,8 @@ class Session(param.Parameterized):
                     setattr(self, axis, default)
             if self.colour not in (*names, *COUNTS):
                 self.colour = "verdict" if "verdict" in names else DENSITY
+            if self.zoom not in ZOOMS:
+                self.zoom = PHOTONS
             if self.shot is not None and not 0 <= self.shot < self.shots.n_shots:
                 self.shot = None
             old = np.zeros(0, bool) if self.selected is None else self.selected

@@ -63,7 +63,7 @@ def _pictures(place: str, stamp: Stamp) -> Pictures:
 
 def _stamp(place: str, embedding: str | None) -> Stamp:
     """Return when what is read was written last."""
-    parts = ("zarr.json", "shot_status/c", "selection", "latent", f"latent/{embedding}/zarr.json")
+    parts = ("zarr.json", "shot_status/c", "selection", "labels", "latent", f"latent/{embedding}/zarr.json")
     return tuple(_written(Path(place, part)) for part in parts)
 
 

@@ -11,11 +11,14 @@ import panel_material_ui as pmui
 from xfeldask.errors import XfeldaskError
 from xfeldask.explorer.model.pictures import Pictures
 from xfeldask.explorer.model.session import Session
+from xfeldask.explorer.tabs.bench import bench
 from xfeldask.explorer.tabs.export import export
 from xfeldask.explorer.tabs.gallery import gallery
 from xfeldask.explorer.tabs.histograms import histograms
+from xfeldask.explorer.tabs.kinds_tab import kinds, with_kinds
 from xfeldask.explorer.tabs.orientation import orientation
 from xfeldask.explorer.tabs.provenance import provenance
+from xfeldask.explorer.tabs.reconstruction_tab import reconstruction
 from xfeldask.explorer.tabs.shot import shot
 from xfeldask.explorer.tabs.space import space
 from xfeldask.explorer.tabs.statistics import statistics
@@ -30,6 +33,7 @@ TABS: dict[str, Tab] = {
     "shot": shot,
     "gallery": gallery,
     "verdict": verdict,
+    "labels": bench,
     "statistics": statistics,
     "histograms": histograms,
     "orientation": orientation,
@@ -38,7 +42,12 @@ TABS: dict[str, Tab] = {
     "export": export,
 }
 """By name, in the order of the page."""
-LASTING = ("statistics", "histograms")
+MORE: dict[str, tuple[Tab, Callable[[Session], object]]] = {
+    "kinds": (kinds, with_kinds),
+    "reconstruction": (reconstruction, lambda session: session.shots.run.reconstructions),
+}
+"""Tabs that come after the others where a store has something for them, and what tells that."""
+LASTING = ("labels", "statistics", "histograms")
 """Tabs that go on where others are made anew, when another embedding or more shots are looked at."""
 
 
@@ -94,5 +103,6 @@ class Tabs:
 
 
 def tabs(session: Session, pictures: Pictures) -> pn.viewable.Viewable:
-    """Make all tabs of a page."""
-    return Tabs(session, pictures).view
+    """Make all tabs of a page, those that its store has something for."""
+    more = {name: tab for name, (tab, something) in MORE.items() if something(session)}
+    return Tabs(session, pictures, TABS | more).view

@@ -36,7 +36,7 @@ def gallery(session: Session, pictures: Pictures, watch: Watch) -> pn.viewable.V
 
     def show(*_: Any) -> None:
         at = here()
-        top = mosaic.show([pictures.binned(i).values for i in at], [f"{i:,}" for i in at])
+        top = mosaic.show([pictures.seen(i, session.zoom).values for i in at], [f"{i:,}" for i in at])
         scale.object = f"Logarithmic scale from {LEAST:g} to {top:,.0f} photons in a bin; grey: nothing was measured."
         mark()
 
@@ -57,6 +57,7 @@ def gallery(session: Session, pictures: Pictures, watch: Watch) -> pn.viewable.V
     page.param.watch(lambda _: locked(show), "value")
     watch(take, ["selected", "hidden", "colour"])
     watch(mark, ["shot"])
+    watch(show, ["zoom"])
     take()
     return pn.Column(pn.Row(page, told), mosaic.pane, scale, sizing_mode="stretch_width")
 

@@ -62,7 +62,7 @@ def histograms(session: Session, _: Pictures, watch: Watch) -> pn.viewable.Viewa
 
     chosen.param.watch(fill, "value")
     logarithmic.param.watch(fill, "value")
-    watch(offer, ["embedding"])
+    watch(offer, ["embedding", "saved"])
     watch(again, ["selected", "hidden", "colour"])
     offer()
     return pn.Column(pn.Row(chosen, logarithmic), told, box, sizing_mode="stretch_width")

@@ -43,7 +43,12 @@ def shot(session: Session, pictures: Pictures, watch: Watch) -> pn.viewable.View
         shown[0].show(session.shot)
         body.objects = [shown[0].view]
 
+    def zoom(*_: Any) -> None:
+        for pinned in shown:
+            pinned.zoom()
+
     watch(show, ["shot"])
+    watch(zoom, ["zoom"])
     show()
     return pn.Column(hint, body, sizing_mode="stretch_width")
 
@@ -59,6 +64,7 @@ class _Pinned:
         self._dot_photons()
         self._table = pn.pane.HTML("", styles={**SMALL, "columns": "300px"}, sizing_mode="stretch_width", margin=10)
         self._near: list[int] = []
+        self._labels: list[str] = []
         self._mosaic = Mosaic(NEIGHBOURS, 1, lambda place: session.param.update(shot=self._near[place]))
         self._told = caption()
         self._rebuilt = RebuiltView(session, pictures)
@@ -114,8 +120,12 @@ class _Pinned:
                 "components, and that distance; tap one to pin it. Logarithmic scale."
             )
         self._mosaic.pane.visible = bool(self._near)
-        images = [self._pictures.binned(i).values for i in self._near]
-        self._mosaic.show(images, [f"{i:,} · {d:.3g}" for i, d in zip(self._near, away, strict=True)])
+        self._labels = [f"{i:,} · {d:.3g}" for i, d in zip(self._near, away, strict=True)]
+        self.zoom()
+
+    def zoom(self) -> None:
+        """Show the part of the neighbours' patterns that is looked at now."""
+        self._mosaic.show([self._pictures.seen(i, self._session.zoom).values for i in self._near], self._labels)
 
 
 def lit(picture: Picture) -> dict[str, NDArray[Any]]:

@@ -46,6 +46,7 @@ class Statistics:
         self._session, self._pictures = session, pictures
         self.thread: Thread | None = None
         self._cancel = Event()
+        self._last: PatternStatistics | None = None
         self.cards = {name: Card(name, unit, AXES, reciprocal=True) for name, unit in QUANTITIES.items()}
         for card in self.cards.values():
             card.figure.toolbar.active_scroll = None
@@ -59,6 +60,7 @@ class Statistics:
         if pn.state.curdoc is not None:
             pn.state.on_session_destroyed(lambda _: self._cancel.set())
         watch(self._offer, ["selected", "hidden", "colour"])
+        watch(self._draw, ["zoom"])
         self._offer()
         row = pn.Row(*(card.view() for card in self.cards.values()), sizing_mode="stretch_width", height=360)
         self._found = pn.Column(row, contrast(self.cards.values()), sizing_mode="stretch_width", visible=False)
@@ -117,16 +119,25 @@ class Statistics:
         if found is None:
             self._end(f"cancelled after {done:,} of {n:,} patterns")
             return
+        self._last = found
+        self._draw()
+        self._bar.value = 100
+        self._found.visible = True
+        self._end(f"{found.n:,} patterns, {int(found.total.sum()):,} photons")
+
+    def _draw(self, *_: Any) -> None:
+        """Show what was found last, the part of the detector that is looked at."""
+        found = self._last
+        if found is None:
+            return
         for name, card in self.cards.items():
             values = np.asarray(found.assembled[name], np.float32)
             card.figure.title.text = f"{name} of {found.n:,} patterns"
             there = values[values > 0]  # of many shots a mean is far below one photon
             low, high = (float(there.min()), float(there.max())) if len(there) else (LEAST, 1.0)
             card.mappers["log"].update(low=low, high=max(high, 2 * low))
-            card.show(Picture(values, self._pictures.whole_extent))
-        self._bar.value = 100
-        self._found.visible = True
-        self._end(f"{found.n:,} patterns, {int(found.total.sum()):,} photons")
+            whole = Picture(values, self._pictures.whole_extent)
+            card.show(self._pictures.cut(whole, self._session.zoom))
 
     def _end(self, text: str) -> None:
         self.told.object = text

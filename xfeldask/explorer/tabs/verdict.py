@@ -29,7 +29,6 @@ TAIL = 4
 
 def verdict(session: Session, pictures: Pictures, watch: Watch) -> pn.viewable.Viewable:
     """Make the tab on the threshold; a sentence where there is no score."""
-    del watch
     if session.embedding is None:
         return sentence("There is no embedding yet, so no shot has a score; make one with: xfeldask embed.")
     if "score" not in session.quantities:
@@ -37,7 +36,9 @@ def verdict(session: Session, pictures: Pictures, watch: Watch) -> pn.viewable.V
             f"{session.embedding} has no score to set a threshold on, as it was not sorted; embed with sort='pairs' "
             "or sort='elliptic_envelope'."
         )
-    return Verdict(session, pictures).view
+    found = Verdict(session, pictures)
+    watch(found.settle, ["zoom"])
+    return found.view
 
 
 class Verdict:
@@ -67,9 +68,9 @@ class Verdict:
         self._near: list[int] = []
         self._mosaic = Mosaic(NEAR, 1, lambda place: session.param.update(shot=self._near[place]), lines=2)
         self.slider.param.watch(self._show, "value")
-        self.slider.param.watch(lambda _: locked(self._settle), "value_throttled")
+        self.slider.param.watch(lambda _: locked(self.settle), "value_throttled")
         self._show()
-        self._settle()
+        self.settle()
         self.view = self._laid_out()
 
     def _laid_out(self) -> pn.viewable.Viewable:
@@ -99,7 +100,7 @@ class Verdict:
 
     def _back(self, _: Any) -> None:
         self.slider.value = self.stored
-        self._settle()
+        self.settle()
 
     def _show(self, *_: Any) -> None:
         at = self.slider.value
@@ -109,14 +110,15 @@ class Verdict:
         if self._roc is not None and counted is not None:
             self._roc.mark(counted)
 
-    def _settle(self, *_: Any) -> None:
+    def settle(self, *_: Any) -> None:
+        """Show the shots that are nearest to the threshold."""
         self._near = [int(i) for i in self.threshold.nearest(self.slider.value, NEAR)]
         meanings = {} if self._kind is None else dict(self._kind.classes)
         labels = [f"{i:,}\n{self._score[i]:.3g}" for i in self._near]
         if self._kind is not None:
             kinds = (meanings[int(self._kind.values[i])] for i in self._near)
             labels = [f"{label} {kind}" for label, kind in zip(labels, kinds, strict=True)]
-        self._mosaic.show([self._pictures.binned(i).values for i in self._near], labels)
+        self._mosaic.show([self._pictures.seen(i, self._session.zoom).values for i in self._near], labels)
 
 
 class _Scores:

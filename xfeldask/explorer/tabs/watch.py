@@ -54,6 +54,11 @@ class Watch:
 
         self._watchers.append(self._session.param.watch(hear, list(names)))
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the tab is open."""
+        return self._open
+
     def open(self) -> None:
         """Tell what was missed, and go on telling."""
         self._open = True

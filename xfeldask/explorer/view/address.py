@@ -9,9 +9,11 @@ from urllib.parse import urlencode
 
 import panel as pn
 
+from xfeldask.explorer.model.pictures import PHOTONS
 from xfeldask.explorer.model.session import Session
 
-SHARED = {"x": str, "y": str, "colour": str, "hidden": list, "where": str, "shot": int, "checkpoint": int}
+SHARED = {"x": str, "y": str, "colour": str, "hidden": list, "where": str, "shot": int, "checkpoint": int,
+          "zoom": str}  # fmt: skip
 """Parameters of the session that an address carries, besides the embedding and the store."""
 OLD_NAMES = {"look": "checkpoint"}
 """Parameters that addresses carried under another name before."""
@@ -44,7 +46,7 @@ def keep_address(session: Session) -> None:
 
     def write(*_: Any) -> None:
         state = location.query_params | {name: getattr(session, name) for name in (*SHARED, "embedding")}
-        told = {name: value for name, value in state.items() if value not in (None, "", [], -1)}
+        told = {name: value for name, value in state.items() if value not in (None, "", [], -1, PHOTONS)}
         location.search = "?" + urlencode({k: v if isinstance(v, str) else json.dumps(v) for k, v in told.items()})
 
     session.param.watch(write, [*SHARED, "embedding"])

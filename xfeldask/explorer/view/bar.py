@@ -15,6 +15,7 @@ from xfeldask.explorer.view.keys import Keys
 from xfeldask.work.compute import active_client
 
 COPY = "navigator.clipboard.writeText(window.location.href)"
+ON_BLUE = ".bk-input { color: white; border-color: rgba(255, 255, 255, .6) } .bk-input::placeholder { color: #ddd }"
 WHITE = {"color": "white", "borderColor": "rgba(255, 255, 255, 0.6)"}
 
 
@@ -38,13 +39,23 @@ def bar(session: Session, stores: Sequence[Path], here: int) -> list[Any]:
     keys = Keys({key: action for key, (_, _, action) in steps.items()} | {"Escape": lambda: session.choose_where("")})
     copy = pmui.IconButton(icon="link", description="copy the address of this view", sx=WHITE)
     copy.js_on_click(code=COPY)
-    out = [*data_sets(stores, here), told, *buttons, copy, keys]
+    out = [*data_sets(stores, here), told, *buttons, number(session), copy, keys]
     client = active_client()
     if client is not None and client.dashboard_link:
         dask = pmui.Button(label="Dask", href=client.dashboard_link, target="_blank", size="small", sx=WHITE,
                            variant="outlined", description="what the workers do")  # fmt: skip
         out.append(dask)
     return out
+
+
+def number(session: Session) -> Any:
+    """Make the field that shows the number of the pinned shot, and pins the one that is typed."""
+    field = pn.widgets.IntInput(value=session.shot, start=0, end=session.shots.n_shots - 1, placeholder="shot",
+                                width=104, align="center", stylesheets=[ON_BLUE])  # fmt: skip
+    field.param.watch(lambda event: session.param.update(shot=event.new), "value")
+    session.param.watch(lambda event: field.param.update(value=event.new), "shot")
+    session.param.watch(lambda _: field.param.update(end=session.shots.n_shots - 1), "embedding")
+    return field
 
 
 def _icon(icon: str, tip: str, action: Any) -> Any:

@@ -8,6 +8,7 @@ import numpy as np
 import panel as pn
 from bokeh.models import (
     BasicTicker,
+    BasicTickFormatter,
     ColorBar,
     ColumnDataSource,
     CustomJSHover,
@@ -16,6 +17,8 @@ from bokeh.models import (
     HoverTool,
     LinearColorMapper,
     LogColorMapper,
+    LogTicker,
+    Ticker,
 )
 from bokeh.palettes import all_palettes
 from bokeh.plotting import figure
@@ -82,12 +85,14 @@ class Card:
         self.image = self.figure.image("image", "x", "y", "dw", "dh", source=self.source, level="image",
                                        color_mapper=self.mappers[scale])  # fmt: skip
         self.image.visible = False
+        self.tickers = {name: ticker(name) for name in SCALES}
         self.bar = ColorBar(
             color_mapper=self.mappers[scale],
             title=quantity,
             width=8,
             padding=2,
-            ticker=BasicTicker(desired_num_ticks=4),
+            ticker=self.tickers[scale],
+            formatter=BasicTickFormatter(),
         )
         self.figure.add_layout(self.bar, "right")
         tips = [(quantity, "@image"), ("x, y", "$x{0.000}, $y{0.000}")]
@@ -106,9 +111,15 @@ class Card:
                 name: [part] for name, part in zip(PARTS, (picture.values, *picture.extent), strict=True)
             }
 
-    def view(self) -> pn.viewable.Viewable:
-        """Return the card as a pane."""
-        return pn.pane.Bokeh(self.figure, sizing_mode="stretch_both")
+    def view(self, height: float = 1.0) -> pn.viewable.Viewable:
+        """Return the card as a pane, so many times as high as others beside or below it."""
+        pane = pn.pane.Bokeh(self.figure, sizing_mode="stretch_both")
+        return pn.Column(pane, sizing_mode="stretch_both", margin=0, styles={"flex": f"{height} {height} 0"})
+
+
+def ticker(scale: str) -> Ticker:
+    """Make the ticks of a colour bar: of a logarithmic one, powers of ten and what lies evenly between."""
+    return LogTicker(desired_num_ticks=4, mantissas=[1, 3]) if scale == "log" else BasicTicker(desired_num_ticks=4)
 
 
 def contrast(cards: Iterable[Card], recoloured: Iterable[Card] = ()) -> pn.viewable.Viewable:
@@ -134,9 +145,9 @@ def contrast(cards: Iterable[Card], recoloured: Iterable[Card] = ()) -> pn.viewa
         )
     for card in cards:
         scale.jscallback(
-            args={"image": card.image, "bar": card.bar, **card.mappers},
+            args={"image": card.image, "bar": card.bar, "tickers": card.tickers, **card.mappers},
             value="const m = {linear, log, equalised}[cb_obj.value]; "
-            "image.glyph.color_mapper = m; bar.color_mapper = m;",
+            "image.glyph.color_mapper = m; bar.color_mapper = m; bar.ticker = tickers[cb_obj.value];",
         )
         for widget, end in zip(limits, ("low", "high"), strict=True):
             widget.jscallback(

@@ -21,7 +21,9 @@ class Keys(JSComponent):
       const listen = (event) => {
         const field = event.composedPath()[0];
         if (event.ctrlKey || event.metaKey || event.altKey) return;
-        if (field.matches?.('input, textarea, select, [contenteditable], [role=tab], [role=slider]')) return;
+        if (field.matches?.('input, textarea, select, [contenteditable], [role=slider]')) return;
+        // what has the focus moves by these itself
+        if (field.matches?.('[role=tab]') && /^(Arrow|Home|End|Enter| )/.test(event.key)) return;
         model.send_msg(event.key);
       };
       document.addEventListener('keydown', listen);

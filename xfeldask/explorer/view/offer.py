@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import shlex
 import time
+from collections.abc import Callable
 from threading import Thread
 from typing import Any
 
@@ -72,10 +73,16 @@ class Making:
 
         fault = ""
         try:
-            embed(self._session.shots.path, progress=tell)
+            self._make(tell)
         except Exception as error:  # damaged bytes may raise anything, and the page waits for an end
             fault = str(error) or type(error).__name__
         self._locked(lambda: self._end(fault), document)
+
+    def _make(self, tell: Callable[..., None]) -> None:
+        embed(self._session.shots.path, progress=tell)
+
+    def _made(self) -> None:
+        self._session.reopen()
 
     def _locked(self, change: Any, document: Any) -> None:
         if not self._closed:
@@ -93,7 +100,7 @@ class Making:
         self.bar.visible = self.make.disabled = False
         self.told.object = html.escape(fault)
         if not fault:
-            self._session.reopen()
+            self._made()
 
     def _close(self, _: Any) -> None:
         self._closed = True

@@ -8,27 +8,32 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import panel as pn
 import panel_material_ui as pmui
 
 from xfeldask.errors import XfeldaskError
+from xfeldask.explorer.model.pictures import ZOOMS
 from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.model.shared import shared_pictures
 from xfeldask.explorer.tabs import tabs
-from xfeldask.explorer.tabs.rebuilt import AXES
 from xfeldask.explorer.view.address import keep_address, read_address
 from xfeldask.explorer.view.bar import bar, data_sets
+from xfeldask.explorer.view.browser import Browser
 from xfeldask.explorer.view.cards import Card, contrast
+from xfeldask.explorer.view.flow import Flow
 from xfeldask.explorer.view.offer import offer
 from xfeldask.explorer.view.plane import Plane
-from xfeldask.explorer.view.sidebar import sidebar
+from xfeldask.explorer.view.sidebar import bound, sidebar
 from xfeldask.units import shown
 
 LINE = {"font-size": "13px", "font-variant-numeric": "tabular-nums", "line-height": "1.4"}
 LEAST_HEIGHT, LEAST_WIDTH = 540, 320
 HEIGHT = f"max({LEAST_HEIGHT}px, 68vh)"
 """Of the row with the plots: the tabs stay in sight."""
-CARDS = f"max({LEAST_WIDTH}px, calc((68vh - 125px) / 2 + 60px))"
+PATTERN = 1.8
+"""Height of the card of the pattern in heights of that of the particles."""
+CARDS = f"max({LEAST_WIDTH}px, min(40vw, calc((68vh - 150px) * 0.64 + 60px)))"
 """Width of the cards: as wide as they are high, and the scale."""
 
 
@@ -49,15 +54,21 @@ class Explorer:
 
     def __init__(self, session: Session, allow_write: bool = False) -> None:
         self.session, self.allow_write = session, allow_write
+        session.may_write = allow_write
         self.pictures = shared_pictures(session.shots.run)
-        self.pattern = Card("reciprocal space", "photons", AXES, reciprocal=True)
-        lengths = (shown("m").label("x"), shown("m").label("y"))
-        self.particles = Card("real space, along the beam", "electrons / nm²", lengths, False, "linear")
+        # units in the title: labels of axes would take a quarter of the room
+        self.pattern = Card(shown("m-1").label("reciprocal space, q"), "photons", ("", ""), reciprocal=True)
+        self.particles = Card(
+            shown("m").label("real space along the beam"), "electrons / nm²", ("", ""), False, "linear"
+        )
         self.line = pn.pane.HTML("", styles=LINE, margin=(4, 10), height=40)
         self.plane = Plane(session, on_hover=self.look)
         self._seen: int | None = None
+        self._flow = Flow(self.pattern.source, self._show)
         session.param.watch(self._pinned, ["shot"])
-        self.look(session.shot if session.shot is not None else 0)
+        session.param.watch(self._zoomed, ["zoom"])
+        # of a store that is being written, the first shots need not be the first to be there
+        self.look(session.shot if session.shot is not None else int(np.argmax(session.shots.done)))
 
     def look(self, shot: int | None) -> None:
         """Show both spaces of a shot; of the pinned one where there is none."""
@@ -65,20 +76,27 @@ class Explorer:
         if shot is None or shot == self._seen:
             return
         self._seen = shot
+        self._flow.ask(shot)
+
+    def _show(self, shot: int) -> bool:
+        """Show a shot; return whether there was a pattern to be shown."""
         with pn.io.unlocked():
             try:
-                pattern, particles, told = self.pictures.binned(shot), self.pictures.particles(shot), self._about(shot)
+                pattern = self.pictures.seen(shot, self.session.zoom)
+                particles, told = self.pictures.particles(shot), self._about(shot)
             except XfeldaskError as error:
                 pattern, particles, told = None, None, html.escape(str(error))
             self.pattern.show(pattern)
             self.particles.show(particles)
             self.line.object = told
+        return pattern is not None
 
     def main(self) -> list[pn.viewable.Viewable]:
         """Lay out what is in the middle."""
         right = pn.Column(
             self.line,
-            self.pattern.view(),
+            zoom(self.session),
+            self.pattern.view(PATTERN),
             self.particles.view(),
             contrast([self.pattern], recoloured=[self.particles]),
             # a width of its own, or Panel would stretch it as its contents are; so is the height below
@@ -131,12 +149,27 @@ class Explorer:
         self._seen = None
         self.look(self.session.shot)
 
+    def _zoomed(self, *_: Any) -> None:
+        seen, self._seen = self._seen, None
+        self.look(seen)
+
     def _about(self, shot: int) -> str:
+        if not self.session.shots.done[shot]:
+            return f"<b>shot {shot:,}</b> · not yet written"
         known = self.session.quantities
         about = self.session.about(shot, [name for name in TOLD if name in known])
         parts = [f"<b>shot {shot:,}</b>"]
         parts += [f"{word} {html.escape(about[name])}" for name, word in TOLD.items() if name in about]
         return " · ".join(parts)
+
+
+def zoom(session: Session) -> Any:
+    """Make the switch of what all pictures of patterns show."""
+    style = {"& .MuiToggleButton-root": {"textTransform": "none", "padding": "1px 6px", "whiteSpace": "nowrap"}}
+    switch = pmui.RadioButtonGroup(options=list(ZOOMS), size="small", margin=(0, 10), height=30, sx=style,
+                                   sizing_mode="stretch_width")  # fmt: skip
+    bound(switch, session, "zoom")
+    return switch
 
 
 def make_page(
@@ -165,8 +198,12 @@ def message(text: str, stores: Sequence[Path] = (), here: int = 0) -> pmui.Page:
     return _page(title="xfeldask", header=data_sets(stores, here), main=[alert])
 
 
-def _page(**parts: Any) -> pmui.Page:
+def _page(header: Sequence[Any], **parts: Any) -> pmui.Page:
     page = pmui.Page(**parts)
+    page.header = [*header, Browser()]
+    if pn.state.curdoc is not None:
+        # a session that the server has forgotten cannot be taken up again; `Browser` loads the page anew
+        pn.state.curdoc.config.reconnect_session = False
     # not Panel's own: for that, each event of the pointer walks the whole page twice, and Panel keeps the page
     # for ever; a plain False would end the first but not the second
     mine = page.param.busy

@@ -165,9 +165,11 @@ class Plane:
 
     def _tell(self, drawn: int, shown: int) -> None:
         total, chosen = self.session.shots.n_shots, int(self.session.selected.sum())
+        there = self.session.shots.n_done
         parts = [f"drawn {drawn:,} of {total:,}"]
         parts += [f"{shown - drawn:,} outside the view"] if shown > drawn else []
-        parts += [f"{total - shown:,} hidden"] if total > shown else []
+        parts += [f"{there - shown:,} hidden"] if there > shown else []
+        parts += [f"{total - there:,} not yet written"] if total > there else []
         parts += [f"<b>{chosen:,} selected</b>"] if chosen else []
         parts += [html.escape(self._alike)] if self._alike else []
         self._told = parts

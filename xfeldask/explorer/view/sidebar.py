@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Sequence
 from typing import Any
 
 import panel as pn
@@ -19,12 +20,10 @@ GESTURES = {"replace": "replaces", "add": "adds to", "subtract": "takes from", "
 
 def sidebar(session: Session, allow_write: bool = False) -> list[pn.viewable.Viewable]:
     """Make everything in the sidebar."""
-    labels = {session.shots.column(name).label: name for name in session.quantities}
-    colours = {name: name for name in COUNTS} | labels
     choices = [
-        bound(choice(label="x", options=labels, width=WIDTH), session, "x"),
-        bound(choice(label="y", options=labels, width=WIDTH), session, "y"),
-        bound(choice(label="colour by", options=colours, width=WIDTH), session, "colour"),
+        quantity_choice(session, "x", "x"),
+        quantity_choice(session, "y", "y"),
+        quantity_choice(session, "colour", "colour by", COUNTS),
     ]
     if session.shots.checkpoints:
         choices.append(checkpoint_slider(session))
@@ -32,7 +31,21 @@ def sidebar(session: Session, allow_write: bool = False) -> list[pn.viewable.Vie
         names = choice(label="embedding", options=session.shots.embeddings, value=session.embedding, width=WIDTH)
         names.param.watch(lambda event: session.reopen(event.new), "value")
         choices.insert(0, names)
-    return [*choices, chips(session), *selecting(session), *saving(session, allow_write)]
+    return [
+        *choices, chips(session), *selecting(session), *saving(session, allow_write), saved_list(session, allow_write),
+    ]  # fmt: skip
+
+
+def quantity_choice(session: Session, name: str, label: str, more: Sequence[str] = ()) -> Any:
+    """Make a list of all quantities, bound to a parameter of the session; it grows when a selection is saved."""
+
+    def options() -> dict[str, str]:
+        labels = {session.shots.column(known).label: known for known in session.quantities}
+        return {known: known for known in more} | labels
+
+    field = bound(choice(label=label, options=options(), width=WIDTH), session, name)
+    session.param.watch(lambda _: field.param.update(options=options(), value=getattr(session, name)), "saved")
+    return field
 
 
 def bound(widget: Any, session: Session, name: str) -> Any:
@@ -152,3 +165,26 @@ def saving(session: Session, allow_write: bool) -> list[Any]:
 
     save.on_click(keep)
     return [pn.Row(name, save), told]
+
+
+def saved_list(session: Session, allow_write: bool) -> Any:
+    """Make the list of selections that have names, each with its shots, to be selected again and deleted."""
+    box = pn.Column(margin=0)
+
+    def fill(*_: Any) -> None:
+        box.objects = [_saved(session, name, n, allow_write) for name, n in session.selections.items()]
+
+    session.param.watch(fill, ["saved", "embedding"])
+    fill()
+    return box
+
+
+def _saved(session: Session, name: str, n: int, allow_write: bool) -> Any:
+    use = pmui.Button(label=f"{name} ({n:,})", size="small", variant="text", margin=(0, 0, 0, 6),
+                      sx={"textTransform": "none"})  # fmt: skip
+    use.on_click(lambda _: session.recall(name))
+    if session.shots.selections[name] and not allow_write:
+        return pn.Row(use, margin=0)
+    delete = pmui.IconButton(icon="delete", size="small", description=f"delete {name}", margin=0, align="center")
+    delete.on_click(lambda _: session.forget(name, write=allow_write))
+    return pn.Row(use, delete, margin=0)

@@ -1,0 +1,107 @@
+"""Tabs of kinds of particles and of reconstructions, where a store has them."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import panel as pn
+import pytest
+import xarray as xr
+
+from tests.explorer.few_shots import N, few_shots, texts
+from xfeldask.explorer.model.pictures import Pictures
+from xfeldask.explorer.model.session import Session
+from xfeldask.explorer.tabs import MORE, TABS, tabs
+from xfeldask.explorer.tabs.kinds_tab import Kind, kinds, middle
+from xfeldask.explorer.tabs.reconstruction_tab import reconstruction
+from xfeldask.explorer.tabs.watch import Watch
+from xfeldask.sorting.decision import Decision
+from xfeldask.store.embedding import Embedding
+from xfeldask.store.particle_kinds import KINDS, kinds_dataset
+from xfeldask.store.reconstructed import variable
+from xfeldask.store.reconstruction import Reconstructing, Reconstruction
+from xfeldask.store.run import Run
+
+SIZE = 9
+S = (np.arange(SIZE) - SIZE // 2) * 1e7
+
+
+@pytest.fixture
+def looked(tmp_path):
+    """A session on a store with two kinds beside its embedding, and two reconstructions, one of them phased."""
+    run = Run.open(shutil.copytree(few_shots().path, tmp_path / "run.zarr"))
+    rng = np.random.default_rng(1)
+    cube = rng.random((2, SIZE, SIZE, SIZE))
+    embedding = Embedding(run, "pca")
+    told = kinds_dataset(
+        {"intensity": cube, "s": S, "mean_image": rng.random((2, *run.layout.image)), "shots": [20, 4],
+         "mean_photons": [120.4, 80.0], "radius_of_gyration": [6.25e-9, np.nan]}, {},
+    )  # fmt: skip
+    kind = xr.Variable(("shot",), np.repeat([0, 1], [20, 4]).astype(np.int8))
+    decision = Decision(kinds=(20, 4), wanted_kind=0).to_json()
+    found = embedding.stored().load().assign(kind=kind).assign_attrs(decision=decision)
+    embedding.publish(found, embedding.parts() | {KINDS: told})
+    for name, phased in (("bare", False), ("phased", True)):
+        values = {"intensity": cube[0], "s": S, "mean_information": [1.0, 2.0, 3.5], "change": [1.0, 0.1, 0.0],
+                  "level": [0, 0, 1]}  # fmt: skip
+        if phased:
+            values |= {"density": cube[1], "position": S * 1e-16, "phase_transfer": [1.0, 0.6]}
+        made = xr.Dataset({k: variable(k, v) for k, v in values.items()})
+        parameters = Reconstructing(n_used=N, symmetry="D8").to_json()
+        Reconstruction(run, name).publish(made.assign_attrs(n_shots=N, finished=True, parameters=parameters))
+    return Session(run.path)
+
+
+def test_tabs__of_a_store_are_those_that_it_has_something_for(looked):
+    bars = [view.objects[0] for view in (tabs(s, Pictures(s.shots.run)) for s in (Session(few_shots().path), looked))]
+    assert [list(bar._names) for bar in bars] == [[*TABS], [*TABS, *MORE]]
+
+
+def test_kinds__tell_how_many_shots_each_has_and_how_large_it_is(looked):
+    view = kinds(looked, Pictures(looked.shots.run), Watch(looked))
+    told = texts(view)
+    for words in ("kind 0, the wanted one", "kind 1", "6.25 nm", "not known", "120"):
+        assert words in told
+    select = list(view.select(lambda part: getattr(part, "label", "") == "select its shots"))
+    select[1].clicks += 1
+    assert np.flatnonzero(looked.selected).tolist() == list(range(20, 24))
+
+
+def test_kind__shows_the_mean_pattern_and_the_plane_through_the_middle(looked):
+    found = looked.shots.run.embedding("pca").parts()[KINDS].isel(kind=1)
+    looked.zoom = "whole detector"
+    shown = Kind(looked, Pictures(looked.shots.run), Watch(looked), found, 1, 0)
+    np.testing.assert_array_equal(shown.pattern.source.data["image"][0], found.mean_image.values)
+    plane = shown.slice.source.data["image"][0]
+    # rows go along y, columns along x
+    np.testing.assert_allclose(plane[2, 5], found.intensity.values[5, 2, SIZE // 2])
+    np.testing.assert_allclose(shown.slice.source.data["dw"][0], SIZE * 0.01)
+    assert 0 < shown.slice.mappers["log"].low < plane.max()
+
+
+def test_kinds__of_another_embedding_are_named(looked):
+    looked.embedding = None
+    assert "beside pca" in texts(pn.Column(kinds(looked, Pictures(looked.shots.run), Watch(looked))))
+
+
+def test_reconstruction__is_chosen_and_shown_in_three_planes_with_its_curves(looked):
+    view = reconstruction(looked, Pictures(looked.shots.run), Watch(looked))
+    which = view.objects[0]
+    assert which.options == ["bare", "phased"]
+    assert "D8" in texts(view)
+    assert "electron density" not in texts(view)
+    assert len(view.select(pn.pane.Bokeh)) == 3 + 2
+    which.value = "phased"
+    assert "electron density" in texts(view)
+    assert len(view.select(pn.pane.Bokeh)) == 3 + 3 + 3
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_middle__is_across_one_axis_with_the_others_in_order(axis):
+    values = np.random.default_rng(2).random((SIZE,) * 3)
+    found = middle(values, S, axis)
+    at = [3, 6]
+    at.insert(axis, SIZE // 2)
+    np.testing.assert_allclose(found.values[6, 3], values[tuple(at)], rtol=1e-6)
+    np.testing.assert_allclose(found.extent, (-0.045, -0.045, 0.09, 0.09))

@@ -1,0 +1,235 @@
+"""The sorting bench: one large pattern at a time, labelled by a key, the next one at once."""
+
+from __future__ import annotations
+
+import html
+from functools import partial
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+import panel as pn
+import panel_material_ui as pmui
+from bokeh.models import ColumnDataSource
+
+from xfeldask.errors import XfeldaskError
+from xfeldask.explorer.model.labels import Keeper
+from xfeldask.explorer.model.palette import MEANINGS
+from xfeldask.explorer.model.pictures import Pictures
+from xfeldask.explorer.model.session import Session
+from xfeldask.explorer.tabs.rebuilt import AXES
+from xfeldask.explorer.tabs.teaching import Teaching
+from xfeldask.explorer.tabs.watch import Watch
+from xfeldask.explorer.tabs.widgets import MIDDLE, SMALL, caption, heading, plot
+from xfeldask.explorer.view.cards import Card
+from xfeldask.explorer.view.keys import Keys
+from xfeldask.explorer.view.mosaic import Mosaic
+from xfeldask.explorer.view.plane import locked
+from xfeldask.store.labels import LABELS
+
+KEYS = {"1": "single", "2": "multiple", "0": "blank", "x": "other"}
+UNDO, REDO = "u", "y"
+NEXT = 12
+"""Patterns in the strip."""
+OF_CLASS = 100
+"""Shots of a class whose mean radial curve is drawn."""
+SIDE = 520
+"""Height of the large pattern [pixels]."""
+
+
+def bench(session: Session, pictures: Pictures, watch: Watch) -> pn.viewable.Viewable:
+    """Make the tab of labels."""
+    return Bench(session, pictures, watch).view
+
+
+class Bench:
+    """The tab of labels.
+
+    Parameters
+    ----------
+    session : Session
+    pictures : Pictures
+    watch : Watch
+    """
+
+    def __init__(self, session: Session, pictures: Pictures, watch: Watch) -> None:
+        self._session, self._pictures, self.labels = session, pictures, session.labels
+        document = pn.state.curdoc
+        self.keeper = Keeper(session.shots.run, lambda fault: locked(lambda: self._kept(fault), document))
+        self._card = Card("", "photons", AXES, reciprocal=True)
+        self._card.figure.toolbar.active_scroll = None
+        self.curve = Curve(session, pictures)
+        self._next: list[int] = []
+        self.strip = Mosaic(NEXT, 1, lambda place: session.param.update(shot=self._next[place]))
+        self.teaching = Teaching(session)
+        self.counts, self.fault = caption(), caption(styles=SMALL | {"color": "#d32f2f"})
+        self._watch = watch
+        self.keys = Keys({key: partial(self._press, key) for key in (*KEYS, UNDO, REDO)})
+        self.view = self._laid_out()
+        watch(self._show, ["shot", "zoom"])
+        watch(self._again, ["embedding", "selected", "hidden", "colour"])
+        if session.shot is None:
+            self._go_on()
+        self._again()
+
+    def _press(self, key: str) -> None:
+        if self._watch.is_open:
+            # figures are changed, and Panel does not hold the page's lock while it tells of keys and buttons
+            locked(partial(self.give, KEYS[key]) if key in KEYS else {UNDO: self.undo, REDO: self.redo}[key])
+
+    def give(self, label: str) -> None:
+        """Label the shot that is looked at, and go to the next one."""
+        if self._session.shot is None:
+            return
+        shot = self._session.shot
+        self.labels.give(shot, label)
+        self._keep(shot)
+        self._go_on()
+
+    def undo(self) -> None:
+        """Take the last label back, and go to its shot."""
+        self._back(self.labels.undo())
+
+    def redo(self) -> None:
+        """Give the label again that was taken back last, and go to its shot."""
+        self._back(self.labels.redo())
+
+    def _back(self, shot: int | None) -> None:
+        if shot is not None:
+            self._keep(shot)
+            self._session.shot = shot
+            self._list()
+
+    def _go_on(self) -> None:
+        found = self.labels.queue(1)
+        if len(found):
+            self._session.shot = int(found[0])
+        self._list()
+
+    def _keep(self, *shots: int) -> None:
+        if self._session.may_write and self.labels.person:
+            self.keeper.keep(self.labels.person, {shot: int(self.labels.values[shot]) for shot in shots})
+
+    def _kept(self, fault: str) -> None:
+        self.fault.object = html.escape(fault)
+
+    def sign(self, name: str) -> None:
+        """Give labels under a name from now on, those of this page too."""
+        try:
+            self.labels.sign(name)
+        except XfeldaskError as error:
+            self.fault.object = html.escape(str(error))
+            return
+        self.fault.object = ""
+        self._keep(*self.labels.changed)
+        self._list()
+
+    def _again(self, *_: Any) -> None:
+        self.curve.classes()
+        self._show()
+        self._list()
+
+    def _show(self, *_: Any) -> None:
+        shot = self._session.shot
+        if shot is None:
+            self._card.show(None)
+            return
+        known = self._session.quantities
+        about = self._session.about(shot, [name for name in ("verdict", "probability_single") if name in known])
+        label = self.labels.of(shot)
+        parts = [f"shot {shot:,}", *about.values(), f"labelled {label}" if label else "no label yet"]
+        self._card.figure.title.text = " · ".join(parts)
+        try:
+            self._card.show(self._pictures.seen(shot, self._session.zoom))
+            self.curve.show(shot)
+        except XfeldaskError as error:
+            self._card.show(None)
+            self.fault.object = html.escape(str(error))
+
+    def _list(self) -> None:
+        self._next = [int(shot) for shot in self.labels.queue(NEXT + 1) if shot != self._session.shot][:NEXT]
+        images = [self._pictures.seen(shot, self._session.zoom).values for shot in self._next]
+        self.strip.show(images, [f"{shot:,}" for shot in self._next])
+        told = [f"{name} {n:,}" for name, n in self.labels.counts.items()]
+        place = "in the store" if self._session.may_write and self.labels.person else "on this page only"
+        self.counts.object = f"<b>{self.labels.n:,} labels</b> ({place}): {', '.join(told)}"
+        self.teaching.offer()
+
+    def _laid_out(self) -> pn.viewable.Viewable:
+        buttons = [
+            _button(f"{label} ({key})", lambda label=label: self.give(label), MEANINGS[label])
+            for key, label in KEYS.items()
+        ]
+        back = [_button(f"undo ({UNDO})", self.undo, MIDDLE), _button(f"redo ({REDO})", self.redo, MIDDLE)]
+        name = pn.widgets.TextInput(label="your name", placeholder="keeps labels in the store", width=210)
+        name.param.watch(lambda event: locked(partial(self.sign, event.new)) if event.new else None, "value")
+        name.value = self.labels.person
+        stem = self._session.shots.path.stem
+        table = pmui.FileDownload(callback=lambda: BytesIO(self.labels.csv()), filename=f"{stem}-labels.csv",
+                                  label="labels.csv", size="small", align="center")  # fmt: skip
+        left = pn.Column(self._card.view(), height=SIDE, styles={"flex": f"0 0 {SIDE}px", "width": f"{SIDE}px"})
+        right = pn.Column(
+            pn.FlexBox(*buttons, *back), self.counts, pn.Row(name, table, self.keys), self.fault, self.curve.pane,
+            sizing_mode="stretch_width",
+        )  # fmt: skip
+        return pn.Column(
+            pn.Row(left, right, sizing_mode="stretch_width"),
+            heading("shots that the rule is least sure of"),
+            caption("Without a label, of the selected shots where some are; the next one comes first. Tap one to look "
+                    "at it now."),
+            self.strip.pane,
+            heading("the rule"),
+            self.teaching.view,
+            sizing_mode="stretch_width",
+        )  # fmt: skip
+
+
+class Curve:
+    """Radial curve of a shot, before the mean curves of what the rule took for single and multiple hits.
+
+    Parameters
+    ----------
+    session : Session
+    pictures : Pictures
+    """
+
+    def __init__(self, session: Session, pictures: Pictures) -> None:
+        self._session, self._pictures = session, pictures
+        self._shot = ColumnDataSource({"q": [], "photons": []})
+        self._means = {name: ColumnDataSource({"q": [], "photons": []}) for name in ("single", "multiple")}
+        fig = plot("q (1/nm)", "photons in a bin", height=300, sizing_mode="stretch_width", y_axis_type="log")
+        for name, source in self._means.items():
+            fig.line("q", "photons", source=source, color=MEANINGS[name], line_width=4, alpha=0.5,
+                     legend_label=f"mean of what is taken for {name}")  # fmt: skip
+        fig.line("q", "photons", source=self._shot, color=MIDDLE, line_width=2, legend_label="this shot")
+        fig.legend.update(label_text_font_size="11px", background_fill_alpha=0.6, padding=4, spacing=0)
+        self.pane = pn.pane.Bokeh(fig, sizing_mode="stretch_width")
+
+    def show(self, shot: int) -> None:
+        """Draw the curve of a shot."""
+        q, photons = self._pictures.radial([shot])
+        self._shot.data = {"q": q, "photons": _drawn(photons[0])}
+
+    def classes(self) -> None:
+        """Draw the means anew; nothing where no rule has sorted the shots."""
+        shots = self._session.shots
+        verdict = shots.column("verdict").values if "verdict" in self._session.quantities else None
+        for name, source in self._means.items():
+            at = np.flatnonzero((verdict == LABELS[name]) & shots.done) if verdict is not None else np.zeros(0, int)
+            if len(at):
+                q, photons = self._pictures.radial(at[np.unique(np.linspace(0, len(at) - 1, OF_CLASS).astype(int))])
+                source.data = {"q": q, "photons": _drawn(photons.mean(axis=0))}
+            else:
+                source.data = {"q": [], "photons": []}
+
+
+def _drawn(photons: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Leave out of a logarithmic curve what is nothing."""
+    return np.where(photons > 0, photons, np.nan)
+
+
+def _button(label: str, act: Any, colour: str) -> Any:
+    style = {"textTransform": "none", "color": "text.primary", "borderColor": colour, "borderWidth": 2}
+    button = pmui.Button(label=label, size="small", variant="outlined", sx=style, margin=(5, 4))
+    button.on_click(lambda _: locked(act))
+    return button

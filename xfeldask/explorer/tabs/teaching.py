@@ -1,0 +1,139 @@
+"""The rule taught again from a person's labels, and what it would accept then."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import panel as pn
+from numpy.typing import NDArray
+
+from xfeldask.explorer.model.session import Session
+from xfeldask.explorer.tabs.widgets import SMALL, table
+from xfeldask.explorer.view.offer import Making
+from xfeldask.sorting.decision import Decision
+from xfeldask.sorting.rules import RULES
+from xfeldask.store.columns import Shots
+from xfeldask.store.labels import lessons
+from xfeldask.verbs.embed import embed
+
+Verdict = tuple[NDArray[np.bool_] | None, Decision]
+"""Which shots are accepted, None where nobody sorted them, and what the rule expects of that."""
+TAUGHT = "_taught"
+"""What is added to the name of an embedding whose rule has learned from labels."""
+HEAD = ("", "accepted", "expected purity", "singles lost", "threshold", "agrees with the labels")
+
+
+class Teaching(Making):
+    """The making of an embedding whose rule learns from the labels too, beside the one that is looked at.
+
+    Parameters
+    ----------
+    session : Session
+    """
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session, "")
+        self.make.param.update(label="teach the rule", size="small")
+        self.told.object = ""
+        self.table = pn.pane.HTML("", styles=SMALL, margin=(0, 10))
+        self.view = pn.Column(pn.Row(self.make, self.told), self.bar, self.table, sizing_mode="stretch_width")
+        self._name = ""
+        self._known: dict[str, tuple[Shots, Verdict]] = {}
+        self.offer()
+
+    def offer(self) -> None:
+        """Offer it where it can be done, or say why not; show what rules expect and how they agree with the labels."""
+        session = self._session
+        if self.thread is not None and self.thread.is_alive():
+            return
+        why = refusal(session)
+        self.make.disabled = bool(why)
+        self.told.object = why
+        names = [name for name in of_one(session.embedding) if name in session.shots.embeddings]
+        rows = [about(name, self._verdict(name), lessons(session.labels.values)) for name in names]
+        self.table.object = table([HEAD, *rows], numbers=True) if rows else ""
+
+    def _verdict(self, name: str) -> Verdict:
+        """Return what an embedding accepts, read once as long as the store is not read anew."""
+        shots = self._session.shots
+        if name not in self._known or self._known[name][0] is not shots:
+            embedding = shots.run.embedding(name)
+            found = embedding.dataset()
+            accepted = found["is_single"].values if "is_single" in found else None
+            self._known[name] = shots, (accepted, embedding.decision)
+        return self._known[name][1]
+
+    def _make(self, tell: Callable[..., None]) -> None:
+        session = self._session
+        assert session.embedding is not None
+        plain, self._name = of_one(session.embedding)
+        known = session.shots.run.embedding(
+            plain if plain in session.shots.embeddings else session.embedding
+        ).parameters
+        embed(
+            session.shots.path, name=self._name, method=known.method, features=known.features, overwrite=True,
+            n_components=known.n_components, batch_size=known.batch_size, sort=known.sort, seed=known.seed,
+            max_singles_lost=known.max_singles_lost, labels=lessons(session.labels.values), progress=tell,
+        )  # fmt: skip
+
+    def _made(self) -> None:
+        self._session.reopen(self._name)
+        self.thread = None
+        self.offer()
+        self.told.object = f"taught from {self._session.labels.n} labels; this is {self._name} now"
+
+
+def refusal(session: Session) -> str:
+    """Say why the rule cannot be taught; nothing where it can."""
+    if session.embedding is None:
+        return "There is no embedding, so no rule to teach."
+    sort = session.shots.run.embedding(session.embedding).parameters.sort
+    if sort is None or sort not in RULES or not RULES[sort].uses_labels:
+        return f"{session.embedding} was sorted by {sort or 'nobody'}, which learns from no labels; sort by pairs."
+    if not session.may_write:
+        return "Start with --allow-write to teach the rule here, or give the labels to embed(labels=)."
+    known = set(np.unique(lessons(session.labels.values)).tolist())
+    return "" if known >= {0, 1} else "Label at least one single and one other hit to teach the rule."
+
+
+def of_one(embedding: str | None) -> tuple[str, str]:
+    """Return the names of an embedding before and after it was taught.
+
+    Examples
+    --------
+    >>> of_one("pairs"), of_one("pairs_taught")
+    (('pairs', 'pairs_taught'), ('pairs', 'pairs_taught'))
+    """
+    plain = (embedding or "").removesuffix(TAUGHT)
+    return plain, plain + TAUGHT
+
+
+def about(name: str, verdict: Verdict, known: NDArray[np.int8]) -> tuple[str, ...]:
+    """Tell what an embedding accepts, what its rule expects of that, and how it agrees with the labels.
+
+    Examples
+    --------
+    >>> verdict = np.array([True, True, False]), Decision(threshold=0.5, expected_purity=0.9)
+    >>> about("pairs", verdict, np.array([1, 0, -1]))
+    ('pairs', '2 of 3', '90.00%', '', '0.50', '1 of 2')
+    """
+    accepted, decision = verdict
+    if accepted is None:
+        return name, *[""] * 5
+    known = known[: len(accepted)]
+    judged = known >= 0
+    agree = int((accepted[judged] == (known[judged] == 1)).sum())
+    threshold = "" if decision.threshold is None else f"{decision.threshold:.2f}"
+    if decision.threshold_interval is not None:
+        low, high = decision.threshold_interval
+        threshold += f" ({low:.2f} to {high:.2f})"
+    return (
+        name, f"{int(accepted.sum()):,} of {len(accepted):,}", _percent(decision.expected_purity),
+        _percent(decision.expected_singles_lost), threshold, f"{agree} of {int(judged.sum())}",
+    )  # fmt: skip
+
+
+def _percent(fraction: Any) -> str:
+    return "" if fraction is None else f"{fraction:.2%}"
