@@ -8,10 +8,11 @@ BIN := .venv/bin
 demo: .venv/demo.stamp
 	$(BIN)/xfeldask demo demo --overwrite
 
+# kernels are compiled once, beside the checks of the text, before several workers need them
 test: .venv/test.stamp
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/python -m tests.warm & warm=$$!; \
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy; checked=$$?; \
+	wait $$warm && exit $$checked
 	$(BIN)/python -m pytest -n 3 --dist worksteal
 
 # all tests, those that are too long for every day among them, and many more examples of each property
