@@ -31,6 +31,7 @@ extensions = [
     "mathml",
     "names",
     "offline",
+    "streams",
     "variables",
 ]
 exclude_patterns = ["_build", "_ext", "_templates"]
