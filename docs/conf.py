@@ -31,6 +31,7 @@ extensions = [
     "mathml",
     "names",
     "offline",
+    "prose",
     "streams",
     "variables",
 ]
