@@ -220,9 +220,11 @@ class Session(param.Parameterized):
         self.shots = self.shots.without(name)
         if self.where == name:
             self.where = ""
-        self.saved = [known for known in self.saved if known != name]
+        # first what is looked at: lists would choose another quantity by themselves in place of one that is gone
         self.reopen(self.embedding)
-        self.param.trigger("saved")
+        with param.parameterized.batch_call_watchers(self):
+            self.saved = [known for known in self.saved if known != name]
+            self.param.trigger("saved")
 
     def invert(self) -> None:
         """Select what is not selected."""

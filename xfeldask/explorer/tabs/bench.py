@@ -29,6 +29,8 @@ from xfeldask.store.labels import LABELS
 
 KEYS = {"1": "single", "2": "multiple", "0": "blank", "x": "other"}
 UNDO, REDO = "u", "y"
+TOLD = {"verdict": "taken for", "probability_single": "P(single)"}
+"""What is told of a shot, and by which word; not the truth, which would be told back as a label."""
 NEXT = 12
 """Patterns in the strip."""
 OF_CLASS = 100
@@ -135,9 +137,10 @@ class Bench:
             self._card.show(None)
             return
         known = self._session.quantities
-        about = self._session.about(shot, [name for name in ("verdict", "probability_single") if name in known])
+        about = self._session.about(shot, [name for name in TOLD if name in known])
         label = self.labels.of(shot)
-        parts = [f"shot {shot:,}", *about.values(), f"labelled {label}" if label else "no label yet"]
+        parts = [f"shot {shot:,}", f"labelled {label}" if label else "no label yet"]
+        parts += [f"{TOLD[name]} {value}" for name, value in about.items()]
         self._card.figure.title.text = " · ".join(parts)
         try:
             self._card.show(self._pictures.seen(shot, self._session.zoom))
