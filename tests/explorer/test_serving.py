@@ -127,7 +127,7 @@ def test_make_page__of_a_store_that_cannot_be_shown_leads_to_the_others(
 
 
 def test_explorer__shows_a_store_with_damaged_shots(stores: dict[str, Path], tmp_path: Path) -> None:
-    broken = spoilt(spoilt(stores["whole"], tmp_path / "images", "image/c"), tmp_path / "both", "photons/c")
+    broken = spoilt(spoilt(stores["whole"], tmp_path / "images", "low_q/c"), tmp_path / "both", "photons/c")
     explorer = Explorer(Session(broken))
     explorer.look(7)
     assert "shot 7 cannot be read" in explorer.line.object
