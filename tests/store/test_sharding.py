@@ -30,15 +30,15 @@ def create(path, values, shard, rows):
     )
 
 
-def write(path, values, shard, rows):
-    """Write `values` shot by shot, as workers do."""
+def write(path, values, shard, rows, is_named=False):
+    """Write `values` shot by shot, as workers do; where they are not zero may be named."""
     array = create(path, values, shard, rows)
     for start in range(0, len(values), shard):
         file = ShardFile(array, path, start // shard)
         for value in values[start : start + shard]:
             row = file.next_row()
             row[value != 0] = value[value != 0]
-            file.advance()
+            file.advance(np.flatnonzero(value)[::-1].astype(np.uint32) if is_named else None)
         file.write()
 
 
@@ -68,6 +68,16 @@ def test_shard_file__is_what_zarr_writes(case):
         write(ours, values, shard, rows)
         create(theirs, values, shard, rows)[...] = values
         assert files(ours) == files(theirs)
+
+
+@pytest.mark.parametrize("rows", [1, 2])
+def test_shard_file__is_the_same_where_lit_values_are_named(tmp_path, rows):
+    rng = np.random.default_rng(3)
+    # few, none, many, and few again where they were
+    values = np.stack([rng.random((64, 80)) < part for part in (0.01, 0, 0.5, 0.01, 0.01)]).astype(np.uint16)
+    write(tmp_path / "named", values, 4, rows, is_named=True)
+    write(tmp_path / "found", values, 4, rows)
+    assert files(tmp_path / "named") == files(tmp_path / "found")
 
 
 @examples(0.5)

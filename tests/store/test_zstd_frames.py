@@ -44,6 +44,16 @@ def test_compress__takes_any_shape_and_type(dtype):
     np.testing.assert_array_equal(unpacked(compress(array, LEVEL)).view(dtype).reshape(array.shape), array)
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+@pytest.mark.parametrize("n", [0, 1, 300, 3000])
+def test_compress__makes_the_same_of_values_that_are_named(dtype, n):
+    rng = np.random.default_rng(n)
+    array = np.zeros((128, 256), dtype)
+    lit = np.sort(rng.integers(0, array.size, n).astype(np.uint32))
+    array.reshape(-1)[lit] = rng.choice([0, 1, 1, 255, 256], n).astype(dtype)
+    assert compress(array, LEVEL, lit) == compress(array, LEVEL)
+
+
 @pytest.mark.parametrize("gap", range(1, 40))
 def test_compress__keeps_runs_of_any_length(gap):
     array = np.zeros(BLOCK + LEAST, np.uint8)

@@ -72,7 +72,7 @@ class Desk:
             for pixel, count in listed:
                 arrays = sink.next_shot()
                 totals = self.recorder.record(pixel, count, arrays["photons"], arrays["image"], arrays["low_q"])
-                sink.advance(totals._asdict())
+                sink.advance(totals._asdict(), pixel)
         return histogram
 
 

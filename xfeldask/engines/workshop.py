@@ -106,7 +106,7 @@ class Workshop:
             if mean is not None:
                 arrays["intensity"][...] = mean
             totals = self.recorder.record(pixel, count, arrays["photons"], arrays["image"], arrays["low_q"])
-            sink.advance(totals._asdict())
+            sink.advance(totals._asdict(), pixel)
 
 
 def make_workshop(group: zarr.Group, engine: Engine, geometry: Geometry) -> Workshop:

@@ -20,7 +20,7 @@ from numcodecs import zstd
 from numpy.typing import NDArray
 
 from xfeldask.store.codecs import ZSTD_LEVEL
-from xfeldask.store.zstd_frames import compress
+from xfeldask.store.zstd_frames import SPARSE, compress
 
 MISSING = np.iinfo(np.uint64).max
 
@@ -43,6 +43,7 @@ class ShardFile:
         self._block: NDArray[Any] = np.empty(array.chunks, array.dtype)
         self._fill = array.fill_value
         self._filled = 0
+        self._is_clear = False
         self._chunks: list[bytes] = []
         self._index = np.full((length // self._rows, 2), MISSING, "<u8")
         self._end = 0
@@ -50,14 +51,23 @@ class ShardFile:
     def next_row(self) -> NDArray[Any]:
         """Zeroed memory of the next row, to be filled before `advance`."""
         row: NDArray[Any] = self._block[self._filled]
-        row[...] = 0
+        if not self._is_clear:
+            row[...] = 0
         return row
 
-    def advance(self) -> None:
-        """Take the row as it is now."""
+    def advance(self, lit: NDArray[np.uint32] | None = None) -> None:
+        """Take the row as it is now.
+
+        Parameters
+        ----------
+        lit : uint32 (value,), optional, flat indices in any order among which are those of all values of the row that
+            are not zero; where they are few, a row that is a chunk is neither searched nor cleared as a whole
+        """
         self._filled += 1
         if self._filled == self._rows:
-            self._encode()
+            if lit is not None and (self._rows > 1 or SPARSE * lit.size > self._block.size):
+                lit = None
+            self._encode(None if lit is None else np.sort(lit))
 
     @property
     def bytes_held(self) -> int:
@@ -77,8 +87,11 @@ class ShardFile:
         index = self._index.tobytes()
         _put(self._path, [*self._chunks, index, _checksum(index)])
 
-    def _encode(self) -> None:
-        packed = compress(self._block, ZSTD_LEVEL)
+    def _encode(self, lit: NDArray[np.uint32] | None = None) -> None:
+        packed = compress(self._block, ZSTD_LEVEL, lit)
+        self._is_clear = lit is not None
+        if lit is not None:
+            self._block.reshape(-1)[lit] = 0
         packed += _checksum(packed)
         self._index[len(self._chunks)] = self._end, len(packed)
         self._chunks.append(packed)

@@ -60,10 +60,17 @@ class Shard:
         """Zeroed arrays of the next shot, to be filled before `advance`."""
         return {name: file.next_row() for name, file in self._files.items()}
 
-    def advance(self, totals: Mapping[str, int]) -> None:
-        """Take the arrays of the shot as they are now, and its totals."""
-        for file in self._files.values():
-            file.advance()
+    def advance(self, totals: Mapping[str, int], lit: NDArray[np.uint32] | None = None) -> None:
+        """Take the arrays of the shot as they are now, and its totals.
+
+        Parameters
+        ----------
+        totals : int by name
+        lit : uint32 (event,), optional, flat indices in any order of all pixels that hold photons, and maybe of others;
+            the frame is searched for them where it is not given
+        """
+        for name, file in self._files.items():
+            file.advance(lit if name == "photons" else None)
         for name, value in totals.items():
             if value > np.iinfo(self._values[name].dtype).max:
                 shot, most = self.shots[self._written], np.iinfo(self._values[name].dtype).max

@@ -45,13 +45,15 @@ P1, P2, P3, P4 = (
 """Primes of XXH64."""
 
 
-def compress(block: NDArray[Any], level: int) -> bytes:
+def compress(block: NDArray[Any], level: int, lit: NDArray[np.uint32] | None = None) -> bytes:
     """Compress an array with a checksum of its content.
 
     Parameters
     ----------
     block : array, contiguous
     level : int, of Zstandard, for an array that has too few zeros, is small, or is not made of whole stripes
+    lit : uint32 (value,), flat indices in ascending order among which are those of all values that are not zero; where
+        it is given the array is not searched for them
 
     Returns
     -------
@@ -74,7 +76,7 @@ def compress(block: NDArray[Any], level: int) -> bytes:
         return bytes(zstd.compress(block, level, True))
     places = np.empty(flat.size // SPARSE, np.int64)
     words = flat.view(np.uint64)
-    n = _find(words, flat, places)
+    n = _find(words, flat, places) if lit is None else _find_among(lit, block.itemsize, flat, places)
     if n > places.size:
         return bytes(zstd.compress(block, level, True))
     out = np.empty(256 + 24 * n + 64 * (flat.size // BLOCK + 1), np.uint8)
@@ -113,6 +115,23 @@ def _find(words: NDArray[np.uint64], flat: Bytes, places: NDArray[np.int64]) -> 
                                 return n + 1
                             places[n] = place
                             n += 1
+    return n
+
+
+@kernel
+def _find_among(lit: NDArray[np.uint32], size: int, flat: Bytes, places: NDArray[np.int64]) -> int:
+    """List the bytes that are not zero as `_find` does, of those of some values of `size` bytes."""
+    n, stop = 0, 0
+    for i in range(lit.size):
+        first = size * int(np.int64(lit[i]))
+        # a value that is named again was listed the first time
+        for place in range(max(first, stop), first + size):
+            if flat[place]:
+                if n == places.size:
+                    return n + 1
+                places[n] = place
+                n += 1
+        stop = first + size
     return n
 
 
