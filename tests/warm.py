@@ -1,7 +1,7 @@
 """Compile what most tests need once, before their workers start: ``python -m tests.warm``.
 
-Workers, and the processes that tests start, would compile the same kernels beside one another, as none finds them in the
-cache until the first is done. What is not compiled here is compiled by the test that needs it.
+Workers, and the processes that tests start, would compile the same kernels beside one another, as none finds them in
+the cache until the first is done. What is not compiled here is compiled by the test that needs it.
 """
 
 from __future__ import annotations
