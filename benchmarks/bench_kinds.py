@@ -81,8 +81,8 @@ class NamedKinds(Folder):
         matrix = confusion(truth, probability.argmax(axis=1), len(kinds))
         return float(np.nanmean(np.diag(matrix) / np.maximum(1, matrix.sum(axis=1))))
 
-    @measures("", "within 0.02 of 0")
-    def track_overconfidence(self, brightness: float) -> float:
-        """Mean probability of what shots are taken for, over the fraction that is right"""
+    @measures("", "0.02 or less")
+    def track_miscalibration(self, brightness: float) -> float:
+        """Mean probability of what shots are taken for, away from the fraction that is right"""
         _, _, truth, probability = self.found
-        return float(probability.max(axis=1).mean() - (probability.argmax(axis=1) == truth).mean())
+        return float(abs(probability.max(axis=1).mean() - (probability.argmax(axis=1) == truth).mean()))
