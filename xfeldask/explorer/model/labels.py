@@ -40,7 +40,7 @@ class Labels(param.Parameterized):
     >>> _ = xfeldask.simulate(path, particle=two, detector="square-32", n_shots=4, progress=False)
     >>> labels = Session(path).labels
     >>> labels.give(2, "single")
-    >>> labels.undo(), labels.redo(), labels.of(2), labels.queue(5).tolist()
+    >>> labels.undo(), labels.redo(), labels.of(2), sorted(labels.queue(5).tolist())
     (2, 2, 'single', [0, 1, 3])
     """
 
