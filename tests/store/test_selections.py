@@ -7,8 +7,9 @@ import pytest
 
 from tests.tiny import frames, tiny_run
 from xfeldask.errors import InputError, RunError
+from xfeldask.store.by_name import check_name
 from xfeldask.store.run import Run
-from xfeldask.store.selections import check_name, publish_selection, read_selections
+from xfeldask.store.selections import publish_selection, read_selections
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +56,7 @@ def test_name__that_is_none_is_refused_and_nothing_written(run, name):
 
 @pytest.mark.parametrize("name", ["a", "_", "a1_B", "a" * 64])
 def test_name__that_is_one_is_taken(name):
-    check_name(name)
+    check_name(name, "a selection")
 
 
 def test_selections__of_another_run_are_left_out(run):

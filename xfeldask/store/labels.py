@@ -11,14 +11,13 @@ from numpy.typing import NDArray
 
 from xfeldask.errors import InputError
 from xfeldask.schema import BLANK, MULTIPLE, OTHER, SINGLE
-from xfeldask.store.layout import RUN
-from xfeldask.store.opening import child_groups, open_lazily
-from xfeldask.store.publish import publish_group
-from xfeldask.store.selections import NAME
+from xfeldask.store.by_name import check_name, publish_by_name, read_by_name
+from xfeldask.store.lock import held
 
 if TYPE_CHECKING:
     from xfeldask.store.run import Run
 
+WHO = "a person"
 NO_LABEL = -1
 LABELS = {"single": SINGLE, "multiple": MULTIPLE, "blank": BLANK, "other": OTHER}
 """What a person can say of a shot, and how it is stored; `NO_LABEL` where nothing was said."""
@@ -41,6 +40,8 @@ def write_labels(run: Run, name: str, changes: Mapping[int, int]) -> NDArray[np.
 
     Raises
     ------
+    StoreBusyError
+        Another page writes labels of the same person at this moment.
     InputError
         A name that cannot be, a store that cannot be written, labels or shots that are not there.
 
@@ -59,32 +60,27 @@ def write_labels(run: Run, name: str, changes: Mapping[int, int]) -> NDArray[np.
     >>> list(read_labels(run))
     ['anna']
     """
-    check_person(name)
+    check_name(name, WHO)
     if any(not 0 <= shot < run.n_shots or label not in {NO_LABEL, *LABELS.values()} for shot, label in changes.items()):
         raise InputError(f"labels are {LABELS} or {NO_LABEL} for shots 0 to {run.n_shots - 1}, got {dict(changes)}")
-    known = read_labels(run).get(name)
-    labels = np.full(run.n_shots, NO_LABEL, np.int8) if known is None else known.values.astype(np.int8)
-    labels[list(changes)] = list(changes.values())
-    attributes = {
-        "long_name": f"label by {name}",
-        "flag_values": [NO_LABEL, *LABELS.values()],
-        "flag_meanings": " ".join(["none", *LABELS]),
-        "n_labelled": int((labels != NO_LABEL).sum()),
-    }
-    told = {} if run.identity is None else {RUN: run.identity}
-    run.refuse_replaced()
-    publish_group(run.path, f"labels/{name}", xr.Dataset({"label": ("shot", labels, attributes)}, attrs=told))
+    # what another page of the same person writes meanwhile would be lost
+    with held(run.path, f"labels/{name}"):
+        known = read_labels(run).get(name)
+        labels = np.full(run.n_shots, NO_LABEL, np.int8) if known is None else known.values.astype(np.int8)
+        labels[list(changes)] = list(changes.values())
+        attributes = {
+            "long_name": f"label by {name}",
+            "flag_values": [NO_LABEL, *LABELS.values()],
+            "flag_meanings": " ".join(["none", *LABELS]),
+            "n_labelled": int((labels != NO_LABEL).sum()),
+        }
+        publish_by_name(run, "labels", name, "label", labels, attributes)
     return labels
 
 
 def read_labels(run: Run) -> dict[str, xr.DataArray]:
     """Return the labels of a run by the name of who gave them, int8 (shot,); those of another run are left out."""
-    found = {name: open_lazily(run.group, f"labels/{name}") for name in child_groups(run.group, "labels")}
-    return {
-        name: one["label"]
-        for name, one in found.items()
-        if one.attrs.get(RUN, run.identity) == run.identity and one.sizes["shot"] == run.n_shots
-    }
+    return read_by_name(run, "labels", "label")
 
 
 def lessons(labels: NDArray[np.int8]) -> NDArray[np.int8]:
@@ -101,21 +97,3 @@ def lessons(labels: NDArray[np.int8]) -> NDArray[np.int8]:
     out[labels == SINGLE] = 1
     out[(labels == MULTIPLE) | (labels == OTHER)] = 0
     return out
-
-
-def check_person(name: str) -> None:
-    """Refuse what is no name.
-
-    Raises
-    ------
-    InputError
-
-    Examples
-    --------
-    >>> check_person("Anna K.")
-    Traceback (most recent call last):
-    ...
-    xfeldask.errors.InputError: a name is letters, digits and underscores, 64 at most, got 'Anna K.'
-    """
-    if not NAME.fullmatch(name):
-        raise InputError(f"a name is letters, digits and underscores, 64 at most, got {name!r}")

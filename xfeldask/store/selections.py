@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,16 +9,14 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from xfeldask.errors import InputError
-from xfeldask.store.layout import RUN
+from xfeldask.store.by_name import check_name, publish_by_name, read_by_name
 from xfeldask.store.leftovers import remove
 from xfeldask.store.lock import held
-from xfeldask.store.opening import child_groups, open_lazily
-from xfeldask.store.publish import publish_group
 
 if TYPE_CHECKING:
     from xfeldask.store.run import Run
 
-NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+WHAT = "a selection"
 
 
 def publish_selection(run: Run, name: str, selected: NDArray[np.bool_], where: str = "") -> None:
@@ -51,13 +48,11 @@ def publish_selection(run: Run, name: str, selected: NDArray[np.bool_], where: s
     >>> found.values.tolist(), found.attrs["where"]
     ([False, False, False, True, True], 'shot > 2')
     """
-    check_name(name)
+    check_name(name, WHAT)
     if selected.shape != (run.n_shots,):
         raise InputError(f"a selection tells of each of the {run.n_shots} shots of the store, got {selected.shape}")
     attributes = {"long_name": f"selection {name}", "where": where, "n_selected": int(selected.sum())}
-    told = {} if run.identity is None else {RUN: run.identity}
-    run.refuse_replaced()
-    publish_group(run.path, f"selection/{name}", xr.Dataset({"selected": ("shot", selected, attributes)}, attrs=told))
+    publish_by_name(run, "selection", name, "selected", selected, attributes)
 
 
 def remove_selection(run: Run, name: str) -> None:
@@ -74,7 +69,7 @@ def remove_selection(run: Run, name: str) -> None:
     --------
     See `publish_selection`, whose opposite it is.
     """
-    check_name(name)
+    check_name(name, WHAT)
     place = f"selection/{name}"
     run.refuse_replaced()
     with held(run.path, place):
@@ -88,27 +83,4 @@ def remove_selection(run: Run, name: str) -> None:
 
 def read_selections(run: Run) -> dict[str, xr.DataArray]:
     """Return the selections of a run by name, bool (shot,); those of another run, which verify names, are left out."""
-    found = {name: open_lazily(run.group, f"selection/{name}") for name in child_groups(run.group, "selection")}
-    return {
-        name: one["selected"]
-        for name, one in found.items()
-        if one.attrs.get(RUN, run.identity) == run.identity and one.sizes["shot"] == run.n_shots
-    }
-
-
-def check_name(name: str) -> None:
-    """Refuse what is no name.
-
-    Raises
-    ------
-    InputError
-
-    Examples
-    --------
-    >>> check_name("my shots")
-    Traceback (most recent call last):
-    ...
-    xfeldask.errors.InputError: a selection's name is letters, digits and underscores, 64 at most, got 'my shots'
-    """
-    if not NAME.fullmatch(name):
-        raise InputError(f"a selection's name is letters, digits and underscores, 64 at most, got {name!r}")
+    return read_by_name(run, "selection", "selected")

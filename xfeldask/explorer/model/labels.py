@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from xfeldask.errors import XfeldaskError
 from xfeldask.explorer.model.masks import Mask
+from xfeldask.store.by_name import check_name
 from xfeldask.store.columns import Column, Shots
-from xfeldask.store.labels import COLUMN, LABELS, NO_LABEL, check_person, read_labels, write_labels
+from xfeldask.store.labels import COLUMN, LABELS, NO_LABEL, WHO, read_labels, write_labels
 from xfeldask.store.run import Run
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class Labels(param.Parameterized):
         InputError
             What is no name.
         """
-        check_person(person)
+        check_name(person, WHO)
         known = read_labels(self._session.shots.run).get(person)
         if known is not None:
             self.values = np.array(known.values, np.int8)
@@ -209,4 +210,9 @@ class Keeper:
                 write_labels(self._run, person, changes)
             except XfeldaskError as error:
                 fault = str(error)
+                with self._lock:
+                    # written with those that come next
+                    self._waiting[person] = changes | self._waiting.get(person, {})
+                    self._thread = None
+                break
         self._tell(fault)

@@ -17,9 +17,10 @@ from xfeldask.explorer.model.masks import COMBINATIONS, Mask, combine
 from xfeldask.explorer.model.palette import class_colours
 from xfeldask.explorer.model.pictures import PHOTONS, ZOOMS
 from xfeldask.explorer.model.shared import shared_shots
+from xfeldask.store.by_name import check_name
 from xfeldask.store.columns import NO_YES, Column
 from xfeldask.store.expression import select
-from xfeldask.store.selections import check_name, publish_selection, remove_selection
+from xfeldask.store.selections import WHAT, publish_selection, remove_selection
 from xfeldask.units import shown, with_unit
 
 DENSITY, HEXAGONS = "density", "hexagons"
@@ -180,7 +181,7 @@ class Session(param.Parameterized):
         InputError
             The name cannot be, or is taken; the store cannot be written.
         """
-        check_name(name)
+        check_name(name, WHAT)
         self.shots.add(Column(name, f"selection {name}", "1", self.selected.copy(), NO_YES))
         if write:
             whole = np.zeros(self.shots.n_stored, bool)

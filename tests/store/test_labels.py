@@ -1,0 +1,66 @@
+"""Labels of two pages at once: none is lost."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from xfeldask.errors import InputError, StoreBusyError
+from xfeldask.explorer.model.labels import Keeper
+from xfeldask.store import labels
+from xfeldask.store.labels import LABELS, NO_LABEL, read_labels, write_labels
+from xfeldask.store.layout import Layout, create_template
+from xfeldask.store.run import Run
+
+SINGLE, BLANK = LABELS["single"], LABELS["blank"]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    layout = Layout(5, (1, 4, 4), (2, 2), (4, 4), 1, "uint8", False, 2)
+    create_template(tmp_path / "run.zarr", layout, {"shot": np.arange(5)}, {"title": "a run"})
+    return Run.open(tmp_path / "run.zarr")
+
+
+def test_write_labels__of_one_person_at_once_refuses_the_second(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    raised = list[Exception]()
+
+    def second() -> None:
+        try:
+            write_labels(run, "anna", {1: SINGLE})
+        except StoreBusyError as error:
+            raised.append(error)
+
+    def read_late(of: Run) -> dict:
+        found = read_labels(of)
+        if threading.current_thread() is threading.main_thread():
+            other = threading.Thread(target=second)
+            other.start()
+            other.join()
+        return found
+
+    monkeypatch.setattr(labels, "read_labels", read_late)
+    write_labels(run, "anna", {0: BLANK})
+    assert "labels/anna is being written" in str(raised[0])
+    assert read_labels(run)["anna"].values.tolist() == [BLANK, *[NO_LABEL] * 4]
+
+
+def test_keeper__writes_what_failed_with_what_comes_next(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = list[str]()
+    keeper = Keeper(run, told.append)
+
+    def full(*_: object) -> None:
+        raise InputError("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("xfeldask.explorer.model.labels.write_labels", full)
+        keeper.keep("anna", {0: SINGLE, 1: SINGLE})
+        keeper.wait()
+    assert told == ["the disk is full"]
+    keeper.keep("anna", {1: BLANK})
+    keeper.wait()
+    assert told == ["the disk is full", ""]
+    assert read_labels(run)["anna"].values.tolist() == [SINGLE, BLANK, *[NO_LABEL] * 3]

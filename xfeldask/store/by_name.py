@@ -1,0 +1,67 @@
+"""What people put beside the shots of a run by a name: one variable along `shot`, in a group of that name."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import xarray as xr
+from numpy.typing import NDArray
+
+from xfeldask.errors import InputError
+from xfeldask.store.layout import RUN
+from xfeldask.store.opening import child_groups, open_lazily
+from xfeldask.store.publish import publish_group
+
+if TYPE_CHECKING:
+    from xfeldask.store.run import Run
+
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+
+
+def publish_by_name(
+    run: Run, top: str, name: str, variable: str, values: NDArray[Any], attributes: dict[str, Any]
+) -> None:
+    """Write ``/<top>/<name>/<variable> (shot)`` with the identity of the run; what was there is replaced.
+
+    Raises
+    ------
+    InputError
+        The store cannot be written.
+    """
+    told = {} if run.identity is None else {RUN: run.identity}
+    run.refuse_replaced()
+    publish_group(run.path, f"{top}/{name}", xr.Dataset({variable: ("shot", values, attributes)}, attrs=told))
+
+
+def read_by_name(run: Run, top: str, variable: str) -> dict[str, xr.DataArray]:
+    """Return ``/<top>/<name>/<variable>`` of a run by name; those of another run, which verify names, are left out."""
+    found = {name: open_lazily(run.group, f"{top}/{name}") for name in child_groups(run.group, top)}
+    return {
+        name: one[variable]
+        for name, one in found.items()
+        if one.attrs.get(RUN, run.identity) == run.identity and one.sizes["shot"] == run.n_shots
+    }
+
+
+def check_name(name: str, what: str) -> None:
+    """Refuse what is no name.
+
+    Parameters
+    ----------
+    name : str
+    what : str, whose name it is
+
+    Raises
+    ------
+    InputError
+
+    Examples
+    --------
+    >>> check_name("my shots", "a selection")
+    Traceback (most recent call last):
+    ...
+    xfeldask.errors.InputError: the name of a selection is letters, digits and underscores, 64 at most, got 'my shots'
+    """
+    if not NAME.fullmatch(name):
+        raise InputError(f"the name of {what} is letters, digits and underscores, 64 at most, got {name!r}")
