@@ -16,6 +16,7 @@ from xfeldask.explorer.tabs import MORE, TABS, tabs
 from xfeldask.explorer.tabs.kinds_tab import Kind, kinds, middle
 from xfeldask.explorer.tabs.reconstruction_tab import reconstruction
 from xfeldask.explorer.tabs.watch import Watch
+from xfeldask.schema import of_names
 from xfeldask.sorting.decision import Decision
 from xfeldask.store.embedding import Embedding
 from xfeldask.store.particle_kinds import KINDS, kinds_dataset
@@ -68,10 +69,26 @@ def test_kinds__tell_how_many_shots_each_has_and_how_large_it_is(looked):
     assert np.flatnonzero(looked.selected).tolist() == list(range(20, 24))
 
 
+def test_kinds__that_were_named_have_their_names(looked):
+    embedding = looked.shots.run.embedding("pca")
+    named = ("protein", "drop")
+    found = embedding.stored().load()
+    found["kind"].attrs = of_names(named).attributes()
+    decision = Decision(kinds=(20, 4), kind_names=named, wanted_kind=1).to_json()
+    embedding.publish(found.assign_attrs(decision=decision), embedding.parts())
+    again = Session(looked.shots.run.path)
+    view = kinds(again, Pictures(again.shots.run), Watch(again))
+    told = texts(view)
+    for words in ("drop, the wanted one", "protein", "species that were named"):
+        assert words in told
+    next(iter(view.select(lambda part: getattr(part, "label", "") == "select its shots"))).clicks += 1
+    assert np.flatnonzero(again.selected).tolist() == list(range(20))
+
+
 def test_kind__shows_the_mean_pattern_and_the_plane_through_the_middle(looked):
     found = looked.shots.run.embedding("pca").parts()[KINDS].isel(kind=1)
     looked.zoom = "whole detector"
-    shown = Kind(looked, Pictures(looked.shots.run), Watch(looked), found, 1, 0)
+    shown = Kind(looked, Pictures(looked.shots.run), Watch(looked), found, 1, False)
     np.testing.assert_array_equal(shown.pattern.source.data["image"][0], found.mean_image.values)
     plane = shown.slice.source.data["image"][0]
     # rows go along y, columns along x

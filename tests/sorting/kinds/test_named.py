@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.ndimage import map_coordinates
 
 from xfeldask.config import Species as Asked
 from xfeldask.orient.models import grid_size
@@ -12,7 +13,7 @@ from xfeldask.physics.detectors import square
 from xfeldask.physics.species import Body, Mixture, Species
 from xfeldask.physics.spheroid import Spheroid
 from xfeldask.sorting.kinds.found import RADIUS
-from xfeldask.sorting.kinds.named import background, named_kinds, relative_sizes
+from xfeldask.sorting.kinds.named import brightness, named_kinds, relative_sizes
 
 PIXELS = pixels_of(square(128, 6e-4, 0.15), 2.7e-10)
 SMALL, LARGE = Spheroid(6e-9, 6e-9, 3e29), Spheroid(9e-9, 14e-9, 3e29)
@@ -33,21 +34,26 @@ def test_named_kinds__has_every_species_in_its_sizes() -> None:
     np.testing.assert_allclose(kinds.fractions, [0.75, 0.25])
     middle = grid_size(RADIUS) // 2
     at_beam = kinds.models.intensity[:, middle, middle, middle]
-    assert at_beam[0] == pytest.approx(SMALL.electrons**2, rel=1e-5)
-    assert at_beam[1] == pytest.approx(LARGE.electrons**2 * (17 / 18) ** 6, rel=1e-5)
+    ratio = (LARGE.electrons / SMALL.electrons) ** 2 * (17 / 18) ** 6
+    assert at_beam[1] / at_beam[0] == pytest.approx(ratio, rel=1e-5)
     assert (kinds.models.intensity > 0).all()
 
 
-def test_named_kinds__has_the_background_of_the_shots_in_each() -> None:
-    mean = 0.01 + 5.0 * (np.arange(128 * 128) == PIXELS.index[0])
-    bright = SparseFrames.of(np.random.default_rng(0).poisson(mean, (100, 128 * 128)), PIXELS.index)
-    dark = named_kinds(ASKED, MIXTURE, [SMALL, LARGE], NONE, PIXELS).models.intensity
-    lit = named_kinds(ASKED, MIXTURE, [SMALL, LARGE], bright, PIXELS).models.intensity
-    np.testing.assert_allclose(lit - dark, (lit - dark).flat[0], rtol=1e-6)
-    assert (lit - dark).flat[0] > 0
+def test_named_kinds__are_as_bright_as_the_shots_with_their_background() -> None:
+    rng = np.random.default_rng(0)
+    near = np.linalg.norm(PIXELS.s, axis=1) <= RADIUS * PIXELS.step
+    mean = PIXELS.factor * (0.01 + 0.5 * near)
+    frames = SparseFrames.of(rng.poisson(mean, (200, len(mean))), np.arange(len(mean)))
+    ball = {"small": ASKED["small"]}
+    kinds = named_kinds(ball, Mixture(MIXTURE.bodies[:1], MIXTURE.species[:1]), [SMALL], frames, PIXELS)
+    assert kinds.models.intensity.min() == pytest.approx(0.01, rel=0.05)
+    average = kinds.models.intensity[0]
+    at = PIXELS.s[near].T / PIXELS.step + len(average) // 2
+    seen = (map_coordinates(average, at, order=1) * PIXELS.factor[near]).sum()
+    assert seen == pytest.approx(mean[near].sum(), rel=0.1)
 
 
-def test_background__is_that_of_the_outer_pixels_on_the_scale_of_the_intensity() -> None:
+def test_brightness__is_that_of_the_outer_pixels_and_of_what_is_left_within() -> None:
     rate, fluence, radius = 0.02, 30.0, 12.0
     size = grid_size(radius)
     intensity = np.full((size,) * 3, 2.0)
@@ -55,11 +61,13 @@ def test_background__is_that_of_the_outer_pixels_on_the_scale_of_the_intensity()
     mean = rate * PIXELS.factor + fluence * 2.0 * PIXELS.factor * near
     images = np.random.default_rng(1).poisson(mean, (300, len(mean)))
     frames = SparseFrames.of(images, np.arange(len(mean)))
-    assert background(frames, PIXELS, radius, intensity) == pytest.approx(rate / fluence, rel=0.02)
+    assert brightness(frames, PIXELS, radius, intensity) == pytest.approx((fluence, rate), rel=0.02)
 
 
-def test_background__is_none_of_shots_without_photons() -> None:
-    assert background(NONE, PIXELS, 12.0, np.ones((grid_size(12.0),) * 3)) == 0
+def test_brightness__of_shots_without_photons_is_one_photon() -> None:
+    fluence, rate = brightness(NONE, PIXELS, 12.0, np.ones((grid_size(12.0),) * 3))
+    assert rate == 0
+    assert fluence == pytest.approx(1 / PIXELS.factor[: PIXELS.within(12.0)].sum())
 
 
 @pytest.mark.parametrize(

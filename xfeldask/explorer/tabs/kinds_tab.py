@@ -1,4 +1,4 @@
-"""Kinds of particles that were found: how many shots, their mean pattern, a slice of the particle's intensity."""
+"""Kinds of particles, found or named: how many shots, their mean pattern, a slice of the particle's intensity."""
 
 from __future__ import annotations
 
@@ -35,11 +35,16 @@ def kinds(session: Session, pictures: Pictures, watch: Watch) -> pn.viewable.Vie
     embedding = session.shots.run.embedding(session.embedding)
     found = embedding.parts()[KINDS]
     wanted = embedding.decision.wanted_kind
-    views = [Kind(session, pictures, watch, found.isel(kind=k), k, wanted) for k in range(found.sizes["kind"])]
+    names: tuple[str, ...] = embedding.decision.kind_names or ()
+    views = [
+        Kind(session, pictures, watch, found.isel(kind=k), names[k] if names else k, k == wanted)
+        for k in range(found.sizes["kind"])
+    ]
+    origin = "The species that were named" if names else "Found without knowing any, either hand as likely"
     return pn.Column(
         caption(
-            "Found without knowing any: the mean pattern of the shots of each kind, and the intensity of the particle "
-            "in the plane through the beam's middle, both on logarithmic scales. Either hand is as likely."
+            f"{origin}: the mean pattern of the shots of each kind, and the intensity of the particle in the plane "
+            "through the beam's middle, both on logarithmic scales."
         ),
         *(view.view for view in views),
         sizing_mode="stretch_width",
@@ -55,12 +60,12 @@ class Kind:
     pictures : Pictures
     watch : Watch
     found : Dataset, of this kind
-    number : int
-    wanted : int or None, the kind that is accepted
+    kind : int or str, its number, or its name where it has one
+    is_wanted : bool, whether it is the kind that is accepted
     """
 
     def __init__(
-        self, session: Session, pictures: Pictures, watch: Watch, found: xr.Dataset, number: int, wanted: int | None
+        self, session: Session, pictures: Pictures, watch: Watch, found: xr.Dataset, kind: int | str, is_wanted: bool
     ) -> None:
         self._session, self._pictures = session, pictures
         self._mean = found["mean_image"].values.astype(np.float32)
@@ -78,9 +83,10 @@ class Kind:
             ("radius of gyration", radius(float(found["radius_of_gyration"]))),
         ]
         select = pmui.Button(label="select its shots", size="small", variant="outlined")
-        select.on_click(lambda _: session.choose_where(f"kind == {number}"))
+        title, value = (kind, f'"{kind}"') if isinstance(kind, str) else (f"kind {kind}", kind)
+        select.on_click(lambda _: session.choose_where(f"kind == {value}"))
         side = pn.Column(
-            heading(f"kind {number}" + (", the wanted one" if number == wanted else "")),
+            heading(title + (", the wanted one" if is_wanted else "")),
             pn.pane.HTML(table(rows), styles=SMALL, margin=(0, 10)), select, width=240,
         )  # fmt: skip
         self.view = pn.Row(side, self.pattern.view(), self.slice.view(), height=HEIGHT, sizing_mode="stretch_width")

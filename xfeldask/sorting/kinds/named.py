@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import map_coordinates
 
 from xfeldask.config import Species as Asked
 from xfeldask.orient.models import Models, grid_size, radii
@@ -43,7 +44,7 @@ def named_kinds(
 
     Returns
     -------
-    Kinds, in the order of the species
+    Kinds, in the order of the species; their intensities at the mean fluence of the shots, with background
     """
     radius = min(RADIUS, pixels.reach)
     size = grid_size(radius)
@@ -60,9 +61,9 @@ def named_kinds(
                 kind.append(index)
                 prior.append(one.weight / (len(variants) * len(sizes)))
     exact, fraction = np.stack(intensity), np.array(prior) / np.sum(prior)
-    dark = background(frames, pixels, radius, np.tensordot(fraction, exact, 1))
+    fluence, dark = brightness(frames, pixels, radius, np.tensordot(fraction, exact, 1))
     names = tuple("_".join(species.name.split()) for species in mixture.species)
-    return Kinds(Models(exact + dark, fraction, pixels.step), np.array(kind), radius, names)
+    return Kinds(Models(fluence * exact + dark, fraction, pixels.step), np.array(kind), radius, names)
 
 
 def spread_out(count: int, most: int) -> NDArray[np.int64]:
@@ -94,8 +95,10 @@ def relative_sizes(asked: Asked) -> NDArray[np.float64]:
     return np.exp(np.linspace(ends[0], ends[1], count) if count > 1 else ends[:1])
 
 
-def background(frames: SparseFrames, pixels: Pixels, radius: float, intensity: NDArray[np.float64]) -> float:
-    """Estimate the background of shots, on the scale of the mean intensity of what they are of.
+def brightness(
+    frames: SparseFrames, pixels: Pixels, radius: float, intensity: NDArray[np.float64]
+) -> tuple[float, float]:
+    """Estimate how bright shots are: of what they are of, and of background.
 
     The outermost pixels see so little of a particle that nearly all of their photons are background, and as much of it
     is taken to lie on all others.
@@ -108,15 +111,17 @@ def background(frames: SparseFrames, pixels: Pixels, radius: float, intensity: N
 
     Returns
     -------
-    float, to be added to each intensity
+    fluence : float, mean photons of a whole bin at the beam over the intensity there
+    background : float, mean photons of background in a whole bin at the beam
     """
     m, outer = pixels.within(radius), int(len(pixels.s) * OUTER)
-    if outer < m:
-        return 0.0
     counted = frames.mean(len(pixels.s))
-    rate = counted[outer:].sum() / pixels.factor[outer:].sum()
+    rate = float(counted[outer:].sum() / pixels.factor[outer:].sum()) if outer >= m else 0.0
     signal = counted[:m].sum() - rate * pixels.factor[:m].sum()
     shell = np.rint(radii(len(intensity))).astype(np.int64).reshape(-1)
     mean = np.bincount(shell, intensity.reshape(-1)) / np.bincount(shell)
-    ring = np.rint(np.linalg.norm(pixels.s[:m], axis=1) / pixels.step).astype(np.int64)
-    return float(rate * (pixels.factor[:m] * mean[ring]).sum() / signal) if signal > 0 else 0.0
+    average = np.interp(radii(len(intensity)), np.arange(len(mean)), mean)
+    seen = map_coordinates(average, pixels.s[:m].T / pixels.step + len(average) // 2, order=1)
+    whole = float((pixels.factor[:m] * seen).sum())
+    # where there is nothing but background, a photon a shot is as good as any
+    return float(signal if signal > 0 else 1.0) / whole, rate
