@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from xfeldask.physics.atoms import Atoms
     from xfeldask.physics.volume import Volume
 
-LARGE = 100_000_000
+LARGE = 10_000_000
 """Bytes that it takes to build a form factor that is worth to be kept."""
 
 # Threads of BLAS wait for one another in loops: where each worker has as many of them as there are cores, that is most
@@ -39,8 +39,9 @@ def once(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReques
 
 @pytest.fixture(scope="session", autouse=True)
 def form_factors(once: Once) -> Iterator[None]:
-    """Work out the form factor of a large particle, its error and its bounds once a session, as that takes seconds."""
+    """Work out the form factor of a particle, its error and its bounds once a session, which is most of a small run."""
     from xfeldask.physics import forward, species, volume
+    from xfeldask.store import volumes
 
     def shared(function: Callable[..., Any], is_large: Callable[..., bool]) -> Callable[..., Any]:
         def found(*arguments: Any) -> Any:
@@ -71,6 +72,7 @@ def form_factors(once: Once) -> Iterator[None]:
         patch.setattr(species, "build_volume", build_volume)
         patch.setattr(species, "measured_error", shared(volume.measured_error, is_large))
         patch.setattr(forward, "bound_volume", shared(forward.bound_volume, is_large))
+        patch.setattr(volumes, "_on_grid", shared(volumes._on_grid, is_large))
         yield
 
 
