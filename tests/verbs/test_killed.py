@@ -12,6 +12,7 @@ import time
 from logging import CRITICAL
 from threading import Thread
 
+import dask
 import pytest
 from distributed import Client, LocalCluster
 
@@ -38,29 +39,37 @@ xfeldask.store.layout.SHARD_BYTES = {SHOTS} * 32 * 32
 {ARGUMENTS}
 """
 KILL_INSIDE = """
-written = 0
-
-def watch(kind):
+def watch(kind, last, when):
     original = getattr(Path, kind)
 
     def moved(self, target):
         # every file that is written is moved into its place; the store itself is too
         global written
         written += 1
-        last = written == int(sys.argv[2])
-        if last and sys.argv[3] == "before":
+        if written == last and when == "before":
             os.killpg(0, signal.SIGKILL)
         original(self, target)
-        if last:
+        if written == last:
             os.killpg(0, signal.SIGKILL)
 
     setattr(Path, kind, moved)
 
-watch("replace")
-watch("rename")
-with dask.config.set(scheduler="synchronous"):
-    simulate(sys.argv[1], **RUN)
-print(written)
+# each line of what is asked is a run in a child of this process, which has imported what the run needs
+for line in sys.stdin:
+    path, last, when = line.split("\\t")
+    child = os.fork()
+    if child == 0:
+        os.setsid()
+        written = 0
+        watch("replace", int(last), when.strip())
+        watch("rename", int(last), when.strip())
+        with dask.config.set(scheduler="synchronous"):
+            simulate(path, **RUN)
+        print(written, flush=True)
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    if os.WIFSIGNALED(status) or status:
+        print(os.waitstatus_to_exitcode(status), flush=True)
 """
 PROCESSES = """
 if __name__ == "__main__":
@@ -87,8 +96,8 @@ def start(folder, script, *words):
     return subprocess.Popen(
         [sys.executable, str(file), *map(str, words)],
         start_new_session=True,
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
     )
 
 
@@ -97,6 +106,10 @@ def files(path):
         str(f.relative_to(path)): (hashlib.sha256(f.read_bytes()).hexdigest(), f.stat().st_mtime_ns)
         for f in path.rglob("*") if f.is_file()
     }  # fmt: skip
+
+
+def bytes_of(path):
+    return {name: digest for name, (digest, _) in files(path).items()}
 
 
 def assert_finishes(path, whole):
@@ -118,13 +131,27 @@ def assert_finishes(path, whole):
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory):
+def kill(tmp_path_factory):
+    """Run with a path and kill it before or after a move of a file: how it ended, or how many moves there were."""
+    process = start(tmp_path_factory.mktemp("killer"), KILL_INSIDE)
+
+    def killed(path, last, when):
+        process.stdin.write(f"{path}\t{last}\t{when}\n".encode())
+        process.stdin.flush()
+        return int(process.stdout.readline())
+
+    yield killed
+    process.communicate()
+    assert process.returncode == 0
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(kill, tmp_path_factory):
     """Hashes of the files of a run that nobody stopped, and how many moves of files it took."""
     folder = tmp_path_factory.mktemp("killed")
-    process = start(folder, KILL_INSIDE, folder / "run.zarr", -1, "never")
-    told, error = process.communicate()
-    assert process.returncode == 0, error.decode()
-    return {name: digest for name, (digest, _) in files(folder / "run.zarr").items()}, int(told)
+    moves = kill(folder / "run.zarr", -1, "never")
+    assert moves > 0
+    return bytes_of(folder / "run.zarr"), moves
 
 
 @pytest.mark.parametrize(
@@ -138,7 +165,7 @@ def uninterrupted(tmp_path_factory):
         ("last", "before", SHARDS),
     ],
 )
-def test_simulate__killed_at_a_file_is_finished_to_the_same_bytes(uninterrupted, tmp_path, place, when, kept):
+def test_simulate__killed_at_a_file_is_finished_to_the_same_bytes(kill, uninterrupted, tmp_path, place, when, kept):
     whole, moves = uninterrupted
     # photons, two images, three totals for each shard, then the mark of a complete store; before them its first mark
     run = SHARDS * 6 + 2
@@ -149,9 +176,7 @@ def test_simulate__killed_at_a_file_is_finished_to_the_same_bytes(uninterrupted,
         "status": moves - run + 19,
         "last": moves,
     }
-    process = start(tmp_path, KILL_INSIDE, tmp_path / "run.zarr", at[place], when)
-    process.communicate()
-    assert process.returncode == -signal.SIGKILL
+    assert kill(tmp_path / "run.zarr", at[place], when) == -signal.SIGKILL
     assert (tmp_path / "run.zarr").exists() == (kept is not None)
     assert assert_finishes(tmp_path / "run.zarr", whole) == (kept or 0)
 
@@ -167,32 +192,43 @@ def test_simulate__killed_with_its_processes_is_finished_to_the_same_bytes(unint
     assert 1 <= assert_finishes(path, uninterrupted[0]) <= SHARDS
 
 
-def test_simulate__survives_a_killed_worker_or_says_so(tmp_path):
+@pytest.fixture(scope="module")
+def client():
+    """Of a cluster of two processes, whose workers are started again when they die."""
+    shape = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": "127.0.0.1:0"}
+    with LocalCluster(**shape, silence_logs=CRITICAL) as cluster, Client(cluster) as client:
+        yield client
+
+
+@pytest.mark.usefixtures("client")
+def test_simulate__writes_the_same_files_on_a_cluster(uninterrupted, tmp_path):
+    simulate(tmp_path / "run.zarr", **arguments())
+    assert bytes_of(tmp_path / "run.zarr") == uninterrupted[0]
+    assert verify(tmp_path / "run.zarr", progress=False).ok
+
+
+def test_simulate__survives_a_killed_worker_or_says_so(client, tmp_path):
     path, many = tmp_path / "run.zarr", arguments() | {"n_shots": 64 * SHOTS}
     done_when_killed = []
 
     def kill(worker):
         while not list(path.glob("shot_status/c/[0-9]*")):
-            time.sleep(0.001)
+            time.sleep(0.01)
         os.kill(worker, signal.SIGKILL)
         done_when_killed.append(len(list(path.glob("shot_status/c/*"))))
 
-    shape = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": "127.0.0.1:0"}
-    with LocalCluster(**shape, silence_logs=CRITICAL) as cluster, Client(cluster) as client:
-        killer = Thread(target=kill, args=[next(iter(client.run(os.getpid).values()))])
-        killer.start()
-        failed = None
-        try:
-            simulate(path, **many)
-        except RunError as error:
-            failed = str(error)
-        killer.join()
-        if failed is not None:
-            assert "\n" not in failed
-            simulate(path, **many, resume=True)
+    killer = Thread(target=kill, args=[next(iter(client.run(os.getpid).values()))])
+    killer.start()
+    failed = None
+    try:
+        simulate(path, **many)
+    except RunError as error:
+        failed = str(error)
+    killer.join()
+    if failed is not None:
+        assert "\n" not in failed
+        simulate(path, **many, resume=True)
     assert done_when_killed[0] < 64
-    simulate(tmp_path / "other.zarr", **many)
-    whole, other = files(path), files(tmp_path / "other.zarr")
-    assert {name: digest for name, (digest, _) in whole.items()} == {
-        name: digest for name, (digest, _) in other.items()
-    }
+    with dask.config.set(scheduler="threads"):
+        simulate(tmp_path / "other.zarr", **many)
+    assert bytes_of(path) == bytes_of(tmp_path / "other.zarr")
