@@ -68,25 +68,22 @@ def test_explorer__imports_what_the_core_and_its_extra_declare():
     assert extra <= found
 
 
-def test_core__imports_without_what_the_explorer_needs():
+def test_core__imports_and_simulates_without_what_the_explorer_needs(tmp_path):
     names = [
         ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
         for path in modules(explorer=False)
         if path.stem != "__main__"
     ]
-    code = f"{BLOCK}; import importlib\nfor name in {names}: importlib.import_module(name)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-
-
-def test_simulate__runs_without_what_the_explorer_needs(tmp_path):
     words = ["xfeldask", "simulate", str(tmp_path / "a.zarr"), "--particle", "chaperonin", "--detector", "square-32"]
     words += ["--n-shots", "4", "--workers", "1"]
     script = tmp_path / "script.py"
     script.write_text(f"""{BLOCK}
 if __name__ == "__main__":
+    import importlib
     from xfeldask.cli import main
 
+    for name in {names}:
+        importlib.import_module(name)
     sys.argv = {words}
     main()
 """)

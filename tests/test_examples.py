@@ -1,8 +1,10 @@
 """Every example runs as it stands, small."""
 
 import runpy
+from functools import partial
 from pathlib import Path
 
+import distributed
 import pytest
 
 from xfeldask.config import Experiment
@@ -25,7 +27,7 @@ def registries(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("name", "small"),
     [
-        ("simulate_and_embed", {"n_shots": 600, "detector": "square-64"}),
+        ("simulate_and_embed", {"n_shots": 400, "detector": "square-64"}),
         ("on_a_cluster", {"n_shots": 40, "detector": "square-64"}),
         ("look_at_a_shot", {"detector": "square-64"}),
         ("own_engine", {"n_shots": 20, "detector": "square-64"}),
@@ -36,7 +38,11 @@ def registries(monkeypatch: pytest.MonkeyPatch) -> None:
         ("reconstruct_a_particle", {"n_shots": 600, "detector": "square-64", "resolution": 12e-9, "starts": 1}),
     ],
 )
-def test_example__runs(name: str, small: dict, capsys: pytest.CaptureFixture[str]) -> None:
+def test_example__runs(
+    name: str, small: dict, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # that workers in processes do the same is tested elsewhere
+    monkeypatch.setattr(distributed, "LocalCluster", partial(distributed.LocalCluster, processes=False))
     runpy.run_path(str(EXAMPLES / f"{name}.py"))["main"](**small)
     assert capsys.readouterr().out
 

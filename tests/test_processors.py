@@ -15,7 +15,7 @@ import pytest
 import zarr
 
 from tests import small_stores
-from tests.on_processors import BOUNDS, LIBM_WITHOUT_FMA, NUMBA_GENERIC, numpy_reduced
+from tests.on_processors import LIBM_WITHOUT_FMA, NUMBA_GENERIC, numpy_reduced
 from xfeldask import open_run
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -46,8 +46,8 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def older(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
     """The small stores as an old processor makes them."""
     # what was compiled for the older processor is kept for the next time
-    cache = request.config.cache.mkdir("kernels of a generic processor with bounds checked")
-    changes = {**NUMBA_GENERIC, **BOUNDS, **LIBM_WITHOUT_FMA, **numpy_reduced(), "NUMBA_CACHE_DIR": str(cache)}
+    cache = request.config.cache.mkdir("kernels of a generic processor")
+    changes = {**NUMBA_GENERIC, **LIBM_WITHOUT_FMA, **numpy_reduced(), "NUMBA_CACHE_DIR": str(cache)}
     environment = {**os.environ, **changes, "OPENBLAS_CORETYPE": "Prescott", "PYTHONPATH": str(ROOT)}
     folder = tmp_path_factory.mktemp("older")
     subprocess.run([sys.executable, "-m", "tests.small_stores", folder], cwd=ROOT, env=environment, check=True)
