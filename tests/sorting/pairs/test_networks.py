@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from tests.hasty import in_haste
 from xfeldask.errors import InputError
 from xfeldask.physics.binning import ImageGrid, low_q_grid
 from xfeldask.physics.detectors import square, wavelength
@@ -89,9 +90,9 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pairs, "LEAST_SOURCES", 600)
 
 
-@pytest.mark.usefixtures("quick")
 def test_rule__same_seed_same_bits() -> None:
-    one, same, other = (PairNetworks(seed).fit(shots(800, 8)[0], grid()).arrays() for seed in (3, 3, 4))
+    with in_haste():
+        one, same, other = (PairNetworks(seed).fit(shots(800, 8)[0], grid()).arrays() for seed in (3, 3, 4))
     assert all(np.array_equal(value, same[name]) for name, value in one.items())
     assert not np.array_equal(one["center"], other["center"])
 
@@ -102,7 +103,7 @@ def auc(rule: PairNetworks, images: np.ndarray, number: np.ndarray) -> float:
 
 
 @pytest.mark.usefixtures("quick")
-@pytest.mark.parametrize("multiple", [0.05, 0.4])
+@pytest.mark.parametrize("multiple", [pytest.param(0.05, marks=pytest.mark.campaign), 0.4])
 def test_rule__and_decision_know_how_many_they_lose_and_let_in(multiple: float) -> None:
     images, number, _ = shots(1500, 6, multiple, photons=350)
     found = PairNetworks().fit(images, grid()).judge(images)
@@ -116,12 +117,13 @@ def test_rule__and_decision_know_how_many_they_lose_and_let_in(multiple: float) 
 def test_rule__labels_help_or_do_no_harm() -> None:
     images, number, _ = shots(1200, 1, photons=100)
     labels = np.where(np.arange(len(images)) < 400, number == 1, -1)
-    seen, truth, _ = shots(1500, 2, photons=100)
+    seen, truth, _ = shots(600, 2, photons=100)
     without, labelled = (auc(PairNetworks().fit(images, grid(), given), seen, truth) for given in (None, labels))
     assert without > 0.9
     assert labelled > without - 0.02
 
 
+@pytest.mark.usefixtures("quick")
 def test_rule__many_doubles_do_not_teach_it_wrongly() -> None:
     images, number, _ = shots(1500, 5, multiple=0.4)
     found = PairNetworks().fit(images, grid()).judge(images)
@@ -179,7 +181,7 @@ def test_rule__learns_around_a_dead_region_and_faulty_shots() -> None:
 
 
 @pytest.mark.usefixtures("quick")
-@pytest.mark.parametrize("shape", [(60, 64), (61, 57)])
+@pytest.mark.parametrize("shape", [pytest.param((60, 64), marks=pytest.mark.campaign), (61, 57)])
 def test_rule__takes_images_of_any_shape(shape: tuple[int, int]) -> None:
     middle = grid().center
     part = tuple(slice(32 - n // 2, 32 - n // 2 + n) for n in shape)
