@@ -4,6 +4,7 @@ import io
 import json
 import shlex
 import shutil
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -84,8 +85,17 @@ def texts(view: Any) -> str:
     return "\n".join(str(pane.object) for pane in view.select(pn.pane.HTML))
 
 
-@pytest.mark.parametrize("embedding", ["pairs", "envelope", "unsorted", "map"])
-@pytest.mark.parametrize("which", ["store", "bare"])
+EVERY_DAY = {("store", "pairs"), ("store", "unsorted"), ("bare", "envelope"), ("bare", "map")}
+"""Stores and embeddings of which every tab is made every day: each of them once; all pairs are in a campaign."""
+
+
+@pytest.mark.parametrize(
+    ("which", "embedding"),
+    [
+        pytest.param(*pair, marks=() if pair in EVERY_DAY else pytest.mark.campaign)
+        for pair in product(("store", "bare"), ("pairs", "envelope", "unsorted", "map"))
+    ],
+)
 @pytest.mark.parametrize("name", TABS)
 def test_tabs__are_made_of_any_store_and_follow_it(
     which: str, embedding: str, name: str, request: pytest.FixtureRequest
