@@ -25,7 +25,7 @@ def quick() -> Iterator[None]:
     """Fewer bins, as there are fewer photons beyond, and fewer beginnings."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(growth, "FIRST", growth.Level(3, 5.0, 10, 0.0, everywhere=True))
-        patch.setattr(growth, "STARTS", (4, 1))
+        patch.setattr(growth, "STARTS", (2, 1))
         yield
 
 
@@ -79,8 +79,9 @@ def test_grow_kinds__same_seed_same_bits_in_any_order_of_work(
     def backwards(task, shared, items):
         return [task(*shared, *item) for item in reversed(items)][::-1]
 
-    one = grow_kinds(mixed[0], PIXELS, radius=RADIUS, most=1, seed=1)
-    again = grow_kinds(mixed[0], PIXELS, radius=RADIUS, most=1, seed=1, each=backwards)
+    few = mixed[0][np.arange(200)]
+    one = grow_kinds(few, PIXELS, radius=RADIUS, most=1, seed=1)
+    again = grow_kinds(few, PIXELS, radius=RADIUS, most=1, seed=1, each=backwards)
     np.testing.assert_array_equal(again.models.intensity, one.models.intensity)
 
 
