@@ -39,8 +39,8 @@ FLOATING = [
 KERNELS = {"Haswell": "avx2", "SkylakeX": "avx512f", "Zen": "avx2", "Sandybridge": "avx"}
 """Kernels of OpenBLAS, and the flag of a processor that they need."""
 
-BOUNDS = {"NUMBA_BOUNDSCHECK": "1"}
-"""By which a kernel that indexes outside of an array ends in an IndexError."""
+BOUNDS = {"NUMBA_BOUNDSCHECK": "1", "NUMBA_OPT": "1"}
+"""By which a kernel that indexes outside of an array ends in an IndexError; optimised less, it is compiled sooner."""
 NUMBA_GENERIC = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}
 LIBM_WITHOUT_FMA = {"GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX2,-FMA,-AVX512F"}
 TAKEN = """
@@ -69,7 +69,7 @@ def variants() -> dict[str, tuple[dict[str, str], str]]:
     found["numpy"] = (numpy_reduced(), "" if any(numpy_reduced().values()) else "NumPy has nothing to choose from here")
     found["libm"] = (LIBM_WITHOUT_FMA, "" if "fma" in flags else "this processor does not fuse, or is not glibc's")
     found["numba"] = (NUMBA_GENERIC, "")
-    # kernels that were compiled without would be taken from their cache
+    # Numba's cache does not tell kernels that were compiled without from those with
     found["bounds"] = ({**BOUNDS, "NUMBA_CACHE_DIR": tempfile.mkdtemp()}, "")
     return found
 

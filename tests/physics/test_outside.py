@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from types import SimpleNamespace
 
+import numba
 import numpy as np
 import pytest
 from scipy import stats
@@ -18,6 +19,7 @@ from xfeldask.physics.atoms import make_atoms
 from xfeldask.physics.detectors import R_E, square, wavelength
 from xfeldask.physics.draws import Stream, poisson, stream_key
 from xfeldask.physics.forward import Margins, largest_s, make_forward_model
+from xfeldask.physics.jit import kernel
 from xfeldask.physics.plan import plan_shots, shots_of_plan, strongest_pulse
 from xfeldask.physics.sampling import Shot
 from xfeldask.physics.volume import build_volume, interpolate
@@ -37,6 +39,17 @@ def model_of(geometry, margins=None):
     margins = margins or Margins()
     volume = build_volume(ATOMS, largest_s(geometry, LAMBDA, margins))
     return make_forward_model(volume, geometry, LAMBDA, margins)
+
+
+@kernel
+def picked(values, at):
+    return values[at]
+
+
+@pytest.mark.skipif(not numba.config.BOUNDSCHECK, reason="bounds are checked by `make bounds`")
+def test_kernel__that_indexes_outside_ends_in_an_error_where_bounds_are_checked():
+    with pytest.raises(IndexError):
+        picked(np.zeros(3), 3)
 
 
 @pytest.fixture(scope="module")
