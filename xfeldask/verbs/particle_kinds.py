@@ -92,7 +92,7 @@ def find_kinds(
     --------
     >>> import tempfile, xfeldask
     >>> path = tempfile.mkdtemp() + "/run.zarr"
-    >>> _ = xfeldask.simulate(path, particle="chaperonin", detector="square-64", n_shots=300, progress=False)
+    >>> _ = xfeldask.simulate(path, particle="chaperonin", detector="square-32", n_shots=300, progress=False)
     >>> _ = xfeldask.embed(path, sort="elliptic_envelope", progress=False)
     >>> found = find_kinds(path, most=1, progress=False)
     >>> int(found.kind.max())
