@@ -208,7 +208,7 @@ def test_simulate__writes_the_same_files_on_a_cluster(uninterrupted, tmp_path):
 
 
 def test_simulate__survives_a_killed_worker_or_says_so(client, tmp_path):
-    path, many = tmp_path / "run.zarr", arguments() | {"n_shots": 64 * SHOTS}
+    path, many = tmp_path / "run.zarr", arguments() | {"n_shots": 32 * SHOTS}
     done_when_killed = []
 
     def kill(worker):
@@ -228,7 +228,7 @@ def test_simulate__survives_a_killed_worker_or_says_so(client, tmp_path):
     if failed is not None:
         assert "\n" not in failed
         simulate(path, **many, resume=True)
-    assert done_when_killed[0] < 64
+    assert done_when_killed[0] < 32
     with dask.config.set(scheduler="threads"):
         simulate(tmp_path / "other.zarr", **many)
     assert bytes_of(path) == bytes_of(tmp_path / "other.zarr")
