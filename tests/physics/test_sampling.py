@@ -300,6 +300,7 @@ def test_photons__depend_on_the_key_alone(scene, sampler):
     assert not np.array_equal(frames[0], frames[1])
 
 
+@pytest.mark.campaign
 def test_photons__do_not_depend_on_the_batch_of_candidates(plain, monkeypatch):
     geometry, model = plain
     shot = shot_of(geometry, single())
