@@ -84,7 +84,8 @@ HELPERS = """
     const all = views(), bar = all.find(v => v.model?.name == "Tabs");
     const parts = all.find(v => v.child_views?.includes(bar));
     const box = parts?.child_views[1 + place], within = v => [v, ...(v.child_views ?? []).flatMap(within)];
-    return box?.model.visible && box.child_views.length > 0 && Bokeh.documents[0].is_idle
+    return box?.model.visible && box.child_views.length > 0
+      && !box.child_views.some(v => v.model.css_classes.includes("working")) && Bokeh.documents[0].is_idle
       && within(box).every(v => v.has_finished());
   };
 

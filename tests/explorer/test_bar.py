@@ -70,3 +70,14 @@ def test_number__goes_to_a_shot_and_follows_the_pinned_one():
     assert looked.shot == 7
     looked.step(1)
     assert field.value == 8
+
+
+def test_bar__undoes_and_redoes_selections_by_keys():
+    looked = session()
+    keys = keys_of(bar(looked, [few_shots().path], 0))
+    looked.choose_where("shot < 3")
+    keys._handle_msg("Control+z")
+    assert not looked.selected.any()
+    keys._handle_msg("Control+Z")
+    assert looked.selected.sum() == 3
+    assert set(keys.known) == set(keys._actions)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from importlib import import_module
 
 import numpy as np
 import panel as pn
@@ -12,10 +13,11 @@ import xarray as xr
 from tests.explorer.few_shots import N, few_shots, texts
 from xfeldask.explorer.model.pictures import Pictures
 from xfeldask.explorer.model.session import Session
-from xfeldask.explorer.tabs import MORE, TABS, tabs
+from xfeldask.explorer.tabs import MORE, TABS, Tabs, tabs
 from xfeldask.explorer.tabs.kinds_tab import Kind, kinds, middle
 from xfeldask.explorer.tabs.reconstruction_tab import reconstruction
 from xfeldask.explorer.tabs.watch import Watch
+from xfeldask.explorer.view.plane import Plane
 from xfeldask.schema import of_names
 from xfeldask.sorting.decision import Decision
 from xfeldask.store.embedding import Embedding
@@ -122,3 +124,29 @@ def test_middle__is_across_one_axis_with_the_others_in_order(axis):
     at.insert(axis, SIZE // 2)
     np.testing.assert_allclose(found.values[6, 3], values[tuple(at)], rtol=1e-6)
     np.testing.assert_allclose(found.extent, (-0.045, -0.045, 0.09, 0.09))
+
+
+def test_tab__says_that_it_is_being_made_before_it_is(monkeypatch):
+    module = import_module("xfeldask.explorer.tabs")
+    looked, later = Session(few_shots().path), []
+    found = Tabs(looked, Pictures(few_shots()), {name: TABS[name] for name in ("shot", "gallery", "provenance")})
+    monkeypatch.setattr(module, "locked", later.append)
+    found.bar.active = 1
+    box = found.view.objects[2]
+    assert texts(box) == "making gallery …"
+    later.pop()()
+    assert "shots, as nothing is selected" in texts(box)
+    # somebody who goes on before it is made does not wait for it
+    found.bar.active = 2
+    found.bar.active = 1
+    for make in later:
+        make()
+    assert texts(found.view.objects[3]) == "making provenance …"
+
+
+def test_plane__of_other_axes_is_drawn_when_its_size_is_known():
+    looked = Session(few_shots().path)
+    other, latent = Plane(looked, axes=("shot", "photon_count")), Plane(looked)
+    assert not other._draw(None, None, None, None, 1.0, 0).dimension_values("A").any()
+    assert other._draw(None, None, 300, 300, 1.0, 0).dimension_values("A").any()
+    assert latent._draw(None, None, None, None, 1.0, 0).dimension_values("A").any()

@@ -8,7 +8,7 @@ import numpy as np
 from tests.explorer.few_shots import few_shots, pictures, session, texts
 from xfeldask.explorer.model.pictures import Picture, Pictures
 from xfeldask.explorer.model.session import Session
-from xfeldask.explorer.tabs.shot import lit, nearby, shot
+from xfeldask.explorer.tabs.shot import lit, nearby, select_nearby, shot
 from xfeldask.explorer.tabs.watch import Watch
 from xfeldask.store.run import Run
 
@@ -64,3 +64,12 @@ def test_tab__of_a_damaged_shot_names_what_is_wrong(tmp_path):
     assert "shot 2 cannot be read" in texts(view)
     looked.shot = 6
     assert "cannot be read" not in texts(view)
+
+
+def test_select_nearby__selects_the_shot_and_those_most_like_it_as_a_gesture_would():
+    looked = session(shot=3)
+    select_nearby(looked, 5)
+    assert set(np.flatnonzero(looked.selected)) == {3, *nearby(looked, 3, 5)[0]}
+    looked.combination = "subtract"
+    select_nearby(looked, 2)
+    assert looked.selected.sum() == 3

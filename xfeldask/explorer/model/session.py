@@ -13,14 +13,13 @@ from numpy.typing import NDArray
 
 from xfeldask.errors import InputError
 from xfeldask.explorer.model.labels import Labels
-from xfeldask.explorer.model.masks import COMBINATIONS, Mask, combine
+from xfeldask.explorer.model.masks import Mask
+from xfeldask.explorer.model.outline import Outline
 from xfeldask.explorer.model.palette import class_colours
 from xfeldask.explorer.model.pictures import PHOTONS, ZOOMS
+from xfeldask.explorer.model.selection import Selecting
 from xfeldask.explorer.model.shared import shared_shots
-from xfeldask.store.by_name import check_name
-from xfeldask.store.columns import NO_YES, Column
-from xfeldask.store.expression import select
-from xfeldask.store.selections import WHAT, publish_selection, remove_selection
+from xfeldask.store.columns import Column
 from xfeldask.units import shown, with_unit
 
 DENSITY, HEXAGONS = "density", "hexagons"
@@ -30,7 +29,7 @@ MOST_CLASSES = 12
 """Different whole numbers up to which a quantity is shown as classes."""
 
 
-class Session(param.Parameterized):
+class Session(Selecting):
     """One person's view of a store.
 
     Parameters
@@ -53,19 +52,19 @@ class Session(param.Parameterized):
     y = param.String("", doc="quantity along y")
     colour = param.String("", doc="quantity that colours tell, or one of `COUNTS`")
     hidden = param.List([], item_type=str, doc="classes of `colour` that are left out")
-    where = param.String("", doc="expression whose shots are selected; empty where the pointer selected them")
-    combination = param.String("replace", regex="|".join(COMBINATIONS), doc="what a gesture does")
     checkpoint = param.Integer(-1, bounds=(-1, None), doc="checkpoint of the fit, -1 for the latent space itself")
-    saved = param.List([], item_type=str, doc="names of selections that were saved")
+    view = param.List([], item_type=float, doc="range of x and of y that is looked at; empty for all of it")
     zoom = param.String(PHOTONS, doc="part of the detector that pictures of patterns show, one of `ZOOMS`")
     shot = param.Integer(None, allow_None=True, doc="the shot that is pinned")
-    selected = param.Parameter(None, doc="bool (shot,)")
     may_write = param.Boolean(False, doc="whether the store may be written")
 
     def __init__(self, path: str | Path, embedding: str | None = None, **params: Any) -> None:
-        super().__init__(**params)  # type: ignore[no-untyped-call]
+        super().__init__(**params)
         self.shots = shared_shots(path, embedding)
         self._settle()
+        if self.outline and not self.where:
+            drawn = Outline.read(self.outline)
+            self.selected = drawn.inside(lambda name: self.column(name).values) & self.shots.done
 
     @cached_property
     def labels(self) -> Labels:
@@ -74,7 +73,11 @@ class Session(param.Parameterized):
 
     def reopen(self, embedding: str | None = None) -> None:
         """Read the store anew: another of its embeddings, or what has come since."""
-        self.shots = shared_shots(self.shots.path, embedding).with_added(self.shots)
+        before = self.shots
+        self.shots = shared_shots(before.path, embedding).with_added(before)
+        if (self.shots.embedding, self.shots.n_done) != (before.embedding, before.n_done):
+            # coordinates are others, or of more shots
+            self.outline = ""
         if self.embedding is None and self.shots.embedding is not None:
             # the first one is what somebody was waiting for
             with param.parameterized.discard_events(self):
@@ -138,100 +141,12 @@ class Session(param.Parameterized):
         other = {name: c.units for name, c in columns.items() if shown(c.units, c.values).factor != 1}
         return {name: shown(units).name if shown(units).factor == 1 else units for name, units in other.items()}
 
-    def choose(self, mask: Mask) -> None:
-        """Let a gesture select shots, as `combination` has it."""
-        with param.parameterized.batch_call_watchers(self):
-            self.where = ""
-            self.selected = combine(self.selected, mask & self.visible, self.combination)
-
-    def choose_where(self, expression: str) -> None:
-        """Select the shots that an expression is true of.
-
-        Raises
-        ------
-        InputError
-            The expression cannot be understood.
-        """
-        mask = self.matching(expression) if expression.strip() else np.zeros(self.shots.n_shots, bool)
-        with param.parameterized.batch_call_watchers(self):
-            self.where = expression.strip()
-            self.selected = mask
-
-    def matching(self, expression: str) -> Mask:
-        """Find the shots that an expression is true of, bool (shot,)."""
-        return select(expression, self.shots.column, self.shots.n_shots)
-
     def all_alike(self, name: str) -> str:
         """Say that a quantity is the same for all shots, and what it is; nothing where it is not, or has classes."""
         column = self.shots.column(name)
         if column.classes or not self.shots.kept(is_constant, name):
             return ""
         return f"{column.label}: {self.about(0, [name])[name]} in every shot"
-
-    def save(self, name: str, write: bool = False) -> None:
-        """Give the selection a name, by which it can be coloured, plotted, and selected again.
-
-        Parameters
-        ----------
-        name : str
-        write : bool, into the store too, for all who open it
-
-        Raises
-        ------
-        InputError
-            The name cannot be, or is taken; the store cannot be written.
-        """
-        check_name(name, WHAT)
-        self.shots.add(Column(name, f"selection {name}", "1", self.selected.copy(), NO_YES))
-        if write:
-            whole = np.zeros(self.shots.n_stored, bool)
-            whole[: len(self.selected)] = self.selected
-            publish_selection(self.shots.run, name, whole, self.where)
-        self.saved = [*(known for known in self.saved if known != name), name]
-
-    @property
-    def selections(self) -> dict[str, int]:
-        """Shots of each selection that has a name."""
-        return {name: int(self.shots.column(name).values.sum()) for name in self.shots.selections}
-
-    def recall(self, name: str) -> None:
-        """Let a selection that has a name be the next one, as `combination` has it."""
-        if self.combination == "replace":
-            self.choose_where(name)
-        else:
-            self.choose(self.shots.column(name).values.astype(bool))
-
-    def forget(self, name: str, write: bool = False) -> None:
-        """Remove a selection that has a name.
-
-        Parameters
-        ----------
-        name : str
-        write : bool, from the store too
-
-        Raises
-        ------
-        InputError
-            The store holds it, and is not to be written, or cannot be.
-        """
-        if name in self.shots.run.selections:
-            if not write:
-                raise InputError(f"the selection {name} is in the store; start with --allow-write to delete it")
-            remove_selection(self.shots.run, name)
-        self.shots = self.shots.without(name)
-        if self.where == name:
-            self.where = ""
-        # first what is looked at: lists would choose another quantity by themselves in place of one that is gone
-        self.reopen(self.embedding)
-        with param.parameterized.batch_call_watchers(self):
-            self.saved = [known for known in self.saved if known != name]
-            self.param.trigger("saved")
-
-    def invert(self) -> None:
-        """Select what is not selected."""
-        with param.parameterized.batch_call_watchers(self):
-            self.where = f"not ({self.where})" if self.where else ""
-            self.selected = ~self.selected
 
     def step(self, by: int) -> int | None:
         """Pin the next shot of the selection, or of all where nothing is selected; -1 for the one before."""
@@ -282,7 +197,7 @@ class Session(param.Parameterized):
             selected[: len(old)] = old[: len(selected)]
             self.selected = selected
             if self.where:
-                self.choose_where(self.where)
+                self._select(self.matching(self.where), self.where)
 
     @cached_property
     def rng(self) -> np.random.Generator:

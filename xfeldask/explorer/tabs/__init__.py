@@ -25,6 +25,7 @@ from xfeldask.explorer.tabs.statistics import statistics
 from xfeldask.explorer.tabs.verdict import verdict
 from xfeldask.explorer.tabs.watch import Watch
 from xfeldask.explorer.tabs.widgets import sentence
+from xfeldask.explorer.view.plane import locked
 from xfeldask.store.columns import Shots
 
 Tab = Callable[[Session, Pictures, Watch], pn.viewable.Viewable]
@@ -51,6 +52,10 @@ LASTING = ("labels", "statistics", "histograms")
 """Tabs that go on where others are made anew, when another embedding or more shots are looked at."""
 
 
+WORKING = "working"
+"""Class of the sentence that stands where a tab is being made."""
+
+
 class Tabs:
     """A bar of tabs; each is made when it is first opened, and hears of the session only while it is open.
 
@@ -69,7 +74,8 @@ class Tabs:
         self.bar = pmui.Tabs(*((name, pn.Spacer(height=0)) for name in kinds), sizing_mode="stretch_width")
         self.bar.param.watch(self._turn, "active")
         session.param.watch(self._turn, ["embedding", "selected"])
-        self._turn()
+        self._boxes[self.name].visible = True
+        self._make(self.name)
         self.view = pn.Column(self.bar, *self._boxes.values(), sizing_mode="stretch_width")
 
     @property
@@ -93,6 +99,14 @@ class Tabs:
             return
         if watch is not None:
             watch.end()
+            del self._watches[name]
+        self._boxes[name].objects = [sentence(f"making {name} …", css_classes=[WORKING])]
+        # when the browser has been told that it is being made
+        locked(lambda: self._make(name))
+
+    def _make(self, name: str) -> None:
+        if name in self._watches or name != self.name:
+            return
         watch = Watch(self._session)
         self._watches[name] = watch, self._session.shots
         try:

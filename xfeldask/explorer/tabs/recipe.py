@@ -10,6 +10,7 @@ from uuid import uuid4
 import panel as pn
 
 from xfeldask.explorer.model.session import Session
+from xfeldask.explorer.view.copying import copying
 
 BOX = (
     "font-family:monospace;font-size:13px;white-space:pre-wrap;overflow-wrap:anywhere;margin:0;padding:8px 12px;"
@@ -18,13 +19,6 @@ BOX = (
 BUTTON = (
     "float:right;font:inherit;font-size:12px;color:inherit;background:none;border:1px solid rgba(128,128,128,.6);"
     "border-radius:4px;padding:1px 8px;cursor:pointer"
-)
-# a page that is not served from this machine by https has no navigator.clipboard
-COPY = (
-    "const text = %s; const done = () => { this.textContent = 'copied' }; "
-    "if (navigator.clipboard && window.isSecureContext) navigator.clipboard.writeText(text).then(done); "
-    "else { const area = document.createElement('textarea'); area.value = text; document.body.append(area); "
-    "area.select(); if (document.execCommand('copy')) done(); area.remove(); }"
 )
 
 
@@ -48,7 +42,7 @@ def shell_text(session: Session) -> str:
 
 def block(title: str, text: str) -> str:
     """Write text in a box with a button that copies it, as HTML."""
-    code = html.escape(COPY % json.dumps(text), quote=True)
+    code = html.escape(copying(json.dumps(text), "this.textContent = 'copied'"), quote=True)
     # another button at each change: its word is "copy" again
     return (
         f'<div style="font-size:13px;margin:8px 0 4px" id="{uuid4().hex}"><button style="{BUTTON}" onclick="{code}">'

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import panel as pn
+import panel_material_ui as pmui
 from bokeh.models import ColumnDataSource, CustomJS
 from numpy.typing import NDArray
 
@@ -19,36 +20,52 @@ from xfeldask.explorer.tabs.watch import Watch
 from xfeldask.explorer.tabs.widgets import SMALL, caption, heading, sentence, table
 from xfeldask.explorer.view.cards import Card, contrast
 from xfeldask.explorer.view.mosaic import Mosaic
+from xfeldask.explorer.view.plane import locked
 
+NONE = "Tap a shot in the latent plot to pin it."
 NEIGHBOURS = 12
+SELECTED = 200
+"""Neighbours that are selected at once, at first."""
 MOST_LIT = 50_000
 """Pixels with photons up to which each is drawn as a dot too."""
 
 
 def shot(session: Session, pictures: Pictures, watch: Watch) -> pn.viewable.Viewable:
     """Make the tab of the pinned shot."""
-    hint = sentence("Tap a shot in the latent plot to pin it.")
+    hint = sentence(NONE)
     body = pn.Column(sizing_mode="stretch_width")
     shown: list[_Pinned] = []
 
-    def show(*_: Any) -> None:
-        hint.visible, body.visible = session.shot is None, session.shot is not None
+    def begin(*_: Any) -> None:
+        if session.shot is not None:
+            reading = f"reading shot {session.shot:,} …"
+            for pinned in shown:
+                pinned.title = reading
+            hint.object = reading
+            # when the browser has been told so
+            locked(show)
+        else:
+            hint.object, hint.visible, body.visible = NONE, True, False
+
+    def show() -> None:
         if session.shot is None:
             return
         if shown:
             shown[0].show(session.shot)
-            return
-        shown.append(_Pinned(session, pictures))
-        # filled before it is sent: what changes on the way could arrive before it does
-        shown[0].show(session.shot)
-        body.objects = [shown[0].view]
+        else:
+            shown.append(_Pinned(session, pictures))
+            # filled before it is sent: what changes on the way could arrive before it does
+            shown[0].show(session.shot)
+            body.objects = [shown[0].view]
+        hint.visible, body.visible = False, True
 
     def zoom(*_: Any) -> None:
         for pinned in shown:
             pinned.zoom()
 
-    watch(show, ["shot"])
+    watch(begin, ["shot"])
     watch(zoom, ["zoom"])
+    body.visible = False
     show()
     return pn.Column(hint, body, sizing_mode="stretch_width")
 
@@ -68,6 +85,10 @@ class _Pinned:
         self._mosaic = Mosaic(NEIGHBOURS, 1, lambda place: session.param.update(shot=self._near[place]))
         self._told = caption()
         self._rebuilt = RebuiltView(session, pictures)
+        self.many = pn.widgets.IntInput(label="how many", value=SELECTED, start=1, width=90)
+        self.take = pmui.Button(label="select it and its nearest", size="small", variant="outlined", align="end")
+        self.take.on_click(lambda _: select_nearby(session, self.many.value or 1))
+        self._choice = pn.Row(self.many, self.take)
         image = pn.Column(
             self._card.view(), contrast([self._card]), height=500, styles={"flex": "0 0 480px", "width": "480px"}
         )
@@ -75,16 +96,26 @@ class _Pinned:
             pn.Row(image, self._table, sizing_mode="stretch_width"),
             heading("nearest in the latent space"),
             self._told,
+            self._choice,
             self._mosaic.pane,
             heading("rebuilt from the components"),
             self._rebuilt.view,
             sizing_mode="stretch_width",
         )
 
+    @property
+    def title(self) -> str:
+        """What stands above the picture."""
+        return str(self._card.figure.title.text)
+
+    @title.setter
+    def title(self, text: str) -> None:
+        self._card.figure.title.text = text
+
     def show(self, shot: int) -> None:
         """Show a shot."""
         session = self._session
-        self._card.figure.title.text = f"shot {shot:,}, every pixel and every photon"
+        self.title = f"shot {shot:,}, every pixel and every photon"
         try:
             picture = self._pictures.whole(shot)
         except XfeldaskError as error:
@@ -119,7 +150,7 @@ class _Pinned:
                 f"The {len(self._near)} nearest of all {self._session.shots.n_shots:,} shots by distance in all "
                 "components, and that distance; tap one to pin it. Logarithmic scale."
             )
-        self._mosaic.pane.visible = bool(self._near)
+        self._mosaic.pane.visible = self._choice.visible = bool(self._near)
         self._labels = [f"{i:,} · {d:.3g}" for i, d in zip(self._near, away, strict=True)]
         self.zoom()
 
@@ -142,8 +173,16 @@ def lit(picture: Picture) -> dict[str, NDArray[Any]]:
     }
 
 
-def nearby(session: Session, shot: int) -> tuple[list[int], list[float]]:
-    """Find the shots most like one in the latent space, and their distances to it.
+def select_nearby(session: Session, k: int) -> None:
+    """Let the pinned shot and the shots most like it be selected, as a gesture would."""
+    if session.shot is not None:
+        mask = np.zeros(session.shots.n_shots, bool)
+        mask[[session.shot, *nearby(session, session.shot, k)[0]]] = True
+        session.choose(mask)
+
+
+def nearby(session: Session, shot: int, k: int = NEIGHBOURS) -> tuple[list[int], list[float]]:
+    """Find the `k` shots most like one in the latent space, and their distances to it.
 
     Raises
     ------
@@ -154,6 +193,6 @@ def nearby(session: Session, shot: int) -> tuple[list[int], list[float]]:
     if not names:
         return [], []
     latent = np.stack([session.shots.column(name).values for name in names], axis=1)
-    found = neighbours(latent, shot, NEIGHBOURS)
+    found = neighbours(latent, shot, k)
     away = np.linalg.norm(latent[found].astype(np.float64) - latent[shot], axis=1)
     return [int(i) for i in found], [float(d) for d in away]

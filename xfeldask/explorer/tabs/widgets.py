@@ -27,9 +27,10 @@ def heading(text: str) -> pn.pane.HTML:
     return pn.pane.HTML(html.escape(text), styles=styles, margin=(10, 10, 0, 10), sizing_mode="stretch_width")
 
 
-def sentence(text: str) -> pn.pane.HTML:
+def sentence(text: str, **options: Any) -> pn.pane.HTML:
     """Make a sentence that says why there is nothing to be seen."""
-    return pn.pane.HTML(html.escape(text), styles={"font-size": "14px"}, margin=16, sizing_mode="stretch_width")
+    styles = {"font-size": "14px"}
+    return pn.pane.HTML(html.escape(text), styles=styles, margin=16, sizing_mode="stretch_width", **options)
 
 
 def table(rows: Iterable[Sequence[str]], numbers: bool = False) -> str:

@@ -12,9 +12,11 @@ import panel as pn
 from xfeldask.explorer.model.pictures import PHOTONS
 from xfeldask.explorer.model.session import Session
 
-SHARED = {"x": str, "y": str, "colour": str, "hidden": list, "where": str, "shot": int, "checkpoint": int,
-          "zoom": str}  # fmt: skip
+SHARED = {"x": str, "y": str, "colour": str, "hidden": list, "where": str, "outline": str, "shot": int,
+          "checkpoint": int, "zoom": str, "view": list}  # fmt: skip
 """Parameters of the session that an address carries, besides the embedding and the store."""
+PAUSE = 600
+"""After how long a view that rests is written into the address [ms]."""
 OLD_NAMES = {"look": "checkpoint"}
 """Parameters that addresses carried under another name before."""
 
@@ -35,6 +37,9 @@ def read_address(query: Mapping[str, Any]) -> dict[str, Any]:
     found = {name: query[name] for name, kind in SHARED.items() if isinstance(query.get(name), kind)}
     if not all(isinstance(meaning, str) for meaning in found.get("hidden", [])):
         del found["hidden"]
+    if "view" in found:
+        numbers = [float(value) for value in found.pop("view") if isinstance(value, int | float)]
+        found |= {"view": numbers} if len(numbers) == 4 else {}
     return {name: value for name, value in found.items() if not isinstance(value, bool)}
 
 
@@ -44,9 +49,25 @@ def keep_address(session: Session) -> None:
     if location is None:
         return
 
+    document: Any = pn.state.curdoc
+    waiting: list[Any] = []
+
     def write(*_: Any) -> None:
+        if waiting:
+            document.remove_timeout_callback(waiting.pop())
         state = location.query_params | {name: getattr(session, name) for name in (*SHARED, "embedding")}
         told = {name: value for name, value in state.items() if value not in (None, "", [], -1, PHOTONS)}
         location.search = "?" + urlencode({k: v if isinstance(v, str) else json.dumps(v) for k, v in told.items()})
 
-    session.param.watch(write, [*SHARED, "embedding"])
+    def soon(*_: Any) -> None:
+        # each address is a step of the browser's history, and a turn of the wheel is many views
+        while waiting:
+            document.remove_timeout_callback(waiting.pop())
+        waiting.append(document.add_timeout_callback(wrote, PAUSE))
+
+    def wrote() -> None:
+        waiting.clear()
+        write()
+
+    session.param.watch(write, [*(name for name in SHARED if name != "view"), "embedding"])
+    session.param.watch(soon, ["view"])

@@ -11,10 +11,10 @@ import panel as pn
 import panel_material_ui as pmui
 
 from xfeldask.explorer.model.session import Session
+from xfeldask.explorer.view.copying import copying
 from xfeldask.explorer.view.keys import Keys
 from xfeldask.work.compute import active_client
 
-COPY = "navigator.clipboard.writeText(window.location.href)"
 ON_BLUE = ".bk-input { color: white; border-color: rgba(255, 255, 255, .6) } .bk-input::placeholder { color: #ddd }"
 WHITE = {"color": "white", "borderColor": "rgba(255, 255, 255, 0.6)"}
 
@@ -36,9 +36,10 @@ def bar(session: Session, stores: Sequence[Path], here: int) -> list[Any]:
         "r": ("shuffle", "random shot of the selection (r)", lambda: session.jump(session.rng)),
     }
     buttons = [_icon(icon, tip, action) for icon, tip, action in steps.values()]
-    keys = Keys({key: action for key, (_, _, action) in steps.items()} | {"Escape": lambda: session.choose_where("")})
+    selecting = {"Escape": lambda: session.choose_where(""), "Control+z": session.undo, "Control+Z": session.redo}
+    keys = Keys({key: action for key, (_, _, action) in steps.items()} | selecting)
     copy = pmui.IconButton(icon="link", description="copy the address of this view", sx=WHITE)
-    copy.js_on_click(code=COPY)
+    copy.js_on_click(code=copying("window.location.href"))
     out = [*data_sets(stores, here), told, *buttons, number(session), copy, keys]
     client = active_client()
     if client is not None and client.dashboard_link:

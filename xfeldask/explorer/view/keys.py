@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import param
 from panel.custom import JSComponent
 
 
@@ -13,18 +14,22 @@ class Keys(JSComponent):
 
     Parameters
     ----------
-    actions : function of no arguments by key, as browsers name it
+    actions : function of no arguments by key, as browsers name it, with ``Control+`` before it where that is held
     """
+
+    known = param.List([], item_type=str, doc="keys that are told of")
 
     _esm = """
     export function render({ model }) {
       const listen = (event) => {
         const field = event.composedPath()[0];
-        if (event.ctrlKey || event.metaKey || event.altKey) return;
+        if (event.altKey) return;
+        const key = (event.ctrlKey || event.metaKey ? 'Control+' : '') + event.key;
+        if (!model.known.includes(key)) return;
         if (field.matches?.('input, textarea, select, [contenteditable], [role=slider]')) return;
         // what has the focus moves by these itself
         if (field.matches?.('[role=tab]') && /^(Arrow|Home|End|Enter| )/.test(event.key)) return;
-        model.send_msg(event.key);
+        model.send_msg(key);
       };
       document.addEventListener('keydown', listen);
       model.on('remove', () => document.removeEventListener('keydown', listen));
@@ -33,7 +38,7 @@ class Keys(JSComponent):
     """
 
     def __init__(self, actions: Mapping[str, Callable[[], Any]], **params: Any) -> None:
-        super().__init__(width=0, height=0, margin=0, **params)  # type: ignore[no-untyped-call]
+        super().__init__(known=list(actions), width=0, height=0, margin=0, **params)  # type: ignore[no-untyped-call]
         self._actions = dict(actions)
 
     def _handle_msg(self, key: Any) -> None:

@@ -18,8 +18,8 @@ from holoviews.plotting.bokeh.callbacks import PlotSizeCallback, RangeXYCallback
 from numpy.typing import NDArray
 
 from xfeldask.explorer.model.drawing import DENSITIES, Points, draw, first_range
-from xfeldask.explorer.model.masks import in_box, in_polygon
 from xfeldask.explorer.model.nearest import Nearest
+from xfeldask.explorer.model.outline import BOX, LASSO, Outline
 from xfeldask.explorer.model.palette import CIRCLE, CYCLIC, NUMBERS
 from xfeldask.explorer.model.session import COUNTS, HEXAGONS, Session
 from xfeldask.store.columns import Column
@@ -131,6 +131,8 @@ class Plane:
         self.x, self.y = (np.asarray(c.values, np.float32) for c in columns)
         # a range of the latent space itself: at earlier checkpoints one sees where shots come from
         self._first = session.shots.kept(first_range, x), session.shots.kept(first_range, y)
+        # a view that the address tells of is that of the axes that it tells of
+        self._start = _ranges(session.view) if self._figure is None and self._axes is None else None
         self._reset = True
         past = session.checkpoint >= 0
         self.nearest = Nearest(self.x, self.y) if past else session.shots.kept(Nearest, x, y)
@@ -153,15 +155,18 @@ class Plane:
     ) -> hv.RGB:
         del scale, n
         if self._reset or x_range is None or y_range is None:
-            x_range, y_range = self._first
+            x_range, y_range = self._start or self._first
         self._view = x_range, y_range
         self._pixels = int(width or 500), int(height or 500)
+        self._look()
         session = self.session
         drawing = draw(self.points, session.visible, session.selected, x_range, y_range, *self._pixels)
         self._counted = drawing.counts
         self._tell(drawing.drawn, drawing.shown)
         (x0, x1), (y0, y1) = x_range, y_range
-        return hv.RGB(drawing.rgba, kdims=["plane_x", "plane_y"], bounds=(x0, y0, x1, y1))
+        # of the latent plot one sees something at once; elsewhere, a picture of another size would be seen stretched
+        rgba = drawing.rgba if width or self._axes is None else np.zeros_like(drawing.rgba)
+        return hv.RGB(rgba, kdims=["plane_x", "plane_y"], bounds=(x0, y0, x1, y1))
 
     def _tell(self, drawn: int, shown: int) -> None:
         total, chosen = self.session.shots.n_shots, int(self.session.selected.sum())
@@ -197,8 +202,10 @@ class Plane:
         self._explain()
         if self._reset:
             self._reset = False
-            for axis, (low, high) in zip((fig.x_range, fig.y_range), self._first, strict=True):
-                axis.update(start=low, end=high, reset_start=low, reset_end=high)
+            axes = zip((fig.x_range, fig.y_range), self._start or self._first, self._first, strict=True)
+            for axis, (low, high), (first, last) in axes:
+                axis.update(start=low, end=high, reset_start=first, reset_end=last)
+            self._start = None
 
     def _explain(self) -> None:
         """Let the colour bar tell what the picture shows; sent with the picture, so that none tells of another."""
@@ -230,9 +237,22 @@ class Plane:
         """Find the shot under a place of the plot, if one is near."""
         if x is None or y is None:
             return None
+        return self.nearest.find(x, y, *self._pixel, among=self.session.visible)
+
+    @property
+    def _pixel(self) -> tuple[float, float]:
+        """Width and height of a pixel of the screen, in units of x and y."""
         (x0, x1), (y0, y1) = self._view
         width, height = self._pixels
-        return self.nearest.find(x, y, (x1 - x0) / width, (y1 - y0) / height, among=self.session.visible)
+        return (x1 - x0) / width, (y1 - y0) / height
+
+    def _look(self) -> None:
+        """Tell the session what is looked at, if it is not all of what the axes of the session have."""
+        if self._axes is None and self._figure is not None:
+            now = [float(f"{v:.6g}") for low, high in self._view for v in (low, high)]
+            told = [] if np.allclose(self._view, self._first, rtol=0, atol=[[size] for size in self._pixel]) else now
+            if told != self.session.view:
+                locked(lambda: self.session.param.update(view=told))
 
     def _pointed(self, x: float | None, y: float | None) -> None:
         self._hover(self.under(x, y))
@@ -264,13 +284,22 @@ class Plane:
 
     def _lassoed(self, geometry: Any) -> None:
         if geometry is not None and len(geometry) > 2:
-            mask = in_polygon(self.x, self.y, np.asarray(geometry))
-            locked(lambda: self.session.choose(mask))
+            self._drawn(LASSO, np.asarray(geometry))
 
     def _boxed(self, bounds: tuple[float, float, float, float] | None) -> None:
         if bounds is not None:
-            mask = in_box(self.x, self.y, bounds)
-            locked(lambda: self.session.choose(mask))
+            self._drawn(BOX, np.reshape(bounds, (2, 2)))
+
+    def _drawn(self, kind: str, vertices: NDArray[Any]) -> None:
+        outline = Outline.drawn(kind, self.axes, vertices, self._pixel)
+        locked(lambda: self.session.draw(outline))
+
+
+def _ranges(view: list[float]) -> tuple[tuple[float, float], tuple[float, float]] | None:
+    """Return the ranges of x and of y that a view has, None where it has none."""
+    if len(view) != 4 or not np.isfinite(view).all() or not (view[0] < view[1] and view[2] < view[3]):
+        return None
+    return (view[0], view[1]), (view[2], view[3])
 
 
 def points_of(session: Session, x: NDArray[np.float32], y: NDArray[np.float32], colour: str) -> Points:

@@ -125,6 +125,11 @@ def selecting(session: Session) -> list[pn.viewable.Viewable]:
     )  # fmt: skip
     invert = pmui.Button(label="invert", size="small", variant="outlined")
     clear = pmui.Button(label="clear", size="small", variant="outlined")
+    undo = pmui.IconButton(icon="undo", size="small", description="selection before (Ctrl+Z)", align="center")
+    redo = pmui.IconButton(icon="redo", size="small", description="undone selection (Ctrl+Shift+Z)", align="center")
+
+    def offer(*_: Any) -> None:
+        undo.disabled, redo.disabled = (not steps for steps in session.history.steps)
 
     def choose(event: Any) -> None:
         if event.new == session.where:
@@ -144,7 +149,12 @@ def selecting(session: Session) -> list[pn.viewable.Viewable]:
     session.param.watch(lambda event: words.param.update(value=event.new), "where")
     invert.on_click(lambda _: session.invert())
     clear.on_click(lambda _: session.choose_where(""))
-    return [bound(gesture, session, "combination"), gesture_told, words, typed, fault, pn.Row(invert, clear)]
+    undo.on_click(lambda _: session.undo())
+    redo.on_click(lambda _: session.redo())
+    session.param.watch(offer, ["selected", "where"])
+    offer()
+    changes = pn.Row(invert, clear, undo, redo)
+    return [bound(gesture, session, "combination"), gesture_told, words, typed, fault, changes]
 
 
 def saving(session: Session, allow_write: bool) -> list[Any]:
