@@ -104,12 +104,30 @@ class Pictures:
         CorruptStoreError
             The photons cannot be read.
         """
-        if zoom == WHOLE or (zoom == PHOTONS and not self._near_beam):
-            return self.cut(self.binned(shot), zoom)
-        grid = self.run.low_q_grid
-        values = self._read("low_q", shot).astype(np.float32)
+        name, grid = self.bins(zoom)
+        values = self._read(name, shot).astype(np.float32)
         values[grid.weight == 0] = np.nan
         return self.cut(Picture(values, _extent(grid)), zoom)
+
+    def bins(self, zoom: str) -> tuple[str, ImageGrid]:
+        """Return the array of the finest bins that hold what is looked at, and where these bins lie."""
+        near = zoom == LOW_Q or (zoom == PHOTONS and self._near_beam)
+        return ("low_q", self.run.low_q_grid) if near else ("image", self.grid)
+
+    def extent_of(self, zoom: str) -> tuple[float, float, float, float]:
+        """Place of these bins: left, bottom, width, height [1/nm]."""
+        return _extent(self.bins(zoom)[1])
+
+    def block(self, name: str, shots: NDArray[np.int64]) -> NDArray[Any]:
+        """Read an array of images of some shots, ascending and near each other, (shot, y, x).
+
+        Raises
+        ------
+        CorruptStoreError
+            The photons cannot be read.
+        """
+        first = int(shots[0])
+        return self._read(name, slice(first, int(shots[-1]) + 1))[shots - first]
 
     def cut(self, picture: Picture, zoom: str) -> Picture:
         """Return the part of a picture of a pattern that is looked at, whole bins."""
@@ -136,7 +154,7 @@ class Pictures:
         q : float64 (ring,), middles of the rings [1/nm]
         photons : float32 (shot, ring)
         """
-        name, grid = ("low_q", self.run.low_q_grid) if self._near_beam else ("image", self.grid)
+        name, grid = self.bins(PHOTONS)
         edges = s_edges(grid, RINGS) / NM
         q = (edges[1:] + edges[:-1]) / 2
         images = np.stack([self._read(name, int(shot)) for shot in shots])
@@ -223,11 +241,12 @@ class Pictures:
             self._counted[body.name] = found
         return self._counted[body.name]
 
-    def _read(self, name: str, shot: int) -> NDArray[Any]:
+    def _read(self, name: str, shot: int | slice) -> NDArray[Any]:
         try:
             return self.run.read(name, shot)
         except Exception as error:  # a decoder may raise anything on damaged bytes
-            told = f"shot {shot:,} cannot be read ({error}); xfeldask verify names what is broken"
+            which = f"a shot from {shot.start:,} on" if isinstance(shot, slice) else f"shot {shot:,}"
+            told = f"{which} cannot be read ({error}); xfeldask verify names what is broken"
             raise CorruptStoreError(told) from error
 
     @property

@@ -129,9 +129,10 @@ class Session(Selecting):
         """Return the colours of the classes of a quantity by meaning."""
         return class_colours(tuple(meaning for _, meaning in self.classes(name)))
 
-    def counts(self, name: str) -> dict[str, int]:
-        """Count the shots of each class of a quantity by meaning."""
+    def counts(self, name: str, among: Mask | None = None) -> dict[str, int]:
+        """Count the shots of each class of a quantity by meaning, of all shots or among some."""
         values = self.shots.column(name).values
+        values = values if among is None else values[among]
         return {meaning: int((values == value).sum()) for value, meaning in self.classes(name)}
 
     @property

@@ -12,6 +12,7 @@ from xfeldask.errors import XfeldaskError
 from xfeldask.explorer.model.pictures import Pictures
 from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.tabs.bench import bench
+from xfeldask.explorer.tabs.compare import compare
 from xfeldask.explorer.tabs.export import export
 from xfeldask.explorer.tabs.gallery import gallery
 from xfeldask.explorer.tabs.histograms import histograms
@@ -35,6 +36,7 @@ TABS: dict[str, Tab] = {
     "gallery": gallery,
     "verdict": verdict,
     "labels": bench,
+    "compare": compare,
     "statistics": statistics,
     "histograms": histograms,
     "orientation": orientation,
@@ -48,7 +50,7 @@ MORE: dict[str, tuple[Tab, Callable[[Session], object]]] = {
     "reconstruction": (reconstruction, lambda session: session.shots.run.reconstructions),
 }
 """Tabs that come after the others where a store has something for them, and what tells that."""
-LASTING = ("labels", "statistics", "histograms")
+LASTING = ("labels", "compare", "statistics", "histograms")
 """Tabs that go on where others are made anew, when another embedding or more shots are looked at."""
 
 

@@ -76,22 +76,21 @@ def chips(session: Session) -> Any:
     def fill(*_: Any) -> None:
         nonlocal told
         name = session.colour
-        if told == (told := (name, session.shots)):
-            return
-        if name in COUNTS or not session.classes(name):
-            box.objects = []
-            return
-        colours, counts = session.colours(name), session.counts(name)
-        box.objects = [_chip(session, meaning, colours[meaning], n) for meaning, n in counts.items()]
+        classes = () if name in COUNTS else session.classes(name)
+        if told != (told := (name, session.shots)):
+            box.objects = [_chip(session, meaning, session.colours(name)[meaning]) for _, meaning in classes]
+        if classes:
+            counts, within = session.counts(name), session.counts(name, session.selected)
+            for chip, (meaning, n) in zip(box.objects, counts.items(), strict=True):
+                chip.label = f"{meaning} ({f'{within[meaning]:,} of ' if session.selected.any() else ''}{n:,})"
 
     session.param.watch(fill, ["colour", "embedding", "selected"])
     fill()
     return box
 
 
-def _chip(session: Session, meaning: str, colour: str, n: int) -> Any:
+def _chip(session: Session, meaning: str, colour: str) -> Any:
     chip = pmui.Checkbox(
-        label=f"{meaning} ({n:,})",
         value=meaning not in session.hidden,
         sx={"color": colour, "&.Mui-checked": {"color": colour}},
         margin=0,

@@ -1,0 +1,117 @@
+"""Two selections side by side."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.explorer.few_shots import NUMBER, N, few_shots, pictures, session, texts
+from xfeldask.explorer.model import comparison
+from xfeldask.explorer.model.comparison import apart, blocks, class_counts, differences, middles, patterns
+from xfeldask.explorer.model.pictures import PHOTONS, RINGS, WHOLE
+from xfeldask.explorer.tabs.compare import OTHERS, SELECTED, Compare
+from xfeldask.explorer.tabs.watch import Watch
+from xfeldask.explorer.view.sidebar import chips
+from xfeldask.store.columns import Column
+
+A, B = NUMBER == 1, NUMBER == 2
+
+
+@pytest.mark.parametrize("zoom", [PHOTONS, WHOLE])
+def test_patterns__have_the_mean_of_all_shots_and_its_error(zoom):
+    name, grid = pictures().bins(zoom)
+    images = few_shots().read(name)[A].astype(float)
+    found = patterns(pictures(), zoom, A)
+    dark = grid.weight == 0
+    np.testing.assert_allclose(found.mean[~dark], images.mean(axis=0)[~dark])
+    np.testing.assert_allclose(found.error[~dark], images.std(axis=0, ddof=1)[~dark] / np.sqrt(A.sum()), atol=1e-12)
+    assert np.isnan(found.mean[dark]).all()
+    assert (found.n, found.used, len(found.curve)) == (A.sum(), A.sum(), RINGS)
+    assert (np.diff(middles(pictures(), zoom)) > 0).all()
+
+
+def test_apart__is_in_standard_deviations_of_the_difference():
+    a, b = (patterns(pictures(), WHOLE, mask) for mask in (A, B))
+    found, known = apart(a, b), np.hypot(a.error, b.error)
+    at = np.isfinite(a.mean) & (known > 0)
+    np.testing.assert_allclose(found[at], ((a.mean - b.mean)[at] / known[at]))
+    np.testing.assert_array_equal(apart(a, a)[np.isfinite(a.mean)], 0)
+
+
+def test_blocks__of_many_shots_are_some_of_them_evenly_chosen(monkeypatch):
+    monkeypatch.setattr(comparison, "MOST_BLOCKS", 3)
+    mask = np.zeros(256 * 9, bool)
+    mask[::64] = True
+    assert [int(block[0]) for block in blocks(mask)] == [0, 1024, 2048]
+    assert list(blocks(np.zeros(9, bool))) == []
+
+
+def test_differences__name_first_what_tells_the_sets_apart():
+    looked = session()
+    looked.shots = looked.shots.own()
+    noise = np.random.default_rng(0).normal(size=N)
+    looked.shots.add(Column("told", "tells them apart", "m", (noise + 20 * A) * 1e-9))
+    found = differences(looked, A, B)
+    assert (found[0].name, found[0].label) == ("told", "tells them apart (nm)")
+    within = np.sqrt((noise[A].var() + noise[B].var()) / 2)
+    assert found[0].size == pytest.approx((noise[A].mean() + 20 - noise[B].mean()) / within)
+    assert "hit" not in [one.name for one in found]
+
+
+def test_classes__are_counted_in_both_sets_and_in_all():
+    rows = class_counts(session(), A | B, B)["what was simulated"]
+    assert rows == [("blank", 0, 0, 8), ("single", 8, 0, 8), ("multiple", 8, 8, 8)]
+
+
+@pytest.fixture
+def tab():
+    looked = session()
+    return looked, Compare(looked, pictures(), Watch(looked))
+
+
+def compared(tab):
+    tab.start()
+    tab.thread.join()
+    return texts(tab.view)
+
+
+def test_tab__compares_the_selection_with_all_others(tab):
+    looked, found = tab
+    looked.choose(A)
+    found.sides[0].value, found.sides[1].value = SELECTED, OTHERS
+    told = compared(found)
+    assert "A 8 shots (the selection); B 16 shots (all others)" in told
+    assert "what was simulated" in told
+    assert found._body.visible
+    shapes = set()
+    for looked.zoom in (PHOTONS, WHOLE):
+        found.thread.join()
+        shapes.add(found.difference.source.data["image"][0].shape)
+    assert len(shapes) == 2
+    assert not found.run.disabled
+
+
+def test_tab__offers_saved_selections_and_says_what_is_in_both(tab):
+    looked, found = tab
+    looked.choose(A | B)
+    looked.save("hits")
+    looked.choose(A)
+    found.sides[0].value, found.sides[1].value = "hits", SELECTED
+    assert "8 shots are in both" in compared(found)
+
+
+def test_tab__of_an_empty_set_says_so(tab):
+    _, found = tab
+    found.sides[0].value, found.sides[1].value = SELECTED, OTHERS
+    assert "there is no shot in one of the sets" in compared(found)
+    assert not found._body.visible
+
+
+def test_chips__count_within_the_selection():
+    looked = session(colour="hit")
+    box = chips(looked)
+    assert box.objects[1].label == "single (8)"
+    first = box.objects
+    looked.choose_where("shot < 6")
+    assert [chip.label for chip in box.objects] == [f"{name} (2 of 8)" for name in ("blank", "single", "multiple")]
+    assert box.objects == first

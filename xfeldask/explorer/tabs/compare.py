@@ -1,0 +1,217 @@
+"""Two selections side by side: means, how they differ, radial curves, classes and quantities."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from threading import Thread
+from typing import Any
+
+import numpy as np
+import panel as pn
+import panel_material_ui as pmui
+from bokeh.models import Band, ColumnDataSource
+
+from xfeldask.errors import XfeldaskError
+from xfeldask.explorer.model.comparison import (
+    Difference,
+    Patterns,
+    apart,
+    class_counts,
+    differences,
+    middles,
+    patterns,
+    shown,
+)
+from xfeldask.explorer.model.masks import Mask
+from xfeldask.explorer.model.pictures import Pictures
+from xfeldask.explorer.model.session import Session
+from xfeldask.explorer.tabs.rebuilt import AXES
+from xfeldask.explorer.tabs.watch import Watch
+from xfeldask.explorer.tabs.widgets import SMALL, caption, heading, plot, table
+from xfeldask.explorer.view.cards import Card, contrast
+from xfeldask.explorer.view.fields import choice
+from xfeldask.explorer.view.mosaic import SIGNED
+from xfeldask.explorer.view.plane import locked
+from xfeldask.scores.classes import BLUE, ORANGE
+
+SELECTED, OTHERS = "the selection", "all others"
+SIDES = (("A", BLUE), ("B", ORANGE))
+MOST = 14
+"""Quantities that are told of."""
+HEAD = ("", "A", "B", "apart by")
+
+
+def compare(session: Session, pictures: Pictures, watch: Watch) -> pn.viewable.Viewable:
+    """Make the tab of two selections."""
+    return Compare(session, pictures, watch).view
+
+
+class Compare:
+    """The tab of two selections, compared in a thread of its own.
+
+    Parameters
+    ----------
+    session : Session
+    pictures : Pictures
+    watch : Watch
+    """
+
+    def __init__(self, session: Session, pictures: Pictures, watch: Watch) -> None:
+        self._session, self._pictures = session, pictures
+        self.thread: Thread | None = None
+        self._found: tuple[str, list[Patterns]] | None = None
+        self._asked: tuple[list[Mask], list[str]] = [], []
+        self.sides = [choice(label=name, width=230) for name, _ in SIDES]
+        self.run = pmui.Button(label="compare", variant="contained", size="small", align="end")
+        self.run.on_click(self.start)
+        self.told = caption()
+        self.cards = [Card("", "photons", AXES, True) for _ in SIDES]
+        self.difference = Card("A less B, in its standard deviations", "standard deviations", AXES, True, "linear")
+        self.difference.mappers["linear"].palette = list(SIGNED)
+        for card in (*self.cards, self.difference):
+            card.figure.toolbar.active_scroll = None
+        self._curves = [ColumnDataSource({"q": [], "mean": [], "low": [], "high": []}) for _ in SIDES]
+        self.numbers, self.classes = (pn.pane.HTML("", styles=SMALL, margin=(0, 10)) for _ in range(2))
+        self._body = self._laid_out()
+        self.view = pn.Column(
+            caption("Choose two sets of shots; a selection that was saved is among them by its name."),
+            pn.Row(*self.sides, self.run), self.told, self._body, sizing_mode="stretch_width",
+        )  # fmt: skip
+        watch(self._offer, ["embedding", "saved"])
+        watch(self._draw, ["zoom"])
+        self._offer()
+
+    def _laid_out(self) -> Any:
+        images = pn.Row(*(card.view() for card in (*self.cards, self.difference)), height=330,
+                        sizing_mode="stretch_width")  # fmt: skip
+        fig = plot("q (1/nm)", "photons in a bin", height=300, sizing_mode="stretch_width", y_axis_type="log")
+        for (name, colour), source in zip(SIDES, self._curves, strict=True):
+            fig.line("q", "mean", source=source, color=colour, line_width=2, legend_label=name)
+            fig.add_layout(Band(base="q", lower="low", upper="high", source=source, fill_color=colour,
+                                fill_alpha=0.25, line_color=None))  # fmt: skip
+        fig.legend.update(background_fill_alpha=0.6, padding=4, spacing=0)
+        curves = pn.Column(
+            heading("photons by distance from the beam"), pn.pane.Bokeh(fig, sizing_mode="stretch_width"),
+            caption("Band: the standard error of the mean."), sizing_mode="stretch_width",
+        )  # fmt: skip
+        numbers = pn.Column(heading("quantities that differ most"), self.numbers, sizing_mode="stretch_width")
+        classes = pn.Column(heading("classes"), self.classes, sizing_mode="stretch_width")
+        return pn.Column(
+            images, contrast(self.cards), pn.Row(curves, numbers, classes, sizing_mode="stretch_width"),
+            visible=False, sizing_mode="stretch_width",
+        )  # fmt: skip
+
+    def _offer(self, *_: Any) -> None:
+        """Offer what can be compared, first the selection with all others, or what was accepted with what was not."""
+        session = self._session
+        options = [SELECTED, OTHERS, *session.selections]
+        if "verdict" in session.quantities:
+            there = session.counts("verdict")
+            options += [f"taken for {meaning}" for meaning, n in there.items() if n]
+        taken = [name for name in options if name.startswith("taken for ")]
+        first = taken[:2] if len(taken) > 1 and not session.selected.any() else [SELECTED, OTHERS]
+        for side, start in zip(self.sides, first, strict=True):
+            value = side.value if side.value in options else start
+            side.param.update(options=options, value=value)
+
+    def mask(self, name: str, other: str) -> Mask:
+        """Return the shots of a choice, (shot,); all others are those that the other choice leaves."""
+        session = self._session
+        if name == OTHERS:
+            rest = np.zeros_like(session.selected) if other == OTHERS else self.mask(other, name)
+            return np.asarray(session.visible & ~rest)
+        if name == SELECTED:
+            return np.asarray(session.selected & session.visible)
+        if name in session.selections:
+            return np.asarray(session.shots.column(name).values.astype(bool) & session.visible)
+        value = {f"taken for {meaning}": value for value, meaning in session.classes("verdict")}[name]
+        return np.asarray((session.shots.column("verdict").values == value) & session.visible)
+
+    def start(self, _: Any = None) -> None:
+        """Begin with the sets that are chosen now."""
+        if self.thread is not None and self.thread.is_alive():
+            return
+        names = [str(side.value) for side in self.sides]
+        self._begin([self.mask(names[0], names[1]), self.mask(names[1], names[0])], names)
+
+    def _begin(self, masks: list[Mask], names: list[str]) -> None:
+        self.run.disabled, self.told.object, self._asked = True, "reading …", (masks, names)
+        work = [masks, self._session.zoom, names, pn.state.curdoc]
+        self.thread = Thread(target=self._work, args=work, daemon=True)
+        self.thread.start()
+
+    def _work(self, masks: list[Mask], zoom: str, names: list[str], document: Any) -> None:
+        try:
+            found = [patterns(self._pictures, zoom, mask) for mask in masks]
+            numbers, classes = differences(self._session, *masks), class_counts(self._session, *masks)
+        except XfeldaskError as error:
+            text = html.escape(str(error))
+            locked(lambda: self._end(text), document)
+            return
+        told = about(found, names, int((masks[0] & masks[1]).sum()))
+
+        def show() -> None:
+            self._found = zoom, found
+            self._draw()
+            self.numbers.object = table([HEAD, *map(row, numbers[:MOST])], numbers=True)
+            self.classes.object = "".join(counted(label, rows) for label, rows in classes.items())
+            self._body.visible = True
+            self._end(told)
+
+        locked(show, document)
+
+    def _end(self, text: str) -> None:
+        self.told.object, self.run.disabled = text, False
+
+    def _draw(self, *_: Any) -> None:
+        """Show what was found last, the part of the detector that is looked at; read it anew where bins are others."""
+        if self._found is None:
+            return
+        zoom, sides = self._found
+        now = self._session.zoom
+        if self._pictures.bins(zoom)[0] != self._pictures.bins(now)[0]:
+            self._found = None
+            self._begin(*self._asked)
+            return
+        means = [shown(self._pictures, now, side.mean) for side in sides]
+        there = np.concatenate([image.values[image.values > 0] for image in means])
+        low, high = np.quantile(there, [0.02, 1]) if len(there) else (0.5, 1.0)
+        for (name, _colour), card, side, image in zip(SIDES, self.cards, sides, means, strict=True):
+            card.figure.title.text = f"{name}: mean of {side.used:,} patterns"
+            card.show(image)
+            card.mappers["log"].update(low=float(low), high=float(max(high, 2 * low)))
+        image = shown(self._pictures, now, apart(sides[0], sides[1]))
+        top = max(5.0, float(np.nanquantile(np.abs(image.values), 0.998)))
+        self.difference.mappers["linear"].update(low=-top, high=top)
+        self.difference.show(image)
+        self._draw_curves(now, sides)
+
+    def _draw_curves(self, zoom: str, sides: list[Patterns]) -> None:
+        q = middles(self._pictures, zoom)
+        for source, side in zip(self._curves, sides, strict=True):
+            at = side.curve > 0
+            mean, error = side.curve[at], side.curve_error[at]
+            # on a logarithmic axis nothing is at 0
+            source.data = {"q": q[at], "mean": mean, "low": np.maximum(mean - error, mean / 10), "high": mean + error}
+
+
+def about(sides: Sequence[Patterns], names: Sequence[str], both: int) -> str:
+    """Tell what was compared, as HTML."""
+    triples = list(zip((name for name, _ in SIDES), sides, names, strict=True))
+    told = [f"{side} {found.n:,} shots ({html.escape(name)})" for side, found, name in triples]
+    told += [f"photons of {found.used:,} of these in {side}" for side, found, _ in triples if found.used < found.n]
+    told += [f"<b>{both:,} shots are in both</b>"] if both else []
+    return "; ".join(told)
+
+
+def row(one: Difference) -> tuple[str, ...]:
+    """Write a quantity of two sets."""
+    sides = zip(one.means, one.deviations, strict=True)
+    return one.label, *(f"{mean:.4g} ± {deviation:.2g}" for mean, deviation in sides), f"{one.size:+.2f}"
+
+
+def counted(label: str, rows: Sequence[tuple[str, int, int, int]]) -> str:
+    """Write the counts of classes in two sets, and in all shots."""
+    told = [(meaning, f"{in_a:,}", f"{in_b:,}", f"{n:,}") for meaning, in_a, in_b, n in rows]
+    return table([(label, "A", "B", "all"), *told], numbers=True)
