@@ -3,11 +3,14 @@ from __future__ import annotations
 from importlib import import_module
 
 import numpy as np
+import panel as pn
+import panel_material_ui as pmui
 import pytest
 
-from tests.explorer.few_shots import NUMBER, pictures, session, texts
+from tests.explorer.few_shots import NUMBER, few_shots, pictures, session, texts
+from xfeldask.explorer.model.labels import doubt
 from xfeldask.explorer.model.pictures import ZOOMS
-from xfeldask.explorer.tabs.gallery import gallery
+from xfeldask.explorer.tabs.gallery import DOUBT, gallery
 from xfeldask.explorer.tabs.watch import Watch
 from xfeldask.explorer.view.mosaic import Mosaic
 
@@ -20,8 +23,8 @@ def shown(monkeypatch):
     """Pages of ten, and the mosaic that they are shown in."""
     made = []
 
-    def mosaic(columns, rows, on_tap):
-        made.append(Mosaic(columns, rows, on_tap))
+    def mosaic(columns, rows, on_tap, lines):
+        made.append(Mosaic(columns, rows, on_tap, lines=lines))
         return made[0]
 
     for name, value in (("COLUMNS", 5), ("ROWS", 2), ("PAGE", 10), ("Mosaic", mosaic)):
@@ -33,7 +36,7 @@ def shown(monkeypatch):
 
 
 def labels(mosaic):
-    return [int(label) for label in mosaic.source.data["label"]]
+    return [int(label.split()[0]) for label in mosaic.source.data["label"]]
 
 
 def test_gallery__pages_through_all_shots_where_none_is_selected(shown):
@@ -81,3 +84,38 @@ def test_gallery__shows_the_part_of_the_detector_that_is_looked_at(shown):
         shapes.append(mosaic.source.data["image"][0].shape)
     assert shapes == [pictures().seen(0, zoom).values.shape for zoom in ZOOMS]
     assert len(set(shapes)) > 1
+
+
+def sorter(view):
+    return next(part for part in view.select(pn.widgets.Select) if part.label == "sorted by")
+
+
+def test_gallery__is_sorted_by_any_quantity_and_tells_it(shown):
+    looked, view, page, mosaic = shown
+    page.value = 1
+    sorter(view).value = "photon_count"
+    photons = few_shots().read("photon_count")
+    order = np.argsort(photons, kind="stable")
+    assert (page.value, labels(mosaic)) == (0, order[:10].tolist())
+    first = mosaic.source.data["label"][0]
+    assert first.startswith(f"{order[0]} · {photons[order[0]]:,}\n")
+    assert looked.about(int(order[0]))["verdict"] in first
+    next(iter(view.select(pmui.Switch))).value = True
+    assert labels(mosaic) == np.argsort(-photons.astype(float), kind="stable")[:10].tolist()
+
+
+def test_gallery__shows_what_the_rule_is_least_sure_of(shown):
+    looked, view, _, mosaic = shown
+    sorter(view).value = DOUBT
+    assert labels(mosaic) == np.argsort(doubt(looked.shots), kind="stable")[:10].tolist()
+
+
+def test_gallery__goes_on_without_the_selection_that_it_was_sorted_by(shown):
+    looked, view, _, mosaic = shown
+    looked.choose_where("shot >= 20")
+    looked.save("late")
+    looked.choose_where("")
+    sorter(view).value = "late"
+    assert labels(mosaic)[-1] == 9
+    looked.forget("late")
+    assert sorter(view).value == "shot"
