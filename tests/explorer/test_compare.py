@@ -32,7 +32,9 @@ def test_patterns__have_the_mean_of_all_shots_and_its_error(zoom):
 
 def test_apart__is_in_standard_deviations_of_the_difference():
     a, b = (patterns(pictures(), WHOLE, mask) for mask in (A, B))
-    found, known = apart(a, b), np.hypot(a.error, b.error)
+    least = (a.used * a.mean + b.used * b.mean) / (a.used + b.used)
+    errors = (np.sqrt(np.maximum(one.error**2, least / one.used)) for one in (a, b))
+    found, known = apart(a, b), np.hypot(*errors)
     at = np.isfinite(a.mean) & (known > 0)
     np.testing.assert_allclose(found[at], ((a.mean - b.mean)[at] / known[at]))
     np.testing.assert_array_equal(apart(a, a)[np.isfinite(a.mean)], 0)

@@ -111,9 +111,14 @@ def blocks(mask: Mask) -> Iterator[NDArray[np.int64]]:
 
 
 def apart(a: Patterns, b: Patterns) -> NDArray[np.float64]:
-    """Return the difference of two means in its standard deviations, bin by bin; NaN where nothing was measured."""
+    """Return the difference of two means in its standard deviations, bin by bin; NaN where nothing was measured.
+
+    Photons are counted, so their variance is no less than their mean: a set without photons in a bin is no proof.
+    """
+    pooled = (a.used * a.mean + b.used * b.mean) / (a.used + b.used)
+    squared = sum(np.maximum(one.error**2, pooled / one.used) for one in (a, b))
     with np.errstate(invalid="ignore", divide="ignore"):
-        found = (a.mean - b.mean) / np.hypot(a.error, b.error)
+        found = (a.mean - b.mean) / np.sqrt(squared)
     return np.asarray(np.where(a.mean == b.mean, 0.0, found))
 
 
@@ -137,6 +142,8 @@ def differences(session: Session, a: Mask, b: Mask) -> list[Difference]:
         means, deviations = [float(side.mean()) for side in sides], [float(side.std()) for side in sides]
         within = float(np.sqrt(np.mean(np.square(deviations))))
         size = (means[0] - means[1]) / within if within else 0.0 if means[0] == means[1] else np.inf
+        if not size:
+            continue
         label = column.label if column.units in ("1", "count") else f"{column.label} ({column.units})"
         found.append(Difference(name, label, (means[0], means[1]), (deviations[0], deviations[1]), float(size)))
     return sorted(found, key=lambda one: -abs(one.size))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from threading import Thread
 from typing import Any
 
@@ -39,7 +39,7 @@ SELECTED, OTHERS = "the selection", "all others"
 SIDES = (("A", BLUE), ("B", ORANGE))
 MOST = 14
 """Quantities that are told of."""
-HEAD = ("", "A", "B", "apart by")
+HEAD = ("mean ± standard deviation", "A", "B", "A less B, in these")
 
 
 def compare(session: Session, pictures: Pictures, watch: Watch) -> pn.viewable.Viewable:
@@ -155,7 +155,7 @@ class Compare:
             self._found = zoom, found
             self._draw()
             self.numbers.object = table([HEAD, *map(row, numbers[:MOST])], numbers=True)
-            self.classes.object = "".join(counted(label, rows) for label, rows in classes.items())
+            self.classes.object = counted(classes)
             self._body.visible = True
             self._end(told)
 
@@ -208,10 +208,24 @@ def about(sides: Sequence[Patterns], names: Sequence[str], both: int) -> str:
 def row(one: Difference) -> tuple[str, ...]:
     """Write a quantity of two sets."""
     sides = zip(one.means, one.deviations, strict=True)
-    return one.label, *(f"{mean:.4g} ± {deviation:.2g}" for mean, deviation in sides), f"{one.size:+.2f}"
+    return one.label, *(f"{number(mean)} ± {number(deviation)}" for mean, deviation in sides), f"{one.size:+.2f}"
 
 
-def counted(label: str, rows: Sequence[tuple[str, int, int, int]]) -> str:
-    """Write the counts of classes in two sets, and in all shots."""
-    told = [(meaning, f"{in_a:,}", f"{in_b:,}", f"{n:,}") for meaning, in_a, in_b, n in rows]
-    return table([(label, "A", "B", "all"), *told], numbers=True)
+def number(value: float) -> str:
+    """Write a number in three digits, or more where it is large.
+
+    Examples
+    --------
+    >>> number(1234.5), number(0.012345)
+    ('1,234', '0.0123')
+    """
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def counted(classes: Mapping[str, Sequence[tuple[str, int, int, int]]]) -> str:
+    """Write the counts of classes in two sets, and in all shots, by quantity."""
+    rows: list[tuple[str, ...]] = [("", "A", "B", "all")]
+    for label, counts in classes.items():
+        rows.append((label, "", "", ""))
+        rows += [(f"\u2003{meaning}", f"{in_a:,}", f"{in_b:,}", f"{n:,}") for meaning, in_a, in_b, n in counts]
+    return table(rows, numbers=True)

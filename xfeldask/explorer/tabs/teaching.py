@@ -9,8 +9,9 @@ import numpy as np
 import panel as pn
 from numpy.typing import NDArray
 
+from xfeldask.explorer.model.expected import expected
 from xfeldask.explorer.model.session import Session
-from xfeldask.explorer.tabs.widgets import SMALL, table
+from xfeldask.explorer.tabs.widgets import CHANCE, SMALL, caption, table
 from xfeldask.explorer.view.offer import Making
 from xfeldask.sorting.decision import Decision
 from xfeldask.sorting.rules import RULES
@@ -18,8 +19,8 @@ from xfeldask.store.columns import Shots
 from xfeldask.store.labels import lessons
 from xfeldask.verbs.embed import embed
 
-Verdict = tuple[NDArray[np.bool_] | None, Decision]
-"""Which shots are accepted, None where nobody sorted them, and what the rule expects of that."""
+Verdict = tuple[NDArray[np.bool_] | None, Decision, NDArray[Any] | None]
+"""Which shots are accepted, None where nobody sorted them, what the rule expects of that, and probabilities."""
 TAUGHT = "_taught"
 """What is added to the name of an embedding whose rule has learned from labels."""
 HEAD = ("", "accepted", "expected purity", "singles lost", "threshold", "agrees with the labels")
@@ -38,7 +39,10 @@ class Teaching(Making):
         self.make.param.update(label="teach the rule", size="small")
         self.told.object = ""
         self.table = pn.pane.HTML("", styles=SMALL, margin=(0, 10))
-        self.view = pn.Column(pn.Row(self.make, self.told), self.bar, self.table, sizing_mode="stretch_width")
+        self._chance = caption(CHANCE, visible=False)
+        self.view = pn.Column(
+            pn.Row(self.make, self.told), self.bar, self.table, self._chance, sizing_mode="stretch_width"
+        )
         self._name = ""
         self._known: dict[str, tuple[Shots, Verdict]] = {}
         self.offer()
@@ -54,6 +58,7 @@ class Teaching(Making):
         names = [name for name in of_one(session.embedding) if name in session.shots.embeddings]
         rows = [about(name, self._verdict(name), lessons(session.labels.values)) for name in names]
         self.table.object = table([HEAD, *rows], numbers=True) if rows else ""
+        self._chance.visible = any(" to " in row[2] for row in rows)
 
     def _verdict(self, name: str) -> Verdict:
         """Return what an embedding accepts, read once as long as the store is not read anew."""
@@ -62,7 +67,8 @@ class Teaching(Making):
             embedding = shots.run.embedding(name)
             found = embedding.dataset()
             accepted = found["is_single"].values if "is_single" in found else None
-            self._known[name] = shots, (accepted, embedding.decision)
+            probability = found["probability_single"].values if "probability_single" in found else None
+            self._known[name] = shots, (accepted, embedding.decision, probability)
         return self._known[name][1]
 
     def _make(self, tell: Callable[..., None]) -> None:
@@ -115,11 +121,11 @@ def about(name: str, verdict: Verdict, known: NDArray[np.int8]) -> tuple[str, ..
 
     Examples
     --------
-    >>> verdict = np.array([True, True, False]), Decision(threshold=0.5, expected_purity=0.9)
+    >>> verdict = np.array([True, True, False]), Decision(threshold=0.5, expected_purity=0.9), None
     >>> about("pairs", verdict, np.array([1, 0, -1]))
     ('pairs', '2 of 3', '90.00%', '', '0.50', '1 of 2')
     """
-    accepted, decision = verdict
+    accepted, decision, probability = verdict
     if accepted is None:
         return name, *[""] * 5
     known = known[: len(accepted)]
@@ -129,10 +135,11 @@ def about(name: str, verdict: Verdict, known: NDArray[np.int8]) -> tuple[str, ..
     if decision.threshold_interval is not None:
         low, high = decision.threshold_interval
         threshold += f" ({low:.2f} to {high:.2f})"
-    return (
-        name, f"{int(accepted.sum()):,} of {len(accepted):,}", _percent(decision.expected_purity),
-        _percent(decision.expected_singles_lost), threshold, f"{agree} of {int(judged.sum())}",
-    )  # fmt: skip
+    costs = [_percent(decision.expected_purity), _percent(decision.expected_singles_lost)]
+    if probability is not None:
+        costs = [str(one) for one in expected(probability, accepted)]
+    counts = f"{int(accepted.sum()):,} of {len(accepted):,}", f"{agree} of {int(judged.sum())}"
+    return name, counts[0], *costs, threshold, counts[1]
 
 
 def _percent(fraction: Any) -> str:

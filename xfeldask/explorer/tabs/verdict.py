@@ -9,11 +9,12 @@ import panel as pn
 import panel_material_ui as pmui
 from bokeh.models import ColumnDataSource, HoverTool, Range1d, Span
 
+from xfeldask.explorer.model.expected import Expected, expected
 from xfeldask.explorer.model.pictures import Pictures
 from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.model.threshold import Threshold
 from xfeldask.explorer.tabs.watch import Watch
-from xfeldask.explorer.tabs.widgets import MIDDLE, SMALL, caption, heading, plot, sentence, table
+from xfeldask.explorer.tabs.widgets import CHANCE, MIDDLE, SMALL, caption, heading, plot, sentence, table
 from xfeldask.explorer.view.mosaic import Mosaic
 from xfeldask.explorer.view.plane import locked
 from xfeldask.schema import SINGLE
@@ -55,6 +56,8 @@ class Verdict:
         self._score = np.asarray(session.shots.column("score").values, np.float64)
         self._kind = session.shots.column("hit") if "hit" in session.quantities else None
         truth = None if self._kind is None else self._kind.values == SINGLE
+        known = "probability_single" in session.quantities
+        self._probability = session.shots.column("probability_single").values if known else None
         self.threshold = Threshold(self._score, truth)
         self.stored = stored_threshold(session, self.threshold)
         low, high = span(self.threshold, self.stored)
@@ -86,6 +89,7 @@ class Verdict:
             self.slider,
             pn.FlexBox(accepted, rejected, back),
             self.table,
+            caption(CHANCE, visible=self._probability is not None),
             styles={"flex": "0 0 330px", "width": "330px"},
         )
         plots = [self._scores.pane] if self._roc is None else [self._scores.pane, self._roc.pane]
@@ -105,7 +109,8 @@ class Verdict:
     def _show(self, *_: Any) -> None:
         at = self.slider.value
         counted, area = self.threshold.confusion(at), self.threshold.area if self._roc else np.nan
-        self.table.object = told(self.threshold.accepted(at), self.threshold.shots, counted, area, self.stored)
+        costs = None if self._probability is None else expected(self._probability, self._score >= at)
+        self.table.object = told(self.threshold.accepted(at), self.threshold.shots, counted, area, self.stored, costs)
         self._scores.mark(at)
         if self._roc is not None and counted is not None:
             self._roc.mark(counted)
@@ -218,7 +223,14 @@ def span(threshold: Threshold, stored: float | None) -> tuple[float, float]:
     return (max(low, middle - reach) if reach > 0 else low), high
 
 
-def told(accepted: int, shots: int, counted: Confusion | None, area: float, stored: float | None) -> str:
+def told(
+    accepted: int,
+    shots: int,
+    counted: Confusion | None,
+    area: float,
+    stored: float | None,
+    costs: tuple[Expected, Expected] | None = None,
+) -> str:
     """Write the counts as HTML.
 
     Parameters
@@ -227,6 +239,7 @@ def told(accepted: int, shots: int, counted: Confusion | None, area: float, stor
     counted : Confusion, optional; None where the truth is not known
     area : float, under the ROC; NaN where there is none
     stored : float, optional, threshold of the stored verdict
+    costs : purity and fraction of singles rejected that the rule expects, where it gives probabilities
     """
     rows = [("", "accepted", "rejected", "all")]
     if counted is None:
@@ -242,6 +255,8 @@ def told(accepted: int, shots: int, counted: Confusion | None, area: float, stor
             ("singles rejected", percents(counted.singles_rejected_fraction)),
         ]
         measures += [("area under the ROC", f"{area:.5f}")] if np.isfinite(area) else []
+    if costs is not None:
+        measures += [("expected purity", str(costs[0])), ("expected singles rejected", str(costs[1]))]
     rows.append(("shots", f"{accepted:,}", f"{shots - accepted:,}", f"{shots:,}"))
     measures.append(("stored threshold", "none" if stored is None else f"{stored:.4g}"))
     return table(rows, numbers=True) + table(measures)

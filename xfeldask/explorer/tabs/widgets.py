@@ -12,6 +12,7 @@ from bokeh.plotting import figure
 
 SMALL = {"font-size": "13px", "line-height": "1.5"}
 FAINT = {**SMALL, "opacity": "0.8"}
+CHANCE = "Expected from the probability of each shot; in brackets, where chance leaves it in 95 of 100 runs like this."
 MIDDLE = "#808080"
 """Grey that can be read on white and on black."""
 
@@ -40,11 +41,11 @@ def table(rows: Iterable[Sequence[str]], numbers: bool = False) -> str:
     ----------
     numbers : bool, all but the first column are numbers
     """
-    side = "right" if numbers else "left"
+    side, nowrap = ("right", ";white-space:nowrap") if numbers else ("left", "")
     style = "padding:1px 18px 1px 0;vertical-align:top;font-variant-numeric:tabular-nums;"
     cells = (
         "".join(
-            f'<td style="{style}{"opacity:.7" if not i else f"text-align:{side}"}">{html.escape(cell)}</td>'
+            f'<td style="{style}{"opacity:.7" if not i else f"text-align:{side}{nowrap}"}">{html.escape(cell)}</td>'
             for i, cell in enumerate(row)
         )
         for row in rows
