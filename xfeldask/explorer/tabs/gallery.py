@@ -55,7 +55,7 @@ def gallery(session: Session, pictures: Pictures, watch: Watch) -> pn.viewable.V
         chosen = session.selected & session.visible
         shots = ordered(session, np.flatnonzero(chosen if chosen.any() else session.visible), by.value, falling.value)
         pages = max(1, -(-len(shots) // PAGE))
-        told.object = f"<b>{len(shots):,}</b> {_what(session)} on {pages:,} pages; tap one to pin it."
+        told.object = f"<b>{len(shots):,}</b> {_what(session)} on {pages:,} pages{under(session)}; tap one to pin it."
         if page.value:
             page.param.update(count=max(pages, page.value + 1))
             page.value = 0
@@ -93,9 +93,31 @@ def label(session: Session, shot: int, by: str) -> str:
     known = session.quantities
     names = [name for name in ("verdict", "probability_single") if name in known]
     first = [] if by in ("shot", DOUBT, *names) else [by]
-    about = session.about(shot, [*first, *names])
-    second = [about[name] for name in names[:1]] + [f"P {about[name]}" for name in names[1:]]
+    about = session.about(shot, [*first, *names[:1]])
+    second = [about["verdict"]] if "verdict" in names else []
+    if "probability_single" in names:
+        second.append(brief(float(session.shots.column("probability_single").values[shot])))
     return " · ".join([f"{shot:,}", *(about[name] for name in first)]) + "\n" + " ".join(second)
+
+
+def brief(probability: float) -> str:
+    """Write a probability in the room that a tile has.
+
+    Examples
+    --------
+    >>> brief(0.5), brief(0.99999), brief(1e-6), brief(float("nan"))
+    ('0.50', '>0.99', '<0.01', '')
+    """
+    if not np.isfinite(probability):
+        return ""
+    return "<0.01" if probability < 0.01 else ">0.99" if probability > 0.99 else f"{probability:.2f}"
+
+
+def under(session: Session) -> str:
+    """Say what is written under the tiles besides the number of the shot."""
+    names = {"verdict": "what it is taken for", "probability_single": "its P(single)"}
+    told = [word for name, word in names.items() if name in session.quantities]
+    return f", each with {' and '.join(told)}" if told else ""
 
 
 def _what(session: Session) -> str:

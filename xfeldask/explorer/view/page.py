@@ -25,6 +25,7 @@ from xfeldask.explorer.view.flow import Flow
 from xfeldask.explorer.view.offer import offer
 from xfeldask.explorer.view.plane import Plane
 from xfeldask.explorer.view.sidebar import bound, sidebar
+from xfeldask.explorer.view.splitter import Splitter
 from xfeldask.units import shown
 
 LINE = {"font-size": "13px", "font-variant-numeric": "tabular-nums", "line-height": "1.4"}
@@ -106,7 +107,7 @@ class Explorer:
         )
         styles = {"flex": "0 0 auto", "height": HEIGHT, "min-height": f"{LEAST_HEIGHT}px"}
         top = pn.Row(self.plane.pane, right, height=LEAST_HEIGHT, styles=styles, sizing_mode="stretch_width")
-        return [top, tabs(self.session, self.pictures)]
+        return [pn.Column(top, Splitter(), tabs(self.session, self.pictures), sizing_mode="stretch_width")]
 
     def page(self, stores: Sequence[Path], here: int = 0) -> pmui.Page:
         """Make the whole page, of the store at a place among some."""
