@@ -40,11 +40,12 @@ def threshold(visit: Visit, shots: Shots) -> None:
 def labels(visit: Visit, shots: Shots) -> None:
     """The sorting bench, some shots labelled as what they are."""
     visit.tab("labels")
-    for _ in range(LABELLED):
+    for n in range(1, LABELLED + 1):
         here = int(visit.query()["shot"])
         key = {0: "0", 1: "1"}.get(int(shots.column("n_particles").values[here]), "2")
         visit.page.get_by_role("button", name=f"({key})").click()
-        visit.page.wait_for_timeout(AT_REST)
+        visit.reads(f"{n} labels")
+        visit.until("here => new URLSearchParams(location.search).get('shot') != here", str(here))
     _to_tabs(visit)
 
 
@@ -61,7 +62,7 @@ def _to_tabs(visit: Visit) -> None:
 def double_hit(shots: Shots) -> int:
     """Find the double hit of most photons."""
     doubles = shots.column("n_particles").values == 2
-    return int(np.argmax(np.where(doubles, shots.column("photon_count").values, -1)))
+    return int(np.argmax(np.where(doubles, shots.column("photon_count").values, 0)))
 
 
 def main(store: str, out: str) -> None:
