@@ -32,9 +32,11 @@ def intensity(atoms: np.ndarray, s: np.ndarray) -> np.ndarray:
     return np.abs(np.exp(2j * np.pi * s @ atoms.T).sum(axis=-1)) ** 2
 
 
-def shots(count: int, photons: float, seed: int, pixels: Pixels = PIXELS, size: float = SIZE) -> Shots:
+def shots(
+    count: int, photons: float, seed: int, pixels: Pixels = PIXELS, size: float = SIZE, atoms: np.ndarray | None = None
+) -> Shots:
     """Shots of a particle, of fluences that differ by a factor."""
-    rng, atoms = np.random.default_rng(seed), atoms_of(seed, size)
+    rng, atoms = np.random.default_rng(seed), atoms_of(seed, size) if atoms is None else atoms
     orientation = uniform_quaternion(rng.random((count, 3)))
     near = pixels.within(RADIUS)
     images = np.zeros((count, len(pixels.s)), np.uint16)

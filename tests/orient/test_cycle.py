@@ -10,7 +10,6 @@ import pytest
 from tests.orient.shots import PIXELS, RADIUS, intensity, shots
 from xfeldask.errors import InputError
 from xfeldask.orient.cycle import (
-    begun,
     expand_maximise_compress,
     explained_at_once,
     judged,
@@ -20,6 +19,7 @@ from xfeldask.orient.models import Models, radii, random_models
 from xfeldask.orient.rotations import rotation_grid
 from xfeldask.orient.schedule import Level, schedule
 from xfeldask.orient.sparse import SparseFrames
+from xfeldask.orient.starts import begun
 from xfeldask.orient.state import State
 from xfeldask.physics.orientations import angle_between, conjugate, multiply, rotation_matrix
 

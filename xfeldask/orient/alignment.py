@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
 from xfeldask.orient import kernels
 from xfeldask.orient.models import radii
-from xfeldask.orient.rotations import rotation_grid
+from xfeldask.orient.rotations import RotationGrid, rotation_grid
 from xfeldask.physics.orientations import multiply, rotation_matrix
 
 POINTS = 1500
@@ -52,30 +54,81 @@ def alignment(moving: NDArray[np.float64], still: NDArray[np.float64]) -> tuple[
     >>> bool(correlation > 0.99), quaternion.round(2).tolist()
     (True, [1.0, 0.0, 0.0, 0.0])
     """
-    rng = np.random.default_rng(0)
-    far = radii(len(still))
-    most = min(MOST_RADIUS, len(still) // 2 - 1, len(moving) // 2 - 1)
-    place = np.argwhere((far >= min(LEAST_RADIUS, most / 2)) & (far <= most))
-    place = place[rng.permutation(len(place))[:POINTS]]
+    place, at = _compared_points(min(len(still), len(moving)), len(still))
     a, b = (still / isotropic(still))[tuple(place.T)], moving / isotropic(moving)
-    at = (place - len(still) // 2).astype(np.float64)
     a = (a - a.mean()) / np.linalg.norm(a - a.mean())
 
     def correlations(turns: NDArray[np.float64]) -> NDArray[np.float64]:
-        read = np.empty((len(at), len(turns)))
-        kernels.slices(b, at, np.ascontiguousarray(rotation_matrix(turns).swapaxes(1, 2)), read)
+        read = _read_at(b, at, turns)
         read -= read.mean(axis=0)
         return np.asarray(a @ read / np.linalg.norm(read, axis=0))
 
-    grid = rotation_grid(COARSE)
-    found = correlations(grid.quaternion)
+    return _best_turn(correlations, rotation_grid(COARSE))
+
+
+def symmetric_turn(intensity: NDArray[np.float64], group: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
+    """Find the rotation R by which ``intensity(R x)`` is most nearly symmetric.
+
+    Parameters
+    ----------
+    intensity : float64 (n, n, n); index n // 2 is s = 0
+    group : float64 (order, 4), as of `symmetry_group`
+
+    Returns
+    -------
+    quaternion : float64 (4,), of R
+    fraction : float, of the variance about the mean of each shell that the symmetric mean has
+
+    Examples
+    --------
+    >>> from xfeldask.physics.orientations import symmetry_group
+    >>> i = np.arange(-8, 9)
+    >>> long_along_x = np.exp(-(i[:, None, None] ** 2 + 3 * i[:, None] ** 2 + 3 * i**2) / 100.0)
+    >>> quaternion, fraction = symmetric_turn(long_along_x, symmetry_group("C4"))
+    >>> bool(fraction > 0.95), rotation_matrix(quaternion)[:, 2].round(1).tolist() in ([1, 0, 0], [-1, 0, 0])
+    (True, True)
+    """
+    _, at = _compared_points(len(intensity), len(intensity))
+    at = at[: max(200, POINTS // len(group))]
+    contrast = intensity / isotropic(intensity)
+    alike = np.ascontiguousarray((rotation_matrix(group)[:, None] @ at[..., None])[..., 0].reshape(-1, 3))
+
+    def symmetric(turns: NDArray[np.float64]) -> NDArray[np.float64]:
+        read = _read_at(contrast, alike, turns).reshape(len(group), len(at), len(turns))
+        read -= read.mean(axis=(0, 1))
+        return np.asarray((read.mean(axis=0) ** 2).mean(axis=0) / (read**2).mean(axis=(0, 1)))
+
+    return _best_turn(symmetric, rotation_grid(COARSE, group))
+
+
+def _compared_points(least: int, size: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Choose points of a grid of `size` that grids of `least` points a side have too: indices, and places [steps]."""
+    far = radii(size)
+    most = min(MOST_RADIUS, least // 2 - 1)
+    place = np.argwhere((far >= min(LEAST_RADIUS, most / 2)) & (far <= most))
+    place = place[np.random.default_rng(0).permutation(len(place))[:POINTS]]
+    return place, (place - size // 2).astype(np.float64)
+
+
+def _read_at(values: NDArray[np.float64], at: NDArray[np.float64], turns: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Read ``values(R x)`` at places x, (point, rotation)."""
+    read = np.empty((len(at), len(turns)))
+    kernels.slices(values, at, np.ascontiguousarray(rotation_matrix(turns).swapaxes(1, 2)), read)
+    return read
+
+
+def _best_turn(
+    score: Callable[[NDArray[np.float64]], NDArray[np.float64]], grid: RotationGrid
+) -> tuple[NDArray[np.float64], float]:
+    """Find the rotation of the largest score: the best of a grid, then ever closer around it."""
+    rng, found = np.random.default_rng(0), score(grid.quaternion)
     best, width = grid.quaternion[int(found.argmax())], grid.spacing / 2
     for _ in range(7):
         small = rng.normal(size=(300, 4)) * width / 2
         small[:, 0] = 1
         small[0] = 1, 0, 0, 0
         near = multiply(best, small / np.linalg.norm(small, axis=1, keepdims=True))
-        found = correlations(near)
+        found = score(near)
         best, width = near[int(found.argmax())], width / 1.8
     return best, float(found.max())
 

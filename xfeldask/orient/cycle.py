@@ -14,7 +14,6 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from xfeldask.errors import InputError
 from xfeldask.orient import kernels
 from xfeldask.orient.iteration import ONLY, Problem, compared, next_state, told_of
 from xfeldask.orient.models import (
@@ -25,7 +24,6 @@ from xfeldask.orient.models import (
     grid_size,
     profile,
     radii,
-    random_models,
     symmetrised,
 )
 from xfeldask.orient.parallel import Each, View, in_turn
@@ -53,7 +51,7 @@ def expand_maximise_compress(
     ----------
     frames : SparseFrames
     pixels : Pixels, that the photons are in
-    models : Models to begin with, such as `random_models`; or a State to go on from, such as that of `begun`
+    models : Models to begin with, such as `random_models`; or a State to go on from, such as that of `starts.begun`
     schedule : levels, coarse to fine, such as `xfeldask.orient.schedule.schedule` plans
     group : (order, 4), symmetry of the particles, as of `symmetry_group`; none when not given
     size_prior : bool, take the fraction of the shots that a model holds for its prior
@@ -71,6 +69,7 @@ def expand_maximise_compress(
 
     Examples
     --------
+    >>> from xfeldask.orient.models import random_models
     >>> from xfeldask.orient.sparse import pixels_of
     >>> from xfeldask.physics.detectors import square
     >>> pixels = pixels_of(square(64, 1.2e-3, 0.15), 2.7e-10)
@@ -88,61 +87,6 @@ def expand_maximise_compress(
         if tell is not None:
             tell(state)
     return state
-
-
-def begun(
-    frames: SparseFrames,
-    pixels: Pixels,
-    level: Level,
-    *,
-    count: int = 1,
-    starts: int = 8,
-    most_shots: int = 2000,
-    seed: int = 0,
-    group: ArrayLike | None = None,
-    size_prior: bool = False,
-    each: Each = in_turn,
-    tell: Callable[[State], object] | None = None,
-) -> State:
-    """Go through the first level from noise several times, and keep what explains the shots best.
-
-    Coarse intensities from different noise end in a few different ones; that of the largest likelihood is right far
-    more often than a single one is, and the first level costs little.
-
-    Parameters
-    ----------
-    frames, pixels, group, size_prior, each, tell : as of `expand_maximise_compress`
-    level : Level, the first of the schedule
-    count : int, models
-    starts : int, how often
-    most_shots : int, evenly chosen of all, that the starts are compared by; all shots then follow the best
-    seed : int, of the noise
-
-    Returns
-    -------
-    State, after the first level
-
-    Raises
-    ------
-    InputError
-        No shot, or no start.
-    """
-    if starts < 1:
-        raise InputError(f"a reconstruction needs at least 1 start, got {starts}")
-    some = frames[np.linspace(0, len(frames) - 1, min(len(frames), most_shots)).round().astype(np.int64)]
-    best: State | None = None
-    for attempt in range(starts):
-        noise = random_models(frames, pixels, level.radius, count, (seed, attempt), group)
-        found = expand_maximise_compress(some, pixels, noise, [level], group=group, size_prior=size_prior, each=each,
-                                         tell=tell)  # fmt: skip
-        if best is None or found.history[-1].log_likelihood > best.history[-1].log_likelihood:
-            best = found
-    assert best is not None
-    if len(some) == len(frames):
-        return best
-    last = replace(level, iterations=2, exponent=1.0)
-    return expand_maximise_compress(frames, pixels, best.models, [last], group=group, size_prior=size_prior, each=each,
-                                    tell=tell)  # fmt: skip
 
 
 def judged(
@@ -174,6 +118,7 @@ def judged(
 
     Examples
     --------
+    >>> from xfeldask.orient.models import random_models
     >>> from xfeldask.orient.sparse import pixels_of
     >>> from xfeldask.physics.detectors import square
     >>> pixels = pixels_of(square(64, 1.2e-3, 0.15), 2.7e-10)

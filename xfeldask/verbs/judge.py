@@ -9,11 +9,12 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from xfeldask.errors import InputError
-from xfeldask.orient.cycle import begun, expand_maximise_compress, merged
+from xfeldask.orient.cycle import expand_maximise_compress, merged
 from xfeldask.orient.models import Models
 from xfeldask.orient.rotations import rotation_grid
 from xfeldask.orient.schedule import Level
 from xfeldask.orient.sparse import Pixels, SparseFrames, pixels_of
+from xfeldask.orient.starts import begun
 from xfeldask.orient.state import State
 from xfeldask.physics.intensities import species_intensity
 from xfeldask.physics.orientations import symmetry_group
@@ -193,7 +194,7 @@ def _reconstructed(
     frames: SparseFrames, pixels: Pixels, plan: tuple[Level, ...], group: NDArray[np.float64], starts: int, seed: int
 ) -> State:
     each = ByDask()
-    start = begun(frames, pixels, plan[0], starts=starts, seed=seed, group=group, each=each)
+    start = begun(frames, pixels, plan[0], starts=starts, seed=seed, group=group, inner=True, each=each)
     return expand_maximise_compress(frames, pixels, start, plan, group=group, each=each)
 
 

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 
 from xfeldask.errors import InputError, StoreExistsError, XfeldaskWarning
 from xfeldask.orient.alignment import isotropic, turned_onto
-from xfeldask.orient.cycle import begun, expand_maximise_compress, explained_at_once, judged
+from xfeldask.orient.cycle import expand_maximise_compress, explained_at_once, judged
 from xfeldask.orient.rotations import rotation_grid
 from xfeldask.orient.schedule import Level, refinement_of, schedule
 from xfeldask.orient.sparse import Pixels, SparseFrames, pixels_of
+from xfeldask.orient.starts import begun
 from xfeldask.orient.state import State
 from xfeldask.physics.orientations import symmetry_group
 from xfeldask.store.columns import Shots
@@ -281,7 +282,7 @@ class _Work:
 
         if state is None:
             state = begun(frames, self.pixels, self.plan[0], starts=self.parameters.starts, seed=seed,
-                          group=self.group, each=each)  # fmt: skip
+                          group=self.group, inner=True, each=each)  # fmt: skip
         tell(state)
         return expand_maximise_compress(frames, self.pixels, state, self.plan, group=self.group, each=each, tell=tell)
 

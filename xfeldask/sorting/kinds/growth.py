@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 
 from xfeldask.errors import InputError
 from xfeldask.orient.alignment import alignment
-from xfeldask.orient.cycle import begun, expand_maximise_compress, judged
+from xfeldask.orient.cycle import expand_maximise_compress, judged
 from xfeldask.orient.models import Models
 from xfeldask.orient.parallel import Each, in_turn
 from xfeldask.orient.schedule import Level
 from xfeldask.orient.sparse import Pixels, SparseFrames
+from xfeldask.orient.starts import begun
 from xfeldask.orient.state import State
 from xfeldask.sorting.kinds.fits import misfits
 from xfeldask.sorting.kinds.found import RADIUS, Growth, Kinds, looks
