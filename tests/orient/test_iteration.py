@@ -30,7 +30,9 @@ def test_iteration__is_that_of_the_slow_twin():
     images = images[:, :m]
     grid = rotation_grid(1, group)
     turns, weight = grid.matrix[: grid.n_rotations], grid.weight[: grid.n_rotations]
-    slices = np.array([sliced(model, at, turn) for model in models.intensity for turn in turns])
+    mean = profile(data.frames, PIXELS, 4.0)
+    average, factor = at_radii(mean, radii(11)), factor * at_radii(mean, np.linalg.norm(at, axis=1))
+    slices = np.array([sliced(model / average, at, turn) for model in models.intensity for turn in turns])
     prior = (models.prior[:, None] * weight).reshape(-1)
     probability, evidence = posterior(images, factor, slices, prior, 0.5)
     sums = np.zeros((2, 11, 11, 11, 2))
@@ -40,8 +42,8 @@ def test_iteration__is_that_of_the_slow_twin():
         sums[i // len(turns)] += spread_out(
             probability[:, i] @ images, exposure * factor, at, turns[i % len(turns)], 11
         )
-    mean = at_radii(profile(data.frames, PIXELS, 4.0), radii(11))
-    expected = [estimate(symmetrised(each, group), PSEUDO, mean) for each in sums]
+    flat = np.ones_like(average)
+    expected = [estimate(symmetrised(each, group), PSEUDO, flat) * average for each in sums]
     np.testing.assert_allclose(after.models.intensity, expected, rtol=1e-3)
     np.testing.assert_allclose(after.log_likelihood, evidence, rtol=1e-5)
     held = probability.reshape(8, 2, -1).sum(axis=2)

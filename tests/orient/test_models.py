@@ -7,6 +7,7 @@ import pytest
 
 from tests.orient.shots import PIXELS, shots
 from xfeldask.orient.models import (
+    PER_BIN,
     Models,
     at_radii,
     estimate,
@@ -25,9 +26,17 @@ def test_profile__is_the_mean_intensity_of_rings():
     ring = np.linalg.norm(PIXELS.s, axis=1) / PIXELS.step
     images = np.rint(1000 * np.exp(-ring / 3) * PIXELS.factor)[None].repeat(3, axis=0)
     found = profile(SparseFrames.of(images, np.arange(len(ring))), PIXELS, 12.0)
-    np.testing.assert_allclose(found[1:10], 1000 * np.exp(-np.arange(1, 10) / 3), rtol=0.12)
+    far = np.arange(PER_BIN, 10 * PER_BIN)
+    np.testing.assert_allclose(found[far], 1000 * np.exp(-far / PER_BIN / 3), rtol=0.03)
     assert (found > 0).all()
-    assert at_radii(found, np.array([2.5]))[0] == pytest.approx(np.sqrt(found[2] * found[3]))
+    assert at_radii(found, np.array([2.625]))[0] == pytest.approx(np.sqrt(found[10] * found[11]))
+
+
+def test_profile__joins_rings_that_few_photons_fell_on():
+    frames = SparseFrames.of(np.full((1, len(PIXELS.s)), 1), np.arange(len(PIXELS.s)))
+    level = profile(frames, PIXELS, 12.0)
+    assert np.ptp(level[: 4 * PER_BIN]) < 0.02
+    assert level[8] == pytest.approx(1, rel=0.1)
 
 
 def test_profile__of_blank_shots_is_flat():

@@ -164,7 +164,7 @@ def merged(
     mean = profile(frames, pixels, radius)
     view = View.of(frames, pixels, radius, mean)
     average = at_radii(mean, radii(size))
-    intensity = average
+    contrast = np.ones_like(average)
     for _ in range(2):  # the second time fluences are those of slices
         grid = np.zeros((size, size, size, 2))
         for start in range(0, len(frames), TILE):
@@ -172,11 +172,11 @@ def merged(
             own, values, expected = np.eye(len(shots), TILE, dtype=np.float32), *np.zeros((2, len(view.at), TILE))
             kernels.compress(own, frames.start, view.end, frames.pixel, frames.count, shots, view.photons, values,
                              np.zeros(TILE))  # fmt: skip
-            kernels.slices(intensity, view.at, matrix[shots], expected)
-            total = (expected[:, : len(shots)] * view.factor[:, None]).sum(axis=0)
-            kernels.spread(values, view.factor, view.photons[shots] / total, view.at, matrix[shots], grid)
-        intensity = estimate(symmetrised(grid, turns), PSEUDO, average)
-    return Models(intensity[None], np.ones(1), pixels.step)
+            kernels.slices(contrast, view.at, matrix[shots], expected)
+            total = (expected[:, : len(shots)] * view.pattern[:, None]).sum(axis=0)
+            kernels.spread(values, view.pattern, view.photons[shots] / total, view.at, matrix[shots], grid)
+        contrast = estimate(symmetrised(grid, turns), PSEUDO, np.ones_like(average))
+    return Models((contrast * average)[None], np.ones(1), pixels.step)
 
 
 def explained_at_once(known: SparseFrames, frames: SparseFrames, pixels: Pixels, radius: float) -> NDArray[np.float64]:

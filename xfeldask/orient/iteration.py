@@ -65,8 +65,8 @@ def next_state(problem: Problem, state: State) -> State:
     level = problem.schedule[state.level]
     found = compared(problem, state, level, None)
     sums = _compressed(problem, found)
-    average = at_radii(found.mean, radii(sums.shape[1]))
-    intensity = np.stack([estimate(each, PSEUDO, average) for each in sums])
+    flat = np.ones_like(found.average)
+    intensity = np.stack([estimate(each, PSEUDO, flat) * found.average for each in sums])
     prior = found.models.prior
     if problem.size_prior:
         size = found.posterior.responsibility.sum(axis=0) + 1
@@ -80,7 +80,7 @@ def next_state(problem: Problem, state: State) -> State:
     return replace(
         told,
         models=Models(intensity, prior, found.models.step),
-        exposure=sums[..., 1],
+        exposure=sums[..., 1] / found.average,
         level=state.level + last,
         iteration=0 if last else state.iteration + 1,
         history=(*state.history, look),
@@ -91,7 +91,7 @@ class Compared(NamedTuple):
     """Shots after they were compared with slices, and all that it was done with."""
 
     view: View
-    mean: NDArray[np.float64]
+    average: NDArray[np.float64]
     models: Models
     grid: RotationGrid
     visits: Visits
@@ -118,9 +118,10 @@ def compared(problem: Problem, state: State, level: Level, exponent: float | Non
     if exponent is None:
         exponent = min(1.0, (level.exponent or first_exponent(float(view.photons.mean()))) * GROWTH**state.iteration)
     parts = parts_of(grid.n_tiles, len(models))
-    probability, totals = _expanded(problem, view, models, grid, visits, parts)
+    average = at_radii(mean, radii(models.intensity.shape[-1]))
+    probability, totals = _expanded(problem, view, models.intensity / average, grid, visits, parts)
     posterior = _posterior(probability, totals, models, grid, visits, exponent)
-    return Compared(view, mean, models, grid, visits, parts, exponent, probability, totals, posterior)
+    return Compared(view, average, models, grid, visits, parts, exponent, probability, totals, posterior)
 
 
 def told_of(found: Compared, before: State) -> State:
@@ -158,13 +159,17 @@ class _Posterior(NamedTuple):
 
 
 def _expanded(
-    problem: Problem, view: View, models: Models, grid: RotationGrid, visits: Visits, parts: list[Part]
+    problem: Problem, view: View, contrast: NDArray[np.float64], grid: RotationGrid, visits: Visits, parts: list[Part]
 ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """Log likelihoods (visit, TILE), and sums of slices (tile, TILE)."""
-    single = models.intensity.astype(np.float32)
+    """Log likelihoods (visit, TILE), and sums of slices (tile, TILE).
+
+    An intensity falls so steeply that what lies between points of its grid depends on how the grid is turned; its
+    contrast over the mean profile does not.
+    """
+    single = contrast.astype(np.float32)
     items = [(single[part.model], grid.matrix[part.rotations], *part.of(visits)) for part in parts]
     likelihood = np.empty((len(visits.shot), TILE), np.float32)
-    totals = np.empty((len(models) * grid.n_tiles, TILE))
+    totals = np.empty((len(contrast) * grid.n_tiles, TILE))
     for part, found in zip(parts, problem.each(expand_part, (problem.frames, view), items), strict=True):
         likelihood[part.rows(visits)], totals[part.tiles] = found
     return likelihood, totals
@@ -189,7 +194,7 @@ def _posterior(
 
 
 def _compressed(problem: Problem, found: Compared) -> NDArray[np.float64]:
-    """Photons and exposures of each model (model, n, n, n, 2), symmetric."""
+    """Photons of each model, and those of the mean profile (model, n, n, n, 2), symmetric."""
     size, visits, parts = found.models.intensity.shape[-1], found.visits, found.parts
     items = [
         (size, found.grid.matrix[part.rotations], *part.of(visits), found.probability[part.rows(visits)],

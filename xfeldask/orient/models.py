@@ -15,6 +15,12 @@ from xfeldask.physics.orientations import rotation_matrix
 PSEUDO = 1.0
 """Photons of the shell's mean that stand in each grid point beside those that were merged."""
 
+PER_BIN = 4
+"""Radii of a profile within a bin."""
+
+LEAST_PHOTONS = 100
+"""Photons of all shots that a ring of a profile holds; dimmer rings are joined."""
+
 
 @dataclass(frozen=True, eq=False)
 class Models:
@@ -70,27 +76,36 @@ def radii(size: int) -> NDArray[np.float64]:
 
 
 def profile(frames: SparseFrames, pixels: Pixels, radius: float) -> NDArray[np.float64]:
-    """Mean intensity at each whole radius [bins] from 0 to beyond `radius`; where nobody looks, that nearby.
+    """Mean intensity at radii from 0 to beyond `radius`, `PER_BIN` of them a bin; where nobody looks, that nearby.
+
+    Rings that hold enough photons are a fraction of a bin wide: around the beam an intensity falls many times within
+    one, and what a profile misses of that is the same in all shots, as if it were structure of a particle.
 
     Returns
     -------
-    float64 (shell,), positive
+    float64 (radius,), positive
     """
     m = pixels.within(radius)
-    shells = int(np.ceil(radius)) + 3
-    ring = np.rint(np.linalg.norm(pixels.s[:m], axis=1) / pixels.step).astype(np.int64)
-    counted = np.bincount(ring, frames.mean(m), shells)
-    seen = np.bincount(ring, pixels.factor[:m], shells)
-    some = (counted > 0) & (seen > 0)
+    far, seen, counted = pixels.s[:m], pixels.factor[:m], frames.mean(m) * len(frames)
+    far = np.linalg.norm(far, axis=1) / pixels.step
+    ring = np.rint(far * PER_BIN).astype(np.int64)
+    inside = np.cumsum(np.bincount(ring, counted))
+    inside[1:] = inside[:-1]
+    inside[:1] = 0
+    _, ring = np.unique(inside[ring] // LEAST_PHOTONS, return_inverse=True)
+    photons, exposure = np.bincount(ring, counted), np.bincount(ring, seen)
+    at = np.arange(PER_BIN * (int(np.ceil(radius)) + 3)) / PER_BIN
+    some = (photons > 0) & (exposure > 0)
     if not some.any():
-        return np.ones(shells)
-    known = np.flatnonzero(some)
-    return np.asarray(np.exp(np.interp(np.arange(shells), known, np.log(counted[known] / seen[known]))))
+        return np.ones(len(at))
+    middle = np.bincount(ring, far * seen)[some] / exposure[some]
+    level = photons[some] / exposure[some] / len(frames)
+    return np.asarray(np.exp(np.interp(at, middle, np.log(level))))
 
 
 def at_radii(values: NDArray[np.float64], radius: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Read a profile at any radii, between shells by straight lines of its logarithm; its last value beyond."""
-    return np.asarray(np.exp(np.interp(radius, np.arange(len(values)), np.log(values))))
+    """Read a profile at any radii [bins], in between by straight lines of its logarithm; its last value beyond."""
+    return np.asarray(np.exp(np.interp(radius * PER_BIN, np.arange(len(values)), np.log(values))))
 
 
 def random_models(
@@ -152,7 +167,7 @@ def regridded(models: Models, radius: float, mean: NDArray[np.float64]) -> Model
     ----------
     models : Models
     radius : [steps]
-    mean : float64 (shell,), as of `profile`
+    mean : float64 (radius,), as of `profile`
     """
     size = grid_size(radius)
     old, far = models.intensity.shape[-1], radii(size)

@@ -35,7 +35,7 @@ class View(NamedTuple):
     Attributes
     ----------
     at : float64 (pixel, 3), scattering vectors [grid steps]
-    factor : float64 (pixel,), what each pixel sees
+    pattern : float64 (pixel,), the mean pattern: what each pixel sees of an intensity over its mean profile
     reference : float64 (pixel,), log of the mean pattern, of sum 1
     end : int64 (shot,), where the photons of each shot within the radius end
     photons : float64 (shot,), within the radius
@@ -43,7 +43,7 @@ class View(NamedTuple):
     """
 
     at: NDArray[np.float64]
-    factor: NDArray[np.float64]
+    pattern: NDArray[np.float64]
     reference: NDArray[np.float64]
     end: NDArray[np.int64]
     photons: NDArray[np.float64]
@@ -57,7 +57,7 @@ class View(NamedTuple):
         ----------
         frames, pixels : of all shots
         radius : [bins]
-        mean : float64 (shell,), as of `profile`
+        mean : float64 (radius,), as of `profile`
         """
         m = pixels.within(radius)
         at, factor = pixels.s[:m] / pixels.step, pixels.factor[:m]
@@ -65,7 +65,7 @@ class View(NamedTuple):
         reference = np.log(pattern / pattern.sum())
         end, constant = frames.ends(m), np.empty(len(frames))
         kernels.weighed(reference, frames.start, end, frames.pixel, frames.count, constant)
-        return cls(at, factor, reference, end, frames.photons(m).astype(np.float64), constant)
+        return cls(at, pattern, reference, end, frames.photons(m).astype(np.float64), constant)
 
 
 def expand_part(
@@ -77,7 +77,7 @@ def expand_part(
     Parameters
     ----------
     frames, view : of all shots
-    model : float32 (n, n, n)
+    model : float32 (n, n, n), intensity over its mean profile
     turns : float64 (rotation, 3, 3), of the tiles
     start : int64 (tile + 1,), visits of each tile
     shots : int32 (visit,)
@@ -94,7 +94,7 @@ def expand_part(
         if rows.start == rows.stop:
             continue
         kernels.slices(model, view.at, turns[tile * TILE : (tile + 1) * TILE], expected)
-        kernels.contrasts(expected, view.factor, view.reference, table, totals[tile])
+        kernels.contrasts(expected, view.pattern, view.reference, table, totals[tile])
         kernels.expand(table, frames.start, view.end, frames.pixel, frames.count, shots[rows], out[rows])
     return out, totals
 
@@ -114,7 +114,7 @@ def compress_part(
 
     Returns
     -------
-    float64 (n, n, n, 2), photons and exposures
+    float64 (n, n, n, 2), photons, and those of the mean profile
     """
     grid, values = np.zeros((size, size, size, 2)), np.empty((len(view.at), TILE))
     for tile in range(len(start) - 1):
@@ -123,6 +123,6 @@ def compress_part(
         kernels.compress(probability[rows], frames.start, view.end, frames.pixel, frames.count, shots[rows],
                          view.photons, values, weight)  # fmt: skip
         # the fluence is what makes a slice's sum the photons of the shot
-        kernels.spread(values, view.factor, weight / totals[tile], view.at,
+        kernels.spread(values, view.pattern, weight / totals[tile], view.at,
                        turns[tile * TILE : (tile + 1) * TILE], grid)  # fmt: skip
     return grid

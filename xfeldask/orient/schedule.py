@@ -51,7 +51,10 @@ COARSE, FINE = (3, 14.0, 14), (0.65, 0.82, 1.0)
 """Refinement, radius [bins] and iterations of the first level; fractions of the radius of those that follow."""
 
 A_ROTATION = 0.29
-"""Refinement of the rotations over the radius [bins]: neighbouring slices are a good bin apart at the rim."""
+"""Refinement of the rotations over the radius [bins]: at the rim neighbouring slices are four bins apart, a speckle."""
+
+LEAST_FINE = 6
+"""Refinement of the last level at least: where the radius is few bins, speckles are narrow beside a bin."""
 
 GROWTH = 1.5
 """How much the exponent of the likelihood grows from one iteration to the next, until it is 1."""
@@ -90,15 +93,15 @@ def schedule(radius: float, finest: int | None = None) -> tuple[Level, ...]:
     >>> [(level.refinement, level.radius) for level in schedule(34.0)]
     [(3, 14.0), (6, 22.0), (8, 28.0), (10, 34.0)]
     >>> [(level.refinement, level.radius) for level in schedule(9.0)]
-    [(3, 9.0)]
+    [(3, 9.0), (6, 9.0)]
     """
     most = FINEST if finest is None else finest
     first, inner, iterations = COARSE
     levels = [Level(min(most, first), min(inner, radius), iterations, 0.0, everywhere=True)]
     for i, part in enumerate(FINE):
         reach = radius if part == 1 else float(np.rint(part * radius))
-        if reach > inner:
-            refinement = min(most, max(first, round(A_ROTATION * reach)))
+        refinement = min(most, max(LEAST_FINE if part == 1 else first, round(A_ROTATION * reach)))
+        if reach > inner or (part == 1 and refinement > levels[-1].refinement):
             levels.append(Level(refinement, reach, 8 if i else 20, 1.0 if len(levels) > 1 else 0.3))
     return tuple(levels)
 

@@ -15,7 +15,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from xfeldask.errors import InputError, StoreExistsError, XfeldaskWarning
-from xfeldask.orient.alignment import isotropic, turned_onto
+from xfeldask.orient.alignment import turned_onto
 from xfeldask.orient.cycle import expand_maximise_compress, explained_at_once, judged
 from xfeldask.orient.rotations import rotation_grid
 from xfeldask.orient.schedule import Level, refinement_of, schedule
@@ -294,17 +294,14 @@ class _Work:
         Returns
         -------
         float, float
-            What the intensity explains of them beyond its shells' means, and what their mean image does [nat a shot].
+            What the intensity explains of them beyond their mean profile, and what their mean image does [nat a shot].
         """
         frames, each = self.frames[out], ByDask()
         looked = judged(frames, self.pixels, state.models, self.plan, group=self.group, each=each)
         for name, values in columns_of(looked, self.group).items():
             found[name].values[self.shots[out]] = values
-        flat = replace(state.models, intensity=isotropic(state.models.intensity[0])[None])
-        plain = judged(frames, self.pixels, flat, [Level(1, self.plan[-1].radius, 1)])
-        gain = looked.log_likelihood - plain.log_likelihood
         at_once = explained_at_once(self.frames[fit], frames, self.pixels, self.plan[-1].radius)
-        return float(gain.mean()), float(at_once.mean())
+        return float(looked.contrast.mean()), float(at_once.mean())
 
     def _halves(self, state: State, fit: NDArray[np.int64], telling: Reporter) -> dict[str, xr.Variable]:
         """Reconstruct from each half of the shots by itself, and turn what comes out onto what all shots gave."""
@@ -335,13 +332,13 @@ def warn_of_nothing(gain: float, at_once: float) -> None:
 
     Parameters
     ----------
-    gain : what the intensity explains of a shot that was held out, over its own shells' means [nat]
+    gain : what the intensity explains of a shot that was held out, over their mean profile [nat]
     at_once : what the mean image explains of it [nat]
     """
     told = None
     if gain < LEAST_GAIN:
         told = (
-            "nothing was found: the intensity explains shots that it was not made of no better than its shells' means "
+            "nothing was found: the intensity explains shots that it was not made of no better than their mean profile "
             f"({gain:.2g} nat a shot); reconstruct from more or brighter shots, to a lower resolution, or give the "
             "symmetry"
         )
