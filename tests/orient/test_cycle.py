@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -183,6 +184,5 @@ def test_schedule__ends_at_the_radius_and_the_refinement_asked_for():
         assert levels[-1].radius == radius
         assert levels[0].everywhere
         assert max(level.refinement for level in levels) <= 7
-        finer = zip(levels, levels[1:], strict=False)
-        assert all((a.radius, a.refinement) < (b.radius, b.refinement) for a, b in finer)
+        assert all((a.radius, a.refinement) < (b.radius, b.refinement) for a, b in pairwise(levels))
         assert levels[-1].refinement >= 6

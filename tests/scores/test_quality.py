@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -16,7 +18,7 @@ from xfeldask.physics.orientations import (
     symmetry_group,
     uniform_quaternion,
 )
-from xfeldask.scores.quality import Shells, quality, shell_correlation
+from xfeldask.scores.quality import Shells, chance_correlation, quality, shell_correlation
 
 STEP = 3e7
 TURN = np.array([0.3, -0.5, 0.7, 0.4]) / np.linalg.norm([0.3, -0.5, 0.7, 0.4])
@@ -62,6 +64,11 @@ def test_shell_correlation__is_about_the_mean_of_points_at_one_distance():
 def test_resolution__ends_where_the_correlation_first_falls():
     shells = Shells(np.array([1e8, 2e8, 4e8]), np.array([0.9, 0.4, 0.9]))
     assert (shells.resolution(0.3), shells.resolution(0.5), shells.resolution(0.95)) == (2.5e-9, 1e-8, np.inf)
+    # what may be reached by chance neither counts nor ends it
+    chance = Shells(np.array([1e8, 2e8, 4e8, 5e8]), np.array([0.3, 0.9, 0.8, 0.9]), np.array([1.0, 0.2, 0.1, 0.95]))
+    assert (chance.resolution(0.5), chance.resolution(0.85)) == (2.5e-9, 5e-9)
+    assert chance.significant.tolist() == [False, True, True, False]
+    assert Shells(np.array([1e8, 2e8]), np.array([0.99, 0.9]), np.ones(2)).resolution(0.5) == np.inf
 
 
 def test_quality__takes_off_the_turn_and_knows_the_symmetry():
@@ -81,3 +88,26 @@ def test_quality__takes_off_the_turn_and_knows_the_symmetry():
     assert quality(turned, exact, STEP, alike, true).orientation_error > 20
     assert quality(turned, exact, STEP, alike, true, group).orientation_error < 1.5
     assert quality(turned, exact, STEP, true, true, group).random < 60
+    # of a particle from a file only the symmetry that was imposed is known, about axes of the intensity
+    imposed = multiply(multiply(TURN, group), TURN * [1, -1, -1, -1])
+    assert quality(turned, exact, STEP, alike, true, imposed=imposed).orientation_error < 1.5
+
+
+def symmetric(seed: int, group: np.ndarray) -> np.ndarray:
+    atoms = (rotation_matrix(group) @ atoms_of(seed, 8e-9, 3).T).swapaxes(1, 2).reshape(-1, 3)
+    return intensity(atoms, S)
+
+
+def test_chance__of_a_symmetric_particle_is_large_in_its_inner_shells():
+    group = symmetry_group("D8")
+    one, other = symmetric(3, group), symmetric(4, group)
+    chance = chance_correlation(one, other, group)
+    assert chance[1] > 0.95
+    assert 2 * chance_correlation(one, other)[-5:].mean() < chance[-5:].mean() < 0.7
+    nothing = replace(shell_correlation(one, other, STEP), chance=chance)
+    assert not nothing.significant.any()
+    assert nothing.resolution(0.5) == np.inf
+    noise = 0.05 * one.std() * np.random.default_rng(0).normal(size=one.shape)
+    same = replace(shell_correlation(one, one + noise, STEP), chance=chance)
+    assert same.significant[-5:].all()
+    assert same.resolution(0.5) < 4e-9

@@ -10,6 +10,9 @@ from pydantic import Field
 from xfeldask.records import Record
 from xfeldask.store.made import Made
 
+LEAST_GAIN = 1.0
+"""What an intensity explains of a shot that was held out, if it shows anything [nat]."""
+
 
 class Reconstructing(Record):
     """Everything that a reconstruction depends on, the attribute `parameters` of its group.
@@ -107,4 +110,11 @@ class Reconstruction(Made):
             "grid": f"{found.sizes['u']}^3 points to {resolution * 1e9:.2f} nm, symmetry {parameters.symmetry}",
             "iterations": f"{found.sizes['step']}{'' if self.is_finished else ', not finished; reconstruct again'}",
             "information": f"{float(found['mean_information'][-1]):.1f} bit a shot",
+            **({} if (gain := found.attrs.get("held_out_gain")) is None else {"shots held out": _told(float(gain))}),
         }
+
+
+def _told(gain: float) -> str:
+    """Tell what an intensity explains of shots that it was not made of."""
+    told = f"explained {gain:.1f} nat better each than by their mean profile"
+    return told if gain >= LEAST_GAIN else f"{told}: nothing was found"

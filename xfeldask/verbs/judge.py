@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import xarray as xr
@@ -19,9 +20,9 @@ from xfeldask.orient.state import State
 from xfeldask.physics.intensities import species_intensity
 from xfeldask.physics.orientations import symmetry_group
 from xfeldask.schema import BLANK
-from xfeldask.scores.quality import Quality, quality, shell_correlation
+from xfeldask.scores.quality import Quality, Shells, chance_correlation, quality, shell_correlation
 from xfeldask.store.columns import Shots
-from xfeldask.store.reconstruction import Reconstruction
+from xfeldask.store.reconstruction import Reconstructing, Reconstruction
 from xfeldask.store.run import Run
 from xfeldask.verbs.options import Store, opened
 from xfeldask.verbs.reconstruct import planned, refuse_few
@@ -92,7 +93,7 @@ def judge(
                 some = np.sort(rng.choice(shots, min(len(shots), most_shots), replace=False))
                 frames = read_frames(run, some, pixels, "image", False)
                 state = _reconstructed(frames, pixels, plan, group, starts, (seed + 1) * 1000 + repeat)
-                found[name].append(_quality(run, state.models, quaternions(state, group), some, single, symmetry))
+                found[name].append(_quality(run, state.models, quaternions(state, group), some, single, group))
                 telling.advance(1)
     return _dataset(found, {name: (len(shots), single[shots].mean()) for name, shots in sets.items()})
 
@@ -124,10 +125,12 @@ def reconstruction_quality(store: Store, name: str | None = None) -> Quality:
     pixels = pixels_of(run.geometry, run.wavelength, parameters.images)
     own = shots[single[shots]]
     frames = read_frames(run, own, pixels, parameters.images, False)
-    group = symmetry_group(parameters.symmetry)
     radius = float(parameters.schedule[-1]["radius"])
-    oracle = merged(frames, pixels, run.read("orientation")[own, 0], radius, group)
-    return _quality(run, models, found["orientation"].values[shots], shots, single, run.symmetry, oracle.intensity[0])
+    # where the axes of a particle from a file lie is not known
+    true = run.read("orientation")[own, 0]
+    oracle = merged(frames, pixels, true, radius, symmetry_group(run.symmetry or "C1")).intensity[0]
+    imposed = symmetry_group(parameters.symmetry)
+    return _quality(run, models, found["orientation"].values[shots], shots, single, imposed, oracle)
 
 
 def half_set_correlation(found: xr.Dataset) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -146,12 +149,29 @@ def half_set_correlation(found: xr.Dataset) -> tuple[NDArray[np.float64], NDArra
     InputError
         It has no half sets.
     """
+    shells = half_set_shells(found)
+    return shells.s, shells.correlation
+
+
+def half_set_shells(found: xr.Dataset) -> Shells:
+    """Correlate the half sets of a reconstruction shell by shell, with what chance reaches; see `half_set_correlation`.
+
+    Parameters
+    ----------
+    found : Dataset, ``/reconstruction/<name>``
+
+    Raises
+    ------
+    InputError
+        It has no half sets.
+    """
     if "half_intensity" not in found:
         raise InputError("the reconstruction has no half sets; make it again with half_sets=True (--half-sets)")
     s = found["s"].values
     one, other = found["half_intensity"].values
+    group = symmetry_group(Reconstructing.from_json(str(found.attrs["parameters"])).symmetry)
     shells = shell_correlation(one, other, float(s[-1] - s[-2]))
-    return shells.s, shells.correlation
+    return replace(shells, chance=chance_correlation(one, other, group))
 
 
 def exact_intensity(run: Run, size: int, step: float) -> NDArray[np.float64]:
@@ -200,13 +220,13 @@ def _reconstructed(
 
 def _quality(
     run: Run, models: Models, orientation: NDArray[np.float64], shots: NDArray[np.int64], single: NDArray[np.bool_],
-    symmetry: str | None, oracle: NDArray[np.float64] | None = None,
+    imposed: NDArray[np.float64], oracle: NDArray[np.float64] | None = None,
 ) -> Quality:  # fmt: skip
     exact = exact_intensity(run, models.intensity.shape[-1], models.step)
     known = single[shots]
     truth = run.read("orientation")[shots[known], 0]
-    group = symmetry_group(symmetry or run.symmetry or "C1")
-    return quality(models.intensity[0], exact, models.step, orientation[known], truth, group, oracle)
+    group = symmetry_group(run.symmetry) if run.symmetry else None
+    return quality(models.intensity[0], exact, models.step, orientation[known], truth, group, oracle, imposed)
 
 
 def _dataset(found: Mapping[str, list[Quality]], facts: Mapping[str, tuple[int, float]]) -> xr.Dataset:

@@ -26,7 +26,7 @@ from xfeldask.physics.orientations import symmetry_group
 from xfeldask.store.columns import Shots
 from xfeldask.store.lock import held
 from xfeldask.store.reconstructed import columns_of, dataset_of, state_of, variable
-from xfeldask.store.reconstruction import Reconstructing, Reconstruction
+from xfeldask.store.reconstruction import LEAST_GAIN, Reconstructing, Reconstruction
 from xfeldask.store.run import Run
 from xfeldask.store.selecting import select
 from xfeldask.verbs.options import Store, opened, refuse_unnameable
@@ -39,9 +39,6 @@ USUAL_RADIUS = 34.0
 
 HELD_OUT, MOST_HELD_OUT = 20, 250
 """One shot of so many is not reconstructed from, no more than so many: they tell whether there is anything in it."""
-
-LEAST_GAIN = 1.0
-"""What an intensity explains of a shot that was held out, if it shows anything [nat]."""
 
 BETWEEN_CHECKPOINTS = 5.0
 """Time between two checkpoints [s]; what is lost with a process takes no longer to do again."""
