@@ -238,6 +238,8 @@ RECONSTRUCTION = {
                  comment="phased from intensity; either hand"),
         Variable("position", ("x",), "float64", "position along each axis of density", "m"),
         Variable("phase_transfer", ("shell",), "float64", "phase retrieval transfer function of each shell"),
+        Variable("density_correlation", ("shell",), "float64",
+                 "Fourier shell correlation of the densities of half sets"),
     )
 }  # fmt: skip
 """Variables of a reconstruction."""

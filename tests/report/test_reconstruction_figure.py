@@ -36,12 +36,12 @@ def test_figure__shows_what_there_is(tmp_path):
     density[5:8, 5:8, 5:8] = 1
     phased = FOUND.assign(
         density=(("x", "y", "z"), density), position=("x", (np.arange(13) - 6) * 1e-9),
-        phase_transfer=("shell", np.linspace(1, 0.3, 5)),
+        phase_transfer=("shell", np.linspace(1, 0.3, 5)), density_correlation=("shell", np.linspace(1, 0.2, 5)),
     )  # fmt: skip
     figure = reconstruction_figure(phased, QUALITY)
     assert titles(figure).count("density") == 3
     labels = [line.get_label() for line in figure.axes[6].get_lines()]
-    assert len(labels) == 3
+    assert len(labels) == 4
     figure.savefig(tmp_path / "figure.png", dpi=40)
 
 

@@ -56,3 +56,12 @@ def test_command__tells_where_starts_agree(path, run):
     code, out, _ = run("phase", path, "--starts", 1, "--iterations", 5)
     assert code == 0
     assert "agree" in out
+
+
+def test_half_sets__tell_how_well_their_densities_agree(path, run):
+    reconstruct(path, name="halves", half_sets=True, symmetry="D4", **{**SMALL, "rotations": 60, "n_iterations": 1})
+    found = phase(path, name="halves", starts=1, iterations=10)
+    assert found.density_correlation.dims == found.phase_transfer.dims
+    assert (np.abs(found.density_correlation) <= 1 + 1e-9).all()
+    assert "half sets" in run("phase", path, "--name", "halves", "--starts", 1, "--iterations", 10)[1]
+    assert "density_correlation" not in phase(path, name="emc", starts=1, iterations=5)

@@ -30,4 +30,8 @@ def phase(store: Path, quiet: bool, **options: Any) -> None:
         agreed = int((transfer < 0.5).argmax()) if (transfer < 0.5).any() else len(transfer)
         step = float(s[-1] - s[-2])
         told = f"starts agree to {1e9 / (max(agreed, 1) * step):.2f} nm" if agreed else "starts do not agree"
+        if "density_correlation" in found:
+            alike = found["density_correlation"].values < 0.5
+            last = int(alike.argmax()) if alike.any() else len(alike)
+            told += f", half sets to {1e9 / (last * step):.2f} nm" if last else ", half sets do not"
         console().print(f"density of {found.sizes['x']}^3 voxels; {told} (phase transfer above 0.5)")

@@ -15,6 +15,7 @@ from scipy import fft
 from scipy.ndimage import gaussian_filter
 
 from xfeldask.errors import InputError
+from xfeldask.orient.densities import laid_on
 from xfeldask.orient.models import radii
 
 BETA = 0.9
@@ -111,7 +112,7 @@ def phased(
     support = _first_support(amplitude**2)
     rng = np.random.default_rng(seed)
     found = [_start(half, fixed, support, iterations, rng) for _ in range(starts)]
-    laid = [found[0], *(_laid_on(each, found[0]) for each in found[1:])]
+    laid = [found[0], *(laid_on(each, found[0]) for each in found[1:])]
     mean = np.mean(laid, axis=0, dtype=np.float64)
     shell = np.rint(far).astype(np.int64).reshape(-1)
     spectrum = np.abs(fft.fftshift(fft.fftn(mean)))
@@ -171,17 +172,6 @@ def _support(density: Grid, smear: float) -> NDArray[np.bool_]:
     """Voxels where the smeared density is large."""
     smeared = gaussian_filter(np.maximum(density, 0), smear, mode="wrap")
     return np.asarray(smeared > DENSE * smeared.max())
-
-
-def _laid_on(density: Grid, reference: Grid) -> Grid:
-    """Shift a density, or its mirror image through a point, so that it lies on another: intensities show neither."""
-    target, best = fft.rfftn(reference), (-np.inf, density)
-    for each in (density, np.roll(density[::-1, ::-1, ::-1], 1, axis=(0, 1, 2))):
-        overlap = fft.irfftn(target * np.conj(fft.rfftn(each)), density.shape)
-        if overlap.max() > best[0]:
-            shift = np.unravel_index(int(overlap.argmax()), overlap.shape)
-            best = float(overlap.max()), np.roll(each, shift, axis=(0, 1, 2))
-    return best[1]
 
 
 def _centred(density: Grid) -> Grid:

@@ -82,6 +82,9 @@ def _curves(axes: Any, found: xr.Dataset, quality: Quality | None) -> None:
         axes.plot(
             quality.shells.s * 1e-9, quality.shells.correlation, color="#2f7fb8", label="with the exact intensity"
         )
+        if quality.shells.chance is not None:
+            axes.fill_between(quality.shells.s * 1e-9, 0, quality.shells.chance, color="#eeeeee", linewidth=0,
+                              label="reached by chance")  # fmt: skip
         if quality.oracle is not None:
             axes.plot(quality.oracle.s * 1e-9, quality.oracle.correlation, color="#999999", linestyle="--",
                       label="oracle: true orientations")  # fmt: skip
@@ -90,6 +93,11 @@ def _curves(axes: Any, found: xr.Dataset, quality: Quality | None) -> None:
         transfer, s = found["phase_transfer"].values, found["s"].values
         axes.plot(np.arange(1, len(transfer) + 1) * (s[-1] - s[-2]) * 1e-9, transfer, color="#d1495b",
                   label="phase transfer of the density")  # fmt: skip
+        drawn = True
+    if "density_correlation" in found:
+        shells, s = found["density_correlation"].values, found["s"].values
+        axes.plot(np.arange(1, len(shells) + 1) * (s[-1] - s[-2]) * 1e-9, shells, color="#3a7d44",
+                  label="densities of half sets")  # fmt: skip
         drawn = True
     if drawn:
         axes.set(xlabel="s (1/nm)", ylabel="correlation", ylim=(0, 1.03))

@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from xfeldask.formats.maps import write_intensity, write_map
+from xfeldask.orient.densities import fourier_shell_correlation
 from xfeldask.orient.phasing import phased
 from xfeldask.store.lock import held
 from xfeldask.store.opening import open_lazily
@@ -15,6 +16,9 @@ from xfeldask.store.reconstructed import variable
 from xfeldask.store.reconstruction import Reconstruction
 from xfeldask.verbs.options import Store, opened
 from xfeldask.work.compute import one_thread_a_task
+
+MADE = ("density", "position", "phase_transfer", "density_correlation")
+"""Variables that phasing adds to a reconstruction."""
 
 
 def phase(
@@ -42,7 +46,8 @@ def phase(
     Returns
     -------
     xarray.Dataset, ``/reconstruction/<name>``, with `density` (x, y, z), `position` (x,) [m] and `phase_transfer`
-    (shell,), how well the starts agree
+    (shell,), how well the starts agree; with half sets `density_correlation` (shell,), how well the densities of the
+    halves do
 
     Raises
     ------
@@ -66,9 +71,16 @@ def phase(
         # what no shot looked at, as behind the beam stop, may be anything
         known = found["exposure"].values > 0.05 * np.median(found["exposure"].values[found["exposure"].values > 0])
         with one_thread_a_task():
-            made = phased(grid, float(s[-1] - s[-2]), known, starts, iterations, seed)
+            step = float(s[-1] - s[-2])
+            found = found.drop_vars(MADE, errors="ignore")
+            made = phased(grid, step, known, starts, iterations, seed)
+            if "half_intensity" in found:
+                halves = [phased(half, step, known, starts, iterations, seed + 1 + i).values
+                          for i, half in enumerate(found["half_intensity"].values)]  # fmt: skip
+                agreement = variable("density_correlation", fourier_shell_correlation(*halves)[: len(made.s)])
+                found = found.assign(density_correlation=agreement)
         position = (np.arange(len(made.values)) - len(made.values) // 2) * made.pitch
-        found = found.drop_vars(["density", "position", "phase_transfer"], errors="ignore").assign(
+        found = found.assign(
             density=variable("density", made.values),
             position=variable("position", position),
             phase_transfer=variable("phase_transfer", made.transfer),
