@@ -16,6 +16,7 @@ from xfeldask.orient import schedule
 from xfeldask.orient.rotations import rotation_grid
 from xfeldask.store.reconstruction import Reconstruction
 from xfeldask.verbs import reconstruct as verb
+from xfeldask.verbs import reconstruction_work
 
 ATOMS = atoms_of(4) * 1.0, ["C"] * 12
 BEAM = {"photon_energy": 4600.0, "photons_per_pulse": 2.4e18, "focus_radius": 5e-7}
@@ -78,7 +79,7 @@ def test_reconstruction__is_the_same_on_any_scheduler(path, found):
 
 
 def test_reconstruction__goes_on_where_it_broke_off(path, found, monkeypatch):
-    monkeypatch.setattr(verb, "BETWEEN_CHECKPOINTS", -1.0)
+    monkeypatch.setattr(reconstruction_work, "BETWEEN_CHECKPOINTS", -1.0)
     publish, count = Reconstruction.publish, [0]
 
     def breaking(self, *arguments):

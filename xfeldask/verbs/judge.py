@@ -25,7 +25,7 @@ from xfeldask.store.columns import Shots
 from xfeldask.store.reconstruction import Reconstructing, Reconstruction
 from xfeldask.store.run import Run
 from xfeldask.verbs.options import Store, opened
-from xfeldask.verbs.reconstruct import planned, refuse_few
+from xfeldask.verbs.reconstruction_plan import planned, refuse_few
 from xfeldask.work.compute import one_thread_a_task
 from xfeldask.work.progress import Tell, reporter
 from xfeldask.work.reconstructing import ByDask, read_frames

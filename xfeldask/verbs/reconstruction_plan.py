@@ -1,0 +1,102 @@
+"""What a reconstruction is made of: which shots, and by which levels of rotations and pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xfeldask.errors import InputError
+from xfeldask.orient.rotations import rotation_grid
+from xfeldask.orient.schedule import Level, refinement_of, schedule
+from xfeldask.orient.sparse import Pixels, SparseFrames
+from xfeldask.store.columns import Shots
+from xfeldask.store.run import Run
+from xfeldask.store.selecting import select
+
+USUAL_RADIUS = 34.0
+"""Radius that is reconstructed unless a resolution is given [bins], as far as the detector reaches."""
+
+HELD_OUT, MOST_HELD_OUT = 20, 250
+"""One shot of so many is not reconstructed from, no more than so many: they tell whether there is anything in it."""
+
+
+def chosen_shots(run: Run, where: str | None, embedding: str | None) -> tuple[NDArray[np.int64], str | None]:
+    """Return the shots that are meant, absolute indices, and the embedding that told of them."""
+    columns = Shots.of(run, embedding)
+    meant = columns.embedding
+    if where is not None:
+        return select(run.path, where, embedding), meant
+    if "is_single" in columns.names():
+        return np.flatnonzero(columns.column("is_single").values).astype(np.int64), meant
+    return np.flatnonzero(run.done()).astype(np.int64), None
+
+
+def planned(
+    pixels: Pixels, resolution: float | None, rotations: int | None, n_iterations: int | None
+) -> tuple[Level, ...]:
+    """Return the levels of a reconstruction.
+
+    Raises
+    ------
+    InputError
+        A resolution beyond the detector, no rotation, no iteration.
+    """
+    reach = pixels.reach
+    if resolution is None:
+        radius = min(USUAL_RADIUS, reach / np.sqrt(2))
+    elif not resolution > 0:
+        raise InputError(f"the resolution must be positive, got {resolution} m")
+    else:
+        radius = 1 / (resolution * pixels.step)
+        if not 2 <= radius <= reach:
+            raise InputError(
+                f"the resolution of {resolution * 1e9:.3g} nm is not between {1e9 / (2 * pixels.step):.3g} and "
+                f"{1e9 / (reach * pixels.step):.3g} nm, which the detector sees; give one that is, in m"
+            )
+    finest = None if rotations is None else refinement_of(rotations)
+    plan = schedule(float(radius), finest)
+    if n_iterations is None:
+        return plan
+    return tuple(replace(level, iterations=min(level.iterations, n_iterations)) for level in plan)
+
+
+def refuse_few(shots: int, plan: Sequence[Level], group: NDArray[np.float64], which: str) -> None:
+    """Refuse to reconstruct from fewer shots than there are rotations at the first level.
+
+    Raises
+    ------
+    InputError
+    """
+    needed = rotation_grid(plan[0].refinement, group).n_rotations
+    if shots < needed:
+        raise InputError(
+            f"{shots:,} shots {which} are too few for the {needed:,} rotations that a reconstruction begins with; give "
+            "more shots, the particle's symmetry, or fewer rotations"
+        )
+
+
+def refuse_blank(frames: SparseFrames, pixels: Pixels, plan: Sequence[Level]) -> None:
+    """Refuse to reconstruct from shots without photons.
+
+    Raises
+    ------
+    InputError
+    """
+    photons = frames.photons(pixels.within(plan[-1].radius))
+    if photons.mean() < 2:
+        raise InputError(
+            f"the shots are blank: {photons.mean():.2g} photons each within the resolution; choose others with where, "
+            "such as 'photon_count > 100'"
+        )
+
+
+def held_out(shots: int) -> NDArray[np.bool_]:
+    """Return which of so many shots are held out, bool (shot,), evenly chosen; none of very few."""
+    out = np.zeros(shots, bool)
+    count = min(shots // HELD_OUT, MOST_HELD_OUT)
+    if count > 1:
+        out[np.linspace(0, shots - 1, count).round().astype(np.int64)] = True
+    return out

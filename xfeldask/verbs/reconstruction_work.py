@@ -1,0 +1,144 @@
+"""How a reconstruction is made: its iterations and checkpoints, a look at shots held out, and half sets."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from xfeldask.errors import XfeldaskWarning
+from xfeldask.orient.alignment import turned_onto
+from xfeldask.orient.cycle import expand_maximise_compress, explained_at_once, judged
+from xfeldask.orient.schedule import Level
+from xfeldask.orient.sparse import Pixels, SparseFrames
+from xfeldask.orient.starts import begun
+from xfeldask.orient.state import State
+from xfeldask.store.reconstructed import columns_of, dataset_of, state_of, variable
+from xfeldask.store.reconstruction import LEAST_GAIN, Reconstructing, Reconstruction
+from xfeldask.store.run import Run
+from xfeldask.verbs.reconstruction_plan import held_out
+from xfeldask.work.progress import Reporter
+from xfeldask.work.reconstructing import ByDask
+
+BETWEEN_CHECKPOINTS = 5.0
+"""Time between two checkpoints [s]; what is lost with a process takes no longer to do again."""
+
+
+@dataclass(frozen=True, eq=False)
+class Reconstructor:
+    """A reconstruction that is being made."""
+
+    run: Run
+    place: Reconstruction
+    parameters: Reconstructing
+    frames: SparseFrames
+    shots: NDArray[np.int64]
+    pixels: Pixels
+    plan: tuple[Level, ...]
+    group: NDArray[np.float64]
+
+    @property
+    def total(self) -> int:
+        """Iterations at most."""
+        all_levels = sum(level.iterations for level in self.plan)
+        return all_levels + self.parameters.half_sets * 2 * all_levels
+
+    def run_all(self, before: xr.Dataset | None, telling: Reporter) -> None:
+        """Reconstruct from all shots but those held out, look at these, and reconstruct from halves."""
+        out = held_out(len(self.frames))
+        fit = np.flatnonzero(~out)
+        state = None if before is None else state_of(before)[0]
+        state = self._reconstructed(self.frames[fit], self.parameters.seed, telling, state, self.shots[fit])
+        found = dataset_of(state, self.shots[fit], self.run.n_shots, self.group)
+        if out.any():
+            gain, at_once = self._look_at(found, state, fit, np.flatnonzero(out))
+            found = found.assign_attrs(held_out_gain=gain)
+        if self.parameters.half_sets:
+            found = found.assign(self._halves(state, fit, telling))
+        self._publish(found, finished=True)
+        if out.any():
+            warn_of_nothing(gain, at_once)
+
+    def _reconstructed(
+        self, frames: SparseFrames, seed: int, telling: Reporter, state: State | None,
+        shots: NDArray[np.int64] | None,
+    ) -> State:  # fmt: skip
+        """Reconstruct from some shots; checkpoints are written where `shots` says whose they are."""
+        each, steps = ByDask(), np.cumsum([0, *(level.iterations for level in self.plan)])
+        done, told = 0, time.monotonic()
+
+        def tell(now: State) -> None:
+            nonlocal done, told
+            reached = int(steps[min(now.level, len(self.plan))]) + now.iteration
+            telling.advance(reached - done)
+            done = reached
+            if shots is not None and time.monotonic() - told > BETWEEN_CHECKPOINTS and now.level < len(self.plan):
+                self._publish(dataset_of(now, shots, self.run.n_shots, self.group), finished=False)
+                told = time.monotonic()
+
+        if state is None:
+            state = begun(frames, self.pixels, self.plan[0], starts=self.parameters.starts, seed=seed,
+                          group=self.group, inner=True, each=each)  # fmt: skip
+        tell(state)
+        return expand_maximise_compress(frames, self.pixels, state, self.plan, group=self.group, each=each, tell=tell)
+
+    def _look_at(
+        self, found: xr.Dataset, state: State, fit: NDArray[np.int64], out: NDArray[np.int64]
+    ) -> tuple[float, float]:
+        """Fill in what the intensity says of shots that were held out.
+
+        Returns
+        -------
+        float, float
+            What the intensity explains of them beyond their mean profile, and what their mean image does [nat a shot].
+        """
+        frames, each = self.frames[out], ByDask()
+        looked = judged(frames, self.pixels, state.models, self.plan, group=self.group, each=each)
+        for name, values in columns_of(looked, self.group).items():
+            found[name].values[self.shots[out]] = values
+        at_once = explained_at_once(self.frames[fit], frames, self.pixels, self.plan[-1].radius)
+        return float(looked.contrast.mean()), float(at_once.mean())
+
+    def _halves(self, state: State, fit: NDArray[np.int64], telling: Reporter) -> dict[str, xr.Variable]:
+        """Reconstruct from each half of the shots by itself, and turn what comes out onto what all shots gave."""
+        half, turned = np.full(self.run.n_shots, -1, np.int8), []
+        for number in range(2):
+            own = fit[number::2]
+            half[self.shots[own]] = number
+            found = self._reconstructed(self.frames[own], self.parameters.seed + 1 + number, telling, None, None)
+            turned.append(turned_onto(found.models.intensity[0], state.models.intensity[0]))
+        return {"half": variable("half", half), "half_intensity": variable("half_intensity", np.stack(turned))}
+
+    def _publish(self, found: xr.Dataset, finished: bool) -> None:
+        attributes: dict[str, Any] = {"parameters": self.parameters.to_json(), "finished": finished}
+        self.place.publish(found.assign_attrs(attributes))
+
+
+def warn_of_nothing(gain: float, at_once: float) -> None:
+    """Warn where the intensity shows nothing that can be relied on.
+
+    Parameters
+    ----------
+    gain : what the intensity explains of a shot that was held out, over their mean profile [nat]
+    at_once : what the mean image explains of it [nat]
+    """
+    told = None
+    if gain < LEAST_GAIN:
+        told = (
+            "nothing was found: the intensity explains shots that it was not made of no better than their mean profile "
+            f"({gain:.2g} nat a shot); reconstruct from more or brighter shots, to a lower resolution, or give the "
+            "symmetry"
+        )
+    elif at_once > max(1.0, gain / 2):
+        told = (
+            "the shots have one orientation: their mean image explains each of them nearly as well as the intensity "
+            f"({at_once:.2g} of {gain:.2g} nat a shot), which is known in one slice only; it needs shots of particles "
+            "that lie in many ways"
+        )
+    if told is not None:
+        warnings.warn(told, XfeldaskWarning, stacklevel=4)
