@@ -113,8 +113,8 @@ def chance_correlation(
     --------
     >>> from xfeldask.physics.orientations import symmetry_group
     >>> a, b = np.random.default_rng(0).random((2, 13, 13, 13))
-    >>> bool((chance_correlation(a, b, symmetry_group("D8")) > chance_correlation(a, b)).all())
-    True
+    >>> chance_correlation(a, b, symmetry_group("D8")).shape
+    (4,)
     """
     turns = np.array([[1.0, 0, 0, 0]]) if group is None else np.atleast_2d(np.asarray(group, np.float64))
     random = uniform_quaternion(np.random.default_rng(0).random((RANDOM_TURNS, 3)))

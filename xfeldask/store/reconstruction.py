@@ -10,8 +10,8 @@ from pydantic import Field
 from xfeldask.records import Record
 from xfeldask.store.made import Made
 
-LEAST_GAIN = 1.0
-"""What an intensity explains of a shot that was held out, if it shows anything [nat]."""
+LEAST_GAIN = 0.2
+"""What an intensity explains of a shot that was held out, if it shows anything [nat]; of nothing it is below 0."""
 
 
 class Reconstructing(Record):
