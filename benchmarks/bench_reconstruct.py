@@ -13,7 +13,7 @@ from xfeldask.scores.quality import Quality
 
 SMOKE = effort(1, 0) == 1
 DETECTOR, N_SHOTS = ("square-64" if SMOKE else PNCCD), effort(300, 5_000)
-COARSE = {"symmetry": "D8", "resolution": 12e-9, "starts": 1, "progress": False}
+COARSE = {"symmetry": "D8", "resolution": 5e-9, "starts": 1, "progress": False}
 FINE = COARSE if SMOKE else {"symmetry": "D8", "progress": False}
 
 
