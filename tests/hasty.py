@@ -9,7 +9,7 @@ import pytest
 
 from xfeldask.sorting.pairs import networks
 
-CHANGES = {"TURNS": ((1, 0.1), (1, 0.2)), "STEPS": 120}
+CHANGES = {"DRAFT": (1, 0.1), "FINAL": (1, 0.2), "STEPS": 120}
 
 
 USUAL = {name: getattr(networks, name) for name in CHANGES}

@@ -11,7 +11,8 @@ from sklearn.neighbors import NearestNeighbors
 
 from xfeldask.errors import InputError
 from xfeldask.sorting.pairs.evidence import FINEST_FRINGE, Evidence, Lags, Neighbours, fit_evidence
-from xfeldask.sorting.pairs.patterns import Window, fit_patterns
+from xfeldask.sorting.pairs.patterns import fit_patterns
+from xfeldask.sorting.pairs.window import Window
 
 STEP, SIDE = 4e6, 32
 MIDDLE = (SIDE / 2 - 0.5, SIDE / 2 - 0.3)
@@ -68,7 +69,7 @@ def test_neighbours__refuses_a_reference_without_neighbours() -> None:
 @pytest.fixture(scope="module")
 def evidence() -> Evidence:
     good = np.ones((SIDE, SIDE), np.float32)
-    window = Window(good, good, 0.0, SIDE // 2)
+    window = Window.plain(good, good, 0.0, SIDE // 2)
     singles = drawn(2000, 0)
     return fit_evidence(singles, fit_patterns(singles, window, 10), STEP, MIDDLE)
 
@@ -122,7 +123,7 @@ def test_measure__brightness_alone_does_not_make_a_pair(evidence: Evidence) -> N
 def test_fit_evidence__few_shots_give_numbers(shots: int) -> None:
     good = np.ones((SIDE, SIDE), np.float32)
     crops = drawn(shots, 7, brighter=20.0)
-    evidence = fit_evidence(crops, fit_patterns(crops, Window(good, good, 0.0, SIDE // 2), 10), STEP, MIDDLE)
+    evidence = fit_evidence(crops, fit_patterns(crops, Window.plain(good, good, 0.0, SIDE // 2), 10), STEP, MIDDLE)
     for part in evidence.measure(drawn(5, 8)):
         assert np.isfinite(part).all()
 

@@ -1,5 +1,6 @@
 """The pair rule on shots made here, of a particle whose transform is known in closed form."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 
@@ -85,7 +86,7 @@ def test_rule__comes_back_from_its_arrays_to_the_same_bits(rule: PairNetworks) -
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fewer and shorter lessons, for what does not depend on how well they are learned."""
-    monkeypatch.setattr(pairs, "TURNS", ((1, 0.3), (2, 0.5)))
+    monkeypatch.setattr(pairs, "FINAL", (2, 0.5))
     monkeypatch.setattr(pairs, "STEPS", 300)
     monkeypatch.setattr(pairs, "LEAST_SOURCES", 600)
 
@@ -129,6 +130,89 @@ def test_rule__many_doubles_do_not_teach_it_wrongly() -> None:
     found = PairNetworks().fit(images, grid()).judge(images)
     hit = number > 0
     assert roc_auc_score(number[hit] == 1, found.log_ratio[hit]) > 0.98
+
+
+@pytest.mark.campaign
+def test_rule__learns_from_hits_of_which_most_are_multiple() -> None:
+    images, number, _ = shots(2500, 5, multiple=0.7, blank=0.0)
+    decision = decide(PairNetworks().fit(images, grid()).judge(images).log_ratio)
+    assert decision.prevalence == pytest.approx((number > 1).mean(), abs=0.07)
+    assert (decision.kept & (number > 1)).sum() < 0.06 * decision.kept.sum()
+
+
+def test_rule__takes_an_unmasked_spot_for_background() -> None:
+    images, number, _ = shots(1500, 1)
+    spot = np.zeros((SIDE, SIDE))
+    spot[36:41, 38:43] = 8.0
+    spotted = images + np.random.default_rng(0).poisson(spot, images.shape).astype(np.uint16)
+    rule = PairNetworks(seed=3).fit(spotted, grid())
+    assert rule.window.steady[spot > 0].sum() == pytest.approx(spot.sum(), rel=0.2)
+    found = rule.judge(spotted)
+    assert found.hit[number > 0].all()
+    assert roc_auc_score(number[found.hit] == 1, found.log_ratio[found.hit]) > 0.985
+
+
+def test_restore__of_a_rule_without_steady_photons_is_that_rule(rule: PairNetworks) -> None:
+    older = {name: value for name, value in rule.arrays().items() if name not in ("steady", "gauge")}
+    assert not rule.window.steady.any()
+    images = shots(600, 2)[0]
+    np.testing.assert_array_equal(PairNetworks.restore(older).judge(images).log_ratio, rule.judge(images).log_ratio)
+
+
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[int]]:
+    """Fits where turns find given fractions of multiples; the singles that each turn learned from."""
+
+    def fitted(*fractions: float) -> list[int]:
+        left, taken = list(fractions), []
+
+        def turn(_: PairNetworks, lesson: pairs.Lesson, single: np.ndarray, *rest: object) -> tuple[np.ndarray, float]:
+            taken.append(int(single.sum()))
+            return np.linspace(-9, 9, len(lesson.crops)), left.pop(0)
+
+        monkeypatch.setattr(PairNetworks, "_turn", turn)
+        PairNetworks().fit(shots(1500, 1)[0], grid())
+        assert not left
+        return taken
+
+    monkeypatch.setattr(pairs, "LEAST_HITS", 100)
+    return fitted
+
+
+@pytest.mark.parametrize(
+    ("fractions", "turns"),
+    [
+        ((0.05, 0.05), "two"),
+        ((0.2, 0.19), "two"),
+        ((0.05, 0.01), "two"),
+        ((0.2, 0.05, 0.6, 0.61, 0.6), "purer"),
+        ((0.5, 0.57, 0.58, 0.5), "no more found"),
+    ],
+)
+def test_fit__learns_from_the_likeliest_where_many_seem_multiple(looks, fractions, turns: str) -> None:
+    taken = looks(*fractions)
+    if turns == "purer":
+        assert taken[2] == pytest.approx(pairs.CORE * 0.8 * taken[0], abs=2)
+        assert taken[4] < taken[1]
+
+
+def test_fit__refuses_where_two_looks_find_other_fractions_of_multiples(looks) -> None:
+    with pytest.raises(InputError, match=r"too many of the \d+ hits .* 61% of them at a first look, 30% at a second"):
+        looks(0.4, 0.6, 0.61, 0.3)
+
+
+@pytest.mark.usefixtures("quick")
+def test_fit__of_too_many_hits_takes_those_that_are_labelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pairs, "MOST_HITS", 500)
+    images, number, _ = shots(1500, 1)
+    labels = np.where((number > 0) & (np.arange(len(images)) % 5 == 0), number == 1, -1)
+    seen = []
+    monkeypatch.setattr(PairNetworks, "_learn", lambda _, crops, known, *rest: seen.append((len(crops), known)))
+    PairNetworks().fit(images, grid(), labels)
+    [(n, known)] = seen
+    assert n == 500
+    assert (known >= 0).sum() == (labels >= 0).sum()
+    assert 0.5 < (np.flatnonzero(known >= 0).mean() / n) * 2 < 1.5
 
 
 def test_rule__odd_shots_give_no_nan(rule: PairNetworks) -> None:

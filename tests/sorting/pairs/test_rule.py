@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("quick")
 def quick() -> object:
     """Fewer and shorter lessons, for what does not depend on how well they are learned."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(networks, "TURNS", ((1, 0.3), (1, 0.3)))
+        patch.setattr(networks, "FINAL", (1, 0.3))
         patch.setattr(networks, "STEPS", 300)
         patch.setattr(networks, "LEAST_SOURCES", 600)
         yield

@@ -6,8 +6,9 @@ from scipy.stats import chisquare, poisson
 
 from xfeldask.errors import InputError
 from xfeldask.sorting.pairs.evidence import FINEST_FRINGE, Lags
-from xfeldask.sorting.pairs.patterns import Window, fit_patterns
+from xfeldask.sorting.pairs.patterns import fit_patterns
 from xfeldask.sorting.pairs.synthesis import SPARSE, Synthesis, make_synthesis
+from xfeldask.sorting.pairs.window import Window
 
 STEP, SIDE = 4e6, 32
 SQUARED = ((np.indices((SIDE, SIDE)) - (SIDE - 1) / 2) ** 2).sum(axis=0)
@@ -16,7 +17,8 @@ SHAPE = (np.exp(-SQUARED / 60) / np.exp(-SQUARED / 60).sum()).astype(np.float32)
 
 def made(photons: float, background: float = 0.0) -> Synthesis:
     one = np.ones(1, np.float32)
-    return Synthesis(SHAPE[None], one * photons, one * background, np.ones((SIDE, SIDE), np.float32), STEP)
+    good = np.ones((SIDE, SIDE), np.float32)
+    return Synthesis(SHAPE[None], one * photons, one * background, good, STEP, steady=0 * good, amount=0 * one)
 
 
 class OneLag:
@@ -97,7 +99,7 @@ def measured(shots: int, dead: bool = False) -> tuple[np.ndarray, Window]:
     photons = 600 * rng.gamma(20, 0.05, shots)[:, None, None]
     crops = rng.poisson((photons * SHAPE + 0.05) * good).astype(np.float32)
     background = 0.05 / crops.sum(axis=(1, 2)).mean()
-    return crops, Window(good * (SHAPE > 1e-5), good, background, SIDE // 2)
+    return crops, Window.plain(good * (SHAPE > 1e-5), good, background, SIDE // 2)
 
 
 @pytest.mark.parametrize("dead", [False, True])

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from xfeldask.errors import InputError
 from xfeldask.latent.sent import FieldsOnly
-from xfeldask.sorting.pairs.patterns import BATCH, Array, Images, Patterns
+from xfeldask.sorting.pairs.patterns import Patterns
+from xfeldask.sorting.pairs.window import BATCH, Array, Images
 
 FINEST_FRINGE = 0.3
 """Longest lag looked at, in parts of 1 / (width of a bin): finer fringes fade within the bins."""
@@ -240,10 +241,11 @@ def fit_evidence(crops: Images, patterns: Patterns, step: float, offset: tuple[f
 
     Examples
     --------
-    >>> from xfeldask.sorting.pairs.patterns import Window, fit_patterns
+    >>> from xfeldask.sorting.pairs.patterns import fit_patterns
+    >>> from xfeldask.sorting.pairs.window import Window
     >>> flat = np.ones((32, 32), np.float32)
     >>> crops = np.random.default_rng(0).poisson(1, (60, 32, 32))
-    >>> evidence = fit_evidence(crops, fit_patterns(crops, Window(flat, flat, 0.0, 16), 3), 1e7, (15.5, 15.5))
+    >>> evidence = fit_evidence(crops, fit_patterns(crops, Window.plain(flat, flat, 0.0, 16), 3), 1e7, (15.5, 15.5))
     >>> # fringes of two points 25 nm apart along x
     >>> fringes = np.tile(4 * np.cos(np.pi * 25e-9 * 1e7 * (np.arange(32) - 15.5)) ** 2, (32, 1))
     >>> _, peak, separation = evidence.measure(fringes[None].astype(np.float32))

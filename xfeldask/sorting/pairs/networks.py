@@ -18,33 +18,36 @@ from xfeldask.latent.linear import NotFittedError
 from xfeldask.physics.binning import ImageGrid
 from xfeldask.sorting.decision import multiple_fraction
 from xfeldask.sorting.pairs.evidence import Evidence, fit_evidence
-from xfeldask.sorting.pairs.patterns import (
-    BATCH,
-    Array,
-    Images,
-    Patterns,
-    Window,
-    checked,
-    excess,
-    find_window,
-    fit_patterns,
-    too_bright,
-)
+from xfeldask.sorting.pairs.patterns import Patterns, fit_patterns
 from xfeldask.sorting.pairs.synthesis import Synthesis, make_synthesis
+from xfeldask.sorting.pairs.window import BATCH, Array, Images, Window, checked, excess, find_window, too_bright
 
 LEAST_HITS = 300
 MOST_HITS = 12_000
 HIT = 5.0
 """Standard deviations above the background from which a shot is a hit."""
-PURE = 0.5
+PUREST = 0.5
 """Fraction of the hits, those with the lowest peaks, that singles are made of at first."""
 SYNTHETIC = {1: 1.0, 2: 1.0, 3: 0.1}
 """Synthetic shots by number of particles, for each source."""
 LAYERS = (32, 16)
 MEMBERS = 4
 """Networks whose answers are averaged."""
-TURNS = ((1, 0.3), (MEMBERS, 1.0))
-"""Networks, and fraction of the synthetic shots, in each turn."""
+DRAFT, FINAL = (1, 0.3), (MEMBERS, 1.0)
+"""Networks, and fraction of the synthetic shots, of a first turn and of the last one."""
+FEW = 0.3
+"""Fraction of multiple hits, after the first turn, up to which the second is the last."""
+CORE = 0.3
+"""Of more multiple hits: fraction of the expected singles, the likeliest, that the next turn learns from."""
+SETTLED = 0.02
+"""Such turns follow one another until the fraction of multiple hits grows by less."""
+MOST_TURNS = 12
+AGREE = 0.12
+"""Fraction of the hits by which those turns and the last one may differ in what they take for multiple."""
+FALLEN, FALLEN_FROM = 0.7, 0.1
+"""Of fewer multiple hits, too, where the second turn finds less than so much of them; and the least for that."""
+MORE = 0.1
+"""Multiple hits, as a fraction, that those turns have to find beyond the first one to be believed: they are strict."""
 LEAST_SOURCES = 2000
 """Synthetic singles are drawn as if there were so many sources at least."""
 STEPS = 2000
@@ -56,6 +59,28 @@ REFERENCE = 0.7
 """Fraction of the shots whose patterns are learned, and among which neighbours are sought; the others give lessons."""
 OWN = ("seed", "center", "width", "lesson_odds")
 """What a rule knows besides its evidence and its networks."""
+LATER = ("steady", "gauge")
+"""Images that rules of earlier versions lack; nothing was steady to them."""
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What a rule learns from.
+
+    Attributes
+    ----------
+    crops : (shot, 2 half, 2 half), photons of hits
+    known : int (shot,), labels
+    reference : bool (shot,), shots whose patterns are learned; the others give lessons
+    grid : ImageGrid, of the images that were cropped
+    rng : numpy.random.Generator
+    """
+
+    crops: Images
+    known: NDArray[Any]
+    reference: NDArray[np.bool_]
+    grid: ImageGrid
+    rng: np.random.Generator
 
 
 @dataclass(frozen=True)
@@ -89,7 +114,7 @@ class PairNetworks:
     synthesised from shots that look single, and a network learns to tell those from synthetic and measured singles
     by the measures of `xfeldask.sorting.pairs.evidence`. It does so twice: at first the half of the hits with the
     lowest peaks looks single, then what the first network takes for single, and patterns are learned anew from
-    these. At least half the hits must be single.
+    these. Where many hits are multiple there are turns between, which learn from the likeliest singles.
 
     Examples
     --------
@@ -122,7 +147,8 @@ class PairNetworks:
         Raises
         ------
         InputError
-            Images that do not fit the grid or hold NaN, labels of another length or with other values, too few hits.
+            Images that do not fit the grid or hold NaN, labels of another length or with other values, too few hits, or
+            so many multiple ones that what one particle looks like cannot be learned.
         """
         images = checked(images, grid.shape)
         known = _checked_labels(labels, len(images))
@@ -135,7 +161,7 @@ class PairNetworks:
                 "give more shots, apply a model of another store (project), or sort by elliptic_envelope"
             )
         rng = np.random.default_rng(self.seed)
-        chosen = rng.permutation(hit)[:MOST_HITS]
+        chosen = _chosen(hit, known, rng)
         crops = images[self.window.inner][chosen]
         fault = too_bright(crops.sum(axis=(1, 2), dtype=np.float64))
         if fault.any():
@@ -205,9 +231,11 @@ class PairNetworks:
         networks = [[(f"weight_{i}_{j}", f"bias_{i}_{j}") for j in range(depth)] for i in range(members)]
         needed = {*OWN, *(name for kind in (Window, Patterns, Evidence) for name in _plain(kind))}
         needed.update(name for layers in networks for layer in layers for name in layer)
+        needed -= {*LATER}
         if missing := sorted(needed - set(arrays)):
             raise InputError(f"these arrays are no whole pair rule, missing: {', '.join(missing)}")
         known: dict[str, Any] = {name: np.array(arrays[name]) for name in needed}
+        known |= {name: np.array(arrays.get(name, np.zeros_like(known["weight"]))) for name in LATER}
         known = {name: value if value.ndim else value.item() for name, value in known.items()}
 
         def of(kind: type, **parts: Any) -> Any:
@@ -234,25 +262,62 @@ class PairNetworks:
         return Judgement(hit, *columns)
 
     def _learn(self, crops: Images, known: NDArray[Any], grid: ImageGrid, rng: np.random.Generator) -> None:
-        """Twice: at first from those with the lowest peaks, then from all that the first lesson takes for singles.
+        """At first from those with the lowest peaks, in the end from all that were taken for singles until then.
+
+        Where several particles are common, those with the lowest peaks hold too many multiples to say how common. Turns
+        between then learn from the likeliest singles alone, and find more multiples each time, until there are no more.
+        """
+        usable = known != 0
+        lesson = Lesson(crops, known, np.arange(len(crops)) < REFERENCE * len(crops), grid, rng)
+        ratio, several = self._turn(lesson, usable, DRAFT, PUREST)
+        least = min(logit(several), float(np.median(ratio[usable])))
+        if several <= FEW:
+            _, found = self._turn(lesson, ((ratio >= least) | (known == 1)) & usable, FINAL)
+            if found > FALLEN * several or several < FALLEN_FROM:
+                return
+        purer, more = self._purify(lesson, ratio, several)
+        believed = more > several + MORE
+        if believed:
+            ratio, least = purer, logit(more)
+        _, found = self._turn(lesson, ((ratio >= least) | (known == 1)) & usable, FINAL)
+        if believed and abs(found - more) > AGREE:
+            raise InputError(
+                f"too many of the {len(crops)} hits hold several particles to learn from them what one looks like: "
+                f"{more:.0%} of them at a first look, {found:.0%} at a second; apply a model of a simulation (simulate "
+                "with like=, sort that, and project)"
+            )
+
+    def _purify(self, lesson: Lesson, ratio: NDArray[np.float64], several: float) -> tuple[NDArray[np.float64], float]:
+        """Learn from the likeliest singles until the fraction of multiples grows no more."""
+        usable = lesson.known != 0
+        for _ in range(MOST_TURNS):
+            core = usable & (ratio >= np.quantile(ratio[usable], 1 - CORE * (1 - several)))
+            if core.sum() < LEAST_HITS:
+                break
+            ratio, now = self._turn(lesson, core, DRAFT)
+            grown, several = now - several, max(now, several)
+            if grown < SETTLED:
+                break
+        return ratio, several
+
+    def _turn(
+        self, lesson: Lesson, single: NDArray[np.bool_], effort: tuple[int, float], purest: float = 1.0
+    ) -> tuple[NDArray[np.float64], float]:
+        """Learn from what is taken for singles, those with the lowest peaks; log ratio of all shots, and multiples.
 
         Patterns are learned from other shots than the lessons are made of, since components learn the noise of the
         shots that they are fitted to.
         """
-        step = float(grid.step.mean())
-        row, column = (c - part.start for c, part in zip(grid.center, self.window.inner[1:], strict=True))
-        reference = np.arange(len(crops)) < REFERENCE * len(crops)
-        single = known != 0
-        for turn, effort in enumerate(TURNS):
-            patterns = fit_patterns(crops[single & reference], self.window, seed=self.seed)
-            self.evidence = fit_evidence(crops[single & reference], patterns, step, (row, column))
-            measures, peak = self._measure(crops)
-            chosen = single if turn else single & (peak <= np.quantile(peak[single], PURE))
-            self._teach(crops, measures, chosen & ~reference, known, effort, rng)
-            ratio = self.log_ratio(measures)
-            unknown = ratio[known != 0]
-            likely = ratio >= min(logit(multiple_fraction(unknown)), float(np.median(unknown)))
-            single = (likely | (known == 1)) & (known != 0)
+        crops, known, reference = lesson.crops, lesson.known, lesson.reference
+        step = float(lesson.grid.step.mean())
+        row, column = (c - part.start for c, part in zip(lesson.grid.center, self.window.inner[1:], strict=True))
+        patterns = fit_patterns(crops[single & reference], self.window, seed=self.seed)
+        self.evidence = fit_evidence(crops[single & reference], patterns, step, (row, column))
+        measures, peak = self._measure(crops)
+        chosen = single & (peak <= np.quantile(peak[single], purest))
+        self._teach(crops, measures, chosen & ~reference, known, effort, lesson.rng)
+        ratio = self.log_ratio(measures)
+        return ratio, multiple_fraction(ratio[known != 0])
 
     def _teach(
         self,
@@ -293,6 +358,15 @@ class PairNetworks:
 def _plain(kind: type) -> list[str]:
     """Fields that are numbers or arrays."""
     return [field.name for field in fields(kind) if field.name not in ("window", "patterns")]
+
+
+def _chosen(hit: NDArray[np.int64], known: NDArray[Any], rng: np.random.Generator) -> NDArray[np.int64]:
+    """Hits to learn from, in random order; of too many, all that are labelled come first."""
+    chosen = rng.permutation(hit)
+    if len(chosen) <= MOST_HITS:
+        return chosen
+    labelled = np.argsort(known[chosen] < 0, kind="stable")[:MOST_HITS]
+    return chosen[np.sort(labelled)]
 
 
 def _checked_labels(labels: ArrayLike | None, shots: int) -> NDArray[Any]:

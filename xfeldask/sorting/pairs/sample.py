@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xfeldask.sorting.pairs.networks import HIT, MOST_HITS
-from xfeldask.sorting.pairs.patterns import excess, find_window
+from xfeldask.sorting.pairs.window import excess, find_window
 from xfeldask.sorting.protocol import Shots
 
 TOGETHER = 16

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from xfeldask.errors import InputError
 from xfeldask.sorting.pairs.evidence import FINEST_FRINGE
-from xfeldask.sorting.pairs.patterns import Array, Images, Patterns
+from xfeldask.sorting.pairs.patterns import Patterns
+from xfeldask.sorting.pairs.window import BATCH, Array, Images, flat_rows
 
-BATCH = 8
+DRAWN = 8
 """Shots drawn at a time, so that they stay in the cache."""
 SPARSE = 0.3
 """Photons a bin below which it takes less time to place photons than to draw a number for each bin."""
@@ -32,11 +33,14 @@ class Synthesis:
     background : float32 (shot,), photons of the background in a full bin
     good : float32 (2 half, 2 half), part of a bin's pixels that are good
     step : float, width of a bin [1/m]
+    steady : float32 (2 half, 2 half), photons of a shot, on average, that come whatever the particles do
+    amount : float32 (shot,), of these, in units of their mean
 
     Examples
     --------
     >>> flat, level = np.full((1, 8, 8), 1 / 64, np.float32), np.zeros(1, np.float32)
-    >>> synthesis = Synthesis(flat, level + 6400, level, np.ones((8, 8), np.float32), 1e7)
+    >>> good = np.ones((8, 8), np.float32)
+    >>> synthesis = Synthesis(flat, level + 6400, level, good, 1e7, steady=0 * good, amount=level)
     >>> bool(abs(synthesis.draw(1, 10, np.random.default_rng(0)).mean() - 100) < 2)
     True
     """
@@ -46,6 +50,8 @@ class Synthesis:
     background: Array
     good: Array
     step: float
+    steady: Array
+    amount: Array
 
     def draw(self, n_particles: int, shots: int, rng: np.random.Generator) -> Array:
         """Draw cropped images of shots of `n_particles`, up to the farthest lag from one another as seen.
@@ -62,15 +68,15 @@ class Synthesis:
         if n_particles < 1:
             raise InputError(f"a synthetic shot holds 1 particle or more, got {n_particles}")
         out = np.empty((shots, *self.good.shape), np.float32)
-        for start in range(0, shots, BATCH):
-            part = out[start : start + BATCH]
+        for start in range(0, shots, DRAWN):
+            part = out[start : start + DRAWN]
             part[:] = _poisson(self._mean(n_particles, len(part), rng), rng)
         return out
 
     def _mean(self, n_particles: int, shots: int, rng: np.random.Generator) -> Array:
         """Photons to expect (shot, 2 half, 2 half)."""
         real, imaginary = np.zeros((2, shots, *self.good.shape), np.float32)
-        level = np.zeros((shots, 1, 1), np.float32)
+        under = np.zeros((), np.float32)
         for particle in range(n_particles):
             shape, strength = (rng.integers(0, len(pool), shots) for pool in (self.shapes, self.signal))
             root = np.sqrt(self.shapes[shape] * self.signal[strength][:, None, None])
@@ -79,8 +85,15 @@ class Synthesis:
                 real += root * cosine
                 imaginary += root * sine
             else:
-                real, level = root, self.background[strength][:, None, None]
-        return np.asarray(real**2 + imaginary**2 + level * self.good, np.float32)
+                real, under = root, self._under(strength)
+        return np.asarray(real**2 + imaginary**2 + under, np.float32)
+
+    def _under(self, shot: NDArray[np.int64]) -> Array:
+        """Photons to expect of what lies under the particles, (shot, 2 half, 2 half)."""
+        flat = self.background[shot][:, None, None] * self.good
+        if not self.steady.any():
+            return flat
+        return np.asarray(flat + self.amount[shot][:, None, None] * self.steady)
 
     def _phase(self, shots: int, rng: np.random.Generator) -> tuple[Array, Array]:
         """Cosine and sine of the phase that a particle's place gives each bin."""
@@ -104,8 +117,10 @@ def make_synthesis(crops: Images, patterns: Patterns, step: float) -> Synthesis:
 
     Examples
     --------
-    >>> from xfeldask.sorting.pairs.patterns import Window, fit_patterns
-    >>> window = Window(np.ones((8, 8), np.float32), np.ones((8, 8), np.float32), 0.0, 4)
+    >>> from xfeldask.sorting.pairs.patterns import fit_patterns
+    >>> from xfeldask.sorting.pairs.window import Window
+    >>> flat = np.ones((8, 8), np.float32)
+    >>> window = Window.plain(flat, flat, 0.0, 4)
     >>> crops = np.random.default_rng(0).poisson(5, (100, 8, 8))
     >>> synthesis = make_synthesis(crops, fit_patterns(crops, window, 3), 1e7)
     >>> # two particles scatter about twice as much as one
@@ -117,16 +132,19 @@ def make_synthesis(crops: Images, patterns: Patterns, step: float) -> Synthesis:
     good = window.crop(window.good[None])[0]
     z, photons = patterns.coordinates(crops)
     level = window.background * photons / max(1e-6, 1 - window.background * _outside(window.good, good))
-    signal = np.maximum(photons - level * good.sum(), 1)
+    steady, gauge = (window.crop(image[None])[0] for image in (window.steady, window.gauge))
+    amount = _amounts(crops, gauge)
+    signal = np.maximum(photons - level * good.sum() - amount * steady.sum(), 1)
     bright = np.argsort(-photons, kind="stable")[: max(1, int(0.4 * len(photons)))]
     share = np.concatenate([np.ones((len(bright), 1), np.float32), patterns.trusted(z, photons)[bright]], axis=1)
     basis = patterns.basis()
     shapes = (share @ basis.reshape(len(basis), -1)).reshape(-1, *good.shape)
     shapes -= (level / photons)[bright, None, None] * good
+    shapes -= (amount / photons)[bright, None, None] * steady
     np.maximum(shapes, 0, out=shapes)
     shapes *= good > 0
     shapes /= np.maximum(shapes.sum(axis=(1, 2), keepdims=True), 1e-9)
-    return Synthesis(shapes, signal, level.astype(np.float32), good, step)
+    return Synthesis(shapes, signal, level.astype(np.float32), good, step, steady, amount)
 
 
 def _poisson(mean: Array, rng: np.random.Generator) -> NDArray[np.int64]:
@@ -138,6 +156,14 @@ def _poisson(mean: Array, rng: np.random.Generator) -> NDArray[np.int64]:
     gaps = np.cumsum(rng.standard_exponential(rng.poisson(edges[-1]) + 1))
     arrivals = gaps[:-1] * (edges[-1] / gaps[-1])
     return np.bincount(np.searchsorted(edges, arrivals, side="right"), minlength=mean.size).reshape(mean.shape)
+
+
+def _amounts(crops: Images, gauge: Array) -> Array:
+    """How much of the steady photons each shot holds, in units of their mean (shot,)."""
+    if not gauge.any():
+        return np.zeros(len(crops), np.float32)
+    parts = [flat_rows(crops, i) @ gauge.ravel() for i in range(0, len(crops), BATCH)]
+    return np.maximum(np.concatenate(parts), 0)
 
 
 def _outside(good: Array, inner: Array) -> float:
