@@ -28,6 +28,7 @@ MODULES = (
     "bench_ingest",
     "bench_open",
     "bench_sort",
+    "bench_hard_beams",
     "bench_embed",
     "bench_reconstruct",
     "bench_kinds",

@@ -15,6 +15,7 @@ LONG = {
     "AgainstPeers",
     "AgainstSkopi",
     "Gestures",
+    "HardBeams",
     "Hover",
     "Import",
     "Ingest",

@@ -19,6 +19,8 @@ LEAST_SPREAD = 0.2
 """Relative spread of the photons of a shot, beyond counting noise, below which brightness tells nothing."""
 LEAST_PART = 0.25
 """Fraction of the photons near a bin that has to be steady for it to count."""
+LEAST_TOTAL = 0.005
+"""Fraction of all photons of a shot below which steady ones are not worth a word: a few bins of many go astray."""
 SURE = 5.0
 """Standard deviations by which a bin has to fail to follow the brightness of the shots."""
 
@@ -82,7 +84,8 @@ def steady_photons(images: Images, usable: NDArray[np.bool_], flat: Array, radiu
     noise = np.sqrt(gaussian_filter(mean + 2 * mean**2, SMOOTH) * variance / shots / (4 * np.pi * SMOOTH**2))
     rest = smooth * typical - follows
     sure = bright & (typical > 0) & (rest > SURE * noise) & (rest > LEAST_PART * smooth * typical)
-    return np.where(sure, np.maximum(over - covariance / np.where(sure, typical, 1), 0), 0).astype(np.float32)
+    steady = np.where(sure, np.maximum(over - covariance / np.where(sure, typical, 1), 0), 0)
+    return steady.astype(np.float32) if steady.sum() > LEAST_TOTAL * level else none
 
 
 def _typical(mean: Array, follows: Array, radius: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,0 +1,123 @@
+"""What the pair rule expects, and what is true, in beams that are harder than the usual ones."""
+
+from __future__ import annotations
+
+from functools import cache, cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
+
+from benchmarks.common import PNCCD, effort, measures, particle
+from xfeldask import simulate
+from xfeldask.errors import InputError
+from xfeldask.physics.binning import ImageGrid
+from xfeldask.sorting.decision import Cut, decide
+from xfeldask.sorting.pairs.networks import PairNetworks
+from xfeldask.store.run import open_run
+
+SMOKE = effort(1, 0) == 1
+DETECTOR, N_HITS = ("square-64" if SMOKE else PNCCD), effort(500, 2000, 6000)
+USUAL = 0.05
+"""Fraction of multiple hits."""
+MULTIPLE = {"5 % multiples": 0.05, "50 % multiples": 0.5, "65 % multiples": 0.65, "80 % multiples": 0.8}
+STEADY = {"spot, 0.2 a pixel": 0.2, "spot, 1 a pixel": 1.0, "streak, 15 %": 0.15, "ring, 15 %": 0.15, "ring, 50 %": 0.5}
+
+
+@cache
+def hits(number: int) -> tuple[ImageGrid, NDArray[np.uint16]]:
+    """`low_q` of realistic hits of one particle, or of two (three quarters) and three."""
+    with TemporaryDirectory(prefix="xfeldask-bench-") as folder:
+        path, weights = Path(folder) / "run.zarr", {1: 1.0} if number == 1 else {2: 0.75, 3: 0.25}
+        source = "chaperonin" if SMOKE else particle("1ei7")
+        simulate(
+            path, particle=source, detector=DETECTOR, n_shots=N_HITS, hits=weights, nuisance="realistic", seed=number,
+            progress=False,
+        )  # fmt: skip
+        run = open_run(path)
+        return run.low_q_grid, run.dataset().low_q[:].values
+
+
+def steady(condition: str, grid: ImageGrid, photons: float) -> NDArray[np.float64]:
+    """Photons to expect of a shot that no particle scatters, (y, x); `photons` are a shot's own."""
+    y, x = (np.arange(n) - c for n, c in zip(grid.shape, grid.center, strict=True))
+    unit, amount = min(grid.shape) / 130, STEADY[condition]
+    if condition.startswith("spot"):
+        side = 20 / 2 * unit
+        there = (y[:, None] > 4 * unit) & (y[:, None] < 4 * unit + side) & (x > 6 * unit) & (x < 6 * unit + side)
+        # a bin of this image holds the photons of four pixels
+        return there * grid.weight * amount * 4
+    shape = (
+        np.exp(-((y[:, None] / (2 * unit)) ** 2) - np.abs(x) / (20 * unit))
+        if condition.startswith("streak")
+        else np.exp(-((np.hypot(y[:, None], x) - 25 * unit) ** 2) / (72 * unit**2))
+    )
+    return np.asarray(shape * grid.weight * amount * photons / (shape * grid.weight).sum())
+
+
+class HardBeams:
+    """1EI7 under realistic conditions, all shots hits; steady light differs from shot to shot by half."""
+
+    params = list({**MULTIPLE, **STEADY})[: 1 if SMOKE else None]
+    param_names = ("condition",)
+    timeout = 1800
+
+    def setup(self, condition: str) -> None:
+        rng = np.random.default_rng(0)
+        (grid, one), (_, several) = hits(1), hits(2)
+        n = round(MULTIPLE.get(condition, USUAL) * N_HITS)
+        images = np.concatenate([one[: N_HITS - n], several[:n]])
+        if condition in STEADY:
+            mean = steady(condition, grid, images.sum(axis=(1, 2)).mean())
+            spread = 1.0 if condition.startswith("spot") else rng.gamma(4, 0.25, (len(images), 1, 1))
+            images = (images + rng.poisson(mean * spread, images.shape)).astype(np.uint16)
+        order = rng.permutation(len(images))
+        self.grid, self.images, self.single = grid, images[order], (np.arange(len(images)) < N_HITS - n)[order]
+
+    @cached_property
+    def ratio(self) -> NDArray[np.float64]:
+        """Log ratios of the hits; NaN where the rule refused."""
+        try:
+            return PairNetworks().fit(self.images, self.grid).judge(self.images).log_ratio
+        except InputError as error:
+            print(error)
+            return np.full(len(self.images), np.nan)
+
+    @cached_property
+    def cut(self) -> Cut | None:
+        hit = ~np.isnan(self.ratio)
+        return decide(self.ratio[hit]) if hit.any() else None
+
+    def accepted(self) -> NDArray[np.bool_]:
+        kept = np.zeros(len(self.images), bool)
+        if self.cut is not None:
+            kept[~np.isnan(self.ratio)] = self.cut.kept
+        return kept
+
+    @measures("%", "as expected")
+    def track_purity(self, condition: str) -> float:
+        """Singles among the accepted; none where the rule refused."""
+        return 100 * float(self.single[self.accepted()].mean()) if self.cut else float("nan")
+
+    @measures("%")
+    def track_expected_purity(self, condition: str) -> float:
+        """What the rule says of that, which knows no truth."""
+        return 100 * (1 - self.cut.let_in / max(int(self.cut.kept.sum()), 1)) if self.cut else float("nan")
+
+    @measures("%", "1")
+    def track_singles_lost(self, condition: str) -> float:
+        """Singles rejected, of all singles."""
+        return 100 * float(1 - self.accepted()[self.single].mean()) if self.cut else float("nan")
+
+    @measures("multiples")
+    def track_multiples_accepted(self, condition: str) -> float:
+        """Multiple hits accepted."""
+        return float((self.accepted() & ~self.single).sum()) if self.cut else float("nan")
+
+    @measures("", "0.99")
+    def track_auc(self, condition: str) -> float:
+        """Area under the ROC of singles against multiples, of hits that the rule takes for hits."""
+        hit = ~np.isnan(self.ratio)
+        return float(roc_auc_score(self.single[hit], self.ratio[hit])) if self.cut else float("nan")
