@@ -187,6 +187,8 @@ def decision_told(decision: Decision) -> dict[str, str]:
     {'threshold': 'log odds 1.50 (95 % of resampled data: 1.00 to 2.00)'}
     >>> decision_told(Decision(multiple_fraction=0.0123, expected_purity=0.9987))
     {'expected': '1.23 % of the hits are multiple, purity 99.870 %'}
+    >>> list(decision_told(Decision(multiple_fraction=0.7, steady_photons=12.0)))
+    ['expected', 'beware', 'background']
     """
     rows = {}
     if decision.threshold is not None:
@@ -211,6 +213,16 @@ def decision_told(decision: Decision) -> dict[str, str]:
     )
     if told := [text.format(scale * value) for text, value, scale in expected if value is not None]:
         rows["expected"] = ", ".join(told)
+    if decision.multiple_fraction is not None and decision.multiple_fraction > 0.5:
+        rows["beware"] = (
+            "most hits are multiple, and what is expected may be ten points too good; a rule taught on a simulation "
+            "(simulate with --like, sort that, project) does not learn from them"
+        )
+    if decision.steady_photons is not None:
+        rows["background"] = (
+            f"{decision.steady_photons:.3g} photons a shot do not grow with its brightness (a streak, a bright spot): "
+            "taken for background; mask them if they are a fault of the detector"
+        )
     return rows
 
 

@@ -39,6 +39,7 @@ class Decision(Record):
     expected_singles_lost : float, fraction of the singles below the threshold
     expected_others_kept : float, number of accepted hits that are not single
     expected_purity : float, fraction of singles among the accepted
+    steady_photons : float, photons of a shot, on average, that do not grow with its brightness; taken for background
     max_contamination : float, fraction of the accepted that might be anything but a single hit of the wanted kind
     kinds : tuple of int, shots of each kind of particle among the single hits, the most frequent first, or in
         the order of their names
@@ -59,6 +60,7 @@ class Decision(Record):
     expected_singles_lost: float | None = None
     expected_others_kept: float | None = None
     expected_purity: float | None = None
+    steady_photons: float | None = None
     max_contamination: float | None = None
     kinds: tuple[int, ...] | None = None
     kind_names: tuple[str, ...] | None = None

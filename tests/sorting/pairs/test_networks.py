@@ -147,6 +147,7 @@ def test_rule__takes_an_unmasked_spot_for_background() -> None:
     spotted = images + np.random.default_rng(0).poisson(spot, images.shape).astype(np.uint16)
     rule = PairNetworks(seed=3).fit(spotted, grid())
     assert rule.window.steady[spot > 0].sum() == pytest.approx(spot.sum(), rel=0.2)
+    assert rule.steady_photons == pytest.approx(rule.window.steady.sum())
     found = rule.judge(spotted)
     assert found.hit[number > 0].all()
     assert roc_auc_score(number[found.hit] == 1, found.log_ratio[found.hit]) > 0.985

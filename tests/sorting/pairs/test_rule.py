@@ -49,6 +49,7 @@ def test_rule__measures_decides_and_tells(rule: PairRule) -> None:
     assert told.max_singles_lost == 0.05
     assert told.threshold_interval[0] <= told.threshold <= told.threshold_interval[1]
     kept = found["is_single"]
+    assert told.steady_photons is None
     assert told.expected_purity == pytest.approx(1 - told.expected_others_kept / kept.sum())
 
 

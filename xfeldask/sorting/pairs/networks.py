@@ -173,6 +173,11 @@ class PairNetworks:
         """Whether there is a particle in each shot."""
         return np.asarray(excess(images, self.window) > HIT)
 
+    @property
+    def steady_photons(self) -> float | None:
+        """Photons of a shot, on average, that do not grow with its brightness; None where there are none to tell of."""
+        return float(self.window.steady.sum()) or None if hasattr(self, "window") else None
+
     def judge(self, images: Images) -> Judgement:
         """Weigh the evidence on shots.
 

@@ -86,6 +86,7 @@ class PairRule(Rule):
             expected_singles_lost=found.singles_lost,
             expected_others_kept=found.let_in,
             expected_purity=1 - found.let_in / max(int(found.kept.sum()), 1),
+            steady_photons=self.networks.steady_photons,
         )
 
     def check(self, grids: Grids) -> None:
