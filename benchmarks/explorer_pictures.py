@@ -55,8 +55,9 @@ PICTURES: dict[str, Callable[[Visit, Shots], None]] = {
 
 
 def _to_tabs(visit: Visit) -> None:
-    visit.page.mouse.move(SIZE["width"] / 2, SIZE["height"] - 100)
-    visit.page.mouse.wheel(0, 2 * SIZE["height"])
+    """Scroll until the row of tabs stands below the page's header."""
+    tabs = visit.page.get_by_role("tablist").first
+    tabs.evaluate("row => { row.style.scrollMarginTop = '80px'; row.scrollIntoView({block: 'start'}) }")
 
 
 def double_hit(shots: Shots) -> int:
