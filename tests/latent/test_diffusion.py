@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.sparse.linalg import ArpackNoConvergence
 from scipy.spatial.transform import Rotation
 from sklearn import exceptions
 from sklearn.base import clone
 
 from tests.strategies import examples
 from xfeldask.errors import InputError
+from xfeldask.latent import diffusion
 from xfeldask.latent.diffusion import DiffusionMap
 
 
@@ -163,3 +165,16 @@ def test_diffusion_map__refuses_what_it_cannot_place() -> None:
     for refused in (fitted.transform, DiffusionMap().fit):
         with pytest.raises(InputError, match="NaN"):
             refused(x)
+
+
+def test_fit__where_the_iteration_does_not_converge_decomposes_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    shots = np.random.default_rng(0).normal(size=(80, 4))
+    usual = DiffusionMap(3).fit(shots)
+
+    def fail(*_: object, **__: object) -> None:
+        raise ArpackNoConvergence("no convergence", np.empty(0), np.empty((0, 0)))
+
+    monkeypatch.setattr(diffusion, "eigsh", fail)
+    whole = DiffusionMap(3).fit(shots)
+    np.testing.assert_allclose(whole.eigenvalues_, usual.eigenvalues_, atol=1e-9)
+    np.testing.assert_allclose(whole.transform(shots), usual.transform(shots), atol=1e-5)
