@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.hasty import in_haste
 from xfeldask import embed, find_kinds, phase, reconstruct, simulate
-from xfeldask.errors import FewPhotonsWarning
+from xfeldask.errors import XfeldaskWarning
 
 SHARED = {"detector": "square-64", "progress": False, "hits": {0: 0.05, 1: 0.75, 2: 0.2}, "nuisance": "realistic"}
 SPECIES = {"protein": "chaperonin", "drop": {"sphere": {"diameter": 20e-9}, "weight": 0.2}}
@@ -31,6 +31,6 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    warnings.simplefilter("ignore", FewPhotonsWarning)
+    warnings.simplefilter("ignore", XfeldaskWarning)
     with tempfile.TemporaryDirectory() as made:
         main(Path(made))
