@@ -7,20 +7,18 @@ from contextlib import contextmanager
 
 import pytest
 
-from xfeldask.sorting.pairs import networks
+from xfeldask.sorting.pairs import lessons, weighing
 
-CHANGES = {"DRAFT": (1, 0.1), "FINAL": (1, 0.2), "STEPS": 120}
-
-
-USUAL = {name: getattr(networks, name) for name in CHANGES}
+CHANGES = {(lessons, "DRAFT"): (1, 0.1), (lessons, "FINAL"): (1, 0.2), (weighing, "STEPS"): 120}
+USUAL = {(module, name): getattr(module, name) for module, name in CHANGES}
 
 
 @contextmanager
 def in_haste() -> Iterator[None]:
     """The rule is taught so within; not in other processes."""
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in CHANGES.items():
-            patch.setattr(networks, name, value)
+        for (module, name), value in CHANGES.items():
+            patch.setattr(module, name, value)
         yield
 
 
@@ -28,12 +26,12 @@ def in_haste() -> Iterator[None]:
 def unhurried() -> Iterator[None]:
     """The rule is taught as ever within."""
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in USUAL.items():
-            patch.setattr(networks, name, value)
+        for (module, name), value in USUAL.items():
+            patch.setattr(module, name, value)
         yield
 
 
 def hurry() -> None:
     """Have this process, one that a test started, teach so for good."""
-    for name, value in CHANGES.items():
-        setattr(networks, name, value)
+    for (module, name), value in CHANGES.items():
+        setattr(module, name, value)

@@ -14,6 +14,7 @@ from xfeldask.physics.binning import ImageGrid, low_q_grid
 from xfeldask.physics.detectors import square, wavelength
 from xfeldask.physics.orientations import rotation_matrix, uniform_quaternion
 from xfeldask.sorting.decision import decide
+from xfeldask.sorting.pairs import lessons, weighing
 from xfeldask.sorting.pairs import networks as pairs
 from xfeldask.sorting.pairs.networks import LEAST_HITS, PairNetworks
 
@@ -86,9 +87,9 @@ def test_rule__comes_back_from_its_arrays_to_the_same_bits(rule: PairNetworks) -
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fewer and shorter lessons, for what does not depend on how well they are learned."""
-    monkeypatch.setattr(pairs, "FINAL", (2, 0.5))
-    monkeypatch.setattr(pairs, "STEPS", 300)
-    monkeypatch.setattr(pairs, "LEAST_SOURCES", 600)
+    monkeypatch.setattr(lessons, "FINAL", (2, 0.5))
+    monkeypatch.setattr(weighing, "STEPS", 300)
+    monkeypatch.setattr(lessons, "LEAST_SOURCES", 600)
 
 
 def test_rule__same_seed_same_bits() -> None:
@@ -167,16 +168,17 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[int]]:
     def fitted(*fractions: float) -> list[int]:
         left, taken = list(fractions), []
 
-        def turn(_: PairNetworks, lesson: pairs.Lesson, single: np.ndarray, *rest: object) -> tuple[np.ndarray, float]:
+        def turn(teacher: lessons.Teacher, single: np.ndarray, *rest: object) -> tuple[np.ndarray, float]:
             taken.append(int(single.sum()))
-            return np.linspace(-9, 9, len(lesson.crops)), left.pop(0)
+            teacher.taught = None
+            return np.linspace(-9, 9, len(teacher.crops)), left.pop(0)
 
-        monkeypatch.setattr(PairNetworks, "_turn", turn)
+        monkeypatch.setattr(lessons.Teacher, "_turn", turn)
         PairNetworks().fit(shots(1500, 1)[0], grid())
         assert not left
         return taken
 
-    monkeypatch.setattr(pairs, "LEAST_HITS", 100)
+    monkeypatch.setattr(lessons, "LEAST_HITS", 100)
     return fitted
 
 
@@ -193,7 +195,7 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[int]]:
 def test_fit__learns_from_the_likeliest_where_many_seem_multiple(looks, fractions, turns: str) -> None:
     taken = looks(*fractions)
     if turns == "purer":
-        assert taken[2] == pytest.approx(pairs.CORE * 0.8 * taken[0], abs=2)
+        assert taken[2] == pytest.approx(lessons.CORE * 0.8 * taken[0], abs=2)
         assert taken[4] < taken[1]
 
 
@@ -208,7 +210,7 @@ def test_fit__of_too_many_hits_takes_those_that_are_labelled(monkeypatch: pytest
     images, number, _ = shots(1500, 1)
     labels = np.where((number > 0) & (np.arange(len(images)) % 5 == 0), number == 1, -1)
     seen = []
-    monkeypatch.setattr(PairNetworks, "_learn", lambda _, crops, known, *rest: seen.append((len(crops), known)))
+    monkeypatch.setattr(lessons.Teacher, "teach", lambda teacher: seen.append((len(teacher.crops), teacher.known)))
     PairNetworks().fit(images, grid(), labels)
     [(n, known)] = seen
     assert n == 500

@@ -10,7 +10,7 @@ import pytest
 from tests.sorting.pairs.test_networks import grid, shots
 from tests.sorting.shots import Given
 from xfeldask.errors import InputError
-from xfeldask.sorting.pairs import networks, sample
+from xfeldask.sorting.pairs import lessons, networks, sample, weighing
 from xfeldask.sorting.pairs.rule import PairRule
 from xfeldask.sorting.protocol import Allowance
 
@@ -21,9 +21,9 @@ pytestmark = pytest.mark.usefixtures("quick")
 def quick() -> object:
     """Fewer and shorter lessons, for what does not depend on how well they are learned."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(networks, "FINAL", (1, 0.3))
-        patch.setattr(networks, "STEPS", 300)
-        patch.setattr(networks, "LEAST_SOURCES", 600)
+        patch.setattr(lessons, "FINAL", (1, 0.3))
+        patch.setattr(weighing, "STEPS", 300)
+        patch.setattr(lessons, "LEAST_SOURCES", 600)
         yield
 
 

@@ -29,7 +29,7 @@ class PairRule(Rule):
     Notes
     -----
     What is measured is told in `xfeldask.sorting.pairs.evidence`, how it is weighed in
-    `xfeldask.sorting.pairs.networks`, and how the threshold is found in `xfeldask.sorting.decision`.
+    `xfeldask.sorting.pairs.weighing`, and how the threshold is found in `xfeldask.sorting.decision`.
 
     Examples
     --------
@@ -96,7 +96,7 @@ class PairRule(Rule):
         ------
         InputError
         """
-        grid, shape, step = grids.low_q_grid, self.networks.window.weight.shape, self.networks.evidence.step
+        grid, shape, step = grids.low_q_grid, self.networks.window.weight.shape, self.networks.taught.evidence.step
         if shape != grid.shape or not np.allclose(grid.step, step, rtol=SAME_STEP, atol=0):
             here, there = (
                 f"{y} x {x} bins of {width:.6g} 1/m"
