@@ -109,6 +109,27 @@ def test_tab__of_an_empty_set_says_so(tab):
     assert not found._body.visible
 
 
+def test_tab__shows_nothing_of_another_embedding(tab):
+    looked, found = tab
+    looked.choose(A)
+    found.sides[0].value, found.sides[1].value = SELECTED, OTHERS
+    compared(found)
+    assert found._body.visible
+    looked.param.trigger("embedding")
+    assert not found._body.visible
+    assert "A 8 shots" not in texts(found.view)
+
+
+def test_tab__is_ready_again_whatever_happened(tab, monkeypatch, caplog):
+    looked, found = tab
+    looked.choose(A)
+    found.sides[0].value, found.sides[1].value = SELECTED, OTHERS
+    monkeypatch.setitem(Compare._work.__globals__, "differences", lambda *_: 1 / 0)
+    assert "division by zero" in compared(found)
+    assert not found.run.disabled
+    assert "could not be compared" in caplog.text
+
+
 def test_chips__count_within_the_selection():
     looked = session(colour="hit")
     box = chips(looked)

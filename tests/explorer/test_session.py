@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 
 from xfeldask import embed, simulate
 from xfeldask.errors import InputError, MissingFileError, UnknownNameError
 from xfeldask.explorer.model.drawing import Points, draw, first_range
+from xfeldask.explorer.model.outline import Outline
 from xfeldask.explorer.model.pictures import Pictures
 from xfeldask.explorer.model.session import Session, told
 from xfeldask.store.columns import Column
@@ -210,3 +213,38 @@ def test_first_range__survives_nothing_and_one_value():
     assert first_range(np.array([np.nan])) == (-1.0, 1.0)
     low, high = first_range(np.array([5.0, 5.0]))
     assert low < 5 < high
+
+
+@pytest.fixture(scope="module")
+def two_embeddings(made, tmp_path_factory):
+    path = tmp_path_factory.mktemp("two") / "run.zarr"
+    shutil.copytree(made, path)
+    embed(path, name="few", n_components=2, sort=None, progress=False)
+    embed(path, name="other", n_components=3, seed=5, features="unit_root", sort=None, progress=False)
+    return path
+
+
+def test_reopen__drops_words_that_another_embedding_does_not_understand(two_embeddings):
+    session = Session(two_embeddings, "ipca")
+    session.choose_where("c2 > 0")
+    assert session.selected.any()
+    session.reopen("few")
+    assert session.where == ""
+    with pytest.raises(UnknownNameError):
+        Session(two_embeddings, "few", where="c2 > 0")
+
+
+def test_undo__in_another_embedding_brings_back_shots_and_not_what_was_drawn_around_them(two_embeddings):
+    session = Session(two_embeddings, "ipca")
+    box = Outline.drawn("box", ("c0", "c1"), [[-1e9, -1e9], [0, 1e9]], (1e-3, 1e-3))
+    session.draw(box)
+    inside = session.selected
+    assert session.outline
+    session.choose(np.zeros_like(inside))
+    session.undo()
+    assert session.outline
+    session.choose(np.zeros_like(inside))
+    session.reopen("other")
+    session.undo()
+    np.testing.assert_array_equal(session.selected, inside)
+    assert session.outline == ""

@@ -33,5 +33,9 @@ def phase(store: Path, quiet: bool, **options: Any) -> None:
         if "density_correlation" in found:
             alike = found["density_correlation"].values < 0.5
             last = int(alike.argmax()) if alike.any() else len(alike)
-            told += f", half sets to {1e9 / (last * step):.2f} nm" if last else ", half sets do not"
+            told += (
+                f", half sets to {1e9 / (last * step):.2f} nm (unrelated ones agree in the first shells, too)"
+                if last
+                else ", half sets do not"
+            )
         console().print(f"density of {found.sizes['x']}^3 voxels; {told} (phase transfer above 0.5)")

@@ -7,7 +7,6 @@ from typing import ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import eigh
-from scipy.sparse.linalg import ArpackNoConvergence, eigsh
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.metrics.pairwise import euclidean_distances
 
@@ -85,7 +84,9 @@ class DiffusionMap(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         # the constant's part is taken off: were the graph in pieces, eigenvalue 1 would have other vectors too
         constant = np.sqrt(degree / degree.sum())
         kernel -= np.outer(constant, constant)
-        values, vectors = _slowest(kernel, self.n_components)
+        # not ARPACK: of groups with no way between them it misses eigenvalues, or takes hours
+        last = len(kernel) - 1
+        values, vectors = eigh(kernel, subset_by_index=(last - self.n_components + 1, last))
         self.eigenvalues_ = np.clip(values[::-1], 0, 1)
         self.eigenvectors_ = np.ascontiguousarray(upright(vectors.T[::-1] / constant).T)
         self.landmarks_, self.epsilon_ = landmarks, epsilon
@@ -117,14 +118,3 @@ class DiffusionMap(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                 f"{self.n_components} components and {self.n_neighbors} neighbours need {needed} training shots or "
                 f"more, got {shots}"
             )
-
-
-def _slowest(kernel: NDArray[np.float64], n: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Largest eigenvalues of a symmetric matrix, ascending, and their vectors in columns."""
-    start = np.random.default_rng(0).normal(size=len(kernel))
-    try:
-        values, vectors = eigsh(kernel, n, which="LA", v0=start)
-    except ArpackNoConvergence:
-        # eigenvalues of shots that are all about as far from each other crowd; the whole decomposition takes longer
-        values, vectors = eigh(kernel, subset_by_index=(len(kernel) - n, len(kernel) - 1))
-    return values, vectors

@@ -172,7 +172,11 @@ def print_verdict(ds: xr.Dataset, latent: xr.Dataset) -> None:
         blank, single, multiple, other = np.bincount(latent.verdict.values, minlength=4).tolist()
         strange = f", {other:,} of another kind" if other else ""
         rows["verdict"] = f"{single:,} single, {multiple:,} multiple, {blank:,} blank{strange}, by {parameters.sort}"
-    rows |= decision_told(Decision.from_json(latent.attrs["decision"]))
+    told = decision_told(Decision.from_json(latent.attrs["decision"]))
+    if parameters.projected_from is not None:
+        # of the shots that the rule was taught on, which are another store's
+        told = {name: text for name, text in told.items() if name not in ("beware", "background")}
+    rows |= told
     if "n_particles" in ds and "is_single" in latent:
         rows["truth"] = _truth(ds.n_particles.values[latent.shot.values], latent)
     console().print(facts(str(latent.attrs["title"]), rows))

@@ -164,8 +164,7 @@ def quality(
     orientation, true_orientation : (shot, 4), quaternions
     group : (order, 4), rotations that leave the particle as it is, as of `symmetry_group`; none when not given
     oracle : float64 (n, n, n), optional, merged with the true orientations
-    imposed : (order, 4), symmetry that the intensity was given, in its own frame; the particle's where that is not
-        given
+    imposed : (order, 4), symmetry that the intensity was given, in its own frame; none when not given
 
     Returns
     -------

@@ -189,7 +189,8 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[int]]:
         ((0.2, 0.19), "two"),
         ((0.05, 0.01), "two"),
         ((0.2, 0.05, 0.6, 0.61, 0.6), "purer"),
-        ((0.5, 0.57, 0.58, 0.5), "no more found"),
+        ((0.5, 0.57), "two"),
+        ((0.44, 0.41, 0.5, 0.5), "no more found"),
     ],
 )
 def test_fit__learns_from_the_likeliest_where_many_seem_multiple(looks, fractions, turns: str) -> None:
@@ -201,7 +202,33 @@ def test_fit__learns_from_the_likeliest_where_many_seem_multiple(looks, fraction
 
 def test_fit__refuses_where_two_looks_find_other_fractions_of_multiples(looks) -> None:
     with pytest.raises(InputError, match=r"too many of the \d+ hits .* 61% of them at a first look, 30% at a second"):
-        looks(0.4, 0.6, 0.61, 0.3)
+        looks(0.4, 0.3, 0.6, 0.61, 0.3)
+
+
+@pytest.mark.campaign
+def test_rule__sizes_that_differ_are_not_taken_for_multiples(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes, usual = np.random.default_rng(7), amplitude
+    monkeypatch.setitem(globals(), "amplitude", lambda turn: usual(turn * np.exp(sizes.uniform(-0.5, 0.5))))
+    images, number, _ = shots.__wrapped__(3000, 5, multiple=0.4, blank=0.0)
+    decision = decide(PairNetworks(3).fit(images, grid()).judge(images).log_ratio)
+    assert decision.prevalence == pytest.approx((number > 1).mean(), abs=0.05)
+    assert (~decision.kept & (number == 1)).sum() < 0.06 * (number == 1).sum()
+
+
+@pytest.mark.parametrize("kind", [0, 1])
+def test_fit__of_too_many_hits_takes_labelled_ones_up_to_half(kind: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pairs, "MOST_HITS", 500)
+    seen = []
+    monkeypatch.setattr(lessons.Teacher, "teach", lambda teacher: seen.append(teacher.known))
+    images, number, _ = shots(1500, 1)
+    hit = np.flatnonzero(number > 0)
+    labels = np.full(len(images), -1)
+    labels[hit[:900]] = kind
+    PairNetworks().fit(images, grid(), labels)
+    [known] = seen
+    assert len(known) == 500
+    assert (known == kind).sum() >= 250
+    assert (known != 0).sum() >= 250
 
 
 @pytest.mark.usefixtures("quick")

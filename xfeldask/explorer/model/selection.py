@@ -171,5 +171,15 @@ class Selecting(param.Parameterized):
             where = where if where and np.array_equal(self.matching(where), mask) else ""
         except XfeldaskError:
             where = ""
-        self._select(mask, where, to.outline)
+        self._select(mask, where, to.outline if self._tells(to.outline, mask) else "")
         return True
+
+    def _tells(self, outline: str, mask: Mask) -> bool:
+        """Whether an outline selects these shots of what is looked at now."""
+        if not outline:
+            return False
+        try:
+            inside = Outline.read(outline).inside(lambda name: self.shots.column(name).values)
+        except XfeldaskError:
+            return False
+        return bool(np.array_equal(inside & self.shots.done, mask))

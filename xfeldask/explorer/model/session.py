@@ -11,7 +11,7 @@ import numpy as np
 import param
 from numpy.typing import NDArray
 
-from xfeldask.errors import InputError
+from xfeldask.errors import InputError, XfeldaskError
 from xfeldask.explorer.model.labels import Labels
 from xfeldask.explorer.model.masks import Mask
 from xfeldask.explorer.model.outline import Outline
@@ -198,7 +198,17 @@ class Session(Selecting):
             selected[: len(old)] = old[: len(selected)]
             self.selected = selected
             if self.where:
-                self._select(self.matching(self.where), self.where)
+                self._settle_where()
+
+    def _settle_where(self) -> None:
+        """Select by the same words again; words that name what an embedding has not are dropped."""
+        try:
+            self._select(self.matching(self.where), self.where)
+        except XfeldaskError:
+            if self.history.steps == (0, 0):
+                # those of an address, which whoever opened it is told of
+                raise
+            self.where = ""
 
     @cached_property
     def rng(self) -> np.random.Generator:

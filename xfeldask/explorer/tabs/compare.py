@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import logging
 from collections.abc import Mapping, Sequence
 from threading import Thread
 from typing import Any
@@ -78,6 +79,7 @@ class Compare:
             caption("Choose two sets of shots; a selection that was saved is among them by its name."),
             pn.Row(*self.sides, self.run), self.told, self._body, sizing_mode="stretch_width",
         )  # fmt: skip
+        watch(self._forget, ["embedding"])
         watch(self._offer, ["embedding", "saved"])
         watch(self._draw, ["zoom"])
         self._offer()
@@ -109,11 +111,16 @@ class Compare:
         if "verdict" in session.quantities:
             there = session.counts("verdict")
             options += [f"taken for {meaning}" for meaning, n in there.items() if n]
-        taken = [name for name in options if name.startswith("taken for ")]
-        first = taken[:2] if len(taken) > 1 and not session.selected.any() else [SELECTED, OTHERS]
+        taken = [name for name in ("taken for single", "taken for multiple") if name in options]
+        first = taken if len(taken) > 1 and not session.selected.any() else [SELECTED, OTHERS]
         for side, start in zip(self.sides, first, strict=True):
             value = side.value if side.value in options else start
             side.param.update(options=options, value=value)
+
+    def _forget(self, *_: Any) -> None:
+        """Show nothing of another embedding."""
+        self._found, self._asked = None, ([], [])
+        self._body.visible, self.told.object = False, ""
 
     def mask(self, name: str, other: str) -> Mask:
         """Return the shots of a choice, (shot,); all others are those that the other choice leaves."""
@@ -145,7 +152,9 @@ class Compare:
         try:
             found = [patterns(self._pictures, zoom, mask) for mask in masks]
             numbers, classes = differences(self._session, *masks), class_counts(self._session, *masks)
-        except XfeldaskError as error:
+        except Exception as error:  # whatever happened, the button comes back
+            if not isinstance(error, XfeldaskError):
+                logging.getLogger(__name__).exception("two sets of shots could not be compared")
             text = html.escape(str(error))
             locked(lambda: self._end(text), document)
             return

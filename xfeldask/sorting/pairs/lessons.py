@@ -27,17 +27,16 @@ MEMBERS = 4
 """Networks whose answers are averaged."""
 DRAFT, FINAL = (1, 0.3), (MEMBERS, 1.0)
 """Networks, and fraction of the synthetic shots, of a first turn and of the last one."""
-FEW = 0.3
-"""Fraction of multiple hits, after the first turn, up to which the second is the last."""
+FALLEN, FALLEN_FROM = (0.02, 0.05), 0.1
+"""Fall of the fraction of multiple hits from the first turn to the second, and that in parts of the first, from which
+the first was not pure enough; and the least fraction of the first."""
 CORE = 0.3
-"""Of more multiple hits: fraction of the expected singles, the likeliest, that the next turn learns from."""
+"""Where it fell: fraction of the expected singles, the likeliest, that the next turn learns from."""
 SETTLED = 0.02
 """Such turns follow one another until the fraction of multiple hits grows by less."""
 MOST_TURNS = 12
 AGREE = 0.12
 """Fraction of the hits by which those turns and the last one may differ in what they take for multiple."""
-FALLEN, FALLEN_FROM = 0.7, 0.1
-"""Of fewer multiple hits, too, where the second turn finds less than so much of them; and the least for that."""
 MORE = 0.1
 """Multiple hits, as a fraction, that those turns have to find beyond the first one to be believed: they are strict."""
 LEAST_SOURCES = 2000
@@ -82,21 +81,21 @@ class Teacher:
     def teach(self) -> Taught:
         """Learn at first from those with the lowest peaks, in the end from all that were taken for singles until then.
 
-        Where several particles are common, those with the lowest peaks hold too many multiples to say how common. Turns
-        between then learn from the likeliest singles alone, and find more multiples each time, until there are no more.
+        Where most hits are multiple, those with the lowest peaks hold so many multiples that the second turn takes more
+        of them for singles, not fewer. Turns between then learn from the likeliest singles alone, and find more
+        multiples each time, until there are no more.
         """
         ratio, several = self._turn(self.usable, DRAFT, PUREST)
         least = min(logit(several), float(np.median(ratio[self.usable])))
-        if several <= FEW:
-            _, found = self._turn(self._likely(ratio, least), FINAL)
-            if found > FALLEN * several or several < FALLEN_FROM:
-                return self.taught
-        purer, more = self._purify(ratio, several)
-        believed = more > several + MORE
-        if believed:
-            ratio, least = purer, logit(more)
         _, found = self._turn(self._likely(ratio, least), FINAL)
-        if believed and abs(found - more) > AGREE:
+        usual, (fall, part) = self.taught, FALLEN
+        if several < FALLEN_FROM or several - found < max(fall, part * several):
+            return usual
+        purer, more = self._purify(ratio, several)
+        if more < several + MORE:
+            return usual
+        _, found = self._turn(self._likely(purer, logit(more)), FINAL)
+        if abs(found - more) > AGREE:
             raise InputError(
                 f"too many of the {len(self.crops)} hits hold several particles to learn what one looks like: "
                 f"{more:.0%} of them at a first look, {found:.0%} at a second; apply a model of a simulation (simulate "

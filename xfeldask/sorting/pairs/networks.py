@@ -208,12 +208,15 @@ def _plain(kind: type) -> list[str]:
 
 
 def _chosen(hit: NDArray[np.int64], known: NDArray[Any], rng: np.random.Generator) -> NDArray[np.int64]:
-    """Hits to learn from, in random order; of too many, all that are labelled come first."""
+    """Hits to learn from, in random order; of too many, those that are labelled come first, up to half."""
     chosen = rng.permutation(hit)
     if len(chosen) <= MOST_HITS:
         return chosen
-    labelled = np.argsort(known[chosen] < 0, kind="stable")[:MOST_HITS]
-    return chosen[np.sort(labelled)]
+    first = np.zeros(len(chosen), bool)
+    first[np.flatnonzero(known[chosen] >= 0)[: MOST_HITS // 2]] = True
+    rest = np.flatnonzero(~first & (known[chosen] != 0))[: MOST_HITS - int(first.sum())]
+    first[rest] = True
+    return chosen[first]
 
 
 def _checked_labels(labels: ArrayLike | None, shots: int) -> NDArray[Any]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from xfeldask.errors import InputError
 from xfeldask.schema import BLANK, LATENT, MULTIPLE, SINGLE
 from xfeldask.sorting.decision import Decision, decide
-from xfeldask.sorting.pairs.networks import PairNetworks
+from xfeldask.sorting.pairs.networks import MOST_HITS, PairNetworks
 from xfeldask.sorting.pairs.sample import sample_hits
 from xfeldask.sorting.protocol import Allowance, Columns, Grids, Rule, Shots
 
@@ -49,11 +49,13 @@ class PairRule(Rule):
         self.networks = PairNetworks(seed)
 
     def fit(self, shots: Shots) -> Self:
-        """Learn from a sample of the shots, and from all that are labelled."""
+        """Learn from a sample of the shots, and from those that are labelled, of too many from some."""
         index, images = sample_hits(shots, self.networks.seed)
         labels = shots.labels
         if labels is not None:
             more = np.setdiff1d(np.flatnonzero(labels >= 0), index)
+            if len(more) > MOST_HITS:
+                more = np.sort(np.random.default_rng(self.networks.seed).choice(more, MOST_HITS, replace=False))
             images = np.concatenate([images, shots.read("low_q", more)])
             labels = labels[np.concatenate([index, more])]
         self.networks.fit(images, shots.low_q_grid, labels)
