@@ -219,7 +219,7 @@ def decision_told(decision: Decision) -> dict[str, str]:
         rows["expected"] = ", ".join(told)
     if decision.multiple_fraction is not None and decision.multiple_fraction > 0.5:
         rows["beware"] = (
-            "most hits are multiple, and what is expected may be twenty points too good; a rule taught on a simulation "
+            "most hits are multiple, and what is expected may be 25 points too good; a rule taught on a simulation "
             "(simulate with --like, sort that, project) does not learn from them"
         )
     if decision.steady_photons is not None:

@@ -241,7 +241,7 @@ def test_fit__of_too_many_hits_takes_those_that_are_labelled(monkeypatch: pytest
     PairNetworks().fit(images, grid(), labels)
     [(n, known)] = seen
     assert n == 500
-    assert (known >= 0).sum() == (labels >= 0).sum()
+    assert (known >= 0).sum() >= min(250, (labels >= 0).sum())
     assert 0.5 < (np.flatnonzero(known >= 0).mean() / n) * 2 < 1.5
 
 
