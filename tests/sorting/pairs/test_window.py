@@ -8,13 +8,7 @@ from hypothesis import strategies as st
 from xfeldask.errors import InputError
 from xfeldask.physics.binning import ImageGrid
 from xfeldask.sorting.pairs.networks import HIT
-from xfeldask.sorting.pairs.window import (
-    LEAST_SHARE,
-    checked,
-    excess,
-    find_window,
-    too_bright,
-)
+from xfeldask.sorting.pairs.window import LEAST_SHARE, checked, excess, find_window, too_bright
 
 STEP = 4e6
 

@@ -179,7 +179,7 @@ class Selecting(param.Parameterized):
         if not outline:
             return False
         try:
-            inside = Outline.read(outline).inside(lambda name: self.shots.column(name).values)
+            inside = Outline.read(outline).inside(lambda name: self.column(name).values)
         except XfeldaskError:
             return False
         return bool(np.array_equal(inside & self.shots.done, mask))

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from xfeldask.errors import InputError
 from xfeldask.latent.sent import FieldsOnly
+from xfeldask.sorting.pairs.batches import BATCH, Array, Images
 from xfeldask.sorting.pairs.patterns import Patterns
-from xfeldask.sorting.pairs.window import BATCH, Array, Images
 
 FINEST_FRINGE = 0.3
 """Longest lag looked at, in parts of 1 / (width of a bin): finer fringes fade within the bins."""

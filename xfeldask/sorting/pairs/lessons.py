@@ -12,11 +12,12 @@ from scipy.special import logit
 from xfeldask.errors import InputError
 from xfeldask.physics.binning import ImageGrid
 from xfeldask.sorting.decision import multiple_fraction
+from xfeldask.sorting.pairs.batches import BATCH, Array, Images
 from xfeldask.sorting.pairs.evidence import Evidence, fit_evidence
 from xfeldask.sorting.pairs.patterns import fit_patterns
 from xfeldask.sorting.pairs.synthesis import Synthesis, make_synthesis
 from xfeldask.sorting.pairs.weighing import Networks
-from xfeldask.sorting.pairs.window import BATCH, Array, Images, Window
+from xfeldask.sorting.pairs.window import Window
 
 LEAST_HITS = 300
 PUREST = 0.5
@@ -27,9 +28,9 @@ MEMBERS = 4
 """Networks whose answers are averaged."""
 DRAFT, FINAL = (1, 0.3), (MEMBERS, 1.0)
 """Networks, and fraction of the synthetic shots, of a first turn and of the last one."""
-FALLEN, FALLEN_FROM = (0.02, 0.05), 0.1
-"""Fall of the fraction of multiple hits from the first turn to the second, and that in parts of the first, from which
-the first was not pure enough; and the least fraction of the first."""
+FALL, FALL_FROM = 0.02, 0.1
+"""Fall of the fraction of multiple hits from the first turn to the second that tells that the first learned from too
+many of them, and the least fraction that it falls from."""
 CORE = 0.3
 """Where it fell: fraction of the expected singles, the likeliest, that the next turn learns from."""
 SETTLED = 0.02
@@ -88,8 +89,8 @@ class Teacher:
         ratio, several = self._turn(self.usable, DRAFT, PUREST)
         least = min(logit(several), float(np.median(ratio[self.usable])))
         _, found = self._turn(self._likely(ratio, least), FINAL)
-        usual, (fall, part) = self.taught, FALLEN
-        if several < FALLEN_FROM or several - found < max(fall, part * several):
+        usual = self.taught
+        if several < FALL_FROM or several - found < FALL:
             return usual
         purer, more = self._purify(ratio, several)
         if more < several + MORE:

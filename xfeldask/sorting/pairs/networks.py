@@ -12,11 +12,12 @@ from numpy.typing import ArrayLike, NDArray
 from xfeldask.errors import InputError
 from xfeldask.latent.linear import NotFittedError
 from xfeldask.physics.binning import ImageGrid
+from xfeldask.sorting.pairs.batches import BATCH, Images
 from xfeldask.sorting.pairs.evidence import Evidence
 from xfeldask.sorting.pairs.lessons import LEAST_HITS, Taught, Teacher
 from xfeldask.sorting.pairs.patterns import Patterns
 from xfeldask.sorting.pairs.weighing import LAYERS, Networks
-from xfeldask.sorting.pairs.window import BATCH, Images, Window, checked, excess, find_window, too_bright
+from xfeldask.sorting.pairs.window import Window, checked, excess, find_window, too_bright
 
 MOST_HITS = 12_000
 HIT = 5.0

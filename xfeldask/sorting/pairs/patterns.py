@@ -10,7 +10,8 @@ from sklearn.utils.extmath import randomized_svd
 
 from xfeldask.errors import InputError
 from xfeldask.latent.sent import FieldsOnly
-from xfeldask.sorting.pairs.window import BATCH, Array, Images, Window, flat_rows
+from xfeldask.sorting.pairs.batches import BATCH, Array, Images, flat_rows
+from xfeldask.sorting.pairs.window import Window
 
 LEAST_PHOTONS = 30
 """Least photons of a bin, over all shots fitted, for it to enter the components."""

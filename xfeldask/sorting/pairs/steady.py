@@ -8,11 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-Images = NDArray[Any]
-Array = NDArray[np.float32]
+from xfeldask.sorting.pairs.batches import BATCH, Array, Images, flat_rows
 
-BATCH = 256
-"""Shots converted to floating point at a time."""
 SMOOTH = 1.5
 """Standard deviation of the filter, in bins, under which bins lend each other their photons."""
 LEAST_SPREAD = 0.2
@@ -45,9 +42,8 @@ def steady_photons(images: Images, usable: NDArray[np.bool_], flat: Array, radiu
     whole shot, less its counting noise, is in proportion to the mean that particles have there. The ratio of the two
     also depends on the particle's shape, which may be bright in one orientation where it is dim in another, yet not on
     the direction, as particles are turned about the beam in every way. So bins are compared with those as far from
-    the beam: the median of their ratios is the particles', and what the mean of a bin has beyond it is
-    steady. A ring about the beam is not told from a shape in this way. Nothing is found where all shots are about as
-    bright.
+    the beam: the median of their ratios is the particles', and what the mean of a bin has beyond it is steady. A ring
+    about the beam is not told from a shape in this way. Nothing is found where all shots are about as bright.
 
     Examples
     --------
@@ -74,7 +70,7 @@ def steady_photons(images: Images, usable: NDArray[np.bool_], flat: Array, radiu
     for start in range(0, len(images), BATCH):
         part = slice(start, start + BATCH)
         both = np.stack([usable[part].astype(np.float32), away[part]])
-        moments += both @ images[part].reshape(len(away[part]), -1).astype(np.float32)
+        moments += both @ flat_rows(images, start)
     mean, covariance = (moments / shots).reshape(2, *shape)
     covariance -= mean
     over = mean - flat

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xfeldask.errors import InputError
+from xfeldask.sorting.pairs.batches import BATCH, Array, Images, flat_rows
 from xfeldask.sorting.pairs.evidence import FINEST_FRINGE
 from xfeldask.sorting.pairs.patterns import Patterns
-from xfeldask.sorting.pairs.window import BATCH, Array, Images, flat_rows
 
 DRAWN = 8
 """Shots drawn at a time, so that they stay in the cache."""

@@ -12,7 +12,7 @@ from scipy.special import logit
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 
-from xfeldask.sorting.pairs.window import Array
+from xfeldask.sorting.pairs.batches import Array
 
 LAYERS = (32, 16)
 STEPS = 2000

@@ -13,10 +13,8 @@ from scipy.ndimage import gaussian_filter
 from xfeldask.errors import InputError
 from xfeldask.latent.sent import FieldsOnly
 from xfeldask.physics.binning import ImageGrid
+from xfeldask.sorting.pairs.batches import BATCH, Array, Images, flat_rows
 from xfeldask.sorting.pairs.steady import make_gauge, steady_photons
-
-Images = NDArray[Any]
-Array = NDArray[np.float32]
 
 RIM = 0.85
 """Fraction of the half-width beyond which a `low_q` image is taken for background."""
@@ -24,8 +22,6 @@ LEAST_SHARE = 0.1
 """Least part that particles have in the photons of a bin for the image to be used so far out."""
 LEAST_HALF = 4
 """Least half side of the square that is used, in bins: below, no lag would be left to look at."""
-BATCH = 256
-"""Shots converted to floating point at a time."""
 FAULT, BRIGHT, LEAST_BRIGHT = 20, 30, 1000
 """A shot of so many times the photons of a bright one is a fault of the detector; the bright one's place, and least."""
 
@@ -229,9 +225,3 @@ def excess(images: Images, window: Window) -> NDArray[np.float64]:
         variance = variance + np.maximum(amount, 0) * twice + once**2 * spread
     # a bin or two of a single photon is no hit where there is no background either
     return np.asarray((signal - expected) / np.sqrt(np.maximum(variance, least) + 1.0))
-
-
-def flat_rows(images: Images, start: int) -> Array:
-    """Flatten a batch of images, those from `start` on, to float32 (shot, bin)."""
-    part = images[start : start + BATCH]
-    return part.reshape(len(part), -1).astype(np.float32, copy=False)
