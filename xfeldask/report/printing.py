@@ -224,7 +224,7 @@ def decision_told(decision: Decision) -> dict[str, str]:
         )
     if decision.steady_photons is not None:
         rows["background"] = (
-            f"{decision.steady_photons:.3g} photons a shot do not grow with its brightness (a streak, a bright spot): "
+            f"{decision.steady_photons:.3g} photons a shot do not grow with its brightness (a bright spot): "
             "taken for background; mask them if they are a fault of the detector"
         )
     return rows

@@ -16,9 +16,9 @@ PHOTONS = 500.0
 
 
 def streak() -> np.ndarray:
-    """Expected photons along one row."""
+    """Expected photons along one row, to one side."""
     out = np.zeros(GRID.shape)
-    out[22:25] = np.exp(-np.abs(np.arange(48) - 23.5) / 12)
+    out[22:25, 24:] = np.exp(-np.arange(24) / 12)
     return out * 60 / out.sum()
 
 
@@ -45,7 +45,7 @@ def shots(steady: np.ndarray, n: int = 3000, spread: float = 0.0, seed: int = 0,
 
 def found(images: np.ndarray) -> np.ndarray:
     usable = np.ones(len(images), bool)
-    return steady_photons(images, usable, np.full(GRID.shape, 0.02, np.float32), np.where(RADIUS < 24, RADIUS, np.nan))
+    return steady_photons(images, usable, np.full(GRID.shape, 0.02, np.float32), RADIUS < 24, GRID.center)
 
 
 @pytest.mark.parametrize("make", [streak, spot])
@@ -72,6 +72,23 @@ def test_steady_photons__a_shape_that_is_dim_where_another_orientation_is_bright
     narrow, wide = expected(GRID, PHOTONS, 4, 0), expected(GRID, PHOTONS / 2, 10, 0)
     images = rng.poisson(fluence * np.where(rng.random(3000)[:, None, None] < 0.5, narrow, wide) + 0.02)
     assert found(images).sum() < 0.02 * images.sum(axis=(1, 2)).mean()
+
+
+def test_steady_photons__of_long_particles_behind_a_gap_are_none() -> None:
+    """What a shot lacks behind the gap depends on how the particle lies."""
+    rng, n = np.random.default_rng(0), 4000
+    y, x = np.moveaxis(GRID.s, -1, 0) / STEP
+    angle = rng.uniform(0, np.pi, n)[:, None, None]
+    u, v = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
+    mean = rng.gamma(3, 1 / 3, (n, 1, 1)) * 3 * np.exp(-((u / 12) ** 2) - (v / 4) ** 2) + 0.02
+    gap = np.abs(x) < 2
+    flat = np.where(gap, 0, 0.02).astype(np.float32)
+    images = rng.poisson(np.where(gap, 0, mean))
+    assert not steady_photons(images, np.ones(n, bool), flat, (RADIUS < 24) & ~gap, GRID.center).any()
+
+
+def test_steady_photons__on_both_sides_of_the_beam_are_not_told_from_a_shape() -> None:
+    assert not found(shots(ring())).any()
 
 
 def test_steady_photons__are_none_where_all_shots_are_as_bright() -> None:

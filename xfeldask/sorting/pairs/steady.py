@@ -1,4 +1,4 @@
-"""Photons that come whatever the particles do: a streak of stray light, a bright spot of the detector."""
+"""Photons that come whatever the particles do: a bright spot of the detector, a streak to one side of the beam."""
 
 from __future__ import annotations
 
@@ -16,21 +16,24 @@ LEAST_SPREAD = 0.2
 """Relative spread of the photons of a shot, beyond counting noise, below which brightness tells nothing."""
 LEAST_PART = 0.25
 """Fraction of the photons near a bin that has to be steady for it to count."""
-LEAST_TOTAL = 0.005
+LEAST_TOTAL = 0.01
 """Fraction of all photons of a shot below which steady ones are not worth a word: a few bins of many go astray."""
 SURE = 5.0
 """Standard deviations by which a bin has to fail to follow the brightness of the shots."""
 
 
-def steady_photons(images: Images, usable: NDArray[np.bool_], flat: Array, radius: NDArray[np.float64]) -> Array:
-    """Find the photons of a shot that do not grow with its brightness as those around the beam do.
+def steady_photons(
+    images: Images, usable: NDArray[np.bool_], flat: Array, allowed: NDArray[np.bool_], center: tuple[float, float]
+) -> Array:
+    """Find the photons of a shot that do not grow with its brightness as those on the other side of the beam do.
 
     Parameters
     ----------
     images : (shot, y, x), photons
     usable : bool (shot,), shots that are looked at
     flat : float32 (y, x), photons of a flat background that is known, of a shot on average
-    radius : float64 (y, x), distance from the beam [bins]; NaN where nothing may be found
+    allowed : bool (y, x), bins in which anything may be found
+    center : (row, column) of the beam, in bins
 
     Returns
     -------
@@ -40,10 +43,10 @@ def steady_photons(images: Images, usable: NDArray[np.bool_], flat: Array, radiu
     -----
     A particle's photons are proportional to the fluence that it meets, so a bin's covariance with the photons of the
     whole shot, less its counting noise, is in proportion to the mean that particles have there. The ratio of the two
-    also depends on the particle's shape, which may be bright in one orientation where it is dim in another, yet not on
-    the direction, as particles are turned about the beam in every way. So bins are compared with those as far from
-    the beam: the median of their ratios is the particles', and what the mean of a bin has beyond it is steady. A ring
-    about the beam is not told from a shape in this way. Nothing is found where all shots are about as bright.
+    also depends on the particle's shape, which may be bright in one orientation where it is dim in another, and on
+    where the detector has gaps; but near the beam a pattern is the same on both sides of it (Friedel). What the mean
+    of a bin has beyond the ratio of the bin opposite is steady. What lies on both sides is not found: a ring, a streak
+    through the beam. Nothing is found where all shots are about as bright.
 
     Examples
     --------
@@ -52,7 +55,8 @@ def steady_photons(images: Images, usable: NDArray[np.bool_], flat: Array, radiu
     >>> near = np.exp(-(radius / 6) ** 2)
     >>> spot = np.zeros((32, 32)); spot[20:24, 20:24] = 1.0
     >>> images = rng.poisson(rng.gamma(3, 1, (2000, 1, 1)) * near + spot)
-    >>> found = steady_photons(images, np.ones(2000, bool), np.zeros((32, 32), np.float32), radius)
+    >>> flat, everything = np.zeros((32, 32), np.float32), np.ones((32, 32), bool)
+    >>> found = steady_photons(images, np.ones(2000, bool), flat, everything, (15.5, 15.5))
     >>> round(float(found.sum())), round(float(found[20:24, 20:24].sum()))
     (16, 16)
     """
@@ -75,24 +79,23 @@ def steady_photons(images: Images, usable: NDArray[np.bool_], flat: Array, radiu
     covariance -= mean
     over = mean - flat
     smooth, follows, known = (gaussian_filter(image, SMOOTH) for image in (over, covariance, flat))
-    bright = np.isfinite(radius) & (smooth > known)
-    typical = _typical(np.where(bright, smooth, 0), follows, radius)
+    bright = allowed & (smooth > known)
     noise = np.sqrt(gaussian_filter(mean + 2 * mean**2, SMOOTH) * variance / shots / (4 * np.pi * SMOOTH**2))
-    rest = smooth * typical - follows
-    sure = bright & (typical > 0) & (rest > SURE * noise) & (rest > LEAST_PART * smooth * typical)
-    steady = np.where(sure, np.maximum(over - covariance / np.where(sure, typical, 1), 0), 0)
+    lit = np.where(bright, smooth, np.inf)
+    ratio, doubt = (_opposite(image, center) for image in (follows / lit, noise / lit))
+    rest = smooth * ratio - follows
+    sure = bright & (ratio > 0) & (rest > SURE * np.hypot(noise, smooth * doubt)) & (rest > LEAST_PART * smooth * ratio)
+    steady = np.where(sure, np.maximum(over - covariance / np.where(sure, ratio, 1), 0), 0)
     return steady.astype(np.float32) if steady.sum() > LEAST_TOTAL * level else none
 
 
-def _typical(mean: Array, follows: Array, radius: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Covariance over mean of most bins as far from the beam, (y, x); 0 where none tells."""
-    shell = np.where(np.isfinite(radius), radius, -1).astype(int)
-    told = mean > 0
-    typical = np.zeros(shell.max() + 2)
-    for k in np.unique(shell[told]):
-        here = told & (shell == k)
-        typical[k] = max(float(np.median(follows[here] / mean[here])), 0)
-    return np.asarray(typical[shell])
+def _opposite(image: NDArray[np.float64], center: tuple[float, float]) -> NDArray[np.float64]:
+    """Return the values of an image (y, x) on the other side of the beam; 0 where it does not reach."""
+    places = [round(2 * c) - np.arange(n) for n, c in zip(image.shape, center, strict=True)]
+    inside = [(place >= 0) & (place < n) for place, n in zip(places, image.shape, strict=True)]
+    out = np.zeros(image.shape)
+    out[np.ix_(*inside)] = image[np.ix_(*(place[there] for place, there in zip(places, inside, strict=True)))]
+    return out
 
 
 def make_gauge(mean: NDArray[np.floating[Any]], steady: NDArray[np.floating[Any]], good: Array) -> Array:

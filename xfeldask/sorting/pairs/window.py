@@ -178,7 +178,7 @@ def find_window(images: Images, grid: ImageGrid) -> Window:
     rim = near & (radius > RIM * reach)
     background = float(share[rim].sum() / grid.weight[rim].sum()) if rim.any() else 0.0
     mean = total / (~fault).sum()
-    steady = steady_photons(images, ~fault, background * mean.sum() * grid.weight, np.where(near, radius, np.nan))
+    steady = steady_photons(images, ~fault, background * mean.sum() * grid.weight, near, grid.center)
     under = background * grid.weight + steady / mean.sum()
     signal = np.maximum(gaussian_filter(share - under, 1.0), 0)
     weight = np.where(near, signal / (signal + under + 1e-12), 0)
