@@ -4,12 +4,15 @@ import shutil
 from types import SimpleNamespace
 
 import numpy as np
+import panel_material_ui as pmui
 import pytest
 
 from tests.explorer.few_shots import few_shots, session
 from xfeldask.explorer.model.session import Session
+from xfeldask.explorer.tabs.bench import KEYS as LABEL_KEYS
+from xfeldask.explorer.tabs.bench import REDO, UNDO
 from xfeldask.explorer.view import bar as module
-from xfeldask.explorer.view.bar import bar, data_sets, number
+from xfeldask.explorer.view.bar import KEYS_TOLD, bar, data_sets, number
 from xfeldask.explorer.view.keys import Keys
 from xfeldask.store.codecs import EXACT
 from xfeldask.store.run import Run
@@ -81,3 +84,15 @@ def test_bar__undoes_and_redoes_selections_by_keys():
     keys._handle_msg("Control+Z")
     assert looked.selected.sum() == 3
     assert set(keys.known) == set(keys._actions)
+
+
+def test_keys__are_all_in_a_list_that_a_key_opens_and_closes():
+    parts = bar(session(), [few_shots().path], 0)
+    listed = next(part for part in parts if isinstance(part, pmui.Dialog))
+    keys = keys_of(parts)
+    for wanted in (True, False):
+        keys._handle_msg("?")
+        assert listed.open is wanted
+    words = {"ArrowLeft": "left", "ArrowRight": "right", "Control+z": "Ctrl+Z", "Control+Z": "Ctrl+Shift+Z"}
+    told = {key.strip() for keys in KEYS_TOLD for key in keys.split(",")}
+    assert {words.get(key, key) for key in (*keys.known, *LABEL_KEYS, UNDO, REDO)} <= told

@@ -120,20 +120,6 @@ def test_bench__does_not_hear_keys_while_its_tab_is_closed():
     assert looked.labels.n == 0
 
 
-def test_curve__is_the_mean_of_the_photons_at_a_distance_from_the_beam():
-    looked = session(shot=3)
-    curve = bench_of(looked).curve
-    grid, image = few_shots().low_q_grid, few_shots().read("low_q", 3)
-    s = np.linalg.norm(grid.s, axis=-1) / 1e9
-    data = curve._shot.data
-    half = np.diff(data["q"])[0] / 2
-    for q, photons in zip(data["q"], data["photons"], strict=True):
-        ring = (np.abs(s - q) < half) & (grid.weight > 0)
-        if image[ring].sum() > 0:
-            np.testing.assert_allclose(photons, image[ring].sum() / grid.weight[ring].sum(), rtol=1e-5)
-    assert any(len(source.data["q"]) for source in curve._means.values())
-
-
 def test_lessons__are_of_hits_alone():
     given = np.array([*LABELS.values(), NO_LABEL], np.int8)
     assert dict(zip([*LABELS, "none"], lessons(given).tolist(), strict=True)) == {

@@ -154,12 +154,20 @@ class Pictures:
         q : float64 (ring,), middles of the rings [1/nm]
         photons : float32 (shot, ring)
         """
-        name, grid = self.bins(PHOTONS)
+        return self.profiles(self.finest(shots)[1])
+
+    def profiles(self, images: NDArray[Any]) -> tuple[NDArray[np.float64], Array]:
+        """Return the same of images (shot, y, x) in the finest bins."""
+        grid = self.bins(PHOTONS)[1]
         edges = s_edges(grid, RINGS) / NM
         q = (edges[1:] + edges[:-1]) / 2
-        images = np.stack([self._read(name, int(shot)) for shot in shots])
         near = q <= self._reach
         return q[near], radial_profile(images, grid, RINGS)[:, near]
+
+    def finest(self, shots: Sequence[int]) -> tuple[ImageGrid, NDArray[Any]]:
+        """Read some shots in the finest bins that hold what is looked at, as stored (shot, y, x); these bins first."""
+        name, grid = self.bins(PHOTONS)
+        return grid, np.stack([self._read(name, int(shot)) for shot in shots])
 
     @cached_property
     def _near_beam(self) -> bool:

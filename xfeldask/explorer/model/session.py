@@ -55,6 +55,7 @@ class Session(Selecting):
     checkpoint = param.Integer(-1, bounds=(-1, None), doc="checkpoint of the fit, -1 for the latent space itself")
     view = param.List([], item_type=float, doc="range of x and of y that is looked at; empty for all of it")
     zoom = param.String(PHOTONS, doc="part of the detector that pictures of patterns show, one of `ZOOMS`")
+    rings = param.Boolean(False, doc="whether pictures of patterns show rings of equal resolution")
     shot = param.Integer(None, allow_None=True, doc="the shot that is pinned")
     may_write = param.Boolean(False, doc="whether the store may be written")
 

@@ -7,10 +7,8 @@ from functools import partial
 from io import BytesIO
 from typing import Any
 
-import numpy as np
 import panel as pn
 import panel_material_ui as pmui
-from bokeh.models import ColumnDataSource
 
 from xfeldask.errors import XfeldaskError
 from xfeldask.explorer.model.labels import Keeper
@@ -18,14 +16,14 @@ from xfeldask.explorer.model.palette import MEANINGS
 from xfeldask.explorer.model.pictures import Pictures
 from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.tabs.rebuilt import AXES
+from xfeldask.explorer.tabs.spread import Curves
 from xfeldask.explorer.tabs.teaching import Teaching
 from xfeldask.explorer.tabs.watch import Watch
-from xfeldask.explorer.tabs.widgets import MIDDLE, SMALL, caption, heading, plot
-from xfeldask.explorer.view.cards import Card
+from xfeldask.explorer.tabs.widgets import MIDDLE, SMALL, caption, heading
+from xfeldask.explorer.view.cards import Card, follow_rings
 from xfeldask.explorer.view.keys import Keys
 from xfeldask.explorer.view.mosaic import Mosaic
 from xfeldask.explorer.view.plane import locked
-from xfeldask.store.labels import LABELS
 
 KEYS = {"1": "single", "2": "multiple", "0": "blank", "x": "other"}
 UNDO, REDO = "u", "y"
@@ -33,8 +31,6 @@ TOLD = {"verdict": "taken for", "probability_single": "P(single)"}
 """What is told of a shot, and by which word; not the truth, which would be told back as a label."""
 NEXT = 12
 """Patterns in the strip."""
-OF_CLASS = 100
-"""Shots of a class whose mean radial curve is drawn."""
 SIDE = 520
 """Height of the large pattern [pixels]."""
 
@@ -60,7 +56,8 @@ class Bench:
         self.keeper = Keeper(session.shots.run, lambda fault: locked(lambda: self._kept(fault), document))
         self._card = Card("", "photons", AXES, reciprocal=True)
         self._card.figure.toolbar.active_scroll = None
-        self.curve = Curve(session, pictures)
+        follow_rings(session, [self._card], watch)
+        self.curves = Curves(session, pictures)
         self._next: list[int] = []
         self.strip = Mosaic(NEXT, 1, lambda place: session.param.update(shot=self._next[place]))
         self.teaching = Teaching(session)
@@ -127,7 +124,7 @@ class Bench:
         self._list()
 
     def _again(self, *_: Any) -> None:
-        self.curve.classes()
+        self.curves.classes()
         self._show()
         self._list()
 
@@ -144,7 +141,7 @@ class Bench:
         self._card.figure.title.text = " · ".join(parts)
         try:
             self._card.show(self._pictures.seen(shot, self._session.zoom))
-            self.curve.show(shot)
+            self.curves.show(shot)
         except XfeldaskError as error:
             self._card.show(None)
             self.fault.object = html.escape(str(error))
@@ -172,7 +169,7 @@ class Bench:
                                   label="labels.csv", size="small", align="center")  # fmt: skip
         left = pn.Column(self._card.view(), height=SIDE, styles={"flex": f"0 0 {SIDE}px", "width": f"{SIDE}px"})
         right = pn.Column(
-            pn.FlexBox(*buttons, *back), self.counts, pn.Row(name, table, self.keys), self.fault, self.curve.pane,
+            pn.FlexBox(*buttons, *back), self.counts, pn.Row(name, table, self.keys), self.fault, self.curves.pane,
             sizing_mode="stretch_width",
         )  # fmt: skip
         return pn.Column(
@@ -185,50 +182,6 @@ class Bench:
             self.teaching.view,
             sizing_mode="stretch_width",
         )  # fmt: skip
-
-
-class Curve:
-    """Radial curve of a shot, before the mean curves of what the rule took for single and multiple hits.
-
-    Parameters
-    ----------
-    session : Session
-    pictures : Pictures
-    """
-
-    def __init__(self, session: Session, pictures: Pictures) -> None:
-        self._session, self._pictures = session, pictures
-        self._shot = ColumnDataSource({"q": [], "photons": []})
-        self._means = {name: ColumnDataSource({"q": [], "photons": []}) for name in ("single", "multiple")}
-        fig = plot("q (1/nm)", "photons in a bin", height=300, sizing_mode="stretch_width", y_axis_type="log")
-        for name, source in self._means.items():
-            fig.line("q", "photons", source=source, color=MEANINGS[name], line_width=4, alpha=0.5,
-                     legend_label=f"mean of what is taken for {name}")  # fmt: skip
-        fig.line("q", "photons", source=self._shot, color=MIDDLE, line_width=2, legend_label="this shot")
-        fig.legend.update(label_text_font_size="11px", background_fill_alpha=0.6, padding=4, spacing=0)
-        self.pane = pn.pane.Bokeh(fig, sizing_mode="stretch_width")
-
-    def show(self, shot: int) -> None:
-        """Draw the curve of a shot."""
-        q, photons = self._pictures.radial([shot])
-        self._shot.data = {"q": q, "photons": _drawn(photons[0])}
-
-    def classes(self) -> None:
-        """Draw the means anew; nothing where no rule has sorted the shots."""
-        shots = self._session.shots
-        verdict = shots.column("verdict").values if "verdict" in self._session.quantities else None
-        for name, source in self._means.items():
-            at = np.flatnonzero((verdict == LABELS[name]) & shots.done) if verdict is not None else np.zeros(0, int)
-            if len(at):
-                q, photons = self._pictures.radial(at[np.unique(np.linspace(0, len(at) - 1, OF_CLASS).astype(int))])
-                source.data = {"q": q, "photons": _drawn(photons.mean(axis=0))}
-            else:
-                source.data = {"q": [], "photons": []}
-
-
-def _drawn(photons: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Leave out of a logarithmic curve what is nothing."""
-    return np.where(photons > 0, photons, np.nan)
 
 
 def _button(label: str, act: Any, colour: str) -> Any:

@@ -30,7 +30,7 @@ from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.tabs.rebuilt import AXES
 from xfeldask.explorer.tabs.watch import Watch
 from xfeldask.explorer.tabs.widgets import SMALL, caption, heading, plot, table
-from xfeldask.explorer.view.cards import Card, contrast
+from xfeldask.explorer.view.cards import Card, contrast, follow_rings
 from xfeldask.explorer.view.fields import choice
 from xfeldask.explorer.view.mosaic import SIGNED
 from xfeldask.explorer.view.plane import locked
@@ -72,6 +72,7 @@ class Compare:
         self.difference.mappers["linear"].palette = list(SIGNED)
         for card in (*self.cards, self.difference):
             card.figure.toolbar.active_scroll = None
+        follow_rings(session, self.cards, watch)
         self._curves = [ColumnDataSource({"q": [], "mean": [], "low": [], "high": []}) for _ in SIDES]
         self.numbers, self.classes = (pn.pane.HTML("", styles=SMALL, margin=(0, 10)) for _ in range(2))
         self._body = self._laid_out()

@@ -16,9 +16,10 @@ from xfeldask.explorer.model.nearest import neighbours
 from xfeldask.explorer.model.pictures import Picture, Pictures
 from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.tabs.rebuilt import AXES, RebuiltView
+from xfeldask.explorer.tabs.spread import Curves
 from xfeldask.explorer.tabs.watch import Watch
 from xfeldask.explorer.tabs.widgets import SMALL, caption, heading, sentence, table
-from xfeldask.explorer.view.cards import Card, contrast
+from xfeldask.explorer.view.cards import Card, contrast, follow_rings
 from xfeldask.explorer.view.mosaic import Mosaic
 from xfeldask.explorer.view.plane import locked
 
@@ -53,7 +54,7 @@ def shot(session: Session, pictures: Pictures, watch: Watch) -> pn.viewable.View
         if shown:
             shown[0].show(session.shot)
         else:
-            shown.append(_Pinned(session, pictures))
+            shown.append(_Pinned(session, pictures, watch))
             # filled before it is sent: what changes on the way could arrive before it does
             shown[0].show(session.shot)
             body.objects = [shown[0].view]
@@ -73,13 +74,15 @@ def shot(session: Session, pictures: Pictures, watch: Watch) -> pn.viewable.View
 class _Pinned:
     """All about one shot."""
 
-    def __init__(self, session: Session, pictures: Pictures) -> None:
+    def __init__(self, session: Session, pictures: Pictures, watch: Watch) -> None:
         self._session, self._pictures = session, pictures
         self._card = Card("every pixel", "photons", AXES, reciprocal=True)
         self._card.figure.toolbar.active_scroll = None
+        follow_rings(session, [self._card], watch)
         self._lit = ColumnDataSource({"x": [], "y": [], "photons": []})
         self._dot_photons()
         self._table = pn.pane.HTML("", styles={**SMALL, "columns": "300px"}, sizing_mode="stretch_width", margin=10)
+        self._curves = Curves(session, pictures)
         self._near: list[int] = []
         self._labels: list[str] = []
         self._mosaic = Mosaic(NEIGHBOURS, 1, lambda place: session.param.update(shot=self._near[place]))
@@ -94,6 +97,8 @@ class _Pinned:
         )
         self.view = pn.Column(
             pn.Row(image, self._table, sizing_mode="stretch_width"),
+            heading("how its photons are spread"),
+            self._curves.pane,
             heading("nearest in the latent space"),
             self._told,
             self._choice,
@@ -127,6 +132,8 @@ class _Pinned:
         self._lit.data = lit(picture)
         about = session.about(shot).items()
         self._table.object = table((session.shots.column(name).label, value) for name, value in about)
+        self._curves.classes()
+        self._curves.show(shot)
         self._neighbours(shot)
         self._rebuilt.show(shot)
 

@@ -19,7 +19,7 @@ from xfeldask.explorer.model.statistics import PatternStatistics, pattern_statis
 from xfeldask.explorer.tabs.rebuilt import AXES
 from xfeldask.explorer.tabs.watch import Watch
 from xfeldask.explorer.tabs.widgets import caption
-from xfeldask.explorer.view.cards import LEAST, Card, contrast
+from xfeldask.explorer.view.cards import LEAST, Card, contrast, follow_rings
 from xfeldask.explorer.view.plane import locked
 
 QUANTITIES = {"mean": "photons", "deviation": "photons", "total": "photons"}
@@ -51,6 +51,7 @@ class Statistics:
         for card in self.cards.values():
             card.figure.toolbar.active_scroll = None
             card.mappers["log"].high = 1.0  # of nothing there is no highest
+        follow_rings(session, self.cards.values(), watch)
         self.run = pmui.Button(label="add up", variant="contained", size="small")
         self.stop = pmui.Button(label="cancel", variant="outlined", size="small", disabled=True)
         self._bar = pmui.LinearProgress(value=0, variant="determinate", width=200, align="center")

@@ -9,11 +9,10 @@ from urllib.parse import urlencode
 
 import panel as pn
 
-from xfeldask.explorer.model.pictures import PHOTONS
 from xfeldask.explorer.model.session import Session
 
 SHARED = {"x": str, "y": str, "colour": str, "hidden": list, "where": str, "outline": str, "shot": int,
-          "checkpoint": int, "zoom": str, "view": list}  # fmt: skip
+          "checkpoint": int, "zoom": str, "rings": bool, "view": list}  # fmt: skip
 """Parameters of the session that an address carries, besides the embedding and the store."""
 PAUSE = 600
 """After how long a view that rests is written into the address [ms]."""
@@ -40,7 +39,8 @@ def read_address(query: Mapping[str, Any]) -> dict[str, Any]:
     if "view" in found:
         numbers = [float(value) for value in found.pop("view") if isinstance(value, int | float)]
         found |= {"view": numbers} if len(numbers) == 4 else {}
-    return {name: value for name, value in found.items() if not isinstance(value, bool)}
+    # to Python, yes and no are whole numbers
+    return {name: value for name, value in found.items() if isinstance(value, bool) == (SHARED[name] is bool)}
 
 
 def keep_address(session: Session) -> None:
@@ -55,8 +55,11 @@ def keep_address(session: Session) -> None:
     def write(*_: Any) -> None:
         if waiting:
             document.remove_timeout_callback(waiting.pop())
-        state = location.query_params | {name: getattr(session, name) for name in (*SHARED, "embedding")}
-        told = {name: value for name, value in state.items() if value not in (None, "", [], -1, PHOTONS)}
+        told = dict(location.query_params)
+        for name in (*SHARED, "embedding"):
+            told[name] = getattr(session, name)
+            if told[name] == session.param[name].default:
+                del told[name]
         location.search = "?" + urlencode({k: v if isinstance(v, str) else json.dumps(v) for k, v in told.items()})
 
     def soon(*_: Any) -> None:

@@ -11,12 +11,24 @@ import panel as pn
 import panel_material_ui as pmui
 
 from xfeldask.explorer.model.session import Session
+from xfeldask.explorer.tabs.widgets import table
 from xfeldask.explorer.view.copying import copying
 from xfeldask.explorer.view.keys import Keys
 from xfeldask.work.compute import active_client
 
 ON_BLUE = ".bk-input { color: white; border-color: rgba(255, 255, 255, .6) } .bk-input::placeholder { color: #ddd }"
 WHITE = {"color": "white", "borderColor": "rgba(255, 255, 255, 0.6)"}
+
+KEYS_TOLD = {
+    "left, right": "shot before and after, of the selection where there is one",
+    "r": "random shot of the selection",
+    "Escape": "nothing is selected any more",
+    "Ctrl+Z, Ctrl+Shift+Z": "selection before, and the undone one again",
+    "1, 2, 0, x": "label the shot single, multiple, blank or other, while the tab of labels is open",
+    "u, y": "take the last label back, and give it again",
+    "up, down": "height of the plots, while the bar below them has the focus",
+    "?": "this list",
+}
 
 
 def bar(session: Session, stores: Sequence[Path], here: int) -> list[Any]:
@@ -37,16 +49,26 @@ def bar(session: Session, stores: Sequence[Path], here: int) -> list[Any]:
     }
     buttons = [_icon(icon, tip, action) for icon, tip, action in steps.values()]
     selecting = {"Escape": lambda: session.choose_where(""), "Control+z": session.undo, "Control+Z": session.redo}
-    keys = Keys({key: action for key, (_, _, action) in steps.items()} | selecting)
+    listed = keys_told()
+    more = selecting | {"?": lambda: listed.param.update(open=not listed.open)}
+    keys = Keys({key: action for key, (_, _, action) in steps.items()} | more)
+    show_keys = _icon("keyboard", "list of keys (?)", lambda: listed.param.update(open=True))
     copy = pmui.IconButton(icon="link", description="copy the address of this view", sx=WHITE)
     copy.js_on_click(code=copying("window.location.href"))
-    out = [*data_sets(stores, here), told, *buttons, number(session), copy, keys]
+    out = [*data_sets(stores, here), told, *buttons, number(session), copy, show_keys, keys, listed]
     client = active_client()
     if client is not None and client.dashboard_link:
         dask = pmui.Button(label="Dask", href=client.dashboard_link, target="_blank", size="small", sx=WHITE,
                            variant="outlined", description="what the workers do")  # fmt: skip
         out.append(dask)
     return out
+
+
+def keys_told() -> Any:
+    """Make the list of keys, which opens over the page."""
+    rows = table(KEYS_TOLD.items())
+    return pmui.Dialog(pn.pane.HTML(rows, styles={"font-size": "14px"}), title="Keys", open=False,
+                       show_close_button=True, close_on_click=True, width_option="sm")  # fmt: skip
 
 
 def number(session: Session) -> Any:

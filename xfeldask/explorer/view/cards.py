@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 import panel as pn
@@ -25,7 +26,9 @@ from bokeh.plotting import figure
 
 from xfeldask.explorer.model.palette import NUMBERS
 from xfeldask.explorer.model.pictures import Picture
+from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.view.fields import choice
+from xfeldask.explorer.view.rings import Rings
 
 GAP = "#c9ced6"
 """Colour of pixels that hold no measurement."""
@@ -85,6 +88,10 @@ class Card:
         self.image = self.figure.image("image", "x", "y", "dw", "dh", source=self.source, level="image",
                                        color_mapper=self.mappers[scale])  # fmt: skip
         self.image.visible = False
+        for axis in (self.figure.x_range, self.figure.y_range):
+            axis.renderers = [self.image]
+        self.rings = Rings(self.figure) if reciprocal else None
+        self._ringed, self._reach = False, 0.0
         self.tickers = {name: ticker(name) for name in SCALES}
         self.bar = ColorBar(
             color_mapper=self.mappers[scale],
@@ -110,11 +117,34 @@ class Card:
             self.source.data = {
                 name: [part] for name, part in zip(PARTS, (picture.values, *picture.extent), strict=True)
             }
+            left, bottom, width, height = picture.extent
+            reach = max(-left, -bottom, left + width, bottom + height)
+            if reach != self._reach:
+                self._reach = reach
+                self.ring(self._ringed)
+
+    def ring(self, wanted: bool) -> None:
+        """Show rings of equal resolution or none; a card that is not of reciprocal space has none."""
+        if self.rings is not None and (wanted or self._ringed):
+            self.rings.show(self._reach if wanted else 0.0)
+        self._ringed = wanted
 
     def view(self, height: float = 1.0) -> pn.viewable.Viewable:
         """Return the card as a pane, so many times as high as others beside or below it."""
         pane = pn.pane.Bokeh(self.figure, sizing_mode="stretch_both")
         return pn.Column(pane, sizing_mode="stretch_both", margin=0, styles={"flex": f"{height} {height} 0"})
+
+
+def follow_rings(session: Session, cards: Iterable[Card], watch: Callable[..., Any]) -> None:
+    """Let cards show rings while the session wants them; `watch` is what tells of changes of the session."""
+    cards = list(cards)
+
+    def turn(*_: Any) -> None:
+        for card in cards:
+            card.ring(session.rings)
+
+    watch(turn, ["rings"])
+    turn()
 
 
 def ticker(scale: str) -> Ticker:

@@ -20,7 +20,7 @@ from xfeldask.explorer.tabs import tabs
 from xfeldask.explorer.view.address import keep_address, read_address
 from xfeldask.explorer.view.bar import bar, data_sets
 from xfeldask.explorer.view.browser import Browser
-from xfeldask.explorer.view.cards import Card, contrast
+from xfeldask.explorer.view.cards import Card, contrast, follow_rings
 from xfeldask.explorer.view.flow import Flow
 from xfeldask.explorer.view.offer import offer
 from xfeldask.explorer.view.plane import Plane
@@ -66,6 +66,7 @@ class Explorer:
         self.plane = Plane(session, on_hover=self.look)
         self._seen: int | None = None
         self._flow = Flow(self.pattern.source, self._show)
+        follow_rings(session, [self.pattern], session.param.watch)
         session.param.watch(self._pinned, ["shot"])
         session.param.watch(self._zoomed, ["zoom"])
         # of a store that is being written, the first shots need not be the first to be there
@@ -96,7 +97,7 @@ class Explorer:
         """Lay out what is in the middle."""
         right = pn.Column(
             self.line,
-            zoom(self.session),
+            pn.Row(zoom(self.session), rings(self.session), margin=0, sizing_mode="stretch_width"),
             self.pattern.view(PATTERN),
             self.particles.view(),
             contrast([self.pattern], recoloured=[self.particles]),
@@ -171,6 +172,11 @@ def zoom(session: Session) -> Any:
                                    sizing_mode="stretch_width")  # fmt: skip
     bound(switch, session, "zoom")
     return switch
+
+
+def rings(session: Session) -> Any:
+    """Make the switch of rings of equal resolution, which all large pictures of patterns follow."""
+    return bound(pmui.Checkbox(label="rings", size="small", margin=(0, 4), height=30), session, "rings")
 
 
 def make_page(
