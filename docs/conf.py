@@ -6,6 +6,9 @@ import os
 import sys
 from pathlib import Path
 
+from pygments.lexers.shell import BashLexer
+from sphinx.application import Sphinx
+
 from xfeldask import __version__
 
 HERE = Path(__file__).parent
@@ -32,6 +35,7 @@ extensions = [
     "names",
     "offline",
     "prose",
+    "spaces",
     "streams",
     "variables",
 ]
@@ -68,7 +72,8 @@ html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_show_sourcelink = False
 html_math_renderer = "mathml"
-html_sidebars = {"index": [], "coming-from": [], "benchmarks": [], "changelog": [], "cite": []}
+ALONE = ("index", "install", "coming-from", "benchmarks", "changelog", "contributing", "cite")
+html_sidebars = {page: [] for page in ALONE}
 html_theme_options = {
     "logo": {"text": "xfeldask"},
     "navbar_end": ["theme-switcher"],
@@ -81,3 +86,7 @@ html_theme_options = {
     "pygments_light_style": "tango",
     "pygments_dark_style": "monokai",
 }
+
+
+def setup(app: Sphinx) -> None:
+    app.add_lexer("console", BashLexer)  # commands are written without a prompt

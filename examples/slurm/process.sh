@@ -1,7 +1,7 @@
 #!/bin/bash
 # Processes one run a task: sbatch --array=40-59 process.sh HITS OUT [options of xfeldask process]
 #
-# HITS holds r0040_hits.cxi, r0041_hits.cxi, ...; OUT gets r0040.zarr, r0040_report.html and the summary r0040.json.
+# HITS holds r0040_hits.cxi, ...; OUT gets r0040.zarr, r0040_report.html and the summary r0040.json.
 # A task that is started again does what is left to do. Runs without hits are passed over.
 #SBATCH --job-name=xfeldask
 #SBATCH --cpus-per-task=16

@@ -67,6 +67,7 @@ def test_reconstruction__holds_intensity_and_orientations(path, found):
     assert reconstruction.is_finished
     assert reconstruction.parameters.n_used == single.sum()
     assert "n_particles == 1" in repr(reconstruction)
+    assert "\n  held out    shots explained " in repr(reconstruction)
     assert "whole" in repr(run)
     assert verify(path).problems == ()
 

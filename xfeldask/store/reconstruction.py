@@ -110,11 +110,11 @@ class Reconstruction(Made):
             "grid": f"{found.sizes['u']}^3 points to {resolution * 1e9:.2f} nm, symmetry {parameters.symmetry}",
             "iterations": f"{found.sizes['step']}{'' if self.is_finished else ', not finished; reconstruct again'}",
             "information": f"{float(found['mean_information'][-1]):.1f} bit a shot",
-            **({} if (gain := found.attrs.get("held_out_gain")) is None else {"shots held out": _told(float(gain))}),
+            **({} if (gain := found.attrs.get("held_out_gain")) is None else {"held out": _told(float(gain))}),
         }
 
 
 def _told(gain: float) -> str:
     """Tell what an intensity explains of shots that it was not made of."""
-    told = f"explained {gain:.1f} nat better each than by their mean profile"
+    told = f"shots explained {gain:.1f} nat better each than by their mean profile"
     return told if gain >= LEAST_GAIN else f"{told}: nothing was found"

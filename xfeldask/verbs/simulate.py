@@ -83,7 +83,7 @@ def simulate(
     detector : "pnccd-amo86615" (the default), "square-N", or the path of a psana geometry file
     beam : "amo86615" (the default), the path of a ``.beam`` file, or photon_energy [eV], photons_per_pulse and
         focus_radius [m]
-    single_fraction : float, part of the shots with one particle, the others hold two; all hold one by default
+    single_fraction : float, fraction of the shots with one particle, the others hold two; all hold one by default
     hits : instead of `single_fraction`: {0: 0.1, 1: 0.8, 2: 0.1}, "poisson:0.1", or as `xfeldask.config.Hits`
     nuisance : "ideal" (the default), "jitter", "realistic", or parts as `xfeldask.config.Nuisance`
     background : where its photons fall and the weight of each shot, as `xfeldask.config.Background`: "gas", a .npy file
