@@ -117,7 +117,7 @@ def test_damaged__is_told_in_one_sentence(tmp_path, what, told):
 @pytest.mark.parametrize(
     ("more", "told"),
     [
-        ({"geometry": None}, "does not say where its pixels are; give its geometry"),
+        ({"geometry": None}, "does not say where its pixels are; give its detector file"),
         ({"photon_energy": None}, "does not say its wavelength; give wavelength in m"),
         ({"geometry": square(9, 1e-3, 0.1)}, r"has 64 pixels, its geometry 81 of shape \(1, 9, 9\)"),
     ],

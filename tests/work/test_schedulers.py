@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import os
 
 import dask
@@ -66,6 +67,7 @@ def test_scheduled__makes_a_cluster_of_threads_or_of_processes_and_closes_it(mon
     with scheduled(name, 3, quiet=False):
         asked = made[0].asked
         assert (asked["processes"], asked["n_workers"], asked["threads_per_worker"]) == shape
+        assert asked["silence_logs"] == logging.CRITICAL  # an error of a task is raised, and told once
         assert not made[0].closed
     assert made[0].closed
     assert client.closed

@@ -59,7 +59,7 @@ class ArrayFrames:
 
     def __init__(self, source: str, array: Array, geometry: Geometry | None, photon_energy: float | None) -> None:
         if geometry is None:
-            raise InputError(f"{source} does not say where its pixels are; give its geometry")
+            raise InputError(f"{source} does not say where its pixels are; give its geometry (--detector)")
         if photon_energy is None:
             raise InputError(f"{source} does not say its photon energy; give photon_energy in eV")
         pixels = tuple(array.shape[1:])

@@ -67,7 +67,7 @@ class ListedFrames:
         self, source: str, n_shots: int, n_pixels: int, geometry: Geometry | None, photon_energy: float | None
     ) -> None:
         if geometry is None:
-            raise InputError(f"{source} does not say where its pixels are; give its geometry, such as a detector file")
+            raise InputError(f"{source} does not say where its pixels are; give its detector file (--detector)")
         if photon_energy is None:
             raise InputError(f"{source} does not say its wavelength; give wavelength in m")
         if geometry.mask.size != n_pixels:

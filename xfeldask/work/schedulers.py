@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
-from logging import ERROR
+from logging import CRITICAL
 from typing import Any
 
 import dask
@@ -74,6 +74,6 @@ def _cluster(workers: int, processes: bool) -> LocalCluster:
     if processes:
         shape = {"n_workers": workers, "threads_per_worker": 1, "host": "127.0.0.1"}
     with warnings.catch_warnings():
-        # where the usual port is taken, distributed takes another and warns
+        # where the usual port is taken, distributed takes another and warns; errors of tasks are raised, not logged
         warnings.filterwarnings("ignore", message="Port 8787", category=UserWarning)
-        return LocalCluster(processes=processes, dashboard_address="127.0.0.1:8787", silence_logs=ERROR, **shape)
+        return LocalCluster(processes=processes, dashboard_address="127.0.0.1:8787", silence_logs=CRITICAL, **shape)
