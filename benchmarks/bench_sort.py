@@ -19,11 +19,14 @@ from xfeldask import embed, simulate
 from xfeldask.config import Beam, Experiment
 from xfeldask.schema import BLANK
 from xfeldask.scores import SortingScores, calibration, sorting_scores
+from xfeldask.sorting.kinds.wanted import accepted_at
 
 ASKED = 0.01
 """Part of the singles that may be lost."""
 WEIGHTS = {0: 0.02, 1: 0.93, 2: 0.045, 3: 0.005}
 """Shots by number of particles, under realistic conditions."""
+A_THIRD = {0: 0.06, 1: 0.68, 2: 0.2, 3: 0.06}
+"""The same, where a third of the shots is not a single hit."""
 FULL = 1500.0
 """Mean photons of a single hit at full fluence, under realistic conditions."""
 SMOKE = effort(1, 0) == 1
@@ -73,6 +76,8 @@ CONDITIONS = {
     "realistic, 1ei7": realistic(FULL, "1ei7"),
     "touching pairs, 16 to 20 nm": realistic(FULL, separation=(16e-9, 20e-9)),
     "fine fringes, anywhere in the focus": realistic(FULL, placement="focus"),
+    "a third not single, 360 photons, 1ei7": Condition({"weights": A_THIRD}, "realistic", 360, "1ei7"),
+    "a third not single, 150 photons, 1ei7": Condition({"weights": A_THIRD}, "realistic", 150, "1ei7"),
 }
 WITH_BLANKS = [name for name, condition in CONDITIONS.items() if 0 in condition.hits.get("weights", {})]
 # where some of everything happens even among few shots
@@ -214,6 +219,33 @@ class Sorting:
         """expected calibration error"""
         hit = self.sorted.hit
         return calibration(self.sorted.probability[hit], self.sorted.single[hit]).error
+
+
+class AskedPurity:
+    """The default rule where a purity is asked for; fractions are among all shots."""
+
+    params = ([HARD] if SMOKE else [name for name in CONDITIONS if "a third" in name], [0.05, 0.01])
+    param_names = ("condition", "max_contamination")
+    timeout = 1800
+
+    def setup(self, condition: str, max_contamination: float) -> None:
+        self.sorted = sort_shots(condition)
+        self.accepted = accepted_at(self.sorted.probability, self.sorted.kept, max_contamination)
+
+    @measures("%", "within 2 of what is asked for, or above")
+    def track_purity(self, condition: str, max_contamination: float) -> float:
+        """purity"""
+        return 100 * float(self.sorted.single[self.accepted].mean())
+
+    @measures("%")
+    def track_expected_purity(self, condition: str, max_contamination: float) -> float:
+        """purity that is expected"""
+        return 100 * float(self.sorted.probability[self.accepted].mean())
+
+    @measures("%")
+    def track_singles_lost(self, condition: str, max_contamination: float) -> float:
+        """singles rejected"""
+        return 100 * float(1 - self.accepted[self.sorted.single].mean())
 
 
 class Blanks:

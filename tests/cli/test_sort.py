@@ -19,6 +19,9 @@ def test_sort__embeds_what_nobody_has_and_decides_anew(run, tmp_path: Path) -> N
     code, looser, _ = run("sort", store, "--max-singles-lost", "0.3")
     assert code == 0
     assert "at most 30 % of the singles rejected" in " ".join(looser.replace("│", " ").split())
+    code, strict, err = run("sort", store, "--max-contamination", "0.000001")
+    assert code == 0
+    assert "at most 0.0001 % of the accepted not single" in " ".join(strict.replace("│", " ").split())
     code, out, _ = run("project", store, "ipca", other, "--scheduler", "threads", "--as-name", "theirs")
     assert code == 0
     assert "80 shots" in out

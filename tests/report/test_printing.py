@@ -42,6 +42,28 @@ def test_told__is_as_much_as_the_rule_tells(decision: Decision, rows: dict[str, 
     assert decision_told(decision) == rows
 
 
+def test_told__of_a_contamination_that_was_asked_for() -> None:
+    decision = Decision(
+        threshold=1.234,
+        max_singles_lost=0.01,
+        max_contamination=0.05,
+        expected_singles_lost=0.123,
+        expected_singles_lost_interval=(0.1, 0.14),
+        expected_purity=0.95,
+        expected_purity_interval=(0.94, 0.96),
+    )
+    rows = decision_told(decision)
+    assert rows == {
+        "threshold": "score 1.234, at most 5 % of the accepted not single and 1 % of the singles rejected, as expected",
+        "expected": "12.30 % of the singles rejected (10.00 to 14.00), purity 95.000 % (94.00 to 96.00)",
+    }
+    both = decision_told(decision.model_copy(update={"purity_otherwise": (0.9, 0.88, 0.92)}))
+    assert both["threshold"] == "score 1.234, at most 5 % of the accepted not single, as expected"
+    assert both["costs"].startswith(
+        "5 % contamination costs 12.3 % (10.0 to 14.0) of the single hits; with at most 1 %"
+    )
+
+
 def test_told__of_the_pair_rule_is_whole() -> None:
     decision = Decision(
         max_singles_lost=0.3,

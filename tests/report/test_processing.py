@@ -53,11 +53,23 @@ def test_process__applies_a_model(hits, tmp_path, monkeypatch):
     assert np.isfinite(open_run(tmp_path / "r0042.zarr").embeddings["taught"].dataset().score.values).all()
 
 
+def test_process__decides_anew_where_another_contamination_is_asked_for(hits, tmp_path, monkeypatch):
+    monkeypatch.setattr("xfeldask.report.processing.report", lambda *a, **k: tmp_path / "r0042_report.html")
+    asked = []
+    monkeypatch.setattr("xfeldask.report.processing.decide_anew", lambda *a, **k: asked.append((*a, k)))
+    store = tmp_path / "r0042.zarr"
+    process(hits, store, sort="elliptic_envelope", n_components=2, progress=False)
+    process(hits, store, max_contamination=0.05, progress=False)
+    assert asked == [(store, "ipca", {"max_singles_lost": 0.01, "max_contamination": 0.05})]
+
+
 def test_process__refuses_as_its_parts_do(hits, tmp_path, run):
     for arguments, told in (
         ((tmp_path / "none.cxi", tmp_path / "a.zarr"), "there is no"),
         ((hits, tmp_path / "a.zarr", "--pixel-size", 1e-4), "name one with --detector"),
         ((hits, tmp_path / "a.zarr", "--common-mode", "row"), "--common-mode needs --photonize"),
+        ((hits, tmp_path / "a.zarr", "--max-contamination", 2), "max_contamination must be above 0 and below 1"),
+        ((hits, tmp_path / "a.zarr", "--max-contamination", 0.1, "--sort", "elliptic_envelope"), "no probabilities"),
         ((hits, tmp_path / "a.zarr", "--model", tmp_path / "b.zarr"), "no store at"),
     ):
         code, out, err = run("process", *arguments, *FLAGS)

@@ -8,7 +8,8 @@ from scipy.special import expit, logit
 
 from tests.strategies import examples
 from xfeldask.errors import InputError
-from xfeldask.sorting.decision import LET_IN, decide, find_threshold, multiple_fraction
+from xfeldask.sorting.cuts import LET_IN, Cuts, find_threshold
+from xfeldask.sorting.decision import Decision, decide, intervals, multiple_fraction
 
 
 def ratios(prevalence: float, apart: float, n: int = 40_000, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -88,6 +89,76 @@ def test_find_threshold__a_larger_allowance_never_keeps_more(scores: list, one: 
     score = np.array(scores)
     strict, loose = sorted((one, other))
     assert find_threshold(score, strict, LET_IN) <= find_threshold(score, loose, LET_IN)
+
+
+@examples(0.5)
+@given(st.integers(0, 2**32 - 1), st.floats(2.0, 20.0), st.floats(1e-4, 0.9), st.floats(1e-4, 0.9))
+def test_decide__who_asks_for_more_purity_never_accepts_more(seed: int, apart: float, one: float, other: float) -> None:
+    ratio, _ = ratios(0.4, apart, 300, seed)
+    loose, strict = (decide(ratio, max_contamination=asked) for asked in sorted((one, other), reverse=True))
+    assert (decide(ratio).kept >= loose.kept).all()
+    assert (loose.kept >= strict.kept).all()
+    assert strict.let_in <= min(one, other) * strict.kept.sum() + 1e-9
+    assert strict.threshold_low <= strict.threshold <= strict.threshold_high
+
+
+@given(st.lists(st.sampled_from([-3.0, -1.0, 0.0, 0.5, 1.0, 2.0, 9.0]), min_size=1, max_size=30), st.floats(1e-4, 0.9))
+def test_cuts__the_pure_one_is_the_loosest_that_is_pure_enough(scores: list, asked: float) -> None:
+    score = np.array(scores)
+    cuts = Cuts(score)
+    threshold = cuts.threshold(cuts.pure(asked))
+
+    def others(at: float) -> float:
+        kept = score[score >= at]
+        return float(expit(-kept).mean()) if len(kept) else 0.0
+
+    assert others(threshold) <= asked
+    assert all(others(at) > asked for at in score[score < threshold])
+
+
+@pytest.mark.parametrize("asked", [0.05, 0.01])
+def test_decide__the_contamination_asked_for_is_true_within_its_interval_and_costs_singles(asked: float) -> None:
+    ratio, single = ratios(0.32, 4.0)
+    found = decide(ratio, max_contamination=asked)
+    told = intervals(found.probability, found.kept)
+    low, high = told["expected_purity_interval"]
+    assert low <= 1 - asked <= high
+    assert low - 2e-3 <= single[found.kept].mean() <= high + 2e-3
+    low, high = told["expected_singles_lost_interval"]
+    assert low - 0.01 <= (single & ~found.kept).sum() / single.sum() <= high + 0.01
+    assert found.singles_lost > 0.2
+    # at one hundredth lost a quarter of the accepted are multiple
+    kept = decide(ratio).kept
+    assert found.otherwise is not None
+    assert found.otherwise.low < single[kept].mean() < found.otherwise.high
+
+
+def test_decide__where_both_can_be_had_nothing_is_told_of_a_conflict() -> None:
+    ratio, _ = ratios(0.32, 30.0)
+    found, usual = decide(ratio, max_contamination=0.05), decide(ratio)
+    assert found.otherwise is None
+    np.testing.assert_array_equal(found.kept, usual.kept)
+
+
+def test_decision__tells_what_each_of_two_demands_costs() -> None:
+    told = Decision(
+        max_singles_lost=0.01,
+        max_contamination=0.01,
+        expected_singles_lost=0.123,
+        expected_singles_lost_interval=(0.108, 0.14),
+        purity_otherwise=(0.958, 0.945, 0.969),
+    )
+    assert Decision.from_json(told.to_json()).conflict == (
+        "1 % contamination costs 12.3 % (10.8 to 14.0) of the single hits; with at most 1 % of them lost, 4.2 % "
+        "(3.1 to 5.5) of the accepted are not single"
+    )
+    assert Decision(max_contamination=0.01).conflict is None
+
+
+@pytest.mark.parametrize("asked", [0.0, 1.0, -0.1, 5.0, np.nan])
+def test_decide__refuses_a_contamination_that_is_none(asked: float) -> None:
+    with pytest.raises(InputError, match="max_contamination must be above 0 and below 1"):
+        decide(np.zeros(3), max_contamination=asked)
 
 
 @pytest.mark.parametrize(

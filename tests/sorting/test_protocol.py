@@ -32,6 +32,12 @@ def test_allowance__of_singles_is_a_fraction(value):
         Allowance(max_singles_lost=value)
 
 
+@pytest.mark.parametrize("value", [0, 1, -0.1, 5, np.nan])
+def test_allowance__of_others_is_a_fraction(value):
+    with pytest.raises(InputError, match=f"max_contamination must be above 0 and below 1, got {value}"):
+        Allowance(max_contamination=value)
+
+
 @pytest.mark.parametrize("value", [0, 0.51, -0.1, np.nan])
 def test_allowance__of_shots_is_a_half_at_most(value):
     with pytest.raises(InputError, match=r"contamination must be above 0 and at most 0\.5"):

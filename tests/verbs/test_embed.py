@@ -20,7 +20,7 @@ from sklearn.ensemble import IsolationForest
 from tests.hasty import hurry, unhurried
 from tests.once import Once
 from xfeldask import embed, open_dataset, open_run, project, simulate, sort
-from xfeldask.errors import InputError, MissingFileError, StoreExistsError
+from xfeldask.errors import InputError, MissingFileError, StoreExistsError, XfeldaskWarning
 from xfeldask.features.feature import FEATURES, register_feature
 from xfeldask.latent.ipca import IncrementalPCA
 from xfeldask.latent.methods import METHODS, register_method
@@ -376,6 +376,27 @@ def test_sort__decides_anew_without_looking_again(store: Path, sorted_: xr.Datas
         sort(store, "sorted", max_singles_lost=1.0)
 
 
+def test_sort__keeps_the_contamination_that_is_asked_for_and_says_what_it_costs(
+    store: Path, sorted_: xr.Dataset, tmp_path: Path
+) -> None:
+    asked = 1e-30  # no probability is so near to 1
+    with pytest.warns(
+        XfeldaskWarning, match="contamination costs .* of the single hits; with at most 1 % of them lost"
+    ):
+        found = sort(store, "sorted", max_contamination=asked).load()
+    assert not found.is_single.any()
+    embedding = open_run(store).embeddings["sorted"]
+    assert (embedding.parameters.max_contamination, embedding.decision.max_contamination) == (asked, asked)
+    assert {"not single, at most", "costs"} <= embedding.facts().keys()
+    assert embedding.decision.expected_purity >= 1 - asked
+    shutil.copytree(store, tmp_path / "other.zarr")
+    with pytest.warns(XfeldaskWarning, match="contamination costs"):
+        again = project(store, "sorted", tmp_path / "other.zarr", overwrite=True, progress=False)
+    np.testing.assert_array_equal(again.is_single, found.is_single)
+    assert sort(store, "sorted").load().equals(sorted_)
+    assert open_run(store).embeddings["sorted"].parameters.max_contamination is None
+
+
 def test_embed__refuses_too_few_hits_in_one_sentence(tmp_path: Path) -> None:
     simulate(tmp_path / "few.zarr", **{**RUN, "n_shots": 60}, progress=False)
     with pytest.raises(InputError, match="300 hits or more"):
@@ -442,6 +463,9 @@ def test_embed__every_variable_says_what_it_is(sorted_: xr.Dataset) -> None:
         ({"batch_size": 0}, "batch_size"),
         ({"contamination": 0.7}, "contamination"),
         ({"max_singles_lost": 0.0}, "max_singles_lost"),
+        ({"max_contamination": 1.5}, "max_contamination must be above 0 and below 1, got 1.5"),
+        ({"sort": None, "max_contamination": 0.1}, "not sorted have no probabilities, which max_contamination goes by"),
+        ({"sort": "elliptic_envelope", "max_contamination": 0.1}, "embed with sort='pairs'"),
         ({"sort": "pears"}, "pairs"),
         ({"features": "conts"}, "counts"),
         ({"features": {"n": 3}}, "name"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 from tests.once import Once
 from xfeldask import embed, find_kinds, ingest, open_dataset, open_run, simulate, sort, verify
 from xfeldask.config import Experiment
-from xfeldask.errors import InputError, MissingFileError
+from xfeldask.errors import InputError, MissingFileError, XfeldaskWarning
 from xfeldask.orient.models import random_models
 from xfeldask.schema import OTHER, SINGLE
 from xfeldask.sorting.kinds.found import Growth, Kinds
@@ -105,6 +106,19 @@ def test_find_kinds__keeps_contamination_below_what_is_allowed(store: Path) -> N
     assert decision["expected_purity"] >= 0.98
     assert (1 - found.probability_wanted.values[found.is_single.values]).mean() <= 0.02
     assert found.is_single.sum() < (found.kind == 0).sum()
+
+
+def test_find_kinds__keeps_the_contamination_that_the_embedding_was_sorted_by(store: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", XfeldaskWarning)
+        sort(store, "pairs", max_contamination=0.02, max_singles_lost=0.05)
+    found = find_kinds(store, "pairs", most=2, progress=False).load()
+    decision = open_run(store).embeddings["pairs"].decision
+    assert decision.max_contamination == 0.02
+    assert (1 - found.probability_single.values[found.is_single.values]).mean() <= 0.02
+    assert decision.expected_purity_interval[0] <= decision.expected_purity <= decision.expected_purity_interval[1]
+    low, high = decision.expected_singles_lost_interval
+    assert low <= decision.expected_singles_lost <= high
 
 
 def test_sort__forgets_kinds_as_they_went_by_other_shots(store: Path) -> None:

@@ -51,6 +51,8 @@ def test_sort__again_with_the_usual_allowance_is_as_before(run):
         ("pca", {"contamination": 0.7}, InputError, "contamination must be above 0 and at most 0.5, got 0.7"),
         ("pca", {"max_singles_lost": 0.1}, InputError,
          "goes by contamination; for max_singles_lost embed with sort='pairs'"),
+        ("pca", {"max_contamination": 0.1}, InputError,
+         "goes by contamination; for max_contamination embed with sort='pairs'"),
     ],
 )  # fmt: skip
 def test_sort__refuses_in_one_sentence_and_changes_nothing(run, name, asked, error, told):

@@ -46,6 +46,11 @@ from xfeldask.errors import InputError
     help="Fraction of the shots that the elliptic envelope rejects.",
 )
 @click.option(
+    "--max-contamination",
+    type=float,
+    help="Largest fraction of the accepted shots that the rule pairs may expect not to be single.",
+)
+@click.option(
     "--labels",
     type=STORE,
     help="Labels that a person gave: .npy file (shot,), 1 single, 0 anything else, -1 not known.",

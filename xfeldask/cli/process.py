@@ -20,13 +20,19 @@ from xfeldask.cli.ingest import frames_keywords, frames_options
 @click.option("--embedding", help="Name of the embedding.  [default: that of the model, or ipca]")
 @click.option("--sort", default="pairs", show_default=True, help="Rule, without a model: pairs or elliptic_envelope.")
 @click.option("--n-components", type=int, default=3, show_default=True, help="Number of components, without a model.")
+@click.option(
+    "--max-contamination",
+    type=float,
+    help="Largest fraction of the accepted shots that may be expected not to be single.",
+)
 @click.option("--write-back", is_flag=True, help="Write the verdicts into the CXI files that were ingested.")
 @scheduler_options
 @click.option("--again", is_flag=True, help="Replace the store, and do all of it anew.")
 @click.option("--quiet", is_flag=True, help="Print nothing but the summary, warnings and errors.")
 def process(
     sources: tuple[str, ...], store: Path, model: Path | None, embedding: str | None, sort: str, n_components: int,
-    write_back: bool, scheduler: str, workers: int | None, again: bool, quiet: bool, **flags: Any,
+    max_contamination: float | None, write_back: bool, scheduler: str, workers: int | None, again: bool, quiet: bool,
+    **flags: Any,
 ) -> None:  # fmt: skip
     """Take a run from SOURCE... through STORE to its report: ingest, embed or apply a model, report, write back.
 
@@ -38,6 +44,7 @@ def process(
     with scheduled(scheduler, workers, quiet):
         summary = run(
             sources, store, model=model, embedding=embedding, sort=sort, n_components=n_components,
-            write_back=write_back, again=again, progress=not quiet, **frames_keywords(flags),
+            max_contamination=max_contamination, write_back=write_back, again=again, progress=not quiet,
+            **frames_keywords(flags),
         )  # fmt: skip
     click.echo(json.dumps(summary))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -17,11 +18,14 @@ from xfeldask.cli.flags import QUIET, STORE, scheduler_options
     help="Decide anew, and reject at most this fraction of the single hits.",
 )  # fmt: skip
 @click.option("--contamination", type=float, help="Decide anew, and reject this fraction of the shots.")
+@click.option(
+    "--max-contamination", type=float,
+    help="Decide anew, and accept so few that at most this fraction of them is expected not to be single.",
+)  # fmt: skip
 @scheduler_options
 @click.option("--quiet", is_flag=True, help=QUIET)
 def sort(
-    store: Path, name: str | None, max_singles_lost: float | None, contamination: float | None, scheduler: str,
-    workers: int | None, quiet: bool,
+    store: Path, name: str | None, scheduler: str, workers: int | None, quiet: bool, **allowance: float | None
 ) -> None:  # fmt: skip
     """Say which shots of STORE are single hits and how sure that is; embed it first if nobody has."""
     from xfeldask.report.printing import print_verdict
@@ -31,12 +35,12 @@ def sort(
     from xfeldask.work.schedulers import scheduled
 
     opened = open_run(store)
+    asked: dict[str, Any] = {field: value for field, value in allowance.items() if value is not None}
     if not opened.embeddings and name is None:
         with scheduled(scheduler, workers, quiet):
-            found = build(store, max_singles_lost=max_singles_lost or 0.01, progress=not quiet)
-    elif max_singles_lost is not None or contamination is not None:
-        chosen = opened.embedding(name).name
-        found = run(store, chosen, max_singles_lost=max_singles_lost, contamination=contamination)
+            found = build(store, progress=not quiet, **asked)
+    elif asked:
+        found = run(store, opened.embedding(name).name, **asked)
     else:
         found = opened.refuse_incomplete().embedding(name).dataset()
     if not quiet:

@@ -13,11 +13,13 @@ from rich.console import Console
 from rich.table import Table
 
 from xfeldask.engines.estimate import Estimate
-from xfeldask.errors import printable
+from xfeldask.errors import CorruptStoreError, printable
 from xfeldask.machine import cores
 from xfeldask.report.photon_peaks import peaks_told
 from xfeldask.scores import sorting_scores
-from xfeldask.sorting.decision import WORTH, Decision
+from xfeldask.sorting.cuts import WORTH
+from xfeldask.sorting.decision import Decision
+from xfeldask.store.embedding import Embedding
 from xfeldask.store.parameters import Parameters
 from xfeldask.store.run import open_dataset, open_run
 
@@ -204,19 +206,28 @@ def decision_told(decision: Decision) -> dict[str, str]:
         names = decision.kind_names or tuple(f"kind {kind}" for kind in range(len(decision.kinds)))
         counts = ", ".join(f"{count:,} {name}" for count, name in zip(decision.kinds, names, strict=True))
         rows["kinds"] = f"{counts}; {names[decision.wanted_kind or 0]} wanted"
-    if decision.max_singles_lost is not None:
-        rows["threshold"] = (
-            f"{rows.get('threshold', 'none told')}, where rejecting one more multiple costs {WORTH:g} singles, "
-            f"and at most {100 * decision.max_singles_lost:g} % of the singles rejected"
-        )
+    if asked := _asked(decision):
+        rows["threshold"] = f"{rows.get('threshold', 'none told')}, {asked}"
     expected = (
-        ("{:.2f} % of the hits are multiple", decision.multiple_fraction, 100),
-        ("{:.2f} % of the singles rejected", decision.expected_singles_lost, 100),
-        ("{:.1f} multiples accepted", decision.expected_others_kept, 1),
-        ("purity {:.3f} %", decision.expected_purity, 100),
+        ("{:.2f} % of the hits are multiple", decision.multiple_fraction, 100, None),
+        (
+            "{:.2f} % of the singles rejected",
+            decision.expected_singles_lost,
+            100,
+            decision.expected_singles_lost_interval,
+        ),
+        ("{:.1f} multiples accepted", decision.expected_others_kept, 1, None),
+        ("purity {:.3f} %", decision.expected_purity, 100, decision.expected_purity_interval),
     )
-    if told := [text.format(scale * value) for text, value, scale in expected if value is not None]:
+    told = [
+        text.format(scale * value) + ("" if span is None else f" ({100 * span[0]:.2f} to {100 * span[1]:.2f})")
+        for text, value, scale, span in expected
+        if value is not None
+    ]
+    if told:
         rows["expected"] = ", ".join(told)
+    if decision.conflict is not None:
+        rows["costs"] = decision.conflict
     if decision.multiple_fraction is not None and decision.multiple_fraction > 0.5:
         rows["beware"] = (
             "most hits are multiple, and what is expected may be 25 points too good; a rule taught on a simulation "
@@ -228,6 +239,20 @@ def decision_told(decision: Decision) -> dict[str, str]:
             "taken for background; mask them if they are a fault of the detector"
         )
     return rows
+
+
+def _asked(decision: Decision) -> str:
+    """Tell what a threshold was to do."""
+    lost, wrong = decision.max_singles_lost, decision.max_contamination
+    if wrong is not None:
+        also = "" if lost is None or decision.conflict else f" and {100 * lost:g} % of the singles rejected"
+        return f"at most {100 * wrong:g} % of the accepted not single{also}, as expected"
+    if lost is not None:
+        return (
+            f"where rejecting one more multiple costs {WORTH:g} singles, and at most {100 * lost:g} % of the singles "
+            "rejected"
+        )
+    return ""
 
 
 def _convergence(parameters: Parameters) -> str:
@@ -265,6 +290,7 @@ def print_store(store: Path) -> None:
         **run.facts(),
         "on disk": f"{bytes_text(size_on_disk(store))} for {bytes_text(ds.photons.nbytes)} of photons",
         "digest": run.identity or "",
+        **{f"embedding {name}": _embedding_told(embedding) for name, embedding in run.embeddings.items()},
     }
     if "n_particles" in ds:
         rows["particles a shot"] = _counts(ds.n_particles.values)
@@ -282,6 +308,13 @@ def print_store(store: Path) -> None:
             *(printable(attrs.get(key, "")) for key in ("units", "long_name")),
         )
     console().print(table)
+
+
+def _embedding_told(embedding: Embedding) -> str:
+    try:
+        return "; ".join(f"{name}: {text}" for name, text in embedding.facts().items())
+    except CorruptStoreError as error:
+        return str(error)
 
 
 def _counts(numbers: np.ndarray) -> str:

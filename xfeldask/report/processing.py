@@ -13,11 +13,14 @@ from xfeldask.errors import InputError
 from xfeldask.report.run_report import report, verdicts
 from xfeldask.schema import OF_KINDS
 from xfeldask.sorting.decision import Decision
+from xfeldask.sorting.protocol import Allowance
+from xfeldask.sorting.rules import make_rule, refuse_target
 from xfeldask.store.run import Run
 from xfeldask.verbs.embed import embed
 from xfeldask.verbs.export import write_back as written_back
 from xfeldask.verbs.ingest import Source, ingest
 from xfeldask.verbs.project import project
+from xfeldask.verbs.sort import sort as decide_anew
 
 
 def process(
@@ -28,6 +31,7 @@ def process(
     embedding: str | None = None,
     sort: str = "pairs",
     n_components: int = 3,
+    max_contamination: float | None = None,
     write_back: bool = False,
     again: bool = False,
     progress: bool = True,
@@ -46,6 +50,7 @@ def process(
     embedding : str, name of the embedding, there and here; the model's only one, or "ipca", by default
     sort : "pairs" or "elliptic_envelope", of a run that is embedded by itself
     n_components : int, of a run that is embedded by itself
+    max_contamination : float, optional, as of `embed`; an embedding that was sorted by another one is decided on anew
     write_back : bool, write verdicts into the CXI files that were ingested
     again : bool, replace the store and all that is in it
     progress : bool, show progress on stderr
@@ -67,12 +72,19 @@ def process(
     Traceback (most recent call last):
     xfeldask.errors.MissingFileError: there is no nothing.cxi...
     """
+    Allowance(max_contamination=max_contamination)
+    if model is None:
+        refuse_target(make_rule(sort), max_contamination)
     start, path = time.monotonic(), Path(store)
     there = path.exists() and not again
     ingest(source, path, resume=there, overwrite=again and path.exists(), progress=progress, **frames)
     run = Run.open(path)
     name = _embedded(run, model, embedding, sort, n_components, progress)
     run = run.reopened()
+    known = run.embeddings[name].parameters
+    if max_contamination not in (None, known.max_contamination):
+        decide_anew(path, name, max_singles_lost=known.max_singles_lost, max_contamination=max_contamination)
+        run = run.reopened()
     latent = run.embeddings[name].dataset().load()
     kinds = verdicts(run, latent)
     html = report(path, embedding=name)

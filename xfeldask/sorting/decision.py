@@ -1,8 +1,9 @@
-"""From scores to probabilities, and to a threshold that loses no more singles than allowed. No truth is needed."""
+"""From scores to probabilities, and to a threshold at an allowed cost. No truth is needed."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,13 +12,11 @@ from scipy.special import expit, logit
 
 from xfeldask.errors import InputError
 from xfeldask.records import Record
+from xfeldask.sorting.cuts import LET_IN, Cuts, find_threshold
+from xfeldask.sorting.expected import Expected, expected
 
 Array = NDArray[np.float64]
 
-LET_IN = 0.5
-"""Expected number of multiples among the accepted below which a stricter threshold is not worth a single."""
-WORTH = 5
-"""Singles that rejecting one more multiple may cost."""
 RESAMPLES = 40
 RESAMPLED = 20_000
 LIMIT = 50.0
@@ -40,7 +39,12 @@ class Decision(Record):
     expected_others_kept : float, number of accepted hits that are not single
     expected_purity : float, fraction of singles among the accepted
     steady_photons : float, photons of a shot, on average, that do not grow with its brightness; taken for background
-    max_contamination : float, fraction of the accepted that might be anything but a single hit of the wanted kind
+    max_contamination : float, fraction of the accepted that might be anything but a single hit, or where kinds were
+        found of the wanted one
+    expected_singles_lost_interval, expected_purity_interval : (float, float), where chance alone leaves them in 95 %
+        of runs; told where `max_contamination` was given
+    purity_otherwise : (float, float, float), purity expected at `max_singles_lost`, and its interval; told where
+        `max_contamination` costs more singles than that
     kinds : tuple of int, shots of each kind of particle among the single hits, the most frequent first, or in
         the order of their names
     kind_names : tuple of str, where they were named
@@ -62,9 +66,52 @@ class Decision(Record):
     expected_purity: float | None = None
     steady_photons: float | None = None
     max_contamination: float | None = None
+    expected_singles_lost_interval: tuple[float, float] | None = None
+    expected_purity_interval: tuple[float, float] | None = None
+    purity_otherwise: tuple[float, float, float] | None = None
     kinds: tuple[int, ...] | None = None
     kind_names: tuple[str, ...] | None = None
     wanted_kind: int | None = None
+
+    @property
+    def conflict(self) -> str | None:
+        """What each of two demands costs that cannot both be had; None where both are met, or one was made."""
+        if self.purity_otherwise is None:
+            return None
+        purity, low, high = self.purity_otherwise
+        lost = _percents(self.expected_singles_lost or 0.0, *(self.expected_singles_lost_interval or ()))
+        return (
+            f"{100 * (self.max_contamination or 0.0):g} % contamination costs {lost} of the single hits; with at most "
+            f"{100 * (self.max_singles_lost or 0.0):g} % of them lost, {_percents(1 - purity, 1 - high, 1 - low)} of "
+            "the accepted are not single"
+        )
+
+
+def intervals(probability: NDArray[Any], accepted: NDArray[np.bool_]) -> dict[str, tuple[float, float]]:
+    """Return the intervals of what is expected, by their names in `Decision`; see `xfeldask.sorting.expected`.
+
+    Of nothing accepted there is no purity, and of no singles no loss.
+
+    Examples
+    --------
+    >>> intervals(np.array([1.0, 1.0, 0.0]), np.array([True, True, False]))
+    {'expected_purity_interval': (1.0, 1.0), 'expected_singles_lost_interval': (0.0, 0.0)}
+    """
+    purity, lost = expected(probability, accepted)
+    told = {"expected_purity_interval": purity, "expected_singles_lost_interval": lost}
+    return {name: (float(one.low), float(one.high)) for name, one in told.items() if np.isfinite(one.value)}
+
+
+def _percents(value: float, *interval: float) -> str:
+    """Write a fraction, and where it has one its interval.
+
+    Examples
+    --------
+    >>> _percents(0.123, 0.108, 0.14), _percents(0.5)
+    ('12.3 % (10.8 to 14.0)', '50.0 %')
+    """
+    told = f"{100 * value:.1f} %"
+    return f"{told} ({100 * interval[0]:.1f} to {100 * interval[1]:.1f})" if interval else told
 
 
 @dataclass(frozen=True)
@@ -81,6 +128,8 @@ class Cut:
     prevalence : float, fraction of the hits that hold more than one particle
     singles_lost : float, expected fraction of the singles below the threshold
     let_in : float, expected number of accepted multiples
+    otherwise : Expected or None, purity at the strictest threshold that loses no more singles than allowed, where this
+        one loses more of them for the sake of purity
 
     Examples
     --------
@@ -98,9 +147,12 @@ class Cut:
     prevalence: float
     singles_lost: float
     let_in: float
+    otherwise: Expected | None = None
 
 
-def decide(log_ratio: ArrayLike, max_singles_lost: float = 0.01, seed: int = 0) -> Cut:
+def decide(
+    log_ratio: ArrayLike, max_singles_lost: float = 0.01, seed: int = 0, max_contamination: float | None = None
+) -> Cut:
     """Decide from how much likelier each hit is under one particle than under several.
 
     Parameters
@@ -108,6 +160,8 @@ def decide(log_ratio: ArrayLike, max_singles_lost: float = 0.01, seed: int = 0) 
     log_ratio : (hit,), log of p(measures | one) / p(measures | several)
     max_singles_lost : float, fraction of the singles that may be rejected, above 0 and below 1
     seed : int, of the resampling that gives the interval of the threshold
+    max_contamination : float, optional, fraction of the accepted that may be expected not to be single, above 0 and
+        below 1; kept even where that rejects more singles than allowed
 
     Raises
     ------
@@ -119,8 +173,10 @@ def decide(log_ratio: ArrayLike, max_singles_lost: float = 0.01, seed: int = 0) 
     The fraction of multiples is the likeliest one (Saerens, Latinne and Decaestecker, Neural Computation 14, 21,
     2002). The threshold is the loosest at which fewer than `LET_IN` multiples are expected among the accepted, or at
     which rejecting one more would cost `WORTH` singles; where that would reject more singles than allowed, the
-    strictest that is allowed. Its interval comes from resampled hits; of more than `RESAMPLED` as many are drawn, and
-    the interval is narrowed as the root of the number (Bickel, Götze and van Zwet, Statistica Sinica 7, 1, 1997).
+    strictest that is allowed. Where more of the accepted would then be expected not to be single than may be, it is
+    the loosest at which they are not. Its interval comes from resampled hits; of more than `RESAMPLED` as many are
+    drawn, and the interval is narrowed as the root of the number (Bickel, Götze and van Zwet, Statistica Sinica 7, 1,
+    1997).
 
     Examples
     --------
@@ -131,13 +187,20 @@ def decide(log_ratio: ArrayLike, max_singles_lost: float = 0.01, seed: int = 0) 
     """
     if not 0 < max_singles_lost < 1:
         raise InputError(f"max_singles_lost is a fraction of the singles, above 0 and below 1, got {max_singles_lost}")
+    if max_contamination is not None and not 0 < max_contamination < 1:
+        raise InputError(f"max_contamination must be above 0 and below 1, got {max_contamination}")
     ratio = _checked(log_ratio)
     prevalence = multiple_fraction(ratio)
     score = ratio + logit(1 - prevalence)
-    threshold = find_threshold(score, max_singles_lost)
+    threshold = find_threshold(score, max_singles_lost, max_contamination=max_contamination)
     probability = expit(score)
     kept = score >= threshold
-    low, high = _interval(ratio, max_singles_lost, threshold, seed)
+    low, high = _interval(ratio, max_singles_lost, max_contamination, threshold, seed)
+    singles_lost = float(probability[~kept].sum() / max(probability.sum(), 1e-300))
+    otherwise = None
+    if max_contamination is not None and singles_lost > max_singles_lost:
+        cuts = Cuts(score)
+        otherwise, _ = expected(probability, score >= cuts.threshold(cuts.allowed(max_singles_lost)))
     return Cut(
         score,
         probability,
@@ -146,8 +209,9 @@ def decide(log_ratio: ArrayLike, max_singles_lost: float = 0.01, seed: int = 0) 
         low,
         high,
         prevalence,
-        float(probability[~kept].sum() / max(probability.sum(), 1e-300)),
+        singles_lost,
         float(expit(-score[kept]).sum()),
+        otherwise,
     )
 
 
@@ -180,35 +244,9 @@ def multiple_fraction(log_ratio: ArrayLike) -> float:
     return float(brentq(slope, least, 1 - least))
 
 
-def find_threshold(score: Array, max_singles_lost: float, let_in: float = LET_IN) -> float:
-    """Threshold of `decide`.
-
-    Parameters
-    ----------
-    score : (hit,), log odds of a single hit
-    max_singles_lost : float, fraction of the singles that may be rejected
-    let_in : float, expected number of accepted multiples that is as good as none
-
-    Examples
-    --------
-    >>> find_threshold(np.array([-20.0, -18.0, 18.0, 20.0]), 0.01)
-    0.0
-    """
-    ordered = np.sort(score)
-    single = expit(ordered)
-    # at a cut before place k, places k and above are accepted
-    others = np.concatenate([np.cumsum(expit(-ordered)[::-1])[::-1], [0.0]])
-    lost = np.concatenate([[0.0], np.cumsum(single)]) / max(single.sum(), 1e-300)
-    pure = int(np.argmax(others < let_in))
-    worth = int(np.searchsorted(ordered, np.log(WORTH)))
-    allowed = int(np.searchsorted(lost, max_singles_lost, side="right")) - 1
-    place = min(pure, worth, allowed)
-    below = ordered[place - 1] if place else ordered[0] - 1
-    above = ordered[place] if place < len(ordered) else ordered[-1] + 1
-    return float((below + above) / 2)
-
-
-def _interval(ratio: Array, max_singles_lost: float, threshold: float, seed: int) -> tuple[float, float]:
+def _interval(
+    ratio: Array, max_singles_lost: float, max_contamination: float | None, threshold: float, seed: int
+) -> tuple[float, float]:
     """Where 95 % of the thresholds of resampled hits fall, this one among them."""
     rng = np.random.default_rng(seed)
     size = min(len(ratio), RESAMPLED)
@@ -216,7 +254,7 @@ def _interval(ratio: Array, max_singles_lost: float, threshold: float, seed: int
     for i in range(RESAMPLES):
         chosen = rng.choice(ratio, size)
         score = chosen + logit(1 - multiple_fraction(chosen))
-        again[i] = find_threshold(score, max_singles_lost, LET_IN * size / len(ratio))
+        again[i] = find_threshold(score, max_singles_lost, LET_IN * size / len(ratio), max_contamination)
     low, high = np.quantile(threshold + (again - threshold) * np.sqrt(size / len(ratio)), [0.025, 0.975])
     return min(float(low), threshold), max(float(high), threshold)
 

@@ -22,12 +22,14 @@ COORDINATES = "latent"
 
 @dataclass(frozen=True, kw_only=True)
 class Allowance:
-    """How much a rule may reject; each rule goes by one of these.
+    """How much a rule may reject, or accept in error; each rule goes by one of the first two.
 
     Attributes
     ----------
     max_singles_lost : float, fraction of the singles that may be rejected, above 0 and below 1
     contamination : float, fraction of the shots to reject, above 0 and at most 0.5
+    max_contamination : float, optional, fraction of the accepted that may be expected not to be single, above 0 and
+        below 1, whatever that costs; for a rule that goes by `max_singles_lost`, which needs probabilities too
 
     Raises
     ------
@@ -37,17 +39,20 @@ class Allowance:
     Examples
     --------
     >>> Allowance(max_singles_lost=0.05)
-    Allowance(max_singles_lost=0.05, contamination=0.1)
+    Allowance(max_singles_lost=0.05, contamination=0.1, max_contamination=None)
     """
 
     max_singles_lost: float = 0.01
     contamination: float = 0.1
+    max_contamination: float | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.max_singles_lost < 1:
             raise InputError(f"max_singles_lost must be above 0 and below 1, got {self.max_singles_lost}")
         if not 0 < self.contamination <= 0.5:
             raise InputError(f"contamination must be above 0 and at most 0.5, got {self.contamination}")
+        if self.max_contamination is not None and not 0 < self.max_contamination < 1:
+            raise InputError(f"max_contamination must be above 0 and below 1, got {self.max_contamination}")
 
 
 class Grids(Protocol):
@@ -90,7 +95,8 @@ class Rule(Protocol):
     needs : tuple of str, variables of a store that it is computed from, such as "low_q" or "photon_count", or "latent":
         the coordinates in the latent space. A rule that needs coordinates learns once all shots have theirs
     columns : tuple of Variable along `shot`, what `evidence` gives
-    allowance : str, the field of `Allowance` that it goes by, if any
+    allowance : str, the field of `Allowance` that it goes by, if any; one that goes by "max_singles_lost" may go by
+        `max_contamination` too, and then its decision tells that
     uses_labels : bool, whether `fit` learns from labels
     """
 

@@ -114,6 +114,31 @@ def needs_coordinates(rule: Rule | None) -> bool:
     return rule is not None and COORDINATES in rule.needs
 
 
+def goes_by(rule: Rule | type[Rule] | None) -> set[str]:
+    """Return the fields of `Allowance` that a rule may go by.
+
+    Examples
+    --------
+    >>> sorted(goes_by(PairRule)), sorted(goes_by(EnvelopeRule)), goes_by(None)
+    (['max_contamination', 'max_singles_lost'], ['contamination'], set())
+    """
+    own = "" if rule is None else rule.allowance
+    return {own, "max_contamination"} if own == "max_singles_lost" else {own} - {""}
+
+
+def refuse_target(rule: Rule | None, max_contamination: float | None) -> None:
+    """Refuse a contamination that a rule cannot go by.
+
+    Raises
+    ------
+    InputError
+    """
+    if max_contamination is not None and "max_contamination" not in goes_by(rule):
+        takers = " or ".join(repr(name) for name in RULES if "max_contamination" in goes_by(RULES[name]))
+        who = "shots that are not sorted have" if rule is None else f"{_named(rule)} gives"
+        raise InputError(f"{who} no probabilities, which max_contamination goes by; embed with sort={takers}")
+
+
 def measured(rule: Rule, shots: Mapping[str, NDArray[Any]]) -> Columns:
     """Return the evidence on some shots.
 
@@ -162,7 +187,8 @@ def decided(rule: Rule, columns: Mapping[str, NDArray[Any]], allowance: Allowanc
     Raises
     ------
     InputError
-        A user's rule gives no score or no verdict on each shot, or a score that is not finite.
+        A user's rule gives no score or no verdict on each shot, or a score that is not finite; a rule that does not go
+        by the contamination that is asked for.
 
     Examples
     --------
@@ -171,6 +197,7 @@ def decided(rule: Rule, columns: Mapping[str, NDArray[Any]], allowance: Allowanc
     >>> columns["verdict"].tolist(), decision.contamination
     ([1, 1, 1, 2], 0.25)
     """
+    refuse_target(rule, allowance.max_contamination)
     given, told = rule.decide({v.name: columns[v.name] for v in rule.columns}, allowance)
     n = len(columns[rule.columns[0].name])
     found = {name: np.asarray(value) for name, value in given.items()}
@@ -182,6 +209,8 @@ def decided(rule: Rule, columns: Mapping[str, NDArray[Any]], allowance: Allowanc
         )
     if not np.isfinite(found["score"]).all():
         raise InputError(f"{_named(rule)} gives scores that are not finite")
+    if allowance.max_contamination is not None and told.max_contamination != allowance.max_contamination:
+        raise InputError(f"{_named(rule)} does not go by max_contamination, as its decision does not tell it")
     if "verdict" not in found:
         found["verdict"] = np.where(found["is_single"], SINGLE, MULTIPLE).astype(np.uint8)
     return {name: found[name] for name in VERDICT if name in found}, told

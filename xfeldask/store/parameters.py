@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 from pydantic import Field, JsonValue
 
 from xfeldask.records import Record
+from xfeldask.sorting.protocol import Allowance
 
 
 class Parameters(Record):
@@ -21,6 +24,7 @@ class Parameters(Record):
     sort : str or None, name of the rule; of a user's own, how it shows itself
     contamination : float, fraction of the shots that the envelope rejects
     max_singles_lost : float, fraction of the singles that the pair rule may reject
+    max_contamination : float or None, fraction of the accepted shots that may be anything but a single hit
     labels : int, labelled shots that the rule learned from
     seed : int
     n_fitted : int, shots that the estimator was fitted to; 0 where the model came from another store
@@ -44,9 +48,25 @@ class Parameters(Record):
     sort: str | None = None
     contamination: float = 0.1
     max_singles_lost: float = 0.01
+    max_contamination: float | None = None
     labels: int = 0
     seed: int = 0
     n_fitted: int = 0
     converged_at: int | None = None
     version: str = ""
     projected_from: str | None = None
+
+    @property
+    def allowance(self) -> Allowance:
+        """What the rule was allowed."""
+        return Allowance(
+            max_singles_lost=self.max_singles_lost,
+            contamination=self.contamination,
+            max_contamination=self.max_contamination,
+        )
+
+    def allowing(self, **allowance: float | None) -> Self:
+        """Return them with another allowance; a target of None that never was one is not written."""
+        if self.max_contamination is None and allowance.get("max_contamination") is None:
+            allowance.pop("max_contamination", None)
+        return self.model_copy(update=allowance)

@@ -12,7 +12,7 @@ from xfeldask.store.lock import held
 from xfeldask.store.model import Choice
 from xfeldask.verbs.building import fit_model, publish
 from xfeldask.verbs.following import follow_store
-from xfeldask.verbs.options import Options, Store, opened, refuse, refuse_name
+from xfeldask.verbs.options import Options, Store, opened, refuse, refuse_name, tell_conflict
 from xfeldask.work.progress import Tell
 from xfeldask.work.sources import StoreSource, project_all
 
@@ -28,6 +28,7 @@ def embed(
     sort: str | object | None = "pairs",
     max_singles_lost: float = 0.01,
     contamination: float = 0.1,
+    max_contamination: float | None = None,
     labels: ArrayLike | None = None,
     stop: bool = True,
     measures: tuple[str, ...] = (),
@@ -57,6 +58,9 @@ def embed(
         such a rule itself; an outlier estimator of scikit-learn; or None
     max_singles_lost : float, fraction of the singles that "pairs" may reject
     contamination : float, fraction of the shots that the envelope rejects
+    max_contamination : float, optional, fraction of the accepted shots that may be anything but a single hit, as
+        "pairs" expects it; the least sure are rejected until it is kept, even where that costs more singles than
+        `max_singles_lost`. Then a warning says what each of the two would cost, and so does the decision
     labels : int (shot,), optional: 1 for a single hit, 0 for anything else, -1 where not known; for "pairs"
     stop : bool, fit no further once the latent space has converged
     measures : any of "jensen_shannon" and "reconstruction", recorded with the convergence
@@ -75,7 +79,8 @@ def embed(
     Raises
     ------
     InputError
-        A parameter out of range, fewer shots than components, too few hits for the rule.
+        A parameter out of range, fewer shots than components, too few hits for the rule, a contamination that the rule
+        does not go by.
     StoreExistsError
         The embedding is there and `overwrite` is false.
 
@@ -94,7 +99,9 @@ def embed(
         n_components=n_components,
         batch_size=batch_size,
         sort=sort,
-        allowance=Allowance(max_singles_lost=max_singles_lost, contamination=contamination),
+        allowance=Allowance(
+            max_singles_lost=max_singles_lost, contamination=contamination, max_contamination=max_contamination
+        ),
         labels=None if labels is None else np.asarray(labels),
         stop=stop,
         measures=measures,
@@ -114,4 +121,4 @@ def embed(
             run.refuse_incomplete()
             model, fitted = fit_model(source, options, run.n_shots)
             publish(run, name, options, model, fitted, project_all(source, model, run.n_shots, progress))
-    return Embedding(run, name).dataset()
+    return tell_conflict(Embedding(run, name).dataset())

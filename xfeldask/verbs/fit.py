@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
 from xfeldask.sorting.protocol import Allowance
-from xfeldask.sorting.rules import needs_coordinates
+from xfeldask.sorting.rules import needs_coordinates, refuse_target
 from xfeldask.store.model import Choice, Model
 from xfeldask.verbs.building import fit_model, judged, sorted_dataset
-from xfeldask.verbs.options import Options, refuse
+from xfeldask.verbs.options import Options, refuse, tell_conflict
 from xfeldask.work.progress import Tell
 from xfeldask.work.sources import dataset_source, project_all
 
@@ -92,6 +92,7 @@ def transform(
     *,
     max_singles_lost: float = 0.01,
     contamination: float = 0.1,
+    max_contamination: float | None = None,
     progress: bool | Tell = True,
 ) -> xr.Dataset:
     """Compute the coordinates of the shots of a Dataset in a latent space, and decide which are single hits.
@@ -102,6 +103,7 @@ def transform(
     model : Model, from `fit`
     max_singles_lost : float, fraction of the singles that a rule such as "pairs" may reject
     contamination : float, fraction of the shots that a rule such as "elliptic_envelope" rejects
+    max_contamination : float, optional, as of `embed`
     progress : as of `embed`
 
     Returns
@@ -125,11 +127,14 @@ def transform(
     >>> int(transform(ds, model, contamination=0.2, progress=False).is_single.sum())
     32
     """
-    allowance = Allowance(max_singles_lost=max_singles_lost, contamination=contamination)
+    allowance = Allowance(
+        max_singles_lost=max_singles_lost, contamination=contamination, max_contamination=max_contamination
+    )
+    refuse_target(model.rule, max_contamination)
     source, shots = dataset_source(ds), ds.sizes["shot"]
     model.refuse_other(source.instrument)
     columns = project_all(source, model, shots, progress)
     model, columns = judged(model, source.shots(shots), columns, learn=False)
-    told = {"max_singles_lost": max_singles_lost, "contamination": contamination}
-    found = sorted_dataset(columns, replace(model, parameters=model.parameters.model_copy(update=told)), allowance)
+    parameters = model.parameters.allowing(**asdict(allowance))
+    found = tell_conflict(sorted_dataset(columns, replace(model, parameters=parameters), allowance))
     return found.assign_coords(shot=ds["shot"]) if "shot" in ds.coords else found

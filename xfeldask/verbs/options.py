@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -10,10 +11,11 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from xfeldask.errors import InputError, StoreExistsError
+from xfeldask.errors import InputError, StoreExistsError, XfeldaskWarning
 from xfeldask.latent.methods import make_estimator, own_parameters
+from xfeldask.sorting.decision import Decision
 from xfeldask.sorting.protocol import COORDINATES, Allowance, Rule
-from xfeldask.sorting.rules import RULES, make_rule
+from xfeldask.sorting.rules import RULES, make_rule, refuse_target
 from xfeldask.store.model import Choice, Features
 from xfeldask.store.parameters import Parameters
 from xfeldask.store.run import Run
@@ -74,7 +76,7 @@ class Options:
             n_fitted=len(fitted.fitted),
             converged_at=fitted.converged_at,
             version=version("xfeldask"),
-        )
+        ).allowing(max_contamination=self.allowance.max_contamination)
 
 
 def refuse(source: Source, shots: int, options: Options) -> None:
@@ -85,6 +87,7 @@ def refuse(source: Source, shots: int, options: Options) -> None:
     if options.batch_size < 1:
         raise InputError(f"batch_size must be at least 1 shot, got {options.batch_size}")
     rule = make_rule(options.sort, options.seed)
+    refuse_target(rule, options.allowance.max_contamination)
     needs = () if rule is None else rule.needs
     if missing := [name for name in needs if name != COORDINATES and name not in source]:
         raise InputError(
@@ -101,6 +104,14 @@ def _refuse_labels(labels: NDArray[np.int8], shots: int, rule: Rule | None) -> N
         raise InputError(f"labels are for sort={takers} and hold a number for each of the {shots} shots")
     if labels.dtype.kind not in "biuf" or not np.isin(labels, (-1, 0, 1)).all():
         raise InputError("labels hold 1 (single), 0 (anything else) or -1 (not known) for every shot")
+
+
+def tell_conflict(found: xr.Dataset) -> xr.Dataset:
+    """Return an embedding; warn where the contamination that was asked for costs more singles than may be lost."""
+    conflict = Decision.from_json(found.attrs["decision"]).conflict
+    if conflict is not None:
+        warnings.warn(conflict, XfeldaskWarning, stacklevel=3)
+    return found
 
 
 def refuse_name(run: Run, name: str, overwrite: bool) -> None:

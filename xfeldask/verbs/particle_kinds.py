@@ -15,12 +15,12 @@ from xfeldask.errors import InputError
 from xfeldask.orient.models import radius_of_gyration
 from xfeldask.orient.sparse import Pixels, SparseFrames, pixels_of
 from xfeldask.schema import MULTIPLE, NO_KIND, OF_KINDS, OTHER, SINGLE, of_names
-from xfeldask.sorting.decision import Decision
+from xfeldask.sorting.decision import Decision, intervals
 from xfeldask.sorting.kinds.fits import misfits
 from xfeldask.sorting.kinds.found import Kinds, log_likelihoods, posterior
 from xfeldask.sorting.kinds.growth import LEAST_HITS, MOST, grow_kinds, most_made
 from xfeldask.sorting.kinds.wanted import accepted_at
-from xfeldask.sorting.rules import RULES
+from xfeldask.sorting.rules import RULES, goes_by
 from xfeldask.store.embedding import Embedding
 from xfeldask.store.lock import held
 from xfeldask.store.particle_kinds import KINDS, kinds_dataset
@@ -64,7 +64,8 @@ def find_kinds(
     wanted : int or str, the kind to accept; by default the most frequent, or the one that `like` wants; names are those
         of `like`
     max_contamination : float, optional, fraction of the accepted shots that may be anything but a single hit of the
-        wanted kind; shots are rejected, the least sure first, until so few are expected
+        wanted kind; shots are rejected, the least sure first, until so few are expected; by default that which the
+        embedding was sorted by, if any
     most : int, kinds that are sought where none are named
     seed : int, of the noise that intensities begin with
     progress : as of `embed`
@@ -113,7 +114,8 @@ def find_kinds(
             kinds, by_default = kinds_like(like, frames, pixels)
         chosen = _chosen(kinds, by_default if wanted is None else wanted)
         columns = _judged(frames, pixels, kinds, chosen, progress)
-        found = _decided(before, shots, columns, kinds, chosen, max_contamination)
+        target = embedding.parameters.max_contamination if max_contamination is None else max_contamination
+        found = _decided(before, shots, columns, kinds, chosen, target)
         told = _described(run, pixels, frames, kinds, columns["kind"], seed)
         embedding.publish(found, parts | {KINDS: told})
     return embedding.dataset()
@@ -125,8 +127,9 @@ def _of_the_rule(embedding: Embedding) -> tuple[xr.Dataset, dict[str, xr.Dataset
     if "kind" not in found:
         return found, embedding.parts()
     parameters = embedding.parameters
-    own = RULES[str(parameters.sort)].allowance if parameters.sort in RULES else ""
-    return decided_anew(embedding, {own: getattr(parameters, own)} if own else {})
+    own = goes_by(RULES[str(parameters.sort)]) if parameters.sort in RULES else set()
+    asked = {field: getattr(parameters, field) for field in own}
+    return decided_anew(embedding, {field: value for field, value in asked.items() if value is not None})
 
 
 def single_hits(embedding: Embedding, found: xr.Dataset, least: int = LEAST_HITS) -> NDArray[np.int64]:
@@ -214,12 +217,25 @@ def _decided(
         told["expected_others_kept"] = float((1 - both)[chosen].sum())
         told["expected_purity"] = float(both[chosen].mean()) if chosen.any() else 0.0
     if max_contamination is not None:
-        told["max_contamination"] = max_contamination
+        told |= {"max_contamination": max_contamination, **_loss(decision, both, chosen)}
     decision = decision.model_copy(update=told)
     stored = variables(changed, None) | {"verdict": xr.Variable(("shot",), verdict, OF_KINDS.attributes())}
     if kinds.names:
         stored["kind"] = xr.Variable(("shot",), out["kind"], of_names(kinds.names).attributes())
     return before.assign(stored).assign_attrs(decision=decision.to_json())
+
+
+def _loss(decision: Decision, both: NDArray[np.float64], chosen: NDArray[np.bool_]) -> dict[str, Any]:
+    """Return intervals, and the singles lost by the rule and then by kinds; of the wanted the rule loses as many."""
+    told: dict[str, Any] = {**intervals(both, chosen), "purity_otherwise": None}
+    before = decision.expected_singles_lost
+    if before is None or "expected_singles_lost_interval" not in told:
+        return told
+    low, high = told["expected_singles_lost_interval"]
+    here = float(both[~chosen].sum() / max(both.sum(), 1e-300))
+    lost, low, high = (1 - (1 - before) * (1 - part) for part in (here, low, high))
+    told |= {"expected_singles_lost": lost, "expected_singles_lost_interval": (low, high)}
+    return told
 
 
 def _described(

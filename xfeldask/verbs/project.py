@@ -7,13 +7,12 @@ from dataclasses import replace
 import numpy as np
 import xarray as xr
 
-from xfeldask.sorting.protocol import Allowance
 from xfeldask.store.embedding import Embedding
 from xfeldask.store.lock import held
 from xfeldask.store.model import restored_model
 from xfeldask.store.run import Run
 from xfeldask.verbs.building import judged, sorted_dataset
-from xfeldask.verbs.options import Store, opened, refuse_name
+from xfeldask.verbs.options import Store, opened, refuse_name, tell_conflict
 from xfeldask.work.progress import Tell
 from xfeldask.work.sources import StoreSource, project_all
 
@@ -67,7 +66,7 @@ def project(
     with held(run.path, Embedding(run, target).place):
         refuse_name(run.reopened(), target, overwrite)  # another may have made it meanwhile
         _project(embedding, run, target, progress)
-    return Embedding(run, target).dataset()
+    return tell_conflict(Embedding(run, target).dataset())
 
 
 def _project(embedding: Embedding, run: Run, target: str, progress: bool | Tell) -> None:
@@ -79,7 +78,6 @@ def _project(embedding: Embedding, run: Run, target: str, progress: bool | Tell)
     # before they were stored, envelopes were fitted to the other store's coordinates
     model, columns = judged(model, shots.shots(n_shots), columns, learn="rule" not in parts)
     parameters = model.parameters.model_copy(update={"projected_from": source.path.name, "n_fitted": 0})
-    allowance = Allowance(max_singles_lost=parameters.max_singles_lost, contamination=parameters.contamination)
     columns["fitted"] = np.zeros(n_shots, bool)
-    found = sorted_dataset(columns, replace(model, parameters=parameters), allowance)
+    found = sorted_dataset(columns, replace(model, parameters=parameters), parameters.allowance)
     Embedding(run, target).publish(found, model.parts())

@@ -8,18 +8,23 @@ import xarray as xr
 
 from xfeldask.errors import InputError
 from xfeldask.sorting.protocol import Allowance, Rule
-from xfeldask.sorting.rules import RULES, decided
+from xfeldask.sorting.rules import RULES, decided, goes_by
 from xfeldask.store.embedding import Embedding
 from xfeldask.store.lock import held
 from xfeldask.store.model import restored_rule
 from xfeldask.store.parameters import Parameters
 from xfeldask.store.particle_kinds import KIND_COLUMNS, KINDS
 from xfeldask.verbs.building import variables
-from xfeldask.verbs.options import Store, opened
+from xfeldask.verbs.options import Store, opened, tell_conflict
 
 
 def sort(
-    store: Store, name: str = "ipca", *, max_singles_lost: float | None = None, contamination: float | None = None
+    store: Store,
+    name: str = "ipca",
+    *,
+    max_singles_lost: float | None = None,
+    contamination: float | None = None,
+    max_contamination: float | None = None,
 ) -> xr.Dataset:
     """Decide anew on the shots of an embedding, with another allowance; what was measured of them stays.
 
@@ -31,6 +36,8 @@ def sort(
         it, such as "pairs"; 0.01 by default
     contamination : float, fraction of the shots to reject, above 0 and at most 0.5; for a rule that goes by it, such as
         "elliptic_envelope"; 0.1 by default
+    max_contamination : float, optional, fraction of the accepted shots that may be anything but a single hit; as of
+        `embed`, and by default none is asked for
 
     Returns
     -------
@@ -56,10 +63,12 @@ def sort(
     """
     embedding = opened(store).refuse_incomplete().embedding(name)
     embedding.refuse_other()
-    asked = {"max_singles_lost": max_singles_lost, "contamination": contamination}
+    asked = {
+        "max_singles_lost": max_singles_lost, "contamination": contamination, "max_contamination": max_contamination
+    }  # fmt: skip
     with held(embedding.run.path, embedding.place):
         embedding.publish(*decided_anew(embedding, {name: value for name, value in asked.items() if value is not None}))
-    return embedding.dataset()
+    return tell_conflict(embedding.dataset())
 
 
 def decided_anew(embedding: Embedding, asked: Mapping[str, float]) -> tuple[xr.Dataset, dict[str, xr.Dataset]]:
@@ -84,8 +93,7 @@ def decided_anew(embedding: Embedding, asked: Mapping[str, float]) -> tuple[xr.D
             "versions did not store it; embed again with overwrite=True"
         )
     columns, told = decided(rule, {v.name: found[v.name].values for v in rule.columns}, allowance)
-    if rule.allowance:
-        parameters = parameters.model_copy(update={rule.allowance: getattr(allowance, rule.allowance)})
+    parameters = parameters.allowing(**{field: getattr(allowance, field) for field in sorted(goes_by(rule))})
     # what kinds were found went by the shots that were accepted before
     parts.pop(KINDS, None)
     found = found.drop_vars(KIND_COLUMNS, errors="ignore")
@@ -105,11 +113,10 @@ def _rule_of(
         raise InputError(f"the embedding {name} of {embedding.run.path} was not sorted; embed with sort={known}")
     if sort not in RULES:
         raise InputError(f"the embedding {name} was sorted by {sort}, which is not stored; embed again")
-    own = RULES[sort].allowance
-    if other := asked.keys() - {own}:
-        takers = " or ".join(repr(known) for known in RULES if RULES[known].allowance in other)
+    if other := asked.keys() - goes_by(RULES[sort]):
+        takers = " or ".join(repr(known) for known in RULES if goes_by(RULES[known]) & other)
         raise InputError(
-            f"the embedding {name} was sorted by {sort}, which goes by {own or 'no allowance'}; for "
+            f"the embedding {name} was sorted by {sort}, which goes by {RULES[sort].allowance or 'no allowance'}; for "
             f"{' and '.join(sorted(other))} embed with sort={takers}"
         )
     return restored_rule(parameters, parts)

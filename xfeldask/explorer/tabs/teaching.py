@@ -9,11 +9,11 @@ import numpy as np
 import panel as pn
 from numpy.typing import NDArray
 
-from xfeldask.explorer.model.expected import expected
 from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.tabs.widgets import CHANCE, SMALL, caption, table
 from xfeldask.explorer.view.offer import Making
 from xfeldask.sorting.decision import Decision
+from xfeldask.sorting.expected import expected
 from xfeldask.sorting.rules import RULES
 from xfeldask.store.columns import Shots
 from xfeldask.store.labels import lessons
@@ -81,7 +81,8 @@ class Teaching(Making):
         embed(
             session.shots.path, name=self._name, method=known.method, features=known.features, overwrite=True,
             n_components=known.n_components, batch_size=known.batch_size, sort=known.sort, seed=known.seed,
-            max_singles_lost=known.max_singles_lost, labels=lessons(session.labels.values), progress=tell,
+            max_singles_lost=known.max_singles_lost, max_contamination=known.max_contamination,
+            labels=lessons(session.labels.values), progress=tell,
         )  # fmt: skip
 
     def _made(self) -> None:

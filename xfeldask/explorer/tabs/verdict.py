@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,6 @@ import panel as pn
 import panel_material_ui as pmui
 from bokeh.models import ColumnDataSource, HoverTool, Range1d, Span
 
-from xfeldask.explorer.model.expected import Expected, expected
 from xfeldask.explorer.model.pictures import Pictures
 from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.model.threshold import Threshold
@@ -20,6 +20,8 @@ from xfeldask.explorer.view.plane import locked
 from xfeldask.schema import SINGLE
 from xfeldask.scores import COLORS, Confusion
 from xfeldask.scores.classes import BLUE, ORANGE
+from xfeldask.sorting.decision import Decision
+from xfeldask.sorting.expected import Expected, expected
 
 NEAR = 12
 STEPS = 1000
@@ -60,6 +62,7 @@ class Verdict:
         self._probability = session.shots.column("probability_single").values if known else None
         self.threshold = Threshold(self._score, truth)
         self.stored = stored_threshold(session, self.threshold)
+        self._asked = asked(session.shots.run.embedding(session.embedding).decision)
         low, high = span(self.threshold, self.stored)
         self.slider = pmui.EditableFloatSlider(
             label="threshold", start=low, end=high, step=(high - low) / STEPS or 1.0,
@@ -110,7 +113,8 @@ class Verdict:
         at = self.slider.value
         counted, area = self.threshold.confusion(at), self.threshold.area if self._roc else np.nan
         costs = None if self._probability is None else expected(self._probability, self._score >= at)
-        self.table.object = told(self.threshold.accepted(at), self.threshold.shots, counted, area, self.stored, costs)
+        counts = self.threshold.accepted(at), self.threshold.shots
+        self.table.object = told(*counts, counted, area, self.stored, costs, self._asked)
         self._scores.mark(at)
         if self._roc is not None and counted is not None:
             self._roc.mark(counted)
@@ -230,6 +234,7 @@ def told(
     area: float,
     stored: float | None,
     costs: tuple[Expected, Expected] | None = None,
+    asked: Sequence[tuple[str, str]] = (),
 ) -> str:
     """Write the counts as HTML.
 
@@ -240,6 +245,7 @@ def told(
     area : float, under the ROC; NaN where there is none
     stored : float, optional, threshold of the stored verdict
     costs : purity and fraction of singles rejected that the rule expects, where it gives probabilities
+    asked : names and values of what the stored verdict was to keep
     """
     rows = [("", "accepted", "rejected", "all")]
     if counted is None:
@@ -259,7 +265,22 @@ def told(
         measures += [("expected purity", str(costs[0])), ("expected singles rejected", str(costs[1]))]
     rows.append(("shots", f"{accepted:,}", f"{shots - accepted:,}", f"{shots:,}"))
     measures.append(("stored threshold", "none" if stored is None else f"{stored:.4g}"))
+    measures += asked
     return table(rows, numbers=True) + table(measures)
+
+
+def asked(decision: Decision) -> list[tuple[str, str]]:
+    """Tell what purity the stored verdict was to keep, and what that cost; nothing where none was asked for.
+
+    Examples
+    --------
+    >>> asked(Decision(max_contamination=0.05)), asked(Decision())
+    ([('asked for: not single, at most', '5%')], [])
+    """
+    if decision.max_contamination is None:
+        return []
+    costs = [] if decision.conflict is None else [("that costs", decision.conflict)]
+    return [("asked for: not single, at most", f"{100 * decision.max_contamination:g}%"), *costs]
 
 
 def percents(fraction: float) -> str:

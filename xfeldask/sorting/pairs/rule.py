@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from xfeldask.errors import InputError
 from xfeldask.schema import BLANK, LATENT, MULTIPLE, SINGLE
-from xfeldask.sorting.decision import Decision, decide
+from xfeldask.sorting.decision import Cut, Decision, decide, intervals
 from xfeldask.sorting.pairs.networks import MOST_HITS, PairNetworks
 from xfeldask.sorting.pairs.sample import sample_hits
 from xfeldask.sorting.protocol import Allowance, Columns, Grids, Rule, Shots
@@ -70,7 +70,7 @@ class PairRule(Rule):
         """Decide by the likeliest fraction of multiple hits; see `xfeldask.sorting.decision.decide`."""
         ratio = columns["log_ratio"]
         hit = ~np.isnan(ratio)
-        found = decide(ratio[hit], allowance.max_singles_lost, self.networks.seed)
+        found = decide(ratio[hit], allowance.max_singles_lost, self.networks.seed, allowance.max_contamination)
         out: Columns = {
             "score": np.full(len(ratio), min(float(found.score.min()), found.threshold) - 1),
             "probability_single": np.zeros(len(ratio)),
@@ -89,6 +89,7 @@ class PairRule(Rule):
             expected_others_kept=found.let_in,
             expected_purity=1 - found.let_in / max(int(found.kept.sum()), 1),
             steady_photons=self.networks.steady_photons,
+            **_of_target(allowance.max_contamination, found),
         )
 
     def check(self, grids: Grids) -> None:
@@ -118,3 +119,11 @@ class PairRule(Rule):
         rule = cls()
         rule.networks = PairNetworks.restore(arrays)
         return rule
+
+
+def _of_target(max_contamination: float | None, found: Cut) -> dict[str, Any]:
+    """Return what a decision tells of a purity that was asked for."""
+    if max_contamination is None:
+        return {}
+    told = {"max_contamination": max_contamination, **intervals(found.probability, found.kept)}
+    return told if found.otherwise is None else told | {"purity_otherwise": tuple(found.otherwise)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from xfeldask.explorer.model.expected import expected
+from xfeldask.sorting.expected import expected
 
 
 @pytest.mark.parametrize("sure", [1.0, 30.0])

@@ -8,8 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import poisson
 
-from xfeldask.explorer.model.masks import Mask
-
 INTERVAL = 0.95
 """Probability that the number of singles or others lies within an interval."""
 
@@ -32,7 +30,7 @@ class Expected(NamedTuple):
         return f"{self.value:.2%} ({self.low:.2%} to {self.high:.2%})" if np.isfinite(self.value) else "none"
 
 
-def expected(probability: NDArray[Any], accepted: Mask) -> tuple[Expected, Expected]:
+def expected(probability: NDArray[Any], accepted: NDArray[np.bool_]) -> tuple[Expected, Expected]:
     """Tell what fraction of the accepted shots is single, and what fraction of the singles is not accepted.
 
     Each shot is a single hit with its probability. The number of the improbable ones among many is at most as spread
