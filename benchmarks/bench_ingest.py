@@ -11,11 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.common import Folder, effort, in_turns, measures, ratio
-from xfeldask import ingest, photonize
+from xfeldask import ingest, open_run, photonize
+from xfeldask.engines.reading import layout_of_frames, left_photons
 from xfeldask.physics.detectors import Geometry, square
+from xfeldask.store.elsewhere import forget_readers
 from xfeldask.store.layout import layout_of, shot_array
 from xfeldask.store.run import Run
 from xfeldask.store.shards import Shard
+from xfeldask.verbs.ingest import open_sources, publish_frames
 
 WORKERS = 2
 SIDE, PHOTONS = effort(128, 1024), effort(50, 1500)
@@ -124,3 +127,72 @@ class Ingest(Folder):
 
     def teardown(self, *_: object) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+FILES, EACH, THERE = effort(2, 100), effort(8, 10_000), effort(2, 8)
+
+
+class LeftInFiles(Folder):
+    """A virtual data set of a million frames that are not copied; all but some of each file were never written."""
+
+    timeout = 1800
+
+    def setup(self) -> None:
+        folder = self.make_folder()
+        self.virtual, self.out = folder / "run.h5", folder / "run.zarr"
+        layout = h5py.VirtualLayout((FILES * EACH, SIDE, SIDE), "u1")
+        rng, shots = np.random.default_rng(3), sparse_frames(FILES * THERE)
+        self.there: list[int] = []
+        for part in range(FILES):
+            with h5py.File(folder / f"part{part}.h5", "w") as file:
+                data = file.create_dataset(
+                    "data", (EACH, SIDE, SIDE), "u1", chunks=(1, SIDE, SIDE), compression="gzip", shuffle=True
+                )
+                for place in np.sort(rng.choice(EACH, THERE, replace=False)).tolist():
+                    pixels, counts = shots.pop()
+                    frame = np.zeros(SIDE * SIDE, np.uint8)
+                    frame[pixels] = counts
+                    data[place] = frame.reshape(SIDE, SIDE)
+                    self.there.append(part * EACH + place)
+                layout[part * EACH : (part + 1) * EACH] = h5py.VirtualSource(data)
+        with h5py.File(self.virtual, "w") as file:
+            file.create_virtual_dataset("data", layout)
+        self.there = rng.permutation(self.there).tolist()
+        geometry: Geometry = square(SIDE, 76.8e-3 / SIDE, 0.15)
+        frames, intake = open_sources(str(self.virtual), "hdf5", geometry, 2.7e-10, None, None)
+        # images of a million frames take hours, and no shot needs another's
+        publish_frames(
+            self.out, frames, layout_of_frames(frames, "uint8"), intake, left_photons(frames, intake, "uint8")
+        )
+
+    def open(self) -> None:
+        """Open the store and its files anew, and read a shot."""
+        forget_readers()
+        open_run(self.out).dataset().photons[self.there[0]].compute(scheduler="synchronous")
+
+    @measures("s", "5 or less")
+    def track_opening(self) -> float:
+        """opening a store of a million frames that are left in their files, and reading one"""
+        return float(np.median(in_turns({"it": self.open}, effort(1, 3))["it"]))
+
+    @measures("times", "1.3 or less")
+    def track_random_shots(self) -> float:
+        """random shots of it, against h5py"""
+        rounds = effort(1, 3)
+        run = open_run(self.out)
+        # HDF5 keeps what it unpacked, so that no shot is read twice
+        some = iter(np.array_split(self.there[1:], 2 * (rounds + 1)))
+        with h5py.File(self.virtual) as file:
+            data = file["data"]
+            found = in_turns(
+                {
+                    "here": lambda: [run.read("photons", int(shot)) for shot in next(some)],
+                    "h5py": lambda: [data[int(shot)] for shot in next(some)],
+                },
+                rounds,
+            )
+        return ratio(found["here"], found["h5py"])
+
+    def teardown(self, *_: object) -> None:
+        forget_readers()
+        super().teardown()

@@ -131,7 +131,6 @@ def test_damage__met_half_way_leaves_nothing(tmp_path, frames, small_shards):
     [
         ({"geometry": None}, "give its geometry"),
         ({"wavelength": None}, "photon_energy"),
-        ({"copy": False}, "cannot leave them in the files"),
         ({"photon_dtype": "int8"}, "photon_dtype is uint8, uint16 or uint32, got 'int8'"),
         ({"wavelength": -1.0}, "the wavelength must be positive, got -1.0 m"),
         ({"mask": np.ones((3, 3))}, "the mask must be boolean or whole numbers"),

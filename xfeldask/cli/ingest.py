@@ -44,6 +44,11 @@ def frames_options(function: Any) -> Any:
         ),
         click.option("--threshold", type=float, help="Photons from which one is counted.  [default: 0.7]"),
         click.option(
+            "--copy/--no-copy",
+            default=True,
+            help="Whether photons are copied into the store, or stay in the files and are read there.  [default: copy]",
+        ),
+        click.option(
             "--photon-dtype", help="Type of the photon counts: uint8, uint16 or uint32.  [default: as the files ask]"
         ),
     ]

@@ -29,6 +29,7 @@ from xfeldask.physics.images import Recorder, photons_of_frames
 from xfeldask.physics.photonizing import BINS, histogram_centers
 from xfeldask.schema import VARIABLES
 from xfeldask.store.adu_histogram import create_histogram, histogram_array
+from xfeldask.store.elsewhere import Elsewhere, source_files, stored_elsewhere
 from xfeldask.store.intake import Intake, stored_intake
 from xfeldask.store.layout import Layout, create_template, shard_length, shot_array
 from xfeldask.store.run import Run
@@ -147,9 +148,77 @@ def as_photons(found: Sequence[Frames], asked: Photonize) -> list[PhotonizedFram
     return [PhotonizedFrames(part, correction) for part in parts]
 
 
-def make_desk(root: zarr.Group, frames: JoinedFrames, layout: Layout) -> Desk:
-    """Make what shards share from what has been worked out already."""
-    arrays = {v.name: shot_array(root, v.name) for v in layout.stored() if v.role in ("raw", "total")}
+def left_photons(frames: JoinedFrames, intake: Intake, dtype: str | None) -> Elsewhere:
+    """Record where photons are that stay in their files.
+
+    Parameters
+    ----------
+    frames : JoinedFrames, of all sources
+    intake : Intake
+    dtype : str, optional, that pixels are given in; the least that holds them by default
+    """
+    paths = [source if Path(source).exists() else source.partition(":/")[0] for source in intake.sources]
+    correction = {} if intake.photonize is None else intake.photonize.model_dump()
+    paths += [*frames.files, *(value for value in correction.values() if isinstance(value, str) and "/" in value)]
+    return Elsewhere(
+        files=source_files(path for path in paths if Path(path).exists()),
+        starts=frames.starts,
+        shape=(frames.n_shots, *frames.geometry.shape),
+        dtype=dtype or frames.photon_type,
+    )
+
+
+class PhotonReader:
+    """Photons of a store that stay in the files they came from, read as they would have been copied.
+
+    Parameters
+    ----------
+    path : str, of the store
+
+    Raises
+    ------
+    MissingFileError, InputError
+        A file is gone, or has changed.
+    """
+
+    def __init__(self, path: str) -> None:
+        run = Run.open(path)
+        intake, told = stored_intake(run.group), stored_elsewhere(run.group)
+        if intake is None or told is None:
+            raise CorruptStoreError(f"{path} does not tell where its photons are")
+        told.refuse_changed(path)
+        self._frames, mask = open_intake(intake, run.geometry), run.geometry.mask
+        self._good = None if mask.all() else mask
+        self._most, self._dtype = np.iinfo(told.dtype).max, told.dtype
+        fit = max(1, BLOCK_BYTES // (4 * mask.size))
+        self._length = min(fit, max(1, self._frames.chunk))
+        self._kept: tuple[int, NDArray[Any]] = (-1, np.empty(0))
+        self._reading = Lock()
+
+    def frame(self, shot: int) -> NDArray[Any]:
+        """Photons of a shot (panel, ss, fs); those of its chunk of the file are kept until another is read."""
+        block, place = divmod(shot, self._length)
+        with self._reading:
+            if self._length == 1:
+                return np.asarray(self._read(range(shot, shot + 1))[0])
+            if self._kept[0] != block:
+                stop = min((block + 1) * self._length, self._frames.n_shots)
+                self._kept = block, self._read(range(block * self._length, stop))
+            return np.array(self._kept[1][place])
+
+    def _read(self, shots: range) -> NDArray[Any]:
+        """Photons of shots as they are copied: of the store's type, a full pixel full, a bad one empty."""
+        counts = self._frames.read(shots)
+        if np.iinfo(counts.dtype).max > self._most:
+            counts = np.minimum(counts, self._most)
+        counts = counts.astype(self._dtype, copy=False)
+        return counts if self._good is None else counts * self._good
+
+
+def make_desk(root: zarr.Group, frames: JoinedFrames, layout: Layout, copy: bool = True) -> Desk:
+    """Make what shards share from what has been worked out already; photons are written if `copy`."""
+    written = [v.name for v in layout.stored() if v.role in ("raw", "total") and (copy or v.name != "photons")]
+    arrays = {name: shot_array(root, name) for name in written}
     return Desk(frames, Recorder(frames.geometry), arrays, layout, histogram_array(root))
 
 
@@ -196,16 +265,16 @@ def _kept_desk(path: str, digest: str) -> Desk:
     intake = stored_intake(run.group)
     if intake is None or run.identity != digest:
         raise CorruptStoreError(f"{path} does not tell what it was ingested from")
-    return make_desk(run.group, open_intake(intake, run.geometry), run.layout)
+    return make_desk(run.group, open_intake(intake, run.geometry), run.layout, "photons" in run.group)
 
 
-def estimate_intake(frames: JoinedFrames, layout: Layout) -> Estimate:
+def estimate_intake(frames: JoinedFrames, layout: Layout, copy: bool = True) -> Estimate:
     """Read and encode the first shots as tasks will, in memory, and extrapolate."""
     n = min(SAMPLE, len(layout.shots(0)))
     root = create_template(MemoryStore(), replace(layout, n_shots=n, shard=n), {}, {})
     if frames.photonizes:
         create_histogram(root, 1, histogram_centers())
-    desk = make_desk(root, frames, replace(layout, n_shots=n, shard=n))
+    desk = make_desk(root, frames, replace(layout, n_shots=n, shard=n), copy)
     _rehearse(desk, 1)
     start = time.perf_counter()
     packed, held = _rehearse(desk, n)

@@ -106,6 +106,15 @@ class ArrayFrames:
         """Pixels that are bad in single shots: an array tells of none."""
         return None
 
+    @property
+    def files(self) -> list[str]:
+        """Files that a virtual data set has its frames in; none where frames are in the file that was opened."""
+        path = self._source.partition(":/")[0]
+        if not (isinstance(self._array, h5py.Dataset) and self._array.is_virtual):
+            return []
+        names = {source.file_name for source in self._array.virtual_sources()} - {"."}
+        return sorted(str(beside if (beside := Path(path).parent / name).exists() else name) for name in names)
+
     def truth(self, shots: range) -> dict[str, NDArray[Any]]:  # noqa: ARG002
         """Nothing: an array knows nothing besides photons."""
         return {}

@@ -61,6 +61,17 @@ class JoinedFrames:
         self.chunk = int(getattr(first, "chunk", 1))
 
     @property
+    def starts(self) -> tuple[int, ...]:
+        """Shot that is the first of each file."""
+        return tuple(self._start[:-1])
+
+    @property
+    def files(self) -> list[str]:
+        """Files that virtual data sets have their frames in."""
+        raw = [getattr(part, "raw", part) for part in self.parts]
+        return [file for part in raw for file in getattr(part, "files", [])]
+
+    @property
     def photon_type(self) -> str:
         """Type that pixels of all files are kept in."""
         return max((photon_type(part) for part in self.parts if part.n_shots), key=lambda name: int(name[4:]))

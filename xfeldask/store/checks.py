@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from xfeldask.errors import CorruptStoreError, printable
 from xfeldask.schema import DONE, VARIABLES, Variable, named
 from xfeldask.store.codecs import EXACT
+from xfeldask.store.elsewhere import KEY
 from xfeldask.store.intake import stored_intake
 from xfeldask.store.layout import RUN, Layout
 from xfeldask.store.leftovers import leftovers
@@ -134,7 +135,8 @@ def check_root(run: Run) -> list[Problem]:
         expected += intake.variables
         if intake.digest != attributes.get("ingest_digest"):
             problems.append(Problem("ingest", NO_SHOT, "does not match its digest"))
-    gone = [name for name in expected if not (run.path / name / "zarr.json").exists()]
+    elsewhere = {"photons"} if KEY in attributes else set()
+    gone = [name for name in expected if not (run.path / name / "zarr.json").exists() and name not in elsewhere]
     return problems + [Problem(name, _along(VARIABLES.get(name), layout), "the array is missing") for name in gone]
 
 
@@ -201,7 +203,8 @@ def _read(run: Run, name: str, shots: range, problems: list[Problem]) -> Iterato
     except CorruptStoreError:
         return  # `check_node` or `check_root` tells it, once
     outer, chunk = (array.shards or array.chunks)[0], array.chunks[0]
-    gone = _gone(run.path / name / _key(array, (shots.start // outer,)))
+    is_elsewhere = name == "photons" and KEY in run.attributes
+    gone = "" if is_elsewhere else _gone(run.path / name / _key(array, (shots.start // outer,)))
     if gone:
         problems.append(Problem(name, shots, gone))
         return

@@ -18,6 +18,7 @@ from zarr.storage import MemoryStore
 from xfeldask.errors import CorruptStoreError
 from xfeldask.schema import COORDINATES, VARIABLES, Variable, named
 from xfeldask.store.codecs import EXACT, compressors, pipeline
+from xfeldask.store.elsewhere import photon_store, stored_elsewhere
 
 SHARD_BYTES = 256 * 2**20
 IMAGES = ("image", "low_q")
@@ -113,7 +114,8 @@ def layout_of(group: zarr.Group) -> Layout:
     """
     photons, image, low_q = (shot_array(group, name) for name in ("photons", "image", "low_q"))
     truth = tuple(v.name for role in TRUTH for v in named(role) if _is_there(group, v.name))
-    if photons.shards is None or photons.ndim != 4 or image.ndim != 3 or low_q.ndim != 3:
+    shards = photons.shards if stored_elsewhere(group) is None else image.shards
+    if shards is None or photons.ndim != 4 or image.ndim != 3 or low_q.ndim != 3:
         raise CorruptStoreError(f"{group.store_path}: photons, image or low_q have not the layout of a store")
     return Layout(
         photons.shape[0],
@@ -123,7 +125,7 @@ def layout_of(group: zarr.Group) -> Layout:
         _room_for_particles(group, truth),
         str(photons.dtype),
         "intensity" in group,
-        photons.shards[0],
+        shards[0],
         truth,
     )
 
@@ -161,7 +163,9 @@ def shot_array(group: zarr.Group, name: str, codec_pipeline: str = EXACT) -> zar
     """
     try:
         with pipeline(codec_pipeline):
-            array = group[name]
+            # photons that lie elsewhere are an array of a store of their own
+            photons = photon_store(group) if name == "photons" else None
+            array = (group if photons is None else zarr.open_group(photons, mode="r"))[name]
             if not isinstance(array, zarr.Array):
                 raise CorruptStoreError(f"{group.store_path}: {name} is not an array")
             # an array's configuration is not stored with it

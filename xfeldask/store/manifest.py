@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 KEY = "manifest"
-CHANGES = ("complete", "ingest", KEY)
+CHANGES = ("complete", "elsewhere", "ingest", KEY)
 """Attributes of a root that change: while it is written, and where files moved that it was ingested from."""
 PUBLISHED = ("labels", "latent", "reconstruction", "selection")
 """Groups whose groups are published one by one, each with a manifest of its own."""

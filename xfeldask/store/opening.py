@@ -14,6 +14,7 @@ from xfeldask.config import Experiment
 from xfeldask.errors import CorruptStoreError, InputError, MissingFileError
 from xfeldask.machine import exists
 from xfeldask.store.codecs import FAST, pipeline
+from xfeldask.store.elsewhere import KEY, photon_store
 from xfeldask.store.leftovers import sweep_beside
 
 
@@ -51,7 +52,7 @@ def open_root(store: str | Path, mode: Literal["r", "r+"] = "r") -> zarr.Group:
         raise InputError(f"{path} is a Zarr array, not a store of xfeldask") from None
     except (ValueError, KeyError, TypeError) as error:
         raise CorruptStoreError(f"{path}: the root metadata cannot be read ({error})") from None
-    if not (path / "photons").exists() or "complete" not in root.attrs:
+    if not ((path / "photons").exists() or KEY in root.attrs) or "complete" not in root.attrs:
         raise InputError(f"{path} is a Zarr store, but not one of xfeldask: it has no photons or no state")
     return root
 
@@ -98,7 +99,10 @@ def open_lazily(root: zarr.Group, group: str | None = None) -> xr.Dataset:
     try:
         with pipeline(FAST):
             found: xr.Dataset = xr.open_zarr(root.store, group=group, consolidated=False, chunks=None)
-            return found
+            photons = photon_store(root) if group is None else None
+            if photons is None:
+                return found
+            return found.assign(photons=xr.open_zarr(photons, consolidated=False, chunks=None)["photons"])
     except (ValueError, KeyError, TypeError, RuntimeError, OSError) as error:
         told = f"{root.store_path} cannot be opened ({error}); xfeldask verify names what is broken"
         raise CorruptStoreError(told) from error

@@ -24,6 +24,7 @@ from xfeldask.physics.symmetry import SYMMETRY
 from xfeldask.schema import DONE, LATENT, VARIABLES, named
 from xfeldask.store import accessor as accessor
 from xfeldask.store.codecs import FAST
+from xfeldask.store.elsewhere import KEY, PhotonStore, photon_store
 from xfeldask.store.embedding import Embedding
 from xfeldask.store.html import run_html
 from xfeldask.store.intake import stored_intake
@@ -124,7 +125,7 @@ class Run:
 
     def __contains__(self, name: str) -> bool:
         """Whether the store has a variable or a group."""
-        return name in self.group
+        return name in self.group or (name == "photons" and KEY in self.attributes)
 
     def array(self, name: str, codec_pipeline: str = FAST) -> zarr.Array[Any]:
         """Return an array of the root, to be read fast, or to be read and written with ``codecs.EXACT``."""
@@ -139,8 +140,14 @@ class Run:
 
     def read(self, name: str, shots: slice | int = slice(None)) -> NDArray[Any]:
         """Return values of an array of the root, of some shots or of all."""
+        if name == "photons" and self._elsewhere is not None:
+            return self._elsewhere.read(shots)
         values = np.asarray(self.array(name)[shots])
         return upright(values) if self.is_transposed and name in IMAGES else values
+
+    @cached_property
+    def _elsewhere(self) -> PhotonStore | None:
+        return photon_store(self.group)
 
     def done(self) -> NDArray[np.bool_]:
         """Return which shots have been written by now, bool (shot,)."""
@@ -389,7 +396,8 @@ class Run:
         if intake is None:
             return "not simulated"
         more = f" and {len(intake.sources) - 1} more" if len(intake.sources) > 1 else ""
-        return f"ingested from {Path(intake.sources[0]).name}{more}, {intake.format}"
+        left = ", where photons are left" if KEY in self.attributes else ""
+        return f"ingested from {Path(intake.sources[0]).name}{more}, {intake.format}{left}"
 
 
 def open_run(store: str | Path, *, mode: Literal["r", "r+"] = "r") -> Run:

@@ -23,7 +23,7 @@ class Shard:
 
     Parameters
     ----------
-    arrays : zarr.Array by name, writable, the store's raw variables and totals
+    arrays : zarr.Array by name, writable, the store's raw variables and totals; without photons that stay elsewhere
     path : Path, of the store
     layout : Layout
     index : int
@@ -48,8 +48,9 @@ class Shard:
     def __init__(self, arrays: Mapping[str, zarr.Array[Any]], path: Path, layout: Layout, index: int) -> None:
         self.shots = layout.shots(index)
         self._path, self._index = path, index
-        raw = [v.name for v in layout.stored() if v.role == "raw"]
-        self._files = {name: ShardFile(arrays[name], path / name, index) for name in raw}
+        raw = [v for v in layout.stored() if v.role == "raw"]
+        self._files = {v.name: ShardFile(arrays[v.name], path / v.name, index) for v in raw if v.name in arrays}
+        self._scratch = {v.name: np.zeros(layout.inner(v), layout.dtype(v)) for v in raw if v.name not in arrays}
         self._totals = {v.name: arrays[v.name] for v in named("total")}
         self._values: dict[str, NDArray[Any]] = {
             name: np.zeros(len(self.shots), array.dtype) for name, array in self._totals.items()
@@ -58,7 +59,9 @@ class Shard:
 
     def next_shot(self) -> dict[str, NDArray[Any]]:
         """Zeroed arrays of the next shot, to be filled before `advance`."""
-        return {name: file.next_row() for name, file in self._files.items()}
+        for scratch in self._scratch.values():
+            scratch.fill(0)
+        return self._scratch | {name: file.next_row() for name, file in self._files.items()}
 
     def advance(self, totals: Mapping[str, int], lit: NDArray[np.uint32] | None = None) -> None:
         """Take the arrays of the shot as they are now, and its totals.

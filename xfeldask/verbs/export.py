@@ -17,6 +17,7 @@ from xfeldask.formats.emc_out import write_dragonfly_detector, write_emc, write_
 from xfeldask.formats.png_out import write_png
 from xfeldask.schema import LATENT, OF_KINDS
 from xfeldask.store.chosen import Chosen
+from xfeldask.store.elsewhere import KEY, forget_readers, source_files, stored_elsewhere
 from xfeldask.store.embedding import Embedding
 from xfeldask.store.intake import fingerprint, stored_intake
 from xfeldask.store.publish import replaced
@@ -130,6 +131,7 @@ def write_back(store: str | Path, *, embedding: str | None = None) -> list[str]:
     if len({(source, stack.split("/")[0]) for source, stack, _ in places}) < len(places):
         raise InputError(f"the files of {run.path} have several stacks in an entry, and a result is of one")
     told, start = [], 0
+    forget_readers()  # a file that photons are read from is open
     for source, stack, n_shots in places:
         part = {k: v[start : start + n_shots] if k not in ("name", "labels") else v for k, v in verdicts.items()}
         told.append(write_back_result(source.partition(":/")[0], stack, n_shots, part))
@@ -137,6 +139,9 @@ def write_back(store: str | Path, *, embedding: str | None = None) -> list[str]:
     # the files are still those that were ingested
     run = run.reopened("r+")
     run.group.attrs["ingest"] = intake.model_copy(update={"fingerprint": fingerprint(intake.sources)}).to_json()
+    if (left := stored_elsewhere(run.group)) is not None:
+        files = source_files(file.path for file in left.files)
+        run.group.attrs[KEY] = left.model_copy(update={"files": files}).to_json()
     return told
 
 

@@ -25,6 +25,7 @@ from xfeldask.engines.reading import (
     forget_desks,
     ingest_shard,
     layout_of_frames,
+    left_photons,
     open_intake,
     photon_energy_of,
 )
@@ -39,6 +40,7 @@ from xfeldask.physics.detectors import HC, Geometry
 from xfeldask.physics.photonizing import histogram_centers
 from xfeldask.schema import VARIABLES
 from xfeldask.store.adu_histogram import create_histogram
+from xfeldask.store.elsewhere import KEY, Elsewhere, forget_readers, stored_elsewhere
 from xfeldask.store.intake import Intake, fingerprint, stored_intake
 from xfeldask.store.layout import FORMAT, Layout, create_template, shot_array, write_column
 from xfeldask.store.leftovers import sweep_beside
@@ -86,7 +88,10 @@ def ingest(
         give no finite number count nothing in their shot; the histogram is kept in ``/photonizing``
     photon_dtype : "uint8", "uint16" or "uint32", of a pixel; by default what the files' own type or some of their shots
         call for. A full pixel stays full, and `lost_photons` says what it lost
-    copy : bool, True: photons are always copied into the store
+    copy : bool, keep a copy of the photons in the store. Without, they stay in the files, and are read there when they
+        are asked for, to the same values; the store has images, totals and coordinates, and tells where the files are
+        and what they were like. Where a file is gone or has changed, what needs no photons goes on working; `resume`
+        takes files that have moved
     resume : bool, finish a store that was interrupted; only what is pending is read
     overwrite : bool, replace a store that is there
     progress : bool, show progress on stderr
@@ -116,32 +121,32 @@ def ingest(
     path = Path(store)
     if photon_dtype not in (None, "uint8", "uint16", "uint32"):
         raise InputError(f"photon_dtype is uint8, uint16 or uint32, got {photon_dtype!r}")
-    if not copy:
-        raise InputError("a store holds its photons and cannot leave them in the files; leave copy out")
     refuse_existing(path, resume, overwrite)
-    frames, intake = _opened(source, format, geometry, wavelength, mask, photonize)
+    frames, intake = open_sources(source, format, geometry, wavelength, mask, photonize)
+    elsewhere = None if copy else left_photons(frames, intake, photon_dtype)
     if resume and path.exists():
-        run = _resumed(path, intake)
+        run = _resumed(path, intake, elsewhere)
         if run.complete and not pending_shards(run):
             return run.reopened("r").dataset()
     with held(path):
         refuse_existing(path, resume, overwrite)  # another may have made it meanwhile
-        run = _ingested(path, frames, intake, photon_dtype, resume, progress)
+        run = _ingested(path, frames, intake, photon_dtype, elsewhere, resume, progress)
     warn_of_lost_photons(run)
     return run.reopened("r").dataset()
 
 
 def _ingested(
-    path: Path, frames: JoinedFrames, intake: Intake, photon_dtype: str | None, resume: bool, progress: bool
-) -> Run:
+    path: Path, frames: JoinedFrames, intake: Intake, photon_dtype: str | None, elsewhere: Elsewhere | None,
+    resume: bool, progress: bool,
+) -> Run:  # fmt: skip
     """Make the store or go on with it, to its end."""
     fresh = not (resume and path.exists())
     if fresh:
         layout = layout_of_frames(frames, photon_dtype)
-        refuse_full_disk(path, estimate_intake(frames, layout).bytes_on_disk)
-        run = _publish(path, frames, layout, intake)
+        refuse_full_disk(path, estimate_intake(frames, layout, elsewhere is None).bytes_on_disk)
+        run = publish_frames(path, frames, layout, intake, elsewhere)
     else:
-        run = _resumed(path, intake)
+        run = _resumed(path, intake, elsewhere)
         # files may have moved since
         run.group.attrs["ingest"] = intake.to_json()
     try:
@@ -156,11 +161,18 @@ def _ingested(
     return run
 
 
-def _resumed(path: Path, intake: Intake) -> Run:
-    """Open a run that is to be finished."""
+def _resumed(path: Path, intake: Intake, elsewhere: Elsewhere | None) -> Run:
+    """Open a run that is to be finished; photons that are elsewhere are looked for where they are now."""
     run = Run.open(path, "r+")
     _refuse_other(run, intake)
     refuse_broken(run)
+    known = stored_elsewhere(run.group)
+    if (known is None) != (elsewhere is None):
+        told = "photons of its own; leave copy out" if known is None else "its photons in the files; pass copy=False"
+        raise InputError(f"{path} has {told} to resume it, or overwrite=True to begin again")
+    if elsewhere is not None and elsewhere != known:
+        forget_readers()
+        run.group.attrs.update({"ingest": intake.to_json(), KEY: elsewhere.to_json()})
     return run
 
 
@@ -184,16 +196,17 @@ def estimate_ingest(
     mask: Any = None,
     photonize: Any = None,
     photon_dtype: str | None = None,
+    copy: bool = True,
     resume: bool = False,
     overwrite: bool = False,
 ) -> Estimate:
     """Estimate what `ingest` with the same arguments would take; nothing is written."""
     refuse_existing(Path(store), resume, overwrite)
-    frames, _ = _opened(source, format, geometry, wavelength, mask, photonize)
-    return estimate_intake(frames, layout_of_frames(frames, photon_dtype))
+    frames, _ = open_sources(source, format, geometry, wavelength, mask, photonize)
+    return estimate_intake(frames, layout_of_frames(frames, photon_dtype), copy)
 
 
-def _opened(
+def open_sources(
     source: Source | Sequence[Source],
     format: str | None,
     geometry: Any,
@@ -250,7 +263,9 @@ def _refuse_other(run: Run, asked: Intake) -> None:
         raise ExperimentMismatchError(run.path, differing)
 
 
-def _publish(path: Path, frames: JoinedFrames, layout: Layout, intake: Intake) -> Run:
+def publish_frames(
+    path: Path, frames: JoinedFrames, layout: Layout, intake: Intake, elsewhere: Elsewhere | None = None
+) -> Run:
     """Write a store of everything but photons beside `path`, then move it there in one step."""
     try:
         sweep_beside(path)
@@ -261,6 +276,9 @@ def _publish(path: Path, frames: JoinedFrames, layout: Layout, intake: Intake) -
                 create_histogram(root, layout.n_shards, histogram_centers())
             _write_truth(root, frames, layout)
             _write_columns(root, frames)
+            if elsewhere is not None:
+                del root["photons"]
+                root.attrs[KEY] = elsewhere.to_json()
             seal(fresh)
     except (OSError, RuntimeError) as error:
         if isinstance(error, InputError):

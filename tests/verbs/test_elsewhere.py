@@ -1,0 +1,204 @@
+"""Photons that stay in the files they came from: the same values, and one sentence where a file is not there."""
+
+from __future__ import annotations
+
+import pickle
+import shutil
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from tests.formats import cxi_writer
+from tests.formats.emc_writer import write_vlen
+from tests.strategies import examples
+from xfeldask import embed, export, ingest, open_dataset, open_run, verify
+from xfeldask.errors import InputError, MissingFileError
+from xfeldask.explorer.model.pictures import Pictures
+from xfeldask.explorer.model.statistics import frame_sums
+from xfeldask.store import layout
+from xfeldask.store.elsewhere import forget_readers
+from xfeldask.verbs.export import write_back
+
+N = 40
+GIVEN = {"geometry": "square-16", "wavelength": 2e-10, "progress": False}
+
+
+@pytest.fixture(autouse=True)
+def small_shards(monkeypatch):
+    """Several shards, each read in several blocks; no file stays open."""
+    monkeypatch.setattr(layout, "SHARD_BYTES", 8 * 256)
+    monkeypatch.setattr("xfeldask.engines.reading.BLOCK_BYTES", 3 * 4 * 256)
+    yield
+    forget_readers()
+
+
+def frames(seed: int = 1) -> np.ndarray:
+    return np.random.default_rng(seed).poisson(0.5, (N, 1, 16, 16)).astype(np.uint8)
+
+
+def npy(folder: Path) -> tuple[list[Path], dict]:
+    good = np.ones((1, 16, 16), bool)
+    good[0, 5:9] = False
+    np.save(folder / "run.npy", frames().astype(np.int32) * 200)
+    return [folder / "run.npy"], GIVEN | {"mask": good, "photon_dtype": "uint8"}
+
+
+def several(folder: Path) -> tuple[list[Path], dict]:
+    for name, part in (("a.h5", frames()[:15]), ("b.h5", frames()[15:])):
+        write_vlen(folder / name, part.reshape(-1, 256))
+    return [folder / "a.h5", folder / "b.h5"], GIVEN
+
+
+def chunked(folder: Path) -> tuple[list[Path], dict]:
+    with h5py.File(folder / "run.h5", "w") as file:
+        file.create_dataset("frames", data=frames(), chunks=(7, 1, 16, 16), compression="gzip", dtype=">u2")
+    return [folder / "run.h5"], GIVEN
+
+
+def cxi(folder: Path) -> tuple[list[Path], dict]:
+    cxi_writer.write_euxfel(folder / "run.cxi", cxi_writer.frames(N))
+    return [folder / "run.cxi"], {"progress": False}
+
+
+def virtual(folder: Path) -> tuple[list[Path], dict]:
+    cxi_writer.write_virtual(folder / "run.cxi", np.random.default_rng(2).poisson(0.5, (N, 2, 8, 16)).astype(np.uint8))
+    return [folder / "run.cxi"], {**GIVEN, "geometry": {"source": "square-16"}}
+
+
+def adu(folder: Path) -> tuple[list[Path], dict]:
+    rng = np.random.default_rng(3)
+    np.save(folder / "run.npy", (frames() * 8 + rng.normal(0, 1, (N, 1, 16, 16))).astype(np.float32))
+    np.save(folder / "gain.npy", np.full((1, 16, 16), 8.0))
+    return [folder / "run.npy"], GIVEN | {"photonize": {"gain": str(folder / "gain.npy"), "common_mode": "row"}}
+
+
+@pytest.mark.filterwarnings("ignore::xfeldask.errors.LostPhotonsWarning")
+@pytest.mark.parametrize("write", [npy, several, chunked, cxi, virtual, adu])
+def test_left__is_as_copied(tmp_path, write):
+    sources, given_ = write(tmp_path)
+    copied = ingest(sources, tmp_path / "copied.zarr", **given_)
+    left = ingest(sources, tmp_path / "left.zarr", copy=False, **given_)
+    xr.testing.assert_equal(left.load(), copied.load())
+    assert left.photons.dtype == copied.photons.dtype
+    here, there = open_run(tmp_path / "left.zarr"), open_run(tmp_path / "copied.zarr")
+    assert (here.layout, here.identity) == (there.layout, there.identity)
+    assert not (tmp_path / "left.zarr/photons").exists()
+    assert verify(tmp_path / "left.zarr", progress=False).problems == ()
+
+
+@pytest.mark.filterwarnings("ignore::xfeldask.errors.LostPhotonsWarning")
+@examples(0.1)
+@given(
+    data=arrays(np.uint16, st.tuples(st.integers(1, 12), st.just(8), st.just(8)), elements=st.integers(0, 400)),
+    dtype=st.sampled_from([None, "uint8", "uint16", "uint32"]),
+    seed=st.integers(0, 99),
+)
+def test_left__is_as_copied_whatever_the_frames(tmp_path_factory, data, dtype, seed):
+    folder = tmp_path_factory.mktemp("any")
+    np.save(folder / "run.npy", data)
+    mask = np.random.default_rng(seed).random((1, 8, 8)) < 0.8
+    given_ = {"geometry": "square-8", "wavelength": 2e-10, "mask": mask, "photon_dtype": dtype, "progress": False}
+    forget_readers()
+    two = (ingest(folder / "run.npy", folder / f"{copy}.zarr", copy=copy, **given_) for copy in (True, False))
+    xr.testing.assert_equal(*(one.load() for one in two))
+
+
+@pytest.fixture
+def left(tmp_path):
+    np.save(tmp_path / "run.npy", frames())
+    ingest(tmp_path / "run.npy", tmp_path / "left.zarr", copy=False, **GIVEN)
+    return tmp_path / "left.zarr"
+
+
+def test_left__is_read_by_whoever_asks_for_photons(tmp_path, left):
+    ingest(tmp_path / "run.npy", tmp_path / "copied.zarr", **GIVEN)
+    for name in ("left", "copied"):
+        export(tmp_path / f"{name}.zarr", tmp_path / f"{name}.emc", where="photon_count > 120", progress=False)
+    assert (tmp_path / "left.emc").read_bytes() == (tmp_path / "copied.emc").read_bytes()
+    run = open_run(left)
+    assert ("photons" in run, "where photons are left" in run.facts()["source"]) == (True, True)
+    np.testing.assert_array_equal(run.read("photons", slice(5, 21)), frames()[5:21])
+    np.testing.assert_array_equal(frame_sums(run, np.array([0, 3, 4, 30]))[0], frames()[[0, 3, 4, 30]].sum(axis=0))
+    assert np.nansum(Pictures(run).whole(7).values) == frames()[7].sum()
+    lazily = pickle.loads(pickle.dumps(open_dataset(left)))
+    np.testing.assert_array_equal(lazily.photons[[1, 39]].values, frames()[[1, 39]])
+
+
+def test_left__is_not_taken_for_blank_shots_by_plain_readers(left):
+    plain = xr.open_zarr(left, consolidated=False)
+    assert "photons" not in plain
+    assert int(plain.image.sum()) == frames().sum()
+
+
+def test_left__whose_file_is_gone_is_told_and_the_rest_goes_on(tmp_path, left):
+    (tmp_path / "run.npy").rename(tmp_path / "moved.npy")
+    for read in (lambda: open_run(left).read("photons", 3), lambda: open_dataset(left).photons[2].values):
+        with pytest.raises(
+            MissingFileError, match=r"the photons of .*left\.zarr are in .*run\.npy, which cannot be read"
+        ):
+            read()
+    (problem,) = verify(left, progress=False).problems
+    assert (problem.variable, problem.shots, "run.npy" in problem.what) == ("photons", range(N), True)
+    assert embed(left, sort="elliptic_envelope", n_components=2, progress=False).sizes["shot"] == N
+    found = ingest(tmp_path / "moved.npy", left, copy=False, resume=True, **GIVEN)
+    np.testing.assert_array_equal(found.photons.values, frames())
+    assert verify(left, progress=False).problems == ()
+
+
+def test_left__whose_file_has_changed_is_told(tmp_path, left):
+    np.save(tmp_path / "run.npy", frames(2))
+    with pytest.raises(InputError, match=r"in .*run\.npy, which has changed since; ingest it again"):
+        open_run(left).read("photons")
+    with pytest.raises(InputError, match="fingerprint"):
+        ingest(tmp_path / "run.npy", left, copy=False, resume=True, **GIVEN)
+
+
+def test_left__of_a_virtual_file_misses_what_that_names(tmp_path):
+    sources, given_ = virtual(tmp_path)
+    ingest(sources, tmp_path / "left.zarr", copy=False, **given_)
+    (tmp_path / "module01.h5").unlink()
+    with pytest.raises(MissingFileError, match=r"module01\.h5, which cannot be read"):
+        open_run(tmp_path / "left.zarr").read("photons", 0)
+
+
+def test_left__stays_readable_after_verdicts_were_written_back(tmp_path):
+    sources, given_ = cxi(tmp_path)
+    ds = ingest(sources, tmp_path / "left.zarr", copy=False, **given_)
+    before = ds.photons.values
+    embed(tmp_path / "left.zarr", sort="elliptic_envelope", n_components=2, progress=False)
+    write_back(tmp_path / "left.zarr")
+    np.testing.assert_array_equal(open_run(tmp_path / "left.zarr").read("photons"), before)
+
+
+def test_resume__finishes_what_was_interrupted(tmp_path, left):
+    whole = open_dataset(left).load()
+    broken_off = open_run(left, mode="r+")
+    layout.shot_array(broken_off.group, "shot_status")[8:16] = 0
+    broken_off.group.attrs["complete"] = False
+    again = ingest(tmp_path / "run.npy", left, copy=False, resume=True, **GIVEN)
+    xr.testing.assert_equal(again.load(), whole)
+    assert not (left / "photons").exists()
+
+
+def test_resume__does_not_mix_what_is_copied_and_what_is_left(tmp_path, left):
+    with pytest.raises(InputError, match="its photons in the files; pass copy=False"):
+        ingest(tmp_path / "run.npy", left, resume=True, **GIVEN)
+    shutil.rmtree(left)
+    ingest(tmp_path / "run.npy", left, **GIVEN)
+    with pytest.raises(InputError, match="photons of its own; leave copy out"):
+        ingest(tmp_path / "run.npy", left, copy=False, resume=True, **GIVEN)
+
+
+def test_ingest__leaves_photons_from_the_command_line(tmp_path, run):
+    np.save(tmp_path / "run.npy", frames())
+    flags = ["--no-copy", "--detector", "square-16", "--wavelength", "2e-10", "--scheduler", "synchronous", "--quiet"]
+    code, _, _ = run("ingest", tmp_path / "run.npy", tmp_path / "run.zarr", *flags)
+    assert code == 0
+    np.testing.assert_array_equal(open_dataset(tmp_path / "run.zarr").photons.values, frames())
+    assert not (tmp_path / "run.zarr/photons").exists()
