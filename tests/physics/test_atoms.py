@@ -132,6 +132,8 @@ def test_make_atoms__copies_its_input():
     [
         (np.zeros((0, 3)), [], None, "at least one atom"),
         (np.zeros((2, 2)), ["C", "C"], None, r"shape \(n, 3\)"),
+        (["C", "C"], np.zeros((2, 3)), None, "given before the elements"),
+        ([[0, 0, 0], [1e-9, 0]], ["C", "C"], None, "cannot be read as such"),
         (np.zeros((2, 3)), ["C"], None, "elements of shape"),
         ([[0, 0, 0], [0, np.nan, 0]], ["C", "C"], None, "atom 1 has the position"),
         ([[0, 0, 0], [0, np.inf, 0]], ["C", "C"], None, "finite"),

@@ -121,7 +121,11 @@ def make_atoms(position: ArrayLike, element: ArrayLike, occupancy: ArrayLike | N
     >>> make_atoms([[0, 0, 0], [1e-9, 0, 0]], ["FE", "D"]).element.tolist()
     ['Fe', 'H']
     """
-    xyz = np.array(position, dtype=np.float64)
+    try:
+        xyz = np.array(position, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        told = "atom positions are numbers of shape (n, 3) [m], given before the elements"
+        raise InputError(f"{told}; these cannot be read as such ({error})") from None
     symbol = np.asarray(element, dtype=np.str_)
     if xyz.size == 0:
         raise InputError("a particle needs at least one atom, got none; give positions and elements")
