@@ -255,6 +255,11 @@ def test_verify__finds_metadata_that_are_gone_or_broken(store, name, shots):
     assert verify(store, progress=False).problems == (Problem(name, shots, "the array is missing"),)
 
 
+def test_verify__finds_a_group_of_a_form_factor_that_cannot_be_read(store):
+    (store / "volume" / "arrays" / "zarr.json").write_text("{")
+    assert found(store) == [("volume/arrays", range(0))]
+
+
 @pytest.mark.parametrize("name", ["zarr.json", "photons/zarr.json", "image/zarr.json"])
 def test_verify__stops_where_nothing_can_be_read(store, name):
     (store / name).write_text("{")

@@ -13,7 +13,7 @@ import zarr
 from xfeldask import open_dataset, simulate
 from xfeldask.errors import CorruptStoreError, IncompleteStoreError, InputError, MissingFileError
 from xfeldask.schema import VARIABLES
-from xfeldask.store.opening import open_root, stored_experiment
+from xfeldask.store.opening import child_groups, open_root, stored_experiment
 
 ATOMS = (np.random.default_rng(1).normal(size=(30, 3)) * 5e-10, ["C", "N", "O"] * 10)
 BRIGHT = {"photon_energy": 4600.0, "photons_per_pulse": 1e15, "focus_radius": 5e-7}
@@ -168,3 +168,12 @@ def test_accessor__leaves_masked_pixels_out(tmp_path):
     assert np.argwhere(np.isnan(assembled)).tolist() == [[3, 4]]
     assert ds.xfel.assemble(ds.photons[0], gap=7)[3, 4] == 7
     assert ds.xfel.assemble(ds.photons[0], gap=7).dtype == np.uint8
+
+
+def test_child_groups__says_that_one_cannot_be_read(tmp_path):
+    root = zarr.create_group(tmp_path / "run.zarr")
+    root.create_group("latent/ipca")
+    assert child_groups(root, "latent") == ["ipca"]
+    (tmp_path / "run.zarr" / "latent" / "ipca" / "zarr.json").write_text("{")
+    with pytest.raises(CorruptStoreError, match=r"what is in latent cannot be read .*; xfeldask verify names what"):
+        child_groups(root, "latent")

@@ -111,6 +111,11 @@ def open_lazily(root: zarr.Group, group: str | None = None) -> xr.Dataset:
 def child_groups(root: zarr.Group, name: str) -> list[str]:
     """Return names of the groups in a group of a store, in order; none where there is no such group.
 
+    Raises
+    ------
+    CorruptStoreError
+        The metadata of one cannot be read.
+
     Examples
     --------
     >>> from zarr.storage import MemoryStore
@@ -119,5 +124,9 @@ def child_groups(root: zarr.Group, name: str) -> list[str]:
     >>> child_groups(root, "latent"), child_groups(root, "selection")
     (['ipca', 'pca'], [])
     """
-    group = root.get(name)
-    return sorted(group.group_keys()) if isinstance(group, zarr.Group) else []
+    try:
+        group = root.get(name)
+        return sorted(group.group_keys()) if isinstance(group, zarr.Group) else []
+    except (ValueError, KeyError, TypeError) as error:
+        told = f"{root.store_path}: what is in {name} cannot be read ({error}); xfeldask verify names what is broken"
+        raise CorruptStoreError(told) from error
