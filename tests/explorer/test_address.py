@@ -14,3 +14,9 @@ def test_read_address__passes_over_what_is_no_checkpoint() -> None:
 def test_read_address__takes_a_switch_as_yes_or_no_alone() -> None:
     assert read_address({"rings": True, "shot": 0}) == {"rings": True, "shot": 0}
     assert read_address({"rings": 1, "shot": True}) == {}
+
+
+def test_read_address__passes_over_numbers_of_a_view_that_no_float_can_hold() -> None:
+    assert read_address({"view": [0, 1, 2, 10**400]}) == {}
+    assert read_address({"view": [0, 1, 2, float("nan")]}) == {}
+    assert read_address({"view": [0, 1, 2, 3]}) == {"view": [0.0, 1.0, 2.0, 3.0]}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
@@ -37,7 +38,8 @@ def read_address(query: Mapping[str, Any]) -> dict[str, Any]:
     if not all(isinstance(meaning, str) for meaning in found.get("hidden", [])):
         del found["hidden"]
     if "view" in found:
-        numbers = [float(value) for value in found.pop("view") if isinstance(value, int | float)]
+        # neither what is no number nor what no float can hold
+        numbers = [float(v) for v in found.pop("view") if isinstance(v, int | float) and abs(v) <= sys.float_info.max]
         found |= {"view": numbers} if len(numbers) == 4 else {}
     # to Python, yes and no are whole numbers
     return {name: value for name, value in found.items() if isinstance(value, bool) == (SHARED[name] is bool)}
