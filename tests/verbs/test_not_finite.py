@@ -57,6 +57,14 @@ def test_embed__refuses_positions_of_pixels_that_cannot_be(store, number):
     refused(lambda: embed(store, sort=None, progress=False), "pixel")
 
 
+@pytest.mark.parametrize("number", [math.nan, math.inf])
+def test_embed__depends_on_no_other_number_of_a_store(store, number):
+    for name, array in zarr.open_group(store, mode="r+", use_consolidated=False).arrays():
+        if array.dtype.kind == "f" and name != "pixel_position":
+            array[...] = number
+    assert np.isfinite(embed(store, sort="elliptic_envelope", progress=False).latent).all()
+
+
 CANNOT_BE = [
     (name, value)
     for name in ("pixel_size", "photon_energy", "bin")
