@@ -2,7 +2,7 @@
 
     python -m tests.campaigns.killing VERB FOLDER OUT PLACES
 
-PLACES are numbers of operations, counted from 1, or "count", which lets the verb end and prints how many there were.
+PLACES are numbers of operations, counted from 1, or "count", which lets the verb end and prints them all, a line each.
 """
 
 from __future__ import annotations
@@ -11,12 +11,14 @@ import os
 import shutil
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import dask
 import numpy as np
 
+from tests.campaigns import faults
 from xfeldask import embed, open_run, project, simulate, sort, verify
 from xfeldask.store import publish
 from xfeldask.store.selections import publish_selection
@@ -29,6 +31,8 @@ EMBED: dict[str, Any] = {"n_components": 2, "sort": "elliptic_envelope", "progre
 VERBS = {
     "simulate": lambda path: simulate(path.with_name("new.zarr"), **RUN, seed=3),
     "overwrite": lambda path: simulate(path, **RUN, seed=3, overwrite=True),
+    "replace": lambda path: simulate(path, **RUN, seed=4, overwrite=True),
+    "overwrite link": lambda path: simulate(linked(path), **RUN, seed=3, overwrite=True),
     "resume": lambda path: simulate(path, **RUN, resume=True),
     "embed": lambda path: embed(path, name="new", **EMBED),
     "embed again": lambda path: embed(path, overwrite=True, **{**EMBED, "n_components": 1}),
@@ -37,6 +41,8 @@ VERBS = {
     "select": lambda path: publish_selection(open_run(path), "mine", np.arange(40) < 3),
 }
 WRITING = os.O_WRONLY | os.O_RDWR
+MOVE = "move"
+"""A whole folder is moved or exchanged, the step between what was and what is to be."""
 
 
 def reopened(path: Path) -> None:
@@ -46,6 +52,27 @@ def reopened(path: Path) -> None:
     reopen(path, verify(path, progress=False))
 
 
+def linked(path: Path) -> Path:
+    """Make a symbolic link to a store, beside it, unless there is one."""
+    link = path.with_name("link.zarr")
+    with suppress(FileExistsError):
+        link.symlink_to(path)
+    return link
+
+
+def strangers(store: Path, name: str) -> list[str]:
+    """Name embeddings whose coordinates are not those of one that was made of the shots that are there now."""
+    run = open_run(store)
+    mine = run.embedding(name).stored().latent.values
+    found = []
+    for other, embedding in run.embeddings.items():
+        theirs = embedding.stored().latent.values
+        columns = min(mine.shape[1], theirs.shape[1])
+        if not np.allclose(mine[:, :columns], theirs[:, :columns], atol=0.01 * mine.std()):
+            found.append(other)
+    return found
+
+
 def make(folder: Path) -> None:
     """Make the store that verbs are tried on."""
     folder.mkdir()
@@ -53,31 +80,33 @@ def make(folder: Path) -> None:
     embed(folder / "run.zarr", **EMBED)
 
 
-def watched(last: int) -> list[int]:
-    """Count operations on files from now on, and kill this process at one of them."""
-    count = [0]
+def watched(last: int) -> list[str]:
+    """Name operations on files from now on, and kill this process at one of them."""
+    done: list[str] = []
 
-    def operation() -> None:
-        count[0] += 1
-        if count[0] == last:
+    def operation(name: str) -> None:
+        done.append(name)
+        if len(done) == last:
             os.kill(os.getpid(), signal.SIGKILL)
 
     def audit(event: str, arguments: tuple[Any, ...]) -> None:
         writes = event == "open" and isinstance(arguments[2], int) and arguments[2] & WRITING
-        if writes or event in ("os.rename", "os.mkdir", "os.remove", "os.rmdir"):
-            operation()
+        if event == "os.rename" and Path(arguments[0]).is_dir():
+            operation(MOVE)
+        elif writes or event in ("os.rename", "os.mkdir", "os.remove", "os.rmdir"):
+            operation(event)
 
     exchanged = publish.exchanged
 
     def exchange(one: Path, other: Path) -> bool:
-        operation()
+        operation(MOVE)
         done = exchanged(one, other)
-        operation()
+        operation(MOVE)
         return done
 
     publish.exchanged = exchange
     sys.addaudithook(audit)
-    return count
+    return done
 
 
 def main(verb: str, folder: Path, out: Path, places: list[str]) -> None:
@@ -90,10 +119,10 @@ def main(verb: str, folder: Path, out: Path, places: list[str]) -> None:
             with dask.config.set(scheduler="synchronous"):
                 if verb == "resume":
                     reopened(copy / "run.zarr")
-                count = watched(-1 if place == "count" else int(place))
+                done = watched(-1 if place == "count" else int(place))
                 VERBS[verb](copy / "run.zarr")
             if place == "count":
-                os.write(1, f"{count[0]}\n".encode())
+                os.write(1, "\n".join(done).encode())
             os._exit(0)
         _, status = os.waitpid(child, 0)
         if os.waitstatus_to_exitcode(status) not in (0, -signal.SIGKILL):
@@ -101,4 +130,5 @@ def main(verb: str, folder: Path, out: Path, places: list[str]) -> None:
 
 
 if __name__ == "__main__":
+    faults.inherit()
     main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4:])

@@ -8,25 +8,40 @@ Prints a line for each verb: "done", or what it said.
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import sys
+import time
 import warnings
 from pathlib import Path
+from typing import Any
 
 import dask
 
+from tests.campaigns import faults
 from tests.campaigns.killing import VERBS
 from xfeldask.errors import XfeldaskError, XfeldaskWarning
+
+LONGEST = 1.0
+"""That a move of a folder waits [s], so that what must not come between two of them has time to."""
+
+
+def linger(event: str, arguments: tuple[Any, ...]) -> None:
+    """Wait before a folder is moved."""
+    if event == "os.rename" and Path(arguments[0]).is_dir():
+        time.sleep(LONGEST * random.random())
 
 
 def tried(verb: str, store: Path) -> str:
     """Run a verb and return what came of it."""
     warnings.simplefilter("ignore", XfeldaskWarning)
+    random.seed()
+    sys.addaudithook(linger)
     try:
         with dask.config.set(scheduler="synchronous"):
             VERBS[verb](store)
     except XfeldaskError as error:
-        return f"{type(error).__name__}: {error}"
+        return f"{type(error).__name__}: {error}".replace("\n", "\\n")
     return "done"
 
 
@@ -53,4 +68,5 @@ def main(folder: Path, out: Path, verbs: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    faults.inherit()
     sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:]))
