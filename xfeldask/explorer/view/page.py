@@ -26,6 +26,7 @@ from xfeldask.explorer.view.offer import offer
 from xfeldask.explorer.view.plane import Plane
 from xfeldask.explorer.view.sidebar import bound, sidebar
 from xfeldask.explorer.view.splitter import Splitter
+from xfeldask.explorer.view.spoken import Spoken
 from xfeldask.units import shown
 
 LINE = {"font-size": "13px", "font-variant-numeric": "tabular-nums", "line-height": "1.4"}
@@ -207,7 +208,7 @@ def message(text: str, stores: Sequence[Path] = (), here: int = 0) -> pmui.Page:
 
 def _page(header: Sequence[Any], **parts: Any) -> pmui.Page:
     page = pmui.Page(**parts)
-    page.header = [*header, Browser()]
+    page.header = [*header, Browser(), Spoken()]
     if pn.state.curdoc is not None:
         # a session that the server has forgotten cannot be taken up again; `Browser` loads the page anew
         pn.state.curdoc.config.reconnect_session = False
