@@ -4,7 +4,6 @@ import shutil
 from types import SimpleNamespace
 
 import numpy as np
-import panel_material_ui as pmui
 import pytest
 
 from tests.explorer.few_shots import few_shots, session
@@ -12,7 +11,7 @@ from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.tabs.bench import KEYS as LABEL_KEYS
 from xfeldask.explorer.tabs.bench import REDO, UNDO
 from xfeldask.explorer.view import bar as module
-from xfeldask.explorer.view.bar import KEYS_TOLD, bar, data_sets, number
+from xfeldask.explorer.view.bar import KEYS_TOLD, bar, data_sets, keys_told, number
 from xfeldask.explorer.view.keys import Keys
 from xfeldask.store.codecs import EXACT
 from xfeldask.store.run import Run
@@ -24,7 +23,7 @@ def keys_of(parts):
 
 def test_bar__tells_how_many_shots_there_are_and_are_selected():
     looked = session()
-    told = bar(looked, [few_shots().path], 0)[0]
+    told = bar(looked, [few_shots().path], 0, keys_told())[0]
     assert told.object == "24 shots · 0 selected"
     looked.choose_where("n_particles == 1")
     assert told.object == "24 shots · 8 selected"
@@ -34,13 +33,13 @@ def test_bar__of_a_run_that_is_being_written_tells_how_many_there_will_be(tmp_pa
     run = Run.open(shutil.copytree(few_shots().path, tmp_path / "run.zarr"), "r+")
     run.array("shot_status", EXACT)[20:] = np.zeros(4, np.uint8)
     run.group.attrs["complete"] = False
-    assert bar(Session(run.path), [run.path], 0)[0].object.startswith("20 of 24 shots")
+    assert bar(Session(run.path), [run.path], 0, keys_told())[0].object.startswith("20 of 24 shots")
 
 
 def test_bar__goes_from_shot_to_shot_by_keys_and_clears_the_selection():
     looked = session()
     looked.choose_where("shot in (3, 7, 9)")
-    actions = keys_of(bar(looked, [few_shots().path], 0))._actions
+    actions = keys_of(bar(looked, [few_shots().path], 0, keys_told()))._actions
     seen = []
     for key in ("ArrowRight", "ArrowRight", "ArrowLeft", "r"):
         actions[key]()
@@ -61,7 +60,7 @@ def test_data_sets__are_offered_where_there_are_several(tmp_path):
 @pytest.mark.parametrize("link", [None, "http://127.0.0.1:8787/status"])
 def test_bar__links_to_what_the_workers_do_if_anybody_shows_it(monkeypatch, link):
     monkeypatch.setattr(module, "active_client", lambda: SimpleNamespace(dashboard_link=link))
-    links = [getattr(part, "href", None) for part in bar(session(), [few_shots().path], 0)]
+    links = [getattr(part, "href", None) for part in bar(session(), [few_shots().path], 0, keys_told())]
     assert links.count("http://127.0.0.1:8787/status") == bool(link)
 
 
@@ -77,7 +76,7 @@ def test_number__goes_to_a_shot_and_follows_the_pinned_one():
 
 def test_bar__undoes_and_redoes_selections_by_keys():
     looked = session()
-    keys = keys_of(bar(looked, [few_shots().path], 0))
+    keys = keys_of(bar(looked, [few_shots().path], 0, keys_told()))
     looked.choose_where("shot < 3")
     keys._handle_msg("Control+z")
     assert not looked.selected.any()
@@ -87,9 +86,8 @@ def test_bar__undoes_and_redoes_selections_by_keys():
 
 
 def test_keys__are_all_in_a_list_that_a_key_opens_and_closes():
-    parts = bar(session(), [few_shots().path], 0)
-    listed = next(part for part in parts if isinstance(part, pmui.Dialog))
-    keys = keys_of(parts)
+    listed = keys_told()
+    keys = keys_of(bar(session(), [few_shots().path], 0, listed))
     for wanted in (True, False):
         keys._handle_msg("?")
         assert listed.open is wanted

@@ -31,8 +31,8 @@ KEYS_TOLD = {
 }
 
 
-def bar(session: Session, stores: Sequence[Path], here: int) -> list[Any]:
-    """Make what stands in the bar."""
+def bar(session: Session, stores: Sequence[Path], here: int, listed: Any) -> list[Any]:
+    """Make what stands in the bar; `listed` is the list of keys, which it opens."""
     told = pn.pane.HTML("", styles={"color": "white", "font-size": "14px"}, align="center", margin=(0, 16))
 
     def count(*_: Any) -> None:
@@ -49,13 +49,12 @@ def bar(session: Session, stores: Sequence[Path], here: int) -> list[Any]:
     }
     buttons = [_icon(icon, tip, action) for icon, tip, action in steps.values()]
     selecting = {"Escape": lambda: session.choose_where(""), "Control+z": session.undo, "Control+Z": session.redo}
-    listed = keys_told()
     more = selecting | {"?": lambda: listed.param.update(open=not listed.open)}
     keys = Keys({key: action for key, (_, _, action) in steps.items()} | more)
     show_keys = _icon("keyboard", "list of keys (?)", lambda: listed.param.update(open=True))
     copy = pmui.IconButton(icon="link", description="copy the address of this view", sx=WHITE)
     copy.js_on_click(code=copying("window.location.href"))
-    out = [*data_sets(stores, here), told, *buttons, number(session), copy, show_keys, keys, listed]
+    out = [*data_sets(stores, here), told, *buttons, number(session), copy, show_keys, keys]
     client = active_client()
     if client is not None and client.dashboard_link:
         dask = pmui.Button(label="Dask", href=client.dashboard_link, target="_blank", size="small", sx=WHITE,
@@ -65,7 +64,7 @@ def bar(session: Session, stores: Sequence[Path], here: int) -> list[Any]:
 
 
 def keys_told() -> Any:
-    """Make the list of keys, which opens over the page."""
+    """Make the list of keys, which opens over the page; in the bar itself, it would have the bar's colours."""
     rows = table(KEYS_TOLD.items())
     return pmui.Dialog(pn.pane.HTML(rows, styles={"font-size": "14px"}), title="Keys", open=False,
                        show_close_button=True, close_on_click=True, width_option="sm")  # fmt: skip

@@ -18,7 +18,7 @@ from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.model.shared import shared_pictures
 from xfeldask.explorer.tabs import tabs
 from xfeldask.explorer.view.address import keep_address, read_address
-from xfeldask.explorer.view.bar import bar, data_sets
+from xfeldask.explorer.view.bar import bar, data_sets, keys_told
 from xfeldask.explorer.view.browser import Browser
 from xfeldask.explorer.view.cards import Card, contrast, follow_rings
 from xfeldask.explorer.view.flow import Flow
@@ -122,10 +122,11 @@ class Explorer:
         # another embedding has other quantities
         self.session.param.watch(fill, "embedding")
         fill()
+        listed = keys_told()
         return _page(
             title=self.session.shots.path.name,
-            header=bar(self.session, stores, here),
-            main=[*offer(self.session, self.allow_write), *self.main()],
+            header=bar(self.session, stores, here, listed),
+            main=[*offer(self.session, self.allow_write), *self.main(), listed],
             sidebar=[side],
             sidebar_width=280,
         )
