@@ -28,9 +28,10 @@ MEMBERS = 4
 """Networks whose answers are averaged."""
 DRAFT, FINAL = (1, 0.3), (MEMBERS, 1.0)
 """Networks, and fraction of the synthetic shots, of a first turn and of the last one."""
-FALL, FALL_FROM = 0.02, 0.1
+FALL, FALL_FROM = 0.02, 0.3
 """Fall of the fraction of multiple hits from the first turn to the second that tells that the first learned from too
-many of them, and the least fraction that it falls from."""
+many of them, and the least fraction that it falls from: where most are multiple the first turn finds a third or more,
+and a fraction below may also fall where bins are too coarse for the fringes of pairs."""
 CORE = 0.3
 """Where it fell: fraction of the expected singles, the likeliest, that the next turn learns from."""
 SETTLED = 0.02
