@@ -13,7 +13,7 @@ import pytest
 
 from xfeldask import embed, open_run, project, simulate, sort
 from xfeldask.engines import workshop
-from xfeldask.errors import CorruptStoreError, RunError, StoreBusyError, StoreExistsError
+from xfeldask.errors import CorruptStoreError, InputError, RunError, StoreBusyError, StoreExistsError
 from xfeldask.store import made as made_module
 from xfeldask.store.columns import Shots
 from xfeldask.verbs import pending as pending_module
@@ -157,6 +157,16 @@ def test_embed__of_a_store_that_is_replaced_while_it_is_published_goes(store, mo
     with pytest.raises(RunError, match="was replaced"):
         embed(store, **EMBED)
     assert list(open_run(store).embeddings) == []
+
+
+def test_embed__of_a_store_that_is_replaced_before_a_move_says_so(store, monkeypatch):
+    def moved_away(path, place, *_):
+        simulate(path, **RUN | {"seed": 3}, overwrite=True)
+        raise InputError(f"cannot write {path / place}: no such folder; make room")
+
+    monkeypatch.setattr(made_module, "publish_group", moved_away)
+    with pytest.raises(RunError, match="was replaced by another run meanwhile"):
+        embed(store, **EMBED)
 
 
 def test_embed__of_one_name_at_once_is_refused_to_the_second(store, monkeypatch):

@@ -140,7 +140,11 @@ class Made:
         if self.run.identity is not None:
             found = found.assign_attrs({RUN: self.run.identity})
         self.run.refuse_replaced()
-        publish_group(self.run.path, self.place, found, parts)
+        try:
+            publish_group(self.run.path, self.place, found, parts)
+        except InputError:
+            self.run.refuse_replaced()  # the place of the group may have gone with the old run
+            raise
         try:
             self.run.refuse_replaced()
         except RunError:
