@@ -21,9 +21,11 @@ import dask
 from tests.campaigns import faults
 from tests.campaigns.killing import VERBS
 from xfeldask.errors import XfeldaskError, XfeldaskWarning
+from xfeldask.store import made
+from xfeldask.store.publish import publish_group
 
 LONGEST = 1.0
-"""That a move of a folder waits [s], so that what must not come between two of them has time to."""
+"""That a verb waits before it begins and before it moves a folder [s], so that others come between."""
 
 
 def linger(event: str, arguments: tuple[Any, ...]) -> None:
@@ -32,11 +34,19 @@ def linger(event: str, arguments: tuple[Any, ...]) -> None:
         time.sleep(LONGEST * random.random())
 
 
+def late(*words: Any) -> None:
+    """Publish what was made, a while after it was."""
+    time.sleep(3 * LONGEST * random.random())
+    publish_group(*words)
+
+
 def tried(verb: str, store: Path) -> str:
     """Run a verb and return what came of it."""
     warnings.simplefilter("ignore", XfeldaskWarning)
     random.seed()
     sys.addaudithook(linger)
+    made.publish_group = late
+    time.sleep(LONGEST * random.random())
     try:
         with dask.config.set(scheduler="synchronous"):
             VERBS[verb](store)
