@@ -32,6 +32,10 @@ CAMPAIGNS = {
 }
 
 
+BETWEEN = 600.0
+"""Time between two tables [s]."""
+
+
 def campaign(names: list[str], seconds: float, seed: int, folder: Path) -> dict[str, Counter[Outcome]]:
     """Let campaigns take turns for a time, and return how often each outcome was."""
     killing.make(folder / "made")
@@ -40,6 +44,7 @@ def campaign(names: list[str], seconds: float, seed: int, folder: Path) -> dict[
     for name in names:
         (folder / name).mkdir()
     running = {name: CAMPAIGNS[name](folder / "made", folder / name, Random(f"{name} {seed}")) for name in names}
+    told = time.monotonic()
     while (began := time.monotonic()) < end:
         name = min(spent, key=spent.__getitem__)
         attempt = next(running[name])
@@ -47,6 +52,9 @@ def campaign(names: list[str], seconds: float, seed: int, folder: Path) -> dict[
         spent[name] += time.monotonic() - began
         if attempt.is_bad:
             print(f"{name}: {attempt}", flush=True)
+        if began - told > BETWEEN:
+            print(table(counts), flush=True)
+            told = began
     return counts
 
 

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import warnings
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from functools import cache
+from multiprocessing import get_context
 from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
@@ -14,6 +19,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from tests.campaigns.attempt import Attempt, Outcome
+from tests.campaigns.faults import FAULT, inherit
 from tests.formats.test_hostile import MAKERS, mutated, read_all
 from tests.formats.test_strict import PDB, written
 from tests.formats.test_structures import CIF
@@ -187,6 +193,8 @@ GRAMMARS = {
     "printed": Grammar(".printed", NAME, printed, is_plain),
     "address": Grammar(".query", ADDRESS, lambda path: read_address(json.loads(path.read_bytes())), is_state),
 }
+PATIENCE = 120
+"""After which a file that is still being read is taken for one that never ends [s]."""
 AT_ONCE = 20
 """Files of a kind before one of another is tried."""
 
@@ -237,8 +245,8 @@ def outcome(name: str, data: bytes, folder: Path) -> Attempt:
 
 
 def outcome_of_frames(name: str, folder: Path, dice: int) -> Attempt:
-    """Read everything of a file of frames that was damaged."""
-    geometry, make = MAKERS[name]
+    """Read everything of a file of frames that was damaged, in a process that is ended if it does not end."""
+    _, make = MAKERS[name]
     whole, bad = folder / "whole" / name, folder / f"bad-{name}"
     if not whole.exists():
         whole.parent.mkdir(exist_ok=True)
@@ -246,16 +254,33 @@ def outcome_of_frames(name: str, folder: Path, dice: int) -> Attempt:
     bad.write_bytes(mutated(whole.read_bytes(), np.random.default_rng(dice)))
     what = f"{name} damaged by {dice}"
     try:
+        return reader(os.environ.get(FAULT)).submit(frames_read, what, name, bad).result(PATIENCE)
+    except (TimeoutError, BrokenProcessPool) as error:
+        for process in reader(os.environ.get(FAULT))._processes.values():
+            process.kill()
+        reader.cache_clear()
+        return Attempt(what, Outcome.DIED, f"did not end: {error!r}")
+    finally:
+        bad.unlink()
+
+
+@cache
+def reader(fault: str | None) -> ProcessPoolExecutor:
+    """A process that reads files, as libraries in C may loop in them for ever, with a fault that is put back."""
+    return ProcessPoolExecutor(1, get_context("spawn"), inherit)
+
+
+def frames_read(what: str, name: str, path: Path) -> Attempt:
+    """Read everything of a file of frames."""
+    try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # NumPy warns of numbers that it meets in damaged files
-            read_all(str(bad), geometry)
+            read_all(str(path), MAKERS[name][0])
         return Attempt(what, Outcome.WHOLE)
     except XfeldaskError as error:
         return refusal(what, error)
     except Exception as error:  # whatever it is, it is no sentence
         return Attempt(what, Outcome.DIED, repr(error))
-    finally:
-        bad.unlink()
 
 
 def refusal(what: str, error: XfeldaskError) -> Attempt:
