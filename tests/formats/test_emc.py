@@ -126,3 +126,19 @@ def test_open__asks_for_what_the_file_does_not_tell(tmp_path, more, told):
     write_vlen(tmp_path / "photons.h5", photons())
     with pytest.raises(InputError, match=told):
         opened(tmp_path / "photons.h5", **more)
+
+
+def test_vlen__of_a_heap_without_an_end_is_refused(tmp_path):
+    write_vlen(path := tmp_path / "photons.h5", photons())
+    data = bytearray(path.read_bytes())
+    heap = data.index(b"GCOL")
+    at, end = heap + 16, heap + int.from_bytes(data[heap + 8 : heap + 16], "little")
+    while int.from_bytes(data[at : at + 2], "little"):
+        at += 16 + (int.from_bytes(data[at + 8 : at + 16], "little") + 7) // 8 * 8
+    assert int.from_bytes(data[at + 8 : at + 16], "little") == end - at
+    # HDF5 would read what is free here for ever
+    data[at + 8 : at + 16] = bytes(8)
+    path.write_bytes(data)
+    frames = opened(path)
+    with pytest.raises(FormatError, match=f"cannot be read .the heap at byte {heap} is damaged.; the file is damaged"):
+        frames.read(range(2))

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from xfeldask.errors import FormatError, InputError
 from xfeldask.formats.arrays import ArrayFrames
 from xfeldask.formats.frames import scattered
-from xfeldask.formats.hdf5 import holds, number, open_hdf5, reading
+from xfeldask.formats.hdf5 import holds, number, open_hdf5, reading, refuse_endless
 from xfeldask.formats.shot_columns import ShotColumn, columns_of_group
 from xfeldask.physics.detectors import Geometry, wavelength
 from xfeldask.physics.images import Counts, Photons
@@ -225,6 +225,7 @@ class Hdf5EmcFrames(ListedFrames):
             if len(lengths) != 1 or lists[0].ndim != 1 or any(h5py.check_vlen_dtype(i.dtype) is None for i in lists):
                 raise FormatError(source, f"its lists {', '.join(PLACES)} are not of one length; it is damaged")
             super().__init__(source, lists[0].shape[0], int(number(file, "num_pix") or 0), geometry, photon_energy)
+            self._sound: set[int] = set()
             self._lists_of, self._columns = lists, columns_of_group(file, self.n_shots, skip=PLACES)
 
     @staticmethod
@@ -237,6 +238,8 @@ class Hdf5EmcFrames(ListedFrames):
         return self._columns
 
     def _lists(self, shots: range) -> Lists:
+        for item in self._lists_of:
+            refuse_endless(item, shots, self._sound)
         ones, places, counts = (item[shots.start : shots.stop] for item in self._lists_of)
         for i, (place, count) in enumerate(zip(places, counts, strict=True)):
             if len(place) != len(count):

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import h5py
+import numpy as np
 
 from xfeldask.errors import FormatError, InputError, MissingFileError, XfeldaskError
+
+_ELEMENT = np.dtype([("length", "<u4"), ("heap", "<u8"), ("index", "<u4")])
+"""A list as the element of a dataset has it."""
+_MOST_HEAP = 2**32
 
 
 def open_hdf5(path: str | Path) -> h5py.File:
@@ -61,6 +67,61 @@ def reading(source: object, shots: range | None = None) -> Iterator[None]:
     except Exception as error:  # a decoder may raise anything on damaged bytes
         which = "it" if shots is None else f"shots {shots.start} to {shots.stop - 1}"
         raise FormatError(source, f"{which} cannot be read ({first_line(error)}); the file is damaged") from None
+
+
+def refuse_endless(item: h5py.Dataset, shots: range, known: set[int]) -> None:
+    """Refuse lists of shots that HDF5 would read for ever, as it does a free part of a heap that has no length.
+
+    Lists lie in heaps, which elements of the dataset point to. Those of datasets in chunks are not looked at.
+
+    Parameters
+    ----------
+    item : h5py.Dataset, of one axis, its elements lists
+    shots : range
+    known : set of int, places of heaps that are sound, which grows
+
+    Raises
+    ------
+    OSError
+        A heap is damaged.
+
+    References
+    ----------
+    HDF5 File Format Specification 3.0, III.E "Disk Format: Level 1E - Global Heap"
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = tempfile.mkdtemp() + "/lists.h5"
+    >>> with h5py.File(path, "w") as file:
+    ...     lists = file.create_dataset("lists", (1,), h5py.vlen_dtype(np.int32))
+    ...     lists[0] = [1, 2]
+    >>> with h5py.File(path) as file:
+    ...     refuse_endless(file["lists"], range(1), set())
+    """
+    start = item.id.get_offset()
+    if start is None or item.file.id.get_create_plist().get_sizes() != (8, 8):
+        return
+    with Path(item.file.filename).open("rb") as file:
+        file.seek(start + _ELEMENT.itemsize * shots.start)
+        heaps = np.fromfile(file, _ELEMENT, len(shots))["heap"]
+        for place in sorted({*heaps.tolist()} - known - {0}):
+            file.seek(item.file.userblock_size + place)
+            signature, _, size = struct.unpack("<4sIQ", file.read(16).ljust(16, b"\0"))
+            if signature != b"GCOL" or not _ends(file.read(min(size, _MOST_HEAP) - 16)):
+                raise OSError(f"the heap at byte {place} is damaged")
+            known.add(place)
+
+
+def _ends(objects: bytes) -> bool:
+    """Whether one object of a heap after the other leads to its end."""
+    at = 0
+    while at + 16 <= len(objects):
+        index, size = struct.unpack_from("<H6xQ", objects, at)
+        at += 16 + (size + 7) // 8 * 8 if index else size
+        if at > len(objects) or (index == 0 and size < 16):
+            return False
+    return True
 
 
 def number(group: h5py.Group, name: str) -> float | None:
