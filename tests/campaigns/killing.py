@@ -61,16 +61,13 @@ def linked(path: Path) -> Path:
 
 
 def strangers(store: Path, name: str) -> list[str]:
-    """Name embeddings whose coordinates are not those of one that was made of the shots that are there now."""
+    """Name embeddings whose first coordinate is not that of one that was made of the shots that are there now.
+
+    It is nearly the same for another number of components, and has nothing to do with that of other shots.
+    """
     run = open_run(store)
-    mine = run.embedding(name).stored().latent.values
-    found = []
-    for other, embedding in run.embeddings.items():
-        theirs = embedding.stored().latent.values
-        columns = min(mine.shape[1], theirs.shape[1])
-        if not np.allclose(mine[:, :columns], theirs[:, :columns], atol=0.01 * mine.std()):
-            found.append(other)
-    return found
+    first = {other: embedding.stored().latent.values[:, 0] for other, embedding in run.embeddings.items()}
+    return [other for other, values in first.items() if not abs(np.corrcoef(first[name], values)[0, 1]) > 0.9]
 
 
 def make(folder: Path) -> None:
