@@ -6,6 +6,7 @@ import pytest
 
 from xfeldask.errors import FormatError, InputError, MissingFileError
 from xfeldask.formats.hdf5 import first_line, holds, number, open_hdf5, reading
+from xfeldask.formats.shot_columns import values_of
 
 
 @pytest.fixture
@@ -68,3 +69,22 @@ def test_first_line__of_an_error_without_words_is_its_name():
     assert first_line(ValueError("\n one\ntwo")) == "one"
     assert first_line(ZeroDivisionError()) == "ZeroDivisionError"
     assert first_line(OSError(5, np.str_("gone"))) == "[Errno 5] gone"
+
+
+@pytest.mark.parametrize("chunks", [None, (2,)])
+def test_text__in_a_heap_without_an_end_is_refused(tmp_path, chunks):
+    path = tmp_path / "hits.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("sample", data=["virus", "water", "virus"], dtype=h5py.string_dtype(), chunks=chunks)
+    with h5py.File(path) as file:
+        assert values_of(file["sample"]).tolist() == ["virus", "water", "virus"]
+    data = bytearray(path.read_bytes())
+    heap = data.index(b"GCOL")
+    at = heap + 16
+    while int.from_bytes(data[at : at + 2], "little"):
+        at += 16 + (int.from_bytes(data[at + 8 : at + 16], "little") + 7) // 8 * 8
+    # HDF5 would read what is free here for ever
+    data[at + 8 : at + 16] = bytes(8)
+    path.write_bytes(data)
+    with h5py.File(path) as file, pytest.raises(OSError, match=f"the heap at byte {heap} is damaged"):
+        values_of(file["sample"])

@@ -6,9 +6,11 @@ import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from xfeldask.errors import FormatError, InputError, MissingFileError, XfeldaskError
 
@@ -72,11 +74,12 @@ def reading(source: object, shots: range | None = None) -> Iterator[None]:
 def refuse_endless(item: h5py.Dataset, shots: range, known: set[int]) -> None:
     """Refuse lists of shots that HDF5 would read for ever, as it does a free part of a heap that has no length.
 
-    Lists lie in heaps, which elements of the dataset point to. Those of datasets in chunks are not looked at.
+    Lists, and text of any length, lie in heaps, which elements of the dataset point to. Those in chunks that went
+    through a filter are not looked at.
 
     Parameters
     ----------
-    item : h5py.Dataset, of one axis, its elements lists
+    item : h5py.Dataset, of one axis, its elements lists or text of any length
     shots : range
     known : set of int, places of heaps that are sound, which grows
 
@@ -99,18 +102,30 @@ def refuse_endless(item: h5py.Dataset, shots: range, known: set[int]) -> None:
     >>> with h5py.File(path) as file:
     ...     refuse_endless(file["lists"], range(1), set())
     """
-    start = item.id.get_offset()
-    if start is None or item.file.id.get_create_plist().get_sizes() != (8, 8):
+    if item.file.driver != "sec2" or item.file.id.get_create_plist().get_sizes() != (8, 8):
         return
     with Path(item.file.filename).open("rb") as file:
-        file.seek(start + _ELEMENT.itemsize * shots.start)
-        heaps = np.fromfile(file, _ELEMENT, len(shots))["heap"]
+        heaps = np.concatenate([elements["heap"] for elements in _elements(item, shots, file)])
         for place in sorted({*heaps.tolist()} - known - {0}):
             file.seek(item.file.userblock_size + place)
             signature, _, size = struct.unpack("<4sIQ", file.read(16).ljust(16, b"\0"))
             if signature != b"GCOL" or not _ends(file.read(min(size, _MOST_HEAP) - 16)):
                 raise OSError(f"the heap at byte {place} is damaged")
             known.add(place)
+
+
+def _elements(item: h5py.Dataset, shots: range, file: BinaryIO) -> Iterator[NDArray[Any]]:
+    """Read the elements of a dataset themselves, of some shots or of all chunks; none of a kind that is not known."""
+    yield np.empty(0, _ELEMENT)
+    start = item.id.get_offset()
+    if start is not None:
+        file.seek(start + _ELEMENT.itemsize * shots.start)
+        yield np.fromfile(file, _ELEMENT, len(shots))
+    elif item.chunks is not None and not item.id.get_create_plist().get_nfilters() and not item.file.userblock_size:
+        for i in range(item.id.get_num_chunks()):
+            chunk = item.id.get_chunk_info(i)
+            file.seek(chunk.byte_offset or 0)
+            yield np.frombuffer(file.read(chunk.size // _ELEMENT.itemsize * _ELEMENT.itemsize), _ELEMENT)
 
 
 def _ends(objects: bytes) -> bool:

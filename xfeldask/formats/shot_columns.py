@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from xfeldask.formats.hdf5 import refuse_endless
 from xfeldask.schema import LATENT, VARIABLES
 
 IDENTIFIERS = {
@@ -114,8 +115,11 @@ def values_of(item: h5py.Dataset) -> NDArray[Any] | None:
     """
     if item.dtype.kind in "buif":
         return np.asarray(item[()])
-    if h5py.check_string_dtype(item.dtype) is None:
+    text = h5py.check_string_dtype(item.dtype)
+    if text is None:
         return None
+    if text.length is None and item.ndim == 1:
+        refuse_endless(item, range(len(item)), set())
     return np.asarray(item.asstr(errors="replace")[()], np.dtypes.StringDType())
 
 
