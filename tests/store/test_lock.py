@@ -146,10 +146,13 @@ def test_held__works_where_there_are_no_hard_links(tmp_path, monkeypatch):
 
 
 def test_held__removes_what_was_left_by_those_killed_while_they_took_it(tmp_path):
-    left = tmp_path / ".run.zarr.lock.0123"
+    left, dead, alive = (tmp_path / f".run.zarr.lock.{token}" for token in ("0123", "4567", "89ab"))
     left.touch()
+    # another process has the number of this one by now
+    written(dead, began=1.0)
+    written(alive)
     with held(tmp_path / "run.zarr"):
-        assert left.exists()
+        assert (left.exists(), dead.exists(), alive.exists()) == (True, False, True)
     os.utime(left, (1e9, 1e9))
     with held(tmp_path / "run.zarr"):
         assert not left.exists()

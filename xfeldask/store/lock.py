@@ -179,9 +179,8 @@ def _place(draft: Path, path: Path) -> None:
 def _sweep_drafts(path: Path) -> None:
     """Remove what was left by those who were killed while they took a lock."""
     for left in path.parent.glob(f"{path.name}.*"):
-        with suppress(FileNotFoundError):
-            if time.time() - left.stat().st_mtime > STALE:
-                left.unlink()
+        if _is_dead(left, Holder.of(left)):
+            left.unlink(missing_ok=True)
 
 
 def _unwritable(what: Path, error: OSError) -> InputError:
