@@ -145,7 +145,8 @@ def test_lasso__selects_what_lies_inside(page, shots):
             f"{np.flatnonzero(inside)[0]:,}",
         )  # fmt: skip
         labels = page.ask(
-            "() => explorer.plots().flatMap(v => v.model.renderers).filter(r => r.glyph.type == 'Text')"
+            "() => explorer.plots().flatMap(v => v.model.renderers)"
+            ".filter(r => r.glyph.type == 'Text' && r.data_source.data.label)"
             ".map(r => Array.from(r.data_source.data.label)).at(-1)"
         )
         found = [int(label.split()[0].replace(",", "")) for label in labels]
@@ -345,7 +346,7 @@ def test_saved_selection__is_listed_coloured_used_and_deleted(page):
 
 def test_bar__between_plots_and_tabs_is_moved_and_lassos_are_in_the_address_and_undone_by_keys(page):
     before = page.settle()
-    bar = page.page.get_by_role("separator")
+    bar = page.page.get_by_role("separator", name="height of the plots")
     bar.focus()
     for _ in range(2):
         page.page.keyboard.press("ArrowUp")

@@ -126,7 +126,7 @@ class Explorer:
         return _page(
             title=self.session.shots.path.name,
             header=bar(self.session, stores, here, listed),
-            main=[*offer(self.session, self.allow_write), *self.main(), listed],
+            main=[*offer(self.session, self.allow_write), listed, *self.main()],
             sidebar=[side],
             sidebar_width=280,
         )
