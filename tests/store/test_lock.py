@@ -191,3 +191,11 @@ def test_held__is_won_by_one_of_many(tmp_path):
             thread.join()
     assert set(most) == {1}
     assert len(most) + len(lost) == 8
+
+
+@pytest.mark.parametrize("name", ["a**b.zarr", "run[1].zarr", "?.zarr"])
+def test_held__is_of_a_store_of_any_name(tmp_path, name):
+    left = tmp_path / f".{name}.lock.4567"
+    written(left, began=1.0)
+    with held(tmp_path / name):
+        assert files(tmp_path) == [f".{name}.lock"]

@@ -6,6 +6,7 @@ import re
 import shutil
 import socket
 import time
+from glob import escape
 from os import getpid
 from pathlib import Path
 from typing import NamedTuple
@@ -81,7 +82,7 @@ def leftovers(store: Path) -> list[Leftover]:
     """
     store = store.resolve()
     found = []
-    for path in sorted(store.parent.glob(f".{store.name}.*")):
+    for path in sorted(store.parent.glob(f".{escape(store.name)}.*")):
         match = _LEFT.fullmatch(path.name, len(store.name) + 1)
         if match is None or _in_use(path, match["host"], int(match["pid"])):
             continue

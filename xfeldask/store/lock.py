@@ -9,6 +9,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path
 from threading import Event, Lock, Thread, get_ident
 from typing import Any, NamedTuple, Self
@@ -178,7 +179,7 @@ def _place(draft: Path, path: Path) -> None:
 
 def _sweep_drafts(path: Path) -> None:
     """Remove what was left by those who were killed while they took a lock."""
-    for left in path.parent.glob(f"{path.name}.*"):
+    for left in path.parent.glob(f"{escape(path.name)}.*"):
         if _is_dead(left, Holder.of(left)):
             left.unlink(missing_ok=True)
 
