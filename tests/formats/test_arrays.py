@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xfeldask.errors import FormatError, InputError
-from xfeldask.formats.arrays import ArrayFrames, Hdf5Frames, NpyFrames, ZarrFrames
+from xfeldask.formats.arrays import ArrayFrames, Hdf5Frames, NpyFrames, NpzFrames, ZarrFrames
 from xfeldask.physics.detectors import builtin_geometry, make_geometry, wavelength
 
 GEOMETRY = builtin_geometry("square-8")
@@ -149,3 +149,14 @@ def test_tiles_and_slabs__take_the_shape_of_the_geometry(shape):
     values = frames().reshape(5, *shape)
     found = ArrayFrames("it", values, PANELS, ENERGY)
     np.testing.assert_array_equal(found.read(range(1, 4)), frames()[1:4])
+
+
+def test_npz__of_a_version_that_nobody_has_written_is_not_recognised(tmp_path):
+    path = tmp_path / "run.npz"
+    np.savez(path, frames=np.ones((2, 3, 3)))
+    assert NpzFrames.recognises(str(path))
+    data = bytearray(path.read_bytes())
+    # version that is needed to read the first file, in the directory at the end
+    data[data.index(b"PK\x01\x02") + 6] = 99
+    path.write_bytes(data)
+    assert not NpzFrames.recognises(str(path))
