@@ -226,6 +226,7 @@ class Hdf5EmcFrames(ListedFrames):
                 raise FormatError(source, f"its lists {', '.join(PLACES)} are not of one length; it is damaged")
             super().__init__(source, lists[0].shape[0], int(number(file, "num_pix") or 0), geometry, photon_energy)
             self._sound: set[int] = set()
+            self._checked = np.zeros(self.n_shots, bool)
             self._lists_of, self._columns = lists, columns_of_group(file, self.n_shots, skip=PLACES)
 
     @staticmethod
@@ -238,8 +239,11 @@ class Hdf5EmcFrames(ListedFrames):
         return self._columns
 
     def _lists(self, shots: range) -> Lists:
-        for item in self._lists_of:
-            refuse_endless(item, shots, self._sound)
+        if not self._checked[shots.start : shots.stop].all():
+            for item in self._lists_of:
+                refuse_endless(item, shots, self._sound)
+            # of a dataset in chunks all were looked at
+            self._checked[slice(None) if self._lists_of[0].chunks else slice(shots.start, shots.stop)] = True
         ones, places, counts = (item[shots.start : shots.stop] for item in self._lists_of)
         for i, (place, count) in enumerate(zip(places, counts, strict=True)):
             if len(place) != len(count):

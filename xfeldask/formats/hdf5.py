@@ -36,7 +36,8 @@ def open_hdf5(path: str | Path) -> h5py.File:
     xfeldask.errors.MissingFileError: there is no gone.h5; check the path
     """
     try:
-        return h5py.File(path, "r")
+        # whoever opens the file again by its name may be in another folder
+        return h5py.File(Path(path).absolute(), "r")
     except FileNotFoundError:
         raise MissingFileError(f"there is no {path}; check the path") from None
     except (OSError, RuntimeError, ValueError) as error:
