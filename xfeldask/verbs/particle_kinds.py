@@ -215,7 +215,7 @@ def _decided(
     told: dict[str, Any] = {"kinds": sizes, "kind_names": kinds.names or None, "wanted_kind": wanted}
     if decision.expected_purity is not None or max_contamination is not None:
         told["expected_others_kept"] = float((1 - both)[chosen].sum())
-        told["expected_purity"] = float(both[chosen].mean()) if chosen.any() else 0.0
+        told["expected_purity"] = float(both[chosen].mean()) if chosen.any() else None
     if max_contamination is not None:
         told |= {"max_contamination": max_contamination, **_loss(decision, both, chosen)}
     decision = decision.model_copy(update=told)

@@ -87,7 +87,7 @@ class PairRule(Rule):
             multiple_fraction=found.prevalence,
             expected_singles_lost=found.singles_lost,
             expected_others_kept=found.let_in,
-            expected_purity=1 - found.let_in / max(int(found.kept.sum()), 1),
+            expected_purity=1 - found.let_in / accepted if (accepted := int(found.kept.sum())) else None,
             steady_photons=self.networks.steady_photons,
             **_of_target(allowance.max_contamination, found),
         )
