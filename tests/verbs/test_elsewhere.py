@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import shutil
+import signal
 from pathlib import Path
+from threading import Thread
 
 import h5py
 import numpy as np
@@ -18,11 +21,12 @@ from tests.formats import cxi_writer
 from tests.formats.emc_writer import write_vlen
 from tests.strategies import examples
 from xfeldask import embed, export, ingest, open_dataset, open_run, verify
-from xfeldask.errors import InputError, MissingFileError
+from xfeldask.errors import InputError, LostPhotonsWarning, MissingFileError, StoreBusyError
 from xfeldask.explorer.model.pictures import Pictures
 from xfeldask.explorer.model.statistics import frame_sums
 from xfeldask.store import layout
 from xfeldask.store.elsewhere import forget_readers
+from xfeldask.store.lock import held
 from xfeldask.verbs.export import write_back
 
 N = 40
@@ -137,6 +141,7 @@ def test_left__is_not_taken_for_blank_shots_by_plain_readers(left):
 
 
 def test_left__whose_file_is_gone_is_told_and_the_rest_goes_on(tmp_path, left):
+    open_run(left).read("photons", 0)
     (tmp_path / "run.npy").rename(tmp_path / "moved.npy")
     for read in (lambda: open_run(left).read("photons", 3), lambda: open_dataset(left).photons[2].values):
         with pytest.raises(
@@ -151,7 +156,11 @@ def test_left__whose_file_is_gone_is_told_and_the_rest_goes_on(tmp_path, left):
     assert verify(left, progress=False).problems == ()
 
 
-def test_left__whose_file_has_changed_is_told(tmp_path, left):
+@pytest.mark.parametrize("read", [False, True])
+def test_left__whose_file_has_changed_is_told(tmp_path, left, read):
+    if read:
+        open_run(left).read("photons", 0)
+    (tmp_path / "run.npy").unlink()
     np.save(tmp_path / "run.npy", frames(2))
     with pytest.raises(InputError, match=r"in .*run\.npy, which has changed since; ingest it again"):
         open_run(left).read("photons")
@@ -167,13 +176,91 @@ def test_left__of_a_virtual_file_misses_what_that_names(tmp_path):
         open_run(tmp_path / "left.zarr").read("photons", 0)
 
 
-def test_left__stays_readable_after_verdicts_were_written_back(tmp_path):
+@pytest.fixture
+def sorted_cxi(tmp_path):
+    """A store of a CXI file, sorted, and how it was ingested."""
     sources, given_ = cxi(tmp_path)
-    ds = ingest(sources, tmp_path / "left.zarr", copy=False, **given_)
-    before = ds.photons.values
+    ingest(sources, tmp_path / "left.zarr", copy=False, **given_)
     embed(tmp_path / "left.zarr", sort="elliptic_envelope", n_components=2, progress=False)
-    write_back(tmp_path / "left.zarr")
-    np.testing.assert_array_equal(open_run(tmp_path / "left.zarr").read("photons"), before)
+    return tmp_path / "left.zarr", sources, given_
+
+
+def test_left__stays_readable_after_verdicts_were_written_back(sorted_cxi):
+    left, sources, given_ = sorted_cxi
+    before = open_run(left).read("photons")
+    write_back(left)
+    np.testing.assert_array_equal(open_run(left).read("photons"), before)
+    assert verify(left, progress=False).problems == ()
+    # the file is still the one that was ingested
+    np.testing.assert_array_equal(ingest(sources, left, copy=False, resume=True, **given_).photons.values, before)
+    assert verify(left, progress=False).problems == ()
+
+
+def test_write_back__that_breaks_off_leaves_photons_readable(sorted_cxi, monkeypatch):
+    left, _, _ = sorted_cxi
+    before = open_run(left).read("photons")
+
+    def half(path, *rest):
+        with h5py.File(path, "r+") as file:
+            file.attrs["half"] = 1
+        raise InputError("another has it open")
+
+    monkeypatch.setattr("xfeldask.verbs.export.write_back_result", half)
+    with pytest.raises(InputError, match="another has it open"):
+        write_back(left)
+    np.testing.assert_array_equal(open_run(left).read("photons"), before)
+
+
+def test_write_back__refuses_other_frames_than_those_that_were_sorted(sorted_cxi):
+    left, (source,), _ = sorted_cxi
+    source.unlink()
+    cxi_writer.write_euxfel(source, cxi_writer.frames(N)[::-1])
+    with pytest.raises(InputError, match="which has changed since"):
+        write_back(left)
+
+
+def test_resume__keeps_the_type_of_photons(tmp_path):
+    sources, given_ = npy(tmp_path)
+    with pytest.warns(LostPhotonsWarning):
+        before = ingest(sources, tmp_path / "left.zarr", copy=False, **given_).photons.values
+    broken_off = open_run(tmp_path / "left.zarr", mode="r+")
+    layout.shot_array(broken_off.group, "shot_status")[8:16] = 0
+    broken_off.group.attrs["complete"] = False
+    with pytest.warns(LostPhotonsWarning):
+        again = ingest(sources, tmp_path / "left.zarr", copy=False, resume=True, **given_ | {"photon_dtype": None})
+    np.testing.assert_array_equal(again.photons.values, before)
+    assert again.photons.dtype == before.dtype == np.uint8
+
+
+def test_resume__writes_nothing_while_another_does(tmp_path, left):
+    (tmp_path / "run.npy").rename(tmp_path / "moved.npy")
+    before = (left / "zarr.json").read_bytes()
+    refused = []
+    with held(left):
+
+        def resume() -> None:
+            with pytest.raises(StoreBusyError):
+                ingest(tmp_path / "moved.npy", left, copy=False, resume=True, **GIVEN)
+            refused.append(True)
+
+        another = Thread(target=resume)
+        another.start()
+        another.join()
+    assert refused
+    assert (left / "zarr.json").read_bytes() == before
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_left__is_read_in_a_process_that_was_forked(left):
+    # dask's own threads are not there in the child
+    shot = open_dataset(left).photons[5]
+    wanted = shot.compute(scheduler="synchronous").values
+    child = os.fork()
+    if not child:
+        signal.alarm(60)
+        os._exit(0 if (shot.compute(scheduler="synchronous").values == wanted).all() else 1)
+    assert os.waitpid(child, 0)[1] == 0
 
 
 def test_resume__finishes_what_was_interrupted(tmp_path, left):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
@@ -81,6 +82,14 @@ class Elsewhere(Record):
     shape: tuple[int, int, int, int]
     dtype: str
 
+    def state(self) -> tuple[tuple[int, int], ...] | None:
+        """Size and time of the files as they are now, by which a change is noticed; None where one is gone."""
+        try:
+            now = [Path(file.path).stat() for file in self.files]
+        except OSError:
+            return None
+        return tuple((found.st_size, found.st_mtime_ns) for found in now)
+
     def refuse_changed(self, store: object) -> None:
         """Refuse files that are gone, or are not those that were ingested.
 
@@ -149,7 +158,7 @@ class Reader(Protocol):
 
 
 @lru_cache(maxsize=4)
-def _kept_reader(path: str, identity: str) -> Reader:  # noqa: ARG001
+def _kept_reader(path: str, *state: object) -> Reader:  # noqa: ARG001
     reader: Reader = resolve_name(READER)(path)
     return reader
 
@@ -157,6 +166,17 @@ def _kept_reader(path: str, identity: str) -> Reader:  # noqa: ARG001
 def forget_readers() -> None:
     """Close the files that photons were read from."""
     _kept_reader.cache_clear()
+
+
+def _begin_anew() -> None:
+    """Wait for no thread of the process that this one was forked from."""
+    global _threads, _opening
+    _threads, _opening = ThreadPoolExecutor(4, "frames"), Lock()
+    forget_readers()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_anew)
 
 
 class PhotonStore(WrapperStore[MemoryStore]):
@@ -208,9 +228,9 @@ class PhotonStore(WrapperStore[MemoryStore]):
         return out
 
     def _reader(self) -> Reader:
-        path, identity, _ = self._of
+        path, identity, told = self._of
         with _opening:
-            return _kept_reader(path, identity)
+            return _kept_reader(path, identity, told.to_json(), told.state())
 
     def _frame(self, shot: int) -> NDArray[np.uint8]:
         """Bytes of a frame."""

@@ -18,6 +18,10 @@ SAMPLES = 16
 SAMPLE_BYTES = 2**16
 
 
+NO_PART = ("sources", "variables", "written_back")
+"""What does not decide the bytes of a store."""
+
+
 class Intake(Record):
     """Where the shots of a store came from, and by what way.
 
@@ -31,6 +35,7 @@ class Intake(Record):
     photon_energy : float [eV]
     photonize : Photonize, how ADU became photons; None where the files hold photons
     variables : tuple of str, truth and columns that the store has
+    written_back : str, fingerprint of the files since verdicts were written into them; None where none were
 
     Examples
     --------
@@ -48,10 +53,11 @@ class Intake(Record):
     photon_energy: float
     photonize: Photonize | None = None
     variables: tuple[str, ...] = ()
+    written_back: str | None = None
 
     def identity(self) -> dict[str, Any]:
         """Return what decides the bytes of the store, without the names of files."""
-        found = {k: v for k, v in self.model_dump(mode="json").items() if k not in ("sources", "variables")}
+        found = {k: v for k, v in self.model_dump(mode="json").items() if k not in NO_PART}
         if self.photonize is not None and self.photonize.digest:
             # files count by what is in them
             found["photonize"] = {k: v for k, v in found["photonize"].items() if not isinstance(v, str) or "/" not in v}

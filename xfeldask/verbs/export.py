@@ -130,18 +130,23 @@ def write_back(store: str | Path, *, embedding: str | None = None) -> list[str]:
         raise InputError(f"the files of {run.path} hold another number of frames than when they were ingested")
     if len({(source, stack.split("/")[0]) for source, stack, _ in places}) < len(places):
         raise InputError(f"the files of {run.path} have several stacks in an entry, and a result is of one")
+    left = stored_elsewhere(run.group)
+    if left is not None:
+        left.refuse_changed(run.path)
     told, start = [], 0
     forget_readers()  # a file that photons are read from is open
-    for source, stack, n_shots in places:
-        part = {k: v[start : start + n_shots] if k not in ("name", "labels") else v for k, v in verdicts.items()}
-        told.append(write_back_result(source.partition(":/")[0], stack, n_shots, part))
-        start += n_shots
-    # the files are still those that were ingested
-    run = run.reopened("r+")
-    run.group.attrs["ingest"] = intake.model_copy(update={"fingerprint": fingerprint(intake.sources)}).to_json()
-    if (left := stored_elsewhere(run.group)) is not None:
-        files = source_files(file.path for file in left.files)
-        run.group.attrs[KEY] = left.model_copy(update={"files": files}).to_json()
+    try:
+        for source, stack, n_shots in places:
+            part = {k: v[start : start + n_shots] if k not in ("name", "labels") else v for k, v in verdicts.items()}
+            told.append(write_back_result(source.partition(":/")[0], stack, n_shots, part))
+            start += n_shots
+    finally:
+        # the frames in the files are still those that were ingested
+        attributes = run.reopened("r+").group.attrs
+        attributes["ingest"] = intake.model_copy(update={"written_back": fingerprint(intake.sources)}).to_json()
+        if left is not None:
+            files = source_files(file.path for file in left.files)
+            attributes[KEY] = left.model_copy(update={"files": files}).to_json()
     return told
 
 

@@ -40,7 +40,7 @@ from xfeldask.physics.detectors import HC, Geometry
 from xfeldask.physics.photonizing import histogram_centers
 from xfeldask.schema import VARIABLES
 from xfeldask.store.adu_histogram import create_histogram
-from xfeldask.store.elsewhere import KEY, Elsewhere, forget_readers, stored_elsewhere
+from xfeldask.store.elsewhere import KEY, Elsewhere, stored_elsewhere
 from xfeldask.store.intake import Intake, fingerprint, stored_intake
 from xfeldask.store.layout import FORMAT, Layout, create_template, shot_array, write_column
 from xfeldask.store.leftovers import sweep_beside
@@ -125,8 +125,8 @@ def ingest(
     frames, intake = open_sources(source, format, geometry, wavelength, mask, photonize)
     elsewhere = None if copy else left_photons(frames, intake, photon_dtype)
     if resume and path.exists():
-        run = _resumed(path, intake, elsewhere)
-        if run.complete and not pending_shards(run):
+        run, moved = _resumed(path, intake, elsewhere)
+        if run.complete and not pending_shards(run) and not moved:
             return run.reopened("r").dataset()
     with held(path):
         refuse_existing(path, resume, overwrite)  # another may have made it meanwhile
@@ -146,9 +146,7 @@ def _ingested(
         refuse_full_disk(path, estimate_intake(frames, layout, elsewhere is None).bytes_on_disk)
         run = publish_frames(path, frames, layout, intake, elsewhere)
     else:
-        run = _resumed(path, intake, elsewhere)
-        # files may have moved since
-        run.group.attrs["ingest"] = intake.to_json()
+        run, _ = _resumed(path, intake, elsewhere, write=True)
     try:
         run_pending(run, "ingest", ingest_shard, progress)
     except InputError:
@@ -161,19 +159,30 @@ def _ingested(
     return run
 
 
-def _resumed(path: Path, intake: Intake, elsewhere: Elsewhere | None) -> Run:
-    """Open a run that is to be finished; photons that are elsewhere are looked for where they are now."""
+def _resumed(path: Path, intake: Intake, elsewhere: Elsewhere | None, write: bool = False) -> tuple[Run, bool]:
+    """Open a run that is to be finished, and tell whether photons that it left in files are to be found anew.
+
+    Where files are now is written only if `write`, by whoever holds the store.
+    """
     run = Run.open(path, "r+")
+    stored, known = stored_intake(run.group), stored_elsewhere(run.group)
+    if stored is not None and intake.fingerprint == stored.written_back:
+        # the frames are the same, with verdicts beside them
+        intake = intake.model_copy(update={"fingerprint": stored.fingerprint, "written_back": stored.written_back})
     _refuse_other(run, intake)
     refuse_broken(run)
-    known = stored_elsewhere(run.group)
     if (known is None) != (elsewhere is None):
         told = "photons of its own; leave copy out" if known is None else "its photons in the files; pass copy=False"
         raise InputError(f"{path} has {told} to resume it, or overwrite=True to begin again")
-    if elsewhere is not None and elsewhere != known:
-        forget_readers()
-        run.group.attrs.update({"ingest": intake.to_json(), KEY: elsewhere.to_json()})
-    return run
+    if known is not None and elsewhere is not None:
+        # totals and images were made of photons of this type
+        elsewhere = elsewhere.model_copy(update={"dtype": known.dtype})
+    moved = elsewhere != known
+    if write:
+        run.group.attrs["ingest"] = intake.to_json()
+        if elsewhere is not None and moved:
+            run.group.attrs[KEY] = elsewhere.to_json()
+    return run, moved
 
 
 def warn_of_lost_photons(run: Run) -> None:
