@@ -6,6 +6,7 @@ from importlib import import_module
 import numpy as np
 
 from tests.explorer.few_shots import few_shots, pictures, session, texts
+from xfeldask.errors import CorruptStoreError
 from xfeldask.explorer.model.pictures import Picture, Pictures
 from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.tabs.shot import lit, nearby, select_nearby, shot
@@ -73,3 +74,12 @@ def test_select_nearby__selects_the_shot_and_those_most_like_it_as_a_gesture_wou
     looked.combination = "subtract"
     select_nearby(looked, 2)
     assert looked.selected.sum() == 3
+
+
+def test_tab__of_a_shot_whose_image_is_damaged_names_what_is_wrong(monkeypatch):
+    def damaged(*_: object) -> None:
+        raise CorruptStoreError("shot 2 cannot be read")
+
+    monkeypatch.setattr("xfeldask.explorer.tabs.spread.brightness", damaged)
+    looked = session(shot=2)
+    assert "shot 2 cannot be read" in texts(shot(looked, pictures(), Watch(looked)))

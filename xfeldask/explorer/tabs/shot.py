@@ -123,8 +123,10 @@ class _Pinned:
         self.title = f"shot {shot:,}, every pixel and every photon"
         try:
             picture = self._pictures.whole(shot)
+            self._curves.show(shot)
         except XfeldaskError as error:
             self._card.show(None)
+            self._curves.show(None)
             self._lit.data = {name: [] for name in self._lit.data}
             self._table.object = html.escape(str(error))
             return
@@ -133,7 +135,6 @@ class _Pinned:
         about = session.about(shot).items()
         self._table.object = table((session.shots.column(name).label, value) for name, value in about)
         self._curves.classes()
-        self._curves.show(shot)
         self._neighbours(shot)
         self._rebuilt.show(shot)
 

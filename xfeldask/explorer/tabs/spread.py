@@ -46,9 +46,9 @@ class Curves:
             sizing_mode="stretch_width",
         )  # fmt: skip
 
-    def show(self, shot: int) -> None:
-        """Draw the curves of a shot."""
-        self._fill("shot", brightness(self._pictures, [shot]))
+    def show(self, shot: int | None) -> None:
+        """Draw the curves of a shot, or of none; raise CorruptStoreError where its photons cannot be read."""
+        self._fill("shot", None if shot is None else brightness(self._pictures, [shot]))
 
     def classes(self) -> None:
         """Draw the mean curves of the shots that are there now; none of a class that has no shot."""
