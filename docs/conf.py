@@ -44,6 +44,7 @@ templates_path = ["_templates"]
 default_role = "name"
 nitpicky = False
 
+toc_object_entries_show_parents = "hide"
 autosummary_generate = True
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"

@@ -93,3 +93,31 @@ def test_outside_requests__are_found_in_pages_and_style_sheets(tmp_path: Path, m
     (tmp_path / "sheet.css").write_text("a { background: url(data:x) } b { src: url('https://g.org/g.woff') }")
     found = [address for _, address in outside_requests(tmp_path)]
     assert found == ["https://d.org/d.js", "//e.org/e.css", "https://f.org/f.css", "https://g.org/g.woff"]
+
+
+def test_prose__joins_what_runs_on_in_a_parameter_and_in_a_returned_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(DOCS / "_ext"))
+    from prose import joined  # type: ignore[import-not-found]
+
+    told = """
+    Parameters
+    ----------
+    s : array, where
+        it lies
+
+    Returns
+    -------
+    Dataset, with this
+    and that
+
+    Raises
+    ------
+    InputError
+        Something.
+    """
+    lines = [line.removeprefix("    ") for line in told.splitlines()]
+    found = [line for line in joined(lines) if line.strip() and not line.startswith("--")]
+    expected = ["Parameters", "s : array, where it lies", "Returns", "Dataset, with this and that", "Raises"]
+    assert found == [*expected, "InputError", "    Something."]
+    named = ["Returns", "-------", "a : int", "b : int, which", "    is told"]
+    assert joined(named) == named

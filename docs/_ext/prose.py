@@ -1,4 +1,4 @@
-"""Parameters told in one breath, ``name : type, what it is``: lines that run on are joined for napoleon."""
+"""Parameters and returned values told in one breath, ``name : type, what it is``: lines that run on are joined."""
 
 from __future__ import annotations
 
@@ -6,20 +6,26 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
-SECTIONS = ("Parameters", "Attributes")
+NAMED, RETURNED = ("Parameters", "Attributes"), ("Returns", "Yields")
 
 
 def joined(lines: list[str]) -> list[str]:
-    """Join what runs on in the sections that tell of parameters and attributes."""
+    """Join what runs on in the sections that tell of parameters, attributes and returned values.
+
+    A parameter's lines run on indented. A returned value that has no name runs on as it began.
+    """
     out: list[str] = []
-    inside = False
+    section = ""
     for line, following in zip(lines, [*lines[1:], ""], strict=True):
+        begins = out and not out[-1].startswith("---")
         if following.startswith("---"):
-            inside = line in SECTIONS
-        if inside and line.startswith("    ") and out and " : " in out[-1]:
+            section = line
+        elif (section in NAMED and line.startswith("    ") and out and " : " in out[-1]) or (
+            section in RETURNED and begins and out[-1] and line[:1].strip() and " : " not in line and line[:3] != "---"
+        ):
             out[-1] += f" {line.strip()}"
-        else:
-            out.append(line)
+            continue
+        out.append(line)
     return out
 
 

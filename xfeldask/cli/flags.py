@@ -43,7 +43,8 @@ def experiment_options(function: Any) -> Any:
         click.option("--beam", help="Beam: built-in name or .beam file.  [default: amo86615]"),
         click.option(
             "--detector",
-            help="Detector: built-in name, square-N, or psana .data file.  [default: pnccd-amo86615]",
+            help="Detector: built-in name, square-N, CrystFEL .geom, psana .data, Dragonfly's file, or a store.  "
+            "[default: pnccd-amo86615]",
         ),
         click.option("--mask", help="Mask of the detector: .npy file (panel, ss, fs), true where a pixel is good."),
         click.option("--n-shots", type=int, help="Number of shots to simulate."),

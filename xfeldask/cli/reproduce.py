@@ -22,7 +22,7 @@ from xfeldask.errors import InputError
 @click.option("--particle", default="chaperonin", show_default=True,
               help="Particle: built-in name, structure file, or PDB id.")  # fmt: skip
 @click.option("--detector", default="pnccd-amo86615", show_default=True,
-              help="Detector: built-in name, square-N, or psana .data file.")  # fmt: skip
+              help="Detector: as for simulate.")  # fmt: skip
 @click.option("--seed", type=int, default=7, show_default=True, help=SEED)
 @scheduler_options
 @click.option("--quiet", is_flag=True, help=QUIET)

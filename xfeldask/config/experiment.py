@@ -196,6 +196,7 @@ class Experiment(Model):
         Raises
         ------
         MissingFileError, FormatError, InputError
+            There is no such file, it is no TOML, or a value in it cannot be used.
         """
         path = Path(path)
         try:

@@ -81,9 +81,10 @@ class Detector(Model):
 
     Attributes
     ----------
-    source : str, a built-in name (`pnccd-amo86615`, `square-256`) or a psana geometry file; "arrays" when given
+    source : str, a built-in name (`pnccd-amo86615`, `square-256`), `flat-ROWSxCOLUMNS`, a file of psana, CrystFEL or
+        Dragonfly, or a store; "arrays" when given
     mask : str, optional, a .npy file, shape (panel, ss, fs), true where a pixel is good
-    pixel_size, distance : float, optional, of a `square-N` detector [m]
+    pixel_size, distance : float, optional, where the source does not tell them [m]
     digest : str, SHA-256 of pixels and mask, filled in when they are read
 
     Examples

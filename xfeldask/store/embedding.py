@@ -40,6 +40,7 @@ class Embedding(Made):
         Raises
         ------
         InputError
+            It was fitted to images whose rows go along x.
         """
         if is_transposed(self.attributes):
             raise InputError(

@@ -97,6 +97,7 @@ class Run:
         Raises
         ------
         IncompleteStoreError
+            Shots are still to be written.
         """
         if not self.complete:
             raise IncompleteStoreError(
@@ -330,6 +331,7 @@ class Run:
         Raises
         ------
         MissingFileError, InputError
+            There is none of that name, or there are several and no name is given.
         """
         return Embedding.chosen(self, name)
 
@@ -448,6 +450,8 @@ def open_dataset(
     Raises
     ------
     MissingFileError, IncompleteStoreError, InputError, CorruptStoreError
+        There is nothing at the path, shots are still to be written, it is not a store of this package, or it cannot be
+        read.
 
     Examples
     --------

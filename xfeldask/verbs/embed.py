@@ -73,8 +73,9 @@ def embed(
 
     Returns
     -------
-    xarray.Dataset, ``/latent/<name>``: `latent` (shot, component), `score`, `probability_single`, `is_single`,
-    `verdict` (shot,), the evidence, the model as arrays, and every parameter; not every rule gives a probability
+    xarray.Dataset, ``/latent/<name>``, with `latent` (shot, component), `score`, `probability_single`,
+    `is_single`, `verdict` (shot,), the evidence, the model as arrays, and every parameter; not every rule gives a
+    probability
 
     Raises
     ------

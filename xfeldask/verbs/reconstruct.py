@@ -63,7 +63,7 @@ def reconstruct(
 
     Returns
     -------
-    xarray.Dataset, ``/reconstruction/<name>``: `intensity` (u, v, w), `s` (u,), `orientation` (shot, quaternion),
+    xarray.Dataset, ``/reconstruction/<name>``, with `intensity` (u, v, w), `s` (u,), `orientation` (shot, quaternion),
     `orientation_spread`, `log_likelihood` (shot,), the likeliest rotations of each shot, what each iteration found, and
     every parameter
 
