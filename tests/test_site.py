@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cached_property
 from pathlib import Path
 
 import pytest
 
 import xfeldask
+from xfeldask.features.feature import Feature
 from xfeldask.schema import LATENT, RECONSTRUCTION, VARIABLES
+from xfeldask.scores import Confusion
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -121,3 +124,16 @@ def test_prose__joins_what_runs_on_in_a_parameter_and_in_a_returned_value(monkey
     assert found == [*expected, "InputError", "    Something."]
     named = ["Returns", "-------", "a : int", "b : int, which", "    is told"]
     assert joined(named) == named
+
+
+def test_properties__have_a_first_line_without_a_colon() -> None:
+    """What stands before one would be taken for a type by the reference."""
+    classes = [thing for name in xfeldask.__all__ if isinstance(thing := getattr(xfeldask, name), type)]
+    told = {
+        f"{kind.__name__}.{name}": line.splitlines()[0]
+        for kind in (*classes, Confusion, Feature)
+        for name, member in vars(kind).items()
+        if isinstance(member, property | cached_property) and (line := member.__doc__)
+    }
+    assert len(told) > 30
+    assert {name: line for name, line in told.items() if ": " in line} == {}

@@ -144,7 +144,7 @@ class Experiment(Model):
 
     @property
     def source(self) -> str:
-        """What a person calls the particle: its source, or the name of the wanted species."""
+        """What a person calls the particle, which is its source, or the name of the wanted species."""
         if self.particle is not None:
             return self.particle.source
         return list(self.named_species())[self.wanted_index]

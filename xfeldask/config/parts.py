@@ -47,7 +47,7 @@ class Beam(Model):
 
     @property
     def fluence(self) -> float:
-        """Nominal peak [1/m^2]: photons per pulse over pi radius^2; a Gaussian focus keeps it on the axis."""
+        """Nominal peak [1/m^2], photons per pulse over pi radius^2; a Gaussian focus keeps it on the axis."""
         return self.photons_per_pulse / (math.pi * self.focus_radius * self.focus_radius)
 
 

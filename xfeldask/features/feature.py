@@ -48,7 +48,7 @@ class Feature(Protocol):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape of a row when it is shown: an image (y, x), a profile (n,), several profiles (k, n)."""
+        """Shape of a row when it is shown, of an image (y, x), a profile (n,), several profiles (k, n)."""
 
     @property
     def units(self) -> str:

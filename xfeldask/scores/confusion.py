@@ -83,7 +83,7 @@ class Confusion:
 
     @property
     def single_fraction(self) -> float:
-        """Fraction of singles among all shots: the purity of accepting all of them."""
+        """Fraction of singles among all shots, the purity of accepting all of them."""
         return fraction(self.singles, self.shots)
 
     @property
@@ -103,7 +103,7 @@ class Confusion:
 
     @property
     def multiples_rejected_fraction(self) -> float:
-        """Fraction of the multiples that is rejected: the recall of finding them."""
+        """Fraction of the multiples that is rejected, the recall of finding them."""
         return fraction(self.multiples_rejected, self.multiples)
 
     @property
@@ -113,7 +113,7 @@ class Confusion:
 
     @property
     def rejected_multiple_fraction(self) -> float:
-        """Fraction of multiples among the rejected shots: the precision of finding them."""
+        """Fraction of multiples among the rejected shots, the precision of finding them."""
         return fraction(self.multiples_rejected, self.rejected)
 
 

@@ -161,7 +161,7 @@ class Run:
 
     @property
     def identity(self) -> str | None:
-        """What tells these shots from any others: the digest of the experiment, or of what was ingested."""
+        """What tells these shots from any others, the digest of the experiment, or of what was ingested."""
         return _identity(self.attributes)
 
     def refuse_replaced(self) -> None:
@@ -254,7 +254,7 @@ class Run:
 
     @cached_property
     def mixture(self) -> Mixture | None:
-        """What is in the beam: bodies and species; None where the store does not tell."""
+        """Bodies and species that are in the beam; None where the store does not tell."""
         told = "species" in self.attributes or (self.atoms is not None and "particle" in self.attributes)
         return read_mixture(self.group) if told else None
 

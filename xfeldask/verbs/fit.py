@@ -108,7 +108,7 @@ def transform(
 
     Returns
     -------
-    xarray.Dataset, in memory: `latent` (shot, component), and if the model has a rule its evidence, `score`,
+    xarray.Dataset in memory, with `latent` (shot, component), and if the model has a rule its evidence, `score`,
     `is_single`, `verdict` and where it is known `probability_single` (shot,); the parameters as attributes
 
     Raises

@@ -43,8 +43,8 @@ def open_frames(
     source : path of a .npy file, of a dataset ``file.h5:/path``, of a Zarr array, or of an experiment file, whose
         frames are drawn when they are read
     format : "npy", "hdf5", "zarr", "experiment" or the name of a kind of your own; by default what is there tells
-    geometry : of frames that do not have their own: a built-in detector's name, ``"square-N"``, the path of a psana
-        geometry file, parts as `xfeldask.config.Detector`, or a `Geometry`
+    geometry : of frames that do not have their own: a built-in detector's name, ``"square-N"``, the path of a
+        geometry file of psana, CrystFEL or Dragonfly, parts as `xfeldask.config.Detector`, or a `Geometry`
     photon_energy : float, of frames that do not have their own [eV]
 
     Returns

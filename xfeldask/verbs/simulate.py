@@ -80,7 +80,7 @@ def simulate(
         "weight": 0.8}`` and more as `xfeldask.config.Species`; docs/species.md
     wanted : name of the species that is wanted; the first one by default
     n_shots : int
-    detector : "pnccd-amo86615" (the default), "square-N", or the path of a psana geometry file
+    detector : "pnccd-amo86615" (the default), "square-N", or another source of `xfeldask.Detector`
     beam : "amo86615" (the default), the path of a ``.beam`` file, or photon_energy [eV], photons_per_pulse and
         focus_radius [m]
     single_fraction : float, fraction of the shots with one particle, the others hold two; all hold one by default
