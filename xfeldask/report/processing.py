@@ -14,7 +14,8 @@ from xfeldask.report.run_report import report, verdicts
 from xfeldask.schema import OF_KINDS
 from xfeldask.sorting.decision import Decision
 from xfeldask.sorting.protocol import Allowance
-from xfeldask.sorting.rules import make_rule, refuse_target
+from xfeldask.sorting.rules import RULES, make_rule, refuse_target
+from xfeldask.store.embedding import Embedding
 from xfeldask.store.run import Run
 from xfeldask.verbs.embed import embed
 from xfeldask.verbs.export import write_back as written_back
@@ -73,13 +74,15 @@ def process(
     xfeldask.errors.MissingFileError: there is no nothing.cxi...
     """
     Allowance(max_contamination=max_contamination)
-    if model is None:
-        refuse_target(make_rule(sort), max_contamination)
+    theirs = None if model is None else Run.open(model).embedding(embedding)
+    rule = sort if theirs is None else theirs.parameters.sort
+    if theirs is None or rule is None or rule in RULES:
+        refuse_target(make_rule(rule), max_contamination)
     start, path = time.monotonic(), Path(store)
     there = path.exists() and not again
     ingest(source, path, resume=there, overwrite=again and path.exists(), progress=progress, **frames)
     run = Run.open(path)
-    name = _embedded(run, model, embedding, sort, n_components, progress)
+    name = _embedded(run, theirs, embedding or "ipca", sort, n_components, progress)
     run = run.reopened()
     known = run.embeddings[name].parameters
     if max_contamination not in (None, known.max_contamination):
@@ -101,20 +104,17 @@ def process(
     }
 
 
-def _embedded(
-    run: Run, model: str | Path | None, embedding: str | None, sort: str, n_components: int, progress: bool
-) -> str:
-    """Embed a run, unless that has been done; return the embedding's name."""
-    theirs = None if model is None else Run.open(model).embedding(embedding)
-    name = theirs.name if theirs is not None else embedding or "ipca"
+def _embedded(run: Run, theirs: Embedding | None, name: str, sort: str, n_components: int, progress: bool) -> str:
+    """Embed a run, unless that has been done; return the embedding's name, which is that of a model that is applied."""
+    name = name if theirs is None else theirs.name
     have = run.embeddings.get(name)
     if have is not None and have.is_current:
         if "is_single" not in have.dataset():
             raise InputError(f"the embedding {name} of {run.path} was not sorted; choose another name, or remove it")
         return name
     stale = have is not None
-    if model is not None:
-        project(model, name, run.path, overwrite=stale, progress=progress)
+    if theirs is not None:
+        project(theirs.run.path, name, run.path, overwrite=stale, progress=progress)
     else:
         embed(run.path, name=name, sort=sort, n_components=n_components, overwrite=stale, progress=progress)
     return name
