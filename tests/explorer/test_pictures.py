@@ -8,7 +8,7 @@ import pytest
 from tests.explorer.few_shots import few_shots, pictures
 from tests.tiny import tiny_run
 from xfeldask.errors import CorruptStoreError
-from xfeldask.explorer.model.pictures import ZOOMS, Pictures
+from xfeldask.explorer.model.pictures import WHOLE, ZOOMS, Pictures
 from xfeldask.physics.detectors import assembled_index, scattering_vector, square
 from xfeldask.store.run import Run
 
@@ -50,6 +50,11 @@ def test_picture__of_a_shot_that_is_damaged_names_it(tmp_path):
     for read in (found.binned, found.whole):
         with pytest.raises(CorruptStoreError, match=r"shot 2 cannot be read .*; xfeldask verify names what is broken"):
             read(2)
+    last = run.n_shots - 1
+    values, labels = found.tiles([2, last], WHOLE, ["one", "other"])
+    assert labels == ["one · damaged", "other"]
+    assert np.isnan(values[0]).all()
+    np.testing.assert_array_equal(values[1], found.binned(last).values)
 
 
 @pytest.fixture(scope="module")

@@ -109,6 +109,18 @@ class Pictures:
         values[grid.weight == 0] = np.nan
         return self.cut(Picture(values, _extent(grid)), zoom)
 
+    def tiles(self, shots: Sequence[int], zoom: str, labels: Sequence[str]) -> tuple[list[Array], list[str]]:
+        """Read the same of several shots: values, and labels, which tell of shots that cannot be read."""
+        values, told = [], []
+        for shot, label in zip(shots, labels, strict=True):
+            try:
+                values.append(self.seen(shot, zoom).values)
+                told.append(label)
+            except CorruptStoreError:
+                values.append(np.full((1, 1), np.nan, np.float32))
+                told.append(f"{label} · damaged")
+        return values, told
+
     def bins(self, zoom: str) -> tuple[str, ImageGrid]:
         """Return the array of the finest bins that hold what is looked at, and where these bins lie."""
         near = zoom == LOW_Q or (zoom == PHOTONS and self._near_beam)

@@ -148,8 +148,8 @@ class Bench:
 
     def _list(self) -> None:
         self._next = [int(shot) for shot in self.labels.queue(NEXT + 1) if shot != self._session.shot][:NEXT]
-        images = [self._pictures.seen(shot, self._session.zoom).values for shot in self._next]
-        self.strip.show(images, [f"{shot:,}" for shot in self._next])
+        labels = [f"{shot:,}" for shot in self._next]
+        self.strip.show(*self._pictures.tiles(self._next, self._session.zoom, labels))
         told = [f"{name} {n:,}" for name, n in self.labels.counts.items()]
         place = "in the store" if self._session.may_write and self.labels.person else "on this page only"
         self.counts.object = f"<b>{self.labels.n:,} labels</b> ({place}): {', '.join(told)}"

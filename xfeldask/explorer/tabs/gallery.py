@@ -43,8 +43,7 @@ def gallery(session: Session, pictures: Pictures, watch: Watch) -> pn.viewable.V
 
     def show(*_: Any) -> None:
         at = here()
-        images = [pictures.seen(i, session.zoom).values for i in at]
-        top = mosaic.show(images, [label(session, i, by.value) for i in at])
+        top = mosaic.show(*pictures.tiles(at, session.zoom, [label(session, i, by.value) for i in at]))
         scale.object = f"Logarithmic scale from {LEAST:g} to {top:,.0f} photons in a bin; grey: nothing was measured."
         mark()
 

@@ -164,7 +164,7 @@ class _Pinned:
 
     def zoom(self) -> None:
         """Show the part of the neighbours' patterns that is looked at now."""
-        self._mosaic.show([self._pictures.seen(i, self._session.zoom).values for i in self._near], self._labels)
+        self._mosaic.show(*self._pictures.tiles(self._near, self._session.zoom, self._labels))
 
 
 def lit(picture: Picture) -> dict[str, NDArray[Any]]:

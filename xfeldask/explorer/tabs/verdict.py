@@ -127,7 +127,7 @@ class Verdict:
         if self._kind is not None:
             kinds = (meanings[int(self._kind.values[i])] for i in self._near)
             labels = [f"{label} {kind}" for label, kind in zip(labels, kinds, strict=True)]
-        self._mosaic.show([self._pictures.seen(i, self._session.zoom).values for i in self._near], labels)
+        self._mosaic.show(*self._pictures.tiles(self._near, self._session.zoom, labels))
 
 
 class _Scores:
