@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from zipfile import ZipFile
+
 import h5py
 import numpy as np
 import pytest
@@ -160,3 +162,10 @@ def test_npz__of_a_version_that_nobody_has_written_is_not_recognised(tmp_path):
     data[data.index(b"PK\x01\x02") + 6] = 99
     path.write_bytes(data)
     assert not NpzFrames.recognises(str(path))
+
+
+def test_npz__that_holds_something_else_than_arrays_is_refused(tmp_path):
+    with ZipFile(tmp_path / "run.npz", "w") as archive:
+        archive.writestr("frames.npy", b"torn")
+    with pytest.raises(FormatError, match=r"run\.npz: frames is no array; the file is damaged"):
+        NpzFrames(str(tmp_path / "run.npz"), PANELS, ENERGY)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from zipfile import ZipFile
+
 import h5py
 import numpy as np
 import pytest
@@ -17,6 +19,8 @@ def files(tmp_path):
     """The same mask in every form; in that of Dragonfly 2 is bad, and 1 is good but not used to orient."""
     np.save(tmp_path / "m.npy", GOOD)
     np.savez(tmp_path / "m.npz", mask=GOOD, other=GOOD + 1)
+    with ZipFile(tmp_path / "torn.npz", "w") as archive:
+        archive.writestr("mask.npy", b"torn")
     (tmp_path / "m.byt").write_bytes(np.where(GOOD, [[1, 0, 0]], 2).astype(np.uint8).tobytes())
     with h5py.File(tmp_path / "m.h5", "w") as file:
         file["det/mask"] = GOOD
@@ -62,7 +66,8 @@ def test_masked__refuses_another_shape_or_what_is_no_mask(files, mask):
         ("none.npy", MissingFileError, "no mask file"),
         ("none.byt", MissingFileError, "no mask file"),
         ("m.h5:/mask", FormatError, "is not in the file; name a dataset of it"),
-        ("m.npz:/none", FormatError, "cannot be read"),
+        ("m.npz:/none", FormatError, "is not in the file; name an array of it"),
+        ("torn.npz:/mask", FormatError, "mask is no array; the file is damaged"),
         ("none.h5:/mask", MissingFileError, "there is no"),
         ("bad:none.npy", MissingFileError, "no mask file"),
     ],

@@ -145,6 +145,30 @@ class NpyFrames(ArrayFrames):
             return file.read(6) == b"\x93NUMPY"
 
 
+def load_archive(path: str, name: str = "") -> dict[str, NDArray[np.generic]]:
+    """Return the arrays of an .npz file by name, or only the one that is named, if it is there.
+
+    Raises
+    ------
+    FormatError
+        It cannot be read, or holds something else than arrays under such a name.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = tempfile.mkdtemp() + "/run.npz"
+    >>> np.savez(path, frames=np.ones((2, 2)), energy=np.ones(2))
+    >>> sorted(load_archive(path)), sorted(load_archive(path, "energy")), load_archive(path, "none")
+    (['energy', 'frames'], ['energy'], {})
+    """
+    with reading(path), np.load(path, allow_pickle=False) as file:
+        arrays = {key: file[key] for key in file.files if not name or key == name}
+    for key, array in arrays.items():
+        if not isinstance(array, np.ndarray):  # NumPy gives the bytes of what does not begin as an array does
+            raise FormatError(path, f"{key} is no array; the file is damaged")
+    return arrays
+
+
 class NpzFrames(ArrayFrames):
     """Frames of an array ``file.npz:/name``, or of the only one in the file that can hold frames; read at once.
 
@@ -160,8 +184,7 @@ class NpzFrames(ArrayFrames):
 
     def __init__(self, source: str, geometry: Geometry | None, photon_energy: float | None) -> None:
         path, _, name = source.partition(":/")
-        with reading(path), np.load(path, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in file.files if not name or key == name}
+        arrays = load_archive(path, name)
         found = [key for key, array in arrays.items() if array.ndim in (3, 4)]
         if len(found) != 1:
             told = ", ".join(f"{path}:/{key}" for key in found) or "it holds none"

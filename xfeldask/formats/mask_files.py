@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xfeldask.errors import FormatError, InputError
+from xfeldask.formats.arrays import load_archive
 from xfeldask.formats.dragonfly import BAD
 from xfeldask.formats.hdf5 import open_hdf5, reading
 from xfeldask.formats.text import load_array, read_bytes
@@ -78,8 +79,10 @@ def _stored(source: str) -> NDArray[np.generic]:
     if not name:
         return load_array(path, "mask")
     if Path(path).suffix == ".npz":
-        with reading(source), np.load(path, allow_pickle=False) as file:
-            return np.asarray(file[name])
+        arrays = load_archive(path, name)
+        if name not in arrays:
+            raise FormatError(source, "is not in the file; name an array of it")
+        return arrays[name]
     with open_hdf5(path) as file, reading(source):
         if name not in file:
             raise FormatError(source, "is not in the file; name a dataset of it")
