@@ -12,6 +12,7 @@ from .explorer.serving import explore as explore
 from .features.feature import register_feature as register_feature
 from .latent.methods import register_method as register_method
 from .physics.photonizing import photonize as photonize
+from .report.processing import process as process
 from .scores import confusion_class as confusion_class
 from .scores import sorting_scores as sorting_scores
 from .sorting.rules import register_rule as register_rule
