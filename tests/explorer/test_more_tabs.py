@@ -14,10 +14,12 @@ from tests.explorer.few_shots import N, few_shots, texts
 from xfeldask.explorer.model.pictures import Pictures
 from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.tabs import MORE, TABS, Tabs, tabs
+from xfeldask.explorer.tabs.agreement import agreement, found_curves
 from xfeldask.explorer.tabs.kinds_tab import Kind, kinds, middle
 from xfeldask.explorer.tabs.reconstruction_tab import reconstruction
 from xfeldask.explorer.tabs.watch import Watch
 from xfeldask.explorer.view.plane import Plane
+from xfeldask.physics.orientations import beam_directions, super_fibonacci
 from xfeldask.schema import of_names
 from xfeldask.sorting.decision import Decision
 from xfeldask.store.embedding import Embedding
@@ -49,7 +51,9 @@ def looked(tmp_path):
         values = {"intensity": cube[0], "s": S, "mean_information": [1.0, 2.0, 3.5], "change": [1.0, 0.1, 0.0],
                   "level": [0, 0, 1]}  # fmt: skip
         if phased:
-            values |= {"density": cube[1], "position": S * 1e-16, "phase_transfer": [1.0, 0.6]}
+            values |= {"density": cube[1], "position": S * 1e-16, "phase_transfer": [1.0, 0.6],
+                       "density_correlation": [0.9, 0.2], "half_intensity": np.stack([cube[0], cube[0]]),
+                       "orientation": super_fibonacci(N), "used": np.arange(N) > 3}  # fmt: skip
         made = xr.Dataset({k: variable(k, v) for k, v in values.items()})
         parameters = Reconstructing(n_used=N, symmetry="D8").to_json()
         Reconstruction(run, name).publish(made.assign_attrs(n_shots=N, finished=True, parameters=parameters))
@@ -110,10 +114,27 @@ def test_reconstruction__is_chosen_and_shown_in_three_planes_with_its_curves(loo
     assert which.options == ["bare", "phased"]
     assert "D8" in texts(view)
     assert "electron density" not in texts(view)
+    assert "Resolution is read" in texts(view)
     assert len(view.select(pn.pane.Bokeh)) == 3 + 2
     which.value = "phased"
     assert "electron density" in texts(view)
-    assert len(view.select(pn.pane.Bokeh)) == 3 + 3 + 3
+    assert len(view.select(pn.pane.Bokeh)) == 3 + 3 + 2 + 2
+
+
+def test_agreement__has_each_curve_where_its_shells_are_and_directions_of_shots_that_were_used(looked):
+    found = looked.shots.run.reconstructions["phased"].dataset()
+    halves, densities, phases = found_curves(found)
+    np.testing.assert_allclose(halves.value, 1)
+    np.testing.assert_allclose(halves.q, [0.02, 0.03])
+    np.testing.assert_allclose(densities.q, [0.01, 0.02])
+    assert (densities.value.tolist(), phases.value.tolist()) == ([0.9, 0.2], [1.0, 0.6])
+    assert (halves.limit, densities.limit, phases.limit) == (0.5, 0.143, 0.5)
+    truth = np.full((N, 4), np.nan)
+    truth[3:6] = np.eye(4)[:3]  # the first of these was not used
+    panes = list(agreement(found, truth).select(pn.pane.Bokeh))
+    points = [renderer.data_source.data for pane in panes for renderer in pane.object.renderers[-1:]]
+    np.testing.assert_allclose(np.stack([points[1]["x"], points[1]["y"]], -1), beam_directions(super_fibonacci(N)))
+    assert len(points[2]["x"]) == 2
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])

@@ -54,6 +54,31 @@ def rotation_matrix(q: ArrayLike) -> NDArray[np.float64]:
     return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
 
 
+def beam_directions(q: ArrayLike) -> NDArray[np.float64]:
+    """Return where the beam comes from in the particle's frame, on a map of half a sphere.
+
+    Patterns from both ends of a direction are the same but for a turn (Friedel's law), so that each is drawn in the
+    half of +z; the map keeps areas (Lambert's azimuthal projection) and is a disc of radius 1.
+
+    Parameters
+    ----------
+    q : (n, 4), orientations
+
+    Returns
+    -------
+    float64 (n, 2)
+
+    Examples
+    --------
+    >>> half_turn_about_x = [0, 1, 0, 0]
+    >>> abs(beam_directions([[1, 0, 0, 0], half_turn_about_x, [1, 1, 0, 0]])).round(6).tolist()
+    [[0.0, 0.0], [0.0, 0.0], [0.0, 1.0]]
+    """
+    beam = rotation_matrix(np.reshape(q, (-1, 4)))[:, 2]
+    beam = np.where(beam[:, 2:] < 0, -beam, beam)
+    return np.asarray(beam[:, :2] * np.sqrt(1 / (1 + beam[:, 2:])))
+
+
 def rotated(rotation: ArrayLike, position: ArrayLike) -> NDArray[np.float64]:
     """Points turned by one or many rotation matrices, each coordinate summed in one order on every processor.
 

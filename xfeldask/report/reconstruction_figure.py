@@ -10,7 +10,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from xfeldask.physics.orientations import rotation_matrix
+from xfeldask.physics.orientations import beam_directions
 from xfeldask.scores.quality import Quality
 
 AXES = ("yz", "xz", "xy")
@@ -111,10 +111,7 @@ def _curves(axes: Any, found: xr.Dataset, quality: Quality | None) -> None:
 def _sphere(axes: Any, orientation: NDArray[np.float64]) -> None:
     """Draw where the beam comes from in the particle's frame, by equal areas; both ends are one by Friedel's law."""
     known = orientation[np.isfinite(orientation).all(axis=1)]
-    beam = rotation_matrix(known)[:, 2] if len(known) else np.zeros((0, 3))
-    beam = np.where(beam[:, 2:] < 0, -beam, beam)
-    across = np.sqrt(1 / (1 + beam[:, 2]))
-    axes.scatter(beam[:, 0] * across, beam[:, 1] * across, s=2, color="#2f7fb8", alpha=0.4, linewidths=0)
+    axes.scatter(*beam_directions(known).T, s=2, color="#2f7fb8", alpha=0.4, linewidths=0)
     turn = np.linspace(0, 2 * np.pi, 181)
     axes.plot(np.cos(turn), np.sin(turn), color="#999999", linewidth=0.8)
     axes.set(title="directions of the beam", aspect="equal", xlim=(-1.05, 1.05), ylim=(-1.05, 1.05))

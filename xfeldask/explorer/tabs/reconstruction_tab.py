@@ -7,20 +7,25 @@ from typing import Any
 import numpy as np
 import panel as pn
 import xarray as xr
+from numpy.typing import NDArray
 
 from xfeldask.explorer.model.pictures import Pictures
 from xfeldask.explorer.model.session import Session
+from xfeldask.explorer.tabs.agreement import agreement
 from xfeldask.explorer.tabs.kinds_tab import middle, scaled
 from xfeldask.explorer.tabs.watch import Watch
 from xfeldask.explorer.tabs.widgets import MIDDLE, SMALL, heading, plot, table
 from xfeldask.explorer.view.cards import Card
 from xfeldask.explorer.view.fields import choice
 from xfeldask.scores.classes import BLUE
+from xfeldask.store.run import Run
 from xfeldask.units import shown
 
 PLANES = {"along z": 2, "along y": 1, "along x": 0}
 NAMES = ("x", "y", "z")
 HEIGHT = 320
+ROOM = 1.3
+"""Half the width of a picture of the density, in distances from the middle to the particle's far end."""
 
 
 def reconstruction(session: Session, _: Pictures, watch: Watch) -> pn.viewable.Viewable:
@@ -32,20 +37,46 @@ def reconstruction(session: Session, _: Pictures, watch: Watch) -> pn.viewable.V
 
     def show(*_: Any) -> None:
         one = made[which.value]
-        box.objects = [pn.pane.HTML(table(one.facts().items()), styles=SMALL, margin=(0, 10)), *parts(one.dataset())]
+        facts = pn.pane.HTML(table(one.facts().items()), styles=SMALL, margin=(0, 10))
+        box.objects = [facts, *parts(one.dataset(), truth_of(session.shots.run))]
 
     which.param.watch(show, "value")
     show()
     return pn.Column(which, box, sizing_mode="stretch_width")
 
 
-def parts(found: xr.Dataset) -> list[pn.viewable.Viewable]:
-    """Make planes of the intensity, of the density where it was phased, and curves of the iterations."""
+def truth_of(run: Run) -> NDArray[Any] | None:
+    """Return the orientation of the first particle of each shot (shot, 4); None where the store does not tell."""
+    return np.asarray(run.array("orientation")[:, 0]) if "orientation" in run else None
+
+
+def parts(found: xr.Dataset, truth: NDArray[Any] | None = None) -> list[pn.viewable.Viewable]:
+    """Make planes of the intensity, of the density where it was phased, what they agree with, and the iterations."""
     out = [heading("intensity"), planes(found["intensity"].values, found["s"].values, "m-1", "photons in a bin", "q")]
     if "density" in found:
-        density, at = found["density"].values, found["position"].values
+        density, at = about_particle(found["density"].values, found["position"].values)
         out += [heading("electron density"), planes(density, at, "m", "arbitrary scale", "")]
-    return [*out, heading("iterations"), curves(found)]
+    return [*out, heading("agreement"), agreement(found, truth), heading("iterations"), curves(found)]
+
+
+def about_particle(
+    density: NDArray[np.floating[Any]], at: NDArray[np.float64]
+) -> tuple[NDArray[np.floating[Any]], NDArray[np.float64]]:
+    """Cut a density to the cube about the middle that holds the particle, with some room; positions beside it.
+
+    Examples
+    --------
+    >>> density = np.zeros((41, 41, 41))
+    >>> density[20, 20, 17] = 1
+    >>> cut, at = about_particle(density, np.arange(41) - 20.0)
+    >>> cut.shape, float(at[0])
+    ((7, 7, 7), -3.0)
+    """
+    far = np.abs(at[np.argwhere(density > 0.1 * density.max())]).max(initial=0)
+    near = np.flatnonzero(np.abs(at) <= ROOM * far)
+    if not near.size:
+        return density, at
+    return density[np.ix_(near, near, near)], at[near]
 
 
 def planes(
@@ -66,7 +97,7 @@ def planes(
 
 
 def curves(found: xr.Dataset) -> pn.viewable.Viewable:
-    """Make curves of what the iterations did, with where another level began; and of the phases where there are."""
+    """Make curves of what the iterations did, with where another level began."""
     step = np.arange(found.sizes["step"])
     drawn = [("mean_information", "information (bit a shot)", "linear"), ("change", "change of the intensity", "log")]
     out = []
@@ -76,10 +107,5 @@ def curves(found: xr.Dataset) -> pn.viewable.Viewable:
         fig.line(step, np.where(values > 0, values, np.nan) if scale == "log" else values, color=BLUE, line_width=2)
         for start in np.flatnonzero(np.diff(found["level"].values)) + 0.5:
             fig.vspan(x=[start], line_color=MIDDLE, line_dash="dotted")
-        out.append(pn.pane.Bokeh(fig, sizing_mode="stretch_width"))
-    if "phase_transfer" in found:
-        fig = plot("shell", "phase retrieval transfer", height=260, sizing_mode="stretch_width")
-        fig.line(np.arange(found.sizes["shell"]), found["phase_transfer"].values, color=BLUE, line_width=2)
-        fig.hspan(y=[0.5], line_color=MIDDLE, line_dash="dotted")
         out.append(pn.pane.Bokeh(fig, sizing_mode="stretch_width"))
     return pn.Row(*out, sizing_mode="stretch_width")
