@@ -20,6 +20,7 @@ from xfeldask.errors import (
     StoreBusyError,
     StoreExistsError,
     UnknownNameError,
+    UnreachableError,
     XfeldaskError,
     XfeldaskWarning,
 )
@@ -52,6 +53,7 @@ EXAMPLES = [
         [InputError, ValueError, MemoryError],
     ),
     (RunError("a worker died"), "a worker died", [RuntimeError]),
+    (UnreachableError("there is no bucket s3://b"), "there is no bucket s3://b", [RunError]),
 ]
 
 

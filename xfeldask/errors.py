@@ -166,3 +166,7 @@ class MemoryNeededError(InputError, MemoryError):
 
 class RunError(XfeldaskError, RuntimeError):
     """A run that was started properly and could not be finished; what was committed is kept."""
+
+
+class UnreachableError(RunError):
+    """A bucket that does not answer, or does not let one in; what is in it stays as it was."""

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from xfeldask.cli.flags import STORE, scheduler_options
+from xfeldask.cli.flags import FILE, scheduler_options
 
 
 @click.command()
-@click.argument("folder", type=STORE, default=Path("demo"))
+@click.argument("folder", type=FILE, default=Path("demo"))
 @click.option("--n-shots", type=int, default=10_000, show_default=True, help="Number of shots to simulate.")
 @scheduler_options
 @click.option("--overwrite", is_flag=True, help="Replace an earlier demo in the folder.")

@@ -9,6 +9,7 @@ import click
 
 from xfeldask.cli.flags import OVERWRITE_EMBEDDING, QUIET, SEED, STORE, scheduler_options
 from xfeldask.errors import InputError
+from xfeldask.store.urls import StorePath
 
 
 @click.command()
@@ -65,7 +66,7 @@ from xfeldask.errors import InputError
 @click.option("--overwrite", is_flag=True, help=OVERWRITE_EMBEDDING)
 @click.option("--quiet", is_flag=True, help=QUIET)
 def embed(
-    store: Path, features: str, sort: str, labels: Path | None, scheduler: str, workers: int | None, quiet: bool,
+    store: StorePath, features: str, sort: str, labels: Path | None, scheduler: str, workers: int | None, quiet: bool,
     **options: Any,
 ) -> None:  # fmt: skip
     """Build a latent space of the shots of STORE and tell single hits from the rest."""

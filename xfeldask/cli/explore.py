@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import socket
 import time
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import click
 
 from xfeldask.cli.flags import STORE, scheduler_options
 from xfeldask.errors import InputError
+from xfeldask.store.urls import StorePath
 
 OFTEN = 1.0
 """Seconds between two looks for a store that is not there yet."""
@@ -34,7 +34,7 @@ OFTEN = 1.0
 @click.option("--wait", is_flag=True, help="Wait for stores that are not there yet.")
 @scheduler_options
 def explore(
-    stores: tuple[Path, ...],
+    stores: tuple[StorePath, ...],
     embedding: str | None,
     port: int,
     address: str,
@@ -65,11 +65,14 @@ def explore(
         serve(Options(stores, embedding, allow_write), port, address, show, password, allow_origin)
 
 
-def wait_for(store: Path) -> None:
+def wait_for(store: StorePath) -> None:
     """Wait until there is something at a path."""
-    if not (store / "zarr.json").exists():
+    from xfeldask.store.places import place_of
+
+    place = place_of(store)
+    if place.size("zarr.json") is None:
         click.echo(f"{store} is not there yet; waiting for it (Ctrl+C to stop)", err=True)
-    while not (store / "zarr.json").exists():
+    while place.size("zarr.json") is None:
         time.sleep(OFTEN)
 
 

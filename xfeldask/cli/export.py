@@ -6,13 +6,14 @@ from pathlib import Path
 
 import click
 
-from xfeldask.cli.flags import QUIET, STORE
+from xfeldask.cli.flags import FILE, QUIET, STORE
 from xfeldask.errors import InputError
+from xfeldask.store.urls import StorePath
 
 
 @click.command()
 @click.argument("store", type=STORE)
-@click.argument("out", type=STORE, required=False)
+@click.argument("out", type=FILE, required=False)
 @click.option(
     "--where", help="Expression that selects shots, such as 'is_single and photon_count > 1000'.  [default: all]"
 )
@@ -22,7 +23,7 @@ from xfeldask.errors import InputError
 @click.option("--overwrite", is_flag=True, help="Replace what is at OUT already.")
 @click.option("--quiet", is_flag=True, help=QUIET)
 def export(
-    store: Path, out: Path | None, where: str | None, format: str | None, embedding: str | None, write_back: bool,
+    store: StorePath, out: Path | None, where: str | None, format: str | None, embedding: str | None, write_back: bool,
     overwrite: bool, quiet: bool,
 ) -> None:  # fmt: skip
     """Write shots of STORE into OUT: Dragonfly's .emc or .h5, .cxi, or a folder of pictures."""

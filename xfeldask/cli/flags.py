@@ -8,8 +8,27 @@ from typing import Any
 import click
 
 from xfeldask.errors import InputError
+from xfeldask.store.urls import local, store_path
 
-STORE = click.Path(path_type=Path)
+
+class _PathOrURL(click.Path):
+    """A path, or the URL of a store in a bucket."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if isinstance(value, str) and "://" in value:
+            return store_path(value)
+        return super().convert(value, param, ctx)
+
+
+class _LocalPath(_PathOrURL):
+    """A path of a file that is written."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return local(super().convert(value, param, ctx), str(param.name if param else "it"))
+
+
+STORE = _PathOrURL(path_type=Path)
+FILE = _LocalPath(path_type=Path)
 
 
 SEED = "Seed of all random numbers."

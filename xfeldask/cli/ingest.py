@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
-from xfeldask.cli.flags import STORE, scheduler_options
+from xfeldask.cli.flags import FILE, STORE, scheduler_options
 from xfeldask.errors import InputError
+from xfeldask.store.urls import StorePath
 
 
 def frames_options(function: Any) -> Any:
@@ -85,15 +86,15 @@ def frames_keywords(flags: dict[str, Any]) -> dict[str, Any]:
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
 @click.argument("store", type=STORE)
 @frames_options
-@click.option("--histogram", type=STORE, help="File for a figure of the histogram of ADU, .png, .pdf or .svg.")
+@click.option("--histogram", type=FILE, help="File for a figure of the histogram of ADU, .png, .pdf or .svg.")
 @scheduler_options
 @click.option("--resume", is_flag=True, help="Finish a store that was interrupted.")
 @click.option("--overwrite", is_flag=True, help="Replace a store that is there already.")
 @click.option("--dry-run", is_flag=True, help="Say what the run would take, and write nothing.")
 @click.option("--quiet", is_flag=True, help="Print nothing but warnings and errors.")
 def ingest(
-    sources: tuple[str, ...], store: Path, histogram: Path | None, scheduler: str, workers: int | None, resume: bool,
-    overwrite: bool, dry_run: bool, quiet: bool, **flags: Any,
+    sources: tuple[str, ...], store: StorePath, histogram: Path | None, scheduler: str, workers: int | None,
+    resume: bool, overwrite: bool, dry_run: bool, quiet: bool, **flags: Any,
 ) -> None:  # fmt: skip
     """Read the frames of SOURCE... into STORE."""
     from xfeldask.report.printing import print_estimate, print_run

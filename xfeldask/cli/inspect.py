@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from xfeldask.cli.flags import STORE
+from xfeldask.store.urls import StorePath
 
 
 @click.command()
 @click.argument("store", type=STORE)
-def inspect(store: Path) -> None:
+def inspect(store: StorePath) -> None:
     """Say what STORE holds."""
     from xfeldask.report.printing import print_store
 

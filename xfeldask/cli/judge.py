@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from xfeldask.cli.flags import QUIET, SEED, STORE, scheduler_options
+from xfeldask.cli.flags import FILE, QUIET, SEED, STORE, scheduler_options
+from xfeldask.store.urls import StorePath
 
 
 @click.command()
@@ -20,10 +21,10 @@ from xfeldask.cli.flags import QUIET, SEED, STORE, scheduler_options
 @click.option("--starts", type=int, default=8, show_default=True, help="Number of starts from noise of each.")
 @click.option("--embedding", help="Embedding whose verdicts are judged.  [default: the first]")
 @click.option("--seed", type=int, default=0, show_default=True, help=SEED)
-@click.option("--out", type=STORE, help="Picture to write, such as judged.png.")
+@click.option("--out", type=FILE, help="Picture to write, such as judged.png.")
 @scheduler_options
 @click.option("--quiet", is_flag=True, help=QUIET)
-def judge(store: Path, out: Path | None, scheduler: str, workers: int | None, quiet: bool, **options: Any) -> None:
+def judge(store: StorePath, out: Path | None, scheduler: str, workers: int | None, quiet: bool, **options: Any) -> None:
     """Say what contamination costs a reconstruction of STORE, and what sorting gives back."""
     from xfeldask.report.judging import judgement_figure, judgement_table, sentence, write_figure
     from xfeldask.report.printing import console

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from xfeldask.cli.flags import QUIET, SEED, STORE, scheduler_options
+from xfeldask.store.urls import StorePath
 
 
 @click.command("kinds")
@@ -23,8 +22,8 @@ from xfeldask.cli.flags import QUIET, SEED, STORE, scheduler_options
 @scheduler_options
 @click.option("--quiet", is_flag=True, help=QUIET)
 def kinds(
-    store: Path, name: str | None, like: Path | None, wanted: str | None, max_contamination: float | None, most: int,
-    seed: int, scheduler: str, workers: int | None, quiet: bool,
+    store: StorePath, name: str | None, like: StorePath | None, wanted: str | None, max_contamination: float | None,
+    most: int, seed: int, scheduler: str, workers: int | None, quiet: bool,
 ) -> None:  # fmt: skip
     """Find the kinds of particles that the single hits of STORE are of, and accept those of one kind."""
     from xfeldask.report.printing import print_verdict

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 
-from xfeldask.cli.flags import QUIET, SEED, STORE
+from xfeldask.cli.flags import FILE, QUIET, SEED, STORE
+from xfeldask.store.urls import StorePath
 
 
 @click.command()
@@ -16,10 +16,10 @@ from xfeldask.cli.flags import QUIET, SEED, STORE
 @click.option("--starts", type=int, default=8, show_default=True, help="Number of starts from random phases.")
 @click.option("--iterations", type=int, default=200, show_default=True, help="Iterations of each start.")
 @click.option("--seed", type=int, default=0, show_default=True, help=SEED)
-@click.option("--density", type=STORE, help="CCP4 map to write the density to, .mrc, .map or .ccp4.")
-@click.option("--intensity", type=STORE, help="HDF5 file to write the intensity to.")
+@click.option("--density", type=FILE, help="CCP4 map to write the density to, .mrc, .map or .ccp4.")
+@click.option("--intensity", type=FILE, help="HDF5 file to write the intensity to.")
 @click.option("--quiet", is_flag=True, help=QUIET)
-def phase(store: Path, quiet: bool, **options: Any) -> None:
+def phase(store: StorePath, quiet: bool, **options: Any) -> None:
     """Phase a reconstruction of STORE: the density of the particle."""
     from xfeldask.report.printing import console
     from xfeldask.verbs.phase import phase as run

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import click
 
 from xfeldask.cli.flags import STORE, scheduler_options
 from xfeldask.cli.ingest import frames_keywords, frames_options
+from xfeldask.store.urls import StorePath
 
 
 @click.command()
@@ -30,8 +30,9 @@ from xfeldask.cli.ingest import frames_keywords, frames_options
 @click.option("--again", is_flag=True, help="Replace the store, and do all of it anew.")
 @click.option("--quiet", is_flag=True, help="Print nothing but the summary, warnings and errors.")
 def process(
-    sources: tuple[str, ...], store: Path, model: Path | None, embedding: str | None, sort: str, n_components: int,
-    max_contamination: float | None, write_back: bool, scheduler: str, workers: int | None, again: bool, quiet: bool,
+    sources: tuple[str, ...], store: StorePath, model: StorePath | None, embedding: str | None, sort: str,
+    n_components: int, max_contamination: float | None, write_back: bool, scheduler: str, workers: int | None,
+    again: bool, quiet: bool,
     **flags: Any,
 ) -> None:  # fmt: skip
     """Take a run from SOURCE... through STORE to its report: ingest, embed or apply a model, report, write back.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 
 from xfeldask.cli.flags import OVERWRITE_EMBEDDING, QUIET, STORE, scheduler_options
+from xfeldask.store.urls import StorePath
 
 
 @click.command()
@@ -19,7 +19,13 @@ from xfeldask.cli.flags import OVERWRITE_EMBEDDING, QUIET, STORE, scheduler_opti
 @click.option("--overwrite", is_flag=True, help=OVERWRITE_EMBEDDING)
 @click.option("--quiet", is_flag=True, help=QUIET)
 def project(
-    model_store: Path, name: str, other_store: Path, scheduler: str, workers: int | None, quiet: bool, **options: Any
+    model_store: StorePath,
+    name: str,
+    other_store: StorePath,
+    scheduler: str,
+    workers: int | None,
+    quiet: bool,
+    **options: Any,
 ) -> None:
     """Apply the model of embedding NAME of MODEL_STORE to the shots of OTHER_STORE."""
     from xfeldask.report.printing import print_verdict

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 
 from xfeldask.cli.flags import QUIET, SEED, STORE, scheduler_options
+from xfeldask.store.urls import StorePath
 
 
 @click.command()
@@ -26,7 +26,7 @@ from xfeldask.cli.flags import QUIET, SEED, STORE, scheduler_options
 @scheduler_options
 @click.option("--overwrite", is_flag=True, help="Replace a reconstruction of that name.")
 @click.option("--quiet", is_flag=True, help=QUIET)
-def reconstruct(store: Path, scheduler: str, workers: int | None, quiet: bool, name: str, **options: Any) -> None:
+def reconstruct(store: StorePath, scheduler: str, workers: int | None, quiet: bool, name: str, **options: Any) -> None:
     """Reconstruct the intensity of the particle, and the orientations, from the shots of STORE."""
     from xfeldask.report.printing import print_reconstruction
     from xfeldask.verbs.reconstruct import reconstruct as run

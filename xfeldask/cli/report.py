@@ -6,15 +6,16 @@ from pathlib import Path
 
 import click
 
-from xfeldask.cli.flags import QUIET, STORE
+from xfeldask.cli.flags import FILE, QUIET, STORE
+from xfeldask.store.urls import StorePath
 
 
 @click.command()
 @click.argument("store", type=STORE)
-@click.option("--out", type=STORE, help="HTML file to write.  [default: STORE_report.html beside the store]")
+@click.option("--out", type=FILE, help="HTML file to write.  [default: STORE_report.html beside the store]")
 @click.option("--embedding", help="Embedding whose verdicts are told.  [default: the first]")
 @click.option("--quiet", is_flag=True, help=QUIET)
-def report(store: Path, out: Path | None, embedding: str | None, quiet: bool) -> None:
+def report(store: StorePath, out: Path | None, embedding: str | None, quiet: bool) -> None:
     """Write a report of STORE: one HTML file with figures, and the figures as pictures."""
     from xfeldask.report.run_report import report as run
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import click
 
-from xfeldask.cli.flags import QUIET, SEED, STORE, scheduler_options
+from xfeldask.cli.flags import FILE, QUIET, SEED, scheduler_options
 from xfeldask.errors import InputError
 
 
 @click.command()
-@click.argument("folder", type=STORE)
+@click.argument("folder", type=FILE)
 @click.option("--sizes", default="10000,100000", show_default=True, help="Numbers of shots, one run each.")
 @click.option("--mixtures", default="0.8,0.9,0.95,0.99", show_default=True,
               help="Fractions of the shots that hold one particle, one run each.")  # fmt: skip

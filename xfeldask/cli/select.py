@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from xfeldask.cli.flags import STORE
+from xfeldask.store.urls import StorePath
 
 
 @click.command()
@@ -20,7 +21,7 @@ from xfeldask.cli.flags import STORE
     type=click.Path(path_type=Path),
     help="File for the indices of the shots, .npy or .csv; they are printed unless given.",
 )
-def select(store: Path, where: str, embedding: str | None, out: Path | None) -> None:
+def select(store: StorePath, where: str, embedding: str | None, out: Path | None) -> None:
     """Select shots of STORE by an expression, in the explorer's language."""
     from xfeldask.store import selecting
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 
 from xfeldask.cli.flags import STORE, experiment_options, keywords, scheduler_options
+from xfeldask.store.urls import StorePath
 
 
 @click.command()
@@ -20,7 +20,7 @@ from xfeldask.cli.flags import STORE, experiment_options, keywords, scheduler_op
 @click.option("--dry-run", is_flag=True, help="Say what the run would take, and write nothing.")
 @click.option("--quiet", is_flag=True, help="Print nothing but warnings and errors.")
 def simulate(
-    store: Path, scheduler: str, workers: int | None, resume: bool, overwrite: bool, dry_run: bool, quiet: bool,
+    store: StorePath, scheduler: str, workers: int | None, resume: bool, overwrite: bool, dry_run: bool, quiet: bool,
     **flags: Any,
 ) -> None:  # fmt: skip
     """Simulate shots into STORE."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 
 from xfeldask.cli.flags import QUIET, STORE, scheduler_options
+from xfeldask.store.urls import StorePath
 
 
 @click.command()
@@ -25,7 +25,7 @@ from xfeldask.cli.flags import QUIET, STORE, scheduler_options
 @scheduler_options
 @click.option("--quiet", is_flag=True, help=QUIET)
 def sort(
-    store: Path, name: str | None, scheduler: str, workers: int | None, quiet: bool, **allowance: float | None
+    store: StorePath, name: str | None, scheduler: str, workers: int | None, quiet: bool, **allowance: float | None
 ) -> None:  # fmt: skip
     """Say which shots of STORE are single hits and how sure that is; embed it first if nobody has."""
     from xfeldask.report.printing import print_verdict

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import click
 
 from xfeldask.cli.flags import STORE, scheduler_options
+from xfeldask.store.urls import StorePath
 
 
 @click.command()
@@ -24,7 +24,7 @@ from xfeldask.cli.flags import STORE, scheduler_options
     help="Draw N shots again from seed and index, and compare every byte of them.",
 )
 @click.option("--quiet", is_flag=True, help="Print nothing but problems.")
-def verify(store: Path, scheduler: str, workers: int | None, reopen: bool, recompute: int, quiet: bool) -> None:
+def verify(store: StorePath, scheduler: str, workers: int | None, reopen: bool, recompute: int, quiet: bool) -> None:
     """Read all of STORE against its checksums and totals; exit code 1 if anything is wrong."""
     from xfeldask.verbs.verify import reopen as mark
     from xfeldask.verbs.verify import verify as run

@@ -17,6 +17,7 @@ from xfeldask.errors import InputError
 from xfeldask.physics.species import form_bytes
 from xfeldask.store.layout import create_template
 from xfeldask.store.shards import Shard
+from xfeldask.store.urls import URL, StorePath
 
 SAMPLE = 8
 FIXED_BYTES = 2**20
@@ -76,8 +77,10 @@ def _rehearse(prepared: Prepared, shop: Workshop, n: int) -> tuple[int, int]:
     return sink.encode(), sink.bytes_held
 
 
-def refuse_full_disk(path: Path, needed: int) -> None:
-    """Refuse a run that would not fit on its disk."""
+def refuse_full_disk(path: StorePath, needed: int) -> None:
+    """Refuse a run that would not fit on its disk; buckets do not tell what they hold."""
+    if isinstance(path, URL):
+        return
     free = disk_usage(path.absolute().parent).free
     if needed > free:
         raise InputError(

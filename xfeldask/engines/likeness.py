@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 import psutil
@@ -57,6 +56,6 @@ def alike(experiment: Experiment, run: Run, atoms: Atoms | Mapping[str, Atoms] |
         raise InputError(f"{experiment.source} scatters nothing onto the detector of {run.path}")
     matched = beam.photons_per_pulse * float(np.median(counts[counts > 0])) / photons
     values = {name: getattr(experiment, name) for name in Experiment.model_fields}
-    values["detector"] = Detector(source=str(Path(run.path).absolute()))
+    values["detector"] = Detector(source=str(run.path.absolute()))
     values["beam"] = beam.model_dump() | {"photons_per_pulse": matched}
     return Experiment(**values)

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import panel as pn
@@ -26,6 +25,8 @@ from xfeldask.errors import InputError
 from xfeldask.explorer.guard import hosts_of, origins_of, protect
 from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.view.page import Explorer, make_page, message
+from xfeldask.store.places import place_of
+from xfeldask.store.urls import StorePath, store_path
 
 STORE = "XFELDASK_STORE"
 """Environment variable that names the store where no argument does."""
@@ -48,7 +49,7 @@ class Options:
     allow_write : whether embeddings and selections may be written into the stores
     """
 
-    stores: tuple[Path, ...]
+    stores: tuple[StorePath, ...]
     embedding: str | None = None
     allow_write: bool = False
 
@@ -171,8 +172,8 @@ def visits() -> int:
     return 0 if server is None else len(server.sessions) + 1
 
 
-def _has(store: Path, embedding: str | None) -> bool:
-    return embedding is not None and (store / "latent" / embedding).is_dir()
+def _has(store: StorePath, embedding: str | None) -> bool:
+    return embedding is not None and place_of(store).holds(f"latent/{embedding}")
 
 
 def read_options(arguments: Sequence[str], environment: Mapping[str, str]) -> Options:
@@ -196,7 +197,7 @@ def read_options(arguments: Sequence[str], environment: Mapping[str, str]) -> Op
             found[name].append(after if equals else next(words, ""))
     stores = [name for name in found["--store"] or [environment.get(STORE, "")] if name]
     embedding = found["--embedding"][-1] if found["--embedding"] else None
-    return Options(tuple(map(Path, stores)), embedding, "--allow-write" in arguments)
+    return Options(tuple(map(store_path, stores)), embedding, "--allow-write" in arguments)
 
 
 def served_page() -> Any:
@@ -206,7 +207,7 @@ def served_page() -> Any:
     return page_of(options) if options.stores else message(f"no store was named; start with: {CALL}")
 
 
-def explore(store: str | Path | xr.Dataset, embedding: str | None = None, *, allow_write: bool = False) -> Any:
+def explore(store: str | StorePath | xr.Dataset, embedding: str | None = None, *, allow_write: bool = False) -> Any:
     """Look at a store in a notebook: the page of ``xfeldask explore`` without its bar.
 
     Parameters

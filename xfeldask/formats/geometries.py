@@ -15,6 +15,7 @@ from xfeldask.formats.stacks import flat_panel
 from xfeldask.machine import exists
 from xfeldask.physics.detectors import Geometry, builtin_geometry, square
 from xfeldask.store.run import Run
+from xfeldask.store.urls import URL, store_path
 
 _FLAT = re.compile(r"flat-(\d{1,5})x(\d{1,5})(?:@([\d.]+),([\d.]+))?")
 _MOST = 2**26
@@ -43,7 +44,7 @@ def _unmasked(detector: Detector) -> Geometry:
     if source.startswith("square-") and (size or distance):
         plain = builtin_geometry(source)
         return square(plain.shape[1], size or plain.pixel_size, distance or float(plain.pixel_position[0, 0, 0, 2]))
-    if exists(source) and (Path(source) / "pixel_position").is_dir():
+    if isinstance(store_path(source), URL) or (exists(source) and (Path(source) / "pixel_position").is_dir()):
         if size or distance:
             raise InputError(f"pixel_size and distance are not for {source}, a store that has its own")
         return Run.open(source).geometry

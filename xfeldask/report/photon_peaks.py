@@ -12,6 +12,7 @@ from xfeldask.physics.photonizing import fit_peaks
 from xfeldask.store.adu_histogram import read_histogram
 from xfeldask.store.intake import stored_intake
 from xfeldask.store.run import Run
+from xfeldask.store.urls import StorePath
 
 
 def photon_histogram(run: Run) -> Figure:
@@ -60,7 +61,7 @@ def peaks_told(run: Run) -> str | None:
     return f"{one}, no photon at {peaks.zero:.3f} and {peaks.zero_width:.3f} photon wide"
 
 
-def save_histogram(store: str | Path, out: Path) -> None:
+def save_histogram(store: str | StorePath, out: Path) -> None:
     """Save the figure of a store.
 
     Raises

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 import xarray as xr
@@ -21,7 +20,9 @@ from xfeldask.sorting.cuts import WORTH
 from xfeldask.sorting.decision import Decision
 from xfeldask.store.embedding import Embedding
 from xfeldask.store.parameters import Parameters
+from xfeldask.store.places import place_of
 from xfeldask.store.run import open_dataset, open_run
+from xfeldask.store.urls import StorePath
 
 
 def console() -> Console:
@@ -40,7 +41,7 @@ def console() -> Console:
     return out
 
 
-def size_on_disk(path: Path) -> int:
+def size_on_disk(path: StorePath) -> int:
     """Return the bytes of all files of a store.
 
     Examples
@@ -51,7 +52,7 @@ def size_on_disk(path: Path) -> int:
     >>> size_on_disk(folder)
     2
     """
-    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    return sum(place_of(path).sizes().values())
 
 
 def bytes_text(n: float) -> str:
@@ -86,12 +87,12 @@ def facts(title: str, rows: dict[str, str]) -> Table:
 
 
 @contextmanager
-def print_run(store: Path, quiet: bool) -> Iterator[None]:
+def print_run(store: StorePath, quiet: bool) -> Iterator[None]:
     """Print what making a store took, once it is done.
 
     Parameters
     ----------
-    store : Path
+    store : Path or URL
     quiet : bool, print nothing
 
     Examples
@@ -273,7 +274,7 @@ def _truth(n_particles: np.ndarray, latent: xr.Dataset) -> str:
     return ", ".join(told)
 
 
-def print_store(store: Path) -> None:
+def print_store(store: StorePath) -> None:
     """Print what a store holds.
 
     Examples
@@ -327,12 +328,12 @@ def _quartiles(numbers: np.ndarray) -> str:
     return f"{middle:,.0f} in the middle, 90 % of shots from {low:,.0f} to {high:,.0f}"
 
 
-def print_reconstruction(store: Path, name: str) -> None:
+def print_reconstruction(store: StorePath, name: str) -> None:
     """Print what a reconstruction came to.
 
     Parameters
     ----------
-    store : Path
+    store : Path or URL
     name : str
 
     Examples

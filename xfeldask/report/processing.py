@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from xfeldask.sorting.protocol import Allowance
 from xfeldask.sorting.rules import RULES, make_rule, refuse_target
 from xfeldask.store.embedding import Embedding
 from xfeldask.store.run import Run
+from xfeldask.store.urls import StorePath, local, store_path
 from xfeldask.verbs.embed import embed
 from xfeldask.verbs.export import write_back as written_back
 from xfeldask.verbs.ingest import Source, ingest
@@ -26,9 +26,9 @@ from xfeldask.verbs.sort import sort as decide_anew
 
 def process(
     source: Source | Sequence[Source],
-    store: str | Path,
+    store: str | StorePath,
     *,
-    model: str | Path | None = None,
+    model: str | StorePath | None = None,
     embedding: str | None = None,
     sort: str = "pairs",
     n_components: int = 3,
@@ -78,7 +78,7 @@ def process(
     rule = sort if theirs is None else theirs.parameters.sort
     if theirs is None or rule is None or rule in RULES:
         refuse_target(make_rule(rule), max_contamination)
-    start, path = time.monotonic(), Path(store)
+    start, path = time.monotonic(), local(store_path(store), "what process makes")
     there = path.exists() and not again
     ingest(source, path, resume=there, overwrite=again and path.exists(), progress=progress, **frames)
     run = Run.open(path)

@@ -24,6 +24,7 @@ from xfeldask.sorting.decision import Decision
 from xfeldask.store.adu_histogram import GROUP
 from xfeldask.store.publish import replaced
 from xfeldask.store.run import Run
+from xfeldask.store.urls import StorePath, local
 
 BLOCK = 512
 """Images read together."""
@@ -36,7 +37,7 @@ _STYLE = (
 )
 
 
-def report(store: str | Path, out: str | Path | None = None, *, embedding: str | None = None) -> Path:
+def report(store: str | StorePath, out: str | Path | None = None, *, embedding: str | None = None) -> Path:
     """Write a report of a run: facts, verdicts, powders, profiles, scores in order, shots nearest to the threshold.
 
     Parameters
@@ -64,7 +65,7 @@ def report(store: str | Path, out: str | Path | None = None, *, embedding: str |
     xfeldask.errors.MissingFileError: no store at nothing.zarr...
     """
     run = Run.open(store).refuse_incomplete()
-    path = Path(out) if out is not None else run.path.with_name(f"{run.path.stem}_report.html")
+    path = Path(out) if out is not None else local(run.path, "a report").with_name(f"{run.path.stem}_report.html")
     if not path.absolute().parent.is_dir():
         raise InputError(f"there is no folder {path.absolute().parent} to write {path.name} into; make it first")
     have = list(run.embeddings)

@@ -8,7 +8,7 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from xfeldask.errors import CorruptStoreError
+from xfeldask.errors import CorruptStoreError, UnreachableError
 from xfeldask.store.codecs import EXACT, compressors, pipeline
 from xfeldask.store.layout import ALL_CHUNKS, shot_array
 
@@ -81,5 +81,7 @@ def read_histogram(root: zarr.Group) -> tuple[NDArray[np.float64], NDArray[np.in
         return None
     try:
         return np.asarray(shot_array(root, f"{GROUP}/center")[...]), np.asarray(array[...]).sum(axis=0)
+    except UnreachableError:
+        raise
     except (ValueError, OSError, RuntimeError) as error:
         raise CorruptStoreError(f"{root.store_path}: the histogram cannot be read ({error})") from None

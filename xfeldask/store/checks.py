@@ -9,23 +9,22 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import product
 from math import prod
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from xfeldask.errors import CorruptStoreError, printable
+from xfeldask.errors import CorruptStoreError, UnreachableError, printable
 from xfeldask.schema import DONE, VARIABLES, Variable, named
 from xfeldask.store.codecs import EXACT
 from xfeldask.store.elsewhere import KEY
 from xfeldask.store.intake import stored_intake
 from xfeldask.store.layout import RUN, Layout
-from xfeldask.store.leftovers import leftovers
 from xfeldask.store.manifest import PUBLISHED, broken
 from xfeldask.store.older import AXES
 from xfeldask.store.opening import stored_experiment
+from xfeldask.store.places import Place
 from xfeldask.store.run import Run
 from xfeldask.store.volumes import MEMBERS, VOLUME, body_arrays
 
@@ -107,12 +106,12 @@ def check_node(run: Run, name: str) -> list[Problem]:
     if isinstance(node, zarr.Group):
         return _group_problems(run, name, node)
     if variable is None:
-        return merged(_chunk_problems(run.path / name, name, node))
+        return merged(_chunk_problems(run.place, name, node))
     problems = _schema_problems(name, node, variable, layout)
     if node.attrs.get(RUN, run.identity) != run.identity:
         problems.append(Problem(name, _along(variable, layout), OTHER))
     if variable.role not in ("raw", "total"):
-        problems += _chunk_problems(run.path / name, name, node)
+        problems += _chunk_problems(run.place, name, node)
     return merged(problems)
 
 
@@ -120,7 +119,7 @@ def check_root(run: Run) -> list[Problem]:
     """Compare the root's attributes with each other, with the arrays that are there, and look beside the store."""
     layout, attributes = run.layout, run.attributes
     stored = layout.stored()
-    problems = [Problem(left.path.name, NO_SHOT, LEFT) for left in leftovers(run.path)]
+    problems = [Problem(name, NO_SHOT, LEFT) for name in run.place.leftovers()]
     problems += [Problem(name or "attributes of the root", NO_SHOT, what) for name, what in broken(run.path)]
     expected = [v.name for v in stored if v.role != "truth"] + str(attributes.get("coordinates", "")).split()
     axes = {dim for v in stored for dim in v.dims if dim in VARIABLES}
@@ -135,8 +134,8 @@ def check_root(run: Run) -> list[Problem]:
         expected += intake.variables
         if intake.digest != attributes.get("ingest_digest"):
             problems.append(Problem("ingest", NO_SHOT, "does not match its digest"))
-    elsewhere = {"photons"} if KEY in attributes else set()
-    gone = [name for name in expected if not (run.path / name / "zarr.json").exists() and name not in elsewhere]
+    elsewhere, there = {"photons"} if KEY in attributes else set(), set(node_names(run))
+    gone = [name for name in expected if name not in there and name not in elsewhere]
     return problems + [Problem(name, _along(VARIABLES.get(name), layout), "the array is missing") for name in gone]
 
 
@@ -169,8 +168,7 @@ def _group_problems(run: Run, name: str, group: zarr.Group) -> list[Problem]:
 
 def node_names(run: Run) -> list[str]:
     """Return paths of the groups and arrays in a store, readable or not."""
-    files = (file.parent for file in run.path.rglob("zarr.json") if file.parent != run.path)
-    return sorted(str(folder.relative_to(run.path)) for folder in files)
+    return run.place.nodes()
 
 
 def merged(problems: Iterable[Problem]) -> list[Problem]:
@@ -207,7 +205,7 @@ def _read(run: Run, name: str, shots: range, problems: list[Problem]) -> Iterato
         return  # `check_node` or `check_root` tells it, once
     outer, chunk = (array.shards or array.chunks)[0], array.chunks[0]
     is_elsewhere = name == "photons" and KEY in run.attributes
-    gone = "" if is_elsewhere else _gone(run.path / name / _key(array, (shots.start // outer,)))
+    gone = "" if is_elsewhere else _gone(run.place, f"{name}/{_key(array, (shots.start // outer,))}")
     if gone:
         problems.append(Problem(name, shots, gone))
         return
@@ -229,6 +227,8 @@ def _values(array: zarr.Array[Any], *region: slice) -> NDArray[Any] | str:
     """Values, or the reason why they cannot be read."""
     try:
         return np.asarray(array[region])
+    except UnreachableError:
+        raise
     except Exception as error:  # a decoder may raise anything on damaged bytes
         line = _first_line(error)
         return "the checksum does not match" if "checksum" in line else f"it cannot be decoded ({line})"
@@ -247,7 +247,7 @@ def _differing(name: str, shots: range, values: NDArray[Any], count: NDArray[Any
     ]
 
 
-def _chunk_problems(folder: Path, name: str, array: Any) -> list[Problem]:
+def _chunk_problems(place: Place, name: str, array: Any) -> list[Problem]:
     """Chunks of an array that are missing or cannot be read."""
     step = array.shards or array.chunks
     along_shots = (array.metadata.dimension_names or (None,))[0] == "shot"
@@ -255,18 +255,17 @@ def _chunk_problems(folder: Path, name: str, array: Any) -> list[Problem]:
     for corner in product(*(range(0, size, length) for size, length in zip(array.shape, step, strict=True))):
         region = tuple(slice(low, min(low + n, size)) for low, n, size in zip(corner, step, array.shape, strict=True))
         shots = range(region[0].start, region[0].stop) if along_shots else NO_SHOT
-        file = folder / _key(array, tuple(low // length for low, length in zip(corner, step, strict=True)))
-        what = _gone(file) or _values(array, *region)
+        key = _key(array, tuple(low // length for low, length in zip(corner, step, strict=True)))
+        what = _gone(place, f"{name}/{key}") or _values(array, *region)
         if isinstance(what, str):
             problems.append(Problem(name, shots, what))
     return problems
 
 
-def _gone(file: Path) -> str:
+def _gone(place: Place, key: str) -> str:
     """Tell what is wrong with a file that zarr would take for values never written; empty where nothing is."""
-    if not file.exists():
-        return "the file is missing"
-    return "" if file.stat().st_size else "the file is empty"
+    size = place.size(key)
+    return "the file is missing" if size is None else "" if size else "the file is empty"
 
 
 def _schema_problems(name: str, array: Any, variable: Variable, layout: Layout) -> list[Problem]:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -22,6 +21,7 @@ from xfeldask.sorting.decision import Decision
 from xfeldask.store.angles import ANGLES, GROUPS, axis_angles, folded
 from xfeldask.store.labels import COLUMN
 from xfeldask.store.run import Run
+from xfeldask.store.urls import StorePath
 from xfeldask.units import PLAIN, Shown, shown
 
 NO_YES = ((0, "no"), (1, "yes"))
@@ -140,7 +140,7 @@ class Shots:
         )
 
     @property
-    def path(self) -> Path:
+    def path(self) -> StorePath:
         """Path of the store."""
         return self.run.path
 

@@ -13,7 +13,6 @@ from xfeldask.errors import CorruptStoreError, InputError, MissingFileError, Run
 from xfeldask.records import Record
 from xfeldask.store.html import run_html
 from xfeldask.store.layout import RUN
-from xfeldask.store.leftovers import remove
 from xfeldask.store.opening import child_groups, open_lazily
 from xfeldask.store.publish import publish_group
 
@@ -149,7 +148,7 @@ class Made:
             self.run.refuse_replaced()
         except RunError:
             # the run was replaced between the two looks; what tells of the old one is not to lie in the new
-            remove(self.run.path / self.place)
+            self.run.place.remove(self.place)
             raise
 
     def facts(self) -> dict[str, str]:

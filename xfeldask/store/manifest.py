@@ -13,6 +13,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from xfeldask.store.places import place_of
+from xfeldask.store.urls import StorePath
+
 KEY = "manifest"
 CHANGES = ("complete", "elsewhere", "ingest", KEY)
 """Attributes of a root that change: while it is written, and where files moved that it was ingested from."""
@@ -47,14 +50,14 @@ def seal(folder: Path) -> None:
     fresh.replace(file)
 
 
-def broken(folder: Path) -> list[tuple[str, str]]:
-    """Return what in a folder is not as its manifest says: names of nodes, "" for the folder's own, and what is wrong.
+def broken(path: StorePath) -> list[tuple[str, str]]:
+    """Return what in a store is not as its manifest says: names of nodes, "" for its own, and what is wrong.
 
     Nothing is wrong where there is no manifest, as in stores of older versions.
 
     Parameters
     ----------
-    folder : Path, of a store or a group in it
+    path : Path or URL, of a store or a group in it
 
     Examples
     --------
@@ -68,8 +71,9 @@ def broken(folder: Path) -> list[tuple[str, str]]:
     >>> broken(folder)
     [('latent', 'its metadata or attributes are not those that were written')]
     """
+    place = place_of(path)
     try:
-        root = json.loads((folder / FILE).read_text("utf-8"))
+        root = json.loads(place.read(FILE))
         manifest = root.get("attributes", {}).get(KEY)
         if manifest is None:
             return []
@@ -80,10 +84,11 @@ def broken(folder: Path) -> list[tuple[str, str]]:
     if not whole:
         return [("", "the manifest is not what was written")]
     found = []
+    written = place.read_all(f"{name}/{FILE}" for name in nodes if name)
     for name, digest in nodes.items():
         try:
-            same = _digest(root if not name else json.loads((folder / name / FILE).read_text("utf-8"))) == digest
-        except (OSError, ValueError, AttributeError):
+            same = _digest(root if not name else json.loads(written[f"{name}/{FILE}"])) == digest
+        except (KeyError, ValueError, AttributeError):
             continue  # told by whoever opens it
         if not same:
             found.append((name, "its metadata or attributes are not those that were written"))

@@ -11,14 +11,16 @@ import zarr
 from zarr.errors import ContainsArrayError, GroupNotFoundError, NodeNotFoundError
 
 from xfeldask.config import Experiment
-from xfeldask.errors import CorruptStoreError, InputError, MissingFileError
+from xfeldask.errors import CorruptStoreError, InputError, MissingFileError, UnreachableError
 from xfeldask.machine import exists
 from xfeldask.store.codecs import FAST, pipeline
 from xfeldask.store.elsewhere import KEY, photon_store
 from xfeldask.store.leftovers import sweep_beside
+from xfeldask.store.places import place_of
+from xfeldask.store.urls import StorePath, store_path
 
 
-def open_root(store: str | Path, mode: Literal["r", "r+"] = "r") -> zarr.Group:
+def open_root(store: str | StorePath, mode: Literal["r", "r+"] = "r") -> zarr.Group:
     """Open the root group of a store of ours.
 
     Raises
@@ -35,7 +37,27 @@ def open_root(store: str | Path, mode: Literal["r", "r+"] = "r") -> zarr.Group:
     ...
     xfeldask.errors.MissingFileError: no store at gone.zarr; make one with xfeldask simulate gone.zarr
     """
-    path = Path(store)
+    path = store_path(store)
+    place = place_of(path)
+    if isinstance(path, Path):
+        _look_for(path)
+    try:
+        root = place.open(mode)
+    except (GroupNotFoundError, NodeNotFoundError, FileNotFoundError, NotADirectoryError):
+        if not place.exists():
+            raise MissingFileError(f"no store at {path}; make one with xfeldask simulate {path}") from None
+        raise InputError(f"{path} is not a Zarr store; give the folder that xfeldask simulate made") from None
+    except ContainsArrayError:
+        raise InputError(f"{path} is a Zarr array, not a store of xfeldask") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise CorruptStoreError(f"{path}: the root metadata cannot be read ({error})") from None
+    if not (place.holds("photons") or KEY in root.attrs) or "complete" not in root.attrs:
+        raise InputError(f"{path} is a Zarr store, but not one of xfeldask: it has no photons or no state")
+    return root
+
+
+def _look_for(path: Path) -> None:
+    """Refuse a path where there is nothing, or a link to nothing."""
     if not exists(path) and path.is_symlink():
         raise MissingFileError(f"{path} is a link to {path.readlink()}, which is not there; remove it or make that")
     if not exists(path):
@@ -44,17 +66,6 @@ def open_root(store: str | Path, mode: Literal["r", "r+"] = "r") -> zarr.Group:
             sweep_beside(path)
     if not exists(path):
         raise MissingFileError(f"no store at {path}; make one with xfeldask simulate {path}")
-    try:
-        root = zarr.open_group(path, mode=mode, use_consolidated=False)
-    except (GroupNotFoundError, NodeNotFoundError, FileNotFoundError, NotADirectoryError):
-        raise InputError(f"{path} is not a Zarr store; give the folder that xfeldask simulate made") from None
-    except ContainsArrayError:
-        raise InputError(f"{path} is a Zarr array, not a store of xfeldask") from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise CorruptStoreError(f"{path}: the root metadata cannot be read ({error})") from None
-    if not ((path / "photons").exists() or KEY in root.attrs) or "complete" not in root.attrs:
-        raise InputError(f"{path} is a Zarr store, but not one of xfeldask: it has no photons or no state")
-    return root
 
 
 def stored_experiment(root: zarr.Group) -> Experiment:
@@ -103,6 +114,8 @@ def open_lazily(root: zarr.Group, group: str | None = None) -> xr.Dataset:
             if photons is None:
                 return found
             return found.assign(photons=xr.open_zarr(photons, consolidated=False, chunks=None)["photons"])
+    except UnreachableError:
+        raise
     except (ValueError, KeyError, TypeError, RuntimeError, OSError) as error:
         told = f"{root.store_path} cannot be opened ({error}); xfeldask verify names what is broken"
         raise CorruptStoreError(told) from error

@@ -7,7 +7,7 @@ import errno
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,33 @@ import xarray as xr
 
 from xfeldask.errors import InputError
 from xfeldask.store.codecs import EXACT, compressors, pipeline
-from xfeldask.store.leftovers import beside, real_path, remove, sweep_beside
+from xfeldask.store.leftovers import beside, real_path, remove
 from xfeldask.store.lock import held
 from xfeldask.store.manifest import seal
 from xfeldask.store.opening import open_root
+from xfeldask.store.places import place_of
+from xfeldask.store.urls import StorePath
 
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 _CANNOT = {errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.EPERM, errno.EXDEV}
 """What a system or a file system answers that cannot exchange two names."""
+
+
+def replaced_group(store: StorePath, place: str = "") -> AbstractContextManager[Path]:
+    """Give a folder to write a store, or a group in it, to, and put it into its place when the context ends.
+
+    On a file system that is one step, as of `replaced`; in a bucket there is none between the old one and the new.
+
+    Parameters
+    ----------
+    store : Path or URL
+    place : str, of the group; empty for the store itself
+    """
+    if isinstance(store, Path):
+        return replaced(store / place, store)
+    from xfeldask.store.bucket import uploaded  # needs an extra
+
+    return uploaded(store, place)
 
 
 @contextmanager
@@ -88,12 +107,14 @@ def exchanged(one: Path, other: Path) -> bool:
     raise OSError(number, os.strerror(number), str(one), None, str(other))
 
 
-def publish_group(path: Path, place: str, found: xr.Dataset, parts: Mapping[str, xr.Dataset] | None = None) -> None:
+def publish_group(
+    path: StorePath, place: str, found: xr.Dataset, parts: Mapping[str, xr.Dataset] | None = None
+) -> None:
     """Write a group with groups in it, such as an embedding or a selection, in one step.
 
     Parameters
     ----------
-    path : Path, of the store
+    path : Path or URL, of the store
     place : str, of the group: that of the group around it, and its name
     found : xarray.Dataset
     parts : Dataset by name, groups in it
@@ -108,9 +129,9 @@ def publish_group(path: Path, place: str, found: xr.Dataset, parts: Mapping[str,
     target = path / place
     try:
         with held(path, place):
-            sweep_beside(path)
+            place_of(path).sweep_beside()
             open_root(path, mode="r+").require_group(place.split("/", maxsplit=1)[0])
-            with replaced(target, path) as fresh:
+            with replaced_group(path, place) as fresh:
                 for group, part in [(None, found), *(parts or {}).items()]:
                     encoding = {str(name): {"compressors": compressors()} for name in part.variables}
                     # a file that is not there then means that something is missing

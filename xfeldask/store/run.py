@@ -33,8 +33,10 @@ from xfeldask.store.layout import IMAGES, Layout, layout_of, shot_array
 from xfeldask.store.manifest import CHANGES
 from xfeldask.store.older import AXES, is_transposed, upright, upright_dataset
 from xfeldask.store.opening import child_groups, open_lazily, open_root, stored_experiment
+from xfeldask.store.places import Place, place_of
 from xfeldask.store.reconstruction import Reconstruction
 from xfeldask.store.selections import read_selections
+from xfeldask.store.urls import StorePath, store_path
 from xfeldask.store.volumes import ATOMS, read_form, read_mixture
 
 GROUPS = ("latent", "reconstruction", "volume")
@@ -49,7 +51,7 @@ class Run:
 
     Attributes
     ----------
-    path : Path
+    path : Path, or URL where the store is in a bucket
     group : zarr.Group, the root
     mode : "r" to read, "r+" to write too
 
@@ -65,17 +67,22 @@ class Run:
     ('shot', 'panel', 'ss', 'fs')
     """
 
-    path: Path
+    path: StorePath
     group: zarr.Group
     mode: Literal["r", "r+"] = "r"
 
     @classmethod
-    def open(cls, path: str | Path, mode: Literal["r", "r+"] = "r") -> Self:
+    def open(cls, path: str | StorePath, mode: Literal["r", "r+"] = "r") -> Self:
         """Open a store, whole or not; see `open_run`."""
-        return cls(Path(path), open_root(path, mode), mode)
+        return cls(store_path(path), open_root(path, mode), mode)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self).open, (str(self.path.absolute()), self.mode)
+
+    @property
+    def place(self) -> Place:
+        """Where the store lies, and what can be done there."""
+        return place_of(self.path)
 
     def reopened(self, mode: Literal["r", "r+"] | None = None) -> Self:
         """Return the run as it is on disk now."""
@@ -173,7 +180,7 @@ class Run:
             What is at the path now is not what was opened.
         """
         try:
-            now = json.loads((self.path / "zarr.json").read_text("utf-8"))["attributes"]
+            now = json.loads(self.place.read("zarr.json"))["attributes"]
         except (OSError, ValueError, KeyError) as error:
             raise RunError(f"the run that was opened is gone: {self.path} cannot be read ({error})") from None
         old, new = ({k: v for k, v in attributes.items() if k not in CHANGES} for attributes in (self.attributes, now))
@@ -402,12 +409,12 @@ class Run:
         return f"ingested from {Path(intake.sources[0]).name}{more}, {intake.format}{left}"
 
 
-def open_run(store: str | Path, *, mode: Literal["r", "r+"] = "r") -> Run:
+def open_run(store: str | StorePath, *, mode: Literal["r", "r+"] = "r") -> Run:
     """Open a store that may still be being written.
 
     Parameters
     ----------
-    store : path
+    store : path, or URL such as ``s3://bucket/run.zarr``
     mode : "r" to read, "r+" to write too
 
     Returns
@@ -431,13 +438,13 @@ def open_run(store: str | Path, *, mode: Literal["r", "r+"] = "r") -> Run:
 
 
 def open_dataset(
-    store: str | Path, *, group: str | None = None, allow_incomplete: bool = False, chunks: Any = "shard"
+    store: str | StorePath, *, group: str | None = None, allow_incomplete: bool = False, chunks: Any = "shard"
 ) -> xr.Dataset:
     """Open a store lazily.
 
     Parameters
     ----------
-    store : path
+    store : path, or URL such as ``s3://bucket/run.zarr``
     group : str, optional, such as ``"latent/ipca"``
     allow_incomplete : bool, whether a store that is still being written may be opened
     chunks : "shard" to have photons, images and intensities as Dask arrays cut as the store is sharded; None for

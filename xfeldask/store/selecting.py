@@ -12,9 +12,10 @@ from xfeldask.errors import InputError
 from xfeldask.store import expression
 from xfeldask.store.columns import Shots
 from xfeldask.store.run import Run
+from xfeldask.store.urls import StorePath
 
 
-def select(store: str | Path, where: str, embedding: str | None = None) -> NDArray[np.int64]:
+def select(store: str | StorePath, where: str, embedding: str | None = None) -> NDArray[np.int64]:
     """Select the shots that an expression is true of.
 
     Parameters

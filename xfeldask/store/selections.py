@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from xfeldask.errors import InputError
 from xfeldask.store.by_name import check_name, publish_by_name, read_by_name
-from xfeldask.store.leftovers import remove
 from xfeldask.store.lock import held
 
 if TYPE_CHECKING:
@@ -74,7 +73,7 @@ def remove_selection(run: Run, name: str) -> None:
     run.refuse_replaced()
     with held(run.path, place):
         try:
-            remove(run.path / place)
+            run.place.remove(place)
         except OSError as error:
             raise InputError(
                 f"cannot delete {run.path / place}: {error}; choose a store that may be written"

@@ -9,8 +9,6 @@ are frames of Zstandard, too, and take a quarter of the time (`xfeldask.store.zs
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any
 
 import google_crc32c
@@ -20,6 +18,8 @@ from numcodecs import zstd
 from numpy.typing import NDArray
 
 from xfeldask.store.codecs import ZSTD_LEVEL
+from xfeldask.store.places import place_of
+from xfeldask.store.urls import StorePath
 from xfeldask.store.zstd_frames import SPARSE, compress
 
 MISSING = np.iinfo(np.uint64).max
@@ -31,15 +31,19 @@ class ShardFile:
     Parameters
     ----------
     array : zarr.Array, sharded along its first axis only, with the codecs of `xfeldask.store.codecs.compressors`
-    folder : Path, of the array
+    folder : Path or URL, of the array
     shard : int
+
+    Attributes
+    ----------
+    key : str, of the shard in the folder
     """
 
-    def __init__(self, array: zarr.Array[Any], folder: Path, shard: int) -> None:
+    def __init__(self, array: zarr.Array[Any], folder: StorePath, shard: int) -> None:
         assert array.shards is not None
         length, self._rows = array.shards[0], array.chunks[0]
         coordinates = [str(shard), *("0" for _ in array.shape[1:])]
-        self._path = folder / "c" / Path(*coordinates)
+        self._folder, self.key = folder, "/".join(["c", *coordinates])
         self._block: NDArray[Any] = np.empty(array.chunks, array.dtype)
         self._fill = array.fill_value
         self._filled = 0
@@ -82,10 +86,14 @@ class ShardFile:
         return self._end
 
     def write(self) -> None:
-        """Write the shard beside its place and move it there."""
+        """Write the shard, whole."""
+        place_of(self._folder).write({self.key: self.parts()})
+
+    def parts(self) -> list[bytes]:
+        """Encode what is left and return the bytes of the shard, in parts."""
         self.encode()
         index = self._index.tobytes()
-        _put(self._path, [*self._chunks, index, _checksum(index)])
+        return [*self._chunks, index, _checksum(index)]
 
     def _encode(self, lit: NDArray[np.uint32] | None = None) -> None:
         packed = compress(self._block, ZSTD_LEVEL, lit)
@@ -99,33 +107,29 @@ class ShardFile:
         self._filled = 0
 
 
-def write_chunk(array: zarr.Array[Any], folder: Path, index: int, values: NDArray[Any]) -> None:
-    """Write a chunk of an array that is cut along its first axis, and not sharded, as zarr does but at once.
+def write_chunk(array: zarr.Array[Any], folder: StorePath, index: int, values: NDArray[Any]) -> None:
+    """Write a chunk of an array, whole; see `chunk_parts`."""
+    key, parts = chunk_parts(array, index, values)
+    place_of(folder).write({key: parts})
+
+
+def chunk_parts(array: zarr.Array[Any], index: int, values: NDArray[Any]) -> tuple[str, list[bytes]]:
+    """Encode a chunk of an array that is cut along its first axis, and not sharded, as zarr does but at once.
 
     Parameters
     ----------
     array : zarr.Array, with the codecs of `xfeldask.store.codecs.compressors`
-    folder : Path, of the array
     index : int, of the chunk
     values : (row, ...) of the array's type, as many rows as a chunk has, or fewer of the last one
+
+    Returns
+    -------
+    its key in the array's folder, and its bytes in parts
     """
     block = np.full(array.chunks, array.fill_value, array.dtype)
     block[: len(values)] = values
     packed = bytes(zstd.compress(block, ZSTD_LEVEL, True))
-    _put(folder / "c" / str(index) / Path(*("0" for _ in array.shape[1:])), [packed, _checksum(packed)])
-
-
-def _put(path: Path, parts: list[bytes]) -> None:
-    """Write a file beside its place and move it there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("wb") as file:
-            file.writelines(parts)
-        partial.replace(path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
+    return "/".join(["c", str(index), *("0" for _ in array.shape[1:])]), [packed, _checksum(packed)]
 
 
 def _checksum(data: bytes) -> bytes:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from xfeldask.errors import RunError
+from xfeldask.errors import RunError, UnreachableError
 from xfeldask.schema import DONE, named
 from xfeldask.store.codecs import EXACT
 from xfeldask.store.layout import Layout
+from xfeldask.store.places import place_of
 from xfeldask.store.run import Run
-from xfeldask.store.sharding import ShardFile, write_chunk
+from xfeldask.store.sharding import ShardFile, chunk_parts
+from xfeldask.store.urls import StorePath
 
 
 class Shard:
@@ -24,7 +25,7 @@ class Shard:
     Parameters
     ----------
     arrays : zarr.Array by name, writable, the store's raw variables and totals; without photons that stay elsewhere
-    path : Path, of the store
+    path : Path or URL, of the store
     layout : Layout
     index : int
 
@@ -45,9 +46,9 @@ class Shard:
     ([7, 7, 0, 0, 0], [True, True, False, False, False])
     """
 
-    def __init__(self, arrays: Mapping[str, zarr.Array[Any]], path: Path, layout: Layout, index: int) -> None:
+    def __init__(self, arrays: Mapping[str, zarr.Array[Any]], path: StorePath, layout: Layout, index: int) -> None:
         self.shots = layout.shots(index)
-        self._path, self._index = path, index
+        self._place, self._index = place_of(path), index
         raw = [v for v in layout.stored() if v.role == "raw"]
         self._files = {v.name: ShardFile(arrays[v.name], path / v.name, index) for v in raw if v.name in arrays}
         self._scratch = {v.name: np.zeros(layout.inner(v), layout.dtype(v)) for v in raw if v.name not in arrays}
@@ -94,12 +95,14 @@ class Shard:
         """Write the raw variables, then the totals, then the status: only the last makes the shots count."""
         if self._written != len(self.shots):
             raise AssertionError(f"{self._written} of {len(self.shots)} shots of the shard were given")
-        for file in self._files.values():
-            file.write()
+        files = {f"{name}/{file.key}": file.parts() for name, file in self._files.items()}
         self._values["shot_status"][:] = DONE
-        status_last = sorted(self._totals, key=lambda name: name == "shot_status")
-        for name in status_last:
-            write_chunk(self._totals[name], self._path / name, self._index, self._values[name])
+        for name, array in self._totals.items():
+            key, parts = chunk_parts(array, self._index, self._values[name])
+            files[f"{name}/{key}"] = parts
+        status = {key: files.pop(key) for key in list(files) if key.startswith("shot_status/")}
+        self._place.write(files)
+        self._place.write(status)
 
 
 def pending_shards(run: Run) -> list[int]:
@@ -120,6 +123,8 @@ def pending_shards(run: Run) -> list[int]:
         shots = layout.shots(shard)
         try:
             done = np.asarray(status[shots.start : shots.stop])
+        except UnreachableError:
+            raise
         except (ValueError, OSError, RuntimeError):
             done = np.zeros(1)
         if (done != DONE).any():
@@ -129,5 +134,4 @@ def pending_shards(run: Run) -> list[int]:
 
 def sweep(run: Run) -> None:
     """Remove what killed writers left: unfinished files that were never renamed into place."""
-    for orphan in run.path.rglob("*.partial"):
-        orphan.unlink(missing_ok=True)
+    run.place.sweep_within()

@@ -23,6 +23,7 @@ from xfeldask.store.intake import fingerprint, stored_intake
 from xfeldask.store.publish import replaced
 from xfeldask.store.run import Run
 from xfeldask.store.selecting import select
+from xfeldask.store.urls import StorePath
 from xfeldask.work.progress import reporter
 
 ENDINGS = {".emc": "emc", ".h5": "emc_hdf5", ".hdf5": "emc_hdf5", ".cxi": "cxi", "": "png"}
@@ -30,7 +31,7 @@ FORMATS = ("emc", "emc_hdf5", "cxi", "cspi", "png")
 
 
 def export(
-    store: str | Path,
+    store: str | StorePath,
     out: str | Path,
     *,
     where: str | None = None,
@@ -95,7 +96,7 @@ def export(
     return path
 
 
-def write_back(store: str | Path, *, embedding: str | None = None) -> list[str]:
+def write_back(store: str | StorePath, *, embedding: str | None = None) -> list[str]:
     """Write verdicts into the CXI files that a store was ingested from.
 
     Each file gets a group ``result_N`` with `data`, what each shot is taken for, and `class_labels`, score and

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import warnings
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -29,7 +28,7 @@ from xfeldask.engines.reading import (
     open_intake,
     photon_energy_of,
 )
-from xfeldask.errors import ExperimentMismatchError, InputError, LostPhotonsWarning
+from xfeldask.errors import ExperimentMismatchError, InputError, LostPhotonsWarning, UnreachableError
 from xfeldask.formats.adu import settled
 from xfeldask.formats.frames import Frames, columns_of
 from xfeldask.formats.inputs import geometry_digest
@@ -43,12 +42,13 @@ from xfeldask.store.adu_histogram import create_histogram
 from xfeldask.store.elsewhere import KEY, Elsewhere, stored_elsewhere
 from xfeldask.store.intake import Intake, fingerprint, stored_intake
 from xfeldask.store.layout import FORMAT, Layout, create_template, shot_array, write_column
-from xfeldask.store.leftovers import sweep_beside
 from xfeldask.store.lock import held
 from xfeldask.store.manifest import seal
-from xfeldask.store.publish import replaced
+from xfeldask.store.places import place_of
+from xfeldask.store.publish import replaced_group
 from xfeldask.store.run import Run
 from xfeldask.store.shards import pending_shards
+from xfeldask.store.urls import URL, StorePath, store_path
 from xfeldask.verbs.open_frames import geometry_of
 from xfeldask.verbs.pending import refuse_broken, refuse_existing, run_pending
 from xfeldask.verbs.simulate import VERSIONS
@@ -58,7 +58,7 @@ Source = str | os.PathLike[str]
 
 def ingest(
     source: Source | Sequence[Source],
-    store: str | Path,
+    store: str | StorePath,
     *,
     format: str | None = None,
     geometry: str | Path | Detector | Mapping[str, Any] | Geometry | None = None,
@@ -118,13 +118,17 @@ def ingest(
     >>> ds.photon_count.values.tolist()
     [4096, 4096, 4096]
     """
-    path = Path(store)
+    path = store_path(store)
     if photon_dtype not in (None, "uint8", "uint16", "uint32"):
         raise InputError(f"photon_dtype is uint8, uint16 or uint32, got {photon_dtype!r}")
+    if not copy and isinstance(path, URL):
+        raise InputError(
+            f"the photons of {path} cannot stay in files, as it is in a bucket; leave out copy=False (--no-copy)"
+        )
     refuse_existing(path, resume, overwrite)
     frames, intake = open_sources(source, format, geometry, wavelength, mask, photonize)
     elsewhere = None if copy else left_photons(frames, intake, photon_dtype)
-    if resume and path.exists():
+    if resume and place_of(path).exists():
         run, moved = _resumed(path, intake, elsewhere)
         if run.complete and not pending_shards(run) and not moved:
             return run.reopened("r").dataset()
@@ -136,11 +140,11 @@ def ingest(
 
 
 def _ingested(
-    path: Path, frames: JoinedFrames, intake: Intake, photon_dtype: str | None, elsewhere: Elsewhere | None,
+    path: StorePath, frames: JoinedFrames, intake: Intake, photon_dtype: str | None, elsewhere: Elsewhere | None,
     resume: bool, progress: bool,
 ) -> Run:  # fmt: skip
     """Make the store or go on with it, to its end."""
-    fresh = not (resume and path.exists())
+    fresh = not (resume and place_of(path).exists())
     if fresh:
         layout = layout_of_frames(frames, photon_dtype)
         refuse_full_disk(path, estimate_intake(frames, layout, elsewhere is None).bytes_on_disk)
@@ -152,14 +156,14 @@ def _ingested(
     except InputError:
         # a file that turns out to be damaged half-way leaves nothing behind that looks like its shots
         if fresh:
-            shutil.rmtree(path)
+            place_of(path).remove()
         raise
     finally:
         forget_desks()
     return run
 
 
-def _resumed(path: Path, intake: Intake, elsewhere: Elsewhere | None, write: bool = False) -> tuple[Run, bool]:
+def _resumed(path: StorePath, intake: Intake, elsewhere: Elsewhere | None, write: bool = False) -> tuple[Run, bool]:
     """Open a run that is to be finished, and tell whether photons that it left in files are to be found anew.
 
     Where files are now is written only if `write`, by whoever holds the store.
@@ -197,7 +201,7 @@ def warn_of_lost_photons(run: Run) -> None:
 
 def estimate_ingest(
     source: Source | Sequence[Source],
-    store: str | Path,
+    store: str | StorePath,
     *,
     format: str | None = None,
     geometry: Any = None,
@@ -210,7 +214,7 @@ def estimate_ingest(
     overwrite: bool = False,
 ) -> Estimate:
     """Estimate what `ingest` with the same arguments would take; nothing is written."""
-    refuse_existing(Path(store), resume, overwrite)
+    refuse_existing(store_path(store), resume, overwrite)
     frames, _ = open_sources(source, format, geometry, wavelength, mask, photonize)
     return estimate_intake(frames, layout_of_frames(frames, photon_dtype), copy)
 
@@ -273,12 +277,12 @@ def _refuse_other(run: Run, asked: Intake) -> None:
 
 
 def publish_frames(
-    path: Path, frames: JoinedFrames, layout: Layout, intake: Intake, elsewhere: Elsewhere | None = None
+    path: StorePath, frames: JoinedFrames, layout: Layout, intake: Intake, elsewhere: Elsewhere | None = None
 ) -> Run:
     """Write a store of everything but photons beside `path`, then move it there in one step."""
     try:
-        sweep_beside(path)
-        with replaced(path) as fresh:
+        place_of(path).sweep_beside()
+        with replaced_group(path) as fresh:
             fixed = detector_variables(frames.geometry, layout.n_shots, frames.wavelength)
             root = create_template(fresh, layout, fixed, _attributes(frames, intake))
             if frames.photonizes:
@@ -290,7 +294,7 @@ def publish_frames(
                 root.attrs[KEY] = elsewhere.to_json()
             seal(fresh)
     except (OSError, RuntimeError) as error:
-        if isinstance(error, InputError):
+        if isinstance(error, InputError | UnreachableError):
             raise
         raise InputError(f"cannot write {path}: {error}; choose a disk with room that may be written") from error
     return Run.open(path, "r+")

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import xarray as xr
 
 from xfeldask.engines.workshop import workshop
 from xfeldask.errors import InputError
 from xfeldask.schema import PIXELS, VARIABLES
 from xfeldask.store.run import Run
+from xfeldask.store.urls import StorePath
 
 
-def expected_intensity(store: str | Path, shot: int) -> xr.DataArray:
+def expected_intensity(store: str | StorePath, shot: int) -> xr.DataArray:
     """Compute expected photons of one shot of a simulated store.
 
     Parameters

@@ -13,12 +13,13 @@ from xfeldask.physics.species import Mixture, build_form
 from xfeldask.sorting.kinds.found import RADIUS, Kinds
 from xfeldask.sorting.kinds.named import named_kinds
 from xfeldask.store.run import Run
+from xfeldask.store.urls import URL, StorePath, store_path
 
 MARGIN = 3
 """Grid points beyond the radius as far as which form factors are computed."""
 
 
-def kinds_like(like: str | Path | Experiment, frames: SparseFrames, pixels: Pixels) -> tuple[Kinds, int]:
+def kinds_like(like: str | StorePath | Experiment, frames: SparseFrames, pixels: Pixels) -> tuple[Kinds, int]:
     """Work out the kinds that an experiment names.
 
     Parameters
@@ -43,12 +44,12 @@ def kinds_like(like: str | Path | Experiment, frames: SparseFrames, pixels: Pixe
     return named_kinds(experiment.named_species(), mixture, forms, frames, pixels), experiment.wanted_index
 
 
-def _beam(like: str | Path | Experiment) -> tuple[Experiment, Mixture]:
+def _beam(like: str | StorePath | Experiment) -> tuple[Experiment, Mixture]:
     if not isinstance(like, Experiment):
-        path = Path(like)
-        if not exists(path):
+        path = store_path(like)
+        if isinstance(path, Path) and not exists(path):
             raise MissingFileError(f"there is no {path} to take species from; give a simulated store or an experiment")
-        if path.is_dir():
+        if isinstance(path, URL) or path.is_dir():
             run = Run.open(path)
             if run.experiment is None or run.mixture is None:
                 raise InputError(f"{path} was not simulated and names no species; give an experiment (.toml) instead")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
 
 import numpy as np
 import xarray as xr
@@ -19,14 +18,15 @@ from xfeldask.sorting.rules import RULES, make_rule, refuse_target
 from xfeldask.store.model import Choice, Features
 from xfeldask.store.parameters import Parameters
 from xfeldask.store.run import Run
+from xfeldask.store.urls import StorePath
 from xfeldask.work.fitting import Fit
 from xfeldask.work.progress import Tell
 from xfeldask.work.sources import Source
 
 LONGEST_NAME = 100
 """Characters of the name of an embedding."""
-Store = str | Path | xr.Dataset
-"""A store: its path, or the Dataset that `open_dataset` or `simulate` gave of all of it."""
+Store = str | StorePath | xr.Dataset
+"""A store: its path or URL, or the Dataset that `open_dataset` or `simulate` gave of all of it."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,6 +24,7 @@ from xfeldask.store.embedding import Embedding
 from xfeldask.store.lock import held
 from xfeldask.store.particle_kinds import KINDS, kinds_dataset
 from xfeldask.store.run import Run
+from xfeldask.store.urls import StorePath
 from xfeldask.verbs.building import variables
 from xfeldask.verbs.named_species import kinds_like
 from xfeldask.verbs.options import Store, opened
@@ -43,7 +43,7 @@ def find_kinds(
     store: Store,
     name: str | None = None,
     *,
-    like: str | Path | Experiment | None = None,
+    like: str | StorePath | Experiment | None = None,
     wanted: int | str | None = None,
     max_contamination: float | None = None,
     most: int = MOST,

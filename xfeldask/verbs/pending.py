@@ -7,12 +7,13 @@ from pathlib import Path
 
 from xfeldask.engines.workshop import forget
 from xfeldask.errors import CorruptStoreError, InputError, RunError, StoreExistsError, XfeldaskError
-from xfeldask.machine import exists
-from xfeldask.store.leftovers import real_path, sweep_beside
+from xfeldask.store.leftovers import real_path
 from xfeldask.store.manifest import broken
 from xfeldask.store.opening import open_root
+from xfeldask.store.places import place_of
 from xfeldask.store.run import Run
 from xfeldask.store.shards import pending_shards, sweep
+from xfeldask.store.urls import StorePath
 from xfeldask.work.compute import run_tasks
 from xfeldask.work.progress import reporter
 from xfeldask.work.tasks import shard_tasks
@@ -20,7 +21,7 @@ from xfeldask.work.tasks import shard_tasks
 RESUME = "what was committed is kept: mend the cause and run again with resume=True (--resume)"
 
 
-def refuse_existing(path: Path, resume: bool, overwrite: bool) -> None:
+def refuse_existing(path: StorePath, resume: bool, overwrite: bool) -> None:
     """Refuse a path that is taken, or that nothing could be written to.
 
     Examples
@@ -35,13 +36,13 @@ def refuse_existing(path: Path, resume: bool, overwrite: bool) -> None:
     """
     if resume and overwrite:
         raise InputError("resume and overwrite exclude each other")
-    there = exists(path)
+    there = place_of(path).exists()
     if there and not (resume or overwrite):
         advice = "pass resume=True (--resume), overwrite=True (--overwrite), or another path"
         raise StoreExistsError(f"{path} exists; {advice}")
     if there:
         open_root(path)
-    if not real_path(path).parent.is_dir():
+    if isinstance(path, Path) and not real_path(path).parent.is_dir():
         raise InputError(f"there is no folder {path.absolute().parent} to write {path.name} into; make it first")
 
 
@@ -99,7 +100,7 @@ def _set_complete(run: Run, complete: bool) -> None:
     run.refuse_replaced()
     try:
         sweep(run)
-        sweep_beside(run.path)
+        run.place.sweep_beside()
         run.group.attrs["complete"] = complete
     except OSError as error:
         raise (RunError if complete else InputError)(f"cannot write {run.path}: {error}; {RESUME}") from error

@@ -22,6 +22,7 @@ from xfeldask.errors import (
     ExperimentMismatchError,
     FewPhotonsWarning,
     InputError,
+    UnreachableError,
 )
 from xfeldask.formats.inputs import Inputs, resolve
 from xfeldask.formats.particles import particle_name
@@ -30,13 +31,14 @@ from xfeldask.physics.binning import bin_factor, low_q_bin
 from xfeldask.physics.species import NO_PARTICLE
 from xfeldask.physics.volume import Volume
 from xfeldask.store.layout import FORMAT, Flags, create_template, shot_array
-from xfeldask.store.leftovers import sweep_beside
 from xfeldask.store.lock import held
 from xfeldask.store.manifest import seal
 from xfeldask.store.opening import stored_experiment
-from xfeldask.store.publish import replaced
+from xfeldask.store.places import place_of
+from xfeldask.store.publish import replaced_group
 from xfeldask.store.run import Run
 from xfeldask.store.shards import pending_shards
+from xfeldask.store.urls import StorePath, store_path
 from xfeldask.store.volumes import write_mixture, write_volume
 from xfeldask.units import told
 from xfeldask.verbs.asked import as_experiment
@@ -46,7 +48,7 @@ VERSIONS = ("xfeldask", "numpy", "numba", "zarr", "xarray", "dask")
 
 
 def simulate(
-    store: str | Path,
+    store: str | StorePath,
     experiment: Experiment | None = None,
     *,
     particle: str | Path | Particle | Atoms | tuple[ArrayLike, ArrayLike] | Mapping[str, Any] | None = None,
@@ -64,7 +66,7 @@ def simulate(
     engine: str | None = None,
     intensity: bool | None = None,
     photon_dtype: str | None = None,
-    like: str | Path | None = None,
+    like: str | StorePath | None = None,
     resume: bool = False,
     overwrite: bool = False,
     progress: bool = True,
@@ -125,7 +127,7 @@ def simulate(
     >>> ds.photons.shape
     (8, 1, 64, 64)
     """
-    path = Path(store)
+    path = store_path(store)
     parts = {
         "species": species,
         "wanted": wanted,
@@ -141,13 +143,14 @@ def simulate(
         "photon_dtype": photon_dtype,
     }
     inputs = _inputs(path, resume, overwrite, experiment, particle, n_shots, orientations, parts, like)
-    if resume and path.exists():
+    place = place_of(path)
+    if resume and place.exists():
         run = _resumed(path, inputs.experiment)
         if run.complete and not pending_shards(run):
             return run.reopened("r").dataset()
     with held(path):
         refuse_existing(path, resume, overwrite)  # another may have made it meanwhile
-        if resume and path.exists():
+        if resume and place.exists():
             run = _resumed(path, inputs.experiment)
         else:
             prepared = prepare(inputs)
@@ -160,26 +163,26 @@ def simulate(
 
 
 def estimate_run(
-    store: str | Path,
+    store: str | StorePath,
     experiment: Experiment | None = None,
     *,
     particle: Any = None,
     n_shots: int | None = None,
     orientations: Any = None,
-    like: str | Path | None = None,
+    like: str | StorePath | None = None,
     resume: bool = False,
     overwrite: bool = False,
     **parts: Any,
 ) -> Estimate:
     """Estimate what `simulate` with the same arguments would take; nothing is written."""
-    path = Path(store)
+    path = store_path(store)
     prepared = prepare(_inputs(path, resume, overwrite, experiment, particle, n_shots, orientations, parts, like))
     warn_of_few_photons(prepared)
     return estimate(prepared)
 
 
 def _inputs(
-    path: Path,
+    path: StorePath,
     resume: bool,
     overwrite: bool,
     experiment: Experiment | None,
@@ -187,7 +190,7 @@ def _inputs(
     n_shots: int | None,
     orientations: Any,
     parts: Mapping[str, Any],
-    like: str | Path | None,
+    like: str | StorePath | None,
 ) -> Inputs:
     if like is not None and (parts.get("detector") is not None or parts.get("beam") is not None):
         raise InputError(f"{like} gives detector and beam; leave them out, or leave out like")
@@ -222,7 +225,7 @@ def refuse_other(run: Run, asked: Experiment) -> None:
         raise ExperimentMismatchError(run.path, differing)
 
 
-def _resumed(path: Path, asked: Experiment) -> Run:
+def _resumed(path: StorePath, asked: Experiment) -> Run:
     """Open a run that is to be finished."""
     run = Run.open(path, "r+")
     refuse_other(run, asked)
@@ -230,7 +233,7 @@ def _resumed(path: Path, asked: Experiment) -> Run:
     return run
 
 
-def publish_template(path: Path, prepared: Prepared) -> Run:
+def publish_template(path: StorePath, prepared: Prepared) -> Run:
     """Write a store without shots beside `path`, then move it there in one step, in the place of one that is there.
 
     Raises
@@ -239,14 +242,16 @@ def publish_template(path: Path, prepared: Prepared) -> Run:
         The disk is full or read-only.
     """
     try:
-        sweep_beside(path)
-        with replaced(path) as fresh:
+        place_of(path).sweep_beside()
+        with replaced_group(path) as fresh:
             root = create_template(
                 fresh, prepared.layout, fixed_variables(prepared), _attributes(prepared), _flags(prepared)
             )
             _write_forms(root, prepared)
             _write_truth(root, prepared)
             seal(fresh)
+    except UnreachableError:
+        raise
     except (OSError, RuntimeError) as error:
         raise InputError(f"cannot write {path}: {error}; choose a disk with room that may be written") from error
     return Run.open(path, "r+")

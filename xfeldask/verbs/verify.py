@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import chain
-from pathlib import Path
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from xfeldask.store.codecs import EXACT
 from xfeldask.store.layout import FORMAT
 from xfeldask.store.lock import held
 from xfeldask.store.run import Run
+from xfeldask.store.urls import StorePath, store_path
 from xfeldask.work.compute import run_tasks, worker_count
 from xfeldask.work.progress import reporter
 from xfeldask.work.tasks import shard_tasks, single_task
@@ -61,7 +61,7 @@ class Report:
         return "\n".join([heading, *told, *more])
 
 
-def reopen(store: str | Path, report: Report) -> int:
+def reopen(store: str | StorePath, report: Report) -> int:
     """Mark the shards whose shots are damaged as pending, so that `simulate` with ``resume=True`` draws them again.
 
     A shot's bytes follow from the seed and its index, so what is drawn again is what was lost. Damage to the truth, the
@@ -76,7 +76,7 @@ def reopen(store: str | Path, report: Report) -> int:
     -------
     int, number of shards that are pending now
     """
-    with held(Path(store)):
+    with held(store_path(store)):
         return _marked(Run.open(store, "r+"), report)
 
 
@@ -97,7 +97,7 @@ def _marked(run: Run, report: Report) -> int:
     return len(damaged)
 
 
-def verify(store: str | Path, *, recompute: int = 0, progress: bool = True) -> Report:
+def verify(store: str | StorePath, *, recompute: int = 0, progress: bool = True) -> Report:
     """Read all of a store, on the scheduler that Dask has active, and name the shots that are damaged.
 
     Every chunk is read against its checksum, every file that should be there is looked for, photons and images are

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from xfeldask.explorer.model.pictures import PHOTONS, ZOOMS
 from xfeldask.explorer.model.selection import Selecting
 from xfeldask.explorer.model.shared import shared_shots
 from xfeldask.store.columns import Column
+from xfeldask.store.urls import StorePath
 from xfeldask.units import shown, with_unit
 
 DENSITY, HEXAGONS = "density", "hexagons"
@@ -34,7 +34,7 @@ class Session(Selecting):
 
     Parameters
     ----------
-    path : str or Path, of the store
+    path : str, Path or URL, of the store
 
     Examples
     --------
@@ -59,7 +59,7 @@ class Session(Selecting):
     shot = param.Integer(None, allow_None=True, doc="the shot that is pinned")
     may_write = param.Boolean(False, doc="whether the store may be written")
 
-    def __init__(self, path: str | Path, embedding: str | None = None, **params: Any) -> None:
+    def __init__(self, path: str | StorePath, embedding: str | None = None, **params: Any) -> None:
         super().__init__(**params)
         self.shots = shared_shots(path, embedding)
         self._settle()

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from pathlib import Path
 
 from xfeldask.explorer.model.pictures import Pictures
 from xfeldask.store.columns import Shots
+from xfeldask.store.places import place_of
 from xfeldask.store.run import Run
+from xfeldask.store.urls import StorePath, store_path
 
 STORES = 8
 """Number of stores and embeddings that are held at a time."""
 
-Stamp = tuple[int, ...]
+Stamp = tuple[object, ...]
 
 
-def shared_shots(store: str | Path, embedding: str | None = None) -> Shots:
+def shared_shots(store: str | StorePath, embedding: str | None = None) -> Shots:
     """Return the shots of a store as it is now, for one person; raise what `open_run` and `Shots.of` do.
 
     Examples
@@ -26,7 +27,7 @@ def shared_shots(store: str | Path, embedding: str | None = None) -> Shots:
     >>> shared_shots(path).column("hit") is shared_shots(path).column("hit")
     True
     """
-    place = str(Path(store).absolute())
+    place = str(store_path(store).absolute())
     return _shots(place, embedding, _stamp(place, embedding)).own()
 
 
@@ -64,11 +65,5 @@ def _pictures(place: str, stamp: Stamp) -> Pictures:
 def _stamp(place: str, embedding: str | None) -> Stamp:
     """Return when what is read was written last."""
     parts = ("zarr.json", "shot_status/c", "selection", "labels", "latent", f"latent/{embedding}/zarr.json")
-    return tuple(_written(Path(place, part)) for part in parts)
-
-
-def _written(file: Path) -> int:
-    try:
-        return file.stat().st_mtime_ns
-    except OSError:
-        return 0
+    found = place_of(store_path(place))
+    return tuple(found.stamp(part) for part in parts)

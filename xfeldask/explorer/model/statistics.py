@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil
-from pathlib import Path
 from threading import Event
 from typing import Any
 
@@ -15,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from xfeldask.errors import InputError
 from xfeldask.physics.jit import kernel
 from xfeldask.store.run import Run
+from xfeldask.store.urls import StorePath
 from xfeldask.work.compute import run_tasks, worker_count
 from xfeldask.work.progress import Silent
 from xfeldask.work.tasks import shard_tasks
@@ -55,7 +55,7 @@ class PatternStatistics:
 
 
 def pattern_statistics(
-    store: str | Path | Run,
+    store: str | StorePath | Run,
     selection: ArrayLike,
     *,
     advance: Callable[[int], None] | None = None,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -14,6 +13,7 @@ from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.tabs.widgets import table
 from xfeldask.explorer.view.copying import copying
 from xfeldask.explorer.view.keys import Keys
+from xfeldask.store.urls import StorePath
 from xfeldask.work.compute import active_client
 
 ON_BLUE = ".bk-input { color: white; border-color: rgba(255, 255, 255, .6) } .bk-input::placeholder { color: #ddd }"
@@ -31,7 +31,7 @@ KEYS_TOLD = {
 }
 
 
-def bar(session: Session, stores: Sequence[Path], here: int, listed: Any) -> list[Any]:
+def bar(session: Session, stores: Sequence[StorePath], here: int, listed: Any) -> list[Any]:
     """Make what stands in the bar; `listed` is the list of keys, which it opens."""
     told = pn.pane.HTML("", styles={"color": "white", "font-size": "14px"}, align="center", margin=(0, 16))
 
@@ -86,7 +86,7 @@ def _icon(icon: str, tip: str, action: Any) -> Any:
     return button
 
 
-def data_sets(stores: Sequence[Path], here: int) -> list[Any]:
+def data_sets(stores: Sequence[StorePath], here: int) -> list[Any]:
     """Make the choice of stores, the one that is looked at by its place among them; nothing where there is but one."""
     if len(stores) < 2:
         return []

@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import logging
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,6 +26,7 @@ from xfeldask.explorer.view.plane import Plane
 from xfeldask.explorer.view.sidebar import bound, sidebar
 from xfeldask.explorer.view.splitter import Splitter
 from xfeldask.explorer.view.spoken import Spoken
+from xfeldask.store.urls import StorePath
 from xfeldask.units import shown
 
 LINE = {"font-size": "13px", "font-variant-numeric": "tabular-nums", "line-height": "1.4"}
@@ -111,7 +111,7 @@ class Explorer:
         top = pn.Row(self.plane.pane, right, height=LEAST_HEIGHT, styles=styles, sizing_mode="stretch_width")
         return [pn.Column(top, Splitter(), tabs(self.session, self.pictures), sizing_mode="stretch_width")]
 
-    def page(self, stores: Sequence[Path], here: int = 0) -> pmui.Page:
+    def page(self, stores: Sequence[StorePath], here: int = 0) -> pmui.Page:
         """Make the whole page, of the store at a place among some."""
         self._follow()
         side: Any = pn.Column()
@@ -182,7 +182,7 @@ def rings(session: Session) -> Any:
 
 
 def make_page(
-    stores: Sequence[Path], here: int = 0, embedding: str | None = None, allow_write: bool = False
+    stores: Sequence[StorePath], here: int = 0, embedding: str | None = None, allow_write: bool = False
 ) -> pmui.Page:
     """Make the page of one of some stores, its state in the address; a clear sentence where it cannot be shown."""
     query = pn.state.location.query_params if pn.state.location is not None else {}
@@ -201,7 +201,7 @@ def make_page(
     return page
 
 
-def message(text: str, stores: Sequence[Path] = (), here: int = 0) -> pmui.Page:
+def message(text: str, stores: Sequence[StorePath] = (), here: int = 0) -> pmui.Page:
     """Make a page with a sentence, from which one can go to other stores."""
     alert = pmui.Alert(html.escape(text), severity="warning", margin=20)
     return _page(title="xfeldask", header=data_sets(stores, here), main=[alert])

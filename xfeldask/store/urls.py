@@ -1,0 +1,135 @@
+"""Paths of stores: of files, or in a bucket. Nothing here asks a disk or a server."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePath
+from typing import Self
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from xfeldask.errors import InputError
+
+SCHEMES = ("s3", "gs", "memory")
+"""Kinds of buckets; ``file://`` is a folder."""
+_URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):/{1,2}(?P<rest>.*)")
+
+
+@dataclass(frozen=True, order=True)
+class URL:
+    """Name of something in a bucket, as a `pathlib.PurePath` is the name of a file; nothing is asked of the bucket.
+
+    Attributes
+    ----------
+    scheme : one of `SCHEMES`
+    bucket : str
+    key : str, without slashes at its ends
+
+    Examples
+    --------
+    >>> url = URL("s3", "beamtime", "p2345/run.zarr")
+    >>> str(url / "latent"), url.stem, str(url.with_name(".run.zarr.lock"))
+    ('s3://beamtime/p2345/run.zarr/latent', 'run', 's3://beamtime/p2345/.run.zarr.lock')
+    """
+
+    scheme: str
+    bucket: str
+    key: str
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{self.bucket}/{self.key}"
+
+    def __truediv__(self, part: str) -> Self:
+        return replace(self, key=f"{self.key}/{part}".strip("/"))
+
+    @property
+    def name(self) -> str:
+        """Last part of the key."""
+        return self.key.rsplit("/", 1)[-1]
+
+    @property
+    def stem(self) -> str:
+        """Last part of the key without its ending."""
+        return PurePath(self.name).stem
+
+    @property
+    def parent(self) -> Self:
+        """What the last part lies in."""
+        return replace(self, key=self.key.rpartition("/")[0])
+
+    def with_name(self, name: str) -> Self:
+        """Return what lies beside this by another name."""
+        return self.parent / name
+
+    def absolute(self) -> Self:
+        """Return the URL itself, which is the same for everybody."""
+        return self
+
+
+StorePath = Path | URL
+"""Path of a store."""
+
+
+def store_path(given: str | Path | URL) -> StorePath:
+    """Return the path that is meant by what a person gives: a path, or a URL.
+
+    Raises
+    ------
+    InputError
+        A URL of another kind, or of a bucket without anything in it.
+
+    Examples
+    --------
+    >>> store_path("s3://beamtime/run.zarr")
+    URL(scheme='s3', bucket='beamtime', key='run.zarr')
+    >>> store_path("file:///data/run.zarr") == store_path("/data/run.zarr")
+    True
+    >>> store_path("http://here/run.zarr")
+    Traceback (most recent call last):
+    ...
+    xfeldask.errors.InputError: http://here/run.zarr: a store is a path, or a URL of s3://, gs://, memory:// or file://
+    """
+    if isinstance(given, URL):
+        return given
+    # a `Path` of a URL has lost one of its slashes
+    found = _URL.fullmatch(os.fspath(given))
+    if found is None or not (isinstance(given, Path) or "://" in given):
+        return Path(given)
+    scheme, rest = found["scheme"].lower(), found["rest"]
+    if scheme == "file":
+        return Path(url2pathname(urlsplit(f"file://{rest if rest.startswith('/') else '/' + rest}").path))
+    if scheme not in SCHEMES:
+        if isinstance(given, Path):
+            return given
+        raise InputError(f"{given}: a store is a path, or a URL of {', '.join(f'{s}://' for s in SCHEMES)} or file://")
+    bucket, *parts = [part for part in rest.split("/") if part] if rest.strip("/") else [""]
+    if not parts:
+        raise InputError(f"{scheme}://{rest} names no store in a bucket; write {scheme}://BUCKET/NAME.zarr")
+    return URL(scheme, bucket, "/".join(parts))
+
+
+def local(path: StorePath, what: str) -> Path:
+    """Return a path of a file system.
+
+    Parameters
+    ----------
+    path : Path or URL
+    what : str, that is to be written there
+
+    Raises
+    ------
+    InputError
+        It is in a bucket.
+
+    Examples
+    --------
+    >>> local(store_path("s3://beamtime/run.zarr"), "a report")
+    Traceback (most recent call last):
+    ...
+    xfeldask.errors.InputError: a report is written into a folder, not into s3://beamtime/run.zarr; give the path of one
+    """
+    if isinstance(path, URL):
+        raise InputError(f"{what} is written into a folder, not into {path}; give the path of one")
+    return path
