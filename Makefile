@@ -8,6 +8,9 @@ BIN := .venv/bin
 demo: .venv/demo.stamp
 	$(BIN)/xfeldask demo demo --overwrite
 
+# every process of the tests imports the package and all that it needs: compiled to bytecode once, and not by each again
+unexport PYTHONDONTWRITEBYTECODE
+
 # kernels are compiled once, beside the checks of the text, before several workers need them
 test: .venv/test.stamp
 	$(BIN)/python -m tests.warm & warm=$$!; \

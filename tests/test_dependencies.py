@@ -19,6 +19,8 @@ EXPLORER = ("explorer", "dashboard")
 BLOCKED = ("panel", "panel_material_ui", "holoviews", "bokeh", "param", "shapely")
 NAMED_ONLY = {"zarrs"}
 """Dependencies that zarr imports, by their names in its settings."""
+LATE = ("scipy.stats", "scipy.optimize", "sklearn", "dask_ml", "distributed")
+"""What takes long to import, and what every process that simulates can do without."""
 BLOCK = f"import sys; sys.modules.update(dict.fromkeys({BLOCKED}))"
 """A line of Python, after which these cannot be imported."""
 
@@ -75,14 +77,18 @@ def test_core__imports_and_simulates_without_what_the_explorer_needs(tmp_path):
         for path in modules(explorer=False)
         if path.stem != "__main__"
     ]
-    words = ["xfeldask", "simulate", str(tmp_path / "a.zarr"), "--particle", "chaperonin", "--detector", "square-32"]
+    atom = tmp_path / "atom.pdb"
+    atom.write_text("ATOM      1  C   GLY A   1       0.000   0.000   0.000  1.00  0.00           C\n")
+    words = ["xfeldask", "simulate", str(tmp_path / "a.zarr"), "--particle", str(atom), "--detector", "square-32"]
     words += ["--n-shots", "4", "--workers", "1"]
     script = tmp_path / "script.py"
     script.write_text(f"""{BLOCK}
 if __name__ == "__main__":
     import importlib
+    from xfeldask import simulate
     from xfeldask.cli import main
 
+    assert not [name for name in {LATE} if name in sys.modules]
     for name in {names}:
         importlib.import_module(name)
     sys.argv = {words}

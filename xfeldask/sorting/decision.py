@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import brentq
 from scipy.special import expit, logit
 
 from xfeldask.errors import InputError
@@ -241,6 +240,8 @@ def multiple_fraction(log_ratio: ArrayLike) -> float:
     least = 0.1 / (len(likelier) + 1)
     if slope(least) <= 0 or slope(1 - least) >= 0:
         return least if slope(least) <= 0 else 1 - least
+    from scipy.optimize import brentq  # imported by who needs it: each process that simulates imports this module
+
     return float(brentq(slope, least, 1 - least))
 
 

@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import poisson
 
 INTERVAL = 0.95
 """Probability that the number of singles or others lies within an interval."""
@@ -65,5 +64,7 @@ def expected(probability: NDArray[Any], accepted: NDArray[np.bool_]) -> tuple[Ex
 
 def _between(mean: float, most: float) -> tuple[float, float]:
     """Return quantiles of a Poisson number, its mean between them."""
+    from scipy.stats import poisson  # imported by who needs it: each process that simulates imports this module
+
     low, high = (float(poisson.ppf(at, mean)) for at in ((1 - INTERVAL) / 2, (1 + INTERVAL) / 2))
     return min(low, mean), max(min(high, most), mean)

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dask
 from dask.base import compute
 from dask.callbacks import Callback
 from dask.delayed import Delayed
-from distributed import Client, as_completed, default_client
 from threadpoolctl import threadpool_limits
 
 from xfeldask.errors import RunError, XfeldaskError
 from xfeldask.machine import cores
 from xfeldask.work.progress import Reporter
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 
 def active_client() -> Client | None:
@@ -32,6 +35,10 @@ def active_client() -> Client | None:
     """
     if dask.config.get("scheduler", None) not in (None, "dask.distributed", "distributed"):
         return None
+    if "distributed" not in sys.modules:  # nobody made a client; it takes long to import
+        return None
+    from distributed import default_client
+
     try:
         client: Client = default_client()
     except ValueError:
@@ -167,6 +174,8 @@ def _run_local(tasks: Sequence[Delayed], weight: Mapping[Any, int], advance: Cal
 def _run_distributed(
     client: Client, tasks: Sequence[Delayed], weight: Mapping[Any, int], advance: Callable[[int], None]
 ) -> list[Any]:
+    from distributed import as_completed
+
     futures = client.compute(list(tasks))
     found = {}
     try:

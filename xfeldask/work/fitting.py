@@ -8,7 +8,6 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from dask_ml.wrappers import Incremental
 from numpy.typing import NDArray
 
 from xfeldask.latent.convergence import Convergence
@@ -123,6 +122,8 @@ def _fit_watched(rows: Any, estimator: Method, measures: tuple[str, ...], advanc
 def _driver(estimator: Method) -> Any:
     """Return what shows an estimator the blocks of an array, each read once, in order; dask-ml's where it can be."""
     if hasattr(estimator, "fit") and hasattr(estimator, "get_params"):
+        from dask_ml.wrappers import Incremental  # takes a second to import, and few need it
+
         return Incremental(estimator, scoring=lambda *_: 0.0, shuffle_blocks=False, assume_equal_chunks=True)
     return _InTurn(estimator)
 
