@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
 import zarr
 
+from tests.hasty import hurry
 from tests.images import LAMBDA, two_panels
 from xfeldask import cli
 from xfeldask.physics.binning import ImageGrid, image_grid
@@ -16,6 +19,11 @@ from xfeldask.physics.detectors import builtin_geometry
 from xfeldask.store import layout
 
 SHARD_BYTES, CODEC_PIPELINE = layout.SHARD_BYTES, zarr.config.get("codec_pipeline.path")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with tests in a browser: one worker has them, with one server and browser; others share the rest."""
+    items.sort(key=lambda item: "tests/explorer/browser/" not in item.nodeid)
 
 
 @pytest.fixture(autouse=True)
@@ -33,6 +41,13 @@ def shared() -> Path:
     if not path.is_dir():
         pytest.skip(f"{path} is not there")
     return path
+
+
+@pytest.fixture(scope="session")
+def processes() -> Iterator[ProcessPoolExecutor]:
+    """A process for Dask, which would start others for each graph; it teaches in haste."""
+    with ProcessPoolExecutor(1, get_context("spawn"), initializer=hurry) as pool:
+        yield pool
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
+from tests.cli.small import ATOM
 from xfeldask import __version__
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -78,7 +79,7 @@ def test_core__imports_and_simulates_without_what_the_explorer_needs(tmp_path):
         if path.stem != "__main__"
     ]
     atom = tmp_path / "atom.pdb"
-    atom.write_text("ATOM      1  C   GLY A   1       0.000   0.000   0.000  1.00  0.00           C\n")
+    atom.write_text(ATOM)
     words = ["xfeldask", "simulate", str(tmp_path / "a.zarr"), "--particle", str(atom), "--detector", "square-32"]
     words += ["--n-shots", "4", "--workers", "1"]
     script = tmp_path / "script.py"

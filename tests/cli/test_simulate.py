@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from tests.cli.small import SMALL
+from tests.cli.small import ATOM, SMALL
 from xfeldask import simulate
 
 
@@ -35,7 +35,9 @@ def test_simulate__dry_run_writes_nothing(run, tmp_path: Path) -> None:
 
 
 def test_simulate__local_scheduler_says_where_the_dashboard_is(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "xfeldask", "simulate", str(tmp_path / "a.zarr"), *SMALL[:-2], "--workers", "1"]
+    (tmp_path / "atom.pdb").write_text(ATOM)
+    more = ["--particle", str(tmp_path / "atom.pdb"), "--scheduler", "local", "--workers", "1"]
+    command = [sys.executable, "-m", "xfeldask", "simulate", str(tmp_path / "a.zarr"), *SMALL, *more]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     assert "Dask dashboard: http://127.0.0.1:" in done.stderr

@@ -3,6 +3,7 @@
 import shutil
 import threading
 import warnings
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import dask
@@ -67,12 +68,13 @@ def test_pattern_statistics__are_numpys(store: Path, photons: np.ndarray, shots:
 
 
 def test_pattern_statistics__same_bits_however_the_work_is_shared_out(
-    store: Path, monkeypatch: pytest.MonkeyPatch
+    store: Path, monkeypatch: pytest.MonkeyPatch, processes: ProcessPoolExecutor
 ) -> None:
     wanted = all_of(store)
-    for name, workers, size in (("threads", 3, 5), ("synchronous", 1, 64), ("processes", 1, 31)):
+    ways = (("threads", {"num_workers": 3}, 5), ("synchronous", {}, 64), ("processes", {"pool": processes}, 31))
+    for name, more, size in ways:
         monkeypatch.setattr(statistics, "FRAMES", size)
-        with dask.config.set(scheduler=name, num_workers=workers):
+        with dask.config.set(scheduler=name, **more):
             found = all_of(store)
         for part in ("total", "mean", "deviation"):
             np.testing.assert_array_equal(getattr(found, part), getattr(wanted, part))

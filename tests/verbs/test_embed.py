@@ -4,9 +4,8 @@ import json
 import shutil
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Self
 
@@ -17,7 +16,7 @@ import xarray as xr
 from sklearn import decomposition
 from sklearn.ensemble import IsolationForest
 
-from tests.hasty import hurry, unhurried
+from tests.hasty import unhurried
 from tests.once import Once
 from xfeldask import embed, open_dataset, open_run, project, simulate, sort
 from xfeldask.errors import InputError, MissingFileError, StoreExistsError, XfeldaskWarning
@@ -52,13 +51,6 @@ def store(once: Once, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def sorted_(store: Path) -> xr.Dataset:
     return open_dataset(store, group="latent/sorted", chunks=None).load()
-
-
-@pytest.fixture(scope="module")
-def processes() -> Iterator[ProcessPoolExecutor]:
-    """A process for Dask, which would start others for each graph; it teaches in haste."""
-    with ProcessPoolExecutor(1, get_context("spawn"), initializer=hurry) as pool:
-        yield pool
 
 
 def test_embed__is_the_partial_fit_loop(store: Path) -> None:

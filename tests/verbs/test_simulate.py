@@ -196,9 +196,10 @@ def test_simulate__seeds_differ(reference, tmp_path):
 
 
 @pytest.mark.parametrize("scheduler", ["threads", "synchronous", "processes"])
-def test_simulate__writes_the_same_files_on_any_scheduler(reference, tmp_path, monkeypatch, scheduler):
+def test_simulate__writes_the_same_files_on_any_scheduler(reference, tmp_path, monkeypatch, scheduler, request):
     sharded(monkeypatch, 4)
-    with dask.config.set(scheduler=scheduler, num_workers=4 if scheduler == "threads" else 2):
+    ways = {"num_workers": 4} if scheduler != "processes" else {"pool": request.getfixturevalue("processes")}
+    with dask.config.set(scheduler=scheduler, **ways):
         run(tmp_path / "run.zarr")
     assert bytes_of(tmp_path / "run.zarr") == bytes_of(reference)
 

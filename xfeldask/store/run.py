@@ -353,17 +353,19 @@ class Run:
         if group is None and self.is_transposed:
             found = found.assign_coords(self._axes())
         place = {name: index for index, name in enumerate([*VARIABLES, *LATENT])}
+        # variables have no coordinates of their own, which would be compared, and cut into chunks, with each of them
         data, coords = (
-            {name: part[name] for name in sorted(part, key=lambda name: place.get(str(name), len(place)))}
+            {name: found.variables[name] for name in sorted(part, key=lambda name: place.get(str(name), len(place)))}
             for part in (found.data_vars, found.coords)
         )
         found = xr.Dataset(data, coords, found.attrs)
         found.encoding["source"] = str(self.path)
         if chunks is None:
             return found
-        cut = {"shot": self.layout.shard} if isinstance(chunks, str) and chunks == "shard" else chunks
         raw = [v.name for v in named("raw") if v.name in found and "shot" in found[v.name].dims]
-        return found.assign({name: found[name].chunk(cut) for name in raw})
+        if isinstance(chunks, str) and chunks == "shard":
+            return found.assign({name: found.variables[name].chunk({"shot": self.layout.shard}) for name in raw})
+        return found.assign({name: found[name].chunk(chunks) for name in raw})
 
     def _axes(self) -> dict[str, xr.Variable]:
         """Scattering vectors of the bins, which older stores do not have."""

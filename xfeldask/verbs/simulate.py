@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -278,6 +279,11 @@ def _write_truth(root: zarr.Group, prepared: Prepared) -> None:
             shot_array(root, name)[int(shots[0]) : int(shots[-1]) + 1] = value
 
 
+@cache
+def _versions() -> Mapping[str, str]:
+    return {name: version(name) for name in VERSIONS}
+
+
 def _attributes(prepared: Prepared) -> dict[str, Any]:
     experiment, mixture = prepared.inputs.experiment, prepared.inputs.mixture
     several: dict[str, Any] = {}
@@ -298,5 +304,5 @@ def _attributes(prepared: Prepared) -> dict[str, Any]:
         "bin": bin_factor(prepared.inputs.geometry),
         "low_q_bin": low_q_bin(prepared.inputs.geometry),
         "mean_single_photons": prepared.single_photons,
-        "versions": {name: version(name) for name in VERSIONS},
+        "versions": dict(_versions()),
     }
