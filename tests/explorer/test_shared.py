@@ -10,8 +10,10 @@ from tests.explorer.few_shots import N, few_shots
 from xfeldask.errors import MissingFileError, UnknownNameError
 from xfeldask.explorer.model.shared import shared_pictures, shared_shots
 from xfeldask.store.columns import Column
+from xfeldask.store.places import place_of
 from xfeldask.store.run import Run
 from xfeldask.store.selections import publish_selection
+from xfeldask.store.urls import store_path
 
 
 @pytest.fixture
@@ -26,6 +28,19 @@ def test_columns__are_read_once_for_all_who_look(run, monkeypatch):
     other = shared_shots("run.zarr")
     assert other is not one
     assert other.column("photon_count").values is values
+
+
+def test_store__in_a_bucket_is_read_once_and_anew_when_it_was_written():
+    place = place_of(store_path("memory://explorer/run.zarr"))
+    folder = place_of(few_shots().path)
+    place.write({key: [folder.read(key)] for key in folder.sizes()})
+    one, other = (shared_shots("memory://explorer/run.zarr", "pca") for _ in range(2))
+    values = one.column("photon_count").values
+    assert other.column("photon_count").values is values
+    place.write({"shot_status/c/new": [b"one more"]})
+    assert shared_shots(place.path, "pca").column("photon_count").values is not values
+    publish_selection(one.run, "mine", np.ones(N, bool))
+    assert "mine" in shared_shots(place.path, "pca").names()
 
 
 def test_what_one_adds__is_seen_by_nobody_else(run):

@@ -16,7 +16,9 @@ from obstore.exceptions import GenericError
 
 from xfeldask.errors import StoreBusyError, UnreachableError, XfeldaskWarning
 from xfeldask.store import lock
-from xfeldask.store.bucket import Bucket, told, uploaded
+from xfeldask.store.bucket import Bucket, uploaded
+from xfeldask.store.bucket_mark import ObjectMark
+from xfeldask.store.connection import told
 from xfeldask.store.lock import STALE, Holder, held, writer
 from xfeldask.store.manifest import seal
 from xfeldask.store.places import Folder
@@ -199,7 +201,7 @@ def test_held__by_the_living_only(place, monkeypatch, changes, age, dead):
     mark = place.mark("")
     mark.make(Holder.me()._replace(**changes))
     now = time.time()
-    monkeypatch.setattr("xfeldask.store.bucket.time.time", lambda: now + age)
+    monkeypatch.setattr("xfeldask.store.bucket_mark.time.time", lambda: now + age)
     if dead:
         with pytest.warns(XfeldaskWarning, match=r"took over .*run.zarr from .*, which is dead"), held(place.path):
             assert mark.holder().process == os.getpid()
@@ -229,6 +231,15 @@ def test_held__gives_signs_of_life(place, monkeypatch):
         while beside.head(".run.zarr.lock")["e_tag"] == first:
             time.sleep(0.01)
     assert keys(place) == []
+
+
+def test_held__where_the_server_is_gone_at_the_end_tells_what_was_first(place, monkeypatch):
+    def gone(*_):
+        raise UnreachableError("the server is gone")
+
+    monkeypatch.setattr(ObjectMark, "drop", gone)
+    with pytest.raises(ValueError, match="the disk"), held(place.path):
+        raise ValueError("the disk")
 
 
 def test_mark__on_a_server_without_conditions_is_refused(place, monkeypatch):

@@ -22,7 +22,7 @@ from xfeldask.errors import (
     UnreachableError,
 )
 from xfeldask.report.run_report import report
-from xfeldask.store import bucket
+from xfeldask.store import connection
 from xfeldask.store.bucket import Bucket
 from xfeldask.store.lock import held
 from xfeldask.store.places import Folder, place_of
@@ -60,9 +60,9 @@ def login(server, monkeypatch):
         "AWS_REGION": "us-east-1",
     }.items():
         monkeypatch.setenv(name, value)
-    bucket.bucket.cache_clear()
+    connection.bucket.cache_clear()
     yield
-    bucket.bucket.cache_clear()
+    connection.bucket.cache_clear()
 
 
 @pytest.fixture
@@ -301,7 +301,7 @@ def test_bucket__that_is_not_there_is_named(login):
 
 def test_bucket__that_does_not_let_one_in_says_so(url, monkeypatch):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
-    bucket.bucket.cache_clear()
+    connection.bucket.cache_clear()
     for verb in (open_run, lambda url: simulate(url, **RUN)):
         with pytest.raises(UnreachableError, match=f"s3://{BUCKET} does not let you in.*; set AWS_ACCESS_KEY_ID"):
             verb(url)
@@ -310,9 +310,9 @@ def test_bucket__that_does_not_let_one_in_says_so(url, monkeypatch):
 def test_server__that_is_gone_is_told_at_every_step(made, url, monkeypatch, run):
     copied(made, url)
     opened, lazy = open_run(url), open_dataset(url, chunks=None)
-    monkeypatch.setattr(bucket, "RETRIES", 0)
+    monkeypatch.setattr(connection, "RETRIES", 0)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    bucket.bucket.cache_clear()
+    connection.bucket.cache_clear()
     gone = "the server of s3://runs at http://127.0.0.1:9 does not answer"
     for verb in (
         open_run,

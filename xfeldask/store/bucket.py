@@ -7,48 +7,23 @@ conditional PUT (``If-None-Match: *``), and taken over by another (``If-Match``)
 from __future__ import annotations
 
 import json
-import os
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import timedelta
-from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, TypeVar
+from typing import Any
 
 import obstore
 import zarr
-from obstore.exceptions import (
-    AlreadyExistsError,
-    BaseError,
-    PermissionDeniedError,
-    PreconditionError,
-    UnauthenticatedError,
-)
-from obstore.store import GCSStore, MemoryStore, ObjectStore, S3Store
+from obstore.exceptions import AlreadyExistsError, PreconditionError
+from obstore.store import ObjectStore
 
-from xfeldask.errors import StoreBusyError, UnreachableError
-from xfeldask.store.marks import Holder, Mark, is_dead, mark_name
+from xfeldask.errors import StoreBusyError
+from xfeldask.store.connection import bucket, side_by_side, told
+from xfeldask.store.marks import Mark, is_dead, mark_name
 from xfeldask.store.places import Mode, Place
 from xfeldask.store.urls import URL
-
-RETRIES, RETRYING = 4, timedelta(seconds=20)
-"""How often, and how long, a request is made again that a server did not answer, or answered by a fault of its own."""
-CLIENT: dict[str, Any] = {"connect_timeout": "5s", "timeout": "60s"}
-AT_ONCE = 16
-"""Requests of one call that are under way at a time."""
-ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
-_LOGIN = {
-    "s3": "set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION, or AWS_SKIP_SIGNATURE=true for a public one",
-    "gs": "set GOOGLE_SERVICE_ACCOUNT to the file of an account's key, or GOOGLE_SKIP_SIGNATURE=true for a public one",
-}
-_NO_LOGIN = ("169.254.169.254", "metadata.google.internal", "application_default_credentials")
-"""Where clients ask for credentials that nobody gave them."""
-T = TypeVar("T")
-A = TypeVar("A")
 
 
 @dataclass(frozen=True)
@@ -258,6 +233,8 @@ class Bucket(Place):
 
     def mark(self, place: str) -> Mark:
         """Return the object that says who writes; see `Place`."""
+        from xfeldask.store.bucket_mark import ObjectMark  # speaks of `Bucket`
+
         return ObjectMark(self.path.with_name(mark_name(self.path.name, place)))
 
     @property
@@ -279,166 +256,3 @@ def uploaded(store: URL, place: str = "") -> Iterator[Path]:
         fresh = Path(folder) / store.name
         yield fresh
         Bucket(store).replace_by(fresh, place)
-
-
-@dataclass(frozen=True)
-class ObjectMark:
-    """An object beside the store that says who writes it.
-
-    Attributes
-    ----------
-    url : URL
-
-    Examples
-    --------
-    >>> mark, me = ObjectMark(URL("memory", "docs", ".run.zarr.lock")), Holder.me()
-    >>> mark.make(me)
-    >>> mark.holder() == me, mark.age() < 5
-    (True, True)
-    >>> mark.drop(me)
-    >>> mark.holder() is None
-    True
-    """
-
-    url: URL
-
-    def holder(self) -> Holder | None:
-        """Return who made it; see `Mark`."""
-        return self._read()[0]
-
-    def age(self) -> float | None:
-        """Return the time since it was written; see `Mark`."""
-        found = self._place.head(self.url.name)
-        return None if found is None else time.time() - found["last_modified"].timestamp()
-
-    def make(self, me: Holder) -> None:
-        """Write it by a conditional PUT; see `Mark`.
-
-        Raises
-        ------
-        UnreachableError
-            The server pays no heed to conditions.
-        """
-        try:
-            self._place.put(self.url.name, me.written(), create=True)
-        except FileExistsError:
-            if self.holder() != me:  # else the answer to the first of several tries was lost
-                raise
-        try:
-            self._place.put(self.url.name, me.written(), create=True)
-        except FileExistsError:
-            return
-        self._place.delete(self.url.name)
-        raise UnreachableError(
-            f"the server of {self.url.scheme}://{self.url.bucket} pays no heed to If-None-Match, without which two "
-            "writers cannot be kept apart; write to a folder, and copy the store there"
-        )
-
-    def take_over(self, holder: Holder | None, me: Holder) -> bool | None:
-        """Write this one's in its place, if nobody else was first; see `Mark`."""
-        found, now = self._read()
-        if now is None or found != holder:
-            return None
-        try:
-            self._place.put(self.url.name, me.written(), match=now)
-        except FileExistsError:
-            return None
-        return True
-
-    def touch(self, me: Holder) -> None:
-        """Write it again; see `Mark`."""
-        found, now = self._read()
-        if now is not None and found == me:
-            self._place.put(self.url.name, me.written(), match=now)
-
-    def drop(self, me: Holder) -> None:
-        """Remove it; see `Mark`."""
-        if self.holder() == me:
-            self._place.delete(self.url.name)
-
-    @property
-    def _place(self) -> Bucket:
-        return Bucket(self.url.parent)
-
-    def _read(self) -> tuple[Holder | None, Any]:
-        """Return who made it, and what is told of the object; None where there is none."""
-        try:
-            with told(self.url):
-                found = obstore.get(self._place.store, self.url.key)
-                return Holder.read(bytes(found.bytes())), found.meta
-        except FileNotFoundError:
-            return None, None
-
-
-@cache
-def bucket(scheme: str, name: str) -> ObjectStore:
-    """Return a bucket, connected once a process; credentials are those of the environment."""
-    if scheme == "memory":
-        return MemoryStore()
-    retrying: Any = {"max_retries": RETRIES, "retry_timeout": RETRYING}
-    options: Any = dict(CLIENT)
-    if scheme == "gs":
-        return GCSStore(name, client_options=options, retry_config=retrying)
-    # who names a server without encryption means it
-    plain = any(os.environ.get(key, "").startswith("http://") for key in ENDPOINTS)
-    options |= {"allow_http": True} if plain else {}
-    return S3Store(name, client_options=options, retry_config=retrying)
-
-
-@contextmanager
-def told(url: URL) -> Iterator[None]:
-    """Say in a sentence why a bucket cannot be used.
-
-    Raises
-    ------
-    UnreachableError
-        It is not there, does not answer, or does not let one in.
-    """
-    try:
-        yield
-    except (AlreadyExistsError, PreconditionError):
-        raise
-    except (FileNotFoundError, BaseError) as error:
-        if isinstance(error, FileNotFoundError) and "NoSuchBucket" not in str(error):
-            raise
-        raise UnreachableError(_sentence(url, error)) from None
-
-
-def _sentence(url: URL, error: Exception) -> str:
-    """Say why a bucket cannot be used."""
-    name, text, login = f"{url.scheme}://{url.bucket}", str(error), _LOGIN.get(url.scheme, "")
-    if "NoSuchBucket" in text:
-        return f"there is no bucket {name}; make it, or mend the name"
-    if any(asked in text for asked in _NO_LOGIN):
-        return f"there are no credentials for {name}; {login}"
-    if isinstance(error, PermissionDeniedError | UnauthenticatedError) or "403 Forbidden" in text:
-        code = text.partition("<Code>")[2].partition("</Code>")[0]
-        return f"{name} does not let you in{f' ({code})' if code else ''}; {login}"
-    where = next((f" at {os.environ[key]}" for key in ENDPOINTS if url.scheme == "s3" and key in os.environ), "")
-    reason = text.split("\n")[0]
-    return f"the server of {name}{where} does not answer ({reason}); try again when it does, what was written is kept"
-
-
-def side_by_side(function: Callable[[A], T], items: Iterable[A]) -> list[T]:
-    """Call a function for each of some items, many at a time, and wait for all; raise the first error."""
-    waiting = [_threads().submit(function, item) for item in items]
-    try:
-        return [one.result() for one in waiting]
-    finally:
-        for one in waiting:
-            one.cancel()
-
-
-@cache
-def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(AT_ONCE, "buckets")
-
-
-def _begin_anew() -> None:
-    """Use no connection or thread of the process that this one was forked from."""
-    _threads.cache_clear()
-    bucket.cache_clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_anew)

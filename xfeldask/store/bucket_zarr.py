@@ -12,7 +12,8 @@ from zarr.abc.store import ByteRequest
 from zarr.core.buffer import Buffer, BufferPrototype
 from zarr.storage import ObjectStore
 
-from xfeldask.store.bucket import Bucket, told
+from xfeldask.store.bucket import Bucket
+from xfeldask.store.connection import told
 from xfeldask.store.manifest import FILE, KEY, PUBLISHED
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from threading import Event, Lock, Thread, get_ident
 from typing import Any, NamedTuple
 
-from xfeldask.errors import InputError, StoreBusyError, XfeldaskError, XfeldaskWarning
+from xfeldask.errors import InputError, StoreBusyError, UnreachableError, XfeldaskError, XfeldaskWarning
 from xfeldask.store.leftovers import HOST as HOST
 from xfeldask.store.marks import STALE as STALE
 from xfeldask.store.marks import Holder as Holder
@@ -66,7 +66,8 @@ def held(store: StorePath, place: str = "") -> Iterator[None]:
             if mine.times > 1:
                 _held[mark] = mine._replace(times=mine.times - 1)
             else:
-                mark.drop(mine.holder)
+                with suppress(UnreachableError):  # why it cannot be reached is being told
+                    mark.drop(mine.holder)
             if not _held:
                 _alive.rest()
 
