@@ -211,7 +211,8 @@ RECONSTRUCTION = {
                  comment="relative to the intensity; unit quaternion (w, x, y, z), active: the pattern of a shot is "
                  "intensity(R^T s); NaN where the shot was not looked at"),
         Variable("orientation_spread", ("shot",), "float64", "spread of the shot's likely orientations", "rad",
-                 comment="root mean square angle to the likeliest, up to the symmetry; NaN where not looked at"),
+                 comment="root mean square angle of those listed to the likeliest, up to the symmetry and half a turn "
+                 "about the beam, which patterns hardly tell; NaN where not looked at"),
         Variable("log_likelihood", ("shot",), "float64", "log of the shot's mean likelihood over orientations",
                  comment="multinomial, without log n!; NaN where not looked at"),
         Variable("contrast_likelihood", ("shot",), "float64", "log_likelihood over that of the mean pattern",

@@ -52,6 +52,12 @@ def test_sphere__leaves_out_shots_without_an_orientation_and_turns_all_to_one_si
     assert (np.hypot(*offsets.T) <= 1 + 1e-9).all()
 
 
+def test_pixels__lie_about_their_places():
+    image = reconstruction_figure(FOUND).axes[0].images[0]
+    step = S[1] - S[0]
+    np.testing.assert_allclose(image.get_extent()[:2], [(S[0] - step / 2) * 1e-9, (S[-1] + step / 2) * 1e-9])
+
+
 def judged(means: list[float]) -> xr.Dataset:
     correlation = np.array(means)[:, None, None] * np.ones((3, 2, 4))
     return xr.Dataset(
@@ -70,9 +76,15 @@ def judged(means: list[float]) -> xr.Dataset:
     ("means", "told"),
     [([0.8, 0.89, 0.9], "costs 0.100 of correlation, and sorting gives 90% of it back"),
      ([0.9, 0.9, 0.9], "nothing that can be seen"),
-     ([0.8, 0.7, 0.9], "-100%")],
+     ([0.8, 0.7, 0.9], "gives none back: accepted shots correlate less by 0.100")],
 )  # fmt: skip
 def test_judgement__is_said_in_a_sentence(means, told):
     assert told in sentence(judged(means))
     assert judgement_table(judged(means)).row_count == 3
     assert len(judgement_figure(judged(means)).axes[0].get_lines()) == 3
+
+
+def test_judgement__within_what_repeats_differ_by_gives_no_percentage():
+    found = judged([0.80, 0.85, 0.88])
+    found["mean_correlation"][2] = [0.82, 0.94]
+    assert "less than repeats differ by (0.120)" in sentence(found)

@@ -12,7 +12,7 @@ from xfeldask import embed, judge, open_run, reconstruct, reconstruction_quality
 from xfeldask.errors import InputError
 from xfeldask.orient import schedule
 from xfeldask.report.judging import judgement_figure, judgement_table, sentence
-from xfeldask.verbs.judge import exact_intensity, half_set_correlation
+from xfeldask.verbs.judge import exact_intensity, true_singles
 
 FEW = {"resolution": 5e-9, "rotations": 420, "starts": 1, "repeats": 1, "progress": False}
 
@@ -55,13 +55,28 @@ def test_quality__is_that_of_a_stored_reconstruction(path):
     assert found.oracle.correlation.mean() > 0.8
 
 
-def test_half_sets__are_compared_shell_by_shell(path):
-    found = reconstruct(path, name="halves", half_sets=True, **{**SMALL, "rotations": 60, "n_iterations": 1})
-    s, correlation = half_set_correlation(found)
-    assert len(s) == len(correlation) == found.sizes["u"] // 2 - 2
-    assert (np.abs(correlation) <= 1 + 1e-9).all()
-    with pytest.raises(InputError, match="no half sets"):
-        half_set_correlation(found.drop_vars("half_intensity"))
+def test_quality__of_shots_that_are_no_true_singles_is_refused(path):
+    reconstruct(path, where="n_particles == 2", name="doubles", **{**SMALL, "rotations": 60, "n_iterations": 1})
+    with pytest.raises(InputError, match=r"doubles of .* was made of no true single hit"):
+        reconstruction_quality(path, "doubles")
+
+
+def test_quality__of_a_checkpoint_is_refused(path):
+    reconstruct(path, name="begun", **{**SMALL, "n_iterations": 1})
+    begun = open_run(path).reconstructions["begun"]
+    begun.publish(begun.dataset().load().assign_attrs(finished=False))
+    with pytest.raises(InputError, match=r"begun of .* is not finished"):
+        reconstruction_quality(path, "begun")
+
+
+def test_true_singles__are_of_the_wanted_species(tmp_path):
+    path = tmp_path / "run.zarr"
+    two = {"a": {"source": "chaperonin"}, "b": {"sphere": {"diameter": 1e-8}}}
+    simulate(path, species=two, wanted="b", n_shots=60, single_fraction=0.8, detector="square-32", progress=False)
+    run = open_run(path)
+    species, n = run.read("species"), run.read("n_particles")
+    assert set(species[n == 1, 0].tolist()) == {0, 1}
+    np.testing.assert_array_equal(true_singles(run), (n == 1) & (species[:, 0] == 1))
 
 
 def test_exact_intensity__is_that_of_the_atoms(path):

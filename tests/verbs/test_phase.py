@@ -41,13 +41,23 @@ def test_density__is_added_and_written(path, tmp_path):
     np.testing.assert_array_equal(again.density.values, found.density.values)
 
 
-def test_what_cannot_be__is_refused(path, tmp_path):
+def no_room(*_):
+    raise InputError("there is no room")
+
+
+def test_what_cannot_be__is_refused(path, tmp_path, monkeypatch):
     with pytest.raises(InputError, match=r"written as \.mrc"):
         phase(path, starts=1, iterations=1, density=tmp_path / "a.txt")
     with pytest.raises(InputError, match="cannot write"):
         phase(path, starts=1, iterations=1, density=tmp_path / "no" / "a.mrc")
     with pytest.raises(InputError, match=r"written as \.h5"):
         phase(path, starts=1, iterations=1, intensity=tmp_path / "a.txt")
+    monkeypatch.setattr("xfeldask.verbs.phase.write_map", no_room)
+    with pytest.raises(InputError, match="no room"):
+        phase(path, starts=1, iterations=3, density=tmp_path / "b.mrc")
+    assert "density" in open_run(path).reconstructions["emc"].dataset()
+    with pytest.raises(InputError, match="seed is 0"):
+        phase(path, seed=-1)
     with pytest.raises(MissingFileError, match="no group reconstruction/nobody"):
         phase(path, name="nobody")
 

@@ -8,12 +8,15 @@ from pathlib import Path
 import dask
 import numpy as np
 import pytest
+import xarray as xr
 
 from tests.orient.shots import atoms_of
 from xfeldask import embed, open_run, reconstruct, simulate, verify
 from xfeldask.errors import CorruptStoreError, InputError, MissingFileError, StoreExistsError, XfeldaskWarning
 from xfeldask.orient import schedule
 from xfeldask.orient.rotations import rotation_grid
+from xfeldask.physics.orientations import symmetry_group
+from xfeldask.scores.quality import half_set_shells
 from xfeldask.store.reconstruction import Reconstruction
 from xfeldask.verbs import reconstruct as verb
 from xfeldask.verbs import reconstruction_work
@@ -44,6 +47,20 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def found(path: Path):
     with dask.config.set(scheduler="synchronous"):
         return reconstruct(path, where="n_particles == 1", name="whole", **SMALL).load()
+
+
+def breaking(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a reconstruction break off at its second checkpoint; what comes after it goes on."""
+    monkeypatch.setattr(reconstruction_work, "BETWEEN_CHECKPOINTS", -1.0)
+    publish, count = Reconstruction.publish, [0]
+
+    def published(self, *arguments):
+        publish(self, *arguments)
+        count[0] += 1
+        if count[0] == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Reconstruction, "publish", published)
 
 
 def test_reconstruction__holds_intensity_and_orientations(path, found):
@@ -80,16 +97,7 @@ def test_reconstruction__is_the_same_on_any_scheduler(path, found):
 
 
 def test_reconstruction__goes_on_where_it_broke_off(path, found, monkeypatch):
-    monkeypatch.setattr(reconstruction_work, "BETWEEN_CHECKPOINTS", -1.0)
-    publish, count = Reconstruction.publish, [0]
-
-    def breaking(self, *arguments):
-        publish(self, *arguments)
-        count[0] += 1
-        if count[0] == 2:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(Reconstruction, "publish", breaking)
+    breaking(monkeypatch)
     options = {"where": "n_particles == 1", "name": "broken", **SMALL}
     with pytest.raises(KeyboardInterrupt):
         reconstruct(path, **options)
@@ -124,6 +132,28 @@ def test_half_sets__share_no_shot(path):
     assert abs((half == 0).sum() - (half == 1).sum()) <= 1
     assert found.half_intensity.shape == (2, *found.intensity.shape)
     assert (found.half_intensity[0] != found.half_intensity[1]).any()
+    assert "agree" in open_run(path).reconstructions["halves"].facts()["half sets"]
+    step = float(found.s[-1] - found.s[-2])
+    shells = half_set_shells(found.half_intensity.values, step, symmetry_group("C1"))
+    assert found.attrs["half_set_resolution"] == pytest.approx(shells.resolution(0.5))
+    assert len(shells.s) == found.sizes["u"] // 2 - 2
+
+
+def test_overwriting__that_broke_off_goes_on_from_its_checkpoint(path, monkeypatch):
+    options = {**SMALL, "name": "again", "rotations": 60, "n_iterations": 2, "overwrite": True}
+    whole = reconstruct(path, **options).load()
+    breaking(monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        reconstruct(path, **options)
+    assert not open_run(path).reconstructions["again"].is_finished
+    monkeypatch.setattr(reconstruction_work, "begun", lambda *_, **__: pytest.fail("it began anew"))
+    xr.testing.assert_equal(reconstruct(path, **options).load(), whole)
+
+
+@pytest.mark.parametrize("seed", [-1])
+def test_seed__below_zero_is_refused(path, seed):
+    with pytest.raises(InputError, match="seed is 0 or a positive whole number"):
+        reconstruct(path, seed=seed, **{**SMALL, "name": "seeded"})
 
 
 def test_shuffled_photons__are_told_to_show_nothing(path, monkeypatch):

@@ -61,7 +61,7 @@ from xfeldask.store.urls import StorePath
 )
 @click.option("--history", is_flag=True, help="Store the coordinates of all shots at each checkpoint of the fit.")
 @click.option("--follow", is_flag=True, help="Keep up with a store that is still being written.")
-@click.option("--seed", type=int, default=0, show_default=True, help=SEED)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help=SEED)
 @scheduler_options
 @click.option("--overwrite", is_flag=True, help=OVERWRITE_EMBEDDING)
 @click.option("--quiet", is_flag=True, help=QUIET)

@@ -79,7 +79,7 @@ def experiment_options(function: Any) -> Any:
             "--orientations",
             help="Orientations of the particles: random, uniform:COUNT, or a .npy file.  [default: random]",
         ),
-        click.option("--seed", type=int, help=f"{SEED}  [default: 0]"),
+        click.option("--seed", type=click.IntRange(min=0), help=f"{SEED}  [default: 0]"),
         click.option("--engine", help="Program that draws the photons: xfeldask or skopi.  [default: xfeldask]"),
         click.option("--intensity/--no-intensity", default=None, help="Store the expected photons of each pixel too."),
         click.option("--photon-dtype", help="Type of the photon counts: uint8 or uint16.  [default: uint8]"),

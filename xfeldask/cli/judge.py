@@ -20,21 +20,24 @@ from xfeldask.store.urls import StorePath
 @click.option("--repeats", type=int, default=3, show_default=True, help="Number of reconstructions of each set.")
 @click.option("--starts", type=int, default=8, show_default=True, help="Number of starts from noise of each.")
 @click.option("--embedding", help="Embedding whose verdicts are judged.  [default: the first]")
-@click.option("--seed", type=int, default=0, show_default=True, help=SEED)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help=SEED)
 @click.option("--out", type=FILE, help="Picture to write, such as judged.png.")
 @scheduler_options
 @click.option("--quiet", is_flag=True, help=QUIET)
 def judge(store: StorePath, out: Path | None, scheduler: str, workers: int | None, quiet: bool, **options: Any) -> None:
     """Say what contamination costs a reconstruction of STORE, and what sorting gives back."""
+    from xfeldask.errors import InputError
     from xfeldask.report.judging import judgement_figure, judgement_table, sentence, write_figure
     from xfeldask.report.printing import console
     from xfeldask.verbs.judge import judge as run
     from xfeldask.work.schedulers import scheduled
 
+    if out is not None and not out.parent.is_dir():
+        raise InputError(f"cannot write {out}: there is no folder {out.parent}")
     with scheduled(scheduler, workers, quiet):
         found = run(store, progress=not quiet, **options)
-    if out is not None:
-        write_figure(judgement_figure(found), out)
     if not quiet:
         console().print(judgement_table(found))
         console().print(sentence(found))
+    if out is not None:
+        write_figure(judgement_figure(found), out)

@@ -15,7 +15,7 @@ from xfeldask.store.urls import StorePath
 @click.option("--name", help="Name of the reconstruction.  [default: the only one]")
 @click.option("--starts", type=int, default=8, show_default=True, help="Number of starts from random phases.")
 @click.option("--iterations", type=int, default=200, show_default=True, help="Iterations of each start.")
-@click.option("--seed", type=int, default=0, show_default=True, help=SEED)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help=SEED)
 @click.option("--density", type=FILE, help="CCP4 map to write the density to, .mrc, .map or .ccp4.")
 @click.option("--intensity", type=FILE, help="HDF5 file to write the intensity to.")
 @click.option("--quiet", is_flag=True, help=QUIET)

@@ -22,7 +22,7 @@ from xfeldask.store.urls import StorePath
 @click.option("--half-sets", is_flag=True, help="Reconstruct from each half of the shots too.")
 @click.option("--images", default="image", show_default=True, help="Images to reconstruct from: image or low_q.")
 @click.option("--embedding", help="Embedding whose verdicts are meant.  [default: the first]")
-@click.option("--seed", type=int, default=0, show_default=True, help=SEED)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help=SEED)
 @scheduler_options
 @click.option("--overwrite", is_flag=True, help="Replace a reconstruction of that name.")
 @click.option("--quiet", is_flag=True, help=QUIET)

@@ -23,7 +23,7 @@ from xfeldask.errors import InputError
               help="Particle: built-in name, structure file, or PDB id.")  # fmt: skip
 @click.option("--detector", default="pnccd-amo86615", show_default=True,
               help="Detector: as for simulate.")  # fmt: skip
-@click.option("--seed", type=int, default=7, show_default=True, help=SEED)
+@click.option("--seed", type=click.IntRange(min=0), default=7, show_default=True, help=SEED)
 @scheduler_options
 @click.option("--quiet", is_flag=True, help=QUIET)
 def reproduce(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import gemmi
@@ -13,6 +14,25 @@ from xfeldask.errors import InputError
 
 MAPS = (".mrc", ".map", ".ccp4")
 INTENSITIES = (".h5", ".hdf5")
+
+
+def refuse_unwritable(path: Path, what: str, endings: Sequence[str]) -> None:
+    """Refuse a file of another ending, or in a folder that is not there, before work is done for it.
+
+    Raises
+    ------
+    InputError
+
+    Examples
+    --------
+    >>> refuse_unwritable(Path("density.mrcs"), "a density", MAPS)
+    Traceback (most recent call last):
+    xfeldask.errors.InputError: density.mrcs: a density is written as .mrc, .map, .ccp4
+    """
+    if path.suffix not in endings:
+        raise InputError(f"{path}: {what} is written as {', '.join(endings)}")
+    if not path.parent.is_dir():
+        raise InputError(f"cannot write {path}: there is no folder {path.parent}")
 
 
 def write_map(path: str | Path, density: NDArray[np.float32], pitch: float) -> None:
@@ -38,8 +58,7 @@ def write_map(path: str | Path, density: NDArray[np.float32], pitch: float) -> N
     40.0
     """
     path = Path(path)
-    if path.suffix not in MAPS:
-        raise InputError(f"{path}: a density is written as {', '.join(MAPS)}")
+    refuse_unwritable(path, "a density", MAPS)
     a, b, c = (n * pitch * 1e10 for n in density.shape)
     cell, group = gemmi.UnitCell(a, b, c, 90, 90, 90), gemmi.SpaceGroup("P 1")
     made = gemmi.Ccp4Map()
@@ -80,8 +99,7 @@ def write_intensity(
     (3, 3, 3)
     """
     path = Path(path)
-    if path.suffix not in INTENSITIES:
-        raise InputError(f"{path}: an intensity is written as {', '.join(INTENSITIES)}")
+    refuse_unwritable(path, "an intensity", INTENSITIES)
     try:
         with h5py.File(path, "w") as file:
             file.create_dataset("intensity", data=intensity, compression="gzip", shuffle=True)

@@ -55,7 +55,8 @@ def alignment(moving: NDArray[np.float64], still: NDArray[np.float64]) -> tuple[
     (True, [1.0, 0.0, 0.0, 0.0])
     """
     place, at = _compared_points(min(len(still), len(moving)), len(still))
-    a, b = (still / isotropic(still))[tuple(place.T)], moving / isotropic(moving)
+    with np.errstate(invalid="ignore", divide="ignore"):  # far points where an exact intensity is 0, which are not read
+        a, b = (still / isotropic(still))[tuple(place.T)], moving / isotropic(moving)
     a = (a - a.mean()) / np.linalg.norm(a - a.mean())
 
     def correlations(turns: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -48,8 +48,14 @@ def sentence(found: xr.Dataset) -> str:
     everything, accepted, best = found["mean_correlation"].mean("repeat").values
     if best - everything < 0.005:
         return f"contamination costs this reconstruction nothing that can be seen ({everything:.3f} to {best:.3f})"
+    spread = float(np.ptp(found["mean_correlation"].values, axis=1).max())
+    cost = f"contamination costs {best - everything:.3f} of correlation"
+    if accepted <= everything:
+        return f"{cost}, and sorting gives none back: accepted shots correlate less by {everything - accepted:.3f}"
+    if best - everything < spread:
+        return f"{cost}, less than repeats differ by ({spread:.3f}): what sorting gives back cannot be told"
     back = (accepted - everything) / (best - everything)
-    return f"contamination costs {best - everything:.3f} of correlation, and sorting gives {back:.0%} of it back"
+    return f"{cost}, and sorting gives {back:.0%} of it back"
 
 
 def judgement_figure(found: xr.Dataset) -> Figure:

@@ -46,6 +46,7 @@ def size_on_disk(path: StorePath) -> int:
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> import tempfile
     >>> folder = Path(tempfile.mkdtemp())
     >>> _ = (folder / "zarr.json").write_text("{}")
@@ -97,6 +98,7 @@ def print_run(store: StorePath, quiet: bool) -> Iterator[None]:
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> with print_run(Path("run.zarr"), quiet=True):
     ...     pass
     """
@@ -279,6 +281,7 @@ def print_store(store: StorePath) -> None:
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> print_store(Path("nothing.zarr"))  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     xfeldask.errors.MissingFileError: no store at nothing.zarr...
@@ -338,10 +341,11 @@ def print_reconstruction(store: StorePath, name: str) -> None:
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> print_reconstruction(Path("nothing.zarr"), "emc")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     xfeldask.errors.MissingFileError: no store at nothing.zarr...
     """
     run = open_run(store)
     console().print(facts(f"{store}: {name}", run.reconstructions[name].facts()))
-    console().print(f"next: xfeldask judge {printable(store)}")
+    console().print(f"next: xfeldask phase {printable(store)} --density {printable(name)}.mrc")

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from xfeldask.physics.orientations import beam_directions
-from xfeldask.scores.quality import Quality
+from xfeldask.scores.quality import Quality, shell_correlation
 
 AXES = ("yz", "xz", "xy")
 """Axes of the three slices through the middle."""
@@ -59,14 +59,13 @@ def _intensity(axes: Any, values: NDArray[Any], s: NDArray[np.float64], name: st
     across = np.hypot(s[:, None], s) * 1e-9
     top = values[across > 0.1 * reach].max()
     shown = np.where(across <= reach, values, np.nan)
-    axes.imshow(shown, origin="lower", extent=(-reach, reach, -reach, reach), cmap="magma",
-                norm=LogNorm(top * 1e-4, top))  # fmt: skip
+    axes.imshow(shown, origin="lower", extent=_extent(s * 1e-9), cmap="magma", norm=LogNorm(top * 1e-4, top))
     axes.set(title="intensity", xlabel=f"s{name[0]} (1/nm)", ylabel=f"s{name[1]} (1/nm)")
 
 
 def _density(axes: Any, values: NDArray[Any], position: NDArray[np.float64], name: str) -> None:
     reach = float(np.abs(position).max()) * 1e9
-    axes.imshow(values, origin="lower", extent=(-reach, reach, -reach, reach), cmap="gray_r", vmin=0)
+    axes.imshow(values, origin="lower", extent=_extent(position * 1e9), cmap="gray_r", vmin=0)
     # the particle fills a part of the grid
     wide = 1.3 * max(
         1.0, reach * np.abs(np.argwhere(values > 0.1 * values.max()) / len(values) - 0.5).max(initial=0) * 2
@@ -74,6 +73,12 @@ def _density(axes: Any, values: NDArray[Any], position: NDArray[np.float64], nam
     axes.set(
         title="density", xlabel=f"{name[0]} (nm)", ylabel=f"{name[1]} (nm)", xlim=(-wide, wide), ylim=(-wide, wide)
     )
+
+
+def _extent(at: NDArray[np.float64]) -> tuple[float, float, float, float]:
+    """Return the edges of an image whose pixels have their middles at some places."""
+    left, right = float(at[0] - (at[1] - at[0]) / 2), float(at[-1] + (at[1] - at[0]) / 2)
+    return left, right, left, right
 
 
 def _curves(axes: Any, found: xr.Dataset, quality: Quality | None) -> None:
@@ -88,6 +93,11 @@ def _curves(axes: Any, found: xr.Dataset, quality: Quality | None) -> None:
         if quality.oracle is not None:
             axes.plot(quality.oracle.s * 1e-9, quality.oracle.correlation, color="#999999", linestyle="--",
                       label="oracle: true orientations")  # fmt: skip
+        drawn = True
+    if "half_intensity" in found:
+        first, second = found["half_intensity"].values
+        halves = shell_correlation(first, second, float(found["s"][-1] - found["s"][-2]))
+        axes.plot(halves.s * 1e-9, halves.correlation, color="#8a5ba6", label="intensities of half sets")
         drawn = True
     if "phase_transfer" in found:
         transfer, s = found["phase_transfer"].values, found["s"].values

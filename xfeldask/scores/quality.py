@@ -123,6 +123,25 @@ def chance_correlation(
     return np.asarray(np.minimum(1, 2 * np.sqrt((found**2).mean(axis=0))))
 
 
+def half_set_shells(halves: NDArray[np.float64], step: float, group: ArrayLike | None = None) -> Shells:
+    """Correlate the intensities of half sets, shell by shell, with what chance reaches.
+
+    Parameters
+    ----------
+    halves : float64 (2, n, n, n), that lie alike
+    step : of the grid [1/m]
+    group : (order, 4), symmetry that both were given; none when not given
+
+    Examples
+    --------
+    >>> half = np.random.default_rng(0).random((13, 13, 13))
+    >>> half_set_shells(np.stack([half, half]), 1e7).correlation.round(3).tolist()
+    [1.0, 1.0, 1.0, 1.0]
+    """
+    one, other = halves
+    return replace(shell_correlation(one, other, step), chance=chance_correlation(one, other, group))
+
+
 @dataclass(frozen=True, eq=False)
 class Quality:
     """A reconstruction against the truth; made by `quality`.

@@ -41,13 +41,13 @@ def dataset_of(state: State, shots: NDArray[np.int64], n_shots: int, group: Arra
     values |= {name: np.array([getattr(look, of) for look in state.history]) for name, of in _LOOKS.items()}
     found = xr.Dataset({name: variable(name, value) for name, value in values.items()})
     return found.assign_attrs(n_shots=n_shots, level=state.level, iteration=state.iteration,
-                              refinement=state.refinement)  # fmt: skip
+                              refinement=state.refinement, step=state.models.step)  # fmt: skip
 
 
 def columns_of(state: State, group: ArrayLike) -> dict[str, NDArray[Any]]:
     """Return what is known of each shot of a reconstruction of one intensity, by name."""
     quaternion = rotation_grid(state.refinement, group).quaternion[np.maximum(state.rotation, 0)]
-    angle = angle_between(quaternion, quaternion[:, :1], group)
+    angle = angle_between(quaternion, quaternion[:, :1], group, friedel=True)
     weight = state.probability.astype(np.float64)
     return {
         "orientation": quaternion[:, 0],
@@ -82,10 +82,11 @@ def state_of(found: xr.Dataset) -> tuple[State, NDArray[np.int64]]:
         for i, iteration in enumerate(iterations)
     )
     s = found["s"].values
+    step = float(found.attrs.get("step", s[-1] - s[-2]))
     per_shot = {name: found[name].values[shots] for name in ("likely", "probability", "log_likelihood",
                 "contrast_likelihood", "information", "relative_fluence")}  # fmt: skip
     state = State(
-        models=Models(found["intensity"].values[None], np.ones(1), float(s[-1] - s[-2])),
+        models=Models(found["intensity"].values[None], np.ones(1), step),
         exposure=found["exposure"].values[None],
         level=int(found.attrs["level"]),
         iteration=int(found.attrs["iteration"]),

@@ -5,13 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from pydantic import Field
 
+from xfeldask.errors import InputError
 from xfeldask.records import Record
 from xfeldask.store.made import Made
+from xfeldask.units import told
 
 LEAST_GAIN = 0.2
 """What an intensity explains of a shot that was held out, if it shows anything [nat]; of nothing it is below 0."""
+ALIKE = 0.5
+"""Correlation of half sets down to which a resolution is told."""
 
 
 class Reconstructing(Record):
@@ -103,18 +108,37 @@ class Reconstruction(Made):
     def facts(self) -> dict[str, str]:
         """Return what a person wants to know first, by name."""
         parameters, found = self.parameters, self.dataset()
-        resolution = 1 / float(found["s"].max())
+        resolution = told(parameters.resolution, "m")
         where = parameters.where or ("those accepted" if parameters.embedding else "all")
         return {
             "shots": f"{parameters.n_used:,} of {self.run.n_shots:,}, {where}",
-            "grid": f"{found.sizes['u']}^3 points to {resolution * 1e9:.2f} nm, symmetry {parameters.symmetry}",
+            "grid": f"{found.sizes['u']}^3 points to {resolution}, symmetry {parameters.symmetry}",
             "iterations": f"{found.sizes['step']}{'' if self.is_finished else ', not finished; reconstruct again'}",
             "information": f"{float(found['mean_information'][-1]):.1f} bit a shot",
-            **({} if (gain := found.attrs.get("held_out_gain")) is None else {"held out": _told(float(gain))}),
+            **({} if (gain := found.attrs.get("held_out_gain")) is None else {"held out": _explained(float(gain))}),
+            **({} if (halves := found.attrs.get("half_set_resolution")) is None else {"half sets": _agreed(halves)}),
         }
 
 
-def _told(gain: float) -> str:
+def refuse_unfinished(found: Reconstruction) -> None:
+    """Refuse a checkpoint where a result is meant.
+
+    Raises
+    ------
+    InputError
+    """
+    if not found.is_finished:
+        raise InputError(f"{found.name} of {found.run.path} is not finished; repeat the reconstruct that it is from")
+
+
+def _agreed(resolution: float) -> str:
+    """Tell to what resolution half sets agree; infinity for none."""
+    if not np.isfinite(resolution):
+        return f"agree in no shell (correlation of {ALIKE:g} and more)"
+    return f"agree to {told(resolution, 'm')} (correlation of {ALIKE:g} and more)"
+
+
+def _explained(gain: float) -> str:
     """Tell what an intensity explains of shots that it was not made of."""
-    told = f"shots explained {gain:.1f} nat better each than by their mean profile"
-    return told if gain >= LEAST_GAIN else f"{told}: nothing was found"
+    words = f"shots explained {gain:.1f} nat better each than by their mean profile"
+    return words if gain >= LEAST_GAIN else f"{words}: nothing was found"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 import xarray as xr
@@ -20,11 +19,11 @@ from xfeldask.orient.state import State
 from xfeldask.physics.intensities import species_intensity
 from xfeldask.physics.orientations import symmetry_group
 from xfeldask.schema import BLANK
-from xfeldask.scores.quality import Quality, Shells, chance_correlation, quality, shell_correlation
+from xfeldask.scores.quality import Quality, quality
 from xfeldask.store.columns import Shots
-from xfeldask.store.reconstruction import Reconstructing, Reconstruction
+from xfeldask.store.reconstruction import Reconstruction, refuse_unfinished
 from xfeldask.store.run import Run
-from xfeldask.verbs.options import Store, opened
+from xfeldask.verbs.options import Store, opened, refuse_seed
 from xfeldask.verbs.reconstruction_plan import planned, refuse_few
 from xfeldask.work.compute import one_thread_a_task
 from xfeldask.work.progress import Tell, reporter
@@ -72,6 +71,7 @@ def judge(
     InputError
         The store was not simulated, or not sorted; too few shots in a set.
     """
+    refuse_seed(seed)
     run = opened(store).refuse_incomplete()
     if "n_particles" not in run or run.atoms is None:
         raise InputError(f"{run.path} holds no truth to judge by; it was not simulated")
@@ -109,7 +109,8 @@ def reconstruction_quality(store: Store, name: str | None = None) -> Quality:
     Raises
     ------
     InputError
-        The store was not simulated, or it has several reconstructions and no name was given.
+        The store was not simulated, it has several reconstructions and no name was given, or the one that is meant is
+        not finished, or was made of no true single hit.
     MissingFileError
         It has none.
     """
@@ -118,12 +119,15 @@ def reconstruction_quality(store: Store, name: str | None = None) -> Quality:
         raise InputError(f"{run.path} holds no truth to compare with; it was not simulated")
     chosen = Reconstruction.chosen(run, name)
     found, parameters = chosen.dataset(), chosen.parameters
+    refuse_unfinished(chosen)
     shots = np.flatnonzero(found["used"].values)
     s = found["s"].values
     models = Models(found["intensity"].values[None], np.ones(1), float(s[-1] - s[-2]))
-    single = run.read("n_particles") == 1
+    single = true_singles(run)
     pixels = pixels_of(run.geometry, run.wavelength, parameters.images)
     own = shots[single[shots]]
+    if not own.size:
+        raise InputError(f"{chosen.name} of {run.path} was made of no true single hit: there is nothing to compare")
     frames = read_frames(run, own, pixels, parameters.images, False)
     radius = float(parameters.schedule[-1]["radius"])
     # where the axes of a particle from a file lie is not known
@@ -131,47 +135,6 @@ def reconstruction_quality(store: Store, name: str | None = None) -> Quality:
     oracle = merged(frames, pixels, true, radius, symmetry_group(run.symmetry or "C1")).intensity[0]
     imposed = symmetry_group(parameters.symmetry)
     return _quality(run, models, found["orientation"].values[shots], shots, single, imposed, oracle)
-
-
-def half_set_correlation(found: xr.Dataset) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Correlate the half sets of a reconstruction, about the mean of each shell.
-
-    Parameters
-    ----------
-    found : Dataset, ``/reconstruction/<name>``
-
-    Returns
-    -------
-    s, correlation : float64 (shell,) [1/m] and (shell,)
-
-    Raises
-    ------
-    InputError
-        It has no half sets.
-    """
-    shells = half_set_shells(found)
-    return shells.s, shells.correlation
-
-
-def half_set_shells(found: xr.Dataset) -> Shells:
-    """Correlate the half sets of a reconstruction shell by shell, with what chance reaches; see `half_set_correlation`.
-
-    Parameters
-    ----------
-    found : Dataset, ``/reconstruction/<name>``
-
-    Raises
-    ------
-    InputError
-        It has no half sets.
-    """
-    if "half_intensity" not in found:
-        raise InputError("the reconstruction has no half sets; make it again with half_sets=True (--half-sets)")
-    s = found["s"].values
-    one, other = found["half_intensity"].values
-    group = symmetry_group(Reconstructing.from_json(str(found.attrs["parameters"])).symmetry)
-    shells = shell_correlation(one, other, float(s[-1] - s[-2]))
-    return replace(shells, chance=chance_correlation(one, other, group))
 
 
 def exact_intensity(run: Run, size: int, step: float) -> NDArray[np.float64]:
@@ -200,14 +163,20 @@ def _sets(run: Run, embedding: str | None) -> tuple[Mapping[str, NDArray[np.int6
     columns = Shots.of(run, embedding)
     if "is_single" not in columns.names():
         raise InputError(f"{run.path} was not sorted; sort it with xfeldask sort {run.path}")
-    single = run.read("n_particles") == 1
-    if "species" in run:
-        single &= run.read("species")[:, 0] == (0 if run.experiment is None else run.experiment.wanted_index)
+    single = true_singles(run)
     hit = run.read("photon_count") > 0
     if "verdict" in columns.names():
         hit &= columns.column("verdict").values != BLANK
     masks = hit, columns.column("is_single").values.astype(bool), single
     return {name: np.flatnonzero(mask) for name, mask in zip(SETS, masks, strict=True)}, single
+
+
+def true_singles(run: Run) -> NDArray[np.bool_]:
+    """Return which shots of a simulated run hold exactly one particle, of the wanted species, bool (shot,)."""
+    single: NDArray[np.bool_] = run.read("n_particles") == 1
+    if "species" in run:
+        single &= run.read("species")[:, 0] == (0 if run.experiment is None else run.experiment.wanted_index)
+    return single
 
 
 def _reconstructed(

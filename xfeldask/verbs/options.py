@@ -81,6 +81,7 @@ class Options:
 
 def refuse(source: Source, shots: int, options: Options) -> None:
     """Refuse what cannot be done, before anything is."""
+    refuse_seed(options.seed)
     make_estimator(options.method, options.n_components)
     if isinstance(options.method, str) and shots <= options.n_components:
         raise InputError(f"{options.n_components} components need more shots than that, there are {shots}")
@@ -134,6 +135,23 @@ def refuse_unnameable(name: str, what: str) -> None:
         raise InputError(
             f"the {what}'s name {told!r} may hold letters, digits, dash and underscore only, {LONGEST_NAME} at most"
         )
+
+
+def refuse_seed(seed: int) -> None:
+    """Refuse a seed below 0, which no generator takes.
+
+    Raises
+    ------
+    InputError
+
+    Examples
+    --------
+    >>> refuse_seed(-1)
+    Traceback (most recent call last):
+    xfeldask.errors.InputError: the seed is 0 or a positive whole number, got -1
+    """
+    if seed < 0:
+        raise InputError(f"the seed is 0 or a positive whole number, got {seed}")
 
 
 def opened(store: Store) -> Run:

@@ -27,7 +27,7 @@ from xfeldask.store.run import Run
 from xfeldask.store.urls import StorePath
 from xfeldask.verbs.building import variables
 from xfeldask.verbs.named_species import kinds_like
-from xfeldask.verbs.options import Store, opened
+from xfeldask.verbs.options import Store, opened, refuse_seed
 from xfeldask.verbs.sort import decided_anew
 from xfeldask.work.compute import one_thread_a_task
 from xfeldask.work.progress import Tell, reporter
@@ -36,7 +36,7 @@ from xfeldask.work.reconstructing import ByDask, read_frames
 FITTED = 3000
 """Single hits, spread evenly over the run, among which kinds are sought; all others are judged by what was found."""
 BLOCK = 8192
-"""Shots that are judged at a time."""
+"""Most shots that are judged at a time."""
 
 
 def find_kinds(
@@ -99,6 +99,7 @@ def find_kinds(
     >>> int(found.kind.max())
     0
     """
+    refuse_seed(seed)
     run = opened(store).refuse_incomplete()
     embedding = Embedding.chosen(run, name)
     if max_contamination is not None and not 0 < max_contamination < 1:
@@ -174,9 +175,9 @@ def _judged(
     """Judge single hits by the intensities of all kinds."""
 
     def judge() -> Iterator[NDArray[np.float64]]:
-        for start in range(0, len(frames), BLOCK):
-            block = frames[np.arange(start, min(start + BLOCK, len(frames)))]
-            yield log_likelihoods(block, pixels, kinds, each=ByDask(), tell=telling.advance)
+        # of equal sizes: what a block has in common is its mean profile, which few shots would not tell
+        for block in np.array_split(np.arange(len(frames)), -(-len(frames) // BLOCK)):
+            yield log_likelihoods(frames[block], pixels, kinds, each=ByDask(), tell=telling.advance)
 
     with reporter("judging", len(frames) * len(kinds.kind), "comparisons", progress) as telling:
         likelihood = np.concatenate(list(judge()))

@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from xfeldask.formats.maps import write_intensity, write_map
+from xfeldask.formats.maps import INTENSITIES, MAPS, refuse_unwritable, write_intensity, write_map
 from xfeldask.orient.densities import fourier_shell_correlation
 from xfeldask.orient.phasing import phased
 from xfeldask.store.lock import held
 from xfeldask.store.opening import open_lazily
 from xfeldask.store.reconstructed import variable
-from xfeldask.store.reconstruction import Reconstruction
-from xfeldask.verbs.options import Store, opened
+from xfeldask.store.reconstruction import Reconstruction, refuse_unfinished
+from xfeldask.verbs.options import Store, opened, refuse_seed
 from xfeldask.work.compute import one_thread_a_task
 
 MADE = ("density", "position", "phase_transfer", "density_correlation")
@@ -52,7 +52,8 @@ def phase(
     Raises
     ------
     MissingFileError, InputError
-        No reconstruction, several and no name, a number out of range, a file that cannot be written.
+        No reconstruction, several and no name, one that is not finished, a number out of range, a file that cannot be
+        written.
 
     Examples
     --------
@@ -63,8 +64,14 @@ def phase(
     >>> xfeldask.phase(path, starts=1, iterations=10).density.dims
     ('x', 'y', 'z')
     """
+    refuse_seed(seed)
     run = opened(store)
     chosen = Reconstruction.chosen(run, name)
+    refuse_unfinished(chosen)
+    if density is not None:
+        refuse_unwritable(Path(density), "a density", MAPS)
+    if intensity is not None:
+        refuse_unwritable(Path(intensity), "an intensity", INTENSITIES)
     with held(run.path, chosen.place):
         found = open_lazily(run.group, chosen.place).load()
         s, grid = found["s"].values, found["intensity"].values
@@ -86,9 +93,9 @@ def phase(
             phase_transfer=variable("phase_transfer", made.transfer),
         )
         found.attrs["residual"] = made.residual
-        if density is not None:
-            write_map(density, made.values, made.pitch)
-        if intensity is not None:
-            write_intensity(intensity, grid, s, {"parameters": str(found.attrs["parameters"])})
         chosen.publish(found)
+    if density is not None:
+        write_map(density, made.values, made.pitch)
+    if intensity is not None:
+        write_intensity(intensity, grid, s, {"parameters": str(found.attrs["parameters"])})
     return Reconstruction(run, chosen.name).dataset()

@@ -13,7 +13,7 @@ from xfeldask.orient.sparse import pixels_of
 from xfeldask.physics.orientations import symmetry_group
 from xfeldask.store.lock import held
 from xfeldask.store.reconstruction import Reconstructing, Reconstruction
-from xfeldask.verbs.options import Store, opened, refuse_unnameable
+from xfeldask.verbs.options import Store, opened, refuse_seed, refuse_unnameable
 from xfeldask.verbs.reconstruction_plan import chosen_shots, held_out, planned, refuse_blank, refuse_few
 from xfeldask.verbs.reconstruction_work import Reconstructor
 from xfeldask.work.compute import one_thread_a_task
@@ -87,6 +87,7 @@ def reconstruct(
     >>> reconstruct(path, resolution=12e-9, symmetry="D8", starts=1, progress=False).intensity.dims
     ('u', 'v', 'w')
     """
+    refuse_seed(seed)
     run = opened(store).refuse_incomplete()
     refuse_unnameable(name, "reconstruction")
     shots, meant = chosen_shots(run, where, embedding)
@@ -124,8 +125,11 @@ def reconstruct(
 
 def _before(place: Reconstruction, parameters: Reconstructing, overwrite: bool) -> xr.Dataset | None:
     """Return what an earlier call came to, if it is to be gone on with."""
-    if not place.is_there or overwrite:
+    if not place.is_there:
         return None
+    if overwrite:
+        same = not place.is_finished and place.fits and place.parameters.model_dump() == parameters.model_dump()
+        return place.dataset().load() if same else None
     if place.is_finished or not place.fits:
         raise StoreExistsError(
             f"{place.run.path} has a reconstruction {place.name}; pass overwrite=True (--overwrite) or another name"

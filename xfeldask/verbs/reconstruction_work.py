@@ -18,15 +18,16 @@ from xfeldask.orient.schedule import Level
 from xfeldask.orient.sparse import Pixels, SparseFrames
 from xfeldask.orient.starts import begun
 from xfeldask.orient.state import State
+from xfeldask.scores.quality import half_set_shells
 from xfeldask.store.reconstructed import columns_of, dataset_of, state_of, variable
-from xfeldask.store.reconstruction import LEAST_GAIN, Reconstructing, Reconstruction
+from xfeldask.store.reconstruction import ALIKE, LEAST_GAIN, Reconstructing, Reconstruction
 from xfeldask.store.run import Run
 from xfeldask.verbs.reconstruction_plan import held_out
 from xfeldask.work.progress import Reporter
 from xfeldask.work.reconstructing import ByDask
 
 BETWEEN_CHECKPOINTS = 5.0
-"""Time between two checkpoints [s]; what is lost with a process takes no longer to do again."""
+"""Time between two checkpoints of the iterations [s]; starts and half sets have none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +60,10 @@ class Reconstructor:
             gain, at_once = self._look_at(found, state, fit, np.flatnonzero(out))
             found = found.assign_attrs(held_out_gain=gain)
         if self.parameters.half_sets:
+            self._publish(found, finished=False)
             found = found.assign(self._halves(state, fit, telling))
+            shells = half_set_shells(found["half_intensity"].values, state.models.step, self.group)
+            found = found.assign_attrs(half_set_resolution=shells.resolution(ALIKE))
         self._publish(found, finished=True)
         if out.any():
             warn_of_nothing(gain, at_once)
