@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from xfeldask.physics.atoms import Atoms
     from xfeldask.physics.volume import Volume
 
-LARGE = 10_000_000
+LARGE = 2_000_000
 """Bytes that it takes to build a form factor that is worth to be kept."""
 
 # Threads of BLAS wait for one another in loops: where each worker has as many of them as there are cores, that is most
@@ -25,7 +25,7 @@ LARGE = 10_000_000
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 # A shared machine's pauses are no failure.
-settings.register_profile("xfeldask", deadline=None, derandomize=True, max_examples=50)
+settings.register_profile("xfeldask", deadline=None, derandomize=True, max_examples=30)
 settings.register_profile("campaign", deadline=None, max_examples=1000)
 settings.load_profile("xfeldask")
 
@@ -59,7 +59,7 @@ def form_factors(once: Once) -> Iterator[None]:
         return needed >= LARGE and (memory_limit is None or needed <= memory_limit)
 
     def is_large(built: Volume, *_: object) -> bool:
-        return built.values.nbytes >= LARGE // 10
+        return built.values.nbytes >= LARGE // 2
 
     def build_volume(atoms: Atoms, s_max: float, memory_limit: int | None = None) -> Volume:
         # the limit is what is free now, and differs from call to call

@@ -20,8 +20,8 @@ EXPLORER = ("explorer", "dashboard")
 BLOCKED = ("panel", "panel_material_ui", "holoviews", "bokeh", "param", "shapely")
 NAMED_ONLY = {"zarrs"}
 """Dependencies that zarr imports, by their names in its settings."""
-LATE = ("scipy.stats", "scipy.optimize", "sklearn", "dask_ml", "distributed")
-"""What takes long to import, and what every process that simulates can do without."""
+LATE = ("matplotlib", "scipy.stats", "scipy.optimize", "sklearn", "dask_ml", "distributed")
+"""What takes long to import, and what a process, or a command, that simulates can do without."""
 BLOCK = f"import sys; sys.modules.update(dict.fromkeys({BLOCKED}))"
 """A line of Python, after which these cannot be imported."""
 
@@ -88,6 +88,7 @@ if __name__ == "__main__":
     import importlib
     from xfeldask import simulate
     from xfeldask.cli import main
+    from xfeldask.report.printing import print_run
 
     assert not [name for name in {LATE} if name in sys.modules]
     for name in {names}:

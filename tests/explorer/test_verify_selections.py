@@ -12,8 +12,7 @@ from xfeldask.store.run import open_run
 from xfeldask.store.selections import publish_selection
 from xfeldask.verbs.verify import verify
 
-N = 5000
-"""Shots enough for a few checkpoints of the fit."""
+N = 500
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +21,9 @@ def worked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("verify") / "run.zarr"
     two = [[0, 0, 0], [2e-9, 0, 0]], ["C", "C"]
     simulate(path, particle=two, detector="square-32", n_shots=N, progress=False)
-    embed(path, name="looked", history=True, sort=None, progress=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("xfeldask.work.fitting.FIRST_LOOK", 100)
+        embed(path, name="looked", history=True, batch_size=64, sort=None, progress=False)
     session = Session(path, "looked")
     session.choose_where("photon_count > 0 and c0 > 0")
     session.save("bright", write=True)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import json
 import pickle
+import shutil
 
 import dask
 import numpy as np
@@ -93,10 +94,8 @@ def test_store__is_verified_and_drawn_again(path):
 
 
 @pytest.mark.parametrize("what", ["species", "variant", "volume/other/member_body", "volume/other/atom_position"])
-def test_store__that_lacks_a_part_is_told_so(tmp_path, what):
-    import shutil
-
-    mixed(tmp_path / "run.zarr", n_shots=4)
+def test_store__that_lacks_a_part_is_told_so(path, tmp_path, what):
+    shutil.copytree(path, tmp_path / "run.zarr")
     shutil.rmtree(tmp_path / "run.zarr" / what)
     assert not verify(tmp_path / "run.zarr", progress=False).ok
 

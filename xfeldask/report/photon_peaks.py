@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from xfeldask.errors import InputError
 from xfeldask.physics.photonizing import fit_peaks
@@ -13,6 +13,9 @@ from xfeldask.store.adu_histogram import read_histogram
 from xfeldask.store.intake import stored_intake
 from xfeldask.store.run import Run
 from xfeldask.store.urls import StorePath
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def photon_histogram(run: Run) -> Figure:
@@ -32,6 +35,8 @@ def photon_histogram(run: Run) -> Figure:
         raise InputError(f"{run.path} was not photonized; there is no histogram of ADU to draw")
     x, counts = found
     peaks, threshold = fit_peaks(counts), intake.photonize.threshold
+    from matplotlib.figure import Figure  # imported by who draws: each command imports this module
+
     figure = Figure(figsize=(7.0, 4.2), layout="constrained")
     ax = figure.subplots()
     ax.stairs(np.maximum(counts, 0.5), np.concatenate([x - (x[1] - x[0]) / 2, [x[-1]]]), color="0.25", lw=1)

@@ -15,7 +15,6 @@ from xfeldask.engines.estimate import Estimate
 from xfeldask.errors import CorruptStoreError, printable
 from xfeldask.machine import cores
 from xfeldask.report.photon_peaks import peaks_told
-from xfeldask.scores import sorting_scores
 from xfeldask.sorting.cuts import WORTH
 from xfeldask.sorting.decision import Decision
 from xfeldask.store.embedding import Embedding
@@ -264,6 +263,8 @@ def _convergence(parameters: Parameters) -> str:
 
 
 def _truth(n_particles: np.ndarray, latent: xr.Dataset) -> str:
+    from xfeldask.scores import sorting_scores  # imported by who needs it: each command imports this module
+
     scores = sorting_scores(n_particles == 1, latent.is_single.values, latent.score.values)
     counted = scores.confusion
     told = [
