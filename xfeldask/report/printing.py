@@ -47,6 +47,7 @@ def size_on_disk(path: StorePath) -> int:
     --------
     >>> from pathlib import Path
     >>> import tempfile
+    >>> from pathlib import Path
     >>> folder = Path(tempfile.mkdtemp())
     >>> _ = (folder / "zarr.json").write_text("{}")
     >>> size_on_disk(folder)

@@ -45,6 +45,7 @@ def held(store: StorePath, place: str = "") -> Iterator[None]:
     Examples
     --------
     >>> import tempfile
+    >>> from pathlib import Path
     >>> store = Path(tempfile.mkdtemp()) / "run.zarr"
     >>> with held(store):
     ...     print(writer(store).process == os.getpid())
@@ -78,6 +79,7 @@ def writer(store: StorePath, place: str = "") -> Holder | None:
     Examples
     --------
     >>> import tempfile
+    >>> from pathlib import Path
     >>> store = Path(tempfile.mkdtemp()) / "run.zarr"
     >>> with held(store, "latent/ipca"):
     ...     print(writer(store) is None, writer(store, "latent/ipca").process == os.getpid())

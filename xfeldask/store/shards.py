@@ -32,6 +32,7 @@ class Shard:
     Examples
     --------
     >>> import tempfile
+    >>> from pathlib import Path
     >>> from xfeldask.store.layout import Layout, create_template
     >>> path, layout = Path(tempfile.mkdtemp()) / "run.zarr", Layout(5, (1, 4, 4), (2, 2), (4, 4), 1, "uint8", False, 2)
     >>> _ = create_template(path, layout, {"shot": np.arange(5)}, {"title": "a run"})
@@ -111,6 +112,7 @@ def pending_shards(run: Run) -> list[int]:
     Examples
     --------
     >>> import tempfile
+    >>> from pathlib import Path
     >>> from xfeldask.store.layout import Layout, create_template
     >>> path, layout = Path(tempfile.mkdtemp()) / "run.zarr", Layout(5, (1, 4, 4), (2, 2), (4, 4), 1, "uint8", False, 2)
     >>> _ = create_template(path, layout, {"shot": np.arange(5)}, {"title": "a run"})
