@@ -47,7 +47,6 @@ def size_on_disk(path: StorePath) -> int:
     --------
     >>> from pathlib import Path
     >>> import tempfile
-    >>> from pathlib import Path
     >>> folder = Path(tempfile.mkdtemp())
     >>> _ = (folder / "zarr.json").write_text("{}")
     >>> size_on_disk(folder)
