@@ -15,7 +15,8 @@ from xfeldask import simulate
 from xfeldask.errors import InputError
 from xfeldask.physics.binning import ImageGrid
 from xfeldask.sorting.decision import Cut, decide
-from xfeldask.sorting.pairs.networks import PairNetworks
+from xfeldask.sorting.pairs.rule import PairRule
+from xfeldask.sorting.protocol import Allowance, Columns
 from xfeldask.store.run import open_run
 
 SMOKE = effort(1, 0) == 1
@@ -77,13 +78,25 @@ class HardBeams:
         self.grid, self.images, self.single = grid, images[order], (np.arange(len(images)) < N_HITS - n)[order]
 
     @cached_property
-    def ratio(self) -> NDArray[np.float64]:
-        """Log ratios of the hits; NaN where the rule refused."""
+    def rule(self) -> PairRule | None:
+        """The rule, taught on these hits; None where it refused."""
         try:
-            return PairNetworks().fit(self.images, self.grid).judge(self.images).log_ratio
+            rule = PairRule()
+            rule.networks.fit(self.images, self.grid)
         except InputError as error:
             print(error)
-            return np.full(len(self.images), np.nan)
+            return None
+        return rule
+
+    @cached_property
+    def evidence(self) -> Columns:
+        """What the rule measured."""
+        return self.rule.evidence({"low_q": self.images}) if self.rule else {}
+
+    @property
+    def ratio(self) -> NDArray[np.float64]:
+        """Log ratios of the hits; NaN where the rule refused."""
+        return self.evidence.get("log_ratio", np.full(len(self.images), np.nan))
 
     @cached_property
     def cut(self) -> Cut | None:
@@ -103,8 +116,9 @@ class HardBeams:
 
     @measures("%")
     def track_expected_purity(self, condition: str) -> float:
-        """What the rule says of that, which knows no truth."""
-        return 100 * (1 - self.cut.let_in / max(int(self.cut.kept.sum()), 1)) if self.cut else float("nan")
+        """What the rule says of that, which knows no truth; none where it says that it does not know."""
+        told = self.rule.decide(self.evidence, Allowance())[1].expected_purity if self.rule else None
+        return float("nan") if told is None else 100 * told
 
     @measures("%", "1")
     def track_singles_lost(self, condition: str) -> float:

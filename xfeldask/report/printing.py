@@ -179,7 +179,7 @@ def print_verdict(ds: xr.Dataset, latent: xr.Dataset) -> None:
     told = decision_told(Decision.from_json(latent.attrs["decision"]))
     if parameters.projected_from is not None:
         # of the shots that the rule was taught on, which are another store's
-        told = {name: text for name, text in told.items() if name not in ("beware", "background")}
+        told.pop("background", None)
     rows |= told
     if "n_particles" in ds and "is_single" in latent:
         rows["truth"] = _truth(ds.n_particles.values[latent.shot.values], latent)
@@ -195,7 +195,7 @@ def decision_told(decision: Decision) -> dict[str, str]:
     {'threshold': 'log odds 1.50 (95 % of resampled data: 1.00 to 2.00)'}
     >>> decision_told(Decision(multiple_fraction=0.0123, expected_purity=0.9987))
     {'expected': '1.23 % of the hits are multiple, purity 99.870 %'}
-    >>> list(decision_told(Decision(multiple_fraction=0.7, steady_photons=12.0)))
+    >>> list(decision_told(Decision(multiple_fraction=0.7, purity_at_most=0.4, steady_photons=12.0)))
     ['expected', 'beware', 'background']
     """
     rows = {}
@@ -230,10 +230,10 @@ def decision_told(decision: Decision) -> dict[str, str]:
         rows["expected"] = ", ".join(told)
     if decision.conflict is not None:
         rows["costs"] = decision.conflict
-    if decision.multiple_fraction is not None and decision.multiple_fraction > 0.5:
+    if decision.purity_at_most is not None:
         rows["beware"] = (
-            "most hits are multiple, and what is expected may be 25 points too good; a rule taught on a simulation "
-            "(simulate with --like, sort that, project) does not learn from them"
+            f"purity unknown: at most {100 * decision.purity_at_most:.0f} % of the accepted look like one particle, "
+            "and the rule expects more; use one taught on a simulation (simulate with --like, sort that, project)"
         )
     if decision.steady_photons is not None:
         rows["background"] = (

@@ -37,6 +37,8 @@ class Decision(Record):
     expected_singles_lost : float, fraction of the singles below the threshold
     expected_others_kept : float, number of accepted hits that are not single
     expected_purity : float, fraction of singles among the accepted
+    purity_at_most : float, told instead where the shots contradict what would be expected: the fraction of the accepted
+        that can be single by `xfeldask.sorting.pairs.witness`
     steady_photons : float, photons of a shot, on average, that do not grow with its brightness; taken for background
     max_contamination : float, fraction of the accepted that might be anything but a single hit, or where kinds were
         found of the wanted one
@@ -63,6 +65,7 @@ class Decision(Record):
     expected_singles_lost: float | None = None
     expected_others_kept: float | None = None
     expected_purity: float | None = None
+    purity_at_most: float | None = None
     steady_photons: float | None = None
     max_contamination: float | None = None
     expected_singles_lost_interval: tuple[float, float] | None = None

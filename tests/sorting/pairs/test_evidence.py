@@ -119,6 +119,15 @@ def test_measure__brightness_alone_does_not_make_a_pair(evidence: Evidence) -> N
     assert abs(np.median(peak) - np.median(usual)) < 0.5
 
 
+def test_noise_peaks__are_those_of_singles_and_not_of_pairs(evidence: Evidence) -> None:
+    single, pair = drawn(1000, 10), drawn(1000, 11, (40e-9, 0.0))
+    noise = evidence.noise_peaks(single, np.random.default_rng(0))
+    levels = [0.05, 0.25, 0.5, 0.75, 0.95]
+    np.testing.assert_allclose(np.quantile(noise, levels), np.quantile(evidence.measure(single)[1], levels), atol=0.2)
+    assert np.median(evidence.measure(pair)[1]) > noise.max()
+    assert evidence.noise_peaks(single[:0], np.random.default_rng(0)).shape == (0,)
+
+
 @pytest.mark.parametrize("shots", [2, 7, 300])
 def test_fit_evidence__few_shots_give_numbers(shots: int) -> None:
     good = np.ones((SIDE, SIDE), np.float32)

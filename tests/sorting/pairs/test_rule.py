@@ -85,3 +85,25 @@ def test_rule__learns_from_all_that_are_labelled(monkeypatch: pytest.MonkeyPatch
     assert len(learned) == len(known) < 800
     assert (known >= 0).sum() == 400
     assert (known < 0).sum() > 0
+
+
+def test_decide__tells_no_purity_that_the_peaks_of_the_accepted_contradict(rule: PairRule) -> None:
+    low, high = rule.networks.noise_peaks[0], 3 * rule.networks.noise_peaks[-1]
+    ratio = np.repeat([9.0, -9.0], 500)
+    peak = np.repeat([low, high, high], [300, 200, 500])
+    columns = {"log_ratio": ratio, "autocorrelation_peak": peak}
+    for contamination in (None, 0.05):
+        _, told = rule.decide(columns, Allowance(max_contamination=contamination))
+        assert told.expected_purity is told.expected_others_kept is told.expected_purity_interval is None
+        assert told.purity_at_most == pytest.approx(0.6, abs=0.06)
+    columns["autocorrelation_peak"] = np.repeat([low, high], 500)
+    _, told = rule.decide(columns, Allowance())
+    assert told.purity_at_most is None
+    assert told.expected_purity > 0.99
+
+
+def test_decide__of_few_multiples_asks_no_peaks(rule: PairRule) -> None:
+    low, high = rule.networks.noise_peaks[0], 3 * rule.networks.noise_peaks[-1]
+    peak = np.repeat([low, high], [700, 300])
+    columns = {"log_ratio": np.repeat([9.0, -9.0], [950, 50]), "autocorrelation_peak": peak}
+    assert rule.decide(columns, Allowance())[1].expected_purity > 0.99

@@ -109,6 +109,27 @@ class Evidence(FieldsOnly):
         measures = np.stack([np.log(photons), *bands, away, *near], axis=1).astype(np.float32)
         return measures, unexplained[np.arange(len(z)), highest], self.lags.length[highest]
 
+    def noise_peaks(self, crops: Images, rng: np.random.Generator) -> Array:
+        """Peaks that counting noise alone gives: those of photons drawn from what one particle explains of each shot.
+
+        Parameters
+        ----------
+        crops : (shot, 2 half, 2 half), photons
+
+        Returns
+        -------
+        float32 (shot,), in standard deviations, as those of `measure`
+        """
+        basis = self.patterns.basis()
+        out = [np.zeros(0, np.float32)]
+        for start in range(0, len(crops), BATCH):
+            z, photons = self.patterns.coordinates(crops[start : start + BATCH])
+            share = np.concatenate([np.ones((len(z), 1), np.float32), self.patterns.trusted(z, photons)], axis=1)
+            mean = np.maximum(share @ basis.reshape(len(basis), -1), 0)
+            mean *= photons[:, None] / np.maximum(mean.sum(axis=1, keepdims=True), 1e-9)
+            out.append(self.measure(rng.poisson(mean).reshape(-1, *basis.shape[1:]).astype(np.float32))[1])
+        return np.concatenate(out)
+
 
 class Lags:
     """Vectors between two particles that are looked at, ordered by length.

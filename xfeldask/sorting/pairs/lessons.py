@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logit
 
-from xfeldask.errors import InputError
 from xfeldask.physics.binning import ImageGrid
 from xfeldask.sorting.decision import multiple_fraction
 from xfeldask.sorting.pairs.batches import BATCH, Array, Images
@@ -18,6 +17,7 @@ from xfeldask.sorting.pairs.patterns import fit_patterns
 from xfeldask.sorting.pairs.synthesis import Synthesis, make_synthesis
 from xfeldask.sorting.pairs.weighing import Networks
 from xfeldask.sorting.pairs.window import Window
+from xfeldask.sorting.pairs.witness import FEW, most_singles, noise_levels
 
 LEAST_HITS = 300
 PUREST = 0.5
@@ -28,19 +28,15 @@ MEMBERS = 4
 """Networks whose answers are averaged."""
 DRAFT, FINAL = (1, 0.3), (MEMBERS, 1.0)
 """Networks, and fraction of the synthetic shots, of a first turn and of the last one."""
-FALL, FALL_FROM = 0.02, 0.3
-"""Fall of the fraction of multiple hits from the first turn to the second that tells that the first learned from too
-many of them, and the least fraction that it falls from: where most are multiple the first turn finds a third or more,
-and a fraction below may also fall where bins are too coarse for the fringes of pairs."""
-CORE = 0.3
-"""Where it fell: fraction of the expected singles, the likeliest, that the next turn learns from."""
-SETTLED = 0.02
-"""Such turns follow one another until the fraction of multiple hits grows by less."""
-MOST_TURNS = 12
-AGREE = 0.12
-"""Fraction of the hits by which those turns and the last one may differ in what they take for multiple."""
-MORE = 0.1
-"""Multiple hits, as a fraction, that those turns have to find beyond the first one to be believed: they are strict."""
+MANY = 0.3
+"""Fraction of multiple hits, after the first turn, from which the likely singles are too impure to learn from as they
+are: of two thirds multiple hits, or more, the first turn finds a third to a half."""
+CLEANING = 3
+"""Turns that then learn from those of the likely singles whose peaks are counting noise."""
+NOISE = 0.95
+"""Fraction of the peaks of counting noise that such a shot's peak may reach."""
+COMPARED = 1500
+"""Likely singles that counting noise is drawn for, at most."""
 LEAST_SOURCES = 2000
 """Synthetic singles are drawn as if there were so many sources at least."""
 REFERENCE = 0.7
@@ -49,10 +45,19 @@ REFERENCE = 0.7
 
 @dataclass(frozen=True)
 class Taught:
-    """What was learned: how shots are measured, and how the measures are weighed."""
+    """What was learned: how shots are measured, and how the measures are weighed.
+
+    Attributes
+    ----------
+    evidence : Evidence
+    networks : Networks
+    noise_peaks : float64 (level,), of counting noise, as of `xfeldask.sorting.pairs.witness.noise_levels`; empty where
+        they are not known
+    """
 
     evidence: Evidence
     networks: Networks
+    noise_peaks: NDArray[np.float64]
 
 
 class Teacher:
@@ -69,6 +74,7 @@ class Teacher:
     """
 
     taught: Taught
+    peak: Array
 
     def __init__(
         self, crops: Images, known: NDArray[Any], grid: ImageGrid, window: Window, seed: int, rng: np.random.Generator
@@ -83,43 +89,47 @@ class Teacher:
     def teach(self) -> Taught:
         """Learn at first from those with the lowest peaks, in the end from all that were taken for singles until then.
 
-        Where most hits are multiple, those with the lowest peaks hold so many multiples that the second turn takes more
-        of them for singles, not fewer. Turns between then learn from the likeliest singles alone, and find more
-        multiples each time, until there are no more.
+        Where many hits are multiple, those with the lowest peaks hold so many multiples that the second turn would take
+        more of them for singles, not fewer. Turns between then learn from likely singles whose peaks are what counting
+        noise alone gives, which does not depend on what any lesson taught.
         """
         ratio, several = self._turn(self.usable, DRAFT, PUREST)
-        least = min(logit(several), float(np.median(ratio[self.usable])))
-        _, found = self._turn(self._likely(ratio, least), FINAL)
-        usual = self.taught
-        if several < FALL_FROM or several - found < FALL:
-            return usual
-        purer, more = self._purify(ratio, several)
-        if more < several + MORE:
-            return usual
-        _, found = self._turn(self._likely(purer, logit(more)), FINAL)
-        if abs(found - more) > AGREE:
-            raise InputError(
-                f"too many of the {len(self.crops)} hits hold several particles to learn what one looks like: "
-                f"{more:.0%} of them at a first look, {found:.0%} at a second; apply a model of a simulation (simulate "
-                "with like=, sort that, and project)"
-            )
-        return self.taught
+        single = self._likely(ratio, min(logit(several), float(np.median(ratio[self.usable]))))
+        if several >= MANY or most_singles(self.peak[single], noise_levels(self._noise(single))) < FEW:
+            cleaned, more = self._cleaned(single)
+            # dim pairs have no peaks: what is left then is no purer, and fewer multiples are found
+            single = cleaned if more >= several else single
+        self._turn(single, FINAL)
+        return replace(self.taught, noise_peaks=noise_levels(self._noise(single)))
+
+    def _cleaned(self, single: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], float]:
+        """Learn from likely singles without fringes; return those of the last turn, and the fraction of multiples.
+
+        The fraction is 0 where too few were left to learn from.
+        """
+        clean, several = self._clean(single), 0.0
+        for _ in range(CLEANING):
+            if clean.sum() < LEAST_HITS:
+                return clean, 0.0
+            ratio, several = self._turn(clean, DRAFT)
+            clean = self._clean(self._likely(ratio, logit(several)))
+        return clean, several if clean.sum() >= LEAST_HITS else 0.0
 
     def _likely(self, ratio: NDArray[np.float64], least: float) -> NDArray[np.bool_]:
         """Shots that are taken for singles, those labelled so among them."""
         return np.asarray(self.usable & ((ratio >= least) | (self.known == 1)))
 
-    def _purify(self, ratio: NDArray[np.float64], several: float) -> tuple[NDArray[np.float64], float]:
-        """Learn from the likeliest singles until the fraction of multiples grows no more."""
-        for _ in range(MOST_TURNS):
-            core = self.usable & (ratio >= np.quantile(ratio[self.usable], 1 - CORE * (1 - several)))
-            if core.sum() < LEAST_HITS:
-                break
-            ratio, now = self._turn(core, DRAFT)
-            grown, several = now - several, max(now, several)
-            if grown < SETTLED:
-                break
-        return ratio, several
+    def _clean(self, single: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Those of the likely singles whose peaks are no higher than those of counting noise."""
+        if not single.any():
+            return single
+        noise = self._noise(single)
+        return np.asarray(single & ((self.peak <= np.quantile(noise, NOISE)) | (self.known == 1)))
+
+    def _noise(self, single: NDArray[np.bool_]) -> Array:
+        """Peaks of counting noise; shots of the lower half stand for singles, since the others may have fringes."""
+        low = np.flatnonzero(single & (self.peak <= np.median(self.peak[single])))[:COMPARED]
+        return self.taught.evidence.noise_peaks(self.crops[low], np.random.default_rng(self.seed))
 
     def _turn(
         self, single: NDArray[np.bool_], effort: tuple[int, float], purest: float = 1.0
@@ -132,9 +142,9 @@ class Teacher:
         learned = self.crops[single & self.reference]
         patterns = fit_patterns(learned, self.window, seed=self.seed)
         evidence = fit_evidence(learned, patterns, self.step, self.offset)
-        measures, peak = _measured(evidence, self.crops)
-        chosen = single & (peak <= np.quantile(peak[single], purest)) & ~self.reference
-        self.taught = Taught(evidence, self._trained(evidence, measures, chosen, effort))
+        measures, self.peak = _measured(evidence, self.crops)
+        chosen = single & (self.peak <= np.quantile(self.peak[single], purest)) & ~self.reference
+        self.taught = Taught(evidence, self._trained(evidence, measures, chosen, effort), np.zeros(0))
         ratio = self.taught.networks.log_ratio(measures)
         return ratio, multiple_fraction(ratio[self.usable])
 

@@ -59,7 +59,7 @@ class PairNetworks:
     synthesised from shots that look single, and a network learns to tell those from synthetic and measured singles
     by the measures of `xfeldask.sorting.pairs.evidence`. It does so twice: at first the half of the hits with the
     lowest peaks looks single, then what the first network takes for single, and patterns are learned anew from
-    these. Where many hits are multiple there are turns between, which learn from the likeliest singles.
+    these. Where many hits are multiple there are turns between, which learn from those whose peaks are counting noise.
 
     Examples
     --------
@@ -119,6 +119,11 @@ class PairNetworks:
         """Photons of a shot, on average, that do not grow with its brightness; None where there are none to tell of."""
         return float(self.window.steady.sum()) or None if hasattr(self, "window") else None
 
+    @property
+    def noise_peaks(self) -> NDArray[np.float64]:
+        """Peaks of counting noise, as of `noise_levels`; empty where they are not known."""
+        return self.taught.noise_peaks if hasattr(self, "taught") else np.zeros(0)
+
     def judge(self, images: Images) -> Judgement:
         """Weigh the evidence on shots.
 
@@ -153,7 +158,9 @@ class PairNetworks:
         evidence, networks = self.taught.evidence, self.taught.networks
         parts = (self.window, evidence.patterns, evidence)
         out = {name: getattr(part, name) for part in parts for name in _plain(type(part))}
-        out |= {"seed": self.seed} | {name: getattr(networks, name) for name in OWN}
+        out |= {"seed": self.seed, "noise_peaks": self.taught.noise_peaks} | {
+            name: getattr(networks, name) for name in OWN
+        }
         for i, layers in enumerate(networks.layers):
             for j, (weight, bias) in enumerate(layers):
                 out |= {f"weight_{i}_{j}": weight, f"bias_{i}_{j}": bias}
@@ -187,7 +194,8 @@ class PairNetworks:
         rule.window = of(Window)
         evidence = of(Evidence, patterns=of(Patterns, window=rule.window))
         layers = [[(known[weight], known[bias]) for weight, bias in network] for network in networks]
-        rule.taught = Taught(evidence, Networks(**{name: known[name] for name in OWN}, layers=layers))
+        noise = np.array(arrays.get("noise_peaks", np.zeros(0)))
+        rule.taught = Taught(evidence, Networks(**{name: known[name] for name in OWN}, layers=layers), noise)
         return rule
 
     def _check_fitted(self) -> None:

@@ -11,12 +11,17 @@ from numpy.typing import NDArray
 from xfeldask.errors import InputError
 from xfeldask.schema import BLANK, LATENT, MULTIPLE, SINGLE
 from xfeldask.sorting.decision import Cut, Decision, decide, intervals
+from xfeldask.sorting.pairs.lessons import MANY
 from xfeldask.sorting.pairs.networks import MOST_HITS, PairNetworks
 from xfeldask.sorting.pairs.sample import sample_hits
+from xfeldask.sorting.pairs.witness import FEW, most_singles
 from xfeldask.sorting.protocol import Allowance, Columns, Grids, Rule, Shots
 
 SAME_STEP = 1e-3
 """Relative difference of bin widths up to which a rule fits: at the rim a pattern then moves by a part of a bin."""
+
+DOUBT = 0.03
+"""Fraction of the accepted by which more are expected to be single than can be for the purity not to be told."""
 
 
 class PairRule(Rule):
@@ -80,17 +85,32 @@ class PairRule(Rule):
         out["score"][hit], out["probability_single"][hit] = found.score, found.probability
         out["is_single"][hit] = found.kept
         out["verdict"][hit] = np.where(found.kept, SINGLE, MULTIPLE)
+        most = self._most_singles(columns, hit, found)
+        accepted = int(found.kept.sum())
+        expected = 1 - found.let_in / accepted if accepted else None
+        doubted = expected is not None and most is not None and most < expected - DOUBT
+        told = _of_target(allowance.max_contamination, found)
+        if doubted:
+            told |= {"expected_purity_interval": None, "purity_otherwise": None, "purity_at_most": most}
         return out, Decision(
             max_singles_lost=allowance.max_singles_lost,
             threshold=found.threshold,
             threshold_interval=(found.threshold_low, found.threshold_high),
             multiple_fraction=found.prevalence,
             expected_singles_lost=found.singles_lost,
-            expected_others_kept=found.let_in,
-            expected_purity=1 - found.let_in / accepted if (accepted := int(found.kept.sum())) else None,
+            expected_others_kept=None if doubted else found.let_in,
+            expected_purity=None if doubted else expected,
             steady_photons=self.networks.steady_photons,
-            **_of_target(allowance.max_contamination, found),
+            **told,
         )
+
+    def _most_singles(self, columns: Mapping[str, NDArray[Any]], hit: NDArray[np.bool_], found: Cut) -> float | None:
+        """Bound the fraction of singles among the accepted by their peaks, where many hits are or may be multiple."""
+        noise = self.networks.noise_peaks
+        if not found.kept.any() or not len(noise):
+            return None
+        most = most_singles(columns["autocorrelation_peak"][hit][found.kept], noise)
+        return most if found.prevalence >= MANY or most < FEW else None
 
     def check(self, grids: Grids) -> None:
         """Refuse a `low_q` of another shape or other bins.
