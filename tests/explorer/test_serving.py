@@ -171,6 +171,17 @@ def test_log__is_silent_of_visitors_who_leave_and_of_nothing_else(caplog: pytest
     assert [str(record.exc_info[1]) for record in caplog.records if record.exc_info] == ["a fault"]
 
 
+def test_log__is_of_the_servers_own_libraries_from_an_error_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    loggers = [logging.getLogger(name) for name in ("bokeh", "tornado", "tornado.application")]
+    for logger, level in zip(loggers, (logging.NOTSET, logging.NOTSET, logging.DEBUG), strict=True):
+        monkeypatch.setattr(logger, "level", level)
+    serving.pass_over_warnings()
+    assert not logging.getLogger("bokeh.server.views.ws").isEnabledFor(logging.WARNING)
+    assert logging.getLogger("bokeh.server.views.ws").isEnabledFor(logging.ERROR)
+    assert not logging.getLogger("tornado.access").isEnabledFor(logging.ERROR)
+    assert loggers[2].level == logging.DEBUG  # whoever set it meant it
+
+
 @pytest.fixture
 def server() -> Iterator[Callable[[Callable[[], Any]], str]]:
     """Serves a page in a thread, and gives its address; a closed page is given up at once."""

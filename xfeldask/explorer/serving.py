@@ -127,10 +127,19 @@ def pass_over_warnings() -> None:
     """Do not warn of what is no fault.
 
     A browser tells of parts of a page as of its own that were sent to it later, see
-    https://github.com/bokeh/bokeh/pull/12915; and it may leave while something is being sent.
+    https://github.com/bokeh/bokeh/pull/12915; and it may leave while something is being sent. Requests that are refused
+    are told to who made them.
     """
     warnings.filterwarnings("ignore", "reference already known", BokehUserWarning)
     logging.getLogger("asyncio").addFilter(_GONE)
+    for name, level in QUIET.items():
+        logger = logging.getLogger(name)
+        if logger.level == logging.NOTSET:
+            logger.setLevel(level)
+
+
+QUIET = {"bokeh": logging.ERROR, "tornado": logging.CRITICAL, "tornado.application": logging.ERROR}
+"""Levels from which on the server's own libraries are heard; Dask sets the same where its scheduler is used."""
 
 
 class _Gone(logging.Filter):

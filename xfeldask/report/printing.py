@@ -232,8 +232,9 @@ def decision_told(decision: Decision) -> dict[str, str]:
         rows["costs"] = decision.conflict
     if decision.purity_at_most is not None:
         rows["beware"] = (
-            f"purity unknown: at most {100 * decision.purity_at_most:.0f} % of the accepted look like one particle, "
-            "and the rule expects more; use one taught on a simulation (simulate with --like, sort that, project)"
+            f"purity unknown: about {100 * decision.purity_at_most:.0f} % of the accepted look like one particle by "
+            "their peaks, and the rule expects more; use one taught on a simulation (simulate with --like, sort that, "
+            "project)"
         )
     if decision.steady_photons is not None:
         rows["background"] = (

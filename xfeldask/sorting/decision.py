@@ -38,7 +38,7 @@ class Decision(Record):
     expected_others_kept : float, number of accepted hits that are not single
     expected_purity : float, fraction of singles among the accepted
     purity_at_most : float, told instead where the shots contradict what would be expected: the fraction of the accepted
-        that can be single by `xfeldask.sorting.pairs.witness`
+        that looks single by `xfeldask.sorting.pairs.witness`, which is too low for dim shots
     steady_photons : float, photons of a shot, on average, that do not grow with its brightness; taken for background
     max_contamination : float, fraction of the accepted that might be anything but a single hit, or where kinds were
         found of the wanted one

@@ -105,5 +105,17 @@ def test_decide__tells_no_purity_that_the_peaks_of_the_accepted_contradict(rule:
 def test_decide__of_few_multiples_asks_no_peaks(rule: PairRule) -> None:
     low, high = rule.networks.noise_peaks[0], 3 * rule.networks.noise_peaks[-1]
     peak = np.repeat([low, high], [700, 300])
-    columns = {"log_ratio": np.repeat([9.0, -9.0], [950, 50]), "autocorrelation_peak": peak}
+    columns = {"log_ratio": np.repeat([9.0, -9.0], [980, 20]), "autocorrelation_peak": peak}
     assert rule.decide(columns, Allowance())[1].expected_purity > 0.99
+
+
+@pytest.mark.parametrize(("noisy", "is_told"), [(0.95, True), (0.75, False)])
+def test_decide__of_some_multiples_doubts_what_is_clearly_contradicted(
+    rule: PairRule, noisy: float, is_told: bool
+) -> None:
+    """Noise is known less well in dim shots: a small difference tells nothing."""
+    low, high = rule.networks.noise_peaks[0], 3 * rule.networks.noise_peaks[-1]
+    peak = np.repeat([low, high], [round(900 * noisy), 1000 - round(900 * noisy)])
+    columns = {"log_ratio": np.repeat([9.0, -9.0], [900, 100]), "autocorrelation_peak": peak}
+    _, told = rule.decide(columns, Allowance())
+    assert (told.expected_purity is not None, told.purity_at_most is None) == (is_told, is_told)

@@ -20,8 +20,11 @@ from xfeldask.sorting.protocol import Allowance, Columns, Grids, Rule, Shots
 SAME_STEP = 1e-3
 """Relative difference of bin widths up to which a rule fits: at the rim a pattern then moves by a part of a bin."""
 
-DOUBT = 0.03
-"""Fraction of the accepted by which more are expected to be single than can be for the purity not to be told."""
+DOUBT, CLEAR_DOUBT = 0.03, 0.1
+"""Fractions of the accepted by which more are expected to be single than look so for the purity not to be told: where
+many hits are multiple, and where only some are, since noise is known less well in dim shots."""
+SOME = 0.05
+"""Fraction of multiple hits from which that is asked."""
 
 
 class PairRule(Rule):
@@ -85,10 +88,10 @@ class PairRule(Rule):
         out["score"][hit], out["probability_single"][hit] = found.score, found.probability
         out["is_single"][hit] = found.kept
         out["verdict"][hit] = np.where(found.kept, SINGLE, MULTIPLE)
-        most = self._most_singles(columns, hit, found)
         accepted = int(found.kept.sum())
         expected = 1 - found.let_in / accepted if accepted else None
-        doubted = expected is not None and most is not None and most < expected - DOUBT
+        most = None if expected is None else self._contradicted(columns, hit, found, expected)
+        doubted = most is not None
         told = _of_target(allowance.max_contamination, found)
         if doubted:
             told |= {"expected_purity_interval": None, "purity_otherwise": None, "purity_at_most": most}
@@ -104,13 +107,17 @@ class PairRule(Rule):
             **told,
         )
 
-    def _most_singles(self, columns: Mapping[str, NDArray[Any]], hit: NDArray[np.bool_], found: Cut) -> float | None:
-        """Bound the fraction of singles among the accepted by their peaks, where many hits are or may be multiple."""
+    def _contradicted(
+        self, columns: Mapping[str, NDArray[Any]], hit: NDArray[np.bool_], found: Cut, expected: float
+    ) -> float | None:
+        """Return the fraction of singles among the accepted by their peaks, where that contradicts what is expected."""
         noise = self.networks.noise_peaks
-        if not found.kept.any() or not len(noise):
+        if not len(noise):
             return None
         most = most_singles(columns["autocorrelation_peak"][hit][found.kept], noise)
-        return most if found.prevalence >= MANY or most < FEW else None
+        many = found.prevalence >= MANY or most < FEW
+        doubted = most < expected - (DOUBT if many else CLEAR_DOUBT) and (many or found.prevalence >= SOME)
+        return most if doubted else None
 
     def check(self, grids: Grids) -> None:
         """Refuse a `low_q` of another shape or other bins.
