@@ -116,6 +116,7 @@ def test_lute__calls_process_with_what_its_configuration_says(parameters: Any) -
     found = commands.commands[name].make_context(name, words).params
     assert found["sources"] == ("exp=amo86615:run=182:det=pnccdBack",)
     assert str(found["store"]) == f"{header['work_dir']}/r0182.zarr"
+    assert found["wavelength"] == pytest.approx(2.695e-10)
     assert (found["photonize"], found["common_mode"], found["workers"]) == ("130", "half_row", 16)
     assert (found["quiet"], found["model"], found["max_contamination"]) == (True, None, None)
 

@@ -22,6 +22,7 @@ class SortSingleParticlesParameters(ThirdPartyParameters):
     store: str = Field("", description="Store of the run; rNNNN.zarr in work_dir by default.", flag_type="",
                        is_result=True)  # fmt: skip
     detector: Optional[str] = Field(None, description="Geometry, such as a psana .data file.", flag_type="--")
+    wavelength: Optional[float] = Field(None, description="In m, where the file does not tell.", flag_type="--")
     photonize: Optional[str] = Field(None, description="ADU of one photon, for frames in ADU.", flag_type="--")
     common_mode: Optional[str] = Field(None, description="Pixels that share an offset.", flag_type="--",
                                        rename_param="common-mode")  # fmt: skip
