@@ -273,6 +273,7 @@ def test_closed_pages__are_let_go(
         assert_let_go(kept)
 
 
+@pytest.mark.campaign
 def test_closed_page__ends_its_sums(
     stores: dict[str, Path],
     server: Callable[[Callable[[], Any]], str],
