@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sphinx.application import Sphinx
+if TYPE_CHECKING:  # what it does to lines can be tested where the site is not built
+    from sphinx.application import Sphinx
 
 NAMED, RETURNED = ("Parameters", "Attributes"), ("Returns", "Yields")
 
