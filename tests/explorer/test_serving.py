@@ -19,6 +19,8 @@ import panel as pn
 import panel_material_ui as pmui
 import pytest
 from bokeh.client import ClientSession, pull_session
+from bokeh.document import Document
+from bokeh.io.doc import patch_curdoc
 from tornado.iostream import StreamClosedError
 from tornado.websocket import WebSocketClosedError
 
@@ -32,6 +34,7 @@ from xfeldask.explorer.tabs import TABS
 from xfeldask.explorer.tabs.statistics import Statistics
 from xfeldask.explorer.view import offer as offer_module
 from xfeldask.explorer.view.page import Explorer, make_page
+from xfeldask.explorer.view.plane import locked
 
 SOON = 240.0
 """Longest that anything may take on a busy machine [s]."""
@@ -242,7 +245,7 @@ def assert_let_go(kept: WeakSet[Any]) -> None:
 def on(document: Any, change: Callable[[], Any]) -> None:
     """Let something happen on a page as if its visitor did it, and wait until it has."""
     done = threading.Event()
-    document.add_next_tick_callback(lambda: (change(), done.set()))
+    locked(lambda: (change(), done.set()), document)
     assert done.wait(SOON)
 
 
@@ -273,7 +276,34 @@ def test_closed_pages__are_let_go(
         assert_let_go(kept)
 
 
-@pytest.mark.campaign
+def test_change__is_made_at_its_own_page_while_another_thread_is_at_another(
+    server: Callable[[Callable[[], Any]], str],
+) -> None:
+    documents: list[Any] = []
+    begun, elsewhere, found = threading.Event(), threading.Event(), []
+
+    def page() -> pn.Column:
+        documents.append(pn.state.curdoc)
+        return pn.Column()
+
+    def change() -> None:
+        begun.set()
+        assert elsewhere.wait(SOON)
+        found.append(pn.state.curdoc)
+
+    visit = pull_session(url=server(page))
+    try:
+        locked(change, documents[0])
+        assert begun.wait(SOON)
+        with patch_curdoc(Document()):
+            elsewhere.set()
+            assert until(lambda: found)
+    finally:
+        visit.close()
+        visit._connection._loop.close(all_fds=True)
+    assert found[0] is documents[0]
+
+
 def test_closed_page__ends_its_sums(
     stores: dict[str, Path],
     server: Callable[[Callable[[], Any]], str],

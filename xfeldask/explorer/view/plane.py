@@ -16,6 +16,7 @@ from bokeh.palettes import all_palettes, interp_palette
 from holoviews.plotting.bokeh import BokehRenderer
 from holoviews.plotting.bokeh.callbacks import PlotSizeCallback, RangeXYCallback
 from numpy.typing import NDArray
+from panel.io.state import set_curdoc
 
 from xfeldask.explorer.model.drawing import DENSITIES, Points, draw, first_range
 from xfeldask.explorer.model.nearest import Nearest
@@ -330,5 +331,11 @@ def locked(change: Callable[[], Any], document: Any = None) -> None:
     document = document or pn.state.curdoc
     if document is None or not document.session_context:
         change()
-    else:
-        document.add_next_tick_callback(change)
+        return
+
+    def within() -> None:
+        # what Bokeh has as its current page is one for all threads, and another thread may be at another page
+        with set_curdoc(document):
+            change()
+
+    document.add_next_tick_callback(within)
