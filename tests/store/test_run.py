@@ -145,6 +145,15 @@ def test_repr__says_what_is_in_it(store, shown):
         assert words in told
 
 
+def test_repr__has_a_column_of_names_and_one_of_values(store):
+    run = open_run(store)
+    for name, line in zip(run.facts(), repr(run).splitlines()[1:], strict=True):
+        assert line[:19].strip() == name
+        assert line[18] == " "
+        assert line[19:] == run.facts()[name]
+    assert run.facts()["shots"] == f"{N} of {N} done, 1 shard"
+
+
 def test_repr_html__shows_a_hostile_name_as_text(copy):
     hostile = copy.rename(copy.with_name("<img src=x>.zarr"))
     assert "<img" not in open_run(hostile)._repr_html_()

@@ -377,7 +377,7 @@ class Run:
         }
 
     def __repr__(self) -> str:
-        rows = [f"  {name:<12}{value}" for name, value in self.facts().items()]
+        rows = [f"  {name:<17}{value}" for name, value in self.facts().items()]
         return "\n".join([f"<xfeldask.Run {self.path}>", *rows])
 
     def _repr_html_(self) -> str:
@@ -388,14 +388,15 @@ class Run:
         layout, geometry = self.layout, self.geometry
         pixels = _size(layout.pixels)
         distance = geometry.pixel_position[..., 2].mean()
+        shards = f"{layout.n_shards:,} shard" + "s" * (layout.n_shards != 1)
         return {
-            "shots": f"{int(self.done().sum()):,} of {layout.n_shots:,} done, {layout.n_shards:,} shards",
+            "shots": f"{int(self.done().sum()):,} of {layout.n_shots:,} done, {shards}",
             "detector": f"{pixels} pixels of {geometry.pixel_size * 1e6:g} um, {distance * 1e3:g} mm away",
             "beam": f"{self.photon_energy:g} eV, {self.wavelength * 1e10:.4g} angstrom",
             "images": f"image {_size(layout.image)}, low_q {_size(layout.low_q)}",
             "source": self._source(),
             "embeddings": ", ".join(self.embeddings) or "none",
-            "reconstructed": ", ".join(self.reconstructions) or "none",
+            "reconstructions": ", ".join(self.reconstructions) or "none",
             "selections": ", ".join(self.selections) or "none",
         }
 
@@ -434,7 +435,7 @@ def open_run(store: str | StorePath, *, mode: Literal["r", "r+"] = "r") -> Run:
     >>> path = tempfile.mkdtemp() + "/run.zarr"
     >>> _ = xfeldask.simulate(path, particle="chaperonin", detector="square-64", n_shots=4, progress=False)
     >>> print(str(open_run(path)).splitlines()[1].strip())
-    shots       4 of 4 done, 1 shards
+    shots            4 of 4 done, 1 shard
     """
     return Run.open(store, mode)
 
