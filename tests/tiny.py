@@ -30,6 +30,7 @@ from xfeldask.verbs.building import judged, sorted_dataset
 ENERGY = 4600.0
 DETECTOR = square(8, 1e-3, 0.1)
 SHARD = 4
+PER_PARTICLE = ("orientation", "position", "species")
 
 
 def frames(n: int = 6, geometry: Geometry = DETECTOR, seed: int = 1, mean: float = 1.0) -> NDArray[np.uint8]:
@@ -61,7 +62,7 @@ def tiny_run(
     attributes : of the root, besides those that every run has
     """
     n, truth = len(photons), truth or {}
-    particles = max((np.shape(v)[1] for name, v in truth.items() if name in ("orientation", "position")), default=0)
+    particles = max((np.shape(v)[1] for name, v in truth.items() if name in PER_PARTICLE), default=0)
     layout = Layout(
         n, geometry.shape, binned_shape(geometry, bin_factor(geometry)), low_q_shape(geometry), particles,
         str(photons.dtype), False, SHARD, tuple(truth),

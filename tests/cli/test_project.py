@@ -12,8 +12,8 @@ THREADS = ["--scheduler", "threads"]
 def test_project__hands_on_what_it_was_asked_and_prints_the_verdict(run, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
     monkeypatch.setattr("xfeldask.verbs.project.project", lambda *words, **more: asked.append((words, more)))
-    monkeypatch.setattr("xfeldask.store.run.open_dataset", lambda store, chunks: store)
-    monkeypatch.setattr("xfeldask.report.printing.print_verdict", lambda ds, found: print("verdict on", ds))
+    monkeypatch.setattr("xfeldask.store.run.open_run", lambda store: store)
+    monkeypatch.setattr("xfeldask.report.printing.print_verdict", lambda run, found: print("verdict on", run))
     words = ["project", "a.zarr", "ipca", "b.zarr", "--as-name", "theirs", "--overwrite", *THREADS]
     assert run(*words)[:2] == (0, "verdict on b.zarr\n")
     assert run(*words, "--quiet")[:2] == (0, "")

@@ -12,7 +12,7 @@ from xfeldask import embed, judge, open_run, reconstruct, reconstruction_quality
 from xfeldask.errors import InputError
 from xfeldask.orient import schedule
 from xfeldask.report.judging import judgement_figure, judgement_table, sentence
-from xfeldask.verbs.judge import exact_intensity, true_singles
+from xfeldask.verbs.judge import exact_intensity
 
 FEW = {"resolution": 5e-9, "rotations": 420, "starts": 1, "repeats": 1, "progress": False}
 
@@ -67,16 +67,6 @@ def test_quality__of_a_checkpoint_is_refused(path):
     begun.publish(begun.dataset().load().assign_attrs(finished=False))
     with pytest.raises(InputError, match=r"begun of .* is not finished"):
         reconstruction_quality(path, "begun")
-
-
-def test_true_singles__are_of_the_wanted_species(tmp_path):
-    path = tmp_path / "run.zarr"
-    two = {"a": {"source": "chaperonin"}, "b": {"sphere": {"diameter": 1e-8}}}
-    simulate(path, species=two, wanted="b", n_shots=60, single_fraction=0.8, detector="square-32", progress=False)
-    run = open_run(path)
-    species, n = run.read("species"), run.read("n_particles")
-    assert set(species[n == 1, 0].tolist()) == {0, 1}
-    np.testing.assert_array_equal(true_singles(run), (n == 1) & (species[:, 0] == 1))
 
 
 def test_exact_intensity__is_that_of_the_atoms(path):

@@ -72,7 +72,7 @@ def embed(
     """Build a latent space of the shots of STORE and tell single hits from the rest."""
     from xfeldask.formats.text import load_array
     from xfeldask.report.printing import print_verdict
-    from xfeldask.store.run import open_dataset
+    from xfeldask.store.run import open_run
     from xfeldask.verbs.embed import embed as run
     from xfeldask.work.schedulers import scheduled
 
@@ -81,7 +81,7 @@ def embed(
     with scheduled(scheduler, workers, quiet):
         found = run(store, progress=not quiet, **options)
     if not quiet:
-        print_verdict(open_dataset(store, chunks=None), found)
+        print_verdict(open_run(store), found)
 
 
 def features_flag(text: str) -> str | dict[str, Any]:

@@ -37,4 +37,4 @@ def kinds(
             progress=not quiet,
         )  # fmt: skip
     if not quiet:
-        print_verdict(open_run(store).dataset(chunks=None), found)
+        print_verdict(open_run(store), found)

@@ -29,11 +29,11 @@ def project(
 ) -> None:
     """Apply the model of embedding NAME of MODEL_STORE to the shots of OTHER_STORE."""
     from xfeldask.report.printing import print_verdict
-    from xfeldask.store.run import open_dataset
+    from xfeldask.store.run import open_run
     from xfeldask.verbs.project import project as run
     from xfeldask.work.schedulers import scheduled
 
     with scheduled(scheduler, workers, quiet):
         found = run(model_store, name, other_store, progress=not quiet, **options)
     if not quiet:
-        print_verdict(open_dataset(other_store, chunks=None), found)
+        print_verdict(open_run(other_store), found)

@@ -44,4 +44,4 @@ def sort(
     else:
         found = opened.refuse_incomplete().embedding(name).dataset()
     if not quiet:
-        print_verdict(opened.dataset(chunks=None), found)
+        print_verdict(opened, found)

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from xfeldask.errors import InputError, UnknownNameError
 from xfeldask.report.contact_sheet import contact_sheet
+from xfeldask.report.decision_facts import decision_told
 from xfeldask.report.photon_peaks import photon_histogram
-from xfeldask.report.printing import decision_told
 from xfeldask.schema import BLANK, MULTIPLE, OF_KINDS, SINGLE
 from xfeldask.scores import COLORS
 from xfeldask.sorting.decision import Decision

@@ -4,7 +4,8 @@ A single hit holds exactly one particle. Two words for the rest are in use, as t
 
 - What does a shot hold? It is a blank (no particle), a single or a multiple (several particles): `KINDS`.
 - Can it go into a reconstruction? A single can. There, "multiple" is the opposite of single and means every shot that
-  does not hold exactly one particle, blanks among them: `OUTCOMES` and everything else that scores a verdict.
+  does not hold exactly one particle of the wanted species, blanks among them: `OUTCOMES` and everything else that
+  scores a verdict.
 """
 
 from __future__ import annotations

@@ -15,8 +15,8 @@ from xfeldask.errors import InputError
 class Confusion:
     """Shots counted by truth and verdict; made by `of`.
 
-    A multiple is every shot that does not hold exactly one particle, blanks among them. Fractions are NaN where there
-    is no shot to take them of.
+    A multiple is every shot that does not hold exactly one particle of the wanted species, blanks among them.
+    Fractions are NaN where there is no shot to take them of.
 
     Attributes
     ----------

@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 from xfeldask.errors import CorruptStoreError, InputError, UnknownNameError
 from xfeldask.physics.orientations import symmetry_group
 from xfeldask.physics.symmetry import fold
-from xfeldask.schema import BLANK, DONE, LATENT, MULTIPLE, SINGLE
+from xfeldask.schema import DONE, LATENT, OF_KINDS, SINGLE
 from xfeldask.scores import OUTCOMES, confusion_class
 from xfeldask.sorting.decision import Decision
 from xfeldask.store.angles import ANGLES, GROUPS, axis_angles, folded
 from xfeldask.store.labels import COLUMN
 from xfeldask.store.run import Run
+from xfeldask.store.truth import true_kinds
 from xfeldask.store.urls import StorePath
 from xfeldask.units import PLAIN, Shown, shown
 
@@ -322,8 +323,8 @@ class Shots:
         return Column("", f"component {i}", str(latent.attrs.get("units", "1")), latent[:, i].values)
 
     def _hit(self) -> Column:
-        kind = np.clip(self._root["n_particles"].values, BLANK, MULTIPLE).astype(np.uint8)
-        return Column("", "what was simulated", "1", kind, LATENT["verdict"].flags)
+        flags = OF_KINDS.flags if "species" in self._root else LATENT["verdict"].flags
+        return Column("", "what was simulated", "1", true_kinds(self.run)[: self.n_shots], flags)
 
     def _confusion(self) -> Column:
         kind = confusion_class(self.column("hit").values == SINGLE, self.column("is_single").values)

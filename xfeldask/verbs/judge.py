@@ -23,6 +23,7 @@ from xfeldask.scores.quality import Quality, quality
 from xfeldask.store.columns import Shots
 from xfeldask.store.reconstruction import Reconstruction, refuse_unfinished
 from xfeldask.store.run import Run
+from xfeldask.store.truth import true_singles
 from xfeldask.verbs.options import Store, opened, refuse_seed
 from xfeldask.verbs.reconstruction_plan import planned, refuse_few
 from xfeldask.work.compute import one_thread_a_task
@@ -169,14 +170,6 @@ def _sets(run: Run, embedding: str | None) -> tuple[Mapping[str, NDArray[np.int6
         hit &= columns.column("verdict").values != BLANK
     masks = hit, columns.column("is_single").values.astype(bool), single
     return {name: np.flatnonzero(mask) for name, mask in zip(SETS, masks, strict=True)}, single
-
-
-def true_singles(run: Run) -> NDArray[np.bool_]:
-    """Return which shots of a simulated run hold exactly one particle, of the wanted species, bool (shot,)."""
-    single: NDArray[np.bool_] = run.read("n_particles") == 1
-    if "species" in run:
-        single &= run.read("species")[:, 0] == (0 if run.experiment is None else run.experiment.wanted_index)
-    return single
 
 
 def _reconstructed(

@@ -1,0 +1,160 @@
+"""What is told of a decision: its threshold, what it expects, and the truth where the store has it."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from xfeldask.schema import BLANK, MULTIPLE, OTHER, SINGLE
+from xfeldask.sorting.cuts import WORTH
+from xfeldask.sorting.decision import Decision
+from xfeldask.store.parameters import Parameters
+from xfeldask.store.run import Run
+from xfeldask.store.truth import true_kinds
+
+COUNTED = {SINGLE: "singles", OTHER: "singles of another species", MULTIPLE: "multiples", BLANK: "blanks"}
+"""Kinds of shots, as they are counted against the verdict."""
+
+
+def verdict_told(run: Run, latent: xr.Dataset) -> dict[str, str]:
+    """Return what an embedding makes of the shots, how sure it is, and the truth where the store has it.
+
+    Parameters
+    ----------
+    run : Run
+    latent : Dataset of an embedding in it
+
+    Examples
+    --------
+    >>> import tempfile, xfeldask
+    >>> path = tempfile.mkdtemp() + "/run.zarr"
+    >>> one = [[0, 0, 0], [2e-9, 0, 0]], ["C", "C"]
+    >>> _ = xfeldask.simulate(path, particle=one, detector="square-32", n_shots=20, progress=False)
+    >>> list(verdict_told(xfeldask.open_run(path), xfeldask.embed(path, sort=None, progress=False)))
+    ['latent space']
+    """
+    parameters = Parameters.from_json(latent.attrs["parameters"])
+    rows = {
+        "latent space": f"{latent.sizes['component']} components by {parameters.method} of "
+        f"{parameters.features['name']}, fitted to {parameters.n_fitted:,} shots, {_convergence(parameters)}"
+    }
+    if "verdict" in latent:
+        blank, single, multiple, other = np.bincount(latent.verdict.values, minlength=4).tolist()
+        strange = f", {other:,} of another kind" if other else ""
+        rows["verdict"] = f"{single:,} single, {multiple:,} multiple, {blank:,} blank{strange}, by {parameters.sort}"
+    told = decision_told(Decision.from_json(latent.attrs["decision"]))
+    if parameters.projected_from is not None:
+        # of the shots that the rule was taught on, which are another store's
+        told.pop("background", None)
+    rows |= told
+    if "n_particles" in run and "is_single" in latent:
+        kinds = true_kinds(run)[latent.shot.values]
+        rows["truth"] = truth_told(kinds, latent.is_single.values.astype(bool), latent.score.values)
+    return rows
+
+
+def truth_told(kinds: NDArray[np.uint8], accepted: NDArray[np.bool_], score: NDArray[np.float64]) -> str:
+    """Return how many shots of each kind were accepted, and the purity of the accepted.
+
+    Parameters
+    ----------
+    kinds : uint8 (shot,), as of `true_kinds`
+    accepted : bool (shot,)
+    score : (shot,)
+
+    Examples
+    --------
+    >>> kinds = np.array([SINGLE, SINGLE, OTHER, BLANK], np.uint8)
+    >>> truth_told(kinds, np.array([True, False, True, False]), np.array([3.0, 1.0, 2.0, 0.0])).split(", ")[:2]
+    ['1 of 2 singles accepted', '1 of 1 singles of another species accepted']
+    """
+    from xfeldask.scores import sorting_scores  # imported by who needs it: each command imports this module
+
+    scores = sorting_scores(kinds == SINGLE, accepted, score)
+    told = [
+        f"{(accepted & here).sum():,} of {here.sum():,} {name} accepted"
+        for kind, name in COUNTED.items()
+        if (here := kinds == kind).any() or kind in (SINGLE, MULTIPLE)
+    ]
+    told.append(f"purity {100 * scores.confusion.purity:.3f} %")
+    if not np.isnan(scores.roc_auc):
+        told.append(f"area under the ROC curve {scores.roc_auc:.5f}")
+    return ", ".join(told)
+
+
+def decision_told(decision: Decision) -> dict[str, str]:
+    """Return what a rule tells of its threshold and of what it expects, as far as it does.
+
+    Examples
+    --------
+    >>> decision_told(Decision(threshold=1.5, threshold_interval=(1.0, 2.0)))
+    {'threshold': 'log odds 1.50 (95 % of resampled data: 1.00 to 2.00)'}
+    >>> decision_told(Decision(multiple_fraction=0.0123, expected_purity=0.9987))
+    {'expected': '1.23 % of the hits are multiple, purity 99.870 %'}
+    >>> list(decision_told(Decision(multiple_fraction=0.7, purity_at_most=0.4, steady_photons=12.0)))
+    ['expected', 'beware', 'background']
+    """
+    rows = {}
+    if decision.threshold is not None:
+        rows["threshold"] = f"score {decision.threshold:.4g}"
+    if decision.threshold is not None and decision.threshold_interval is not None:
+        low, high = decision.threshold_interval
+        rows["threshold"] = f"log odds {decision.threshold:.2f} (95 % of resampled data: {low:.2f} to {high:.2f})"
+    if decision.kinds is not None:
+        names = decision.kind_names or tuple(f"kind {kind}" for kind in range(len(decision.kinds)))
+        counts = ", ".join(f"{count:,} {name}" for count, name in zip(decision.kinds, names, strict=True))
+        rows["kinds"] = f"{counts}; {names[decision.wanted_kind or 0]} wanted"
+    if asked := _asked(decision):
+        rows["threshold"] = f"{rows.get('threshold', 'none told')}, {asked}"
+    expected = (
+        ("{:.2f} % of the hits are multiple", decision.multiple_fraction, 100, None),
+        (
+            "{:.2f} % of the singles rejected",
+            decision.expected_singles_lost,
+            100,
+            decision.expected_singles_lost_interval,
+        ),
+        ("{:.1f} multiples accepted", decision.expected_others_kept, 1, None),
+        ("purity {:.3f} %", decision.expected_purity, 100, decision.expected_purity_interval),
+    )
+    told = [
+        text.format(scale * value) + ("" if span is None else f" ({100 * span[0]:.2f} to {100 * span[1]:.2f})")
+        for text, value, scale, span in expected
+        if value is not None
+    ]
+    if told:
+        rows["expected"] = ", ".join(told)
+    if decision.conflict is not None:
+        rows["costs"] = decision.conflict
+    if decision.purity_at_most is not None:
+        rows["beware"] = (
+            f"purity unknown: about {100 * decision.purity_at_most:.0f} % of the accepted look like one particle by "
+            "their peaks, and the rule expects more; use one taught on a simulation (simulate with --like, sort that, "
+            "project)"
+        )
+    if decision.steady_photons is not None:
+        rows["background"] = (
+            f"{decision.steady_photons:.3g} photons a shot do not grow with its brightness (a bright spot): "
+            "taken for background; mask them if they are a fault of the detector"
+        )
+    return rows
+
+
+def _asked(decision: Decision) -> str:
+    """Tell what a threshold was to do."""
+    lost, wrong = decision.max_singles_lost, decision.max_contamination
+    if wrong is not None:
+        also = "" if lost is None or decision.conflict else f" and {100 * lost:g} % of the singles rejected"
+        return f"at most {100 * wrong:g} % of the accepted not single{also}, as expected"
+    if lost is not None:
+        return (
+            f"where rejecting one more multiple costs {WORTH:g} singles, and at most {100 * lost:g} % of the singles "
+            "rejected"
+        )
+    return ""
+
+
+def _convergence(parameters: Parameters) -> str:
+    at = parameters.converged_at
+    return f"converged at {at:,}" if at else "not watched to convergence, or not converged"

@@ -1,0 +1,42 @@
+"""What the shots of a simulated store are in truth."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xfeldask.schema import BLANK, MULTIPLE, OTHER, SINGLE
+
+if TYPE_CHECKING:
+    from xfeldask.store.run import Run
+
+
+def true_kinds(run: Run) -> NDArray[np.uint8]:
+    """Return what each shot of a run that holds the truth is, uint8 (shot,): blank, single, multiple or other.
+
+    Other is one particle of another species than the wanted one.
+
+    Parameters
+    ----------
+    run : Run, with `n_particles`
+
+    Examples
+    --------
+    >>> import tempfile, xfeldask
+    >>> path = tempfile.mkdtemp() + "/run.zarr"
+    >>> _ = xfeldask.simulate(path, particle="chaperonin", detector="square-32", n_shots=2, progress=False)
+    >>> true_kinds(xfeldask.open_run(path)).tolist()
+    [1, 1]
+    """
+    kinds: NDArray[np.uint8] = np.clip(run.read("n_particles"), BLANK, MULTIPLE).astype(np.uint8)
+    if "species" in run:
+        wanted = 0 if run.experiment is None else run.experiment.wanted_index
+        kinds[(kinds == SINGLE) & (run.read("species")[:, 0] != wanted)] = OTHER
+    return kinds
+
+
+def true_singles(run: Run) -> NDArray[np.bool_]:
+    """Return which shots of a simulated run hold exactly one particle, of the wanted species, bool (shot,)."""
+    return np.asarray(true_kinds(run) == SINGLE)
