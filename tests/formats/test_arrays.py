@@ -133,7 +133,7 @@ def test_read__refuses_what_is_no_photon(bad, dtype):
     ("values", "geometry", "energy", "told"),
     [
         (frames(), None, ENERGY, "does not say where its pixels are; give its geometry"),
-        (frames(), PANELS, None, "give photon_energy in eV"),
+        (frames(), PANELS, None, "give wavelength in m .--wavelength., or photon_energy in eV"),
         (frames(), PANELS, -1.0, "photon energy must be positive"),
         (frames(), GEOMETRY, ENERGY, r"has the shape \(5, 2, 8, 8\); frames of this detector are \(shot, 1, 8, 8\)"),
         (frames()[0, 0], GEOMETRY, ENERGY, r"has the shape \(8, 8\)"),

@@ -130,9 +130,12 @@ def test_damage__met_half_way_leaves_nothing(tmp_path, frames, small_shards):
     ("change", "told"),
     [
         ({"geometry": None}, "give its geometry"),
-        ({"wavelength": None}, "photon_energy"),
+        ({"wavelength": None}, r"give wavelength in m \(--wavelength\)"),
         ({"photon_dtype": "int8"}, "photon_dtype is uint8, uint16 or uint32, got 'int8'"),
         ({"wavelength": -1.0}, "the wavelength must be positive, got -1.0 m"),
+        ({"wavelength": 2.7}, r"wavelength: 2.7 m is beyond any .* did you mean 2.7e-10 m \(2.7 angstrom\)\?"),
+        ({"wavelength": 0.27}, r"did you mean 0.27e-9 m \(0.27 nm\)\?"),
+        ({"wavelength": 9300.0}, "wavelength: 9300 m is beyond any laboratory .* give one that is within"),
         ({"mask": np.ones((3, 3))}, "the mask must be boolean or whole numbers"),
         ({"geometry": "square-17"}, "give the geometry that belongs"),
     ],
@@ -142,6 +145,17 @@ def test_ingest__refuses_before_anything_is_written(tmp_path, frames, change, to
     with pytest.raises(InputError, match=told):
         ingest(tmp_path / "run.npy", tmp_path / "run.zarr", **(GIVEN | change))
     assert [path.name for path in tmp_path.iterdir()] == ["run.npy"]
+
+
+def test_ingest__of_a_file_whose_energy_is_in_kev_is_refused(tmp_path):
+    cxi_writer.write_euxfel(tmp_path / "keV.cxi", cxi_writer.frames(4))
+    with h5py.File(tmp_path / "keV.cxi", "a") as file:
+        file["entry_1/instrument_1/source_1/energy"][:] = 9.3
+    told = r"photon energy of keV \(give wavelength in its place\): 9.3 eV is beyond any .* did you mean 9300 eV"
+    with pytest.raises(InputError, match=told):
+        ingest(tmp_path / "keV.cxi", tmp_path / "run.zarr", progress=False)
+    ds = ingest(tmp_path / "keV.cxi", tmp_path / "run.zarr", wavelength=1.333e-10, progress=False)
+    assert ds.attrs["photon_energy"] == pytest.approx(9301, abs=1)
 
 
 def test_command__takes_files_and_a_store(tmp_path, frames, run):

@@ -89,6 +89,9 @@ LIMITS = {
 """By name of a quantity. Photon energies begin where lasers in the extreme ultraviolet do and keV end; pulses and foci
 reach beyond those of today, as for an experiment that is still to be built."""
 
+WAVELENGTH = Limit(1.24e-12, 4.13e-8, "m", 2e-10, {"angstrom": 1e-10, "nm": 1e-9})
+"""Of a pulse, as far as photon energies go."""
+
 
 def within(name: str) -> AfterValidator:
     """Return what makes a field of a model keep to one of `LIMITS`.

@@ -61,7 +61,10 @@ class ArrayFrames:
         if geometry is None:
             raise InputError(f"{source} does not say where its pixels are; give its geometry (--detector)")
         if photon_energy is None:
-            raise InputError(f"{source} does not say its photon energy; give photon_energy in eV")
+            raise InputError(
+                f"{source} does not say its photon energy; give wavelength in m (--wavelength), or photon_energy in eV "
+                "to open_frames"
+            )
         pixels = tuple(array.shape[1:])
         # modules may be cut into tiles, or lie in one slab: pixels follow one another in the same order
         alike = len(pixels) in (2, 3) and pixels[-1] == geometry.shape[2] and prod(pixels) == geometry.mask.size

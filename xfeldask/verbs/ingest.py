@@ -15,6 +15,7 @@ import zarr
 from numpy.typing import ArrayLike, NDArray
 
 from xfeldask.config import Detector, Photonize
+from xfeldask.config.limits import LIMITS, WAVELENGTH
 from xfeldask.engines.estimate import Estimate, refuse_full_disk
 from xfeldask.engines.kinds import frames_at, recognised
 from xfeldask.engines.preparation import blocks_of, detector_variables
@@ -80,7 +81,8 @@ def ingest(
     format : name of the kind of frames, as `open_frames` knows them; by default what is in the file tells
     geometry : of files that do not tell their own, or in its place: a detector's name, ``flat-ROWSxCOLUMNS``, a psana,
         Dragonfly or CrystFEL file, parts as `xfeldask.config.Detector`, or a `Geometry`
-    wavelength : float, nominal, of files that do not tell their own, or in its place [m]
+    wavelength : float, nominal, of files that do not tell their own, or in its place [m]; what no laboratory has is
+        refused, of files too
     mask : array of the detector's shape, true where a pixel is good, or a file of one; after ``bad:`` the name of a
         file that marks bad pixels; or several files. What the geometry or the file marks bad stays so
     photonize : of files in ADU: the ADU of a photon, a .npy file of that for each pixel, or parts as
@@ -236,11 +238,15 @@ def open_sources(
         raise InputError(f"{sources[0]} describes an experiment; simulate it instead: xfeldask simulate --experiment")
     if wavelength is not None and not (np.isfinite(wavelength) and wavelength > 0):
         raise InputError(f"the wavelength must be positive, got {wavelength} m")
-    energy = None if wavelength is None else HC / wavelength
+    energy = None if wavelength is None else HC / WAVELENGTH.check("wavelength", wavelength)
     given = geometry_of(geometry)
     found = JoinedFrames([frames_at(one, kind, given, energy) for one in sources])
     if found.n_shots == 0:
         raise InputError(f"{sources[0]} holds no frames; there is nothing to ingest")
+    # the file's own, where none was given
+    LIMITS["photon_energy"].check(
+        f"photon energy of {found.name} (give wavelength in its place)", photon_energy_of(found)
+    )
     detector, correction = masked(found.geometry, mask), None
     if photonize is not None:
         correction = settled(os.fspath(photonize) if isinstance(photonize, Path) else photonize)
