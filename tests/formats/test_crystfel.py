@@ -29,6 +29,12 @@ def test_positions__are_corners_and_steps(tmp_path):
     np.testing.assert_allclose(found.pixel_position[0, 2, 3], due)
 
 
+@pytest.mark.parametrize(("clen", "coffset"), [("200 mm", "1 mm"), ("0.2", "1 mm"), ("200  mm", "1e-3 m")])
+def test_lengths__are_in_the_unit_that_they_tell(tmp_path, clen, coffset):
+    found = read_crystfel_geometry(written(tmp_path / "a.geom", clen=clen, a__coffset=coffset, a__ss="y"))
+    np.testing.assert_allclose(found.pixel_position[..., 2], 0.201)
+
+
 def test_distance__goes_before_the_files(tmp_path):
     path = written(tmp_path / "a.geom", a__ss="y")
     found = read_detector(Detector(source=str(path), distance=0.7))
@@ -83,6 +89,8 @@ def test_pixels__of_no_panel_are_masked(tmp_path):
         ({"a__max_fs": "-3"}, "panel a goes from"),
         ({"a__max_fs": "1e12"}, "more than"),
         ({"a__dim1": "3", "a__dim2": "4"}, "one module number is read"),
+        ({"clen": "20 cm"}, "clen of a is '20 cm'; give it in m or mm"),
+        ({"a__coffset": "10 um"}, "coffset of a is '10 um'; give it in m or mm"),
         ({"clen": "-0.3"}, "downstream of the sample"),
         ({"bad1__min_fs": "0", "bad1__max_fs": "1", "bad1__min_ss": "0", "bad1__max_ss": "1", "bad1__panel": "q"},
          "masks pixels of panel q"),

@@ -139,6 +139,14 @@ def _number(path: str | os.PathLike[str], name: str, values: Values, key: str, d
     return found
 
 
+def _length(path: str | os.PathLike[str], name: str, values: Values, key: str, default: float | None = None) -> float:
+    """Read a length in m, or in the unit that follows it, m or mm as CrystFEL has them [m]."""
+    found, unit = _number(path, name, values, key, default), " ".join(values.get(key, "").split()[1:])
+    if unit not in ("", "m", "mm"):
+        raise FormatError(path, f"{key} of {name} is {values[key]!r}; give it in m or mm")
+    return found * 1e-3 if unit == "mm" else found
+
+
 def _place(path: str | os.PathLike[str], name: str, values: Values) -> tuple[slice, slice, slice]:
     """Where in the array (module, ss, fs) a panel lies."""
     min_fs, max_fs, min_ss, max_ss = (int(_number(path, name, values, key)) for key in _LIMITS)
@@ -171,7 +179,7 @@ def _positions(path: str | os.PathLike[str], name: str, values: Values) -> NDArr
     _, rows, columns = _place(path, name, values)
     i, j = (np.arange(cut.stop - cut.start) + 0.5 for cut in (rows, columns))
     steps = corner + i[:, None, None] * ss + j[:, None] * fs
-    away = _number(path, name, values, "clen") + _number(path, name, values, "coffset", 0.0)
+    away = _length(path, name, values, "clen") + _length(path, name, values, "coffset", 0.0)
     return np.asarray(steps / _number(path, name, values, "res") + [0, 0, away])[None]
 
 
