@@ -75,3 +75,17 @@ def test_report__refuses_in_one_sentence(store, tmp_path, run):
     ):
         code, _, err = run("report", *arguments)
         assert (code, err.count("\n")) == (2, 1)
+
+
+def test_report__replaces_no_folder_and_writes_nothing_into_a_store(store, tmp_path, run):
+    notes = tmp_path / "results/notes.txt"
+    notes.parent.mkdir()
+    notes.write_text("precious")
+    store.with_name("r0042").symlink_to(store)
+    before = sorted(store.rglob("*"))
+    for out in (notes.parent, notes, tmp_path / "new", store.with_name("r0042.html"), store / "report.html"):
+        code, _, err = run("report", store, "--out", out)
+        assert (code, err.count("\n")) == (2, 1)
+        assert "--out" in err
+    assert notes.read_text() == "precious"
+    assert sorted(store.rglob("*")) == before

@@ -98,6 +98,18 @@ def test_replaced__keeps_what_was_there_when_anything_fails(tmp_path, kind, way,
     assert kind == "folder" or target.read_text() == "new"
 
 
+def test_replaced__puts_no_file_into_the_place_of_a_folder_nor_the_reverse(tmp_path):
+    folder, file = tmp_path / "folder", tmp_path / "file"
+    folder.mkdir()
+    (folder / "notes.txt").touch()
+    file.touch()
+    with pytest.raises(IsADirectoryError), replaced(folder) as fresh:
+        fresh.write_text("new")
+    with pytest.raises(NotADirectoryError), replaced(file) as fresh:
+        fresh.mkdir()
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "folder", "notes.txt"]
+
+
 @pytest.mark.usefixtures("last_move_fails")
 def test_embed_and_sort__keep_the_old_embedding_when_the_last_move_fails(store):
     before = open_run(store).embedding("ipca").dataset().load()

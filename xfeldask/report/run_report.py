@@ -22,6 +22,7 @@ from xfeldask.schema import BLANK, MULTIPLE, OF_KINDS, SINGLE
 from xfeldask.scores import COLORS
 from xfeldask.sorting.decision import Decision
 from xfeldask.store.adu_histogram import GROUP
+from xfeldask.store.places import store_around
 from xfeldask.store.publish import replaced
 from xfeldask.store.run import Run
 from xfeldask.store.urls import StorePath, local
@@ -56,7 +57,7 @@ def report(store: str | StorePath, out: str | Path | None = None, *, embedding: 
     MissingFileError, IncompleteStoreError, UnknownNameError
         There is no such store or embedding.
     InputError
-        The file cannot be written.
+        The file does not end on ``.html``, its figures would lie in a store, or it cannot be written.
 
     Examples
     --------
@@ -66,8 +67,7 @@ def report(store: str | StorePath, out: str | Path | None = None, *, embedding: 
     """
     run = Run.open(store).refuse_incomplete()
     path = Path(out) if out is not None else local(run.path, "a report").with_name(f"{run.path.stem}_report.html")
-    if not path.absolute().parent.is_dir():
-        raise InputError(f"there is no folder {path.absolute().parent} to write {path.name} into; make it first")
+    _refuse_place(path)
     have = list(run.embeddings)
     if embedding is not None and embedding not in have:
         raise UnknownNameError("embedding", embedding, have)
@@ -84,6 +84,17 @@ def report(store: str | StorePath, out: str | Path | None = None, *, embedding: 
     except OSError as error:
         raise InputError(f"cannot write {path}: {error}; choose a folder that may be written") from error
     return path
+
+
+def _refuse_place(path: Path) -> None:
+    """Refuse to write a report where it would replace a folder, or lie in a store."""
+    if path.suffix.lower() not in (".html", ".htm") or path.is_dir():
+        raise InputError(f"a report is an HTML file, and {path} is none; end its name on .html (--out)")
+    folder = path.absolute().with_suffix("")
+    if not folder.parent.is_dir():
+        raise InputError(f"there is no folder {folder.parent} to write {path.name} into; make it first")
+    if (store := store_around(folder)) is not None:
+        raise InputError(f"the figures of {path} would lie in the store {store}; give another path (--out)")
 
 
 def figures(run: Run, latent: xr.Dataset | None) -> Iterator[tuple[str, Figure]]:

@@ -213,3 +213,18 @@ def place_of(path: StorePath) -> Place:
             raise
         raise InputError(f"{path}: buckets need obstore: pip install 'xfeldask[bucket]'") from None
     return Bucket(path)
+
+
+def store_around(path: Path) -> Path | None:
+    """Return the Zarr group or array that a path is, or lies in, itself or by links; None where there is none.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> store = Path(tempfile.mkdtemp()).resolve() / "run.zarr"
+    >>> _ = zarr.create_group(store)
+    >>> store_around(store / "notes.txt") == store, store_around(store.with_name("notes.txt"))
+    (True, None)
+    """
+    path = path.resolve()
+    return next((place for place in (path, *path.parents) if (place / "zarr.json").is_file()), None)

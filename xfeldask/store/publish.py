@@ -59,6 +59,11 @@ def replaced(target: Path, store: Path | None = None) -> Iterator[Path]:
     store : Path, optional, of the store that `target` lies in: new things are made beside it, where no reader of the
         store meets them; beside `target` by default
 
+    Raises
+    ------
+    IsADirectoryError, NotADirectoryError
+        A file would take the place of a folder, or a folder that of a file.
+
     Examples
     --------
     >>> import tempfile
@@ -77,6 +82,8 @@ def replaced(target: Path, store: Path | None = None) -> Iterator[Path]:
     try:
         remove(fresh)
         yield fresh
+        if target.is_dir() and not fresh.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
         if not (target.is_dir() and exchanged(fresh, target)):
             if target.is_dir():
                 target.rename(old)
