@@ -10,7 +10,7 @@ import pytest
 import xarray as xr
 import zarr
 
-from xfeldask import open_dataset, simulate
+from xfeldask import open_dataset, open_run, simulate
 from xfeldask.errors import CorruptStoreError, IncompleteStoreError, InputError, MissingFileError
 from xfeldask.schema import VARIABLES
 from xfeldask.store.opening import child_groups, open_root, stored_experiment
@@ -48,6 +48,13 @@ def made(tmp_path_factory):
 def store(made, tmp_path):
     """A copy that may be spoilt."""
     return shutil.copytree(made, tmp_path / "run.zarr")
+
+
+@pytest.mark.parametrize("mode", ["w", "a", "w-"])
+def test_open_run__knows_no_mode_that_makes_or_empties_a_store(store, mode):
+    with pytest.raises(InputError, match=r"a store is opened to read, mode 'r', or to write too, 'r\+', got "):
+        open_run(store, mode=mode)
+    assert len(open_dataset(store).shot) == 5
 
 
 def set_attribute(store, **values):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
-from typing import Literal
+from typing import get_args
 
 import xarray as xr
 import zarr
@@ -16,11 +16,11 @@ from xfeldask.machine import exists
 from xfeldask.store.codecs import FAST, pipeline
 from xfeldask.store.elsewhere import KEY, photon_store
 from xfeldask.store.leftovers import sweep_beside
-from xfeldask.store.places import place_of
+from xfeldask.store.places import Mode, place_of
 from xfeldask.store.urls import StorePath, store_path
 
 
-def open_root(store: str | StorePath, mode: Literal["r", "r+"] = "r") -> zarr.Group:
+def open_root(store: str | StorePath, mode: Mode = "r") -> zarr.Group:
     """Open the root group of a store of ours.
 
     Raises
@@ -28,7 +28,7 @@ def open_root(store: str | StorePath, mode: Literal["r", "r+"] = "r") -> zarr.Gr
     MissingFileError
         There is nothing at the path.
     InputError
-        What is there is not a store of this package.
+        What is there is not a store of this package, or the mode is another one.
 
     Examples
     --------
@@ -37,6 +37,8 @@ def open_root(store: str | StorePath, mode: Literal["r", "r+"] = "r") -> zarr.Gr
     ...
     xfeldask.errors.MissingFileError: no store at gone.zarr; make one with xfeldask simulate gone.zarr
     """
+    if mode not in get_args(Mode):
+        raise InputError(f"a store is opened to read, mode 'r', or to write too, 'r+', got {mode!r}")
     path = store_path(store)
     place = place_of(path)
     if isinstance(path, Path):
