@@ -100,10 +100,22 @@ def test_measure__a_pair_shows_its_lag(evidence: Evidence, lag: tuple[float, flo
     assert np.median(np.abs(separation - np.hypot(*lag))) < element
 
 
-def test_measure__a_pair_stands_out_by_distance_and_neighbours(evidence: Evidence) -> None:
-    pair, single = (evidence.measure(drawn(500, 4, lag))[0] for lag in ((-30e-9, 45e-9), None))
-    assert (pair[:, -3:].mean(axis=0) > single[:, -3:].mean(axis=0) + single[:, -3:].std(axis=0)).all()
-    assert pair.shape[1] == 1 + len(evidence.lags.bands) + 3
+def turned(shots: int, particles: int, seed: int) -> np.ndarray:
+    """Crops of patterns that lean to one side each, any side; of several particles, without fringes."""
+    angle = np.random.default_rng(seed).uniform(0, 2 * np.pi, (particles, shots, 1, 1))
+    side = np.cos(angle) * np.tanh(X / 7) + np.sin(angle) * np.tanh(Y / 7)[:, None]
+    return np.random.default_rng(seed).poisson(4 * LEVEL * (1 + 0.6 * side).sum(axis=0)).astype(np.float32)
+
+
+def test_measure__several_particles_stand_out_by_their_neighbours() -> None:
+    crops = turned(1000, 1, 6)
+    window = Window.plain(np.ones((SIDE, SIDE), np.float32), np.ones((SIDE, SIDE), np.float32), 0.0, SIDE // 2)
+    evidence = fit_evidence(crops, fit_patterns(crops, window), STEP, MIDDLE)
+    assert evidence.patterns.signal == 2
+    several, single = (evidence.measure(turned(500, n, 7))[0] for n in (3, 1))
+    near = slice(1 + len(evidence.lags.bands) + 1, None)
+    assert several.shape[1] == near.start + 2
+    assert (several[:, near].mean(axis=0) > single[:, near].mean(axis=0) + single[:, near].std(axis=0)).all()
 
 
 def test_measure__odd_shots_stay_finite(evidence: Evidence) -> None:
@@ -146,3 +158,11 @@ def test_pickling__leaves_tables_out_and_keeps_the_numbers(evidence: Evidence) -
     assert set(vars(arrived)) == set(vars(evidence)) - tables
     for here, there in zip(found, arrived.measure(crops), strict=True):
         np.testing.assert_array_equal(here, there)
+
+
+def test_measure__distance_is_the_same_of_shots_that_were_learned_from_and_of_others() -> None:
+    crops = turned(1000, 1, 8)
+    window = Window.plain(np.ones((SIDE, SIDE), np.float32), np.ones((SIDE, SIDE), np.float32), 0.0, SIDE // 2)
+    evidence = fit_evidence(crops[:500], fit_patterns(crops[:500], window), STEP, MIDDLE)
+    learned, others = (evidence.measure(part)[0][:, -3] for part in (crops[:500], crops[500:]))
+    assert abs(learned.mean() - others.mean()) < 4 * np.hypot(learned.std(), others.std()) / np.sqrt(500)

@@ -162,6 +162,12 @@ def test_restore__of_a_rule_without_steady_photons_is_that_rule(rule: PairNetwor
     np.testing.assert_array_equal(PairNetworks.restore(older).judge(images).log_ratio, rule.judge(images).log_ratio)
 
 
+def test_restore__of_a_rule_that_took_all_components_for_signal_takes_them_all(rule: PairNetworks) -> None:
+    older = PairNetworks.restore({name: value for name, value in rule.arrays().items() if name != "signal"})
+    patterns = older.taught.evidence.patterns
+    assert patterns.signal == len(patterns.variance) > rule.taught.evidence.patterns.signal
+
+
 @pytest.fixture
 def looks(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[int]]:
     """Fits where turns find given fractions of multiples; the singles that each turn learned from.
@@ -262,11 +268,11 @@ def test_rule__cuts_at_whole_batches_leave_the_bits_others_the_verdict(rule: Pai
     batches = [rule.judge(images[a:b]).log_ratio for a, b in ((0, 256), (256, 512), (512, 600))]
     np.testing.assert_array_equal(np.concatenate(batches), whole.log_ratio)
     cuts = [rule.judge(images[a:b]).log_ratio for a, b in ((0, 1), (1, 300), (300, 600), (600, 600))]
-    np.testing.assert_allclose(np.concatenate(cuts), whole.log_ratio, atol=1e-3)
+    np.testing.assert_allclose(np.concatenate(cuts), whole.log_ratio, atol=1e-2)
     order = np.random.default_rng(0).permutation(len(images))
     shuffled = rule.judge(images[order])
     np.testing.assert_array_equal(shuffled.hit, whole.hit[order])
-    np.testing.assert_allclose(shuffled.log_ratio, whole.log_ratio[order], atol=1e-3)
+    np.testing.assert_allclose(shuffled.log_ratio, whole.log_ratio[order], atol=1e-2)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float32, np.float64])

@@ -32,6 +32,12 @@ def test_patterns__find_what_differs_and_how_much_of_it_is_noise() -> None:
     np.testing.assert_allclose(z.var(axis=0), spread, rtol=0.15)
 
 
+@pytest.mark.parametrize("shots", [100, 700, 2000])
+def test_fit_patterns__knows_which_components_stand_above_counting_noise(shots: int) -> None:
+    _, patterns = fitted(shots, n_components=10, photons=2000)
+    assert (patterns.signal, len(patterns.variance)) == (1, 10)
+
+
 def test_patterns__coordinates_are_products_of_rows_and_vectors() -> None:
     crops, patterns = fitted(300)
     rows, photons = patterns.rows(crops)

@@ -60,7 +60,12 @@ class Evidence(FieldsOnly):
 
     @cached_property
     def _neighbours(self) -> list[Neighbours]:
-        return [Neighbours(self.reference[:, :k]) for k in SPACES]
+        return [Neighbours(self.reference[:, :k]) for k in self._spaces]
+
+    @cached_property
+    def _spaces(self) -> list[int]:
+        # along the others shots that were learned from lie farther out than any that were not
+        return [min(k, self.patterns.signal) for k in SPACES]
 
     @cached_property
     def _basis(self) -> Array:
@@ -100,10 +105,10 @@ class Evidence(FieldsOnly):
         unexplained /= self.spread
         bands = [unexplained[:, part].max(axis=1) for part in self.lags.bands]
         expected = self.patterns.variance + self.patterns.noise / photons[:, None]
-        away = np.log(np.maximum((z**2 / expected).sum(axis=1), 1e-6))
+        away = np.log(np.maximum((z**2 / expected)[:, : self.patterns.signal].sum(axis=1), 1e-6))
         near = [
             np.log(np.maximum(space.distance(z[:, :k]) * np.sqrt(photons), 1e-6))
-            for k, space in zip(SPACES, self._neighbours, strict=True)
+            for k, space in zip(self._spaces, self._neighbours, strict=True)
         ]
         highest = unexplained.argmax(axis=1)
         measures = np.stack([np.log(photons), *bands, away, *near], axis=1).astype(np.float32)

@@ -24,8 +24,8 @@ HIT = 5.0
 """Standard deviations above the background from which a shot is a hit."""
 OWN = ("center", "width", "lesson_odds")
 """What networks know besides their layers."""
-LATER = ("steady", "gauge")
-"""Images that rules of earlier versions lack; nothing was steady to them."""
+LATER = ("steady", "gauge", "signal")
+"""What rules of earlier versions lack: images, nothing was steady to them, and they took all components for signal."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ class PairNetworks:
         Notes
         -----
         Shots are taken 256 at a time: data cut at multiples of that are judged to the same bits; cut elsewhere, or in
-        another order, log ratios may differ by rounding, by less than 0.001.
+        another order, log ratios may differ by rounding, by less than 0.01.
         """
         self._check_fitted()
         starts = range(0, max(1, len(images)), BATCH)
@@ -184,7 +184,9 @@ class PairNetworks:
         if missing := sorted(needed - set(arrays)):
             raise InputError(f"these arrays are no whole pair rule, missing: {', '.join(missing)}")
         known: dict[str, Any] = {name: np.array(arrays[name]) for name in needed}
-        known |= {name: np.array(arrays.get(name, np.zeros_like(known["weight"]))) for name in LATER}
+        nothing, every = np.zeros_like(known["weight"]), np.array(len(known["variance"]))
+        lacking = {"steady": nothing, "gauge": nothing, "signal": every}
+        known |= {name: np.array(arrays.get(name, lacking[name])) for name in LATER}
         known = {name: value if value.ndim else value.item() for name, value in known.items()}
 
         def of(kind: type, **parts: Any) -> Any:

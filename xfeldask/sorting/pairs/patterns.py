@@ -13,6 +13,8 @@ from xfeldask.latent.sent import FieldsOnly
 from xfeldask.sorting.pairs.batches import BATCH, Array, Images, flat_rows
 from xfeldask.sorting.pairs.window import Window
 
+ABOVE = 1.05
+"""Least variance of a component that stands above counting noise, in that of the strongest direction of noise."""
 LEAST_PHOTONS = 30
 """Least photons of a bin, over all shots fitted, for it to enter the components."""
 
@@ -32,6 +34,8 @@ class Patterns(FieldsOnly):
     vectors : float32 (component, feature), orthonormal
     variance : float32 (component,), of patterns along them
     noise : float32 (component,), variance of the noise along them, times N
+    signal : int, the first so many of them stand above counting noise; the others lie along the noise of the very shots
+        that they were fitted to
 
     Examples
     --------
@@ -50,6 +54,7 @@ class Patterns(FieldsOnly):
     vectors: Array
     variance: Array
     noise: Array
+    signal: int
 
     def rows(self, crops: Images) -> tuple[Array, Array]:
         """Whitened features (shot, feature), and photons (shot,) of cropped images."""
@@ -108,7 +113,9 @@ def fit_patterns(crops: Images, window: Window, n_components: int = 40, seed: in
 
     Notes
     -----
-    N. Halko, P. G. Martinsson and J. A. Tropp, SIAM Review 53, 217 (2011).
+    The decomposition is that of N. Halko, P. G. Martinsson and J. A. Tropp, SIAM Review 53, 217 (2011). Of n shots in m
+    bins, noise alone gives the first component a variance of (1 + sqrt(m / n))^2 times that of the noise (V. A.
+    Marchenko and L. A. Pastur, Mathematics of the USSR-Sbornik 1, 457 (1967)).
 
     Examples
     --------
@@ -128,14 +135,17 @@ def fit_patterns(crops: Images, window: Window, n_components: int = 40, seed: in
         )
     mean = total / total.sum()
     scale = np.where(used, np.sqrt(weight / np.where(used, mean, 1)), 0)
-    bare = Patterns(window, mean, scale, mean[:0, None], mean[:0], mean[:0])
+    bare = Patterns(window, mean, scale, mean[:0, None], mean[:0], mean[:0], 0)
     rows, photons = bare.rows(crops)
     rows *= np.sqrt(photons)[:, None]
     n_components = max(1, min(n_components, len(rows) // 10, int(used.sum()) // 2))
     _, singular, vectors = randomized_svd(rows, n_components, n_iter=2, random_state=seed)
     noise = vectors**2 @ (scale**2 * mean)
-    variance = np.maximum((singular**2 / len(rows) - noise) / photons.mean(), 1e-9)
-    return Patterns(window, mean, scale, np.ascontiguousarray(vectors), variance, noise)
+    power = singular**2 / len(rows)
+    edge = ABOVE * noise * (1 + np.sqrt(used.sum() / len(rows))) ** 2
+    variance = np.maximum((power - noise) / photons.mean(), 1e-9)
+    signal = max(1, int((power > edge).sum()))
+    return Patterns(window, mean, scale, np.ascontiguousarray(vectors), variance, noise, signal)
 
 
 def _merge(crops: Images) -> Array:
