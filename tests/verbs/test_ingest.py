@@ -117,6 +117,23 @@ def test_resume__refuses_other_frames(tmp_path, frames):
     np.testing.assert_array_equal(other.photons.values, frames + 1)
 
 
+def test_ingest__never_takes_the_place_of_what_it_reads(tmp_path, frames):
+    np.save(tmp_path / "run.npy", frames)
+    store = tmp_path / "run.zarr"
+    ingest(tmp_path / "run.npy", store, **GIVEN)
+    (tmp_path / "link.zarr").symlink_to(store)
+    np.save(store / "photons/gain.npy", np.full((16, 16), 8.0))
+    for source, path, more in (
+        (store / "photons", store, {}),
+        (tmp_path / "link.zarr/photons", store, {}),
+        (store / "photons", tmp_path / "link.zarr", {"geometry": str(store)}),
+        (tmp_path / "run.npy", store, {"photonize": store / "photons/gain.npy"}),
+    ):
+        with pytest.raises(InputError, match=r"lies in .*, whose place the store would take; ingest it into another"):
+            ingest(source, path, overwrite=True, **(GIVEN | more))
+    np.testing.assert_array_equal(open_dataset(store).photons.values, frames)
+
+
 def test_damage__met_half_way_leaves_nothing(tmp_path, frames, small_shards):
     data = bytearray(sparse_bytes(frames.reshape(N, -1)))
     data[-4:] = np.int32(-5).tobytes()

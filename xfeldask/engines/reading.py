@@ -30,7 +30,7 @@ from xfeldask.physics.photonizing import BINS, histogram_centers
 from xfeldask.schema import VARIABLES
 from xfeldask.store.adu_histogram import create_histogram, histogram_array
 from xfeldask.store.elsewhere import Elsewhere, source_files, stored_elsewhere
-from xfeldask.store.intake import Intake, stored_intake
+from xfeldask.store.intake import Intake, file_of, stored_intake
 from xfeldask.store.layout import Layout, create_template, shard_length, shot_array
 from xfeldask.store.run import Run
 from xfeldask.store.shards import Shard
@@ -148,6 +148,13 @@ def as_photons(found: Sequence[Frames], asked: Photonize) -> list[PhotonizedFram
     return [PhotonizedFrames(part, correction) for part in parts]
 
 
+def files_read(frames: JoinedFrames, intake: Intake) -> list[Path]:
+    """Files and folders that photons are read from: the sources, those that virtual data sets refer to, corrections."""
+    correction = {} if intake.photonize is None else intake.photonize.model_dump()
+    named = [value for value in correction.values() if isinstance(value, str) and "/" in value]
+    return [*map(file_of, intake.sources), *map(Path, frames.files), *map(Path, named)]
+
+
 def left_photons(frames: JoinedFrames, intake: Intake, dtype: str | None) -> Elsewhere:
     """Record where photons are that stay in their files.
 
@@ -157,11 +164,8 @@ def left_photons(frames: JoinedFrames, intake: Intake, dtype: str | None) -> Els
     intake : Intake
     dtype : str, optional, that pixels are given in; the least that holds them by default
     """
-    paths = [source if Path(source).exists() else source.partition(":/")[0] for source in intake.sources]
-    correction = {} if intake.photonize is None else intake.photonize.model_dump()
-    paths += [*frames.files, *(value for value in correction.values() if isinstance(value, str) and "/" in value)]
     return Elsewhere(
-        files=source_files(path for path in paths if Path(path).exists()),
+        files=source_files(path for path in files_read(frames, intake) if path.exists()),
         starts=frames.starts,
         shape=(frames.n_shots, *frames.geometry.shape),
         dtype=dtype or frames.photon_type,

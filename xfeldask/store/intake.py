@@ -97,6 +97,17 @@ def stored_intake(root: zarr.Group) -> Intake | None:
     return Intake.from_json(found["ingest"])
 
 
+def file_of(source: str) -> Path:
+    """Return the file or folder that a source is, or is a part of.
+
+    Examples
+    --------
+    >>> str(file_of("/data/run.h5:/entry/frames"))
+    '/data/run.h5'
+    """
+    return Path(source) if Path(source).exists() else Path(source.partition(":/")[0])
+
+
 def fingerprint(sources: Sequence[str]) -> str:
     """SHA-256 of the sizes of files and of samples of their content, the same wherever they lie.
 

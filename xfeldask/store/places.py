@@ -228,3 +228,14 @@ def store_around(path: Path) -> Path | None:
     """
     path = path.resolve()
     return next((place for place in (path, *path.parents) if (place / "zarr.json").is_file()), None)
+
+
+def is_in(path: str | Path, place: str | Path) -> bool:
+    """Return whether a path is a place or lies in it, itself or by links.
+
+    Examples
+    --------
+    >>> is_in("run.zarr/photons", "./run.zarr"), is_in("run.zarr", "run.zarr"), is_in("run.zarr.old", "run.zarr")
+    (True, True, False)
+    """
+    return Path(path).resolve().is_relative_to(Path(place).resolve())

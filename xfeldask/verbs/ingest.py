@@ -22,6 +22,7 @@ from xfeldask.engines.preparation import blocks_of, detector_variables
 from xfeldask.engines.reading import (
     as_photons,
     estimate_intake,
+    files_read,
     forget_desks,
     ingest_shard,
     layout_of_frames,
@@ -45,7 +46,7 @@ from xfeldask.store.intake import Intake, fingerprint, stored_intake
 from xfeldask.store.layout import FORMAT, Layout, create_template, shot_array, write_column
 from xfeldask.store.lock import held
 from xfeldask.store.manifest import seal
-from xfeldask.store.places import place_of
+from xfeldask.store.places import is_in, place_of
 from xfeldask.store.publish import replaced_group
 from xfeldask.store.run import Run
 from xfeldask.store.shards import pending_shards
@@ -129,6 +130,7 @@ def ingest(
         )
     refuse_existing(path, resume, overwrite)
     frames, intake = open_sources(source, format, geometry, wavelength, mask, photonize)
+    _refuse_own(path, frames, intake)
     elsewhere = None if copy else left_photons(frames, intake, photon_dtype)
     if resume and place_of(path).exists():
         run, moved = _resumed(path, intake, elsewhere)
@@ -217,7 +219,8 @@ def estimate_ingest(
 ) -> Estimate:
     """Estimate what `ingest` with the same arguments would take; nothing is written."""
     refuse_existing(store_path(store), resume, overwrite)
-    frames, _ = open_sources(source, format, geometry, wavelength, mask, photonize)
+    frames, intake = open_sources(source, format, geometry, wavelength, mask, photonize)
+    _refuse_own(store_path(store), frames, intake)
     return estimate_intake(frames, layout_of_frames(frames, photon_dtype), copy)
 
 
@@ -271,6 +274,13 @@ def _absolute(source: Source) -> str:
     if not Path(path).exists():
         return text
     return f"{Path(path).absolute()}{colon}{part}"
+
+
+def _refuse_own(path: StorePath, frames: JoinedFrames, intake: Intake) -> None:
+    """Refuse to put a store into the place of what it is made of, which would be gone before it is read."""
+    for file in files_read(frames, intake):
+        if isinstance(path, Path) and is_in(file, path):
+            raise InputError(f"{file} lies in {path}, whose place the store would take; ingest it into another path")
 
 
 def _refuse_other(run: Run, asked: Intake) -> None:
