@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import fcntl
+import shutil
 
 import h5py
 import matplotlib.image
@@ -9,6 +10,7 @@ import pytest
 
 from tests.formats import cxi_writer
 from tests.formats.emc_writer import sparse_bytes, write_vlen
+from tests.tiny import frames, tiny_run
 from xfeldask import embed, export, ingest, open_frames, open_run, simulate, write_back
 from xfeldask.config import Detector
 from xfeldask.errors import FormatError, InputError, StoreExistsError, UnknownNameError
@@ -41,14 +43,14 @@ def simulated(tmp_path_factory):
 
 
 def test_emc__to_store_to_emc_is_bit_for_bit(tmp_path):
-    frames = np.random.default_rng(1).poisson(0.7, (N, 64))
-    frames[3], frames[5, 9] = 0, 70
-    (tmp_path / "in.emc").write_bytes(sparse_bytes(frames))
+    photons = np.random.default_rng(1).poisson(0.7, (N, 64))
+    photons[3], photons[5, 9] = 0, 70
+    (tmp_path / "in.emc").write_bytes(sparse_bytes(photons))
     ingest(tmp_path / "in.emc", tmp_path / "run.zarr", geometry="square-8", wavelength=2e-10, **QUIET)
     export(tmp_path / "run.zarr", tmp_path / "out.emc", **QUIET)
     assert (tmp_path / "out.emc").read_bytes() == (tmp_path / "in.emc").read_bytes()
     export(tmp_path / "run.zarr", tmp_path / "some.h5", where="shot % 3 == 1", **QUIET)
-    write_vlen(tmp_path / "due.h5", frames[1::3])
+    write_vlen(tmp_path / "due.h5", photons[1::3])
     with h5py.File(tmp_path / "some.h5") as mine, h5py.File(tmp_path / "due.h5") as due:
         assert set(mine) == set(due)
         for name in due:
@@ -223,3 +225,39 @@ def test_command__exports_and_never_replaces_unasked(tmp_path, hits, run):
     assert run("export", store)[0] == 2
     with pytest.raises(StoreExistsError):
         export(store, tmp_path / "out.emc", **QUIET)
+
+
+def test_overwrite__replaces_earlier_exports_and_nothing_else(tmp_path, hits, run):
+    shutil.copytree(hits[0], tmp_path / "hits")
+    cxi, pictures = tmp_path / "hits/r0042.cxi", tmp_path / "pictures"
+    left, other, link = tmp_path / "left.zarr", tmp_path / "other.zarr", tmp_path / "link.cxi"
+    ingest(cxi, left, copy=False, **QUIET)
+    tiny_run(other, frames(4))
+    link.symlink_to(cxi)
+    export(left, pictures, where="shot < 2", **QUIET)
+    export(left, pictures, where="shot < 1", overwrite=True, **QUIET)
+    (pictures / "notes.txt").write_text("precious")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    for out, *more in (
+        (left, "--format", "emc"),
+        (left / "latent.emc",),
+        (other, "--format", "cxi"),
+        (cxi, "--where", "shot < 3"),
+        (link,),
+        (pictures,),
+        (pictures, "--format", "emc"),
+    ):
+        code, _, err = run("export", left, out, *more, "--overwrite", "--quiet")
+        assert (code, "; give another path" in err) == (2, True), err
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_exports_of_one_stem__keep_the_files_beside_each_other(tmp_path, hits):
+    store = hits[0] / "r0042.zarr"
+    export(store, tmp_path / "some.emc", where="shot < 3", **QUIET)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(StoreExistsError, match=r"some_detector.h5 exists; pass overwrite=True \(--overwrite\), or"):
+        export(store, tmp_path / "some.h5", where="shot > 3", **QUIET)
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+    export(store, tmp_path / "some.h5", where="shot > 3", overwrite=True, **QUIET)
+    assert (tmp_path / "some_shots.txt").read_text().startswith("4\n")

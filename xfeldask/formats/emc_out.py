@@ -131,8 +131,19 @@ def write_lists(path: Path, shots: NDArray[np.int64], n_stored: int) -> None:
     """
     kept = np.ones(n_stored, np.int64)
     kept[shots] = 0
-    path.with_name(f"{path.stem}_shots.txt").write_text("".join(f"{shot}\n" for shot in shots.tolist()))
-    path.with_name(f"{path.stem}_blacklist.dat").write_text("".join(f"{left_out}\n" for left_out in kept.tolist()))
+    for file, values in zip(list_files(path), (shots, kept), strict=True):
+        file.write_text("".join(f"{value}\n" for value in values.tolist()))
+
+
+def list_files(path: Path) -> tuple[Path, Path]:
+    """Return where `write_lists` writes which shots a file is of, and the blacklist.
+
+    Examples
+    --------
+    >>> [file.name for file in list_files(Path("photons.emc"))]
+    ['photons_shots.txt', 'photons_blacklist.dat']
+    """
+    return path.with_name(f"{path.stem}_shots.txt"), path.with_name(f"{path.stem}_blacklist.dat")
 
 
 def _lists(photons: Photons) -> Iterator[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]:

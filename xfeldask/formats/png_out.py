@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -39,3 +40,14 @@ def write_png(folder: Path, chosen: Chosen, advance: Callable[[int], None]) -> N
             # y grows upwards
             imsave(folder / f"shot_{next(shots):08d}.png", np.flipud(pixels))
             advance(1)
+
+
+def is_picture(path: Path) -> bool:
+    """Whether a file is one of those that `write_png` makes, by its name.
+
+    Examples
+    --------
+    >>> is_picture(Path("pictures/shot_00000012.png")), is_picture(Path("pictures/notes.txt"))
+    (True, False)
+    """
+    return re.fullmatch(r"shot_\d{8,}\.png", path.name) is not None

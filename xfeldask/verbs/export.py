@@ -13,13 +13,14 @@ from xfeldask.errors import InputError, StoreExistsError, UnknownNameError
 from xfeldask.formats.cspi_out import write_cspi
 from xfeldask.formats.cxi import cxi_stacks
 from xfeldask.formats.cxi_out import write_back_result, write_cxi
-from xfeldask.formats.emc_out import write_dragonfly_detector, write_emc, write_hdf5_emc, write_lists
-from xfeldask.formats.png_out import write_png
+from xfeldask.formats.emc_out import list_files, write_dragonfly_detector, write_emc, write_hdf5_emc, write_lists
+from xfeldask.formats.png_out import is_picture, write_png
 from xfeldask.schema import LATENT, OF_KINDS
 from xfeldask.store.chosen import Chosen
 from xfeldask.store.elsewhere import KEY, forget_readers, source_files, stored_elsewhere
 from xfeldask.store.embedding import Embedding
-from xfeldask.store.intake import fingerprint, stored_intake
+from xfeldask.store.intake import file_of, fingerprint, stored_intake
+from xfeldask.store.places import is_in, store_around
 from xfeldask.store.publish import replaced
 from xfeldask.store.run import Run
 from xfeldask.store.selecting import select
@@ -50,7 +51,8 @@ def export(
     where : str, expression that selects shots, such as ``is_single and photon_count > 1000``; all by default
     format : "emc", "emc_hdf5", "cxi", "cspi" or "png", in the place of what the ending tells
     embedding : str, whose quantities `where` means, and whose verdicts a CXI file holds; the first by default
-    overwrite : bool, replace what is at `out`
+    overwrite : bool, replace an earlier export at `out`, and the files beside it; never what the shots were read from,
+        nor a folder that holds anything but pictures of shots
     progress : bool, show progress on stderr
 
     Returns
@@ -61,9 +63,9 @@ def export(
     Raises
     ------
     MissingFileError, IncompleteStoreError, InputError
-        There is no such store, no shot is selected, or the file cannot be written.
+        There is no such store, no shot is selected, or the file cannot be written there.
     StoreExistsError
-        Something is at `out` already.
+        Something is at `out` already, or one of the files beside it is there.
 
     Examples
     --------
@@ -75,10 +77,7 @@ def export(
     """
     path, kind = Path(out), _format(Path(out), format)
     run = Run.open(store).refuse_incomplete()
-    if path.exists() and not overwrite:
-        raise StoreExistsError(f"{path} exists; pass overwrite=True (--overwrite), or another path")
-    if not path.absolute().parent.is_dir():
-        raise InputError(f"there is no folder {path.absolute().parent} to write {path.name} into; make it first")
+    _refuse_place(path, kind, run, overwrite)
     shots = np.arange(run.n_shots) if where is None else select(store, where, embedding)
     if not len(shots):
         raise InputError(f"no shot of {run.path} fulfils {where!r}; loosen the expression")
@@ -88,12 +87,35 @@ def export(
         with reporter("exporting", len(chosen), "shots", progress) as told, replaced(path) as fresh:
             _write(kind, fresh, chosen, verdicts, told.advance)
         if kind.startswith("emc"):
-            with replaced(path.with_name(f"{path.stem}_detector.h5")) as fresh:
+            with replaced(_beside(path)[0]) as fresh:
                 write_dragonfly_detector(fresh, run.geometry)
             write_lists(path, shots, run.n_shots)
     except OSError as error:
         raise InputError(f"cannot write {path}: {error}; choose a disk with room that may be written") from error
     return path
+
+
+def _refuse_place(path: Path, kind: str, run: Run, overwrite: bool) -> None:
+    """Refuse to write where anything lies that is no earlier export, or an earlier one, unless it may be replaced."""
+    if not path.absolute().parent.is_dir():
+        raise InputError(f"there is no folder {path.absolute().parent} to write {path.name} into; make it first")
+    intake, left = stored_intake(run.group), stored_elsewhere(run.group)
+    read = [file_of(source) for source in (() if intake is None else intake.sources)]
+    read += [Path(file.path) for file in (() if left is None else left.files)]
+    for place in [path, *(_beside(path) if kind.startswith("emc") else ())]:
+        if (taken := store_around(place)) is not None:
+            raise InputError(f"{place} would lie in the store {taken}; give another path")
+        if any(is_in(place, file) for file in read):
+            raise InputError(f"{place} is what the shots of {run.path} were read from; give another path")
+        if place.is_dir() and not (kind == "png" and all(is_picture(file) for file in place.iterdir())):
+            raise InputError(f"{place} is a folder of other things; give another path")
+        if place.exists() and not overwrite:
+            raise StoreExistsError(f"{place} exists; pass overwrite=True (--overwrite), or another path")
+
+
+def _beside(path: Path) -> tuple[Path, ...]:
+    """Files that are written beside one of Dragonfly."""
+    return path.with_name(f"{path.stem}_detector.h5"), *list_files(path)
 
 
 def write_back(store: str | StorePath, *, embedding: str | None = None) -> list[str]:
