@@ -130,6 +130,22 @@ def test_read__refuses_what_is_no_photon(bad, dtype):
 
 
 @pytest.mark.parametrize(
+    ("many", "dtype"),
+    [(np.inf, np.float32), (2.0**32, np.float32), (1e300, np.float64), (2**40, np.int64), (2**63 + 5, np.uint64)],
+)
+def test_read__refuses_more_photons_than_are_kept_unless_the_pixel_is_masked(many, dtype):
+    values = frames(dtype=dtype)
+    due = values.copy()
+    values[3, 1, 2, 5], due[3, 1, 2, 5] = many, 0
+    with pytest.raises(InputError, match=r"shot 3 has .* photons in pixel \(1, 2, 5\); a pixel is kept with 4294967295"):
+        ArrayFrames("run.npy", values, PANELS, ENERGY).read(range(5))
+    good = np.ones(PANELS.shape, bool)
+    good[1, 2, 5] = False
+    masked = make_geometry(PANELS.pixel_position, PANELS.pixel_size, good)
+    np.testing.assert_array_equal(ArrayFrames("run.npy", values, masked, ENERGY).read(range(5)), due)
+
+
+@pytest.mark.parametrize(
     ("values", "geometry", "energy", "told"),
     [
         (frames(), None, ENERGY, "does not say where its pixels are; give its geometry"),

@@ -18,6 +18,9 @@ from xfeldask.formats.text import map_array
 from xfeldask.physics.detectors import Geometry, wavelength
 from xfeldask.physics.images import Counts
 
+TOO_MANY = 2**32
+"""Photons of a pixel that no type holds that they are kept in."""
+
 
 class Array(Protocol):
     """What an array on disk and one in memory have in common."""
@@ -86,19 +89,24 @@ class ArrayFrames:
         Raises
         ------
         InputError
-            Photons that are negative or not whole.
+            Photons that are negative or not whole, or more than 32 bits hold, in pixels that are not masked.
         """
         block = self.values(shots)
-        if block.dtype.kind in "bu":
-            return block.view(np.uint8) if block.dtype.kind == "b" else block
-        bad = (block < 0) | (block != np.floor(block))
+        if block.dtype.kind == "b":
+            return block.view(np.uint8)
+        if block.dtype.kind == "u" and block.itemsize <= 4:
+            return block
+        whole = (block >= 0) & (block < TOO_MANY) & (block == np.floor(block))
+        bad = ~whole & self.geometry.mask
         if bad.any():
             first = tuple(int(i) for i in np.argwhere(bad)[0])
+            told = "photons are whole and not negative: turn them into photons first by photonize (--photonize)"
+            if block[first] >= TOO_MANY:
+                told = f"a pixel is kept with {TOO_MANY - 1} at most: mask it (--mask)"
             raise InputError(
-                f"{self._source}: shot {shots.start + first[0]} has {block[first]} photons in pixel {first[1:]}; "
-                "photons are whole and not negative: turn them into photons first by photonize (--photonize)"
+                f"{self._source}: shot {shots.start + first[0]} has {block[first]} photons in pixel {first[1:]}; {told}"
             )
-        return block.astype(np.uint32 if block.itemsize <= 4 else np.uint64)
+        return np.where(whole, block, 0).astype(np.uint32)
 
     def values(self, shots: range) -> NDArray[Any]:
         """Numbers of consecutive shots as they are in the file (shot, panel, ss, fs)."""

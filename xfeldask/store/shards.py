@@ -79,7 +79,8 @@ class Shard:
         for name, value in totals.items():
             if value > np.iinfo(self._values[name].dtype).max:
                 shot, most = self.shots[self._written], np.iinfo(self._values[name].dtype).max
-                raise RunError(f"shot {shot} has a {name} of {value:.3g} photons, more than {most}; weaken the beam")
+                told = f"shot {shot} has a {name} of {value:.3g} photons, more than {most}"
+                raise RunError(f"{told}; weaken the beam, or mask what holds so many")
             self._values[name][self._written] = value
         self._written += 1
 
