@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import fcntl
 import shutil
+from pathlib import Path
 
 import h5py
 import matplotlib.image
@@ -13,7 +14,7 @@ from tests.formats.emc_writer import sparse_bytes, write_vlen
 from tests.tiny import frames, tiny_run
 from xfeldask import embed, export, ingest, open_frames, open_run, simulate, write_back
 from xfeldask.config import Detector
-from xfeldask.errors import FormatError, InputError, StoreExistsError, UnknownNameError
+from xfeldask.errors import ExperimentMismatchError, FormatError, InputError, StoreExistsError, UnknownNameError
 from xfeldask.formats.frames import columns_of
 from xfeldask.formats.geometries import read_detector
 from xfeldask.physics.detectors import scattering_vector
@@ -195,6 +196,26 @@ def test_write_back__says_what_hinders_it(tmp_path, hits, simulated):
     cxi_writer.write_euxfel(tmp_path / "a.cxi", cxi_writer.frames(N - 1))
     with pytest.raises((InputError, FormatError), match="another number of frames"):
         write_back(tmp_path / "run.zarr")
+
+
+def test_write_back__goes_to_the_frames_that_were_ingested_and_to_no_others(tmp_path, hits):
+    cxi = Path(shutil.copy(hits[0] / "r0042.cxi", tmp_path))
+    ingest(cxi, tmp_path / "mine.zarr", **QUIET)
+    embed(tmp_path / "mine.zarr", n_components=2, sort="elliptic_envelope", **QUIET)
+    # another store writes beside them
+    ingest(cxi, tmp_path / "theirs.zarr", **QUIET)
+    embed(tmp_path / "theirs.zarr", name="theirs", n_components=2, sort="elliptic_envelope", **QUIET)
+    write_back(tmp_path / "theirs.zarr")
+    assert write_back(tmp_path / "mine.zarr") == [f"{cxi}:/entry_1/result_4"]
+    with h5py.File(cxi, "r+") as file:
+        data = file["entry_1/instrument_1/detector_1/data"]
+        data[...] = data[()][::-1]
+    before = cxi.read_bytes()
+    with pytest.raises(InputError, match=r"shot 0 of .*mine\.zarr is not the one that its file holds; put back the"):
+        write_back(tmp_path / "mine.zarr")
+    assert cxi.read_bytes() == before
+    with pytest.raises(ExperimentMismatchError):
+        ingest(cxi, tmp_path / "mine.zarr", resume=True, **QUIET)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xfeldask.engines.reading import open_intake
 from xfeldask.errors import InputError, StoreExistsError, UnknownNameError
 from xfeldask.formats.cspi_out import write_cspi
 from xfeldask.formats.cxi import cxi_stacks
@@ -19,7 +20,7 @@ from xfeldask.schema import LATENT, OF_KINDS
 from xfeldask.store.chosen import Chosen
 from xfeldask.store.elsewhere import KEY, forget_readers, source_files, stored_elsewhere
 from xfeldask.store.embedding import Embedding
-from xfeldask.store.intake import file_of, fingerprint, stored_intake
+from xfeldask.store.intake import Intake, file_of, fingerprint, stored_intake
 from xfeldask.store.places import is_in, store_around
 from xfeldask.store.publish import replaced
 from xfeldask.store.run import Run
@@ -28,6 +29,8 @@ from xfeldask.store.urls import StorePath
 from xfeldask.work.progress import reporter
 
 ENDINGS = {".emc": "emc", ".h5": "emc_hdf5", ".hdf5": "emc_hdf5", ".cxi": "cxi", "": "png"}
+SAMPLE = 64
+"""Shots that are compared with files that have changed."""
 FORMATS = ("emc", "emc_hdf5", "cxi", "cspi", "png")
 
 
@@ -137,7 +140,8 @@ def write_back(store: str | StorePath, *, embedding: str | None = None) -> list[
     Raises
     ------
     InputError
-        The store does not come from CXI files, shots were not sorted, or a file is open elsewhere.
+        The store does not come from CXI files, shots were not sorted, a file holds other frames than those that were
+        ingested, or is open elsewhere.
     FormatError
         A file does not hold the frames any more.
     """
@@ -156,6 +160,7 @@ def write_back(store: str | StorePath, *, embedding: str | None = None) -> list[
     left = stored_elsewhere(run.group)
     if left is not None:
         left.refuse_changed(run.path)
+    _refuse_other_frames(run, intake)
     told, start = [], 0
     forget_readers()  # a file that photons are read from is open
     try:
@@ -171,6 +176,20 @@ def write_back(store: str | StorePath, *, embedding: str | None = None) -> list[
             files = source_files(file.path for file in left.files)
             attributes[KEY] = left.model_copy(update={"files": files}).to_json()
     return told
+
+
+def _refuse_other_frames(run: Run, intake: Intake) -> None:
+    """Refuse files that have changed, unless some shots all over them are as they were: others write verdicts too."""
+    if fingerprint(intake.sources) in (intake.fingerprint, intake.written_back):
+        return
+    found, most = open_intake(intake, run.geometry), np.iinfo(run.layout.photon_dtype).max
+    for shot in np.unique(np.linspace(0, run.n_shots - 1, SAMPLE).astype(int)).tolist():
+        now = np.minimum(found.read(range(shot, shot + 1))[0], most) * run.geometry.mask
+        if not np.array_equal(now, run.read("photons", shot)):
+            raise InputError(
+                f"shot {shot} of {run.path} is not the one that its file holds; put back the files that were ingested, "
+                "or ingest these"
+            )
 
 
 def result_of(run: Run, embedding: str | None, shots: NDArray[np.int64]) -> dict[str, Any] | None:
