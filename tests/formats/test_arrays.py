@@ -137,7 +137,9 @@ def test_read__refuses_more_photons_than_are_kept_unless_the_pixel_is_masked(man
     values = frames(dtype=dtype)
     due = values.copy()
     values[3, 1, 2, 5], due[3, 1, 2, 5] = many, 0
-    with pytest.raises(InputError, match=r"shot 3 has .* photons in pixel \(1, 2, 5\); a pixel is kept with 4294967295"):
+    with pytest.raises(
+        InputError, match=r"shot 3 has .* photons in pixel \(1, 2, 5\); a pixel is kept with 4294967295"
+    ):
         ArrayFrames("run.npy", values, PANELS, ENERGY).read(range(5))
     good = np.ones(PANELS.shape, bool)
     good[1, 2, 5] = False

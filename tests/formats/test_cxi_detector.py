@@ -41,6 +41,20 @@ def test_mask__of_all_and_of_single_shots(tmp_path):
     np.testing.assert_array_equal(found.read(range(1, 5)), due[1:5])
 
 
+@pytest.mark.parametrize("mask", [np.zeros((4, 6, 8), np.uint32), np.zeros((6, 4, 6, 8), np.uint32)])
+def test_mask__of_pixels_in_another_order_is_refused(tmp_path, mask):
+    write_euxfel(tmp_path / "hits.cxi", frames(), mask=mask)
+    with pytest.raises(
+        FormatError, match=r"hits\.cxi: has .*/mask of \(.*4, 6, 8\) for frames of \(4, 8, 6\); its rows"
+    ):
+        open_frames(tmp_path / "hits.cxi")
+    with h5py.File(tmp_path / "hits.cxi", "a") as file:
+        del file["entry_1/instrument_1/detector_1/mask"]
+        file["entry_1/instrument_1/detector_1/good_pixels"] = np.ones((4, 6, 8), np.uint8)
+    with pytest.raises(FormatError, match=r"has .*/good_pixels of \(4, 6, 8\)"):
+        open_frames(tmp_path / "hits.cxi", geometry=GEOMETRY)
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [

@@ -76,3 +76,11 @@ def test_read_mask__refuses_in_one_sentence(files, name, error, told):
     inverted = "bad:" if name.startswith("bad:") else ""
     with pytest.raises(error, match=told):
         read_mask(f"{inverted}{files}/{name.removeprefix('bad:')}")
+
+
+def test_masked__refuses_pixels_in_another_order():
+    panels = make_geometry(np.arange(180.0).reshape(2, 5, 6, 3) * 1e-3, 1e-3)
+    good = np.arange(60).reshape(10, 6) % 7 > 0
+    np.testing.assert_array_equal(masked(panels, good).mask.ravel(), good.ravel())
+    with pytest.raises(InputError, match=r"of shape \(2, 5, 6\), got bool \(6, 10\)"):
+        masked(panels, good.T)

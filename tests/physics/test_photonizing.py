@@ -133,6 +133,9 @@ def test_real_frames__are_as_clean_as_their_noise(shared):
     [
         ({"gain": 0}, "gain is the ADU of a photon and positive"),
         ({"gain": np.ones(3)}, r"the gain has the shape \(3,\)"),
+        ({"gain": np.ones((2, 32, 128))}, r"the gain has the shape \(2, 32, 128\)"),
+        ({"dark": np.zeros((2, 128, 32))}, r"the dark has the shape \(2, 128, 32\)"),
+        ({"mask": np.ones((128, 2, 32), bool)}, r"the mask has the shape \(128, 2, 32\), the detector \(2, 64, 64\)"),
         ({"dark": np.full((2, 64, 64), np.nan)}, "dark is not finite in 8192 pixels"),
         ({"common_mode": "column"}, "common_mode is one of none, row, half_row, asic, got 'column'"),
         ({"common_mode": "asic"}, "needs their rows and columns"),

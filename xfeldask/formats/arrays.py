@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import prod
 from pathlib import Path
 from typing import Any, Protocol
 from zipfile import BadZipFile, ZipFile, is_zipfile
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from xfeldask.errors import FormatError, InputError
 from xfeldask.formats.hdf5 import open_hdf5, reading
 from xfeldask.formats.text import map_array
-from xfeldask.physics.detectors import Geometry, wavelength
+from xfeldask.physics.detectors import Geometry, follows_pixels, wavelength
 from xfeldask.physics.images import Counts
 
 TOO_MANY = 2**32
@@ -70,8 +69,7 @@ class ArrayFrames:
             )
         pixels = tuple(array.shape[1:])
         # modules may be cut into tiles, or lie in one slab: pixels follow one another in the same order
-        alike = len(pixels) in (2, 3) and pixels[-1] == geometry.shape[2] and prod(pixels) == geometry.mask.size
-        if not alike:
+        if len(pixels) not in (2, 3) or not follows_pixels(pixels, geometry.shape):
             raise InputError(
                 f"{source} has the shape {tuple(array.shape)}; frames of this detector are (shot, "
                 f"{', '.join(map(str, geometry.shape))}): give the geometry that belongs to them"

@@ -12,7 +12,7 @@ from xfeldask.errors import FormatError, InputError
 from xfeldask.formats.arrays import Array
 from xfeldask.formats.hdf5 import number
 from xfeldask.formats.stacks import flat_panel, pixel_pitch
-from xfeldask.physics.detectors import Geometry, make_geometry
+from xfeldask.physics.detectors import Geometry, follows_pixels, make_geometry
 
 HARMLESS = 0x20 | 0x100 | 0x800 | 0x1000
 """Bits of a mask that make no pixel bad: peak, resolution limit, photon counting, halo."""
@@ -69,6 +69,11 @@ def cxi_geometry(source: str, detector: h5py.Group, shape: tuple[int, int, int])
 def fixed_mask(detector: h5py.Group, shape: tuple[int, int, int]) -> NDArray[np.bool_]:
     """Pixels that are good in more than half of the shots, by ``mask`` and ``good_pixels``, bool (panel, ss, fs).
 
+    Raises
+    ------
+    FormatError
+        They are of so many pixels, in another order.
+
     Examples
     --------
     >>> file = h5py.File("run.cxi", "w", driver="core", backing_store=False)
@@ -82,14 +87,22 @@ def fixed_mask(detector: h5py.Group, shape: tuple[int, int, int]) -> NDArray[np.
     size = int(np.prod(shape))
     if isinstance(mask, h5py.Dataset) and mask.dtype.kind in "bui":
         if mask.size == size:
-            good &= ~_bad(np.asarray(mask[()])).reshape(shape)
+            good &= ~_bad(_in_order(mask, mask[()], shape))
         elif mask.ndim > 2 and mask.shape[0] and mask.size == mask.shape[0] * size:
             shots = np.unique(np.linspace(0, mask.shape[0] - 1, SAMPLE).astype(int))
-            bad = [_bad(mask[int(shot)]).reshape(shape) for shot in shots]
+            bad = [_bad(_in_order(mask, mask[int(shot)], shape)) for shot in shots]
             good &= np.mean(bad, axis=0) <= 0.5
     if isinstance(chosen, h5py.Dataset) and chosen.size == size and chosen.dtype.kind in "bui":
-        good &= np.asarray(chosen[()]).reshape(shape) != 0
+        good &= _in_order(chosen, chosen[()], shape) != 0
     return good
+
+
+def _in_order(item: h5py.Dataset, values: NDArray[Any], shape: tuple[int, int, int]) -> NDArray[Any]:
+    """Return values of pixels (panel, ss, fs), unless they follow one another in another order."""
+    if not follows_pixels(values.shape, shape):
+        told = f"has {item.name} of {item.shape} for frames of {shape}; its rows are to go along fs"
+        raise FormatError(item.file.filename, told)
+    return np.asarray(values).reshape(shape)
 
 
 class _Bad:

@@ -15,7 +15,7 @@ from xfeldask.formats.arrays import load_archive
 from xfeldask.formats.dragonfly import BAD
 from xfeldask.formats.hdf5 import open_hdf5, reading
 from xfeldask.formats.text import load_array, read_bytes
-from xfeldask.physics.detectors import Geometry, make_geometry
+from xfeldask.physics.detectors import Geometry, follows_pixels, make_geometry
 
 Mask = str | os.PathLike[str] | ArrayLike
 INVERTED = "bad:"
@@ -47,7 +47,7 @@ def masked(geometry: Geometry, mask: Mask | Sequence[str | os.PathLike[str]] | N
         return reduce(masked, mask, geometry)
     named = isinstance(mask, str | os.PathLike)
     good = read_mask(os.fspath(mask)) if isinstance(mask, str | os.PathLike) else np.asarray(mask)
-    if good.size != geometry.mask.size or good.dtype.kind not in "bui":
+    if not follows_pixels(good.shape, geometry.shape) or good.dtype.kind not in "bui":
         told = f"mask {mask}" if named else "the mask"
         raise InputError(
             f"{told} must be boolean or whole numbers of shape {geometry.shape}, got {good.dtype} {good.shape}"

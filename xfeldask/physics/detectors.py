@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -116,6 +117,17 @@ def make_geometry(pixel_position: ArrayLike, pixel_size: float, mask: ArrayLike 
     if not good.any():
         raise InputError(f"all {good.size} pixels are masked; true in the mask means a good pixel")
     return Geometry(position, float(pixel_size), good)
+
+
+def follows_pixels(shape: tuple[int, ...], pixels: tuple[int, int, int]) -> bool:
+    """Whether an array has a value for each pixel (panel, ss, fs), in their order: flat, or in rows along fs.
+
+    Examples
+    --------
+    >>> [follows_pixels(shape, (2, 5, 6)) for shape in ((60,), (10, 6), (2, 5, 6), (6, 10), (2, 5, 5))]
+    [True, True, True, False, False]
+    """
+    return prod(shape) == prod(pixels) and (len(shape) == 1 or shape[-1] == pixels[2])
 
 
 def wavelength(photon_energy: float) -> float:

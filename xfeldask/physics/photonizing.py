@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from xfeldask.config import CommonMode
 from xfeldask.config.photonize import THRESHOLD
 from xfeldask.errors import InputError
+from xfeldask.physics.detectors import follows_pixels
 from xfeldask.physics.jit import kernel
 
 WINDOW = 0.5
@@ -103,7 +104,7 @@ def make_correction(
         raise InputError(f"one photon is counted from a threshold above 0 and up to 1 photon, got {threshold}")
     gains, darks = (np.asarray(a, np.float64) for a in (gain, 0.0 if dark is None else dark))
     for name, values in (("gain", gains), ("dark", darks)):
-        if values.ndim and values.size != np.prod(shape):
+        if values.ndim and not follows_pixels(values.shape, shape):
             raise InputError(f"the {name} has the shape {values.shape}, the detector {shape}; give one for each pixel")
         if not np.isfinite(values).all():
             raise InputError(f"the {name} is not finite in {int((~np.isfinite(values)).sum())} pixels; mask them")
@@ -174,10 +175,13 @@ def corrected(adu: NDArray[Any], correction: Correction, mask: ArrayLike | None 
     [[[[0, 1, 2]]]]
     """
     values = np.ascontiguousarray(adu, np.float32)
-    shape = correction.gain.shape
+    shape: tuple[int, int, int] = correction.gain.shape
     if values.shape[1:] != shape:
         raise InputError(f"ADU have the shape {values.shape}, the detector is {shape}; give (shot, panel, ss, fs)")
-    good = np.ones(shape, np.bool_) if mask is None else np.ascontiguousarray(mask, np.bool_).reshape(shape)
+    good = np.ones(shape, np.bool_) if mask is None else np.ascontiguousarray(mask, np.bool_)
+    if not follows_pixels(good.shape, shape):
+        raise InputError(f"the mask has the shape {good.shape}, the detector {shape}; give one for each pixel")
+    good = good.reshape(shape)
     photons, bad = np.zeros(values.shape, np.uint32), np.zeros(values.shape, np.bool_)
     histogram = np.zeros(BINS, np.int64)
     for shot, out, wrong in zip(values, photons, bad, strict=True):
