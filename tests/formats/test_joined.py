@@ -75,3 +75,23 @@ def test_joined__refuses_what_does_not_belong_together():
     for other in (wide, hard):
         with pytest.raises(InputError, match=rf"{other.name} was measured by .*; put them into two stores"):
             JoinedFrames([stack(1), other])
+
+
+def test_joined__refuses_a_detector_that_was_moved():
+    for far, told in (
+        (0.10002, None),
+        (0.2, r"pixels of 1 lie up to 100 mm from those of 0; put them into two"),
+    ):
+        moved = flat_panel((2, 2), 1e-3, far)
+        other = StackFrames("1.npy", np.zeros((1, 2, 2)), moved, 4600)
+        if told is None:
+            assert JoinedFrames([stack(1), other]).geometry is PANEL
+            continue
+        with pytest.raises(InputError, match=told):
+            JoinedFrames([stack(1), other])
+
+
+def test_mask__is_of_pixels_that_are_good_in_all_files():
+    masks = np.array([[[1, 1], [0, 1]], [[1, 1], [1, 1]], [[0, 1], [1, 1]]], bool)
+    parts = [StackFrames("run", np.ones((1, 2, 2)), flat_panel((2, 2), 1e-3, 0.1, mask=mask), 4600) for mask in masks]
+    assert JoinedFrames(parts).geometry.mask.tolist() == [[[False, True], [False, True]]]

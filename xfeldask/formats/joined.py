@@ -14,12 +14,18 @@ from numpy.typing import NDArray
 from xfeldask.errors import InputError
 from xfeldask.formats.frames import Frames, columns_of, events_of, photon_type
 from xfeldask.formats.shot_columns import ShotColumn
+from xfeldask.physics.detectors import Geometry, make_geometry
 from xfeldask.physics.images import Counts, Photons
 from xfeldask.physics.photonizing import Photonized
+
+MOVED = 0.1
+"""How far pixels of one file may lie from those of another [pixels]."""
 
 
 class JoinedFrames:
     """Frames of files of one detector; shots are counted on from file to file, and `file` says which one each is of.
+
+    A pixel is good that is good in all of them.
 
     Parameters
     ----------
@@ -28,7 +34,7 @@ class JoinedFrames:
     Raises
     ------
     InputError
-        There are none, or detectors or wavelengths differ.
+        There are none, or detectors, where they stand, or wavelengths differ.
 
     Examples
     --------
@@ -53,11 +59,17 @@ class JoinedFrames:
                     f"m, {first.name} by one of {first.geometry.shape} at {first.wavelength:.5g} m; put them into two "
                     "stores"
                 )
+            moved = np.abs(part.geometry.pixel_position - first.geometry.pixel_position).max()
+            if moved > MOVED * first.geometry.pixel_size:
+                raise InputError(
+                    f"pixels of {part.name} lie up to {moved * 1e3:.3g} mm from those of {first.name}; put them into "
+                    "two stores, or give the geometry of both (--detector)"
+                )
         self.parts = list(parts)
         self.photonizes = hasattr(first, "photonized")
         self._start = [0, *accumulate(part.n_shots for part in parts)]
         self.name, self.n_shots = first.name, self._start[-1]
-        self.geometry, self.wavelength = first.geometry, first.wavelength
+        self.geometry, self.wavelength = _of_all([part.geometry for part in parts]), first.wavelength
         self.chunk = int(getattr(first, "chunk", 1))
 
     @property
@@ -129,3 +141,10 @@ class JoinedFrames:
                 yield read(part, range(low, high))
             if len(shots) == 0:
                 return
+
+
+def _of_all(geometries: Sequence[Geometry]) -> Geometry:
+    """Return a detector whose pixels are good in all files."""
+    first = geometries[0]
+    good = np.logical_and.reduce([geometry.mask for geometry in geometries])
+    return first if (good == first.mask).all() else make_geometry(first.pixel_position, first.pixel_size, good)
