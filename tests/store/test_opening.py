@@ -91,7 +91,7 @@ def test_open_dataset__opens_a_group(made):
 
 def test_open_dataset__refuses_an_incomplete_store(store):
     set_attribute(store, complete=False)
-    with pytest.raises(IncompleteStoreError, match=r"not complete; finish it with --resume"):
+    with pytest.raises(IncompleteStoreError, match=r"not complete; finish it with resume=True \(--resume\)"):
         open_dataset(store)
     assert open_dataset(store, allow_incomplete=True).sizes["shot"] == 5
 

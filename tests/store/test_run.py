@@ -132,7 +132,7 @@ def test_embedding__is_the_one_that_is_meant(copy):
 
 def test_refuse_incomplete__is_one_sentence(copy):
     zarr.open_group(copy, mode="r+").attrs["complete"] = False
-    with pytest.raises(IncompleteStoreError, match="is not complete; finish it with --resume"):
+    with pytest.raises(IncompleteStoreError, match=r"is not complete; finish it with resume=True \(--resume\)"):
         open_run(copy).refuse_incomplete()
     with pytest.raises(IncompleteStoreError):
         open_dataset(copy)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.tiny import embed_tiny, frames, tiny_run
-from xfeldask.errors import InputError, UnknownNameError
+from xfeldask.errors import InputError, UnknownNameError, XfeldaskWarning
 from xfeldask.store.selecting import select, shots_as, write_shots
 
 
@@ -27,6 +27,12 @@ def test_select__knows_totals_truth_columns_and_the_embedding(run):
         found = select(run.path, where)
         assert found.dtype == np.int64
         np.testing.assert_array_equal(found, np.flatnonzero(due))
+
+
+def test_select__leaves_out_what_is_still_to_be_written(tmp_path):
+    half = tiny_run(tmp_path / "run.zarr", frames(24), done=16)
+    with pytest.warns(XfeldaskWarning, match=r"8 of 24 shots of .*run\.zarr are still to be written, and left out"):
+        assert select(half.path, "photon_count < 1000").tolist() == list(range(16))
 
 
 @pytest.mark.parametrize(

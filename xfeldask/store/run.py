@@ -108,7 +108,8 @@ class Run:
         """
         if not self.complete:
             raise IncompleteStoreError(
-                f"{self.path} is not complete; finish it with --resume, or pass allow_incomplete=True"
+                f"{self.path} is not complete; finish it with resume=True (--resume), or open what is there already by "
+                "open_dataset with allow_incomplete=True"
             )
         return self
 

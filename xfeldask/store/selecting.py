@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xfeldask.errors import InputError
+from xfeldask.errors import InputError, XfeldaskWarning
 from xfeldask.store import expression
 from xfeldask.store.columns import Shots
 from xfeldask.store.run import Run
@@ -16,7 +17,7 @@ from xfeldask.store.urls import StorePath
 
 
 def select(store: str | StorePath, where: str, embedding: str | None = None) -> NDArray[np.int64]:
-    """Select the shots that an expression is true of.
+    """Select the shots that an expression is true of; those that are still to be written are left out, with a warning.
 
     Parameters
     ----------
@@ -43,7 +44,10 @@ def select(store: str | StorePath, where: str, embedding: str | None = None) -> 
     [4, 5]
     """
     shots = Shots.of(Run.open(store), embedding)
-    mask = expression.select(where, shots.column, shots.n_shots)
+    mask = expression.select(where, shots.column, shots.n_shots) & shots.done
+    if left := int((~shots.done).sum()):
+        told = f"{left:,} of {shots.n_shots:,} shots of {store} are still to be written, and left out"
+        warnings.warn(f"{told}; finish it with resume=True (--resume) and select again", XfeldaskWarning, stacklevel=2)
     return np.asarray(shots.column("shot").values[mask], np.int64)
 
 
