@@ -10,10 +10,12 @@ import pytest
 import xarray as xr
 import zarr
 
+from tests.tiny import embed_tiny, frames, tiny_run
 from xfeldask import embed, open_dataset, open_run, simulate
 from xfeldask.errors import CorruptStoreError, IncompleteStoreError, InputError, MissingFileError
 from xfeldask.physics.binning import image_grid, low_q_grid
 from xfeldask.physics.detectors import builtin_geometry, wavelength
+from xfeldask.verbs.options import opened
 
 N = 9
 
@@ -157,3 +159,23 @@ def test_repr__has_a_column_of_names_and_one_of_values(store):
 def test_repr_html__shows_a_hostile_name_as_text(copy):
     hostile = copy.rename(copy.with_name("<img src=x>.zarr"))
     assert "<img" not in open_run(hostile)._repr_html_()
+
+
+def test_run__opened_by_a_relative_path_stays_the_same_in_another_folder(tmp_path, monkeypatch):
+    for name, seed in (("here", 1), ("there", 2)):
+        (tmp_path / name).mkdir()
+        embed_tiny(tiny_run(tmp_path / name / "run.zarr", frames(20, seed=seed)))
+    due = frames(20, seed=1)
+    monkeypatch.chdir(tmp_path / "here")
+    run, ds = open_run("run.zarr"), open_dataset("run.zarr")
+    assert "xfeldask.Run run.zarr" in repr(run)
+    assert f"{run.embedding()!r}".startswith("<xfeldask.Embedding pca of run.zarr>")
+    monkeypatch.chdir(tmp_path / "there")
+    assert f"xfeldask.Run {tmp_path}/here/run.zarr" in repr(run)
+    assert (run.path, ds.encoding["source"]) == (tmp_path / "here/run.zarr", str(tmp_path / "here/run.zarr"))
+    np.testing.assert_array_equal(run.read("photons"), due)
+    np.testing.assert_array_equal(run.reopened().read("photons"), due)
+    np.testing.assert_array_equal(ds.photons.values, due)
+    np.testing.assert_array_equal(opened(ds).read("photons"), due)
+    here = open_run(tmp_path / "here/run.zarr").embedding().dataset()
+    np.testing.assert_array_equal(run.embedding().dataset().latent, here.latent)

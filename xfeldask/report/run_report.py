@@ -25,7 +25,7 @@ from xfeldask.store.adu_histogram import GROUP
 from xfeldask.store.places import store_around
 from xfeldask.store.publish import replaced
 from xfeldask.store.run import Run
-from xfeldask.store.urls import StorePath, local
+from xfeldask.store.urls import StorePath, local, store_path
 
 BLOCK = 512
 """Images read together."""
@@ -66,7 +66,9 @@ def report(store: str | StorePath, out: str | Path | None = None, *, embedding: 
     xfeldask.errors.MissingFileError: no store at nothing.zarr...
     """
     run = Run.open(store).refuse_incomplete()
-    path = Path(out) if out is not None else local(run.path, "a report").with_name(f"{run.path.stem}_report.html")
+    path = (
+        Path(out) if out is not None else local(store_path(store), "a report").with_name(f"{run.path.stem}_report.html")
+    )
     _refuse_place(path)
     have = list(run.embeddings)
     if embedding is not None and embedding not in have:

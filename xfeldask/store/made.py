@@ -15,6 +15,7 @@ from xfeldask.store.html import run_html
 from xfeldask.store.layout import RUN
 from xfeldask.store.opening import child_groups, open_lazily
 from xfeldask.store.publish import publish_group
+from xfeldask.store.urls import from_here
 
 if TYPE_CHECKING:
     from xfeldask.store.run import Run
@@ -163,7 +164,7 @@ class Made:
         return run_html(self._title(), self.facts())
 
     def _title(self) -> str:
-        return f"xfeldask.{type(self).__name__} {self.name} of {self.run.path}"
+        return f"xfeldask.{type(self).__name__} {self.name} of {from_here(self.run.path)}"
 
     def _record(self, kind: type[R], name: str) -> R:
         try:

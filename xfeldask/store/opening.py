@@ -40,7 +40,8 @@ def open_root(store: str | StorePath, mode: Mode = "r") -> zarr.Group:
     if mode not in get_args(Mode):
         raise InputError(f"a store is opened to read, mode 'r', or to write too, 'r+', got {mode!r}")
     path = store_path(store)
-    place = place_of(path)
+    # what is read lazily is still found when the process has gone to another folder
+    place = place_of(path.absolute())
     if isinstance(path, Path):
         _look_for(path)
     try:

@@ -36,7 +36,7 @@ from xfeldask.store.opening import child_groups, open_lazily, open_root, stored_
 from xfeldask.store.places import Place, place_of
 from xfeldask.store.reconstruction import Reconstruction
 from xfeldask.store.selections import read_selections
-from xfeldask.store.urls import StorePath, store_path
+from xfeldask.store.urls import StorePath, from_here, store_path
 from xfeldask.store.volumes import ATOMS, read_form, read_mixture
 
 GROUPS = ("latent", "reconstruction", "volume")
@@ -51,7 +51,7 @@ class Run:
 
     Attributes
     ----------
-    path : Path, or URL where the store is in a bucket
+    path : Path, absolute, or URL where the store is in a bucket
     group : zarr.Group, the root
     mode : "r" to read, "r+" to write too
 
@@ -74,10 +74,10 @@ class Run:
     @classmethod
     def open(cls, path: str | StorePath, mode: Literal["r", "r+"] = "r") -> Self:
         """Open a store, whole or not; see `open_run`."""
-        return cls(store_path(path), open_root(path, mode), mode)
+        return cls(store_path(path).absolute(), open_root(path, mode), mode)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self).open, (str(self.path.absolute()), self.mode)
+        return type(self).open, (str(self.path), self.mode)
 
     @property
     def place(self) -> Place:
@@ -379,10 +379,10 @@ class Run:
 
     def __repr__(self) -> str:
         rows = [f"  {name:<17}{value}" for name, value in self.facts().items()]
-        return "\n".join([f"<xfeldask.Run {self.path}>", *rows])
+        return "\n".join([f"<xfeldask.Run {from_here(self.path)}>", *rows])
 
     def _repr_html_(self) -> str:
-        return run_html(f"xfeldask.Run {self.path}", self.facts())
+        return run_html(f"xfeldask.Run {from_here(self.path)}", self.facts())
 
     def facts(self) -> dict[str, str]:
         """Return what a person wants to know first, by name."""

@@ -110,6 +110,18 @@ def store_path(given: str | Path | URL) -> StorePath:
     return URL(scheme, bucket, "/".join(parts))
 
 
+def from_here(path: StorePath) -> StorePath:
+    """Return a path as a person would write it: from the working folder on, where it lies in it.
+
+    Examples
+    --------
+    >>> str(from_here(Path("run.zarr").absolute())), str(from_here(Path("/data/run.zarr")))
+    ('run.zarr', '/data/run.zarr')
+    """
+    here = Path.cwd()
+    return path.relative_to(here) if isinstance(path, Path) and path.is_relative_to(here) else path
+
+
 def local(path: StorePath, what: str) -> Path:
     """Return a path of a file system.
 
