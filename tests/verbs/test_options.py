@@ -79,6 +79,16 @@ def test_opened__takes_a_path_or_a_dataset_of_all_of_a_store(run, tmp_path):
     for part in (run.dataset().isel(shot=slice(5)), run.dataset()[["photon_count"]]):
         with pytest.raises(InputError, match=r"is a part of the store .*; give the store's path, or use fit"):
             opened(part)
+    assert opened(run.dataset().load().assign(seen=run.dataset().image.sum("shot"))).path == run.path
+    ds = run.dataset()
+    for turned in (ds.isel(shot=slice(None, None, -1)), ds.sortby("photon_count"), ds.drop_vars("shot")):
+        with pytest.raises(InputError, match="or in another order; give the store's path, or use fit and transform on"):
+            opened(turned)
+    for name, other in (("image", ds.image * 0), ("low_q", ds.low_q.where(ds.low_q > 1, 0)), ("photon_count", 0)):
+        with pytest.raises(
+            InputError, match=rf"{name} of this Dataset is another than .*or use fit and transform on the"
+        ):
+            opened(ds.assign({name: other}))
     loose = run.dataset().load()
     loose.encoding.pop("source", None)
     with pytest.raises(InputError, match="was not opened from a store; give the path of one, or use fit and transform"):

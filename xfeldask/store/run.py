@@ -360,7 +360,9 @@ class Run:
             for part in (found.data_vars, found.coords)
         )
         found = xr.Dataset(data, coords, found.attrs)
-        found.encoding["source"] = str(self.path)
+        # what is worked out of a variable has no encoding: one that has is still what is in the store
+        for encoding in (found.encoding, *(variable.encoding for variable in found.variables.values())):
+            encoding["source"] = str(self.path)
         if chunks is None:
             return found
         raw = [v.name for v in named("raw") if v.name in found and "shot" in found[v.name].dims]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from xfeldask.errors import InputError, StoreExistsError, XfeldaskWarning
 from xfeldask.latent.methods import make_estimator, own_parameters
+from xfeldask.schema import named
 from xfeldask.sorting.decision import Decision
 from xfeldask.sorting.protocol import COORDINATES, Allowance, Rule
 from xfeldask.sorting.rules import RULES, make_rule, refuse_target
@@ -160,7 +161,7 @@ def opened(store: Store) -> Run:
     Raises
     ------
     MissingFileError, InputError, CorruptStoreError
-        There is no store; a Dataset that is not the whole of one.
+        There is no store; a Dataset that is not the whole of one, in order and as it was opened.
     """
     if not isinstance(store, xr.Dataset):
         return Run.open(store)
@@ -168,8 +169,16 @@ def opened(store: Store) -> Run:
     if source is None:
         raise InputError("this Dataset was not opened from a store; give the path of one, or use fit and transform")
     run = Run.open(str(source))
-    if "image" not in store or store.sizes.get("shot") != run.n_shots:
+    whole = "image" in store and "shot" in store.coords and np.array_equal(store["shot"], np.arange(run.n_shots))
+    if not whole:
         raise InputError(
-            f"this Dataset is a part of the store {source}; give the store's path, or use fit and transform on the part"
+            f"this Dataset is a part of the store {source}, or in another order; give the store's path, or use fit and "
+            "transform on the part"
         )
+    for name in (v.name for v in (*named("raw"), *named("total")) if v.name in store):
+        if store[name].encoding.get("source") != source:
+            raise InputError(
+                f"{name} of this Dataset is another than that of the store {source}; give the store's path, or use fit "
+                "and transform on the Dataset"
+            )
     return run
