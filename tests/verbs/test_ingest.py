@@ -143,6 +143,25 @@ def test_damage__met_half_way_leaves_nothing(tmp_path, frames, small_shards):
     assert [path.name for path in tmp_path.iterdir()] == ["run.emc"]
 
 
+@pytest.mark.parametrize("can_exchange", [True, False])
+def test_damage__met_half_way_puts_the_old_store_back(tmp_path, frames, small_shards, monkeypatch, can_exchange):
+    if not can_exchange:
+        monkeypatch.setattr("xfeldask.store.publish._renameat2", lambda: None)
+    np.save(tmp_path / "run.npy", frames)
+    ingest(tmp_path / "run.npy", tmp_path / "run.zarr", **GIVEN)
+    np.save(tmp_path / "run.npy", np.where(np.arange(N)[:, None, None, None] == 39, -5, frames.astype(np.int16)))
+    (tmp_path / "link.zarr").symlink_to(tmp_path / "run.zarr")
+    for path in (tmp_path / "run.zarr", tmp_path / "link.zarr"):
+        with pytest.raises(InputError, match="shot 39 has -5 photons"):
+            ingest(tmp_path / "run.npy", path, overwrite=True, photon_dtype="uint8", **GIVEN)
+    assert verify(tmp_path / "run.zarr", progress=False).problems == ()
+    np.testing.assert_array_equal(open_dataset(tmp_path / "run.zarr").photons.values, frames)
+    np.save(tmp_path / "run.npy", frames + 1)
+    ingest(tmp_path / "run.npy", tmp_path / "run.zarr", overwrite=True, **GIVEN)
+    np.testing.assert_array_equal(open_dataset(tmp_path / "run.zarr").photons.values, frames + 1)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link.zarr", "run.npy", "run.zarr"]
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [

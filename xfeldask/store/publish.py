@@ -28,7 +28,7 @@ _CANNOT = {errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.EPERM, errno.EXDE
 """What a system or a file system answers that cannot exchange two names."""
 
 
-def replaced_group(store: StorePath, place: str = "") -> AbstractContextManager[Path]:
+def replaced_group(store: StorePath, place: str = "", *, keep: bool = False) -> AbstractContextManager[Path]:
     """Give a folder to write a store, or a group in it, to, and put it into its place when the context ends.
 
     On a file system that is one step, as of `replaced`; in a bucket there is none between the old one and the new.
@@ -37,16 +37,17 @@ def replaced_group(store: StorePath, place: str = "") -> AbstractContextManager[
     ----------
     store : Path or URL
     place : str, of the group; empty for the store itself
+    keep : bool, as of `replaced`; in a bucket nothing is kept
     """
     if isinstance(store, Path):
-        return replaced(store / place, store)
+        return replaced(store / place, store, keep=keep)
     from xfeldask.store.bucket import uploaded  # needs an extra
 
     return uploaded(store, place)
 
 
 @contextmanager
-def replaced(target: Path, store: Path | None = None) -> Iterator[Path]:
+def replaced(target: Path, store: Path | None = None, *, keep: bool = False) -> Iterator[Path]:
     """Give a path to write to, and move what was written there to `target` when the context ends.
 
     A folder is exchanged with the old one in one step where the system can; where it cannot, it is moved away first. If
@@ -58,6 +59,7 @@ def replaced(target: Path, store: Path | None = None) -> Iterator[Path]:
     target : Path, of a file or a folder
     store : Path, optional, of the store that `target` lies in: new things are made beside it, where no reader of the
         store meets them; beside `target` by default
+    keep : bool, keep what was there before beside it, for `put_back` and `let_go`
 
     Raises
     ------
@@ -88,11 +90,50 @@ def replaced(target: Path, store: Path | None = None) -> Iterator[Path]:
             if target.is_dir():
                 target.rename(old)
             fresh.replace(target)
+        elif keep:
+            fresh.rename(old)
     finally:
         remove(fresh)
         if old.exists() and not target.exists():
             old.rename(target)
-        remove(old)
+        if not keep:
+            remove(old)
+
+
+def put_back(store: StorePath) -> None:
+    """Put the store back that `replaced_group` has kept, or nothing where there was none, or it is in a bucket.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> store = Path(tempfile.mkdtemp()) / "run.zarr"
+    >>> store.mkdir()
+    >>> (store / "old").touch()
+    >>> with replaced_group(store, keep=True) as fresh:
+    ...     fresh.mkdir()
+    >>> [path.name for path in store.iterdir()]
+    []
+    >>> put_back(store)
+    >>> let_go(store)
+    >>> [path.name for path in store.iterdir()], [path.name for path in store.parent.iterdir()]
+    (['old'], ['run.zarr'])
+    """
+    if not isinstance(store, Path):
+        place_of(store).remove()
+        return
+    target = real_path(store)
+    old = beside(target, target, "old")
+    if not (old.exists() and exchanged(old, target)):
+        remove(target)
+        if old.exists():
+            old.rename(target)
+
+
+def let_go(store: StorePath) -> None:
+    """Remove the store that `replaced_group` has kept, if there is one; see `put_back`."""
+    if isinstance(store, Path):
+        target = real_path(store)
+        remove(beside(target, target, "old"))
 
 
 def exchanged(one: Path, other: Path) -> bool:

@@ -47,7 +47,7 @@ from xfeldask.store.layout import FORMAT, Layout, create_template, shot_array, w
 from xfeldask.store.lock import held
 from xfeldask.store.manifest import seal
 from xfeldask.store.places import is_in, place_of
-from xfeldask.store.publish import replaced_group
+from xfeldask.store.publish import let_go, put_back, replaced_group
 from xfeldask.store.run import Run
 from xfeldask.store.shards import pending_shards
 from xfeldask.store.urls import URL, StorePath, store_path
@@ -96,7 +96,7 @@ def ingest(
         and what they were like. Where a file is gone or has changed, what needs no photons goes on working; `resume`
         takes files that have moved
     resume : bool, finish a store that was interrupted; only what is pending is read
-    overwrite : bool, replace a store that is there
+    overwrite : bool, replace a store that is there; one in a folder is kept until all files have been read
     progress : bool, show progress on stderr
 
     Returns
@@ -106,7 +106,8 @@ def ingest(
     Raises
     ------
     MissingFileError, FormatError, InputError
-        Something cannot be used; nothing was written.
+        Something cannot be used; what was there before is there still. Only in a bucket a file that is found to be
+        damaged half-way leaves no store.
     StoreExistsError, ExperimentMismatchError
         The store is there and was not asked to be resumed, or holds other frames.
     RunError
@@ -152,7 +153,7 @@ def _ingested(
     if fresh:
         layout = layout_of_frames(frames, photon_dtype)
         refuse_full_disk(path, estimate_intake(frames, layout, elsewhere is None).bytes_on_disk)
-        run = publish_frames(path, frames, layout, intake, elsewhere)
+        run = publish_frames(path, frames, layout, intake, elsewhere, keep=True)
     else:
         run, _ = _resumed(path, intake, elsewhere, write=True)
     try:
@@ -160,9 +161,10 @@ def _ingested(
     except InputError:
         # a file that turns out to be damaged half-way leaves nothing behind that looks like its shots
         if fresh:
-            place_of(path).remove()
+            put_back(path)
         raise
     finally:
+        let_go(path)
         forget_desks()
     return run
 
@@ -293,12 +295,16 @@ def _refuse_other(run: Run, asked: Intake) -> None:
 
 
 def publish_frames(
-    path: StorePath, frames: JoinedFrames, layout: Layout, intake: Intake, elsewhere: Elsewhere | None = None
-) -> Run:
-    """Write a store of everything but photons beside `path`, then move it there in one step."""
+    path: StorePath, frames: JoinedFrames, layout: Layout, intake: Intake, elsewhere: Elsewhere | None = None, *,
+    keep: bool = False,
+) -> Run:  # fmt: skip
+    """Write a store of everything but photons beside `path`, then move it there in one step.
+
+    What was there before is kept beside it if `keep`, until `put_back` or `let_go`.
+    """
     try:
         place_of(path).sweep_beside()
-        with replaced_group(path) as fresh:
+        with replaced_group(path, keep=keep) as fresh:
             fixed = detector_variables(frames.geometry, layout.n_shots, frames.wavelength)
             root = create_template(fresh, layout, fixed, _attributes(frames, intake))
             if frames.photonizes:
