@@ -57,6 +57,11 @@ def test_chips__hide_and_show_the_classes_of_what_colours_tell():
     assert looked.visible.all()
     looked.colour = "density"
     assert box.objects == []
+    seen = []
+    box.param.watch(lambda event: seen.extend(chip.label for chip in event.new), "objects")
+    looked.colour = "hit"
+    assert seen == ["blank (8)", "single (8)", "multiple (8)"], "with their labels from the start"
+    looked.colour = "density"
     looked.colour = "photon_count"
     assert box.objects == []
 

@@ -77,12 +77,16 @@ def chips(session: Session) -> Any:
         nonlocal told
         name = session.colour
         classes = () if name in COUNTS else session.classes(name)
-        if told != (told := (name, session.shots)):
-            box.objects = [_chip(session, meaning, session.colours(name)[meaning]) for _, meaning in classes]
+        known: list[Any] = box.objects
+        if made := told != (told := (name, session.shots, classes)):
+            known = [_chip(session, meaning, session.colours(name)[meaning]) for _, meaning in classes]
         if classes:
             counts, within = session.counts(name), session.counts(name, session.selected)
-            for chip, (meaning, n) in zip(box.objects, counts.items(), strict=True):
+            for chip, (meaning, n) in zip(known, counts.items(), strict=True):
                 chip.label = f"{meaning} ({f'{within[meaning]:,} of ' if session.selected.any() else ''}{n:,})"
+        if made:
+            # last: a browser may miss what changes while it makes them
+            box.objects = known
 
     session.param.watch(fill, ["colour", "embedding", "selected"])
     fill()
