@@ -15,7 +15,9 @@ from xfeldask.explorer.tabs import teaching
 from xfeldask.explorer.tabs.bench import KEYS, NEXT, Bench
 from xfeldask.explorer.tabs.teaching import Teaching, refusal
 from xfeldask.explorer.tabs.watch import Watch
-from xfeldask.store.labels import LABELS, NO_LABEL, lessons, read_labels, write_labels
+from xfeldask.explorer.view.sidebar import chips
+from xfeldask.schema import OTHER
+from xfeldask.store.labels import LABELS, MOST, NO_LABEL, lessons, write_labels
 from xfeldask.store.run import Run
 from xfeldask.verbs.verify import verify
 
@@ -34,12 +36,12 @@ def test_labels__are_undone_and_redone_in_order():
     for shot, label in ((3, "single"), (5, "multiple"), (3, "other")):
         labels.give(shot, label)
     assert labels.counts == {"single": 0, "multiple": 1, "blank": 0, "other": 1}
-    assert [labels.undo(), labels.of(3), labels.undo(), labels.of(5)] == [3, "single", 5, None]
-    assert [labels.redo(), labels.of(5), labels.redo(), labels.of(3)] == [5, "multiple", 3, "other"]
-    assert labels.redo() is None
+    assert [labels.undo(), labels.of(3), labels.undo(), labels.of(5)] == [[3], "single", [5], None]
+    assert [labels.redo(), labels.of(5), labels.redo(), labels.of(3)] == [[5], "multiple", [3], "other"]
+    assert labels.redo() == []
     labels.undo()
     labels.give(7, "blank")
-    assert labels.redo() is None, "what was taken back before another label is gone"
+    assert labels.redo() == [], "what was taken back before another label is gone"
     assert labels.csv() == b"shot,label\n3,single\n5,multiple\n7,blank\n"
 
 
@@ -64,7 +66,7 @@ def test_labels__are_a_quantity_to_be_coloured_and_selected_by():
 
 
 def test_labels__of_a_person_are_kept_in_the_store_and_taken_up_again(run):
-    write_labels(run, "anna", {1: LABELS["single"], 2: LABELS["other"]})
+    write_labels(run, "anna", {1: "single", 2: "other"})
     looked = Session(run.path)
     looked.labels.give(2, "blank")
     looked.labels.sign("anna")
@@ -75,11 +77,72 @@ def test_labels__of_a_person_are_kept_in_the_store_and_taken_up_again(run):
     assert verify(run.path, progress=False).ok
 
 
-@pytest.mark.parametrize("changes", [{N: 1}, {-1: 1}, {0: 4}])
-def test_labels__that_cannot_be_are_refused(run, changes):
-    with pytest.raises(InputError, match="labels are"):
-        write_labels(run, "anna", changes)
-    assert read_labels(run) == {}
+def test_labels__of_ones_own_classes_mean_the_same_whatever_numbers_the_store_has_for_them(run):
+    write_labels(run, "anna", {1: "dimer", 2: "ice"})
+    looked = Session(run.path)
+    for name in ("smear", "ice"):
+        looked.labels.name_class(name)
+    looked.labels.give(4, "ice")
+    looked.labels.sign("anna")
+    assert [looked.labels.of(shot) for shot in (1, 2, 3, 4)] == ["dimer", "ice", None, "ice"]
+    assert looked.labels.csv() == b"shot,label\n1,dimer\n2,ice\n4,ice\n"
+    looked.choose_where('label_anna == "ice"')
+    assert np.flatnonzero(looked.selected).tolist() == [2, 4]
+    with pytest.raises(InputError, match="letters, digits and underscores"):
+        looked.labels.name_class("<b>")
+
+
+def test_labels__of_a_group_are_one_step():
+    labels = session().labels
+    labels.give(2, "single")
+    labels.give([1, 2, 3], "other")
+    assert labels.counts["other"] == 3
+    assert (labels.undo(), labels.of(2), labels.n) == ([1, 2, 3], "single", 1)
+    assert (labels.redo(), labels.counts["other"]) == ([1, 2, 3], 3)
+
+
+def test_chips__follow_a_class_that_is_named_while_labels_are_the_colour():
+    looked = session()
+    looked.labels.give(1, "single")
+    looked.colour = "label_me"
+    box = chips(looked)
+    looked.labels.name_class("ice")
+    looked.labels.give(2, "ice")
+    assert [chip.label for chip in box][-1] == "ice (1)"
+
+
+def test_bench__has_a_button_and_a_key_for_each_class_that_the_person_names(run):
+    looked = Session(run.path, may_write=True)
+    bench = bench_of(looked)
+    bench.keys._handle_msg("3")
+    assert looked.labels.n == 0, "a key of no class yet"
+    bench.name_class("my ice")
+    assert "letters, digits and underscores" in bench.fault.object
+    for name in ("ice", "dimer"):
+        bench.name_class(name)
+    assert bench.fault.object == ""
+    assert [button.label for button in bench.buttons][:-2] == [
+        "single (1)", "multiple (2)", "blank (0)", "other (x)", "ice (3)", "dimer (4)",
+    ]  # fmt: skip
+    bench.sign("anna")
+    first = looked.shot
+    bench.keys._handle_msg("4")
+    assert looked.labels.of(first) == "dimer"
+    looked.choose_where("shot < 3")
+    bench.group.value = "ice"
+    bench.give_all.clicks += 1
+    bench.keeper.wait()
+    stored = run.reopened().labels["anna"]
+    value = dict(zip(stored.attrs["flag_meanings"].split(), stored.attrs["flag_values"], strict=True))
+    assert np.flatnonzero(stored == value["ice"]).tolist() == [0, 1, 2]
+    assert "ice 3" in bench.counts.object
+    bench.keys._handle_msg("u")
+    bench.keeper.wait()
+    assert (run.reopened().labels["anna"] == NO_LABEL).sum() == N - (first > 2)
+    # those who open the page later
+    later = Session(run.path)
+    later.labels.sign("anna")
+    assert "dimer" in later.labels.classes
 
 
 @pytest.mark.parametrize("allowed", [True, False])
@@ -125,6 +188,7 @@ def test_lessons__are_of_hits_alone():
     assert dict(zip([*LABELS, "none"], lessons(given).tolist(), strict=True)) == {
         "single": 1, "multiple": 0, "blank": -1, "other": 0, "none": -1,
     }  # fmt: skip
+    assert not lessons(np.arange(OTHER + 1, MOST + 1, dtype=np.int8)).any(), "hits other than single ones"
 
 
 def test_teaching__is_refused_in_a_sentence(run):

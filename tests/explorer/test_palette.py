@@ -13,3 +13,5 @@ def test_class_colours__of_shots_are_those_of_the_figures() -> None:
 
 def test_class_colours__of_classes_that_nobody_knows_are_told_apart() -> None:
     assert len(set(class_colours(tuple("abcdefg")).values())) == 7
+    ours = ("single", "multiple", "blank", "other", *"abcdefg")
+    assert len(set(class_colours(ours).values())) == len(ours)

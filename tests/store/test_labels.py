@@ -10,8 +10,9 @@ import pytest
 
 from xfeldask.errors import InputError, StoreBusyError
 from xfeldask.explorer.model.labels import Keeper
+from xfeldask.schema import OTHER
 from xfeldask.store import labels
-from xfeldask.store.labels import LABELS, NO_LABEL, read_labels, write_labels
+from xfeldask.store.labels import LABELS, MOST, NO_LABEL, classes_of, read_labels, write_labels
 from xfeldask.store.layout import Layout, create_template
 from xfeldask.store.run import Run
 
@@ -30,7 +31,7 @@ def test_write_labels__of_one_person_at_once_refuses_the_second(run: Run, monkey
 
     def second() -> None:
         try:
-            write_labels(run, "anna", {1: SINGLE})
+            write_labels(run, "anna", {1: "single"})
         except StoreBusyError as error:
             raised.append(error)
 
@@ -43,7 +44,7 @@ def test_write_labels__of_one_person_at_once_refuses_the_second(run: Run, monkey
         return found
 
     monkeypatch.setattr(labels, "read_labels", read_late)
-    write_labels(run, "anna", {0: BLANK})
+    write_labels(run, "anna", {0: "blank"})
     assert "labels/anna is being written" in str(raised[0])
     assert read_labels(run)["anna"].values.tolist() == [BLANK, *[NO_LABEL] * 4]
 
@@ -57,10 +58,44 @@ def test_keeper__writes_what_failed_with_what_comes_next(run: Run, monkeypatch: 
 
     with monkeypatch.context() as patch:
         patch.setattr("xfeldask.explorer.model.labels.write_labels", full)
-        keeper.keep("anna", {0: SINGLE, 1: SINGLE})
+        keeper.keep("anna", {0: "single", 1: "single"})
         keeper.wait()
     assert told == ["the disk is full"]
-    keeper.keep("anna", {1: BLANK})
+    keeper.keep("anna", {1: "blank"})
     keeper.wait()
     assert told == ["the disk is full", ""]
     assert read_labels(run)["anna"].values.tolist() == [SINGLE, BLANK, *[NO_LABEL] * 3]
+
+
+def test_write_labels__keeps_a_class_of_ones_own_as_long_as_a_shot_has_it(run: Run) -> None:
+    write_labels(run, "anna", {0: "ice", 1: "single", 2: "dimer"})
+    write_labels(run, "anna", {0: None, 3: "dimer", 4: "smear"})
+    stored = read_labels(run)["anna"]
+    classes = classes_of(stored)
+    assert [*classes] == [*LABELS, "dimer", "smear"]
+    names = {value: name for name, value in classes.items()} | {NO_LABEL: None}
+    assert [names[value] for value in stored.values.tolist()] == [None, "single", "dimer", "dimer", "smear"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [
+        ({0: "my ice"}, "name of a class is letters"),
+        ({0: "none"}, "without a label"),
+        ({5: "single"}, "shots 0 to 4"),
+        ({-1: "single"}, "shots 0 to 4"),
+    ],
+)
+def test_write_labels__refuses_what_cannot_be(run: Run, labels: dict, told: str) -> None:
+    with pytest.raises(InputError, match=told):
+        write_labels(run, "anna", labels)
+    assert read_labels(run) == {}
+
+
+def test_number__of_too_many_classes_is_refused() -> None:
+    classes = dict(LABELS)
+    for i in range(MOST - OTHER):
+        labels.number(classes, f"class_{i}")
+    assert sorted(classes.values()) == [*range(MOST + 1)]
+    with pytest.raises(InputError, match="can name 124 classes"):
+        labels.number(classes, "one_more")

@@ -17,22 +17,27 @@ from xfeldask.store.lock import held
 if TYPE_CHECKING:
     from xfeldask.store.run import Run
 
-WHO = "a person"
-NO_LABEL = -1
+WHO, CLASS = "a person", "a class"
+NO_LABEL, NONE = -1, "none"
 LABELS = {"single": SINGLE, "multiple": MULTIPLE, "blank": BLANK, "other": OTHER}
-"""What a person can say of a shot, and how it is stored; `NO_LABEL` where nothing was said."""
+"""What every person can say of a shot, and how it is stored; `NO_LABEL` where nothing was said."""
+FIRST_OWN, MOST = OTHER + 1, 127
+"""Numbers of the classes that a person names: from the first one that is free to the last one of int8."""
 COLUMN = "label_"
 """What the names of columns of labels begin with."""
 
 
-def write_labels(run: Run, name: str, changes: Mapping[int, int]) -> NDArray[np.int8]:
+def write_labels(run: Run, name: str, changes: Mapping[int, str | None]) -> NDArray[np.int8]:
     """Change labels of a person; those of other shots stay.
+
+    Words other than those of `LABELS` are classes of the person's own: their numbers are stored with their names, as
+    CF's flags, as long as a shot has them.
 
     Parameters
     ----------
     run : Run
     name : str, letters, digits and underscores
-    changes : label by the shot's place in the store, one of `LABELS`, or `NO_LABEL` to take it back
+    changes : label by the shot's place in the store, None to take it back
 
     Returns
     -------
@@ -43,7 +48,7 @@ def write_labels(run: Run, name: str, changes: Mapping[int, int]) -> NDArray[np.
     StoreBusyError
         Another page writes labels of the same person at this moment.
     InputError
-        A name that cannot be, a store that cannot be written, labels or shots that are not there.
+        A name that cannot be, a store that cannot be written, shots that are not there.
 
     Examples
     --------
@@ -54,24 +59,32 @@ def write_labels(run: Run, name: str, changes: Mapping[int, int]) -> NDArray[np.
     >>> path, layout = Path(tempfile.mkdtemp()) / "run.zarr", Layout(5, (1, 4, 4), (2, 2), (4, 4), 1, "uint8", False, 2)
     >>> _ = create_template(path, layout, {"shot": np.arange(5)}, {"title": "a run"})
     >>> run = Run.open(path)
-    >>> _ = write_labels(run, "anna", {0: LABELS["single"], 3: LABELS["blank"]})
-    >>> write_labels(run, "anna", {3: NO_LABEL, 4: LABELS["multiple"]}).tolist()
-    [1, -1, -1, -1, 2]
-    >>> list(read_labels(run))
-    ['anna']
+    >>> _ = write_labels(run, "anna", {0: "single", 3: "blank"})
+    >>> write_labels(run, "anna", {3: None, 4: "ice"}).tolist()
+    [1, -1, -1, -1, 4]
+    >>> classes_of(read_labels(run)["anna"])
+    {'single': 1, 'multiple': 2, 'blank': 0, 'other': 3, 'ice': 4}
     """
     check_name(name, WHO)
-    if any(not 0 <= shot < run.n_shots or label not in {NO_LABEL, *LABELS.values()} for shot, label in changes.items()):
-        raise InputError(f"labels are {LABELS} or {NO_LABEL} for shots 0 to {run.n_shots - 1}, got {dict(changes)}")
+    for label in {*changes.values()} - {None}:
+        check_class(str(label))
+    if any(not 0 <= shot < run.n_shots for shot in changes):
+        raise InputError(f"there are shots 0 to {run.n_shots - 1}, got labels of {sorted(changes)}")
     # what another page of the same person writes meanwhile would be lost
     with held(run.path, f"labels/{name}"):
         known = read_labels(run).get(name)
         labels = np.full(run.n_shots, NO_LABEL, np.int8) if known is None else known.values.astype(np.int8)
-        labels[list(changes)] = list(changes.values())
+        classes = dict(LABELS) if known is None else classes_of(known)
+        for label in changes.values():
+            if label is not None:
+                number(classes, label)
+        labels[list(changes)] = [NO_LABEL if label is None else classes[label] for label in changes.values()]
+        there = {NO_LABEL, *LABELS.values(), *np.unique(labels).tolist()}
+        classes = {meaning: value for meaning, value in classes.items() if value in there}
         attributes = {
             "long_name": f"label by {name}",
-            "flag_values": [NO_LABEL, *LABELS.values()],
-            "flag_meanings": " ".join(["none", *LABELS]),
+            "flag_values": [NO_LABEL, *classes.values()],
+            "flag_meanings": " ".join([NONE, *classes]),
             "n_labelled": int((labels != NO_LABEL).sum()),
         }
         publish_by_name(run, "labels", name, "label", labels, attributes)
@@ -83,17 +96,60 @@ def read_labels(run: Run) -> dict[str, xr.DataArray]:
     return read_by_name(run, "labels", "label")
 
 
+def classes_of(labels: xr.DataArray) -> dict[str, int]:
+    """Return the number of each class that stored labels may have, by its name; a person's own classes come last."""
+    values = np.atleast_1d(labels.attrs.get("flag_values", [])).tolist()
+    meanings = str(labels.attrs.get("flag_meanings", "")).split()
+    return LABELS | {m: int(v) for m, v in zip(meanings, values, strict=False) if FIRST_OWN <= v <= MOST}
+
+
+def check_class(name: str) -> None:
+    """Refuse what can be no class of shots.
+
+    Raises
+    ------
+    InputError
+    """
+    check_name(name, CLASS)
+    if name == NONE:
+        raise InputError(f"{NONE!r} is what shots without a label have; choose another name for the class")
+
+
+def number(classes: dict[str, int], name: str) -> int:
+    """Return the number of a class; one that is not known yet gets the next one.
+
+    Raises
+    ------
+    InputError
+        There are too many classes.
+
+    Examples
+    --------
+    >>> classes = dict(LABELS)
+    >>> number(classes, "ice"), number(classes, "dimer"), number(classes, "ice"), number(classes, "single")
+    (4, 5, 4, 1)
+    """
+    if name not in classes:
+        free = sorted({*range(FIRST_OWN, MOST + 1)} - {*classes.values()})
+        if not free:
+            raise InputError(f"a person can name {MOST - OTHER} classes, and {name} would be one more")
+        classes[name] = free[0]
+    return classes[name]
+
+
 def lessons(labels: NDArray[np.int8]) -> NDArray[np.int8]:
     """Return labels as a rule learns from them: 1 a single hit, 0 anything else, -1 not known.
 
-    Blanks are no lesson: a rule weighs hits.
+    Blanks are no lesson: a rule weighs hits. Classes that a person named are hits other than single ones.
 
     Examples
     --------
     >>> lessons(np.array([LABELS["single"], LABELS["multiple"], LABELS["other"], LABELS["blank"], NO_LABEL])).tolist()
     [1, 0, 0, -1, -1]
+    >>> lessons(np.array([FIRST_OWN])).tolist()
+    [0]
     """
     out = np.full(labels.shape, -1, np.int8)
     out[labels == SINGLE] = 1
-    out[(labels == MULTIPLE) | (labels == OTHER)] = 0
+    out[(labels == MULTIPLE) | (labels >= OTHER)] = 0
     return out

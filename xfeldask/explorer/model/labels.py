@@ -2,28 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from threading import Lock, Thread
 from typing import TYPE_CHECKING
 
 import numpy as np
 import param
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from xfeldask.errors import XfeldaskError
 from xfeldask.explorer.model.masks import Mask
 from xfeldask.store.by_name import check_name
 from xfeldask.store.columns import Column, Shots
-from xfeldask.store.labels import COLUMN, LABELS, NO_LABEL, WHO, read_labels, write_labels
+from xfeldask.store.labels import (
+    COLUMN,
+    LABELS,
+    NO_LABEL,
+    NONE,
+    WHO,
+    check_class,
+    classes_of,
+    number,
+    read_labels,
+    write_labels,
+)
 from xfeldask.store.run import Run
 
 if TYPE_CHECKING:
     from xfeldask.explorer.model.session import Session
 
-NAMES = {value: name for name, value in LABELS.items()}
-CLASSES = ((NO_LABEL, "none"), *NAMES.items())
 ME = "me"
 """What labels are called whose person gave no name."""
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """A label that was given to one shot or to several at once.
+
+    Attributes
+    ----------
+    shots : int (n,)
+    before : int8 (n,), what they were labelled
+    after : int, what they are labelled since
+    """
+
+    shots: NDArray[np.int64]
+    before: NDArray[np.int8]
+    after: int
 
 
 class Labels(param.Parameterized):
@@ -42,7 +68,11 @@ class Labels(param.Parameterized):
     >>> labels = Session(path).labels
     >>> labels.give(2, "single")
     >>> labels.undo(), labels.redo(), labels.of(2), sorted(labels.queue(5).tolist())
-    (2, 2, 'single', [0, 1, 3])
+    ([2], [2], 'single', [0, 1, 3])
+    >>> labels.name_class("ice")
+    >>> labels.give([0, 3], "ice")
+    >>> labels.counts["ice"], labels.undo()
+    (2, [0, 3])
     """
 
     person = param.String("", doc="who gives labels; empty where nobody said")
@@ -52,10 +82,11 @@ class Labels(param.Parameterized):
         super().__init__()  # type: ignore[no-untyped-call]
         self._session = session
         self.values = np.full(session.shots.n_stored, NO_LABEL, np.int8)
-        self._done: list[tuple[int, int, int]] = []
-        self._undone: list[tuple[int, int, int]] = []
+        self.classes = dict(LABELS)
+        self._done: list[Step] = []
+        self._undone: list[Step] = []
         self._sure: tuple[Shots, NDArray[np.int64]] | None = None
-        self.changed: dict[int, int] = {}
+        self._changed = np.zeros(session.shots.n_stored, bool)
 
     def sign(self, person: str) -> None:
         """Give labels under a name; those that the store has by that name are taken up, those of this page stay.
@@ -68,37 +99,57 @@ class Labels(param.Parameterized):
         check_name(person, WHO)
         known = read_labels(self._session.shots.run).get(person)
         if known is not None:
-            self.values = np.array(known.values, np.int8)
-            self.values[list(self.changed)] = list(self.changed.values())
+            # the store may have other numbers for the classes that this page knows; what is not known has none
+            numbers = np.full(256, NO_LABEL, np.int8)
+            for name, value in classes_of(known).items():
+                numbers[value] = number(self.classes, name)
+            self.values = np.where(self._changed, self.values, numbers[known.values])
         self.person = person
         self._tell()
 
-    def give(self, shot: int, label: str) -> None:
-        """Label a shot with one of `LABELS`."""
-        step = shot, int(self.values[shot]), LABELS[label]
-        self._done.append(step)
-        self._undone.clear()
-        self._set(shot, LABELS[label])
+    def name_class(self, name: str) -> None:
+        """Let labels be a class of one's own too.
 
-    def undo(self) -> int | None:
-        """Take the last label back; return the shot, or None where nothing was labelled."""
-        return self._move(self._done, self._undone, 1)
-
-    def redo(self) -> int | None:
-        """Give the label again that was taken back last; return the shot, or None where there is none."""
-        return self._move(self._undone, self._done, 2)
-
-    def _move(self, taken: list[tuple[int, int, int]], put: list[tuple[int, int, int]], value: int) -> int | None:
-        if not taken:
-            return None
-        step = taken.pop()
-        put.append(step)
-        self._set(step[0], step[value])
-        return step[0]
-
-    def _set(self, shot: int, label: int) -> None:
-        self.values[shot] = self.changed[shot] = label
+        Raises
+        ------
+        InputError
+            What is no name; too many classes.
+        """
+        check_class(name)
+        number(self.classes, name)
         self._tell()
+
+    def give(self, shots: ArrayLike, label: str) -> None:
+        """Label a shot, or several at once, with one of `classes`."""
+        at = np.atleast_1d(np.asarray(shots, np.int64))
+        self._done.append(Step(at, self.values[at], self.classes[label]))
+        self._undone.clear()
+        self._set(at, self.classes[label])
+
+    def undo(self) -> list[int]:
+        """Take back what was labelled last; return its shots, none where nothing was labelled."""
+        if not self._done:
+            return []
+        self._undone.append(self._done.pop())
+        return self._set(self._undone[-1].shots, self._undone[-1].before)
+
+    def redo(self) -> list[int]:
+        """Give again what was taken back last; return its shots, none where there is nothing."""
+        if not self._undone:
+            return []
+        self._done.append(self._undone.pop())
+        return self._set(self._done[-1].shots, self._done[-1].after)
+
+    def _set(self, shots: NDArray[np.int64], labels: ArrayLike) -> list[int]:
+        self.values[shots] = labels
+        self._changed[shots] = True
+        self._tell()
+        return [int(shot) for shot in shots]
+
+    @property
+    def changed(self) -> list[int]:
+        """Shots that were labelled on this page, or whose label was taken back."""
+        return np.flatnonzero(self._changed).tolist()
 
     def _tell(self) -> None:
         """Let the page know labels as a quantity, to be coloured and selected by."""
@@ -106,7 +157,7 @@ class Labels(param.Parameterized):
         name = COLUMN + (self.person or ME)
         is_new = name not in shots.names()
         values = self.values[: shots.n_shots].copy()
-        shots.add(Column(name, f"label by {self.person or ME}", "1", values, CLASSES))
+        shots.add(Column(name, f"label by {self.person or ME}", "1", values, ((NO_LABEL, NONE), *self._names.items())))
         if is_new:
             self._session.param.trigger("saved")
         elif self._session.colour == name:
@@ -115,12 +166,21 @@ class Labels(param.Parameterized):
 
     def of(self, shot: int) -> str | None:
         """Return the label of a shot, None where it has none."""
-        return NAMES.get(int(self.values[shot]))
+        return self._names.get(int(self.values[shot]))
+
+    def known_as(self, shots: Iterable[int]) -> dict[int, str | None]:
+        """Return the labels of some shots, None where one has none."""
+        names = self._names
+        return {int(shot): names.get(int(self.values[shot])) for shot in shots}
+
+    @property
+    def _names(self) -> dict[int, str]:
+        return {value: name for name, value in self.classes.items()}
 
     @property
     def counts(self) -> dict[str, int]:
         """Shots of each label."""
-        return {name: int((self.values == value).sum()) for name, value in LABELS.items()}
+        return {name: int((self.values == value).sum()) for name, value in self.classes.items()}
 
     @property
     def n(self) -> int:
@@ -148,7 +208,8 @@ class Labels(param.Parameterized):
         """Write all labels as a table of two columns: absolute indices of shots, and what they were labelled."""
         at = np.flatnonzero(self.values != NO_LABEL)
         index = np.asarray(self._session.shots.run.read("shot"))[at]
-        rows = [f"{shot},{NAMES[int(self.values[i])]}" for shot, i in zip(index, at, strict=True)]
+        names = self._names
+        rows = [f"{shot},{names[int(self.values[i])]}" for shot, i in zip(index, at, strict=True)]
         return "\n".join(["shot,label", *rows, ""]).encode()
 
 
@@ -180,11 +241,11 @@ class Keeper:
 
     def __init__(self, run: Run, tell: Callable[[str], object]) -> None:
         self._run, self._tell, self._lock = run, tell, Lock()
-        self._waiting: dict[str, dict[int, int]] = {}
+        self._waiting: dict[str, dict[int, str | None]] = {}
         self._thread: Thread | None = None
 
-    def keep(self, person: str, changes: Mapping[int, int]) -> None:
-        """Write changes of a person's labels soon."""
+    def keep(self, person: str, changes: Mapping[int, str | None]) -> None:
+        """Write changes of a person's labels soon, None where one was taken back."""
         with self._lock:
             self._waiting.setdefault(person, {}).update(changes)
             if self._thread is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import cycle
 from types import MappingProxyType
 
 from xfeldask.scores.classes import BLUE, COLORS, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION
@@ -22,7 +23,8 @@ MEANINGS: Mapping[str, str] = MappingProxyType(
     }
 )
 """Colours of classes by what they mean; those of shots are the same in every figure of the package."""
-OTHERS = (GREEN, PURPLE, SKY, ORANGE, BLUE, VERMILION, GREY)
+OTHERS = (GREEN, PURPLE, SKY, ORANGE, BLUE, VERMILION, GREY, "#882255", "#999933", "#44aa99")
+"""Of other classes; the last three are of P. Tol's scheme "muted" (Colour Schemes, SRON/EPS/TN/09-002)."""
 NUMBERS = ("Viridis256", "Cividis256", "Inferno256", "Magma256", "Greys256")
 """Names of Bokeh's palettes for numbers; the lightness of each rises all the way."""
 CIRCLE = (BLUE, GREEN, ORANGE, PURPLE, BLUE)
@@ -32,12 +34,13 @@ CYCLIC = ("azimuth", "rotation")
 
 
 def class_colours(meanings: tuple[str, ...]) -> dict[str, str]:
-    """Choose the colour of each class, the same whichever classes are there.
+    """Choose the colour of each class; those that `MEANINGS` knows have the same whichever classes are there.
 
     Examples
     --------
     >>> class_colours(("multiple", "odd"))
     {'multiple': '#d55e00', 'odd': '#009e73'}
     """
-    others = iter(OTHERS * (1 + len(meanings) // len(OTHERS)))
+    fixed = {MEANINGS[meaning] for meaning in meanings if meaning in MEANINGS}
+    others = cycle([colour for colour in OTHERS if colour not in fixed])
     return {meaning: MEANINGS.get(meaning) or next(others) for meaning in meanings}

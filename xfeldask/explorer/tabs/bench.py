@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Iterable
 from functools import partial
 from io import BytesIO
 from typing import Any
 
+import numpy as np
 import panel as pn
 import panel_material_ui as pmui
 
 from xfeldask.errors import XfeldaskError
 from xfeldask.explorer.model.labels import Keeper
-from xfeldask.explorer.model.palette import MEANINGS
+from xfeldask.explorer.model.palette import class_colours
 from xfeldask.explorer.model.pictures import Pictures
 from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.tabs.rebuilt import AXES
@@ -21,11 +23,15 @@ from xfeldask.explorer.tabs.teaching import Teaching
 from xfeldask.explorer.tabs.watch import Watch
 from xfeldask.explorer.tabs.widgets import MIDDLE, SMALL, caption, heading
 from xfeldask.explorer.view.cards import Card, follow_rings
+from xfeldask.explorer.view.fields import choice
 from xfeldask.explorer.view.keys import Keys
 from xfeldask.explorer.view.mosaic import Mosaic
 from xfeldask.explorer.view.plane import locked
+from xfeldask.store.labels import LABELS
 
 KEYS = {"1": "single", "2": "multiple", "0": "blank", "x": "other"}
+OWN_KEYS = "3456789"
+"""Keys of the first classes that the person names; those that come after have a button alone."""
 UNDO, REDO = "u", "y"
 TOLD = {"verdict": "taken for", "probability_single": "P(single)"}
 """What is told of a shot, and by which word; not the truth, which would be told back as a label."""
@@ -63,7 +69,12 @@ class Bench:
         self.teaching = Teaching(session)
         self.counts, self.fault = caption(), caption(styles=SMALL | {"color": "#d32f2f"})
         self._watch = watch
-        self.keys = Keys({key: partial(self._press, key) for key in (*KEYS, UNDO, REDO)})
+        self.keys = Keys({key: partial(self._press, key) for key in (*KEYS, *OWN_KEYS, UNDO, REDO)})
+        self.buttons = pn.FlexBox()
+        self._shown_classes: tuple[str, ...] = ()
+        self.group = choice(label="label all that are selected", width=150)
+        self.give_all = pmui.Button(label="label", size="small", variant="outlined", align="end")
+        self.give_all.on_click(lambda _: locked(self.give_selected))
         self.view = self._laid_out()
         watch(self._show, ["shot", "zoom"])
         watch(self._again, ["embedding", "selected", "hidden", "colour"])
@@ -74,7 +85,14 @@ class Bench:
     def _press(self, key: str) -> None:
         if self._watch.is_open:
             # figures are changed, and Panel does not hold the page's lock while it tells of keys and buttons
-            locked(partial(self.give, KEYS[key]) if key in KEYS else {UNDO: self.undo, REDO: self.redo}[key])
+            label = self.by_key.get(key)
+            locked(partial(self.give, label) if label else {UNDO: self.undo, REDO: self.redo}.get(key, lambda: None))
+
+    @property
+    def by_key(self) -> dict[str, str]:
+        """The label of each key."""
+        own = [label for label in self.labels.classes if label not in LABELS]
+        return KEYS | dict(zip(OWN_KEYS, own, strict=False))
 
     def give(self, label: str) -> None:
         """Label the shot that is looked at, and go to the next one."""
@@ -82,8 +100,26 @@ class Bench:
             return
         shot = self._session.shot
         self.labels.give(shot, label)
-        self._keep(shot)
+        self._keep([shot])
         self._go_on()
+
+    def give_selected(self) -> None:
+        """Label all shots that are selected at once."""
+        at = np.flatnonzero(self._session.selected & self._session.visible)
+        if len(at):
+            self.labels.give(at, self.group.value)
+            self._keep(at)
+            self._again()
+
+    def name_class(self, name: str) -> None:
+        """Let labels be a class of the person's own too."""
+        try:
+            self.labels.name_class(name)
+        except XfeldaskError as error:
+            self.fault.object = html.escape(str(error))
+            return
+        self.fault.object = ""
+        self._list()
 
     def undo(self) -> None:
         """Take the last label back, and go to its shot."""
@@ -93,10 +129,10 @@ class Bench:
         """Give the label again that was taken back last, and go to its shot."""
         self._back(self.labels.redo())
 
-    def _back(self, shot: int | None) -> None:
-        if shot is not None:
-            self._keep(shot)
-            self._session.shot = shot
+    def _back(self, shots: list[int]) -> None:
+        if shots:
+            self._keep(shots)
+            self._session.shot = shots[0]
             self._list()
 
     def _go_on(self) -> None:
@@ -105,9 +141,9 @@ class Bench:
             self._session.shot = int(found[0])
         self._list()
 
-    def _keep(self, *shots: int) -> None:
+    def _keep(self, shots: Iterable[int]) -> None:
         if self._session.may_write and self.labels.person:
-            self.keeper.keep(self.labels.person, {shot: int(self.labels.values[shot]) for shot in shots})
+            self.keeper.keep(self.labels.person, self.labels.known_as(shots))
 
     def _kept(self, fault: str) -> None:
         self.fault.object = html.escape(fault)
@@ -120,7 +156,7 @@ class Bench:
             self.fault.object = html.escape(str(error))
             return
         self.fault.object = ""
-        self._keep(*self.labels.changed)
+        self._keep(self.labels.changed)
         self._list()
 
     def _again(self, *_: Any) -> None:
@@ -150,27 +186,46 @@ class Bench:
         self._next = [int(shot) for shot in self.labels.queue(NEXT + 1) if shot != self._session.shot][:NEXT]
         labels = [f"{shot:,}" for shot in self._next]
         self.strip.show(*self._pictures.tiles(self._next, self._session.zoom, labels))
-        told = [f"{name} {n:,}" for name, n in self.labels.counts.items()]
+        self._offer()
+        told = [f"{html.escape(name)} {n:,}" for name, n in self.labels.counts.items()]
         place = "in the store" if self._session.may_write and self.labels.person else "on this page only"
         self.counts.object = f"<b>{self.labels.n:,} labels</b> ({place}): {', '.join(told)}"
         self.teaching.offer()
 
-    def _laid_out(self) -> pn.viewable.Viewable:
-        buttons = [
-            _button(f"{label} ({key})", lambda label=label: self.give(label), MEANINGS[label])
-            for key, label in KEYS.items()
+    def _offer(self) -> None:
+        """Offer a button for each class, and to label what is selected."""
+        classes, selected = tuple(self.labels.classes), int((self._session.selected & self._session.visible).sum())
+        self.give_all.param.update(label=f"label {selected:,} shots", disabled=not selected)
+        if classes == self._shown_classes:
+            return
+        self._shown_classes = classes
+        self.group.param.update(options=list(classes), value=self.group.value or classes[0])
+        colours, keys = class_colours(classes), {label: f" ({key})" for key, label in self.by_key.items()}
+        self.buttons.objects = [
+            *(_button(f"{one}{keys.get(one, '')}", partial(self.give, one), colours[one]) for one in classes),
+            _button(f"undo ({UNDO})", self.undo, MIDDLE),
+            _button(f"redo ({REDO})", self.redo, MIDDLE),
         ]
-        back = [_button(f"undo ({UNDO})", self.undo, MIDDLE), _button(f"redo ({REDO})", self.redo, MIDDLE)]
-        name = pn.widgets.TextInput(label="your name", placeholder="keeps labels in the store", width=210)
+
+    def _laid_out(self) -> pn.viewable.Viewable:
+        name = pn.widgets.TextInput(label="your name", placeholder="keeps labels in the store", width=190)
         name.param.watch(lambda event: locked(partial(self.sign, event.new)) if event.new else None, "value")
         name.value = self.labels.person
+        own = pn.widgets.TextInput(label="a class of your own", placeholder="ice, dimer, ...", width=150)
+
+        def add(event: Any) -> None:
+            if event.new:
+                own.value = ""
+                locked(partial(self.name_class, event.new))
+
+        own.param.watch(add, "value")
         stem = self._session.shots.path.stem
         table = pmui.FileDownload(callback=lambda: BytesIO(self.labels.csv()), filename=f"{stem}-labels.csv",
                                   label="labels.csv", size="small", align="center")  # fmt: skip
         left = pn.Column(self._card.view(), height=SIDE, styles={"flex": f"0 0 {SIDE}px", "width": f"{SIDE}px"})
         right = pn.Column(
-            pn.FlexBox(*buttons, *back), self.counts, pn.Row(name, table, self.keys), self.fault, self.curves.pane,
-            sizing_mode="stretch_width",
+            self.buttons, self.counts, pn.FlexBox(name, own, self.group, self.give_all, table, self.keys),
+            self.fault, self.curves.pane, sizing_mode="stretch_width",
         )  # fmt: skip
         return pn.Column(
             pn.Row(left, right, sizing_mode="stretch_width"),

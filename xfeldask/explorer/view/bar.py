@@ -25,6 +25,7 @@ KEYS_TOLD = {
     "Escape": "nothing is selected any more",
     "Ctrl+Z, Ctrl+Shift+Z": "selection before, and the undone one again",
     "1, 2, 0, x": "label the shot single, multiple, blank or other, while the tab of labels is open",
+    "3 to 9": "label the shot with a class that you named",
     "u, y": "take the last label back, and give it again",
     "up, down": "height of the plots, while the bar below them has the focus",
     "?": "this list",
