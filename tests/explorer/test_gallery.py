@@ -8,6 +8,7 @@ import panel_material_ui as pmui
 import pytest
 
 from tests.explorer.few_shots import NUMBER, few_shots, pictures, session, texts
+from xfeldask.explorer.model.group import ONE_MORE, RUN
 from xfeldask.explorer.model.labels import doubt
 from xfeldask.explorer.model.pictures import ZOOMS
 from xfeldask.explorer.tabs.gallery import DOUBT, gallery
@@ -23,8 +24,8 @@ def shown(monkeypatch):
     """Pages of ten, and the mosaic that they are shown in."""
     made = []
 
-    def mosaic(columns, rows, on_tap, lines):
-        made.append(Mosaic(columns, rows, on_tap, lines=lines))
+    def mosaic(columns, rows, on_tap, lines, on_pick):
+        made.append(Mosaic(columns, rows, on_tap, lines=lines, on_pick=on_pick))
         return made[0]
 
     for name, value in (("COLUMNS", 5), ("ROWS", 2), ("PAGE", 10), ("Mosaic", mosaic)):
@@ -84,6 +85,44 @@ def test_gallery__shows_the_part_of_the_detector_that_is_looked_at(shown):
         shapes.append(mosaic.source.data["image"][0].shape)
     assert shapes == [pictures().seen(0, zoom).values.shape for zoom in ZOOMS]
     assert len(set(shapes)) > 1
+
+
+def buttons(view):
+    return {part.label: part for part in view.select(pmui.Button) if part.visible}
+
+
+def test_gallery__selects_tiles_that_are_picked_together(shown):
+    looked, view, page, mosaic = shown
+    sorter(view).value = "photon_count"
+    order = np.argsort(few_shots().read("photon_count"), kind="stable")
+    assert buttons(view) == {}
+    mosaic._on_tap(7)
+    page.value = 1
+    mosaic._on_pick(1, RUN)
+    mosaic._on_pick(0, ONE_MORE)
+    mosaic._on_pick(5, ONE_MORE)
+    assert len(mosaic.picked.data["x"]) == 2, "of those on this page"
+    assert list(buttons(view)) == ["select the 5 picked"]
+    buttons(view)["select the 5 picked"].clicks += 1
+    wanted = {int(order[place]) for place in (7, 8, 9, 11, 15)}
+    assert set(np.flatnonzero(looked.selected).tolist()) == wanted
+    assert set(labels(mosaic)) == wanted
+    assert buttons(view) == {}
+    mosaic._on_tap(0)
+    mosaic._on_pick(1, RUN)
+    buttons(view)["leave the 2 out"].clicks += 1
+    assert set(np.flatnonzero(looked.selected).tolist()) == wanted - {int(order[7]), int(order[8])}
+    looked.undo()
+    assert set(np.flatnonzero(looked.selected).tolist()) == wanted
+
+
+def test_gallery__forgets_what_was_picked_with_the_selection_that_it_was_picked_of(shown):
+    looked, view, _, mosaic = shown
+    mosaic._on_tap(2)
+    mosaic._on_pick(3, RUN)
+    assert len(mosaic.picked.data["x"]) == 2
+    looked.choose_where("shot >= 20")
+    assert (buttons(view), mosaic.picked.data["x"]) == ({}, [])
 
 
 def sorter(view):

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
-from bokeh.events import Tap
+from bokeh.events import DoubleTap, Tap
 from hypothesis import given
 from hypothesis import strategies as st
 
+from xfeldask.explorer.model.group import ONE_MORE, RUN
 from xfeldask.explorer.view.mosaic import STEPS, Mosaic
 
 
@@ -24,6 +25,25 @@ def test_tap__finds_the_image_under_it(columns: int, rows: int, data: st.DataObj
     fig = mosaic.figure
     assert fig.x_range.start <= x < x + 1 <= fig.x_range.end
     assert fig.y_range.start <= y < y + 1 <= fig.y_range.end
+
+
+@pytest.mark.parametrize(
+    ("held", "found"),
+    [
+        ({}, ["tapped"]),
+        (None, ["tapped"]),
+        ({"shift": True}, [RUN]),
+        ({"ctrl": True}, [ONE_MORE]),
+        ({"alt": True}, [ONE_MORE]),
+    ],
+)
+def test_tap__with_a_key_picks(held: dict | None, found: list[str]) -> None:
+    heard: list[str] = []
+    mosaic = Mosaic(2, on_tap=lambda _: heard.append("tapped"), on_pick=lambda _, how: heard.append(how))
+    mosaic.show([np.ones((2, 2))], ["0"])
+    for kind in (Tap, DoubleTap):
+        mosaic._tapped(kind(None, x=0.5, y=0.5, modifiers=held))
+    assert heard == found * 2
 
 
 def test_place__goes_along_rows_from_the_top() -> None:

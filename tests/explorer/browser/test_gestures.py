@@ -154,6 +154,26 @@ def test_lasso__selects_what_lies_inside(page, shots):
     page.clear()
 
 
+def test_tiles_of_the_gallery__are_picked_by_keys_and_selected(page):
+    page.settle()
+    page.tab("gallery")
+    at = page.ask(
+        "() => { const view = explorer.plots().filter(v => v.model.renderers.some(r => r.glyph.type == 'Text')).at(-1);"
+        " view.el.scrollIntoView(); const {x, y, width} = view.el.getBoundingClientRect(); return [x, y, width]; }"
+    )
+    tiles = [(at[0] + at[2] / 10 * (place + 0.5), at[1] + at[2] / 25) for place in range(10)]
+    for place, key in ((1, None), (4, "Shift"), (2, "Control")):
+        if key:
+            page.page.keyboard.down(key)
+        page.page.mouse.click(*tiles[place])
+        if key:
+            page.page.keyboard.up(key)
+    page.page.get_by_role("button", name="select the 3 picked").click()
+    page.until("() => new URLSearchParams(location.search).get('shot') == '1'")
+    chosen(page, 3)
+    page.clear()
+
+
 def test_box__adds_and_subtracts(page, shots):
     frame = page.settle()
     at = places(shots, frame)

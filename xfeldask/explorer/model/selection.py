@@ -43,9 +43,9 @@ class Selecting(param.Parameterized):
         super().__init__(**params)  # type: ignore[no-untyped-call]
         self.history = History()
 
-    def choose(self, mask: Mask) -> None:
+    def choose(self, mask: Mask, combination: str | None = None) -> None:
         """Let a gesture select shots, as `combination` has it."""
-        self._leave(combine(self.selected, mask & self.visible, self.combination))
+        self._leave(combine(self.selected, mask & self.visible, combination or self.combination))
 
     def draw(self, outline: Outline) -> None:
         """Let a lasso or a box select shots, as `combination` has it.

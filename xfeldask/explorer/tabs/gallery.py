@@ -9,6 +9,7 @@ import panel as pn
 import panel_material_ui as pmui
 from numpy.typing import NDArray
 
+from xfeldask.explorer.model.group import Group
 from xfeldask.explorer.model.labels import doubt
 from xfeldask.explorer.model.pictures import Pictures
 from xfeldask.explorer.model.session import Session
@@ -23,61 +24,114 @@ COLUMNS, ROWS = 10, 3
 DOUBT = "how sure the rule is"
 """What shots are sorted by besides quantities: how far they are from where the rule would change its mind."""
 PAGE = COLUMNS * ROWS
+PICKING = (
+    "tap one to pin it, with shift to pick those from the last one to it too, with Ctrl or Alt one more or one less"
+)
 
 
 def gallery(session: Session, pictures: Pictures, watch: Watch) -> pn.viewable.Viewable:
     """Make the tab of the patterns of the selection."""
-    shots = np.zeros(0, np.int64)
-    page = pmui.Pagination(count=1, value=0, size="small", show_first_button=True, show_last_button=True)
-    told, scale = caption(), caption()
-    by = choice(label="sorted by", width=230, margin=(0, 10))
-    falling = pmui.Switch(label="highest first", value=False, align="center")
+    return Gallery(session, pictures, watch).view
 
-    def here() -> list[int]:
-        return [int(i) for i in shots[page.value * PAGE :][:PAGE]]
 
-    mosaic = Mosaic(COLUMNS, ROWS, lambda place: session.param.update(shot=here()[place]), lines=2)
+class Gallery:
+    """The patterns of the selection, or of all shots, a page at a time; those that are picked can be selected.
 
-    def mark(*_: Any) -> None:
-        mosaic.mark(here().index(session.shot) if session.shot in here() else None)
+    Parameters
+    ----------
+    session : Session
+    pictures : Pictures
+    watch : Watch
+    """
 
-    def show(*_: Any) -> None:
-        at = here()
-        top = mosaic.show(*pictures.tiles(at, session.zoom, [label(session, i, by.value) for i in at]))
-        scale.object = f"Logarithmic scale from {LEAST:g} to {top:,.0f} photons in a bin; grey: nothing was measured."
-        mark()
+    def __init__(self, session: Session, pictures: Pictures, watch: Watch) -> None:
+        self._session, self._pictures = session, pictures
+        self._shots = np.zeros(0, np.int64)
+        self.group = Group()
+        self.page = pmui.Pagination(count=1, value=0, size="small", show_first_button=True, show_last_button=True)
+        self.by = choice(label="sorted by", width=230, margin=(0, 10))
+        self.falling = pmui.Switch(label="highest first", value=False, align="center")
+        self.add, self.leave = (
+            pmui.Button(size="small", variant="outlined", align="center", visible=False) for _ in range(2)
+        )
+        self.told, self.scale = caption(), caption()
+        self.mosaic = Mosaic(COLUMNS, ROWS, self._tap, lines=2, on_pick=self._pick)
+        self._offer()
+        self.page.param.watch(lambda _: locked(self._show), "value")
+        for field in (self.by, self.falling):
+            field.param.watch(lambda _: locked(self._take), "value")
+        self.add.on_click(lambda _: locked(lambda: self._choose(None)))
+        self.leave.on_click(lambda _: locked(lambda: self._choose("subtract")))
+        watch(self._offer, ["saved"])
+        watch(lambda *_: self.group.clear(), ["selected", "hidden"])
+        watch(self._take, ["selected", "hidden", "colour"])
+        watch(self._mark, ["shot"])
+        watch(self._show, ["zoom"])
+        self._take()
+        choices = pn.FlexBox(self.by, self.falling, self.page, self.add, self.leave)
+        self.view = pn.Column(choices, self.told, self.mosaic.pane, self.scale, sizing_mode="stretch_width")
 
-    def take(*_: Any) -> None:
-        nonlocal shots
-        if by.value not in (DOUBT, *session.quantities):
-            by.value = "shot"
+    @property
+    def here(self) -> list[int]:
+        """Shots of the page that is looked at."""
+        return [int(i) for i in self._shots[self.page.value * PAGE :][:PAGE]]
+
+    def _tap(self, place: int) -> None:
+        self._pick(place)
+        self._session.shot = self.here[place]
+
+    def _pick(self, place: int, how: str = "") -> None:
+        self.group.pick(self._shots, self.page.value * PAGE + place, how)
+        self._picked()
+
+    def _picked(self) -> None:
+        n = len(self.group.shots)
+        self.mosaic.pick(place for place, shot in enumerate(self.here) if shot in self.group.shots)
+        self.add.param.update(label=f"select the {n:,} picked", visible=n > 0)
+        self.leave.param.update(label=f"leave the {n:,} out", visible=n > 0 and bool(self._session.selected.any()))
+
+    def _choose(self, combination: str | None) -> None:
+        mask = self.group.mask(self._session.shots.n_shots)
+        self.group.clear()
+        self._session.choose(mask, combination)
+        self._picked()
+
+    def _mark(self, *_: Any) -> None:
+        shot, here = self._session.shot, self.here
+        self.mosaic.mark(here.index(shot) if shot in here else None)
+
+    def _show(self, *_: Any) -> None:
+        session, at = self._session, self.here
+        labels = [label(session, shot, self.by.value) for shot in at]
+        top = self.mosaic.show(*self._pictures.tiles(at, session.zoom, labels))
+        self.scale.object = (
+            f"Logarithmic scale from {LEAST:g} to {top:,.0f} photons in a bin; grey: nothing was measured."
+        )
+        self._mark()
+        self._picked()
+
+    def _take(self, *_: Any) -> None:
+        """Take from the session which shots there are, and begin with their first page."""
+        session = self._session
+        if self.by.value not in (DOUBT, *session.quantities):
+            self.by.value = "shot"
         chosen = session.selected & session.visible
-        shots = ordered(session, np.flatnonzero(chosen if chosen.any() else session.visible), by.value, falling.value)
-        pages = max(1, -(-len(shots) // PAGE))
-        told.object = f"<b>{len(shots):,}</b> {_what(session)} on {pages:,} pages{under(session)}; tap one to pin it."
-        if page.value:
-            page.param.update(count=max(pages, page.value + 1))
-            page.value = 0
-            page.count = pages
+        among = np.flatnonzero(chosen if chosen.any() else session.visible)
+        self._shots = ordered(session, among, self.by.value, self.falling.value)
+        n, pages = len(among), max(1, -(-len(among) // PAGE))
+        self.told.object = f"<b>{n:,}</b> {_what(session)} on {pages:,} pages{under(session)}; {PICKING}."
+        if self.page.value:
+            self.page.param.update(count=max(pages, self.page.value + 1))
+            self.page.value = 0
+            self.page.count = pages
         else:
-            page.count = pages
-            show()
+            self.page.count = pages
+            self._show()
 
-    def offer(*_: Any) -> None:
-        columns = {session.shots.column(name).label: name for name in session.quantities}
-        kept = by.value if by.value in (DOUBT, *columns.values()) else "shot"
-        by.param.update(options={"shot": "shot", DOUBT: DOUBT} | columns, value=kept)
-
-    offer()
-    page.param.watch(lambda _: locked(show), "value")
-    for field in (by, falling):
-        field.param.watch(lambda _: locked(take), "value")
-    watch(offer, ["saved"])
-    watch(take, ["selected", "hidden", "colour"])
-    watch(mark, ["shot"])
-    watch(show, ["zoom"])
-    take()
-    return pn.Column(pn.FlexBox(by, falling, page), told, mosaic.pane, scale, sizing_mode="stretch_width")
+    def _offer(self, *_: Any) -> None:
+        columns = {self._session.shots.column(name).label: name for name in self._session.quantities}
+        kept = self.by.value if self.by.value in (DOUBT, *columns.values()) else "shot"
+        self.by.param.update(options={"shot": "shot", DOUBT: DOUBT} | columns, value=kept)
 
 
 def ordered(session: Session, shots: NDArray[np.int64], by: str, falling: bool) -> NDArray[np.int64]:

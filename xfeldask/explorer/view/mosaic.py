@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import panel as pn
-from bokeh.events import Tap
+from bokeh.events import DoubleTap, Tap
 from bokeh.models import ColumnDataSource, LinearColorMapper, Range1d
 from bokeh.palettes import Viridis256, interp_palette
 from bokeh.plotting import figure
 from numpy.typing import NDArray
 
+from xfeldask.explorer.model.group import ONE_MORE, RUN
 from xfeldask.explorer.view.cards import GAP, LEAST
 
 TILE = 1.06
@@ -20,7 +21,7 @@ TILE = 1.06
 LABEL = 0.22
 """Room for a line of a label, in heights of an image."""
 GREY = "#808080"
-MARK = "#e69f00"
+MARK, PICKED = "#e69f00", "#56b4e9"
 SIGNED = tuple(interp_palette(("#0072b2", "#ffffff", "#d55e00"), 255))
 STEPS = 255
 
@@ -32,6 +33,8 @@ class Mosaic:
     ----------
     columns, rows : int, the most images
     on_tap : called with the place of the image that was tapped
+    on_pick : called with the place of the image that was tapped while a key was held, and `RUN` for shift or `ONE_MORE`
+        for Ctrl and Alt
     signed : bool, images of either sign, each in its own contrast about zero; else photons on a logarithmic scale
         that all share
     lines : int, of a label
@@ -44,11 +47,14 @@ class Mosaic:
         on_tap: Callable[[int], Any] | None = None,
         signed: bool = False,
         lines: int = 1,
+        on_pick: Callable[[int, str], Any] | None = None,
     ) -> None:
         self._columns, self._rows, self._on_tap, self._signed = columns, rows, on_tap, signed
+        self._on_pick = on_pick
         self._label = LABEL * lines
         self.source = ColumnDataSource({"image": [], "x": [], "y": [], "label": []})
         self.marked = ColumnDataSource({"x": [], "y": []})
+        self.picked = ColumnDataSource({"x": [], "y": []})
         palette = (GAP, *(SIGNED if signed else Viridis256[1:]))
         width, height = columns * TILE, rows * (TILE + self._label)
         self.figure = figure(
@@ -61,12 +67,17 @@ class Mosaic:
         self.figure.grid.visible = False
         mapper = LinearColorMapper(palette=palette, low=0, high=STEPS)
         self.figure.image("image", "x", "y", 1, 1, source=self.source, color_mapper=mapper)
+        # under an image and its label, so that all of both can be seen
+        self.figure.rect("x", "y", TILE, TILE + self._label, source=self.picked, fill_color=PICKED,
+                         fill_alpha=0.25, line_color=PICKED, line_width=4, level="underlay")  # fmt: skip
         self.figure.rect(
             "x", "y", 1, 1, source=self.marked, fill_alpha=0, line_color=MARK, line_width=3, level="overlay"
         )
         self.figure.text("x", "y", "label", source=self.source, text_font_size="11px", text_color=GREY,
                          text_baseline="top", y_offset=2)  # fmt: skip
+        # the second of two taps that follow soon is no tap to a browser, even if it is elsewhere
         self.figure.on_event(Tap, self._tapped)
+        self.figure.on_event(DoubleTap, self._tapped)
         self.pane = pn.Column(
             pn.pane.Bokeh(self.figure, sizing_mode="scale_width", aspect_ratio=width / height),
             sizing_mode="stretch_width", margin=(5, 10),
@@ -87,14 +98,22 @@ class Mosaic:
         at = [self.place(i) for i in range(len(images))]
         top = 1.0 if self._signed else max((float(np.nanmax(image, initial=1)) for image in images), default=1.0)
         scaled = [_signed(image) if self._signed else _photons(image, top) for image in images]
-        self.marked.data = {"x": [], "y": []}
+        self.marked.data = self.picked.data = {"x": [], "y": []}
         self.source.data = {"image": scaled, "x": [x for x, _ in at], "y": [y for _, y in at], "label": list(labels)}
         return top
 
     def mark(self, place: int | None) -> None:
         """Frame one image, or none."""
-        at = [] if place is None else [self.place(place)]
-        self.marked.data = {"x": [x + 0.5 for x, _ in at], "y": [y + 0.5 for _, y in at]}
+        self.marked.data = self._middles([] if place is None else [place])
+
+    def pick(self, places: Iterable[int]) -> None:
+        """Show that some images are picked."""
+        middles = self._middles(places)
+        self.picked.data = middles | {"y": [y - self._label / 2 for y in middles["y"]]}
+
+    def _middles(self, places: Iterable[int]) -> dict[str, list[float]]:
+        at = [self.place(place) for place in places]
+        return {"x": [x + 0.5 for x, _ in at], "y": [y + 0.5 for _, y in at]}
 
     def place(self, i: int) -> tuple[float, float]:
         """Return the left lower corner of an image."""
@@ -108,11 +127,14 @@ class Mosaic:
                 return i
         return None
 
-    def _tapped(self, event: Tap) -> None:
-        if event.x is None or event.y is None or self._on_tap is None:
+    def _tapped(self, event: Tap | DoubleTap) -> None:
+        place = None if event.x is None or event.y is None else self.found(event.x, event.y)
+        held = {key for key, is_held in (event.modifiers or {}).items() if is_held}
+        if place is None:
             return
-        place = self.found(event.x, event.y)
-        if place is not None:
+        if held and self._on_pick is not None:
+            self._on_pick(place, RUN if "shift" in held else ONE_MORE)
+        elif self._on_tap is not None:
             self._on_tap(place)
 
 
