@@ -88,13 +88,14 @@ class Selecting(param.Parameterized):
         """Select again what was undone last; return whether there was anything."""
         return self._go(self.history.redo(self._now()))
 
-    def save(self, name: str, write: bool = False) -> None:
-        """Give the selection a name, by which it can be coloured, plotted, and selected again.
+    def save(self, name: str, write: bool = False, mask: Mask | None = None) -> None:
+        """Give a selection a name, by which it can be coloured, plotted, and selected again.
 
         Parameters
         ----------
         name : str
         write : bool, into the store too, for all who open it
+        mask : bool (shot,), by default what is selected
 
         Raises
         ------
@@ -102,11 +103,12 @@ class Selecting(param.Parameterized):
             The name cannot be, or is taken; the store cannot be written.
         """
         check_name(name, WHAT)
-        self.shots.add(Column(name, f"selection {name}", "1", self.selected.copy(), NO_YES))
+        chosen, where = (self.selected.copy(), self.where) if mask is None else (mask, "")
+        self.shots.add(Column(name, f"selection {name}", "1", chosen, NO_YES))
         if write:
             whole = np.zeros(self.shots.n_stored, bool)
-            whole[: len(self.selected)] = self.selected
-            publish_selection(self.shots.run, name, whole, self.where)
+            whole[: len(chosen)] = chosen
+            publish_selection(self.shots.run, name, whole, where)
         self.saved = [*(known for known in self.saved if known != name), name]
 
     @property

@@ -12,6 +12,7 @@ from xfeldask.errors import XfeldaskError
 from xfeldask.explorer.model.pictures import Pictures
 from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.tabs.bench import bench
+from xfeldask.explorer.tabs.clusters_tab import clusters
 from xfeldask.explorer.tabs.compare import compare
 from xfeldask.explorer.tabs.export import export
 from xfeldask.explorer.tabs.gallery import gallery
@@ -36,6 +37,7 @@ TABS: dict[str, Tab] = {
     "gallery": gallery,
     "verdict": verdict,
     "labels": bench,
+    "clusters": clusters,
     "compare": compare,
     "statistics": statistics,
     "histograms": histograms,
@@ -50,7 +52,7 @@ MORE: dict[str, tuple[Tab, Callable[[Session], object]]] = {
     "reconstruction": (reconstruction, lambda session: session.shots.run.reconstructions),
 }
 """Tabs that come after the others where a store has something for them, and what tells that."""
-LASTING = ("labels", "compare", "statistics", "histograms")
+LASTING = ("labels", "clusters", "compare", "statistics", "histograms")
 """Tabs that go on where others are made anew, when another embedding or more shots are looked at."""
 
 

@@ -42,6 +42,8 @@ class Making:
     command : str, that does the same
     """
 
+    beginning = "begins; about a minute for 100,000 shots"
+
     def __init__(self, session: Session, command: str) -> None:
         self._session, self._closed = session, False
         self.thread: Thread | None = None
@@ -55,8 +57,11 @@ class Making:
 
     def start(self, _: Any = None) -> None:
         """Begin; what is made is in the store even if the page is closed meanwhile."""
-        self.make.disabled = self.bar.visible = True
-        self.told.object = "begins; about a minute for 100,000 shots"
+        if self.thread is not None and self.thread.is_alive():
+            # not by disabling the button: Panel may take that for the browser's wish, and disable it again at the end
+            return
+        self.bar.visible = True
+        self.told.object = self.beginning
         self.thread = Thread(target=self._work, args=[pn.state.curdoc], daemon=True)
         self.thread.start()
 
@@ -97,7 +102,7 @@ class Making:
             self.told.object = f"{what} {done:,} of {total:,} {unit}"
 
     def _end(self, fault: str) -> None:
-        self.bar.visible = self.make.disabled = False
+        self.bar.visible = False
         self.told.object = html.escape(fault)
         if not fault:
             self._made()
