@@ -10,6 +10,7 @@ import pytest
 ROOMS = [
     "errors",
     "machine",
+    "devices",
     "registry",
     "units",
     "schema",
