@@ -14,6 +14,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from xfeldask.devices import Device
 from xfeldask.orient import kernels
 from xfeldask.orient.iteration import ONLY, Problem, compared, next_state, told_of
 from xfeldask.orient.models import (
@@ -43,6 +44,7 @@ def expand_maximise_compress(
     group: ArrayLike | None = None,
     size_prior: bool = False,
     each: Each = in_turn,
+    device: Device | None = None,
     tell: Callable[[State], object] | None = None,
 ) -> State:
     """Improve intensities until they explain the shots best.
@@ -56,6 +58,8 @@ def expand_maximise_compress(
     group : (order, 4), symmetry of the particles, as of `symmetry_group`; none when not given
     size_prior : bool, take the fraction of the shots that a model holds for its prior
     each : callable, shares the work out; the result does not depend on it
+    device : Device, as of `device_of`; shots are then compared on it with all rotations at every level, by products of
+        matrices, and nothing is shared out
     tell : callable, called after every iteration with its State
 
     Returns
@@ -80,7 +84,7 @@ def expand_maximise_compress(
     ((30, 2), (2, 13, 13, 13))
     """
     turns = ONLY if group is None else np.atleast_2d(np.asarray(group, np.float64))
-    problem = Problem(frames, pixels, schedule, turns, size_prior, each)
+    problem = Problem(frames, pixels, schedule, turns, size_prior, each, device)
     state = models if isinstance(models, State) else State(models)
     while state.level < len(schedule):
         state = next_state(problem, state)
@@ -97,6 +101,7 @@ def judged(
     *,
     group: ArrayLike | None = None,
     each: Each = in_turn,
+    device: Device | None = None,
 ) -> State:
     """Compare shots with intensities that stay as they are: a look at each level, coarse to fine.
 
@@ -104,7 +109,7 @@ def judged(
 
     Parameters
     ----------
-    frames, pixels, schedule, group, each : as of `expand_maximise_compress`
+    frames, pixels, schedule, group, each, device : as of `expand_maximise_compress`
     models : Models, that reach at least as far as the schedule
 
     Returns
@@ -128,9 +133,10 @@ def judged(
     (30, 12)
     """
     turns = ONLY if group is None else np.atleast_2d(np.asarray(group, np.float64))
-    problem, state = Problem(frames, pixels, schedule, turns, each=each), State(models)
+    problem, state = Problem(frames, pixels, schedule, turns, each=each, device=device), State(models)
     for number, level in enumerate(schedule):
-        state = replace(told_of(compared(problem, state, level, 1.0), state), models=models, level=number + 1)
+        found = compared(problem, state, level, 1.0, merge=False)
+        state = replace(told_of(found, state), models=models, level=number + 1)
     return state
 
 

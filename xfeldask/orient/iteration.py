@@ -4,26 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from xfeldask.devices import Device
 from xfeldask.errors import InputError
 from xfeldask.orient import kernels
+from xfeldask.orient.dense import DenseFrames
 from xfeldask.orient.models import PSEUDO, Models, at_radii, estimate, profile, radii, regridded, symmetrised
 from xfeldask.orient.parallel import Each, View, compress_part, expand_part, in_turn
+from xfeldask.orient.posterior import LEAST, SHARE, Posterior, log_prior
 from xfeldask.orient.rotations import TILE, RotationGrid, rotation_grid
 from xfeldask.orient.schedule import GROWTH, Level, first_exponent
 from xfeldask.orient.sparse import Pixels, SparseFrames
-from xfeldask.orient.state import MOST_KEPT, Look, State
+from xfeldask.orient.state import Look, State
 from xfeldask.orient.visits import Part, Visits, parts_of
-
-SHARE = 1e-3
-"""Of the likeliest rotation's probability that others must have to be kept."""
-
-LEAST = 1e-6
-"""Probability below which a rotation of a shot is left out of the merging."""
 
 ONLY = np.array([[1.0, 0.0, 0.0, 0.0]])
 """The group of a particle without symmetry."""
@@ -41,6 +39,7 @@ class Problem:
     group : float64 (order, 4), symmetry of the particles, as of `symmetry_group`
     size_prior : bool, take the fraction of the shots that a model holds for its prior
     each : callable, shares the work out; the result does not depend on it
+    device : Device, on which shots are compared with all rotations; none to compare them on the CPU, photon by photon
 
     Raises
     ------
@@ -54,17 +53,33 @@ class Problem:
     group: NDArray[np.float64] = field(default_factory=lambda: ONLY)
     size_prior: bool = False
     each: Each = in_turn
+    device: Device | None = None
+    _seen: dict[float, tuple[NDArray[np.float64], View]] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         if not self.schedule or not len(self.frames):
             raise InputError("nothing can be reconstructed without shots and a level of rotations")
 
+    @cached_property
+    def dense(self) -> DenseFrames | None:
+        """The shots on the device, if there is one."""
+        return None if self.device is None else DenseFrames(self.device, self.frames)
+
+    def view(self, radius: float) -> tuple[NDArray[np.float64], View]:
+        """Return the mean profile of the shots within a radius [bins], as of `profile`, and what is looked at there."""
+        if radius not in self._seen:
+            self._seen.clear()
+            mean = profile(self.frames, self.pixels, radius)
+            self._seen[radius] = mean, View.of(self.frames, self.pixels, radius, mean)
+        return self._seen[radius]
+
 
 def next_state(problem: Problem, state: State) -> State:
     """Return the state after one more iteration: compare shots with slices, and merge them where they fit."""
     level = problem.schedule[state.level]
-    found = compared(problem, state, level, None)
-    sums = _compressed(problem, found)
+    found = compared(problem, state, level, None, merge=True)
+    sums = found.sums
+    assert sums is not None
     flat = np.ones_like(found.average)
     intensity = np.stack([estimate(each, PSEUDO, flat) * found.average for each in sums])
     prior = found.models.prior
@@ -94,34 +109,37 @@ class Compared(NamedTuple):
     average: NDArray[np.float64]
     models: Models
     grid: RotationGrid
-    visits: Visits
-    parts: list[Part]
     exponent: float
-    probability: NDArray[np.float32]
-    totals: NDArray[np.float64]
-    posterior: _Posterior
+    posterior: Posterior
+    sums: NDArray[np.float64] | None
 
 
-def compared(problem: Problem, state: State, level: Level, exponent: float | None) -> Compared:
-    """Compare shots with slices; the exponent of the likelihood is that of the level when none is given."""
-    frames, group = problem.frames, problem.group
-    grid = rotation_grid(level.refinement, group)
-    mean = profile(frames, problem.pixels, level.radius)
+def compared(problem: Problem, state: State, level: Level, exponent: float | None, *, merge: bool) -> Compared:
+    """Compare shots with slices, and merge them where they fit.
+
+    The exponent of the likelihood is that of the level when none is given. What is merged is photons of each model, and
+    those of the mean profile, float64 (model, n, n, n, 2), symmetric; nothing unless it is asked for.
+
+    An intensity falls so steeply that what lies between points of its grid depends on how the grid is turned; its
+    contrast over the mean profile does not.
+    """
+    grid = rotation_grid(level.refinement, problem.group)
+    mean, view = problem.view(level.radius)
     models = state.models
     if models.radius != int(np.ceil(level.radius)):
         models = regridded(models, level.radius, mean)
-    if level.everywhere or not state.refinement:
-        visits = Visits.everywhere(len(models) * grid.n_tiles, len(frames))
-    else:
-        visits = Visits.near(state.rotation, rotation_grid(state.refinement, group), grid, len(models))
-    view = View.of(frames, problem.pixels, level.radius, mean)
     if exponent is None:
         exponent = min(1.0, (level.exponent or first_exponent(float(view.photons.mean()))) * GROWTH**state.iteration)
-    parts = parts_of(grid.n_tiles, len(models))
     average = at_radii(mean, radii(models.intensity.shape[-1]))
-    probability, totals = _expanded(problem, view, models.intensity / average, grid, visits, parts)
-    posterior = _posterior(probability, totals, models, grid, visits, exponent)
-    return Compared(view, average, models, grid, visits, parts, exponent, probability, totals, posterior)
+    contrast, prior = models.intensity / average, log_prior(grid, models.prior)
+    if problem.dense is None:
+        visits = _visits(problem, state, level, grid, len(models))
+        posterior, sums = _compared_sparsely(problem, view, contrast, grid, visits, prior, exponent, merge)
+    else:
+        posterior, sums = problem.dense.compared(view, contrast, grid.matrix, prior, exponent, merge=merge)
+    if sums is not None:
+        sums = np.stack([symmetrised(each, problem.group) for each in sums])
+    return Compared(view, average, models, grid, exponent, posterior, sums)
 
 
 def told_of(found: Compared, before: State) -> State:
@@ -147,25 +165,38 @@ def _settled(state: State, look: Look, level: Level) -> bool:
     return look.log_likelihood - state.history[-1].log_likelihood < level.gain
 
 
-class _Posterior(NamedTuple):
-    """What is known of each shot after it was compared."""
+def _visits(problem: Problem, state: State, level: Level, grid: RotationGrid, n_models: int) -> Visits:
+    """Return which shots are compared with which tiles."""
+    if level.everywhere or not state.refinement:
+        return Visits.everywhere(n_models * grid.n_tiles, len(problem.frames))
+    return Visits.near(state.rotation, rotation_grid(state.refinement, problem.group), grid, n_models)
 
-    rotation: NDArray[np.int32]
-    chance: NDArray[np.float32]
-    responsibility: NDArray[np.float64]
-    evidence: NDArray[np.float64]
-    information: NDArray[np.float64]
-    exposure: NDArray[np.float64]
+
+def _compared_sparsely(
+    problem: Problem, view: View, contrast: NDArray[np.float64], grid: RotationGrid, visits: Visits,
+    prior: NDArray[np.float64], exponent: float, merge: bool,
+) -> tuple[Posterior, NDArray[np.float64] | None]:  # fmt: skip
+    """Compare shots with the tiles that they visit, photon by photon, and merge them."""
+    parts = parts_of(grid.n_tiles, len(contrast))
+    likelihood, totals = _expanded(problem, view, contrast, grid, visits, parts)
+    posterior = _posterior(likelihood, totals, prior, grid, visits, exponent)
+    if not merge:
+        return posterior, None
+    size = contrast.shape[-1]
+    items = [
+        (size, grid.matrix[part.rotations], *part.of(visits), likelihood[part.rows(visits)], totals[part.tiles])
+        for part in parts
+    ]
+    sums = np.zeros((len(contrast), size, size, size, 2))
+    for part, merged in zip(parts, problem.each(compress_part, (problem.frames, view), items), strict=True):
+        sums[part.model] += merged
+    return posterior, sums
 
 
 def _expanded(
     problem: Problem, view: View, contrast: NDArray[np.float64], grid: RotationGrid, visits: Visits, parts: list[Part]
 ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """Log likelihoods (visit, TILE), and sums of slices (tile, TILE).
-
-    An intensity falls so steeply that what lies between points of its grid depends on how the grid is turned; its
-    contrast over the mean profile does not.
-    """
+    """Log likelihoods (visit, TILE), and sums of slices (tile, TILE)."""
     single = contrast.astype(np.float32)
     items = [(single[part.model], grid.matrix[part.rotations], *part.of(visits)) for part in parts]
     likelihood = np.empty((len(visits.shot), TILE), np.float32)
@@ -176,32 +207,15 @@ def _expanded(
 
 
 def _posterior(
-    likelihood: NDArray[np.float32], totals: NDArray[np.float64], models: Models, grid: RotationGrid, visits: Visits,
-    exponent: float,
-) -> _Posterior:  # fmt: skip
+    likelihood: NDArray[np.float32], totals: NDArray[np.float64], prior: NDArray[np.float64], grid: RotationGrid,
+    visits: Visits, exponent: float,
+) -> Posterior:  # fmt: skip
     """Turn likelihoods into probabilities, in place."""
-    shots, real = len(visits.by_shot) - 1, grid.weight > 0
-    prior = np.full((len(models), len(grid.weight)), -np.inf)
-    prior[:, real] = np.log(grid.weight[real]) + np.log(models.prior)[:, None]
-    evidence, information, exposure = np.empty((3, shots))
+    shots, models = len(visits.by_shot) - 1, len(prior)
+    out = Posterior.blank(shots, models)
     kernels.softmax(likelihood, visits.by_shot, visits.order, prior.reshape(-1, TILE), totals, visits.tile, exponent,
-                    LEAST, evidence, information, exposure)  # fmt: skip
-    rotation, chance = np.empty((shots, MOST_KEPT), np.int32), np.empty((shots, MOST_KEPT), np.float32)
-    kernels.kept(likelihood, visits.by_shot, visits.order, visits.tile, SHARE, rotation, chance)
+                    LEAST, out.evidence, out.information, out.exposure)  # fmt: skip
+    kernels.kept(likelihood, visits.by_shot, visits.order, visits.tile, SHARE, out.rotation, out.chance)
     share, model = likelihood.sum(axis=1, dtype=np.float64), visits.tile // grid.n_tiles
-    held = [np.bincount(visits.shot, share * (model == k), shots) for k in range(len(models))]
-    return _Posterior(rotation, chance, np.stack(held, axis=1), evidence, information / np.log(2), exposure)
-
-
-def _compressed(problem: Problem, found: Compared) -> NDArray[np.float64]:
-    """Photons of each model, and those of the mean profile (model, n, n, n, 2), symmetric."""
-    size, visits, parts = found.models.intensity.shape[-1], found.visits, found.parts
-    items = [
-        (size, found.grid.matrix[part.rotations], *part.of(visits), found.probability[part.rows(visits)],
-         found.totals[part.tiles])
-        for part in parts
-    ]  # fmt: skip
-    sums = np.zeros((len(found.models), size, size, size, 2))
-    for part, merged in zip(parts, problem.each(compress_part, (problem.frames, found.view), items), strict=True):
-        sums[part.model] += merged
-    return np.stack([symmetrised(each, problem.group) for each in sums])
+    held = [np.bincount(visits.shot, share * (model == k), shots) for k in range(models)]
+    return out._replace(responsibility=np.stack(held, axis=1), information=out.information / np.log(2))

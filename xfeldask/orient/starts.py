@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from xfeldask.devices import Device
 from xfeldask.errors import InputError
 from xfeldask.orient.alignment import isotropic, symmetric_turn, turned_by
 from xfeldask.orient.cycle import expand_maximise_compress
@@ -42,6 +43,7 @@ def begun(
     size_prior: bool = False,
     inner: bool = False,
     each: Each = in_turn,
+    device: Device | None = None,
     tell: Callable[[State], object] | None = None,
 ) -> State:
     """Go through the first level from noise several times, and keep what explains the shots best.
@@ -51,7 +53,7 @@ def begun(
 
     Parameters
     ----------
-    frames, pixels, group, size_prior, each, tell : as of `expand_maximise_compress`
+    frames, pixels, group, size_prior, each, device, tell : as of `expand_maximise_compress`
     level : Level, the first of the schedule
     count : int, models
     starts : int, how often
@@ -78,11 +80,11 @@ def begun(
     for attempt in range(starts):
         own, its_level = (seed, attempt), level
         if inner and count == 1 and attempt % 4 < 3:
-            models, its_level = _from_within(some, pixels, level, attempt % 4 == 0, own, turns, each)
+            models, its_level = _from_within(some, pixels, level, attempt % 4 == 0, own, turns, each, device)
         else:
             models = random_models(some, pixels, level.radius, count, own, group)
         found = expand_maximise_compress(some, pixels, models, [its_level], group=group, size_prior=size_prior,
-                                         each=each, tell=tell)  # fmt: skip
+                                         each=each, device=device, tell=tell)  # fmt: skip
         if best is None or found.history[-1].log_likelihood > best.history[-1].log_likelihood:
             best = found
     assert best is not None
@@ -90,12 +92,12 @@ def begun(
         return best
     last = replace(level, iterations=2, exponent=1.0)
     return expand_maximise_compress(frames, pixels, best.models, [last], group=group, size_prior=size_prior, each=each,
-                                    tell=tell)  # fmt: skip
+                                    device=device, tell=tell)  # fmt: skip
 
 
 def _from_within(
     frames: SparseFrames, pixels: Pixels, level: Level, free: bool, seed: tuple[int, int], group: NDArray[np.float64],
-    each: Each,
+    each: Each, device: Device | None,
 ) -> tuple[Models, Level]:  # fmt: skip
     """Return models to begin the first level with, made within a smaller radius, and the level as it is then."""
     first = replace(level, radius=max(2.0, INNER * level.radius))
@@ -106,7 +108,7 @@ def _from_within(
         fitting = [n for n in finer if rotation_grid(n, turns).n_rotations <= most]
         first = replace(first, refinement=max([level.refinement, *fitting]))
     noise = random_models(frames, pixels, first.radius, 1, seed, turns)
-    models = expand_maximise_compress(frames, pixels, noise, [first], group=turns, each=each).models
+    models = expand_maximise_compress(frames, pixels, noise, [first], group=turns, each=each, device=device).models
     if free:
         models = _on_its_axes(models, group)
     return models, replace(level, exponent=max(level.exponent, EXPONENT))

@@ -9,9 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xfeldask.orient.models import Models
-
-MOST_KEPT = 12
-"""Rotations that are kept of a shot."""
+from xfeldask.orient.posterior import MOST_KEPT
 
 
 class Look(NamedTuple):
