@@ -89,6 +89,20 @@ def experiment_options(function: Any) -> Any:
     return function
 
 
+def device_option(function: Any) -> Any:
+    """Add the flag that chooses the device to a command.
+
+    Examples
+    --------
+    >>> [option.name for option in click.command()(device_option(lambda **flags: None)).params]
+    ['device']
+    """
+    return click.option(
+        "--device", default="auto", show_default=True,
+        help="Device that shots are compared on: cpu, cuda, or auto, which takes a GPU where CuPy finds one.",
+    )(function)  # fmt: skip
+
+
 def scheduler_options(function: Any) -> Any:
     """Add the flags that choose where the work runs to a command.
 

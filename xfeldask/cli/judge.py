@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from xfeldask.cli.flags import FILE, QUIET, SEED, STORE, scheduler_options
+from xfeldask.cli.flags import FILE, QUIET, SEED, STORE, device_option, scheduler_options
 from xfeldask.store.urls import StorePath
 
 
@@ -22,6 +22,7 @@ from xfeldask.store.urls import StorePath
 @click.option("--embedding", help="Embedding whose verdicts are judged.  [default: the first]")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help=SEED)
 @click.option("--out", type=FILE, help="Picture to write, such as judged.png.")
+@device_option
 @scheduler_options
 @click.option("--quiet", is_flag=True, help=QUIET)
 def judge(store: StorePath, out: Path | None, scheduler: str, workers: int | None, quiet: bool, **options: Any) -> None:

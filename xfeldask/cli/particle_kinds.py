@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from xfeldask.cli.flags import QUIET, SEED, STORE, scheduler_options
+from xfeldask.cli.flags import QUIET, SEED, STORE, device_option, scheduler_options
 from xfeldask.store.urls import StorePath
 
 
@@ -19,11 +19,12 @@ from xfeldask.store.urls import StorePath
 )  # fmt: skip
 @click.option("--most", type=int, default=4, show_default=True, help="Number of kinds to seek without --like.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help=SEED)
+@device_option
 @scheduler_options
 @click.option("--quiet", is_flag=True, help=QUIET)
 def kinds(
     store: StorePath, name: str | None, like: StorePath | None, wanted: str | None, max_contamination: float | None,
-    most: int, seed: int, scheduler: str, workers: int | None, quiet: bool,
+    most: int, seed: int, device: str, scheduler: str, workers: int | None, quiet: bool,
 ) -> None:  # fmt: skip
     """Find the kinds of particles that the single hits of STORE are of, and accept those of one kind."""
     from xfeldask.report.printing import print_verdict
@@ -34,7 +35,7 @@ def kinds(
     with scheduled(scheduler, workers, quiet):
         found = find_kinds(
             store, name, like=like, wanted=wanted, max_contamination=max_contamination, most=most, seed=seed,
-            progress=not quiet,
+            device=device, progress=not quiet,
         )  # fmt: skip
     if not quiet:
         print_verdict(open_run(store), found)

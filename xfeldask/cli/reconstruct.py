@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from xfeldask.cli.flags import QUIET, SEED, STORE, scheduler_options
+from xfeldask.cli.flags import QUIET, SEED, STORE, device_option, scheduler_options
 from xfeldask.store.urls import StorePath
 
 
@@ -23,6 +23,7 @@ from xfeldask.store.urls import StorePath
 @click.option("--images", default="image", show_default=True, help="Images to reconstruct from: image or low_q.")
 @click.option("--embedding", help="Embedding whose verdicts are meant.  [default: the first]")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help=SEED)
+@device_option
 @scheduler_options
 @click.option("--overwrite", is_flag=True, help="Replace a reconstruction of that name.")
 @click.option("--quiet", is_flag=True, help=QUIET)

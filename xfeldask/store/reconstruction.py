@@ -114,6 +114,7 @@ class Reconstruction(Made):
             "shots": f"{parameters.n_used:,} of {self.run.n_shots:,}, {where}",
             "grid": f"{found.sizes['u']}^3 points to {resolution}, symmetry {parameters.symmetry}",
             "iterations": f"{found.sizes['step']}{'' if self.is_finished else ', not finished; reconstruct again'}",
+            **({} if (device := found.attrs.get("device")) is None else {"device": str(device)}),
             "information": f"{float(found['mean_information'][-1]):.1f} bit a shot",
             **({} if (gain := found.attrs.get("held_out_gain")) is None else {"held out": _explained(float(gain))}),
             **({} if (halves := found.attrs.get("half_set_resolution")) is None else {"half sets": _agreed(halves)}),

@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from xfeldask.devices import Device
 from xfeldask.errors import InputError
 from xfeldask.orient.cycle import expand_maximise_compress, merged
 from xfeldask.orient.models import Models
@@ -24,6 +25,7 @@ from xfeldask.store.columns import Shots
 from xfeldask.store.reconstruction import Reconstruction, refuse_unfinished
 from xfeldask.store.run import Run
 from xfeldask.store.truth import true_singles
+from xfeldask.verbs.on_device import device_for
 from xfeldask.verbs.options import Store, opened, refuse_seed
 from xfeldask.verbs.reconstruction_plan import planned, refuse_few
 from xfeldask.work.compute import one_thread_a_task
@@ -44,6 +46,7 @@ def judge(
     starts: int = 8,
     embedding: str | None = None,
     seed: int = 0,
+    device: str = "auto",
     progress: bool | Tell = True,
 ) -> xr.Dataset:
     """Reconstruct from all hits, from those accepted, and from those that are single in truth; compare with the truth.
@@ -53,7 +56,7 @@ def judge(
     Parameters
     ----------
     store : path of a simulated store that was sorted, or a Dataset of all of it
-    symmetry, resolution, rotations, starts : as of `reconstruct`
+    symmetry, resolution, rotations, starts, device : as of `reconstruct`
     most_shots : int, drawn anew from each set for each repeat
     repeats : int, of each reconstruction, from other shots and other noise
     embedding : str, optional, whose verdicts are judged; the first by default
@@ -70,7 +73,7 @@ def judge(
     Raises
     ------
     InputError
-        The store was not simulated, or not sorted; too few shots in a set.
+        The store was not simulated, or not sorted; too few shots in a set; a device that is not there.
     """
     refuse_seed(seed)
     run = opened(store).refuse_incomplete()
@@ -83,6 +86,7 @@ def judge(
     plan, group = planned(pixels, resolution, rotations, None), symmetry_group(symmetry or "C1")
     for name, shots in sets.items():
         refuse_few(min(len(shots), most_shots), plan, group, f"of the set {name}")
+    chosen = device_for(device, pixels, plan, group, progress)
     found: dict[str, list[Quality]] = {name: [] for name in sets}
     with (
         one_thread_a_task(),
@@ -93,8 +97,10 @@ def judge(
             for name, shots in sets.items():
                 some = np.sort(rng.choice(shots, min(len(shots), most_shots), replace=False))
                 frames = read_frames(run, some, pixels, "image", False)
-                state = _reconstructed(frames, pixels, plan, group, starts, (seed + 1) * 1000 + repeat)
-                found[name].append(_quality(run, state.models, quaternions(state, group), some, single, group))
+                state = reconstructed(frames, pixels, plan, group, starts, (seed + 1) * 1000 + repeat, chosen)
+                found[name].append(
+                    compared_with_truth(run, state.models, quaternions(state, group), some, single, group)
+                )
                 telling.advance(1)
     return _dataset(found, {name: (len(shots), single[shots].mean()) for name, shots in sets.items()})
 
@@ -135,7 +141,7 @@ def reconstruction_quality(store: Store, name: str | None = None) -> Quality:
     true = run.read("orientation")[own, 0]
     oracle = merged(frames, pixels, true, radius, symmetry_group(run.symmetry or "C1")).intensity[0]
     imposed = symmetry_group(parameters.symmetry)
-    return _quality(run, models, found["orientation"].values[shots], shots, single, imposed, oracle)
+    return compared_with_truth(run, models, found["orientation"].values[shots], shots, single, imposed, oracle)
 
 
 def exact_intensity(run: Run, size: int, step: float) -> NDArray[np.float64]:
@@ -172,18 +178,32 @@ def _sets(run: Run, embedding: str | None) -> tuple[Mapping[str, NDArray[np.int6
     return {name: np.flatnonzero(mask) for name, mask in zip(SETS, masks, strict=True)}, single
 
 
-def _reconstructed(
-    frames: SparseFrames, pixels: Pixels, plan: tuple[Level, ...], group: NDArray[np.float64], starts: int, seed: int
-) -> State:
+def reconstructed(
+    frames: SparseFrames, pixels: Pixels, plan: tuple[Level, ...], group: NDArray[np.float64], starts: int, seed: int,
+    device: Device | None,
+) -> State:  # fmt: skip
+    """Reconstruct one intensity from noise; see `begun` and `expand_maximise_compress`."""
     each = ByDask()
-    start = begun(frames, pixels, plan[0], starts=starts, seed=seed, group=group, inner=True, each=each)
-    return expand_maximise_compress(frames, pixels, start, plan, group=group, each=each)
+    start = begun(frames, pixels, plan[0], starts=starts, seed=seed, group=group, inner=True, each=each, device=device)
+    return expand_maximise_compress(frames, pixels, start, plan, group=group, each=each, device=device)
 
 
-def _quality(
+def compared_with_truth(
     run: Run, models: Models, orientation: NDArray[np.float64], shots: NDArray[np.int64], single: NDArray[np.bool_],
     imposed: NDArray[np.float64], oracle: NDArray[np.float64] | None = None,
 ) -> Quality:  # fmt: skip
+    """Compare an intensity, and the orientations of `shots` of a simulated run, with the truth.
+
+    Parameters
+    ----------
+    run : Run
+    models : Models, of one intensity
+    orientation : float64 (n, 4), of the shots
+    shots : int64 (n,), absolute indices
+    single : bool (shot,), which of all shots are true singles
+    imposed : float64 (order, 4), symmetry that was given
+    oracle : float64 (n, n, n), optional, as of `quality`
+    """
     exact = exact_intensity(run, models.intensity.shape[-1], models.step)
     known = single[shots]
     truth = run.read("orientation")[shots[known], 0]

@@ -10,13 +10,14 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from xfeldask.config import Experiment
+from xfeldask.devices import Device
 from xfeldask.errors import InputError
 from xfeldask.orient.models import radius_of_gyration
 from xfeldask.orient.sparse import Pixels, SparseFrames, pixels_of
 from xfeldask.schema import MULTIPLE, NO_KIND, OF_KINDS, OTHER, SINGLE, of_names
 from xfeldask.sorting.decision import Decision, intervals
 from xfeldask.sorting.kinds.fits import misfits
-from xfeldask.sorting.kinds.found import Kinds, log_likelihoods, posterior
+from xfeldask.sorting.kinds.found import RADIUS, Kinds, log_likelihoods, looks, posterior
 from xfeldask.sorting.kinds.growth import LEAST_HITS, MOST, grow_kinds, most_made
 from xfeldask.sorting.kinds.wanted import accepted_at
 from xfeldask.sorting.rules import RULES, goes_by
@@ -27,6 +28,7 @@ from xfeldask.store.run import Run
 from xfeldask.store.urls import StorePath
 from xfeldask.verbs.building import variables
 from xfeldask.verbs.named_species import kinds_like
+from xfeldask.verbs.on_device import device_for
 from xfeldask.verbs.options import Store, opened, refuse_seed
 from xfeldask.verbs.sort import decided_anew
 from xfeldask.work.compute import one_thread_a_task
@@ -48,6 +50,7 @@ def find_kinds(
     max_contamination: float | None = None,
     most: int = MOST,
     seed: int = 0,
+    device: str = "auto",
     progress: bool | Tell = True,
 ) -> xr.Dataset:
     """Find the kinds of particles that single hits are of, and accept those of the wanted one.
@@ -68,6 +71,7 @@ def find_kinds(
         embedding was sorted by, if any
     most : int, kinds that are sought where none are named
     seed : int, of the noise that intensities begin with
+    device : as of `reconstruct`
     progress : as of `embed`
 
     Returns
@@ -78,8 +82,8 @@ def find_kinds(
     Raises
     ------
     InputError
-        Shots were not sorted, too few were accepted, there is no such kind, a fraction out of range, or
-        `like` is a store that was not simulated.
+        Shots were not sorted, too few were accepted, there is no such kind, a fraction out of range,
+        `like` is a store that was not simulated, or there is no such device.
     MissingFileError
         There is no such embedding.
 
@@ -104,19 +108,21 @@ def find_kinds(
     embedding = Embedding.chosen(run, name)
     if max_contamination is not None and not 0 < max_contamination < 1:
         raise InputError(f"max_contamination must be above 0 and below 1, got {max_contamination}")
+    pixels = pixels_of(run.geometry, run.wavelength)
+    levels = looks(min(RADIUS, pixels.reach))
+    chosen = device_for(device, pixels, levels, None, progress, models=max(1, most) if like is None else 1)
     with held(run.path, embedding.place), one_thread_a_task():
         before, parts = _of_the_rule(embedding)
         shots = single_hits(embedding, before, LEAST_HITS if like is None else 1)
-        pixels = pixels_of(run.geometry, run.wavelength)
         frames = read_frames(run, shots, pixels, "image", progress)
         if like is None:
-            kinds, by_default = _found(frames, pixels, most, seed, progress), 0
+            kinds, by_default = _found(frames, pixels, most, seed, chosen, progress), 0
         else:
             kinds, by_default = kinds_like(like, frames, pixels)
-        chosen = _chosen(kinds, by_default if wanted is None else wanted)
-        columns = _judged(frames, pixels, kinds, chosen, progress)
-        target = embedding.parameters.max_contamination if max_contamination is None else max_contamination
-        found = _decided(before, shots, columns, kinds, chosen, target)
+        target = _chosen(kinds, by_default if wanted is None else wanted)
+        columns = _judged(frames, pixels, kinds, target, chosen, progress)
+        allowed = embedding.parameters.max_contamination if max_contamination is None else max_contamination
+        found = _decided(before, shots, columns, kinds, target, allowed)
         told = _described(run, pixels, frames, kinds, columns["kind"], seed)
         embedding.publish(found, parts | {KINDS: told})
     return embedding.dataset()
@@ -163,21 +169,24 @@ def _chosen(kinds: Kinds, wanted: int | str) -> int:
     return int(wanted)
 
 
-def _found(frames: SparseFrames, pixels: Pixels, most: int, seed: int, progress: bool | Tell) -> Kinds:
+def _found(
+    frames: SparseFrames, pixels: Pixels, most: int, seed: int, device: Device | None, progress: bool | Tell
+) -> Kinds:
     some = np.unique(np.linspace(0, len(frames) - 1, min(FITTED, len(frames))).astype(np.int64))
     with reporter("finding kinds", most_made(most), "intensities", progress) as telling:
-        return grow_kinds(frames[some], pixels, most=most, seed=seed, each=ByDask(), tell=lambda: telling.advance(1))
+        return grow_kinds(frames[some], pixels, most=most, seed=seed, each=ByDask(), device=device,
+                          tell=lambda: telling.advance(1))  # fmt: skip
 
 
 def _judged(
-    frames: SparseFrames, pixels: Pixels, kinds: Kinds, wanted: int, progress: bool | Tell
+    frames: SparseFrames, pixels: Pixels, kinds: Kinds, wanted: int, device: Device | None, progress: bool | Tell
 ) -> dict[str, NDArray[Any]]:
     """Judge single hits by the intensities of all kinds."""
 
     def judge() -> Iterator[NDArray[np.float64]]:
         # of equal sizes: what a block has in common is its mean profile, which few shots would not tell
         for block in np.array_split(np.arange(len(frames)), -(-len(frames) // BLOCK)):
-            yield log_likelihoods(frames[block], pixels, kinds, each=ByDask(), tell=telling.advance)
+            yield log_likelihoods(frames[block], pixels, kinds, each=ByDask(), device=device, tell=telling.advance)
 
     with reporter("judging", len(frames) * len(kinds.kind), "comparisons", progress) as telling:
         likelihood = np.concatenate(list(judge()))

@@ -13,6 +13,7 @@ from xfeldask.orient.sparse import pixels_of
 from xfeldask.physics.orientations import symmetry_group
 from xfeldask.store.lock import held
 from xfeldask.store.reconstruction import Reconstructing, Reconstruction
+from xfeldask.verbs.on_device import device_for
 from xfeldask.verbs.options import Store, opened, refuse_seed, refuse_unnameable
 from xfeldask.verbs.reconstruction_plan import chosen_shots, held_out, planned, refuse_blank, refuse_few
 from xfeldask.verbs.reconstruction_work import Reconstructor
@@ -35,6 +36,7 @@ def reconstruct(
     images: str = "image",
     embedding: str | None = None,
     seed: int = 0,
+    device: str = "auto",
     overwrite: bool = False,
     progress: bool | Tell = True,
 ) -> xr.Dataset:
@@ -58,6 +60,7 @@ def reconstruct(
     images : "image", or "low_q" for particles so large that their speckles are finer
     embedding : str, optional, whose verdicts and quantities are meant; the first by default
     seed : int, of the noise
+    device : "auto", "cpu" or "cuda"; "auto" takes a GPU where CuPy finds one with enough memory
     overwrite : bool, replace a reconstruction of the same name
     progress : as of `embed`
 
@@ -70,7 +73,7 @@ def reconstruct(
     Raises
     ------
     InputError
-        No shots, only blank ones, fewer than rotations; a parameter out of range.
+        No shots, only blank ones, fewer than rotations; a parameter out of range; a device that is not there.
     StoreExistsError
         The reconstruction is there and `overwrite` is false.
 
@@ -98,6 +101,7 @@ def reconstruct(
     refuse_few(len(shots), plan, group, which)
     if half_sets:
         refuse_few((len(shots) - int(held_out(len(shots)).sum())) // 2, plan, group, "of half a set")
+    chosen = device_for(device, pixels, plan, group, progress)
     parameters = Reconstructing(
         where=where,
         shots_digest=hashlib.sha256(shots.tobytes()).hexdigest(),
@@ -117,7 +121,7 @@ def reconstruct(
         begun_before = _before(place, parameters, overwrite)
         frames = read_frames(run, shots, pixels, images, progress)
         refuse_blank(frames, pixels, plan)
-        work = Reconstructor(run, place, parameters, frames, shots, pixels, plan, group)
+        work = Reconstructor(run, place, parameters, frames, shots, pixels, plan, group, chosen)
         with reporter("reconstructing", work.total, "iterations", progress) as telling:
             work.run_all(begun_before, telling)
     return Reconstruction(run, name).dataset()

@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from xfeldask.devices import Device
 from xfeldask.errors import XfeldaskWarning
 from xfeldask.orient.alignment import turned_onto
 from xfeldask.orient.cycle import expand_maximise_compress, explained_at_once, judged
@@ -42,6 +43,7 @@ class Reconstructor:
     pixels: Pixels
     plan: tuple[Level, ...]
     group: NDArray[np.float64]
+    device: Device | None = None
 
     @property
     def total(self) -> int:
@@ -87,9 +89,10 @@ class Reconstructor:
 
         if state is None:
             state = begun(frames, self.pixels, self.plan[0], starts=self.parameters.starts, seed=seed,
-                          group=self.group, inner=True, each=each)  # fmt: skip
+                          group=self.group, inner=True, each=each, device=self.device)  # fmt: skip
         tell(state)
-        return expand_maximise_compress(frames, self.pixels, state, self.plan, group=self.group, each=each, tell=tell)
+        return expand_maximise_compress(frames, self.pixels, state, self.plan, group=self.group, each=each,
+                                        device=self.device, tell=tell)  # fmt: skip
 
     def _look_at(
         self, found: xr.Dataset, state: State, fit: NDArray[np.int64], out: NDArray[np.int64]
@@ -102,7 +105,7 @@ class Reconstructor:
             What the intensity explains of them beyond their mean profile, and what their mean image does [nat a shot].
         """
         frames, each = self.frames[out], ByDask()
-        looked = judged(frames, self.pixels, state.models, self.plan, group=self.group, each=each)
+        looked = judged(frames, self.pixels, state.models, self.plan, group=self.group, each=each, device=self.device)
         for name, values in columns_of(looked, self.group).items():
             found[name].values[self.shots[out]] = values
         at_once = explained_at_once(self.frames[fit], frames, self.pixels, self.plan[-1].radius)
@@ -120,6 +123,8 @@ class Reconstructor:
 
     def _publish(self, found: xr.Dataset, finished: bool) -> None:
         attributes: dict[str, Any] = {"parameters": self.parameters.to_json(), "finished": finished}
+        if self.device is not None:
+            attributes["device"] = self.device.label
         self.place.publish(found.assign_attrs(attributes))
 
 

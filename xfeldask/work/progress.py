@@ -136,6 +136,17 @@ class Telling:
         self._tell(self._title, self._done, self._total, self._unit)
 
 
+def say(line: str, show: bool | Tell) -> None:
+    """Print a line where progress is shown.
+
+    Examples
+    --------
+    >>> say("on the CPU", False)
+    """
+    if show is True:
+        print(line, file=sys.stderr, flush=True)
+
+
 def reporter(title: str, total: int, unit: str, show: bool | Tell) -> Reporter:
     """Return the reporter that fits where the output goes, or that tells a function.
 

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.orient.shots import PIXELS, RADIUS, atoms_of, intensity, shots
+from xfeldask.devices import Device
 from xfeldask.orient.cycle import judged
 from xfeldask.orient.models import Models, grid_size
 from xfeldask.orient.sparse import SparseFrames
@@ -44,6 +45,15 @@ def test_log_likelihoods__are_the_mean_over_the_intensities_of_a_kind(kinds: Kin
     ]
     np.testing.assert_allclose(told[:, 0], np.logaddexp(*single[:2]) - np.log(2))
     np.testing.assert_allclose(told[:, 1], single[2])
+
+
+def test_log_likelihoods__are_the_same_as_products_of_matrices(kinds: Kinds, told: np.ndarray) -> None:
+    frames = SparseFrames.joined([shots(40, 200, 1).frames, shots(20, 200, 2, size=SMALL).frames])
+    found = log_likelihoods(frames, PIXELS, kinds, device=Device())
+    assert np.median(np.abs(found - told)[:40, 0]) < 0.01
+    assert np.abs(found - told)[:40, 0].max() < 0.5
+    # the loops look at rotations near the likeliest only; where all fit as well, the others tell as much
+    assert (found > told - 0.01).all()
 
 
 def test_log_likelihoods__tell_how_far_they_are(kinds: Kinds) -> None:

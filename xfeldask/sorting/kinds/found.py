@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from xfeldask.devices import Device
 from xfeldask.orient.cycle import judged
 from xfeldask.orient.models import Models
 from xfeldask.orient.parallel import Each, in_turn
@@ -110,6 +111,7 @@ def log_likelihoods(
     kinds: Kinds,
     *,
     each: Each = in_turn,
+    device: Device | None = None,
     tell: Callable[[int], object] = lambda _: None,
 ) -> NDArray[np.float64]:
     """Compare shots with every kind, each with the likeliest of its rotations and intensities.
@@ -120,6 +122,7 @@ def log_likelihoods(
     pixels : Pixels, that the photons are in
     kinds : Kinds
     each : callable, shares the work out; the result does not depend on it
+    device : Device, as of `expand_maximise_compress`
     tell : callable, called with the number of shots after each intensity
 
     Returns
@@ -135,7 +138,7 @@ def log_likelihoods(
     def judge() -> Iterator[NDArray[np.float64]]:
         for intensity in kinds.models.intensity:
             alone = replace(kinds.models, intensity=intensity[None], prior=np.ones(1))
-            yield judged(frames, pixels, alone, looks(kinds.radius), each=each).log_likelihood
+            yield judged(frames, pixels, alone, looks(kinds.radius), each=each, device=device).log_likelihood
             tell(len(frames))
 
     single = np.stack(list(judge()), axis=1)

@@ -15,6 +15,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from xfeldask.devices import Device
 from xfeldask.errors import InputError
 from xfeldask.orient.alignment import alignment
 from xfeldask.orient.cycle import expand_maximise_compress, judged
@@ -55,6 +56,7 @@ def grow_kinds(
     most: int = MOST,
     seed: int = 0,
     each: Each = in_turn,
+    device: Device | None = None,
     tell: Callable[[], object] = lambda: None,
 ) -> Kinds:
     """Find kinds of particles among single hits, without knowing any.
@@ -67,6 +69,7 @@ def grow_kinds(
     most : int, kinds that are sought, at least 1
     seed : int, of the noise that intensities begin with
     each : callable, shares the work out; the result does not depend on it
+    device : Device, as of `expand_maximise_compress`
     tell : callable, called after each intensity that was made
 
     Returns
@@ -87,7 +90,7 @@ def grow_kinds(
     if len(frames) < LEAST_HITS:
         raise InputError(f"kinds are sought among at least {LEAST_HITS} single hits, got {len(frames)}")
     radius = min(radius, pixels.reach)
-    growing = _Growing(frames, pixels, radius, seed, each, tell)
+    growing = _Growing(frames, pixels, radius, seed, each, device, tell)
     models, growths = growing.first(), list[Growth]()
     while len(models) < most:
         found = growing.one_more(models, 1 + len(growths))
@@ -119,6 +122,7 @@ class _Growing:
     radius: float
     seed: int
     each: Each
+    device: Device | None
     tell: Callable[[], object]
 
     @cached_property
@@ -139,15 +143,17 @@ class _Growing:
         """Make intensities of some shots, from noise."""
         some, first = self.frames[shots], replace(FIRST, radius=min(FIRST.radius, self.radius))
         state = begun(some, self.pixels, first, count=count, starts=STARTS[turn > 0], seed=self.seed + turn,
-                      size_prior=count > 1, each=self.each)  # fmt: skip
+                      size_prior=count > 1, each=self.each, device=self.device)  # fmt: skip
         levels = first, *(replace(level, everywhere=False) for level in self.levels)
-        made = expand_maximise_compress(some, self.pixels, state, levels, size_prior=count > 1, each=self.each)
+        made = expand_maximise_compress(
+            some, self.pixels, state, levels, size_prior=count > 1, each=self.each, device=self.device
+        )
         self.tell()
         return made.models
 
     def one_more(self, models: Models, turn: int) -> tuple[Models | None, list[Growth]]:
         """Return models with one more kind if there is one, and what was tried."""
-        state = judged(self.frames, self.pixels, models, looks(self.radius), each=self.each)
+        state = judged(self.frames, self.pixels, models, looks(self.radius), each=self.each, device=self.device)
         tried = list[Growth]()
         for started, split in self._begun(models, state, turn):
             after, growth = self._competed(started, state.log_likelihood, split)
@@ -172,8 +178,10 @@ class _Growing:
 
     def _competed(self, models: Models, before: NDArray[np.float64], split: bool) -> tuple[Models, Growth]:
         """Let intensities compete for all shots; tell whether the last one is a kind, or the smaller of two halves."""
-        made = expand_maximise_compress(self.frames, self.pixels, models, self.levels, size_prior=True, each=self.each)
-        after = judged(self.frames, self.pixels, made.models, looks(self.radius), each=self.each)
+        made = expand_maximise_compress(
+            self.frames, self.pixels, models, self.levels, size_prior=True, each=self.each, device=self.device
+        )
+        after = judged(self.frames, self.pixels, made.models, looks(self.radius), each=self.each, device=self.device)
         kind, last = after.responsibility.argmax(axis=1), len(models) - 1
         new = min((last - 1, last), key=lambda k: int((kind == k).sum())) if split else last
         mine = kind == new
