@@ -5,7 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from xfeldask.devices import Device
+from xfeldask.devices import Device, device_of
+from xfeldask.errors import InputError
+
+
+def gpu() -> Device:
+    """The GPU; without one, the test is skipped, and it is said why."""
+    try:
+        found = device_of("cuda")
+    except InputError as error:
+        pytest.skip(str(error))
+    assert found is not None
+    return found
 
 
 def strict() -> Device:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.orient.devices import Narrow, strict
+from tests.orient.devices import Narrow, gpu, strict
 from tests.orient.shots import PIXELS, RADIUS, shots
 from xfeldask.devices import Device
 from xfeldask.errors import MemoryNeededError, RunError
@@ -49,8 +49,12 @@ def agree(found: State, expected: State, relative: float, nats: float) -> None:
 @pytest.mark.parametrize("exponent", [0.5, 1.0])
 @pytest.mark.parametrize(
     ("device", "relative", "nats"),
-    [(Device, 1e-4, 1e-3), (strict, 1e-4, 1e-3), (lambda: Device(half=True), 5e-3, 2e-2)],
-    ids=["single", "strict", "half"],
+    [
+        pytest.param(Device, 1e-4, 1e-3, id="single"),
+        pytest.param(strict, 1e-4, 1e-3, id="strict"),
+        pytest.param(lambda: Device(half=True), 5e-3, 2e-2, id="half"),
+        pytest.param(gpu, 5e-3, 2e-2, id="gpu", marks=pytest.mark.cuda),
+    ],
 )
 def test_iteration__is_that_of_the_loops(device: Callable[[], Device], relative, nats, exponent):
     agree(iterated(device(), exponent), iterated(None, exponent), relative, nats)
@@ -69,6 +73,18 @@ def test_memory__that_runs_out_halves_the_block_and_it_goes_on():
     assert device.released == 3
     assert set(device.shots) == {11, 2}
     assert sum(device.shots) == 90
+
+
+@pytest.mark.cuda
+def test_memory__that_runs_out_on_a_gpu_halves_the_block():
+    device, frames = gpu(), SparseFrames.joined([DATA.frames] * 20)
+    expected, pool = iterated(device, frames=frames), device.xp.get_default_memory_pool()
+    device.release()
+    pool.set_limit(size=pool.used_bytes() + 8_000_000)  # a third of what the shots take at once
+    try:
+        agree(iterated(device, frames=frames), expected, 1e-3, 1e-3)
+    finally:
+        pool.set_limit(size=0)
 
 
 def test_memory__that_not_even_one_shot_fits_into_is_told():

@@ -27,6 +27,7 @@ from xfeldask.cli.reconstruct import reconstruct
 from xfeldask.cli.report import report
 from xfeldask.cli.reproduce import reproduce
 from xfeldask.cli.select import select
+from xfeldask.cli.selfcheck import selfcheck
 from xfeldask.cli.simulate import simulate
 from xfeldask.cli.sort import sort
 from xfeldask.cli.verify import verify
@@ -59,6 +60,7 @@ for command in (
     process,
     report,
     verify,
+    selfcheck,
     demo,
     reproduce,
 ):

@@ -1,0 +1,141 @@
+"""`selfcheck`: whether a device computes what it should here, and how fast."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xfeldask.devices import Device, device_of
+from xfeldask.orient.iteration import Problem, next_state
+from xfeldask.orient.models import random_models
+from xfeldask.orient.rotations import rotation_grid
+from xfeldask.orient.schedule import Level
+from xfeldask.orient.sparse import Pixels, SparseFrames, pixels_of
+from xfeldask.orient.state import State
+from xfeldask.physics.detectors import square
+from xfeldask.physics.orientations import symmetry_group
+from xfeldask.store.run import open_run
+from xfeldask.verbs.judge import compared_with_truth, quaternions, reconstructed
+from xfeldask.verbs.reconstruction_plan import planned
+from xfeldask.verbs.simulate import simulate
+from xfeldask.work.compute import one_thread_a_task
+from xfeldask.work.reconstructing import read_frames
+
+SIMULATED: dict[str, Any] = {"particle": "chaperonin", "detector": "square-64", "single_fraction": 1.0, "seed": 1}
+SYMMETRY, RESOLUTION = "D8", 5e-9
+"""Of the particle, and what it is reconstructed to [m]."""
+
+RELATIVE, NATS = 5e-3, 2e-2
+"""Difference between an iteration on the device and by the loops over photons, of intensities and of log likelihoods
+[nat]: that of half precision, with room."""
+
+LEAST_CORRELATION = 0.75
+"""With the exact intensity, mean of all shells."""
+
+SIZES = {"cpu": (1_000, 3, 14.0), "cuda": (20_000, 8, 28.0)}
+"""Shots, refinement of the rotations and radius [bins] that speed is measured at."""
+
+
+class Finding(NamedTuple):
+    """What a check found.
+
+    Attributes
+    ----------
+    what : str, that was checked
+    told : str, numbers
+    fits : bool, whether they are as they should be
+    """
+
+    what: str
+    told: str
+    fits: bool
+
+
+def selfcheck(device: str = "auto", *, n_shots: int = 1_000) -> list[Finding]:
+    """Check a device: products of matrices, an iteration, a reconstruction against the truth; and its speed.
+
+    Parameters
+    ----------
+    device : "auto", "cpu" or "cuda"; on the CPU, too, shots are compared by products of matrices
+    n_shots : int, that are simulated and reconstructed from
+
+    Returns
+    -------
+    list of Finding, the device first
+
+    Raises
+    ------
+    InputError
+        There is no such device.
+    """
+    on = device_of(device) or Device()
+    found = [Finding("device", f"{on.label}, {on.free() / 1e9:.1f} GB free", True), _products(on)]
+    with tempfile.TemporaryDirectory() as folder, one_thread_a_task():
+        path = Path(folder) / "run.zarr"
+        simulate(path, **SIMULATED, n_shots=n_shots, progress=False)
+        run = open_run(path)
+        pixels, group = pixels_of(run.geometry, run.wavelength), symmetry_group(SYMMETRY)
+        frames = read_frames(run, np.arange(n_shots), pixels, "image", False)
+        plan = planned(pixels, RESOLUTION, None, None)
+        found.append(_iteration(on, frames, pixels, replace(plan[0], exponent=1.0), group))
+        start = time.perf_counter()
+        state = reconstructed(frames, pixels, plan, group, 2, 0, on)
+        seconds = time.perf_counter() - start
+        true = np.ones(n_shots, bool)
+        quality = compared_with_truth(run, state.models, quaternions(state, group), np.arange(n_shots), true, group)
+    correlation = float(quality.shells.correlation.mean())
+    spacing = float(np.rad2deg(rotation_grid(plan[-1].refinement).spacing))
+    told = (
+        f"orientations {quality.orientation_error:.1f} degrees off, rotations {spacing:.1f} apart; correlation of "
+        f"shells {correlation:.2f}; {seconds:.1f} s for {n_shots:,} shots, two starts"
+    )
+    fits = quality.orientation_error < 1.3 * spacing and correlation > LEAST_CORRELATION
+    return [*found, Finding("reconstruction", told, fits), _speed(on)]
+
+
+def _products(on: Device) -> Finding:
+    """Multiply matrices whose products reach thousands, where half precision counts by fours."""
+    rng, xp = np.random.default_rng(0), on.xp
+    counts, logs = rng.poisson(3, (300, 1000)).astype(np.float32), rng.normal(2, 1, (1000, 200)).astype(np.float32)
+    kind = xp.float16 if on.half else xp.float32
+    a, b = (xp.astype(on.array(values), kind) for values in (counts, logs))
+    exact = np.asarray(on.host(a), np.float64) @ np.asarray(on.host(b), np.float64)
+    # the second is given as it is and as the transpose of what lies in memory, as the iterations do
+    pairs = [(a, b), (a, xp.astype(on.array(np.ascontiguousarray(logs.T)), kind).T)]
+    worst = max(float(np.abs(on.host(on.product(*pair)) / exact - 1).max()) for pair in pairs)
+    precision = "half" if on.half else "single"
+    return Finding("products", f"of {precision} precision, {worst:.1e} off at most", worst < 1e-4)
+
+
+def _iteration(
+    on: Device, frames: SparseFrames, pixels: Pixels, level: Level, group: NDArray[np.float64]
+) -> Finding:  # fmt: skip
+    """Do the same iteration on the device and by the loops over photons."""
+    start = State(random_models(frames, pixels, level.radius, 2, 0, group))
+    loops, found = (next_state(Problem(frames, pixels, [level], group, device=each), start) for each in (None, on))
+    relative = float(np.abs(found.models.intensity / loops.models.intensity - 1).max())
+    nats = float(np.abs(found.log_likelihood - loops.log_likelihood).max())
+    told = f"intensities {relative:.1e}, log likelihoods {nats:.1e} nat from those of the CPU's loops at most"
+    return Finding("iteration", told, relative < RELATIVE and nats < NATS)
+
+
+def _speed(on: Device) -> Finding:
+    """Time an iteration of all pairs of shots and rotations."""
+    shots, refinement, radius = SIZES[on.name]
+    pixels = pixels_of(square(64, 1.2e-3, 0.15), 2.7e-10)
+    m, rotations = pixels.within(radius), len(rotation_grid(refinement).quaternion)
+    frames = SparseFrames.of(np.random.default_rng(0).poisson(0.2, (shots, m)), np.arange(m))
+    problem = Problem(frames, pixels, [Level(refinement, radius, 9, everywhere=True, gain=-np.inf)], device=on)
+    state = next_state(problem, State(random_models(frames, pixels, radius)))
+    start = time.perf_counter()
+    next_state(problem, state)
+    seconds = time.perf_counter() - start
+    rate = 4 * shots * rotations * m / seconds / 1e12
+    told = f"{seconds:.3f} s an iteration of {shots:,} shots x {rotations:,} rotations x {m:,} bins, {rate:.3g} TFLOP/s"
+    return Finding("speed", told, True)
