@@ -12,7 +12,7 @@ from tests.orient.devices import Narrow
 from tests.orient.shots import atoms_of
 from xfeldask import devices, embed, find_kinds, judge, open_run, reconstruct, simulate
 from xfeldask.devices import Device
-from xfeldask.errors import InputError, UnknownNameError
+from xfeldask.errors import InputError, MemoryNeededError, UnknownNameError
 from xfeldask.orient.dense import DenseFrames
 from xfeldask.verbs import on_device
 
@@ -76,6 +76,13 @@ def test_auto__takes_the_cpu_where_slices_do_not_fit(path, monkeypatch, capsys):
     found = reconstruct(path, name="narrow", **{**SMALL, "n_iterations": 1})
     assert "device" not in found.attrs
     assert "on the CPU: the slices need 0.0 GB on the CPU, 0.0 GB free" in capsys.readouterr().err
+
+
+def test_cuda__is_refused_where_slices_do_not_fit(path, monkeypatch):
+    monkeypatch.setattr(on_device, "device_of", lambda _: Narrow(9, 1000))
+    with pytest.raises(MemoryNeededError, match=r"slicing at 64 rotations on the CPU needs .*--device cpu"):
+        reconstruct(path, name="refused", device="cuda", progress=False, **SMALL)
+    assert "refused" not in open_run(path).reconstructions
 
 
 @pytest.mark.parametrize(("device", "told"), [("cuda", "CuPy is not installed"), ("gpu", "unknown device 'gpu'")])

@@ -7,6 +7,7 @@ is taken off the logarithms of the slices: it changes no probability, and the re
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -77,7 +78,7 @@ class DenseFrames:
     frames: SparseFrames
     _stays: dict[int, Any] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def half(self) -> bool:
         """Whether half precision suffices for all counts."""
         return self.device.half and int(self.frames.count.max(initial=0)) <= BRIGHT
@@ -182,14 +183,14 @@ class DenseFrames:
         mean = sum(xp.sum(logs(k, some)[0], axis=0) for k in range(len(models))) / (len(some) * len(models))
         n = len(contrast) * len(turns)
         table, totals = xp.empty((n, m), dtype=self.dtype), xp.empty(n, dtype=xp.float32)
+
+        def work(k: int, rows: slice) -> None:
+            found, total = logs(k, rows)
+            place = slice(k * len(turns) + rows.start, k * len(turns) + rows.stop)
+            table[place, :], totals[place] = xp.astype(found - mean, self.dtype), total
+
         for k in range(len(models)):
-
-            def work(rows: slice, k: int = k) -> None:
-                found, total = logs(k, rows)
-                place = slice(k * len(turns) + rows.start, k * len(turns) + rows.stop)
-                table[place, :], totals[place] = xp.astype(found - mean, self.dtype), total
-
-            in_blocks(device, len(turns), PLACE * m, MOST_ROTATIONS, work, "slicing at a rotation")
+            in_blocks(device, len(turns), PLACE * m, MOST_ROTATIONS, partial(work, k), "slicing at a rotation")
         return Slices(table, totals, device.host(mean).astype(np.float64))
 
     def _places(self, view: View, turns: NDArray[np.float64]) -> tuple[Any, NDArray[np.float32]]:
@@ -221,19 +222,20 @@ class DenseFrames:
         at, turn = self._places(view, turns)
         pattern = device.array(view.pattern.astype(np.float32))
         out = xp.zeros((len(contrast), 2, size**3), dtype=xp.float64)
+
+        def work(k: int, rows: slice) -> None:
+            place = slice(k * len(turns) + rows.start, k * len(turns) + rows.stop)
+            photons = values[place, :]
+            # the fluence is what makes a slice's sum the photons of the shots
+            fluence = xp.sum(photons, axis=1) / slices.total[place]
+            cells = _cells(xp, at, device.array(turn[rows]), size)
+            summed = [_spread(device, each, cells, size) for each in (photons, fluence[:, None] * pattern)]
+            for i, each in enumerate(summed):
+                out[k, i, :] += each
+
+        row, what = 2 * PLACE * len(view.at), "merging at a rotation"
         for k in range(len(contrast)):
-
-            def work(rows: slice, k: int = k) -> None:
-                place = slice(k * len(turns) + rows.start, k * len(turns) + rows.stop)
-                photons = values[place, :]
-                # the fluence is what makes a slice's sum the photons of the shots
-                fluence = xp.sum(photons, axis=1) / slices.total[place]
-                cells = _cells(xp, at, device.array(turn[rows]), size)
-                summed = [_spread(device, each, cells, size) for each in (photons, fluence[:, None] * pattern)]
-                for i, each in enumerate(summed):
-                    out[k, i, :] += each
-
-            in_blocks(device, len(turns), 2 * PLACE * len(view.at), MOST_ROTATIONS, work, "merging at a rotation")
+            in_blocks(device, len(turns), row, MOST_ROTATIONS, partial(work, k), what)
         return np.moveaxis(device.host(out).reshape(len(contrast), 2, size, size, size), 1, -1)
 
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from xfeldask.devices import Device, device_of
+from xfeldask.devices import ADVICE, Device, device_of
+from xfeldask.errors import MemoryNeededError
 from xfeldask.orient.dense import memory_needed
 from xfeldask.orient.rotations import rotation_grid
 from xfeldask.orient.schedule import Level
@@ -32,15 +33,20 @@ def device_for(
     ------
     InputError
         There is no such device.
+    MemoryNeededError
+        The slices do not fit on the GPU that is asked for.
     """
     device = device_of(name)
     if device is None:
         return None
-    free, which = device.free(), f"{device.label}, {device.free() / 1e9:.1f} GB free"
+    free = device.free()
     rotations = [models * len(rotation_grid(level.refinement, group).quaternion) for level in levels]
     needed = max(memory_needed(n, pixels.within(level.radius)) for n, level in zip(rotations, levels, strict=True))
-    if name == "auto" and needed > free:
+    which = f"{device.label}, {free / 1e9:.1f} GB free"
+    if needed <= free:
+        say(f"on {which}", progress)
+        return device
+    if name == "auto":
         say(f"on the CPU: the slices need {needed / 1e9:.1f} GB on {which}", progress)
         return None
-    say(f"on {which}", progress)
-    return device
+    raise MemoryNeededError(f"slicing at {max(rotations):,} rotations on {device.label}", needed, free, ADVICE)
