@@ -54,7 +54,7 @@ def cupy(count: int = 1, blas: bool = True) -> dict[str, ModuleType]:
     found.__spec__ = SimpleNamespace(name="cupy")
     pool = SimpleNamespace(free_bytes=lambda: 3, free_all_blocks=lambda: None)
     vars(found).update(cuda=cuda, float16=np.float16, float32=np.float32, matmul=np.matmul, asnumpy=np.array,
-                       get_default_memory_pool=lambda: pool,
+                       arange=np.arange, get_default_memory_pool=lambda: pool,
                        empty=lambda shape, dtype: np.full(shape, np.nan, dtype).view(OnCard))  # fmt: skip
 
     def devices_counted() -> int:
@@ -97,8 +97,8 @@ def test_device__is_a_gpu_where_there_is_one(put):
     [
         (None, "CuPy is not installed; install 'xfeldask[cuda]' for CUDA 12 or 'xfeldask[cuda13]' for CUDA 13, or"),
         (cupy(0), "CuPy finds no GPU; look whether nvidia-smi lists one, or take"),
-        (cupy(-1), "CuPy finds no GPU (cudaErrorInsufficientDriver: CUDA driver version is insufficient); look"),
-        (cupy(blas=False), "CuPy finds no GPU (module 'cupy.cuda' has no attribute 'cublas'); look"),
+        (cupy(-1), "CuPy says cudaErrorInsufficientDriver: CUDA driver version is insufficient; look"),
+        (cupy(blas=False), "CuPy says module 'cupy.cuda' has no attribute 'cublas'; look"),
     ],
 )
 def test_device__that_is_missing_is_told_in_one_sentence(put, modules, told):

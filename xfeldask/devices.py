@@ -195,13 +195,13 @@ def _missing() -> str:
     if find_spec("cupy") is None:
         return "CuPy is not installed; install 'xfeldask[cuda]' for CUDA 12 or 'xfeldask[cuda13]' for CUDA 13"
     try:
-        cuda = importlib.import_module("cupy").cuda
-        count = cuda.runtime.getDeviceCount()
-        # it is loaded when it is first looked for
-        _ = cuda.cublas if count else None
+        cupy = importlib.import_module("cupy")
+        count = cupy.cuda.runtime.getDeviceCount()
+        if count:  # libraries are loaded when they are first needed: cuBLAS, and the compiler of kernels
+            _ = cupy.cuda.cublas, int((cupy.arange(2) + 1).sum())
     except Exception as error:
         told = str(error).strip().split("\n")[0] or type(error).__name__
-        return f"CuPy finds no GPU ({told}); look whether nvidia-smi lists one and whether its driver fits CuPy"
+        return f"CuPy says {told}; look whether nvidia-smi lists a GPU, with a driver that fits CuPy"
     return "" if count else "CuPy finds no GPU; look whether nvidia-smi lists one"
 
 
