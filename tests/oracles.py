@@ -8,6 +8,7 @@ from itertools import islice, product
 
 import numpy as np
 import xraydb
+from scipy.special import ndtr
 
 WORD = 2**64
 R_E = 2.8179403205e-15
@@ -204,3 +205,22 @@ def spheroid(matter, s):
     with np.errstate(invalid="ignore", divide="ignore"):
         shape = 3 * (np.sin(u) - u * np.cos(u)) / u**3
     return matter.electrons * np.where(u < 1e-3, 1 - u**2 / 10, shape)
+
+
+def read_out(photons, asked, pixel_size, photon_energy, gain, rng):
+    """ADU of frames of photons (shot, panel, ss, fs), by a normal variate a pixel and a place a photon."""
+    columns = photons.shape[-1]
+    place = np.argwhere(photons > 0).repeat(photons[photons > 0], axis=0)
+    edges = (np.arange(-1, 3) - rng.random((2, len(place), 1))) * pixel_size
+    across, along = np.diff(ndtr(edges / asked.cloud) if asked.cloud else (edges > 0).astype(float), axis=-1)
+    collected = np.zeros((*photons.shape[:2], photons.shape[2] + 2, columns + 2))
+    for a, b in product(range(3), range(3)):
+        shot, panel, i, j = (place + np.array([0, 0, a, b])).T
+        np.add.at(collected, (shot, panel, i, j), across[:, a] * along[:, b])
+    read = gain * collected[:, :, 1:-1, 1:-1] + rng.normal(0, asked.noise / photon_energy, photons.shape)
+    width = {"none": columns, "row": columns, "half_row": columns // 2}[asked.common_mode]
+    levels = rng.normal(0, asked.common_mode_spread / photon_energy, (*photons.shape[:3], columns // width))
+    read += levels.repeat(width, axis=-1)
+    if asked.saturation is not None:
+        read = np.minimum(read, asked.saturation / photon_energy)
+    return np.round(read * asked.adu_per_kev * photon_energy / 1000)

@@ -1,4 +1,4 @@
-"""Two small stores that between them use all that decides the bytes of shots; run as a module, in a folder given."""
+"""Four small stores that between them use all that decides the bytes of shots; run as a module, in a folder given."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from xfeldask import embed, simulate
 ATOMS = (np.random.default_rng(1).normal(size=(40, 3)) * 9e-10, ["C", "N", "O", "S"] * 10)
 COMMON = {"particle": ATOMS, "detector": "square-32", "seed": 5, "n_shots": 40, "progress": False}
 BEAM = {"photon_energy": 4600.0, "focus_radius": 5e-7}
+READ = {"preset": "pnccd", "noise": 1200.0, "cloud": 3e-4, "dead_fraction": 0.02, "hot_fraction": 0.02}
 STORES = {
     # brighter than a photon a pixel: every pixel is drawn, by both methods for Poisson variates
     "bright": {
@@ -29,6 +30,10 @@ STORES = {
         "nuisance": {"pulse_spread": 1.5, "background": 0.3},
         "orientations": {"kind": "uniform", "count": 11},
     },
+    # read by a detector, frames in ADU drawn pixel by pixel
+    "adu": {"beam": {**BEAM, "photons_per_pulse": 1e16}, "response": {**READ, "adu": True}},
+    # and without them
+    "read": {"beam": {**BEAM, "photons_per_pulse": 1e16}, "response": READ},
 }  # fmt: skip
 
 

@@ -30,6 +30,7 @@ def registries(monkeypatch: pytest.MonkeyPatch) -> None:
         ("simulate_and_embed", {"n_shots": 400, "detector": "square-64"}),
         ("on_a_cluster", {"n_shots": 40, "detector": "square-64"}),
         ("look_at_a_shot", {"detector": "square-64"}),
+        ("compare_detectors", {"n_shots": 4, "side": 64}),
         ("own_engine", {"n_shots": 20, "detector": "square-64"}),
         ("own_feature", {"n_shots": 60, "detector": "square-64"}),
         ("own_frames", {}),

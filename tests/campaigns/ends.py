@@ -23,6 +23,14 @@ SEPARATIONS = LIMITS["separation"]
 BOUNDS: dict[str, tuple[Any, ...]] = {
     **{f"beam.{name}": (LIMITS[name].low, LIMITS[name].high) for name in BRIGHT},
     **{f"detector.{name}": (LIMITS[name].low, LIMITS[name].high) for name in ("pixel_size", "distance")},
+    **{f"detector.response.{name}": (TINY, 1e9) for name in ("noise", "common_mode_spread")},
+    "detector.response.cloud": (TINY, 1e-3),
+    "detector.response.adu_per_kev": (TINY, 1e6),
+    "detector.response.gain_spread": (TINY, 0.2),
+    "detector.response.asic": ((1, 1), (10**9, 10**9)),
+    "detector.response.threshold": (TINY, 1.0),
+    "detector.response.saturation": (TINY, 1e300),
+    **{f"detector.response.{name}": (TINY, 1 - 1e-16) for name in ("dead_fraction", "hot_fraction")},
     "hits.single_fraction": (0.0, TINY, 1 - 1e-16, 1.0),
     "hits.occupancy": (TINY, 10.0),
     "hits.weights": ({0: 1e12, 1: TINY}, {32: 1e12, 1: 1.0}, {32: TINY}),
@@ -95,6 +103,8 @@ def drawn(name: str, value: Any, work: Path, seed: int = 5) -> Attempt:
         shutil.rmtree(store.parent)
     expected = float(made.intensity.astype(np.float64).sum())
     counted = int(made.photon_count.sum()) + int(made.lost_photons.sum())
+    if "ideal_photons" in made:
+        counted = int(made.ideal_photons.astype(np.int64).sum())
     sound = abs(counted - expected) <= 6 * np.sqrt(expected) + 1e-5 * expected + 6
     return Attempt(what, Outcome.WHOLE if sound else Outcome.SILENT, f"{counted} photons, {expected:g} expected")
 
@@ -103,7 +113,15 @@ def experiment(name: str, value: Any, seed: int) -> dict[str, Any]:
     """Give the parts of an experiment of which one number is another."""
     values: dict[str, Any] = {"beam": {**BRIGHT}, "detector": {"source": "square-16"}, "n_shots": 8, "seed": seed}
     part, _, field = name.rpartition(".")
-    if part:
+    if part == "detector.response":
+        values["detector"]["response"] = {
+            "common_mode": "asic",
+            "asic": (4, 4),
+            "noise": 900.0,
+            "adu": True,
+            field: value,
+        }
+    elif part:
         values[part] = {**values.get(part, {}), field: value}
     else:
         values[name] = value

@@ -43,6 +43,8 @@ def test_keywords__of_parts_go_to_what_they_are_parts_of() -> None:
     assert keywords({"assembly": "2"})["particle"] == {"source": "chaperonin", "assembly": "2"}
     assert keywords({"assembly": "2", "particle": "1ei7"})["particle"] == {"source": "1ei7", "assembly": "2"}
     assert keywords({"mask": "m.npy"})["detector"] == {"source": "pnccd-amo86615", "mask": "m.npy"}
+    assert keywords({"response": "agipd"})["response"] == "agipd"
+    assert keywords({"response": "agipd", "adu": True})["response"] == {"preset": "agipd", "adu": True}
     assert keywords({"mask": "m.npy", "detector": "square-8"})["detector"] == {"source": "square-8", "mask": "m.npy"}
 
 
@@ -58,7 +60,7 @@ def test_options__of_an_experiment_are_its_fields(tmp_path: Path) -> None:
     given = []
     command = click.command()(experiment_options(lambda **flags: given.append(flags)))
     assert CliRunner().invoke(command, ["--n-shots", "7", "--no-intensity"]).exit_code == 0
-    parts = {"experiment_file", "assembly", "mask", "single_fraction"}
+    parts = {"experiment_file", "assembly", "mask", "single_fraction", "response", "adu"}
     assert given[0].keys() - parts == Experiment.model_fields.keys()
     told = {name: value for name, value in given[0].items() if value not in (None, ())}
     assert told == {"n_shots": 7, "intensity": False}

@@ -23,6 +23,14 @@ def test_simulate__writes_what_the_python_function_writes(run, tmp_path: Path) -
     xr.testing.assert_equal(xr.open_zarr(tmp_path / "a.zarr", consolidated=False).photons, ds.photons)
 
 
+def test_simulate__reads_photons_as_a_detector_does(run, tmp_path: Path) -> None:
+    flags = ["--response", "pnccd", "--adu", "--quiet"]
+    assert run("simulate", tmp_path / "a.zarr", *SMALL, *flags)[0] == 0
+    ds = xr.open_zarr(tmp_path / "a.zarr", consolidated=False)
+    assert {"adu", "ideal_photons", "pixel_gain"} <= set(ds)
+    np.testing.assert_allclose(ds.adu.max() / (1250 * 4.6), ds.photons.max(), atol=0.5)
+
+
 def test_simulate__quiet_prints_nothing(run, tmp_path: Path) -> None:
     assert run("simulate", tmp_path / "a.zarr", *SMALL, "--quiet") == (0, "", "")
 
@@ -55,6 +63,8 @@ def test_simulate__local_scheduler_says_where_the_dashboard_is(tmp_path: Path) -
         (["--beam", "nothing.beam"], ["nothing.beam"]),
         (["--detector", "pnccd"], ["unknown detector", "pnccd-amo86615"]),
         (["--nuisance", "realistc"], ["realistic"]),
+        (["--response", "pncd"], ["unknown response", "pnccd"]),
+        (["--adu"], ["--response pnccd"]),
         (["--hits", "two"], ["hits", "poisson:0.1"]),
         (["--orientations", "uniform:x"], ["uniform:COUNT"]),
         (["--scheduler", "treads"], ["unknown scheduler", "threads"]),

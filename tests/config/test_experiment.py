@@ -41,6 +41,11 @@ FORMS = [
         {"detector": {"source": "square-64", "pixel_size": 1e-4}},
         '[detector]\nsource = "square-64"\npixel_size = 1e-4',
     ),
+    ({"detector": {"response": "agipd"}}, '[detector]\nresponse = "agipd"'),
+    (
+        {"detector": {"response": {"preset": "pnccd", "noise": 690}}},
+        '[detector.response]\npreset = "pnccd"\nnoise = 690',
+    ),
     ({"intensity": True, "photon_dtype": "uint16"}, 'intensity = true\nphoton_dtype = "uint16"'),
 ]
 

@@ -33,6 +33,12 @@ def test_like__has_the_detector_the_wavelength_and_the_photons(measured, tmp_pat
     assert ds.photon_count.values.mean() == pytest.approx(middle, rel=0.1)
 
 
+def test_like__reads_photons_as_is_asked(measured, tmp_path):
+    ds = simulate(tmp_path / "sim.zarr", particle=TWO, like=measured, n_shots=4, response={"noise": 200}, **QUIET)
+    assert open_run(tmp_path / "sim.zarr").experiment.detector.response.noise == 200
+    assert "ideal_photons" in ds
+
+
 def test_model__of_a_simulation_is_applied_to_what_was_measured(measured, tmp_path):
     simulate(tmp_path / "sim.zarr", particle=TWO, like=measured, n_shots=40, nuisance="jitter", **QUIET)
     embed(tmp_path / "sim.zarr", n_components=2, sort="elliptic_envelope", **QUIET)

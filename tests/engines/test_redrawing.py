@@ -21,6 +21,8 @@ RUN = {"particle": ATOMS, "detector": "square-32", "beam": BRIGHT, "n_shots": N,
        "nuisance": "realistic", "seed": 5, "progress": False}  # fmt: skip
 KINDS = {
     "usual": {},
+    "read": {"response": {"preset": "pnccd", "noise": 900.0, "dead_fraction": 0.02, "hot_fraction": 0.02}},
+    "adu": {"response": {"preset": "pnccd", "noise": 900.0, "adu": True}},
     "uniform": {"orientations": {"kind": "uniform", "count": 7}, "intensity": True, "photon_dtype": "uint16"},
     "listed": {"orientations": np.random.default_rng(1).permutation(np.eye(4))},
 }
@@ -28,7 +30,7 @@ KINDS = {
 
 @pytest.fixture(
     scope="module",
-    params=["usual", *(pytest.param(kind, marks=pytest.mark.campaign) for kind in KINDS if kind != "usual")],
+    params=["usual", "read", *(pytest.param(kind, marks=pytest.mark.campaign) for kind in list(KINDS)[2:])],
 )
 def made(tmp_path_factory, request):
     path = tmp_path_factory.mktemp("redrawing") / "run.zarr"

@@ -91,6 +91,14 @@ def test_stream__keeps_its_numbers():
         ("DIAMETER", 13),
         ("SPREAD", 14),
         ("BACKGROUND", 15),
+        ("SHARING", 16),
+        ("NOISE", 17),
+        ("FALSE_PHOTONS", 18),
+        ("COMMON_MODE", 19),
+        ("GAIN", 20),
+        ("BLIND_PIXELS", 21),
+        ("HOT_PIXELS", 22),
+        ("HOT_CHARGE", 23),
     ]
 
 

@@ -66,6 +66,11 @@ def experiment_options(function: Any) -> Any:
             "[default: pnccd-amo86615]",
         ),
         click.option("--mask", help="Mask of the detector: .npy file (panel, ss, fs), true where a pixel is good."),
+        click.option(
+            "--response", help="How the detector reads photons: pnccd, agipd, jungfrau or epix10k.  "
+            "[default: every photon is counted]",
+        ),
+        click.option("--adu", is_flag=True, default=None, help="Store what the detector reads, in ADU, too."),
         click.option("--n-shots", type=int, help="Number of shots to simulate."),
         click.option(
             "--single-fraction", type=float, help="Fraction of the shots that holds one particle; the rest holds two."
@@ -146,6 +151,10 @@ def keywords(flags: dict[str, Any]) -> dict[str, Any]:
         out["particle"] = {"source": given.pop("particle", "chaperonin"), "assembly": given.pop("assembly")}
     if "mask" in given:
         out["detector"] = {"source": given.pop("detector", "pnccd-amo86615"), "mask": given.pop("mask")}
+    if given.pop("adu", None):
+        if "response" not in given:
+            raise InputError("--adu stores what the detector reads; say how it does, such as --response pnccd")
+        out["response"] = {"preset": given.pop("response"), "adu": True}
     if "orientations" in given:
         out["orientations"] = orientations_flag(given.pop("orientations"))
     return out | given

@@ -19,12 +19,14 @@ from xfeldask.config.parts import (
     hits_values,
 )
 from xfeldask.config.photonize import CommonMode, Photonize
+from xfeldask.config.response import RESPONSES, Response
 from xfeldask.config.species import Hinge, Species, Sphere
 
 __all__ = [
     "BEAMS",
     "NUISANCES",
     "REALISTIC_HITS",
+    "RESPONSES",
     "Background",
     "Beam",
     "CommonMode",
@@ -36,6 +38,7 @@ __all__ = [
     "Orientations",
     "Particle",
     "Photonize",
+    "Response",
     "Species",
     "Sphere",
     "hits_values",

@@ -168,6 +168,8 @@ class Experiment(Model):
                 flat |= {f"{key}.{name}.{k}": v for name, of_it in value.items() for k, v in of_it.items()}
             elif isinstance(value, dict):
                 flat |= {f"{key}.{k}": v for k, v in value.items()}
+                inner = flat.pop(f"{key}.response", None) or {}
+                flat |= {f"{key}.response.{k}": v for k, v in inner.items()}
             else:
                 flat[key] = value
         of_species = [f"species.{name}" for name in self.species or {}]

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import math
 from decimal import Context, Decimal
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from xfeldask.config.base import Model
 from xfeldask.config.limits import LIMITS, pulse_energies, within
+from xfeldask.config.response import Response
 from xfeldask.errors import InputError
 
 Positive = Annotated[float, Field(gt=0)]
@@ -85,6 +93,7 @@ class Detector(Model):
         Dragonfly, or a store; "arrays" when given
     mask : str, optional, a .npy file, shape (panel, ss, fs), true where a pixel is good
     pixel_size, distance : float, optional, where the source does not tell them [m]
+    response : Response, optional, how photons are read; every one is counted where it is not given
     digest : str, SHA-256 of pixels and mask, filled in when they are read
 
     Examples
@@ -97,7 +106,18 @@ class Detector(Model):
     mask: str | None = Field(None, description=".npy file (panel, ss, fs), true where a pixel is good")
     pixel_size: Annotated[Positive, within("pixel_size")] | None = Field(None, description="m, of a square-N detector")
     distance: Annotated[Positive, within("distance")] | None = Field(None, description="m, of a square-N detector")
+    response: Response | None = Field(None, description="name of a preset, or parts")
     digest: str = ""
+
+    @field_validator("response", mode="before")
+    @classmethod
+    def _response(cls, value: object) -> object:
+        return {"preset": value} if isinstance(value, str) else value
+
+    @model_serializer(mode="wrap")
+    def _written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # not written where it is not given, so that detectors have the digest that they always had
+        return {name: value for name, value in write(self).items() if name != "response" or value is not None}
 
 
 class Hits(Model):

@@ -50,7 +50,7 @@ def estimate(prepared: Prepared) -> Estimate:
     layout = prepared.layout
     n = min(SAMPLE, len(layout.shots(0)))
     root = create_template(MemoryStore(), replace(layout, n_shots=n), {}, {})
-    shop = make_workshop(root, prepared.engine, prepared.inputs.geometry)
+    shop = make_workshop(root, prepared.engine, prepared.inputs.geometry, prepared.readout)
     # the first shot may compile what the others need
     _rehearse(prepared, shop, 1)
     start = time.perf_counter()

@@ -28,7 +28,7 @@ def alike(experiment: Experiment, run: Run, atoms: Atoms | Mapping[str, Atoms] |
 
     Parameters
     ----------
-    experiment : Experiment, whose particle, hits and nuisance count; what it says of detector and beam does not
+    experiment : Experiment, whose particle, hits, nuisance and response count; what it says of pixels and beam does not
     run : Run, measured or simulated
     atoms : Atoms, optional, in place of what ``experiment.particle`` names; by name in place of sources of species
 
@@ -56,6 +56,7 @@ def alike(experiment: Experiment, run: Run, atoms: Atoms | Mapping[str, Atoms] |
         raise InputError(f"{experiment.source} scatters nothing onto the detector of {run.path}")
     matched = beam.photons_per_pulse * float(np.median(counts[counts > 0])) / photons
     values = {name: getattr(experiment, name) for name in Experiment.model_fields}
-    values["detector"] = Detector(source=str(run.path.absolute()))
+    response = experiment.detector.response
+    values["detector"] = Detector(source=str(run.path.absolute()), response=response)
     values["beam"] = beam.model_dump() | {"photons_per_pulse": matched}
     return Experiment(**values)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from xfeldask.config import Experiment
 from xfeldask.engines.engine import ENGINES, Engine, make_engine
+from xfeldask.engines.recording import readout_of
 from xfeldask.errors import InputError, MemoryNeededError
 from xfeldask.formats.inputs import Inputs
 from xfeldask.physics.binning import bin_factor, binned_shape, image_axes, low_q_axes, low_q_shape
@@ -33,9 +34,10 @@ from xfeldask.physics.plan import (
     plan_shots,
     strongest_pulse,
 )
+from xfeldask.physics.readout import Readout
 from xfeldask.physics.species import Form, Mixture, build_form, form_bytes, form_error
 from xfeldask.schema import named
-from xfeldask.store.layout import TRUTH, TRUTH_PER_CHUNK, Layout, shard_length
+from xfeldask.store.layout import READ, TRUTH, TRUTH_PER_CHUNK, Layout, shard_length
 from xfeldask.store.volumes import atom_variables
 
 MEMORY_PART = 0.5
@@ -57,6 +59,7 @@ class Prepared:
     single_photons : float, mean photons of a single hit of the wanted species at full fluence
     orientations : float64 (n, 4) or None, the set that first particles are turned by
     engine : Engine
+    readout : Readout or None, as of `readout_of`
     """
 
     inputs: Inputs
@@ -66,6 +69,7 @@ class Prepared:
     single_photons: float
     orientations: NDArray[np.float64] | None
     engine: Engine
+    readout: Readout | None = None
 
     def plan(self, shots: NDArray[np.int64]) -> ShotPlan:
         """Truth of some shots, given by their absolute indices, with the room for particles that the store has."""
@@ -117,6 +121,7 @@ def prepare(inputs: Inputs) -> Prepared:
     if BYTES_A_SHOT * experiment.n_shots > memory:
         needed, advice = BYTES_A_SHOT * experiment.n_shots, "make several stores of fewer shots"
         raise MemoryNeededError(f"the index of {experiment.n_shots:,} shots", needed, memory, advice)
+    readout = readout_of(experiment, geometry)
     lam = wavelength(experiment.beam.photon_energy)
     s_max = largest_s(geometry, lam, margins(experiment.nuisance, geometry.pixel_size))
     mixture = inputs.mixture
@@ -138,6 +143,7 @@ def prepare(inputs: Inputs) -> Prepared:
         experiment.intensity,
         min(shard, 2 ** (experiment.n_shots - 1).bit_length()),
         tuple(v.name for role in TRUTH for v in named(role) if role == "truth" or experiment.species is not None),
+        () if readout is None else READ if readout.adu else READ[:1],
     )
     return Prepared(
         inputs,
@@ -147,6 +153,7 @@ def prepare(inputs: Inputs) -> Prepared:
         single_photons,
         first_orientations(experiment, inputs.orientations),
         make_engine(experiment, geometry, forms, mixture, inputs.background),
+        readout,
     )
 
 
@@ -221,6 +228,7 @@ def fixed_variables(prepared: Prepared) -> dict[str, NDArray[Any]]:
         **detector_variables(prepared.inputs.geometry, prepared.layout.n_shots, lam),
         **({} if atoms is None else atom_variables(atoms)),
         **({} if prepared.inputs.background is None else {"background_shape": prepared.inputs.background}),
+        **({} if prepared.readout is None else prepared.readout.variables()),
     }
 
 

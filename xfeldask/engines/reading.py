@@ -73,7 +73,7 @@ class Desk:
             for pixel, count in listed:
                 arrays = sink.next_shot()
                 totals = self.recorder.record(pixel, count, arrays["photons"], arrays["image"], arrays["low_q"])
-                sink.advance(totals._asdict(), pixel)
+                sink.advance(totals._asdict(), {"photons": pixel})
         return histogram
 
 

@@ -10,11 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xfeldask.engines.engine import events, make_engine
+from xfeldask.engines.recording import ShotRecorder, readout_of
 from xfeldask.errors import InputError
-from xfeldask.physics.images import Recorder
 from xfeldask.physics.plan import ShotPlan, first_orientations, plan_shots
 from xfeldask.physics.species import form_error
-from xfeldask.schema import named
 from xfeldask.store.checks import NO_SHOT, Problem
 from xfeldask.store.codecs import EXACT
 from xfeldask.store.run import Run
@@ -49,17 +48,17 @@ def check_redrawn(run: Run, shots: Sequence[int]) -> list[Problem]:
         for shot, row in zip(shots, value, strict=True):
             _compare(run, name, shot, row, problems)
     engine = make_engine(experiment, run.geometry, run.forms, mixture, run.background_shape)
-    recorder = Recorder(run.geometry)
+    shot_recorder = ShotRecorder(run.geometry, readout_of(experiment, run.geometry))
+    raw = [v for v in run.layout.stored() if v.role == "raw"]
     means = engine.expected(plan, index) if run.layout.intensity else [None] * len(index)
     drawn = events(engine, plan, index, run.layout.pixels)
-    for shot, (pixel, count), mean in zip(shots, drawn, means, strict=True):
-        arrays = {v.name: np.zeros(run.layout.inner(v), run.layout.dtype(v)) for v in named("raw")}
-        totals = recorder.record(pixel, count, arrays["photons"], arrays["image"], arrays["low_q"])._asdict()
-        if mean is None:
-            del arrays["intensity"]
-        else:
+    energies = plan.photon_energy.tolist()
+    for shot, energy, event, mean in zip(shots, energies, drawn, means, strict=True):
+        arrays: dict[str, NDArray[Any]] = {v.name: np.zeros(run.layout.inner(v), run.layout.dtype(v)) for v in raw}
+        totals, _ = shot_recorder.put(shot, energy, event, arrays)
+        if mean is not None:
             arrays["intensity"][...] = mean
-        for name, row in (arrays | totals).items():
+        for name, row in (arrays | totals._asdict()).items():
             _compare(run, name, shot, row, problems)
     return problems
 
@@ -75,6 +74,15 @@ def check_volumes(run: Run) -> list[Problem]:
             what = f"is off its atoms by {found:.3g}, was by {stored:.3g} when made"
             problems.append(Problem(name, NO_SHOT, what))
     return problems
+
+
+def check_pixels(run: Run) -> list[Problem]:
+    """Hold what is stored of a detector's pixels against what follows from the seed."""
+    readout = None if run.experiment is None else readout_of(run.experiment, run.geometry)
+    due = {} if readout is None else readout.variables()
+    gone = [Problem(name, NO_SHOT, "the array is missing") for name in due if name not in run]
+    wrong = [name for name, value in due.items() if name in run and not np.array_equal(run.read(name), value)]
+    return gone + [Problem(name, NO_SHOT, DIFFERS) for name in wrong]
 
 
 def _planned(run: Run, index: NDArray[np.int64]) -> ShotPlan:

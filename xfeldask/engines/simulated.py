@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from xfeldask.config import Experiment
 from xfeldask.engines.engine import events
 from xfeldask.engines.preparation import Prepared, prepare
+from xfeldask.engines.recording import ShotRecorder
 from xfeldask.errors import InputError
 from xfeldask.formats.inputs import resolve
 from xfeldask.formats.particles import particle_name
 from xfeldask.physics.detectors import Geometry, wavelength
-from xfeldask.physics.images import Counts, Recorder
+from xfeldask.physics.images import Counts
 
 
 class SimulatedFrames:
@@ -31,17 +32,21 @@ class SimulatedFrames:
         experiment = prepared.inputs.experiment
         self.name, self.n_shots = particle_name(experiment.source), experiment.n_shots
         self.geometry, self.wavelength = prepared.inputs.geometry, wavelength(experiment.beam.photon_energy)
-        self._prepared, self._recorder = prepared, Recorder(self.geometry)
+        self._prepared, self._shot_recorder = prepared, ShotRecorder(self.geometry, prepared.readout)
 
     def read(self, shots: range) -> Counts:
         """Photons of consecutive shots, uint8 or uint16 (shot, panel, ss, fs)."""
         indices = np.arange(shots.start, shots.stop)
         frames = np.zeros((len(shots), *self.geometry.shape), self._prepared.layout.photon_dtype)
-        image = np.zeros(self._recorder.image_shape, np.uint16)
-        low_q = np.zeros(self._recorder.low_q_shape, np.uint16)
-        drawn = events(self._prepared.engine, self._prepared.plan(indices), indices, self.geometry.shape)
-        for frame, (pixel, count) in zip(frames, drawn, strict=True):
-            self._recorder.record(pixel, count, frame, image, low_q)
+        recorder, plan = self._shot_recorder.recorder, self._prepared.plan(indices)
+        images = {
+            "image": np.zeros(recorder.image_shape, np.uint16),
+            "low_q": np.zeros(recorder.low_q_shape, np.uint16),
+        }
+        drawn = events(self._prepared.engine, plan, indices, self.geometry.shape)
+        energies = plan.photon_energy.tolist()
+        for frame, shot, energy, event in zip(frames, indices.tolist(), energies, drawn, strict=True):
+            self._shot_recorder.put(shot, energy, event, {"photons": frame, **images})
         return frames
 
     def truth(self, shots: range) -> dict[str, NDArray[Any]]:

@@ -14,10 +14,11 @@ import zarr
 from numpy.typing import NDArray
 
 from xfeldask.engines.engine import Engine, events, make_engine
+from xfeldask.engines.recording import ShotRecorder, readout_of
 from xfeldask.errors import InputError
 from xfeldask.physics.detectors import Geometry
-from xfeldask.physics.images import Recorder
 from xfeldask.physics.plan import ShotPlan
+from xfeldask.physics.readout import Readout
 from xfeldask.store.layout import TRUTH_PER_CHUNK, Layout, layout_of, shot_array
 from xfeldask.store.run import Run
 from xfeldask.store.shards import Shard
@@ -82,14 +83,14 @@ class Workshop:
     ----------
     layout : Layout
     engine : Engine
-    recorder : Recorder
+    shot_recorder : ShotRecorder
     arrays : zarr.Array by name, those along `shot`; opening one takes a lock that all threads share
     truth : Truth
     """
 
     layout: Layout
     engine: Engine
-    recorder: Recorder
+    shot_recorder: ShotRecorder
     arrays: Mapping[str, zarr.Array[Any]]
     truth: Truth
 
@@ -98,23 +99,24 @@ class Workshop:
         return ShotPlan(**self.truth.of(shots)), np.arange(shots.start, shots.stop)
 
     def fill(self, sink: Shard, plan: ShotPlan, shots: NDArray[np.int64]) -> None:
-        """Draw shots into a shard; a detector's response would stand between the engine and the recorder."""
+        """Draw shots into a shard."""
         means = self.engine.expected(plan, shots) if self.layout.intensity else [None] * len(shots)
         drawn = events(self.engine, plan, shots, self.layout.pixels)
-        for (pixel, count), mean in zip(drawn, means, strict=True):
+        energies = plan.photon_energy.tolist()
+        for shot, energy, event, mean in zip(shots.tolist(), energies, drawn, means, strict=True):
             arrays = sink.next_shot()
             if mean is not None:
                 arrays["intensity"][...] = mean
-            totals = self.recorder.record(pixel, count, arrays["photons"], arrays["image"], arrays["low_q"])
-            sink.advance(totals._asdict(), pixel)
+            totals, lit = self.shot_recorder.put(shot, energy, event, arrays)
+            sink.advance(totals._asdict(), lit)
 
 
-def make_workshop(group: zarr.Group, engine: Engine, geometry: Geometry) -> Workshop:
+def make_workshop(group: zarr.Group, engine: Engine, geometry: Geometry, readout: Readout | None = None) -> Workshop:
     """Make the workshop of a store from what has been worked out already."""
     layout = layout_of(group)
     arrays = {v.name: shot_array(group, v.name) for v in layout.stored()}
     truth = Truth({name: arrays[name] for name in layout.truth})
-    return Workshop(layout, engine, Recorder(geometry), arrays, truth)
+    return Workshop(layout, engine, ShotRecorder(geometry, readout), arrays, truth)
 
 
 def simulate_shard(run: Run, shard: int) -> None:
@@ -209,4 +211,4 @@ def _read_workshop(run: Run) -> Workshop:
     if run.experiment is None or run.mixture is None:
         raise InputError(f"{run.path} was not simulated: nothing tells how its shots are to be drawn")
     engine = make_engine(run.experiment, run.geometry, run.forms, run.mixture, run.background_shape)
-    return make_workshop(run.group, engine, run.geometry)
+    return make_workshop(run.group, engine, run.geometry, readout_of(run.experiment, run.geometry))

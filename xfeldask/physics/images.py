@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -156,11 +156,59 @@ class Recorder:
         flat, small, middle = frame.reshape(-1), image.reshape(-1), low_q.reshape(-1)
         recorded, lost, bad = _record(pixel, count, self._bins, flat, small, middle, full)
         if bad >= 0:
-            raise InputError(
-                f"an engine put {count[bad]} photons into pixel {pixel[bad]} of a detector of {frame.size} pixels; "
-                "pixels are counted from 0, photons are not negative"
-            )
+            refuse_event(pixel[bad], count[bad], frame.size)
         return Totals(recorded, lost)
+
+    def count(self, pixel: NDArray[np.uint32], count: NDArray[np.int64], frame: NDArray[np.unsignedinteger]) -> None:
+        """Add the photons of a shot to a frame alone; parameters and errors as of `record`.
+
+        Examples
+        --------
+        >>> from xfeldask.physics.detectors import square
+        >>> frame = np.zeros((1, 2, 2), np.uint8)
+        >>> Recorder(square(2, 1e-3, 0.1)).count(np.array([3, 0, 3], np.uint32), np.array([200, 1, 60]), frame)
+        >>> frame.tolist()
+        [[[1, 0], [0, 255]]]
+        """
+        flat = frame.reshape(-1)
+        bad = _count_frame(pixel, count, self._bins, flat, int(np.iinfo(frame.dtype).max))
+        if bad >= 0:
+            refuse_event(pixel[bad], count[bad], frame.size)
+
+
+def refuse_event(pixel: int, count: int, pixels: int) -> NoReturn:
+    """Refuse an event that cannot be, of a detector of some pixels.
+
+    Examples
+    --------
+    >>> try:
+    ...     refuse_event(9, 1, 4)
+    ... except InputError as error:
+    ...     print(str(error).split(";")[0])
+    an engine put 1 photons into pixel 9 of a detector of 4 pixels
+    """
+    raise InputError(
+        f"an engine put {count} photons into pixel {pixel} of a detector of {pixels} pixels; "
+        "pixels are counted from 0, photons are not negative"
+    )
+
+
+@kernel
+def _count_frame(
+    pixel: NDArray[np.uint32],
+    count: NDArray[np.int64],
+    bins: NDArray[np.int32],
+    frame: NDArray[np.unsignedinteger],
+    full: int,
+) -> int:
+    """Add events to a flat frame; return the first event that cannot be, or -1."""
+    for e in range(pixel.size):
+        p = np.int64(pixel[e])
+        if p >= frame.size or count[e] < 0:
+            return e
+        if bins[p, 0] >= 0:
+            frame[p] += min(count[e], full - np.int64(frame[p]))
+    return -1
 
 
 @kernel

@@ -20,7 +20,7 @@ from xfeldask.schema import DONE, VARIABLES, Variable, named
 from xfeldask.store.codecs import EXACT
 from xfeldask.store.elsewhere import KEY
 from xfeldask.store.intake import stored_intake
-from xfeldask.store.layout import RUN, Layout
+from xfeldask.store.layout import IMAGES, RUN, Layout
 from xfeldask.store.manifest import PUBLISHED, broken
 from xfeldask.store.older import AXES
 from xfeldask.store.opening import stored_experiment
@@ -83,7 +83,7 @@ def check_shard(run: Run, shard: int) -> list[Problem]:
         return merged([*problems, *told] if complete else told)
     for name in (v.name for v in layout.stored() if v.role == "raw"):
         for some, values in _read(run, name, shots, problems):
-            if total["photon_count"] is not None and name != "intensity":
+            if total["photon_count"] is not None and name in ("photons", *IMAGES):
                 count = total["photon_count"][some.start - shots.start : some.stop - shots.start]
                 problems += _differing(name, some, values, count)
     return merged(problems)
@@ -128,7 +128,7 @@ def check_root(run: Run) -> list[Problem]:
         problems += _experiment_problems(run)
         expected += [v.name for v in named("truth")]
         expected += [v.name for v in named("species")] if "species" in attributes else []
-        expected += _expected_of_bodies(run)
+        expected += [*_expected_of_experiment(run), *_expected_of_bodies(run)]
     intake = stored_intake(run.group)
     if intake is not None:
         expected += intake.variables
@@ -137,6 +137,22 @@ def check_root(run: Run) -> list[Problem]:
     elsewhere, there = {"photons"} if KEY in attributes else set(), set(node_names(run))
     gone = [name for name in expected if name not in there and name not in elsewhere]
     return problems + [Problem(name, _along(VARIABLES.get(name), layout), "the array is missing") for name in gone]
+
+
+def _expected_of_experiment(run: Run) -> list[str]:
+    """Arrays that are there because the experiment asks for them."""
+    try:
+        experiment = stored_experiment(run.group)
+    except CorruptStoreError:
+        return []  # told by `_experiment_problems`
+    response = experiment.detector.response
+    asked = {
+        "intensity": experiment.intensity,
+        "background_shape": experiment.background is not None,
+        "adu": response is not None and response.adu,
+        **dict.fromkeys(("ideal_photons", "pixel_gain", "hot_pixel"), response is not None),
+    }
+    return [name for name, there in asked.items() if there]
 
 
 def _expected_of_bodies(run: Run) -> list[str]:

@@ -33,6 +33,9 @@ RUN = "run"
 TRUTH = ("truth", "species")
 """Roles of what is known of a shot before it is drawn."""
 
+READ = ("ideal_photons", "adu")
+"""Stored where a detector's response stands between photons and counts."""
+
 Flags = tuple[tuple[int, str], ...]
 
 ALL_CHUNKS: ArrayConfigLike = {"write_empty_chunks": True}
@@ -54,6 +57,7 @@ class Layout:
     intensity : bool, whether expected photons are stored
     shard : int, shots a shard
     truth : tuple of str, names of the truth that is known
+    read : tuple of str, which of "ideal_photons" and "adu" are stored
 
     Examples
     --------
@@ -73,6 +77,7 @@ class Layout:
     intensity: bool
     shard: int
     truth: tuple[str, ...] = tuple(v.name for v in named("truth"))
+    read: tuple[str, ...] = ()
 
     @property
     def n_shards(self) -> int:
@@ -92,13 +97,14 @@ class Layout:
 
     def dtype(self, variable: Variable) -> np.dtype[Any]:
         """Type of a variable; that of photons is the experiment's choice."""
-        return np.dtype(self.photon_dtype if variable.name == "photons" else variable.dtype)
+        return np.dtype(self.photon_dtype if variable.name in ("photons", "ideal_photons") else variable.dtype)
 
     def stored(self) -> list[Variable]:
         """Variables along `shot` that a store of this layout has."""
         along = [v for v in VARIABLES.values() if v.role in ("raw", "total", *TRUTH)]
         known = [v for v in along if v.role not in TRUTH or v.name in self.truth]
-        return [v for v in known if v.name != "intensity" or self.intensity]
+        absent = {*READ, "intensity"} - {*self.read, *(["intensity"] if self.intensity else [])}
+        return [v for v in known if v.name not in absent]
 
 
 def layout_of(group: zarr.Group) -> Layout:
@@ -127,6 +133,7 @@ def layout_of(group: zarr.Group) -> Layout:
         "intensity" in group,
         shards[0],
         truth,
+        tuple(name for name in READ if _is_there(group, name)),
     )
 
 

@@ -18,6 +18,8 @@ from xfeldask.store.run import Run
 from xfeldask.store.sharding import ShardFile, chunk_parts
 from xfeldask.store.urls import StorePath
 
+NOTHING: Mapping[str, NDArray[np.uint32]] = {}
+
 
 class Shard:
     """A shard being written, shot by shot.
@@ -65,17 +67,17 @@ class Shard:
             scratch.fill(0)
         return self._scratch | {name: file.next_row() for name, file in self._files.items()}
 
-    def advance(self, totals: Mapping[str, int], lit: NDArray[np.uint32] | None = None) -> None:
+    def advance(self, totals: Mapping[str, int], lit: Mapping[str, NDArray[np.uint32]] = NOTHING) -> None:
         """Take the arrays of the shot as they are now, and its totals.
 
         Parameters
         ----------
         totals : int by name
-        lit : uint32 (event,), optional, flat indices in any order of all pixels that hold photons, and maybe of others;
-            the frame is searched for them where it is not given
+        lit : uint32 (event,) by name of a frame, optional, flat indices in any order of all pixels that hold photons,
+            and maybe of others; a frame is searched for them where they are not given
         """
         for name, file in self._files.items():
-            file.advance(lit if name == "photons" else None)
+            file.advance(lit.get(name))
         for name, value in totals.items():
             if value > np.iinfo(self._values[name].dtype).max:
                 shot, most = self.shots[self._written], np.iinfo(self._values[name].dtype).max

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xfeldask.config import Experiment
+from xfeldask.config import Detector, Experiment
 from xfeldask.errors import InputError
 from xfeldask.formats.inputs import beam_values
 from xfeldask.physics.atoms import Atoms, make_atoms
@@ -28,7 +28,9 @@ def as_experiment(
     (0.9, None, [[1, 0, 0, 0]])
     """
     values = {} if experiment is None else {k: getattr(experiment, k) for k in Experiment.model_fields}
-    values |= {k: v for k, v in parts.items() if v is not None and k != "single_fraction"}
+    values |= {k: v for k, v in parts.items() if v is not None and k not in ("single_fraction", "response")}
+    if parts.get("response") is not None:
+        values["detector"] = _reading(values.get("detector"), parts["response"])
     single = parts.get("single_fraction")
     if single is not None:
         if parts.get("hits") is not None:
@@ -52,6 +54,17 @@ def as_experiment(
     if orientations is not None:
         values["orientations"] = orientations
     return Experiment(**values), atoms, listed
+
+
+def _reading(detector: Any, response: Any) -> dict[str, Any]:
+    """Parts of a detector, with how it reads photons."""
+    if isinstance(detector, Detector):
+        parts: dict[str, Any] = detector.model_dump()
+    elif isinstance(detector, Mapping):
+        parts = dict(detector)
+    else:
+        parts = {} if detector is None else {"source": str(detector)}
+    return {**parts, "response": response}
 
 
 def _given_atoms(value: Any) -> Atoms | None:

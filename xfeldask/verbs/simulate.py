@@ -13,7 +13,7 @@ import xarray as xr
 import zarr
 from numpy.typing import ArrayLike
 
-from xfeldask.config import Background, Beam, Detector, Experiment, Hits, Nuisance, Orientations, Particle
+from xfeldask.config import Background, Beam, Detector, Experiment, Hits, Nuisance, Orientations, Particle, Response
 from xfeldask.config.species import NO_SPECIES
 from xfeldask.engines.estimate import Estimate, estimate, refuse_full_disk
 from xfeldask.engines.likeness import alike
@@ -57,6 +57,7 @@ def simulate(
     wanted: str | None = None,
     n_shots: int | None = None,
     detector: str | Path | Detector | Mapping[str, Any] | None = None,
+    response: str | Response | Mapping[str, Any] | None = None,
     beam: str | Path | Beam | Mapping[str, Any] | None = None,
     single_fraction: float | None = None,
     hits: float | str | Hits | Mapping[Any, Any] | None = None,
@@ -84,6 +85,8 @@ def simulate(
     wanted : name of the species that is wanted; the first one by default
     n_shots : int
     detector : "pnccd-amo86615" (the default), "square-N", or another source of `xfeldask.Detector`
+    response : how the detector reads photons: "pnccd", "agipd", "jungfrau", "epix10k", or parts as
+        `xfeldask.config.Response`; every photon is counted by default. docs/detectors.md
     beam : "amo86615" (the default), the path of a ``.beam`` file, or photon_energy [eV], photons_per_pulse and
         focus_radius [m]
     single_fraction : float, fraction of the shots with one particle, the others hold two; all hold one by default
@@ -133,6 +136,7 @@ def simulate(
         "species": species,
         "wanted": wanted,
         "detector": detector,
+        "response": response,
         "beam": beam,
         "single_fraction": single_fraction,
         "hits": hits,
@@ -158,7 +162,7 @@ def simulate(
             warn_of_few_photons(prepared)
             refuse_full_disk(path, estimate(prepared).bytes_on_disk)
             run = publish_template(path, prepared)
-            keep(run, make_workshop(run.group, prepared.engine, inputs.geometry))
+            keep(run, make_workshop(run.group, prepared.engine, inputs.geometry, prepared.readout))
         run_pending(run, "simulate", simulate_shard, progress)
         return run.reopened("r").dataset()
 

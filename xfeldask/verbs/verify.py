@@ -7,7 +7,7 @@ from itertools import chain
 
 import numpy as np
 
-from xfeldask.engines.redrawing import check_redrawn, check_volumes
+from xfeldask.engines.redrawing import check_pixels, check_redrawn, check_volumes
 from xfeldask.errors import InputError
 from xfeldask.schema import PENDING, VARIABLES
 from xfeldask.store.checks import NO_SHOT, Problem, check_node, check_root, check_shard, merged, node_names
@@ -147,7 +147,7 @@ def verify(store: str | StorePath, *, recompute: int = 0, progress: bool = True)
 
 
 def _redrawn(run: Run, count: int, progress: bool) -> list[list[Problem]]:
-    """Draw shots again that are done, spread evenly, and hold the form factor against its atoms."""
+    """Draw shots again that are done, spread evenly, and hold against their origin what all of them share."""
     if count < 0:
         raise InputError(f"recompute is a number of shots, got {count}")
     if run.experiment is None:
@@ -162,7 +162,8 @@ def _redrawn(run: Run, count: int, progress: bool) -> list[list[Problem]]:
         done[np.unique(np.linspace(0, len(done) - 1, min(count, len(done))).astype(np.int64))] if len(done) else done
     )
     parts = [part.tolist() for part in np.array_split(chosen, min(len(chosen), 2 * worker_count()) or 1)]
-    tasks = [*(single_task(check_redrawn, run, part) for part in parts), single_task(check_volumes, run)]
+    checks = [single_task(check, run) for check in (check_volumes, check_pixels)]
+    tasks = [*(single_task(check_redrawn, run, part) for part in parts), *checks]
     telling = reporter("drawing again", len(chosen), "shots", progress)
-    found: list[list[Problem]] = run_tasks(tasks, [*map(len, parts), 0], telling, ADVICE)
+    found: list[list[Problem]] = run_tasks(tasks, [*map(len, parts), *(0 for _ in checks)], telling, ADVICE)
     return found
