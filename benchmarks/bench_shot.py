@@ -4,22 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
+from zarr.storage import MemoryStore
 
 from benchmarks.common import PNCCD, SQUARE, Folder, Store, effort, in_turns, measures, prepared, ratio
-from xfeldask.engines.preparation import Prepared
+from xfeldask.config import BEAMS, Experiment
+from xfeldask.engines.preparation import Prepared, prepare
 from xfeldask.engines.skopi import SkopiEngine
 from xfeldask.engines.thinning import Thinning
-from xfeldask.engines.workshop import simulate_shard
+from xfeldask.engines.workshop import make_workshop, simulate_shard
 from xfeldask.errors import InputError
+from xfeldask.formats.inputs import resolve
 from xfeldask.physics import sampling
 from xfeldask.physics.forward import ForwardModel
 from xfeldask.physics.images import Recorder
 from xfeldask.physics.plan import plan_shots, shots_of_plan
 from xfeldask.physics.sampling import Shot
+from xfeldask.store.layout import create_template
+from xfeldask.store.shards import Shard
 
 IMAGES = [f"identity on {SQUARE}", f"random orientation on {PNCCD}"]
 IDENTITY = np.array([[1.0, 0.0, 0.0, 0.0]])
@@ -105,6 +111,47 @@ class OneShot:
     def track_photons(self, image: str) -> float:
         """photons of a shot"""
         return self.images.all(self.images.thinned) / len(self.images.shots)
+
+
+class ReadShot:
+    """Shots drawn, read by the pnCCD at a noise in photons, and encoded; and the same without a response."""
+
+    params = (0.0, 0.15, 0.2)
+    param_names = ("noise",)
+    timeout = 600
+
+    def setup(self, noise: float) -> None:
+        self.n_shots = effort(2, 128)
+        response = {"preset": "pnccd", "noise": noise * BEAMS["amo86615"].photon_energy}
+        self.plain, self.read = (self.drawing({}), self.drawing({"response": response}))
+
+    def drawing(self, detector: dict[str, object]) -> Callable[[], int]:
+        ready = prepare(resolve(Experiment(particle="chaperonin", n_shots=self.n_shots, detector=detector)))
+        root, shots = create_template(MemoryStore(), ready.layout, {}, {}), np.arange(self.n_shots)
+        shop, plan = make_workshop(root, ready.engine, ready.inputs.geometry, ready.readout), ready.plan(shots)
+
+        def draw() -> int:
+            sink = Shard(shop.arrays, Path(), shop.layout, 0)
+            shop.fill(sink, plan, shots)
+            return sink.encode()
+
+        return draw
+
+    @cached_property
+    def seconds(self) -> dict[str, NDArray[np.float64]]:
+        """Of one shot, in each round."""
+        found = in_turns({"plain": self.plain, "read": self.read}, effort(1, 9))
+        return {name: seconds / self.n_shots for name, seconds in found.items()}
+
+    @measures("ms")
+    def track_read(self, noise: float) -> float:
+        """one shot drawn, read and encoded"""
+        return float(np.median(self.seconds["read"])) * 1e3
+
+    @measures("times", "3 or less")
+    def track_slower(self, noise: float) -> float:
+        """slower than without a response"""
+        return ratio(self.seconds["read"], self.seconds["plain"])
 
 
 class AgainstSkopi(Folder):

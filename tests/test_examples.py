@@ -66,6 +66,7 @@ def test_experiment__of_an_example_is_read(name: str, species: int) -> None:
 def test_examples__are_all_tested_and_short() -> None:
     scripts = sorted(EXAMPLES.glob("*.py"))
     assert [s.stem for s in scripts] == [
+        "compare_detectors",
         "explore_the_demo",
         "look_at_a_shot",
         "on_a_cluster",
