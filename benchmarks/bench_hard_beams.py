@@ -15,6 +15,7 @@ from xfeldask import simulate
 from xfeldask.errors import InputError
 from xfeldask.physics.binning import ImageGrid
 from xfeldask.sorting.decision import Cut, decide
+from xfeldask.sorting.pairs.blanks import find_blanks
 from xfeldask.sorting.pairs.rule import PairRule
 from xfeldask.sorting.protocol import Allowance, Columns
 from xfeldask.store.run import open_run
@@ -24,18 +25,21 @@ DETECTOR, N_HITS = ("square-64" if SMOKE else PNCCD), effort(500, 2000, 6000)
 USUAL = 0.05
 """Fraction of multiple hits."""
 MULTIPLE = {"5 % multiples": 0.05, "50 % multiples": 0.5, "65 % multiples": 0.65, "80 % multiples": 0.8}
+BLANKS = ", with blanks"
+"""What is written after a condition under which a third of the shots are blank, and tell the background."""
 STEADY = {"spot, 0.2 a pixel": 0.2, "spot, 1 a pixel": 1.0, "streak, 15 %": 0.15, "ring, 15 %": 0.15, "ring, 50 %": 0.5}
 
 
 @cache
 def hits(number: int) -> tuple[ImageGrid, NDArray[np.uint16]]:
-    """`low_q` of realistic hits of one particle, or of two (three quarters) and three."""
+    """`low_q` of realistic hits of one particle, or of two (three quarters) and three; of half as many blanks for 0."""
     with TemporaryDirectory(prefix="xfeldask-bench-") as folder:
-        path, weights = Path(folder) / "run.zarr", {1: 1.0} if number == 1 else {2: 0.75, 3: 0.25}
+        path = Path(folder) / "run.zarr"
+        weights = {0: {0: 1.0, 1: 1e-9}, 1: {1: 1.0}, 2: {2: 0.75, 3: 0.25}}[number]
         source = "chaperonin" if SMOKE else particle("1ei7")
         simulate(
-            path, particle=source, detector=DETECTOR, n_shots=N_HITS, hits=weights, nuisance="realistic", seed=number,
-            progress=False,
+            path, particle=source, detector=DETECTOR, n_shots=N_HITS if number else N_HITS // 2, hits=weights,
+            nuisance="realistic", seed=number, progress=False,
         )  # fmt: skip
         run = open_run(path)
         return run.low_q_grid, run.dataset().low_q[:].values
@@ -59,30 +63,37 @@ def steady(condition: str, grid: ImageGrid, photons: float) -> NDArray[np.float6
 
 
 class HardBeams:
-    """1EI7 under realistic conditions, all shots hits; steady light differs from shot to shot by half."""
+    """1EI7 under realistic conditions, hits and, where it is said, blanks; steady light differs by half."""
 
-    params = list({**MULTIPLE, **STEADY})[: 1 if SMOKE else None]
+    params = [*MULTIPLE, *STEADY, *(condition + BLANKS for condition in STEADY)][:: 9 if SMOKE else 1]
     param_names = ("condition",)
     timeout = 1800
 
     def setup(self, condition: str) -> None:
+        condition, blanks, _ = condition.partition(BLANKS)
         rng = np.random.default_rng(0)
         (grid, one), (_, several) = hits(1), hits(2)
         n = round(MULTIPLE.get(condition, USUAL) * N_HITS)
         images = np.concatenate([one[: N_HITS - n], several[:n]])
+        photons = images.sum(axis=(1, 2)).mean()
+        images = np.concatenate([images, *([hits(0)[1]] if blanks else [])])
         if condition in STEADY:
-            mean = steady(condition, grid, images.sum(axis=(1, 2)).mean())
+            mean = steady(condition, grid, photons)
             spread = 1.0 if condition.startswith("spot") else rng.gamma(4, 0.25, (len(images), 1, 1))
             images = (images + rng.poisson(mean * spread, images.shape)).astype(np.uint16)
         order = rng.permutation(len(images))
         self.grid, self.images, self.single = grid, images[order], (np.arange(len(images)) < N_HITS - n)[order]
+        self.tell_background = bool(blanks)
 
     @cached_property
     def rule(self) -> PairRule | None:
         """The rule, taught on these hits; None where it refused."""
         try:
             rule = PairRule()
-            rule.networks.fit(self.images, self.grid)
+            background = None
+            if self.tell_background:
+                background = self.images[find_blanks(self.images, self.grid)[0]].mean(axis=0)
+            rule.networks.fit(self.images, self.grid, background=background)
         except InputError as error:
             print(error)
             return None
@@ -125,9 +136,9 @@ class HardBeams:
         """Singles rejected, of all singles."""
         return 100 * float(1 - self.accepted()[self.single].mean()) if self.cut else float("nan")
 
-    @measures("multiples")
+    @measures("shots")
     def track_multiples_accepted(self, condition: str) -> float:
-        """Multiple hits accepted."""
+        """Multiple hits and blanks accepted."""
         return float((self.accepted() & ~self.single).sum()) if self.cut else float("nan")
 
     @measures("", "0.99")

@@ -55,6 +55,7 @@ SAME_SUBJECT = {
     "species": "what is in the beam: asked for, read, and made of bodies",
     "registry": "things found by name, and features among them",
     "orientation": "orientations scored, and looked at",
+    "known_background": "the background of a run: as it is stored, and as it is found",
     "labels": "what people say of shots: as it is stored, and as it is given",
     "particle_kinds": "kinds of particles found, as they are stored, and the command that finds them",
     "statistics": "statistics of patterns, worked out and shown",

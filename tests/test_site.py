@@ -11,7 +11,7 @@ import pytest
 
 import xfeldask
 from xfeldask.features.feature import Feature
-from xfeldask.schema import LATENT, RECONSTRUCTION, VARIABLES
+from xfeldask.schema import BACKGROUND, LATENT, RECONSTRUCTION, VARIABLES
 from xfeldask.scores import Confusion
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -80,7 +80,7 @@ def test_store_page__has_a_table_of_every_variable(monkeypatch: pytest.MonkeyPat
     from schema_tables import groups, row
 
     found = [variable for group in groups().values() for variable in group]
-    assert sorted(v.name for v in found) == sorted([*VARIABLES, *LATENT, *RECONSTRUCTION])
+    assert sorted(v.name for v in found) == sorted([*VARIABLES, *LATENT, *BACKGROUND, *RECONSTRUCTION])
     text = (DOCS / "reference" / "store.md").read_text("utf-8")
     assert set(re.findall(r"^```\{variables\} (\w+)$", text, re.MULTILINE)) == set(groups())
     assert row(VARIABLES["mask"]) == ("mask", "panel, ss, fs", "uint8", "1", "pixels that count: 0 bad, 1 good")

@@ -31,6 +31,7 @@ from .verbs.ingest import ingest as ingest
 from .verbs.intensity import expected_intensity as expected_intensity
 from .verbs.judge import judge as judge
 from .verbs.judge import reconstruction_quality as reconstruction_quality
+from .verbs.known_background import find_background as find_background
 from .verbs.open_frames import open_frames as open_frames
 from .verbs.open_frames import register_frames as register_frames
 from .verbs.particle_kinds import find_kinds as find_kinds

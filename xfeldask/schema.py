@@ -253,6 +253,20 @@ RECONSTRUCTION = {
 }  # fmt: skip
 """Variables of a reconstruction."""
 
+BACKGROUND = {
+    v.name: v
+    for v in (
+        Variable("image", ("y", "x"), "float32", "background photons of a shot, on average, in the bins of image",
+                 "count"),
+        Variable("low_q", ("low_y", "low_x"), "float32", "background photons of a shot, on average, in the bins of "
+                 "low_q", "count"),
+        Variable("background_weight", ("shot",), "float32", "background of the shot over that of a shot on average",
+                 comment="of blanks the ratio of photons, of others by least squares beside the mean pattern"),
+        Variable("taken_for_blank", ("shot",), "bool", "the background was measured on the shot"),
+    )
+}  # fmt: skip
+"""Variables of a background that is known."""
+
 COORDINATES = ("pixel_position", "q", "solid_angle", "polarization", "assembled_row", "assembled_col", "mask",
                "atom_position", "atom_element", "atom_occupancy")  # fmt: skip
 """Variables that a Dataset carries as coordinates."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from xfeldask.schema import LATENT, RECONSTRUCTION, VARIABLES, Variable
+from xfeldask.schema import BACKGROUND, LATENT, RECONSTRUCTION, VARIABLES, Variable
 
 HEAD = ("name", "dimensions", "type", "unit", "meaning")
 VOLUME = ("coefficient", "form_factor", "s", "kernel", "member_body", "member_orientation", "member_offset",
@@ -24,6 +24,7 @@ def groups() -> Mapping[str, list[Variable]]:
         "axes": [v for v in fixed if v.name in AXES],
         "volume": [v for v in fixed if v.name in VOLUME],
         "latent": list(LATENT.values()),
+        "background": list(BACKGROUND.values()),
         "reconstruction": list(RECONSTRUCTION.values()),
     }
 

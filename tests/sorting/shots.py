@@ -19,7 +19,7 @@ class Given:
     labels: np.ndarray | None = None
     read_of: list[str] = field(default_factory=list)
 
-    image_grid = None
+    image_grid = background = None
 
     def __len__(self) -> int:
         return len(next(iter(self.arrays.values())))

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from xfeldask.config.background import Background
 from xfeldask.errors import InputError
+from xfeldask.formats.mask_files import array_at
 from xfeldask.formats.text import load_array
 from xfeldask.physics.detectors import Geometry
 from xfeldask.physics.elementary import exp_of
@@ -52,6 +53,37 @@ def read_background(asked: Background, geometry: Geometry) -> NDArray[np.float32
     else:
         shape = _measured(np.asarray(load_array(asked.source, "background")), radius)
     return np.asarray(shape / shape.mean(), np.float32)
+
+
+def expected_background(source: str | NDArray[np.generic], geometry: Geometry) -> NDArray[np.float64]:
+    """Photons to expect of the background in each pixel of a shot.
+
+    Parameters
+    ----------
+    source : array, or name of a file of one as `array_at` reads it: an image of the detector's shape or a profile
+        (n, 2) of radius from the beam's axis [m], both of photons in a pixel
+    geometry : Geometry
+
+    Returns
+    -------
+    float64 (panel, ss, fs), 0 in bad pixels
+
+    Raises
+    ------
+    MissingFileError, FormatError, InputError
+
+    Examples
+    --------
+    >>> from xfeldask.physics.detectors import square
+    >>> found = expected_background(np.array([[0.0, 0.5], [1.0, 0.5]]), square(4, 1e-3, 0.1))
+    >>> float(found.sum())
+    8.0
+    """
+    value = np.asarray(array_at(source, "background") if isinstance(source, str) else source)
+    if value.size == geometry.mask.size and value.dtype.kind in "fiu":
+        value = np.where(geometry.mask, value.reshape(geometry.shape), 0)
+    x, y = geometry.pixel_position[..., 0], geometry.pixel_position[..., 1]
+    return np.where(geometry.mask, _measured(value, np.sqrt(x * x + y * y)), 0)
 
 
 def read_weights(asked: Background) -> NDArray[np.float64] | None:

@@ -68,16 +68,30 @@ def read_mask(source: str) -> NDArray[np.generic]:
     ([[0, 1]], [[True, False]])
     """
     if source.startswith(INVERTED):
-        return np.asarray(_stored(source.removeprefix(INVERTED)) == 0)
+        return np.asarray(array_at(source.removeprefix(INVERTED), "mask") == 0)
     if source.lower().endswith(".byt"):
         return np.asarray(np.frombuffer(read_bytes(source, "mask file"), np.uint8) != BAD)
-    return _stored(source)
+    return array_at(source, "mask")
 
 
-def _stored(source: str) -> NDArray[np.generic]:
+def array_at(source: str, what: str) -> NDArray[np.generic]:
+    """Read the array that ``file.npy``, ``file.npz:/name`` or ``file.h5:/name`` names; `what` names it in errors.
+
+    Raises
+    ------
+    MissingFileError, FormatError
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = tempfile.mkdtemp() + "/run.npz"
+    >>> np.savez(path, dark=np.arange(3))
+    >>> array_at(f"{path}:/dark", "background").tolist()
+    [0, 1, 2]
+    """
     path, _, name = source.partition(":/")
     if not name:
-        return load_array(path, "mask")
+        return load_array(path, what)
     if Path(path).suffix == ".npz":
         arrays = load_archive(path, name)
         if name not in arrays:

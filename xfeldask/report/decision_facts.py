@@ -94,6 +94,8 @@ def decision_told(decision: Decision) -> dict[str, str]:
     {'expected': '1.23 % of the hits are multiple, purity 99.870 %'}
     >>> list(decision_told(Decision(multiple_fraction=0.7, purity_at_most=0.4, steady_photons=12.0)))
     ['expected', 'beware', 'background']
+    >>> decision_told(Decision(background_photons=12.0))
+    {'background': '12 photons a shot on average, as measured or given'}
     """
     rows = {}
     if decision.threshold is not None:
@@ -138,6 +140,9 @@ def decision_told(decision: Decision) -> dict[str, str]:
             f"{decision.steady_photons:.3g} photons a shot do not grow with its brightness (a bright spot): "
             "taken for background; mask them if they are a fault of the detector"
         )
+    if decision.background_photons is not None:
+        known = f"{decision.background_photons:.3g} photons a shot on average, as measured or given"
+        rows["background"] = "; ".join(filter(None, (known, rows.get("background"))))
     return rows
 
 

@@ -40,6 +40,7 @@ class Decision(Record):
     purity_at_most : float, told instead where the shots contradict what would be expected: the fraction of the accepted
         that looks single by `xfeldask.sorting.pairs.witness`, which is too low for dim shots
     steady_photons : float, photons of a shot, on average, that do not grow with its brightness; taken for background
+    background_photons : float, photons of the background of a shot, on average, that was known beforehand
     max_contamination : float, fraction of the accepted that might be anything but a single hit, or where kinds were
         found of the wanted one
     expected_singles_lost_interval, expected_purity_interval : (float, float), where chance alone leaves them in 95 %
@@ -67,6 +68,7 @@ class Decision(Record):
     expected_purity: float | None = None
     purity_at_most: float | None = None
     steady_photons: float | None = None
+    background_photons: float | None = None
     max_contamination: float | None = None
     expected_singles_lost_interval: tuple[float, float] | None = None
     expected_purity_interval: tuple[float, float] | None = None

@@ -74,6 +74,10 @@ class Shots(Grids, Protocol):
     def labels(self) -> NDArray[np.int8] | None:
         """Labels (shot,): 1 a single hit, 0 anything else, -1 not known; None where nobody gave any."""
 
+    @property
+    def background(self) -> NDArray[np.float32] | None:
+        """Photons of the background of a shot, on average, in the bins of `low_q`; None where it is not known."""
+
     def __len__(self) -> int:
         """Return the number of shots."""
 

@@ -98,7 +98,8 @@ def check_node(run: Run, name: str) -> list[Problem]:
     name : str, path of the array or group in the store
     """
     layout = run.layout
-    variable = None if name.startswith(("latent/", "reconstruction/")) else VARIABLES.get(name.rsplit("/", 1)[-1])
+    made = name.startswith(("known_background/", "latent/", "reconstruction/"))
+    variable = None if made else VARIABLES.get(name.rsplit("/", 1)[-1])
     try:
         node = run.group[name]
     except (ValueError, KeyError, TypeError) as error:

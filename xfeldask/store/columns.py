@@ -19,6 +19,7 @@ from xfeldask.schema import DONE, LATENT, OF_KINDS, SINGLE
 from xfeldask.scores import OUTCOMES, confusion_class
 from xfeldask.sorting.decision import Decision
 from xfeldask.store.angles import ANGLES, GROUPS, axis_angles, folded
+from xfeldask.store.known_background import background_columns
 from xfeldask.store.labels import COLUMN
 from xfeldask.store.run import Run
 from xfeldask.store.truth import true_kinds
@@ -90,6 +91,7 @@ class Shots:
     _found: xr.Dataset = field(repr=False)
     _selections: dict[str, xr.DataArray] = field(repr=False)
     _labels: dict[str, xr.DataArray] = field(repr=False)
+    _background: xr.Dataset = field(repr=False)
     _makers: dict[str, Callable[[], Column]] = field(init=False, repr=False, default_factory=dict)
     _unlisted: dict[str, Callable[[], Column]] = field(init=False, repr=False, default_factory=dict)
     _known: dict[str, Column] = field(init=False, repr=False, default_factory=dict)
@@ -138,6 +140,7 @@ class Shots:
             found,
             run.selections,
             run.labels,
+            background_columns(run),
         )
 
     @property
@@ -313,6 +316,8 @@ class Shots:
             for name in ANGLES:
                 yield name, partial(self._turned, name)
         yield "shot", self._index
+        for name, variable in self._background.data_vars.items():
+            yield str(name), partial(_column, variable[: self.n_shots])
         for name, selected in self._selections.items():
             yield name, partial(_column, selected[: self.n_shots])
         for name, label in self._labels.items():

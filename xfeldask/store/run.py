@@ -28,6 +28,7 @@ from xfeldask.store.elsewhere import KEY, PhotonStore, photon_store
 from xfeldask.store.embedding import Embedding
 from xfeldask.store.html import run_html
 from xfeldask.store.intake import stored_intake
+from xfeldask.store.known_background import KnownBackground, read_known_background
 from xfeldask.store.labels import read_labels
 from xfeldask.store.layout import IMAGES, Layout, layout_of, shot_array
 from xfeldask.store.manifest import CHANGES
@@ -324,6 +325,11 @@ class Run:
         return Reconstruction.all_of(self)
 
     @property
+    def known_background(self) -> KnownBackground | None:
+        """Background that was measured or given, as it is on disk now; None where none was."""
+        return read_known_background(self)
+
+    @property
     def selections(self) -> dict[str, xr.DataArray]:
         """Selections by name, bool (shot,), as they are on disk now."""
         return read_selections(self)
@@ -398,6 +404,7 @@ class Run:
             "beam": f"{self.photon_energy:g} eV, {self.wavelength * 1e10:.4g} angstrom",
             "images": f"image {_size(layout.image)}, low_q {_size(layout.low_q)}",
             "source": self._source(),
+            **({} if (known := self.known_background) is None else {"background": known.told}),
             "embeddings": ", ".join(self.embeddings) or "none",
             "reconstructions": ", ".join(self.reconstructions) or "none",
             "selections": ", ".join(self.selections) or "none",

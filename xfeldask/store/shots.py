@@ -32,6 +32,12 @@ class StoredShots:
         return self.n_shots
 
     @property
+    def background(self) -> NDArray[np.float32] | None:
+        """Background of the run, where it is known."""
+        found = self.run.known_background
+        return None if found is None else found.low_q
+
+    @property
     def image_grid(self) -> ImageGrid:
         """Bins of `image`."""
         return self.run.image_grid
@@ -79,6 +85,11 @@ class EmbeddedShots:
     def labels(self) -> NDArray[np.int8] | None:
         """Labels (shot,), where anybody gave some."""
         return self.shots.labels
+
+    @property
+    def background(self) -> NDArray[np.float32] | None:
+        """Background of the shots, where it is known."""
+        return self.shots.background
 
     @property
     def image_grid(self) -> ImageGrid:

@@ -134,6 +134,7 @@ class DatasetShots:
     source: DatasetSource
     n_shots: int
     labels: NDArray[np.int8] | None
+    background: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return self.n_shots

@@ -156,7 +156,7 @@ def test_rule__takes_an_unmasked_spot_for_background() -> None:
 
 
 def test_restore__of_a_rule_without_steady_photons_is_that_rule(rule: PairNetworks) -> None:
-    older = {name: value for name, value in rule.arrays().items() if name not in ("steady", "gauge")}
+    older = {name: value for name, value in rule.arrays().items() if name not in ("steady", "gauge", "known")}
     assert not rule.window.steady.any()
     images = shots(600, 2)[0]
     np.testing.assert_array_equal(PairNetworks.restore(older).judge(images).log_ratio, rule.judge(images).log_ratio)

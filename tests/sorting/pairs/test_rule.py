@@ -81,7 +81,7 @@ def test_rule__learns_from_all_that_are_labelled(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(networks.PairNetworks, "fit", lambda *args: seen.append(args[1:]) or fit(*args))
     monkeypatch.setattr(sample, "MOST_HITS", 320)
     PairRule().fit(given(labels))
-    learned, _, known = seen[0]
+    learned, _, known, _ = seen[0]
     assert len(learned) == len(known) < 800
     assert (known >= 0).sum() == 400
     assert (known < 0).sum() > 0

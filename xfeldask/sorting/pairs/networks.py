@@ -24,8 +24,9 @@ HIT = 5.0
 """Standard deviations above the background from which a shot is a hit."""
 OWN = ("center", "width", "lesson_odds")
 """What networks know besides their layers."""
-LATER = ("steady", "gauge", "signal")
-"""What rules of earlier versions lack: images, nothing was steady to them, and they took all components for signal."""
+LATER = ("steady", "gauge", "known", "signal")
+"""What rules of earlier versions lack: images, as nothing was steady to them, and components that were signal, as all
+of them were."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,9 @@ class PairNetworks:
     def __init__(self, seed: int = 0) -> None:
         self.seed = seed
 
-    def fit(self, images: Images, grid: ImageGrid, labels: ArrayLike | None = None) -> Self:
+    def fit(
+        self, images: Images, grid: ImageGrid, labels: ArrayLike | None = None, background: Images | None = None
+    ) -> Self:
         """Learn from shots.
 
         Parameters
@@ -84,16 +87,18 @@ class PairNetworks:
         grid : ImageGrid, of `low_q`
         labels : int (shot,), optional: 1 a single hit, 0 anything else, -1 not known; labels 1 and 0 are lessons of
             their own, and those of label 0 are not taken for singles
+        background : (y, x), optional, photons of the background of a shot, on average, in the bins of the images: what
+            particles are drawn over in lessons, as much of it as each shot holds
 
         Raises
         ------
         InputError
-            Images that do not fit the grid or hold NaN, labels of another length or with other values, too few hits, or
-            so many multiple ones that what one particle looks like cannot be learned.
+            Images or a background that do not fit the grid or hold NaN, labels of another length or with other values,
+            too few hits, or so many multiple ones that what one particle looks like cannot be learned.
         """
         images = checked(images, grid.shape)
         known = _checked_labels(labels, len(images))
-        self.window = find_window(images, grid)
+        self.window = find_window(images, grid, background)
         hit = np.flatnonzero(self.is_hit(images))
         usable = int((known[hit] != 0).sum())
         if usable < LEAST_HITS:
@@ -117,7 +122,12 @@ class PairNetworks:
     @property
     def steady_photons(self) -> float | None:
         """Photons of a shot, on average, that do not grow with its brightness; None where there are none to tell of."""
-        return float(self.window.steady.sum()) or None if hasattr(self, "window") else None
+        return float((self.window.steady - self.window.known).sum()) or None if hasattr(self, "window") else None
+
+    @property
+    def background_photons(self) -> float | None:
+        """Photons of the background of a shot that was known beforehand, on average; None where none was."""
+        return float(self.window.known.sum()) or None if hasattr(self, "window") else None
 
     @property
     def noise_peaks(self) -> NDArray[np.float64]:
@@ -185,7 +195,7 @@ class PairNetworks:
             raise InputError(f"these arrays are no whole pair rule, missing: {', '.join(missing)}")
         known: dict[str, Any] = {name: np.array(arrays[name]) for name in needed}
         nothing, every = np.zeros_like(known["weight"]), np.array(len(known["variance"]))
-        lacking = {"steady": nothing, "gauge": nothing, "signal": every}
+        lacking = dict.fromkeys(LATER, nothing) | {"signal": every}
         known |= {name: np.array(arrays.get(name, lacking[name])) for name in LATER}
         known = {name: value if value.ndim else value.item() for name, value in known.items()}
 

@@ -66,7 +66,7 @@ class PairRule(Rule):
                 more = np.sort(np.random.default_rng(self.networks.seed).choice(more, MOST_HITS, replace=False))
             images = np.concatenate([images, shots.read("low_q", more)])
             labels = labels[np.concatenate([index, more])]
-        self.networks.fit(images, shots.low_q_grid, labels)
+        self.networks.fit(images, shots.low_q_grid, labels, shots.background)
         return self
 
     def evidence(self, shots: Mapping[str, NDArray[Any]]) -> Columns:
@@ -104,6 +104,7 @@ class PairRule(Rule):
             expected_others_kept=None if doubted else found.let_in,
             expected_purity=None if doubted else expected,
             steady_photons=self.networks.steady_photons,
+            background_photons=self.networks.background_photons,
             **told,
         )
 

@@ -38,7 +38,7 @@ def sample_hits(shots: Shots, seed: int) -> tuple[NDArray[np.int64], NDArray[np.
         chosen.append(index[wanted])
         taken.append(images[wanted])
         if window is None:
-            window = find_window(images, shots.low_q_grid)
+            window = find_window(images, shots.low_q_grid, shots.background)
             wanted = excess(images, window) > HIT
         hits += int(wanted.sum())
         if hits >= ENOUGH * MOST_HITS:

@@ -38,6 +38,7 @@ class Window(FieldsOnly):
     half : int, half the side of the square that is used, in bins about the middle of the image
     steady : float32 (y, x), photons of a shot, on average, that neither particles scattered nor are a flat background
     gauge : float32 (y, x), what an image is multiplied by for how much of these it holds; 0 outside the square
+    known : float32 (y, x), of the steady photons, those that were known beforehand
 
     Examples
     --------
@@ -52,12 +53,13 @@ class Window(FieldsOnly):
     half: int
     steady: Array
     gauge: Array
+    known: Array
 
     @classmethod
     def plain(cls, weight: Array, good: Array, background: float, half: int) -> Window:
         """Return a window without steady photons."""
         none = np.zeros(weight.shape, np.float32)
-        return cls(weight, good, background, half, steady=none, gauge=none)
+        return cls(weight, good, background, half, steady=none, gauge=none, known=none)
 
     @cached_property
     def sums(self) -> Array:
@@ -66,7 +68,7 @@ class Window(FieldsOnly):
         Where some photons are steady, also for the amount of these and its variance (bin, 4).
         """
         weight, steady, gauge = (image.ravel() for image in (self.weight, self.steady, self.gauge))
-        columns = [weight, (weight < LEAST_SHARE) & (self.good.ravel() > 0) & (steady == 0)]
+        columns = [weight, (weight < LEAST_SHARE) & (self.good.ravel() > 0) & (steady == self.known.ravel())]
         if steady.any():
             columns += [gauge, gauge**2]
         return np.stack(columns, axis=1).astype(np.float32)
@@ -78,10 +80,10 @@ class Window(FieldsOnly):
         return float(good @ self.sums[:, 1]), float(good @ weight), float(good @ weight**2)
 
     @cached_property
-    def steady_areas(self) -> tuple[float, float]:
-        """Steady photons of a shot on average, weighted, and weighted twice."""
+    def steady_areas(self) -> tuple[float, float, float]:
+        """Steady photons of a shot on average, where the background is measured, weighted, and weighted twice."""
         weight, steady = self.weight.ravel().astype(np.float64), self.steady.ravel().astype(np.float64)
-        return float(steady @ weight), float(steady @ weight**2)
+        return float(steady @ self.sums[:, 1]), float(steady @ weight), float(steady @ weight**2)
 
     @property
     def inner(self) -> tuple[slice, slice, slice]:
@@ -89,11 +91,11 @@ class Window(FieldsOnly):
         y, x = (n // 2 for n in self.weight.shape)
         return slice(None), slice(y - self.half, y + self.half), slice(x - self.half, x + self.half)
 
-    def with_steady(self, steady: Array, mean: NDArray[np.float64]) -> Window:
-        """Return a window with steady photons (y, x), gauged by the mean of all shots (y, x)."""
+    def with_steady(self, steady: Array, known: Array, mean: NDArray[np.float64]) -> Window:
+        """Return a window with steady photons (y, x), some of them known, gauged by the mean of all shots (y, x)."""
         gauge, inner = np.zeros_like(steady), self.inner[1:]
         gauge[inner] = make_gauge(mean[inner], steady[inner], self.good[inner])
-        return replace(self, steady=steady, gauge=gauge)
+        return replace(self, steady=steady, gauge=gauge, known=known)
 
     def crop(self, images: Images) -> Array:
         """Return the square that is used, float32 (shot, 2 half, 2 half)."""
@@ -137,18 +139,19 @@ def too_bright(photons: NDArray[Any]) -> NDArray[np.bool_]:
     return np.asarray(photons > FAULT * max(bright, LEAST_BRIGHT))
 
 
-def find_window(images: Images, grid: ImageGrid) -> Window:
+def find_window(images: Images, grid: ImageGrid, known: NDArray[Any] | None = None) -> Window:
     """Find where particles scatter, from the mean of any shots, blanks among them or not.
 
     Parameters
     ----------
     images : (shot, y, x), `low_q`
     grid : ImageGrid, of `low_q`
+    known : (y, x), optional, photons of the background of a shot, on average
 
     Raises
     ------
     InputError
-        Images that do not fit the grid, no photons, or no more of them near the beam than elsewhere.
+        Images or a background that do not fit the grid, no photons, or no more of them near the beam than elsewhere.
 
     Notes
     -----
@@ -176,9 +179,12 @@ def find_window(images: Images, grid: ImageGrid) -> Window:
     reach = min(grid.shape) / 2
     near = (radius < reach) & (grid.weight > 0)
     rim = near & (radius > RIM * reach)
-    background = float(share[rim].sum() / grid.weight[rim].sum()) if rim.any() else 0.0
     mean = total / (~fault).sum()
-    steady = steady_photons(images, ~fault, background * mean.sum() * grid.weight, near, grid.center)
+    given = _checked_background(known, grid)
+    beyond = max(0.0, float((share - given / mean.sum())[rim].sum()))
+    background = beyond / float(grid.weight[rim].sum()) if rim.any() else 0.0
+    flat = np.asarray(background * mean.sum() * grid.weight + given, np.float32)
+    steady = given + steady_photons(images, ~fault, flat, near, grid.center)
     under = background * grid.weight + steady / mean.sum()
     signal = np.maximum(gaussian_filter(share - under, 1.0), 0)
     weight = np.where(near, signal / (signal + under + 1e-12), 0)
@@ -189,7 +195,16 @@ def find_window(images: Images, grid: ImageGrid) -> Window:
     half = int(np.ceil(max(LEAST_HALF, radius[weight > LEAST_SHARE].max())))
     half = min(half + half % 2, min(grid.shape) // 2)
     plain = Window.plain(weight.astype(np.float32), grid.weight, background, half)
-    return plain.with_steady(steady, mean) if steady.any() else plain
+    return plain.with_steady(steady, given, mean) if steady.any() else plain
+
+
+def _checked_background(known: NDArray[Any] | None, grid: ImageGrid) -> Array:
+    """Photons of a background (y, x) in the good bins; zeros where none is known."""
+    if known is None:
+        return np.zeros(grid.shape, np.float32)
+    if known.shape != grid.shape or not (known >= 0).all() or not np.isfinite(known).all():
+        raise InputError(f"a background of low_q is {grid.shape} numbers from 0 on, got {known.dtype} {known.shape}")
+    return np.asarray(np.where(grid.weight > 0, known, 0), np.float32)
 
 
 def excess(images: Images, window: Window) -> NDArray[np.float64]:
@@ -215,13 +230,10 @@ def excess(images: Images, window: Window) -> NDArray[np.float64]:
     signal, rest, *steady = np.concatenate(parts or [window.sums[:0]]).T.astype(np.float64)
     outside, weighted, twice = window.areas
     area, least = max(outside, 1.0), 1e-3
-    level = rest / area
-    expected = level * weighted
-    variance = level * twice + weighted**2 * level / area
-    if steady:
-        amount, spread = steady
-        once, twice = window.steady_areas
-        expected = expected + np.maximum(amount, 0) * once
-        variance = variance + np.maximum(amount, 0) * twice + once**2 * spread
+    amount, spread = (np.maximum(steady[0], 0), steady[1]) if steady else (np.zeros(1), np.zeros(1))
+    beside, once, steady_twice = window.steady_areas
+    level = (rest - amount * beside) / area
+    expected = level * weighted + amount * once
+    variance = np.maximum(level, 0) * twice + weighted**2 * rest / area**2 + amount * steady_twice + once**2 * spread
     # a bin or two of a single photon is no hit where there is no background either
     return np.asarray((signal - expected) / np.sqrt(np.maximum(variance, least) + 1.0))

@@ -1,0 +1,164 @@
+"""A background that is measured on blanks, or given, is kept with the run and told to rules."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+import zarr
+
+from xfeldask import find_background, open_dataset, open_run, select, simulate, verify
+from xfeldask.errors import FormatError, InputError, MissingFileError, StoreExistsError
+from xfeldask.physics.binning import bin_frames, bin_index
+from xfeldask.sorting.pairs.networks import PairNetworks
+from xfeldask.sorting.pairs.rule import PairRule
+from xfeldask.store.known_background import PLACE
+from xfeldask.store.shots import StoredShots
+
+ATOMS = (np.random.default_rng(1).normal(size=(60, 3)) * 1e-9, ["C", "N", "O"] * 20)
+N = 400
+BEAM = {"photon_energy": 4600.0, "photons_per_pulse": 3e16, "focus_radius": 5e-7}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A run of which 40 % are blank, over gas that differs from shot to shot by half."""
+    path = tmp_path_factory.mktemp("background") / "run.zarr"
+    simulate(
+        path, particle="chaperonin", detector="square-64", n_shots=N, seed=5, hits={0: 0.4, 1: 0.6},
+        nuisance={"background": 0.5, "pulse_spread": 0.2, "dead_fraction": 0.02},
+        background={"source": "gas", "spread": 0.5}, progress=False,
+    )  # fmt: skip
+    return path
+
+
+@pytest.fixture
+def run(made, tmp_path):
+    return shutil.copytree(made, tmp_path / "run.zarr")
+
+
+def truth(path) -> np.ndarray:
+    """Photons of the background of a shot, on average, in the bins of `image`."""
+    ds = open_dataset(path)
+    photons = (ds.background_shape / ds.background_shape.size * ds.background.mean()).values
+    opened = open_run(path)
+    index = bin_index(opened.geometry, opened.bin)
+    used = index >= 0
+    size = int(np.prod(opened.layout.image))
+    return np.bincount(index[used], photons[used], size).reshape(opened.layout.image)
+
+
+def test_blanks__tell_where_background_falls_and_how_much_of_it(run):
+    found = find_background(run, progress=False)
+    ds = open_dataset(run).load()
+    blank = found.taken_for_blank.values
+    assert blank.sum() > 0.35 * N
+    assert not ds.n_particles.values[blank].any()
+    due, n = truth(run) * (ds.background.values[blank].mean() / ds.background.values.mean()), blank.sum()
+    away = (found["image"].values - due)[due > 0] / np.sqrt(due[due > 0] / n)
+    assert abs((away**2).mean() - 1) < 5 * np.sqrt(2 / away.size)
+    weight, told = ds.background.values / ds.background.values[blank].mean(), found.background_weight.values
+    assert np.corrcoef(told[blank], weight[blank])[0, 1] > 0.95
+    assert np.corrcoef(told[~blank], weight[~blank])[0, 1] > 0.6
+    assert told[~blank].mean() == pytest.approx(weight[~blank].mean(), rel=0.1)
+
+
+def test_where__names_the_blanks(run):
+    found = find_background(run, where="n_particles == 0", progress=False)
+    ds = open_dataset(run).load()
+    blank = ds.n_particles.values == 0
+    np.testing.assert_array_equal(found.taken_for_blank.values, blank)
+    for name in ("image", "low_q"):
+        np.testing.assert_allclose(found[name].values, ds[name].values[blank].mean(axis=0), rtol=1e-6)
+    share = ds.low_q.values[blank].sum(axis=(1, 2)) / ds.low_q.values[blank].sum(axis=(1, 2)).mean()
+    np.testing.assert_allclose(found.background_weight.values[blank], share, rtol=1e-5)
+    assert (
+        select(run, "taken_for_blank and background_weight > 1").tolist()
+        == np.flatnonzero(blank & (found.background_weight.values > 1)).tolist()
+    )
+
+
+@pytest.mark.parametrize("kind", ["array", "npy", "npz", "h5", "profile"])
+def test_source__may_be_given(run, tmp_path, kind):
+    h5py = pytest.importorskip("h5py")
+    image = np.random.default_rng(0).random((1, 64, 64))
+    radius, level = np.array([0.0, 0.01, 0.1]), np.array([2.0, 0.5, 0.0])
+    np.save(tmp_path / "b.npy", image[0])
+    np.savez(tmp_path / "b.npz", dark=image)
+    with h5py.File(tmp_path / "b.h5", "w") as file:
+        file["run/dark"] = image
+    source = {
+        "array": image, "npy": tmp_path / "b.npy", "npz": f"{tmp_path}/b.npz:/dark", "h5": f"{tmp_path}/b.h5:/run/dark",
+        "profile": np.stack([radius, level], axis=1),
+    }[kind]  # fmt: skip
+    found = find_background(run, source, progress=False)
+    geometry = open_run(run).geometry
+    if kind == "profile":
+        image = np.interp(np.hypot(*np.moveaxis(geometry.pixel_position, -1, 0)[:2]), radius, level)
+    # as of frames of a thousand times as many photons
+    frames = (1000 * image).astype(np.uint32)[None]
+    due = bin_frames(frames, bin_index(geometry, open_run(run).bin), open_run(run).layout.image)[0] / 1000
+    np.testing.assert_allclose(found["image"].values, due, atol=0.002)
+    assert not found.taken_for_blank.values.any()
+    assert ("an array" if kind in ("array", "profile") else "given by") in open_run(run).facts()["background"]
+
+
+def test_rule__is_told(run, monkeypatch):
+    seen = []
+    monkeypatch.setattr(PairNetworks, "fit", lambda *given: seen.append(given[-1]))
+    PairRule().fit(StoredShots(open_run(run), N))
+    found = find_background(run, where="n_particles == 0", progress=False)
+    PairRule().fit(StoredShots(open_run(run), N))
+    assert seen[0] is None
+    np.testing.assert_array_equal(seen[1], found.low_q.values)
+
+
+def test_background__is_verified_with_the_run(run):
+    find_background(run, where="n_particles == 0", progress=False)
+    assert verify(run, progress=False).ok
+    zarr.open_group(run / PLACE, mode="r+").attrs["source"] = "mine"
+    assert "attributes are not those that were written" in str(verify(run, progress=False))
+
+
+def test_background__of_another_run_is_none(made, run, tmp_path):
+    find_background(run, where="n_particles == 0", progress=False)
+    simulate(tmp_path / "other.zarr", particle=ATOMS, detector="square-32", n_shots=4, progress=False)
+    shutil.copytree(run / "known_background", tmp_path / "other.zarr" / "known_background")
+    assert open_run(tmp_path / "other.zarr").known_background is None
+    assert "belongs to another run" in str(verify(tmp_path / "other.zarr", progress=False))
+
+
+def test_background__is_replaced_when_asked(run):
+    find_background(run, where="n_particles == 0", progress=False)
+    with pytest.raises(StoreExistsError, match="has a background; pass overwrite"):
+        find_background(run, progress=False)
+    find_background(run, np.ones((1, 64, 64)), overwrite=True, progress=False)
+    assert "given by an array" in open_run(run).known_background.told
+
+
+@pytest.mark.parametrize(
+    ("source", "where", "error", "told"),
+    [
+        ("blanks", "n_particles == 7", InputError, "is true of 0 shots; a background takes 30 blanks or more"),
+        (np.ones((1, 64, 64)), "shot > 3", InputError, "where names the blanks"),
+        (np.ones((3, 64, 64)), None, InputError, r"a background is a profile \(n, 2\)"),
+        (np.zeros((1, 64, 64)), None, InputError, "not 0 everywhere"),
+        ("gone.npy", None, MissingFileError, "no background file gone.npy"),
+        ("pyproject.toml", None, FormatError, "not a .npy array"),
+    ],
+)
+def test_background__that_cannot_be_is_refused(run, source, where, error, told):
+    with pytest.raises(error, match=told):
+        find_background(run, source, where=where, progress=False)
+    assert "known_background" not in open_run(run)
+
+
+def test_background__of_nothing_but_blanks_is_weighed_by_photons(tmp_path):
+    path = tmp_path / "dark.zarr"
+    simulate(
+        path, particle=ATOMS, detector="square-32", beam=BEAM, n_shots=50, hits={0: 1, 1: 1e-9},
+        nuisance={"background": 0.5}, background="gas", progress=False, photon_dtype="uint16",
+    )  # fmt: skip
+    found = find_background(path, where="shot >= 0", progress=False)
+    assert found.background_weight.values.mean() == pytest.approx(1, abs=1e-5)
