@@ -92,7 +92,7 @@ def embed_tiny(run: Run, name: str = "pca", sort: str | None = "elliptic_envelop
     estimator = PCA(2).fit(made.rows(images))
     parameters = Parameters(
         method="pca", method_parameters=own_parameters(estimator), features=made.options, n_components=2, sort=sort,
-        n_fitted=run.n_shots, **told,
+        n_fitted=run.n_shots, image_step=made.step, **told,
     )  # fmt: skip
     model = Model(made, estimator, make_rule(sort), parameters)
     model, columns = judged(model, StoredShots(run, run.n_shots), model.columns({made.needs: images}))

@@ -89,6 +89,25 @@ def test_model__refuses_shots_of_another_detector(run):
         restored_model(embedding.parameters, embedding.parts(), DatasetInstrument(square(16, 1e-3, 0.1), ENERGY, 1))
 
 
+@pytest.mark.parametrize("features", ["counts", "radial_profile", "fourier_crop"])
+@pytest.mark.parametrize("sort", [None, "elliptic_envelope"])
+def test_model__refuses_shots_of_another_distance_or_wavelength(run, features, sort):
+    made = make_features(INSTRUMENT, features)
+    estimator = PCA(2).fit(made.rows(images(n=24)))
+    told = Parameters(method="pca", features=made.options, sort=sort, image_step=made.step)
+    model, parts = Model(made, estimator, None, told), Model(made, estimator, None, told).parts()
+    nearly, older = DatasetInstrument(DETECTOR, ENERGY * 1.0005, 2), told.model_copy(update={"image_step": None})
+    for fine in (INSTRUMENT, nearly):
+        model.refuse_other(fine)
+        restored_model(told, parts, fine)
+    for other in (DatasetInstrument(DETECTOR, ENERGY / 2, 2), DatasetInstrument(square(8, 1e-3, 0.2), ENERGY, 2)):
+        with pytest.raises(InputError, match="are of another distance, wavelength or pixel size: bins of their images"):
+            model.refuse_other(other)
+        with pytest.raises(InputError, match="are of another distance, wavelength or pixel size: bins of their images"):
+            restored_model(told, parts, other)
+        restored_model(older, parts, other)
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [

@@ -70,10 +70,12 @@ def test_project__never_replaces_unasked(model, other):
 
 def test_project__refuses_in_one_sentence(model, other, tmp_path):
     wide = tiny_run(tmp_path / "wide.zarr", frames(4, square(16, 1e-3, 0.1)), square(16, 1e-3, 0.1))
+    away = tiny_run(tmp_path / "away.zarr", frames(4), square(8, 1e-3, 0.2))
     half = tiny_run(tmp_path / "half.zarr", frames(8), done=4)
     for words, error, told in (
         ((model.path, "none", other.path), MissingFileError, "no group latent/none"),
         ((model.path, "pca", wide.path), InputError, "is of another detector or geometry: its shots have 256 features"),
+        ((model.path, "pca", away.path), InputError, "these shots are of another distance, wavelength or pixel size"),
         ((model.path, "pca", half.path), IncompleteStoreError, "is not complete"),
         ((half.path, "pca", other.path), IncompleteStoreError, "is not complete"),
     ):

@@ -25,6 +25,9 @@ MOST_BIN = 1_000_000
 FINER = 4
 """How much finer than those of `image` the bins of `low_q` are, as far as pixels allow."""
 
+SAME_STEP = 1e-3
+"""Relative difference of widths up to which bins are the same: at the rim a pattern then moves by a part of a bin."""
+
 Images = NDArray[Any]
 
 

@@ -15,7 +15,7 @@ from xfeldask.errors import InputError
 from xfeldask.features.feature import Feature, make_feature
 from xfeldask.latent.methods import METHODS, Method, fitted_arrays, is_linear, restore, size_learned
 from xfeldask.latent.sent import FieldsOnly
-from xfeldask.physics.binning import bin_frames, bin_index, binned_shape, image_grid, merge_bins
+from xfeldask.physics.binning import SAME_STEP, ImageGrid, bin_frames, bin_index, binned_shape, image_grid, merge_bins
 from xfeldask.registry import call
 from xfeldask.sorting.protocol import Columns, Rule
 from xfeldask.sorting.rules import RULES, measured, needs_coordinates
@@ -34,6 +34,7 @@ class Features:
     merged : int, bins a side of the stored images that make one here; 0 where images are made of photons
     index : int32 (panel, ss, fs) or None, bin of each pixel where images are made of photons
     image_shape : (y, x)
+    step : width of the bins along y and x [1/m]
 
     Examples
     --------
@@ -50,6 +51,7 @@ class Features:
     merged: int
     index: NDArray[np.int32] | None
     image_shape: tuple[int, int]
+    step: tuple[float, float]
 
     @property
     def size(self) -> int:
@@ -110,15 +112,13 @@ def make_features(instrument: Instrument, features: Choice) -> Features:
         )
     bin = int(options.setdefault("bin", instrument.bin))
     rest = {k: v for k, v in options.items() if k not in ("name", "bin")}
-    grid = instrument.image_grid
-    if bin != instrument.bin:
-        grid = image_grid(instrument.geometry, instrument.wavelength, bin)
+    grid = _grid(instrument, bin)
     feature = make_feature(chosen, grid, **rest)
     if not isinstance(chosen, str):
         options |= {"name": feature.name, OWN: True}
     merged = 0 if bin % instrument.bin else bin // instrument.bin
     index = None if merged else bin_index(instrument.geometry, bin)
-    return Features(options, feature, merged, index, grid.shape)
+    return Features(options, feature, merged, index, grid.shape, _step(grid))
 
 
 Look = tuple[NDArray[Any], NDArray[Any]]
@@ -194,6 +194,7 @@ class Model(FieldsOnly):
             raise InputError(f"these shots have images of {y} x {x} bins, the model knows {rows} x {columns}")
         if self.rule is not None:
             self.rule.check(instrument)
+        _refuse_other_bins(self.features.step, _step(_grid(instrument, int(self.features.options["bin"]))))
 
     def __repr__(self) -> str:
         told, sort = self.parameters, self.parameters.sort
@@ -265,6 +266,8 @@ def restored_model(parameters: Parameters, parts: Mapping[str, xr.Dataset], inst
     rule = None if sort is None else restored_rule(parameters, parts)
     if rule is not None and "rule" in parts:
         rule.check(instrument)
+    if parameters.image_step is not None:
+        _refuse_other_bins(parameters.image_step, features.step)
     return Model(features, estimator, rule, parameters)
 
 
@@ -287,6 +290,25 @@ def _refuse_other_features(arrays: Mapping[str, NDArray[Any]], features: Feature
             f"the other store is of another detector or geometry: its shots have {features.size} features, those of "
             f"the model {learned}"
         )
+
+
+def _refuse_other_bins(known: tuple[float, float], here: tuple[float, float]) -> None:
+    if not np.allclose(here, known, rtol=SAME_STEP, atol=0):
+        raise InputError(
+            "these shots are of another distance, wavelength or pixel size: bins of their images are "
+            f"{np.mean(here):.6g} 1/m wide, those of the model {np.mean(known):.6g}; embed them by themselves"
+        )
+
+
+def _grid(instrument: Instrument, bin: int) -> ImageGrid:
+    """Bins of so many pixels a side, those of the stored images or others."""
+    same = bin == instrument.bin
+    return instrument.image_grid if same else image_grid(instrument.geometry, instrument.wavelength, bin)
+
+
+def _step(grid: ImageGrid) -> tuple[float, float]:
+    y, x = grid.step.tolist()
+    return y, x
 
 
 def feature_dims(n: int) -> tuple[str, ...]:

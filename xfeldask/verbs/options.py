@@ -77,6 +77,7 @@ class Options:
             n_fitted=len(fitted.fitted),
             converged_at=fitted.converged_at,
             version=version("xfeldask"),
+            image_step=made.step,
         ).allowing(max_contamination=self.allowance.max_contamination)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xfeldask.errors import InputError
+from xfeldask.physics.binning import SAME_STEP
 from xfeldask.schema import BLANK, LATENT, MULTIPLE, SINGLE
 from xfeldask.sorting.decision import Cut, Decision, decide, intervals
 from xfeldask.sorting.pairs.lessons import MANY
@@ -16,9 +17,6 @@ from xfeldask.sorting.pairs.networks import MOST_HITS, PairNetworks
 from xfeldask.sorting.pairs.sample import sample_hits
 from xfeldask.sorting.pairs.witness import FEW, most_singles
 from xfeldask.sorting.protocol import Allowance, Columns, Grids, Rule, Shots
-
-SAME_STEP = 1e-3
-"""Relative difference of bin widths up to which a rule fits: at the rim a pattern then moves by a part of a bin."""
 
 DOUBT, CLEAR_DOUBT = 0.03, 0.1
 """Fractions of the accepted by which more are expected to be single than look so for the purity not to be told: where
