@@ -59,12 +59,37 @@ def test_process__applies_a_model(hits, tmp_path, monkeypatch):
     assert np.isfinite(open_run(tmp_path / "r0042.zarr").embeddings["taught"].dataset().score.values).all()
 
 
+def test_process__makes_anew_what_was_made_otherwise(hits, tmp_path, monkeypatch):
+    monkeypatch.setattr("xfeldask.report.processing.report", lambda *a, **k: tmp_path / "r0042_report.html")
+    cxi_writer.write_euxfel(tmp_path / "other.cxi", cxi_writer.frames(50, seed=5))
+    store, model = tmp_path / "r0042.zarr", tmp_path / "model.zarr"
+    ingest(tmp_path / "other.cxi", model, progress=False)
+    own = {"sort": "elliptic_envelope", "progress": False}
+
+    def processed(**asked):
+        process(hits, store, **own, **asked)
+        return open_run(store).embedding("ipca").parameters
+
+    assert processed(n_components=2).n_components == 2
+    assert processed(n_components=4).n_components == 4
+    embed(model, n_components=2, seed=1, **own)
+    taught = processed(model=model)
+    assert (taught.projected_from, taught.n_components, taught.seed) == ("model.zarr", 2, 1)
+    embed(model, n_components=2, seed=2, overwrite=True, **own)
+    again = processed(model=model)
+    assert again.seed == 2
+    monkeypatch.setattr("xfeldask.report.processing.project", lambda *a, **k: pytest.fail("done already"))
+    assert processed(model=model) == again
+    assert processed(n_components=2).projected_from is None
+
+
 def test_process__decides_anew_where_another_contamination_is_asked_for(hits, tmp_path, monkeypatch):
     monkeypatch.setattr("xfeldask.report.processing.report", lambda *a, **k: tmp_path / "r0042_report.html")
     asked = []
     monkeypatch.setattr("xfeldask.report.processing.decide_anew", lambda *a, **k: asked.append((*a, k)))
     store = tmp_path / "r0042.zarr"
     process(hits, store, sort="elliptic_envelope", n_components=2, progress=False)
+    monkeypatch.setattr("xfeldask.report.processing._is_as_asked", lambda *a: True)
     process(hits, store, max_contamination=0.05, progress=False)
     assert asked == [(store, "ipca", {"max_singles_lost": 0.01, "max_contamination": 0.05})]
 

@@ -15,6 +15,7 @@ from xfeldask.sorting.decision import Decision
 from xfeldask.sorting.protocol import Allowance
 from xfeldask.sorting.rules import RULES, make_rule, refuse_target
 from xfeldask.store.embedding import Embedding
+from xfeldask.store.parameters import Parameters
 from xfeldask.store.run import Run
 from xfeldask.store.urls import StorePath, local, store_path
 from xfeldask.verbs.embed import embed
@@ -41,7 +42,8 @@ def process(
     """Ingest a run, embed it or apply a model to it, write its report and, if asked, verdicts back into its files.
 
     What is done already is not done again: a store that is complete is kept, one that was interrupted is finished, an
-    embedding that tells of all its shots is kept.
+    embedding that tells of all its shots is kept. One that was made otherwise than is asked for, by another model, rule
+    or number of components, is made anew.
 
     Parameters
     ----------
@@ -111,10 +113,20 @@ def _embedded(run: Run, theirs: Embedding | None, name: str, sort: str, n_compon
     if have is not None and have.is_current:
         if "is_single" not in have.dataset():
             raise InputError(f"the embedding {name} of {run.path} was not sorted; choose another name, or remove it")
-        return name
+        if _is_as_asked(have.parameters, theirs, sort, n_components):
+            return name
     stale = have is not None
     if theirs is not None:
         project(theirs.run.path, name, run.path, overwrite=stale, progress=progress)
     else:
         embed(run.path, name=name, sort=sort, n_components=n_components, overwrite=stale, progress=progress)
     return name
+
+
+def _is_as_asked(known: Parameters, theirs: Embedding | None, sort: str, n_components: int) -> bool:
+    """Whether an embedding was made by a model, or of a run by itself, as is asked for."""
+    if theirs is None:
+        return (known.projected_from, known.sort, known.n_components) == (None, sort, n_components)
+    if known.model_digest is None:
+        return known.projected_from == theirs.run.path.name
+    return known.model_digest == theirs.model_digest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Self
 
@@ -59,6 +60,21 @@ class Embedding(Made):
             They cannot be read.
         """
         return self._record(Parameters, "parameters")
+
+    def model_digest(self) -> str:
+        """Return what tells the model from any other: a digest of its parameters and of all that it learned.
+
+        Raises
+        ------
+        CorruptStoreError
+            The parameters cannot be read.
+        """
+        state = hashlib.sha256(self.parameters.to_json().encode())
+        for part, group in sorted(self.parts().items()):
+            for name, array in sorted(group.data_vars.items()):
+                state.update(f"{part}/{name} {array.dtype} {array.shape}".encode())
+                state.update(array.values.tobytes())
+        return state.hexdigest()
 
     @property
     def decision(self) -> Decision:

@@ -31,6 +31,8 @@ class Parameters(Record):
     converged_at : int or None, shots fitted when the latent space had converged
     version : str, of this package
     projected_from : str or None, name of the store that the model came from
+    model_digest : str or None, `Embedding.model_digest` of the model that came from another store; None where an older
+        version made the embedding too
     image_step : tuple of 2 floats, width along y and x of the bins that features are made of [1/m]; None where an older
         version made the embedding
 
@@ -57,6 +59,7 @@ class Parameters(Record):
     converged_at: int | None = None
     version: str = ""
     projected_from: str | None = None
+    model_digest: str | None = None
     image_step: tuple[float, float] | None = None
 
     @property

@@ -77,7 +77,8 @@ def _project(embedding: Embedding, run: Run, target: str, progress: bool | Tell)
     columns = project_all(shots, model, n_shots, progress)
     # before they were stored, envelopes were fitted to the other store's coordinates
     model, columns = judged(model, shots.shots(n_shots), columns, learn="rule" not in parts)
-    parameters = model.parameters.model_copy(update={"projected_from": source.path.name, "n_fitted": 0})
+    told = {"projected_from": source.path.name, "model_digest": embedding.model_digest(), "n_fitted": 0}
+    parameters = model.parameters.model_copy(update=told)
     columns["fitted"] = np.zeros(n_shots, bool)
     found = sorted_dataset(columns, replace(model, parameters=parameters), parameters.allowance)
     Embedding(run, target).publish(found, model.parts())
