@@ -114,6 +114,9 @@ def test_resume__refuses_other_frames(tmp_path, frames):
     with pytest.raises(ExperimentMismatchError, match="fingerprint"):
         ingest(tmp_path / "run.npy", tmp_path / "run.zarr", resume=True, **GIVEN)
     other = ingest(tmp_path / "run.npy", tmp_path / "run.zarr", overwrite=True, **GIVEN)
+    with pytest.raises(ExperimentMismatchError, match="photon_dtype: stored 'uint8', asked 'uint32'"):
+        ingest(tmp_path / "run.npy", tmp_path / "run.zarr", resume=True, photon_dtype="uint32", **GIVEN)
+    ingest(tmp_path / "run.npy", tmp_path / "run.zarr", resume=True, photon_dtype="uint8", **GIVEN)
     np.testing.assert_array_equal(other.photons.values, frames + 1)
 
 

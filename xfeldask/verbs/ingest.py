@@ -134,7 +134,7 @@ def ingest(
     _refuse_own(path, frames, intake)
     elsewhere = None if copy else left_photons(frames, intake, photon_dtype)
     if resume and place_of(path).exists():
-        run, moved = _resumed(path, intake, elsewhere)
+        run, moved = _resumed(path, intake, elsewhere, photon_dtype)
         if run.complete and not pending_shards(run) and not moved:
             return run.reopened("r").dataset()
     with held(path):
@@ -155,7 +155,7 @@ def _ingested(
         refuse_full_disk(path, estimate_intake(frames, layout, elsewhere is None).bytes_on_disk)
         run = publish_frames(path, frames, layout, intake, elsewhere, keep=True)
     else:
-        run, _ = _resumed(path, intake, elsewhere, write=True)
+        run, _ = _resumed(path, intake, elsewhere, photon_dtype, write=True)
     try:
         run_pending(run, "ingest", ingest_shard, progress)
     except InputError:
@@ -169,7 +169,9 @@ def _ingested(
     return run
 
 
-def _resumed(path: StorePath, intake: Intake, elsewhere: Elsewhere | None, write: bool = False) -> tuple[Run, bool]:
+def _resumed(
+    path: StorePath, intake: Intake, elsewhere: Elsewhere | None, photon_dtype: str | None, write: bool = False
+) -> tuple[Run, bool]:
     """Open a run that is to be finished, and tell whether photons that it left in files are to be found anew.
 
     Where files are now is written only if `write`, by whoever holds the store.
@@ -181,6 +183,8 @@ def _resumed(path: StorePath, intake: Intake, elsewhere: Elsewhere | None, write
         intake = intake.model_copy(update={"fingerprint": stored.fingerprint, "written_back": stored.written_back})
     _refuse_other(run, intake)
     refuse_broken(run)
+    if photon_dtype not in (None, run.layout.photon_dtype):
+        raise ExperimentMismatchError(path, {"photon_dtype": (run.layout.photon_dtype, photon_dtype)})
     if (known is None) != (elsewhere is None):
         told = "photons of its own; leave copy out" if known is None else "its photons in the files; pass copy=False"
         raise InputError(f"{path} has {told} to resume it, or overwrite=True to begin again")
