@@ -3,6 +3,22 @@
 from pathlib import Path
 
 from tests.cli.small import SMALL
+from tests.tiny import frames, tiny_run
+from xfeldask import open_run
+
+THREADS = ["--scheduler", "threads", "--quiet"]
+
+
+def test_sort__embeds_by_the_rule_that_goes_by_what_is_asked(run, tmp_path: Path) -> None:
+    path = tiny_run(tmp_path / "run.zarr", frames(24)).path
+    code, _, err = run("sort", path, "--contamination", "0.3", "--max-singles-lost", "0.1", *THREADS)
+    assert (code, "no rule goes by contamination and max_singles_lost together; give one of them" in err) == (2, True)
+    assert run("sort", path, "--contamination", "0.25", *THREADS)[0] == 0
+    parameters = open_run(path).embedding().parameters
+    assert (parameters.sort, parameters.contamination) == ("elliptic_envelope", 0.25)
+    assert int(open_run(path).embedding().dataset().is_single.sum()) == 18
+    assert run("sort", path, "--contamination", "0.5", *THREADS)[0] == 0
+    assert int(open_run(path).embedding().dataset().is_single.sum()) == 12
 
 
 def test_sort__embeds_what_nobody_has_and_decides_anew(run, tmp_path: Path) -> None:

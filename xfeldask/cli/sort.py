@@ -29,6 +29,7 @@ def sort(
 ) -> None:  # fmt: skip
     """Say which shots of STORE are single hits and how sure that is; embed it first if nobody has."""
     from xfeldask.report.printing import print_verdict
+    from xfeldask.sorting.rules import rule_that_goes_by
     from xfeldask.store.run import open_run
     from xfeldask.verbs.embed import embed as build
     from xfeldask.verbs.sort import sort as run
@@ -37,8 +38,9 @@ def sort(
     opened = open_run(store)
     asked: dict[str, Any] = {field: value for field, value in allowance.items() if value is not None}
     if not opened.embeddings and name is None:
+        rule = rule_that_goes_by(asked)
         with scheduled(scheduler, workers, quiet):
-            found = build(store, progress=not quiet, **asked)
+            found = build(store, sort=rule, progress=not quiet, **asked)
     elif asked:
         found = run(store, opened.embedding(name).name, **asked)
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -124,6 +124,25 @@ def goes_by(rule: Rule | type[Rule] | None) -> set[str]:
     """
     own = "" if rule is None else rule.allowance
     return {own, "max_contamination"} if own == "max_singles_lost" else {own} - {""}
+
+
+def rule_that_goes_by(asked: Collection[str]) -> str:
+    """Return the name of the first rule that goes by all fields of `Allowance` that were asked for.
+
+    Raises
+    ------
+    InputError
+        No rule does.
+
+    Examples
+    --------
+    >>> rule_that_goes_by([]), rule_that_goes_by(["contamination"])
+    ('pairs', 'elliptic_envelope')
+    """
+    for name in RULES:
+        if goes_by(RULES[name]).issuperset(asked):
+            return name
+    raise InputError(f"no rule goes by {' and '.join(sorted(asked))} together; give one of them")
 
 
 def refuse_target(rule: Rule | None, max_contamination: float | None) -> None:
