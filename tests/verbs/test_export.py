@@ -225,6 +225,7 @@ def test_write_back__goes_to_the_frames_that_were_ingested_and_to_no_others(tmp_
         ("out.emc", {"format": "xtc"}, UnknownNameError, "unknown format 'xtc'"),
         ("out.emc", {"where": "photon_count < 0"}, InputError, "no shot of .* fulfils 'photon_count < 0'"),
         ("out.emc", {"where": "glitter > 1"}, UnknownNameError, "glitter"),
+        ("out.emc", {"embedding": "nope"}, UnknownNameError, "unknown embedding 'nope'"),
         ("none/out.emc", {}, InputError, "there is no folder"),
     ],
 )
@@ -244,6 +245,9 @@ def test_command__exports_and_never_replaces_unasked(tmp_path, hits, run):
     assert run("export", store, tmp_path / "out.emc", "--overwrite", "--quiet")[0] == 0
     assert (tmp_path / "out.emc").read_bytes() != before
     assert run("export", store)[0] == 2
+    for more in (["--where", "is_good"], ["--format", "cxi"], ["--overwrite"]):
+        code, out, err = run("export", store, "--write-back", *more)
+        assert (code, out, "verdicts are written back on all shots" in err) == (2, "", True)
     with pytest.raises(StoreExistsError):
         export(store, tmp_path / "out.emc", **QUIET)
 

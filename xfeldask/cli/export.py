@@ -32,6 +32,10 @@ def export(
 
     if out is None and not write_back:
         raise InputError("name a file to write to, or pass --write-back")
+    if out is None and (where is not None or format is not None or overwrite):
+        raise InputError(
+            "--where, --format and --overwrite are of OUT, which is missing; verdicts are written back on all shots"
+        )
     if out is not None:
         path = run(store, out, where=where, format=format, embedding=embedding, overwrite=overwrite, progress=not quiet)
         if not quiet:

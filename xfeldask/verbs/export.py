@@ -80,6 +80,8 @@ def export(
     """
     path, kind = Path(out), _format(Path(out), format)
     run = Run.open(store).refuse_incomplete()
+    if embedding is not None and embedding not in (have := list(run.embeddings)):
+        raise UnknownNameError("embedding", embedding, have)
     _refuse_place(path, kind, run, overwrite)
     shots = np.arange(run.n_shots) if where is None else select(store, where, embedding)
     if not len(shots):
