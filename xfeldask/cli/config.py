@@ -9,6 +9,7 @@ import click
 
 from xfeldask.cli.flags import STORE, experiment_options, keywords
 from xfeldask.errors import InputError, StoreExistsError, printable
+from xfeldask.store.urls import local
 
 
 @click.command()
@@ -24,7 +25,11 @@ def config(path: Path, check: bool, overwrite: bool, **flags: Any) -> None:
     from xfeldask.physics.atoms import Atoms
     from xfeldask.verbs.asked import as_experiment
 
+    local(path, "an experiment file")
     if check:
+        if given := [name for name, value in flags.items() if value not in (None, ())]:
+            told = ", ".join(f"--{name.removesuffix('_file').replace('_', '-')}" for name in given)
+            raise InputError(f"--check looks at {printable(path)} as it is; leave out {told}")
         inputs = resolve(Experiment.from_toml(path))
         atoms = sum(len(body.matter) for body in inputs.mixture.bodies if isinstance(body.matter, Atoms))
         click.echo(f"{printable(path)} is good: {inputs.experiment.n_shots:,} shots, {atoms:,} atoms, "

@@ -142,7 +142,9 @@ def keywords(flags: dict[str, Any]) -> dict[str, Any]:
 
     given = {k: v for k, v in flags.items() if v is not None and v != ()}
     file = given.pop("experiment_file", None)
-    out: dict[str, Any] = {"experiment": None if file is None else Experiment.from_toml(file)}
+    out: dict[str, Any] = {
+        "experiment": None if file is None else Experiment.from_toml(local(file, "an experiment file"))
+    }
     if "species" in given:
         out["species"] = species_flags(given.pop("species"))
     if "assembly" in given:
