@@ -204,6 +204,9 @@ def of_names(names: Sequence[str]) -> Variable:
     return replace(LATENT["kind"], flags=((NO_KIND, "none"), *enumerate(names)))
 
 
+GROUPS = ("labels", "latent", "photonizing", "reconstruction", "selection", "volume")
+"""Groups of a store; no variable has such a name."""
+
 RECONSTRUCTION = {
     v.name: v
     for v in (

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from xfeldask.formats.shot_columns import columns_of_group, from_experiment_identifiers, name_of, values_of
+from xfeldask.schema import GROUPS
 
 
 @pytest.fixture
@@ -23,11 +24,14 @@ def file():
         # names of our own variables, and what is no name, are told from ours
         ("photon_count", "file_photon_count"),
         ("verdict", "file_verdict"),
+        *((name, f"file_{name}") for name in (*GROUPS, "c0", "c12")),
+        ("c", "c"),
+        ("cost0", "cost0"),
         ("2nd", "file_2nd"),
         ("größe", "file_gr__e"),
     ],
 )
-def test_name_of__is_an_identifier_that_no_variable_has(theirs, ours):
+def test_name_of__is_an_identifier_that_nothing_in_a_store_has(theirs, ours):
     if theirs != "größe":
         assert name_of(theirs) == ours
     assert name_of(theirs).isidentifier()

@@ -12,6 +12,8 @@ from xfeldask import embed, explore, ingest, open_dataset, open_run, photonize, 
 from xfeldask.errors import ExperimentMismatchError, FormatError, InputError, StoreExistsError
 from xfeldask.store import layout
 from xfeldask.store.adu_histogram import read_histogram
+from xfeldask.store.columns import Shots
+from xfeldask.store.labels import write_labels
 from xfeldask.store.selecting import select
 
 GIVEN = {"geometry": "square-16", "wavelength": 2e-10, "progress": False}
@@ -61,6 +63,19 @@ def test_ingest__joins_files_and_keeps_what_they_tell_of_shots(tmp_path, frames,
     assert verify(tmp_path / "run.zarr", progress=False).problems == ()
     chosen = select(tmp_path / "run.zarr", "train >= 110 and litpixel > 0 and file == 1")
     np.testing.assert_array_equal(chosen, range(25, 40))
+
+
+def test_ingest__names_columns_apart_from_groups_and_components(tmp_path, frames):
+    write_vlen(tmp_path / "a.h5", frames.reshape(-1, 256))
+    with h5py.File(tmp_path / "a.h5", "a") as file:
+        file["scores/labels"], file["scores/c0"] = np.arange(N) + 1, np.arange(N) + 2
+    ds = ingest(tmp_path / "a.h5", tmp_path / "run.zarr", **GIVEN)
+    assert (ds.file_labels.values[0], ds.file_c0.values[0]) == (1, 2)
+    write_labels(open_run(tmp_path / "run.zarr"), "ann", {0: 1})
+    embed(tmp_path / "run.zarr", n_components=2, sort="elliptic_envelope", progress=False)
+    shots = Shots.of(open_run(tmp_path / "run.zarr"))
+    np.testing.assert_array_equal(shots.latent(0), open_run(tmp_path / "run.zarr").embedding().dataset().latent[:, 0])
+    assert shots.column("label_ann").values[0] == 1
 
 
 def test_ingest__masks_pixels(tmp_path, frames):

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xfeldask.formats.hdf5 import refuse_endless
-from xfeldask.schema import LATENT, VARIABLES
+from xfeldask.schema import GROUPS, LATENT, VARIABLES
 
 IDENTIFIERS = {
     "run": ("run", "runs", "runId"),
@@ -24,6 +24,7 @@ IDENTIFIERS = {
 """What a shot is known by, and what files call it."""
 
 _CALLED = {theirs: ours for ours, names in IDENTIFIERS.items() for theirs in names}
+_COMPONENT = re.compile(r"c\d+", re.ASCII)
 _EXPERIMENT = re.compile(r"p(?P<proposal>\d+)_r(?P<run>\d+)_t(?P<train>\d+)_[cp](?P<cell>\d+)")
 
 
@@ -52,8 +53,19 @@ class ShotColumn:
     flags: tuple[tuple[int, str], ...] = ()
 
 
+def is_taken(name: str) -> bool:
+    """Whether a name is that of a variable or a group of a store, or what expressions call a component of an embedding.
+
+    Examples
+    --------
+    >>> is_taken("photons"), is_taken("labels"), is_taken("c0"), is_taken("hit_score")
+    (True, True, True, False)
+    """
+    return name in VARIABLES or name in GROUPS or _COMPONENT.fullmatch(name) is not None
+
+
 def name_of(theirs: str) -> str:
-    """Return what a column of a file is called here: an identifier that no variable of a store has.
+    """Return what a column of a file is called here: an identifier that nothing in a store has.
 
     Examples
     --------
@@ -63,7 +75,7 @@ def name_of(theirs: str) -> str:
     if theirs in _CALLED:
         return _CALLED[theirs]
     name = re.sub(r"\W", "_", theirs, flags=re.ASCII)
-    if name in VARIABLES or name in LATENT or not name.isidentifier():
+    if is_taken(name) or name in LATENT or not name.isidentifier():
         name = f"file_{name}"
     return name
 

@@ -36,10 +36,10 @@ from xfeldask.formats.frames import Frames, columns_of
 from xfeldask.formats.inputs import geometry_digest
 from xfeldask.formats.joined import JoinedFrames
 from xfeldask.formats.mask_files import masked
+from xfeldask.formats.shot_columns import is_taken
 from xfeldask.physics.binning import bin_factor, low_q_bin
 from xfeldask.physics.detectors import HC, Geometry
 from xfeldask.physics.photonizing import histogram_centers
-from xfeldask.schema import VARIABLES
 from xfeldask.store.adu_histogram import create_histogram
 from xfeldask.store.elsewhere import KEY, Elsewhere, stored_elsewhere
 from xfeldask.store.intake import Intake, fingerprint, stored_intake
@@ -340,10 +340,8 @@ def _write_truth(root: zarr.Group, frames: Frames, layout: Layout) -> None:
 def _write_columns(root: zarr.Group, frames: Frames) -> None:
     identifiers = []
     for name, column in columns_of(frames).items():
-        if name in VARIABLES or not name.isidentifier():
-            raise InputError(
-                f"{frames.name} has a column {name!r}; choose an identifier that no variable of a store has"
-            )
+        if is_taken(name) or not name.isidentifier():
+            raise InputError(f"{frames.name} has a column {name!r}; choose an identifier that nothing in a store has")
         attributes: dict[str, Any] = {"long_name": column.long_name}
         if np.asarray(column.values).dtype.kind in "buif":
             attributes["units"] = column.units
