@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from tests.cli.small import SMALL
 
 
@@ -15,6 +17,18 @@ def test_verify__a_flipped_bit_is_code_1_and_names_the_shot(run, store: Path) ->
     assert code == 1
     assert "photons" in err
     assert "0" in err
+
+
+def test_verify__reopened_shards_of_an_ingested_store_are_read_again(run, tmp_path: Path) -> None:
+    np.save(tmp_path / "run.npy", np.ones((6, 16, 16), np.uint8))
+    ingested = ["ingest", tmp_path / "run.npy", tmp_path / "run.zarr", "--detector", "square-16", "--wavelength", 2e-10]
+    ingested += ["--scheduler", "threads", "--quiet"]
+    assert run(*ingested)[0] == 0
+    (tmp_path / "run.zarr/photons/c/0/0/0/0").unlink()
+    code, _, err = run("verify", tmp_path / "run.zarr", "--scheduler", "threads", "--reopen")
+    assert (code, "shards to read again with ingest --resume: 1" in err) == (1, True)
+    assert run(*ingested, "--resume")[0] == 0
+    assert run("verify", tmp_path / "run.zarr", "--scheduler", "threads")[0] == 0
 
 
 def test_verify__reopened_shards_are_drawn_again_byte_for_byte(run, store: Path) -> None:

@@ -14,7 +14,9 @@ from xfeldask.store.urls import StorePath
 @click.argument("store", type=STORE)
 @scheduler_options
 @click.option(
-    "--reopen", is_flag=True, help="Mark damaged shards as pending, so that simulate --resume draws them again."
+    "--reopen",
+    is_flag=True,
+    help="Mark damaged shards as pending, so that simulate --resume, or ingest --resume, makes them again.",
 )
 @click.option(
     "--recompute",
@@ -26,6 +28,7 @@ from xfeldask.store.urls import StorePath
 @click.option("--quiet", is_flag=True, help="Print nothing but problems.")
 def verify(store: StorePath, scheduler: str, workers: int | None, reopen: bool, recompute: int, quiet: bool) -> None:
     """Read all of STORE against its checksums and totals; exit code 1 if anything is wrong."""
+    from xfeldask.store.run import open_run
     from xfeldask.verbs.verify import reopen as mark
     from xfeldask.verbs.verify import verify as run
     from xfeldask.work.schedulers import scheduled
@@ -35,7 +38,9 @@ def verify(store: StorePath, scheduler: str, workers: int | None, reopen: bool, 
     if not report.ok:
         click.echo(f"xfeldask: {report}", err=True)
         if reopen:
-            click.echo(f"shards to draw again with simulate --resume: {mark(store, report)}", err=True)
+            marked, drawn = mark(store, report), "experiment" in open_run(store).attributes
+            how = "draw again with simulate" if drawn else "read again with ingest"
+            click.echo(f"shards to {how} --resume: {marked}", err=True)
         sys.exit(1)
     if not quiet:
         click.echo(report)

@@ -64,8 +64,9 @@ class Report:
 def reopen(store: str | StorePath, report: Report) -> int:
     """Mark the shards whose shots are damaged as pending, so that `simulate` with ``resume=True`` draws them again.
 
-    A shot's bytes follow from the seed and its index, so what is drawn again is what was lost. Damage to the truth, the
-    detector or the form factor cannot be mended like this.
+    A shot's bytes follow from the seed and its index, so what is drawn again is what was lost. Shots that were ingested
+    are read again from their files by `ingest` with ``resume=True``. Damage to the truth, the detector or the form
+    factor cannot be mended like this.
 
     Parameters
     ----------
