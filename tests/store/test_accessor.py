@@ -28,6 +28,21 @@ def test_assemble__lays_pixels_where_they_stand_and_gaps_between(run, ds):
     assert picture.sum() == run.read("photon_count")[2]
 
 
+@pytest.mark.parametrize(
+    ("gap", "dtype"), [(-1, np.int16), (255, np.uint8), (1000, np.uint16), (0.0, np.uint8), (0.5, np.float32)]
+)
+def test_assemble__gives_a_type_that_holds_the_gap(run, ds, gap, dtype):
+    picture = ds.xfel.assemble(ds.photons[2], gap=gap)
+    assert picture.dtype == dtype
+    row, column = assembled_index(run.geometry)
+    good = run.geometry.mask
+    np.testing.assert_array_equal(picture[row[good], column[good]], run.read("photons", 2)[good])
+    gaps = np.ones(picture.shape, bool)
+    gaps[row[good], column[good]] = False
+    assert gaps.any()
+    assert (picture[gaps] == gap).all()
+
+
 def test_assemble__without_a_value_for_gaps_has_nan_there_and_at_bad_pixels(run, ds):
     picture = ds.xfel.assemble(ds.photons.values)
     assert picture.dtype == np.float32

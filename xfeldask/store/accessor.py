@@ -62,14 +62,18 @@ class XfelAccessor:
         Parameters
         ----------
         pixels : (..., panel, ss, fs)
-        gap : float, value between the panels and at masked pixels; NaN makes the result floating
+        gap : float, value between the panels and at masked pixels; the result's type holds it, NaN makes it floating
 
         Returns
         -------
         (..., row, col)
         """
         values = np.asarray(pixels)
-        dtype = np.result_type(values.dtype, np.float32) if np.isnan(gap) else values.dtype
+        dtype = values.dtype
+        if not float(gap).is_integer():
+            dtype = np.result_type(dtype, np.float32)
+        elif dtype.kind in "iu":
+            dtype = np.result_type(dtype, np.min_scalar_type(int(gap)))
         out = np.full((*values.shape[:-3], *self.shape), gap, dtype)
         good = np.asarray(self._dataset.mask).astype(bool)
         row, column = (np.asarray(self._dataset[f"assembled_{axis}"])[good] for axis in ("row", "col"))
