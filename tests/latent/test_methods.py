@@ -32,6 +32,12 @@ def test_make_estimator__a_name_gives_an_unfitted_estimator_of_so_many_component
     assert made.fit(X).transform(X[:7]).shape == (7, 4)
 
 
+def test_make_estimator__refuses_a_part_of_a_component() -> None:
+    with pytest.raises(InputError, match=r"n_components must be a whole number, got 2\.5"):
+        make_estimator("ipca", 2.5)
+    assert make_estimator("ipca", np.int64(2)).n_components == 2
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_restore__transforms_to_the_same_bits(method: str) -> None:
     fitted = make_estimator(method, 3).fit(X)

@@ -78,6 +78,7 @@ def test_projection__is_the_same_from_everywhere(run, source, monkeypatch):
     [
         (lambda ds: ds.drop_vars("image"), r"no image \(shot, y, x\); give it one, or the path of a store"),
         (lambda ds: ds.rename(shot="event"), "no image"),
+        (lambda ds: ds.isel(shot=slice(0, 0)), "the Dataset holds no shots; give it one at least"),
         (lambda ds: ds.assign_attrs(bin=2), r"image of the Dataset has 8 x 8 bins, .* it would have 4 x 4"),
         (lambda ds: ds.isel(low_x=slice(5)), r"low_q of the Dataset has 8 x 5 bins, .* 8 x 8"),
     ],

@@ -93,7 +93,8 @@ def make_estimator(method: str | object, n_components: int, seed: int = 0) -> Me
     Raises
     ------
     InputError
-        An unknown name, a class instead of an object, an object that lacks a method, `n_components` below 1.
+        An unknown name, a class instead of an object, an object that lacks a method, `n_components` below 1 or no whole
+        number.
 
     Examples
     --------
@@ -102,6 +103,8 @@ def make_estimator(method: str | object, n_components: int, seed: int = 0) -> Me
     """
     if isinstance(method, str):
         maker = METHODS[method]
+        if not isinstance(n_components, int | np.integer):
+            raise InputError(f"n_components must be a whole number, got {n_components!r}")
         if n_components < 1:
             raise InputError(f"n_components must be at least 1, got {n_components}")
         return checked_method(call(maker, n_components=n_components, seed=seed, random_state=seed))

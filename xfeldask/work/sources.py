@@ -195,6 +195,8 @@ def dataset_source(ds: xr.Dataset) -> DatasetSource:
     """
     if "image" not in ds or "shot" not in ds["image"].dims or ds["image"].ndim != 3:
         raise InputError("the Dataset has no image (shot, y, x); give it one, or the path of a store to embed")
+    if not ds.sizes["shot"]:
+        raise InputError("the Dataset holds no shots; give it one at least")
     source = DatasetSource(ds)
     for name, grid in (("image", "image_grid"), ("low_q", "low_q_grid")):
         if name not in ds:
