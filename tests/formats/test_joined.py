@@ -36,6 +36,14 @@ def test_read__of_any_shots_is_as_of_one_file(one, other):
     np.testing.assert_array_equal(scattered(found.photons(range(start, stop)), PANEL.shape), due)
 
 
+def test_columns__of_text_in_one_file_and_of_numbers_in_another_are_text():
+    number = {"run": ShotColumn(np.array([42, 43]), "run", identifier=True)}
+    text = {"run": ShotColumn(np.array(["r44"], np.dtypes.StringDType()), "run")}
+    for first, second, due in ((number, text, ["42", "43", "r44"]), (text, number, ["r44", "42", "43"])):
+        parts = [stack(len(columns["run"].values), columns=columns) for columns in (first, second)]
+        assert JoinedFrames(parts).columns()["run"].values.tolist() == due
+
+
 def test_columns__are_those_of_all_files_and_which_file_it_is():
     score, more = ShotColumn(np.zeros(2), "score", "mJ"), ShotColumn(np.ones(2), "more")
     found = JoinedFrames([stack(2, columns={"score": score, "more": more}), stack(2, columns={"score": score})])

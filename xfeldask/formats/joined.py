@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import accumulate
 from math import isclose
 from typing import Any
@@ -118,13 +119,12 @@ class JoinedFrames:
         return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0] if name in common}
 
     def columns(self) -> dict[str, ShotColumn]:
-        """Columns that all files have, and `file` where there are several."""
+        """Columns that all files have, and `file` where there are several; numbers beside text become text."""
         each = [columns_of(part) for part in self.parts]
         out = {}
-        for name, first in each[0].items():
+        for name in each[0]:
             if all(name in columns for columns in each):
-                values = np.concatenate([columns[name].values for columns in each])
-                out[name] = ShotColumn(values, first.long_name, first.units, first.identifier, first.flags)
+                out[name] = joined_column([columns[name] for columns in each])
         if len(each) > 1:
             lengths = [part.n_shots for part in self.parts]
             out["file"] = ShotColumn(np.repeat(np.arange(len(each)), lengths), "file that the shot is of", "1", True)
@@ -148,3 +148,19 @@ def _of_all(geometries: Sequence[Geometry]) -> Geometry:
     first = geometries[0]
     good = np.logical_and.reduce([geometry.mask for geometry in geometries])
     return first if (good == first.mask).all() else make_geometry(first.pixel_position, first.pixel_size, good)
+
+
+def joined_column(parts: Sequence[ShotColumn]) -> ShotColumn:
+    """Join columns of one name; what the first says of itself holds, and numbers beside text become text.
+
+    Examples
+    --------
+    >>> parts = [ShotColumn(np.array([42]), "run"), ShotColumn(np.array(["r0043"]), "run")]
+    >>> joined_column(parts).values.tolist()
+    ['42', 'r0043']
+    """
+    first, values = parts[0], [np.asarray(part.values) for part in parts]
+    if len({value.dtype.kind in "buif" for value in values}) > 1:
+        values = [value.astype(np.dtypes.StringDType()) for value in values]
+        return replace(first, values=np.concatenate(values), flags=())
+    return replace(first, values=np.concatenate(values))
