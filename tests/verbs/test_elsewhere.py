@@ -148,6 +148,9 @@ def test_left__whose_file_is_gone_is_told_and_the_rest_goes_on(tmp_path, left):
             MissingFileError, match=r"the photons of .*left\.zarr are in .*run\.npy, which cannot be read"
         ):
             read()
+    with pytest.raises(MissingFileError, match=r"run\.npy, which cannot be read") as told:
+        export(left, tmp_path / "left.emc", progress=False)
+    assert "choose a disk" not in str(told.value)
     (problem,) = verify(left, progress=False).problems
     assert (problem.variable, problem.shots, "run.npy" in problem.what) == ("photons", range(N), True)
     assert embed(left, sort="elliptic_envelope", n_components=2, progress=False).sizes["shot"] == N

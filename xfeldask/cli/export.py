@@ -18,7 +18,10 @@ from xfeldask.store.urls import StorePath
     "--where", help="Expression that selects shots, such as 'is_single and photon_count > 1000'.  [default: all]"
 )
 @click.option("--format", help="Format of OUT: emc, emc_hdf5, cxi, cspi or png.  [default: by the ending of OUT]")
-@click.option("--embedding", help="Embedding whose quantities and verdicts are meant.  [default: the first]")
+@click.option(
+    "--embedding",
+    help="Embedding whose quantities and verdicts are meant.  [default: the first; with --write-back the only one]",
+)
 @click.option("--write-back", is_flag=True, help="Write the verdicts into the CXI files that STORE was ingested from.")
 @click.option("--overwrite", is_flag=True, help="Replace what is at OUT already.")
 @click.option("--quiet", is_flag=True, help=QUIET)

@@ -48,8 +48,14 @@ class Made:
         return {name: cls(run, name) for name in child_groups(run.group, cls.room)}
 
     @classmethod
-    def chosen(cls, run: Run, name: str | None) -> Self:
+    def chosen(cls, run: Run, name: str | None, flag: str = "--name") -> Self:
         """Return the one that is meant: the one asked for, or the only one.
+
+        Parameters
+        ----------
+        run : Run
+        name : str or None
+        flag : str, by which a command is told the name
 
         Raises
         ------
@@ -64,7 +70,7 @@ class Made:
         if not have:
             raise MissingFileError(f"{run.path} has no {cls.word}; make one with xfeldask {cls.command} {run.path}")
         if name is None and len(have) > 1:
-            raise InputError(f"{run.path} has the {cls.word}s {', '.join(have)}; say which with --name")
+            raise InputError(f"{run.path} has the {cls.word}s {', '.join(have)}; say which with {flag}")
         if name is not None and name not in have:
             raise MissingFileError(f"{run.path} has no group {cls.room}/{name}; it has {', '.join(have)}")
         return (next(iter(have.values())) if name is None else have[name]).refuse_other()

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xfeldask.engines.reading import open_intake
-from xfeldask.errors import InputError, StoreExistsError, UnknownNameError
+from xfeldask.errors import InputError, StoreExistsError, UnknownNameError, XfeldaskError
 from xfeldask.formats.cspi_out import write_cspi
 from xfeldask.formats.cxi import cxi_stacks
 from xfeldask.formats.cxi_out import write_back_result, write_cxi
@@ -96,6 +96,8 @@ def export(
                 write_dragonfly_detector(fresh, run.geometry)
             write_lists(path, shots, run.n_shots)
     except OSError as error:
+        if isinstance(error, XfeldaskError):
+            raise
         raise InputError(f"cannot write {path}: {error}; choose a disk with room that may be written") from error
     return path
 
@@ -151,7 +153,7 @@ def write_back(store: str | StorePath, *, embedding: str | None = None) -> list[
     intake = stored_intake(run.group)
     if intake is None or intake.format != "cxi":
         raise InputError(f"{run.path} was not ingested from CXI files; export it instead, with --where")
-    verdicts = result_of(run, Embedding.chosen(run, embedding).name, np.arange(run.n_shots))
+    verdicts = result_of(run, Embedding.chosen(run, embedding, "--embedding").name, np.arange(run.n_shots))
     if verdicts is None:
         raise InputError(f"the shots of {run.path} were not sorted; sort them first: xfeldask sort {run.path}")
     places = [(source, *stack) for source in intake.sources for stack in cxi_stacks(source)]
