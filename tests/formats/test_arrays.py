@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from xfeldask.errors import FormatError, InputError
 from xfeldask.formats.arrays import ArrayFrames, Hdf5Frames, NpyFrames, NpzFrames, ZarrFrames
+from xfeldask.formats.stacks import StackFrames
 from xfeldask.physics.detectors import builtin_geometry, make_geometry, wavelength
 
 GEOMETRY = builtin_geometry("square-8")
@@ -127,6 +128,20 @@ def test_read__refuses_what_is_no_photon(bad, dtype):
         InputError, match=rf"run\.npy: shot 3 has {bad} photons in pixel \(1, 2, 5\); photons are whole"
     ):
         found.read(range(2, 5))
+
+
+@pytest.mark.parametrize(("bad", "dtype"), [(-1, np.int16), (0.5, np.float32), (np.nan, np.float64)])
+def test_read__of_a_pixel_that_is_masked_is_none_whatever_it_holds(bad, dtype):
+    values, mask = frames(dtype=dtype), np.ones(PANELS.shape, bool)
+    values[3, 1, 2, 5], mask[1, 2, 5] = bad, False
+    masked = make_geometry(PANELS.pixel_position, PANELS.pixel_size, mask)
+    due = np.where(values == bad, 0, np.nan_to_num(values))
+    np.testing.assert_array_equal(ArrayFrames("run.npy", values, masked, ENERGY).read(range(5)), due)
+    in_the_shot = StackFrames("run", values, PANELS, ENERGY, bad=~np.broadcast_to(mask, values.shape))
+    np.testing.assert_array_equal(in_the_shot.read(range(5)), due * mask)
+    values[2, 0, 0, 0] = bad
+    with pytest.raises(InputError, match=r"shot 2 has .* photons in pixel \(0, 0, 0\)"):
+        ArrayFrames("run.npy", values, masked, ENERGY).read(range(5))
 
 
 @pytest.mark.parametrize(

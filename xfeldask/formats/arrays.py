@@ -95,9 +95,10 @@ class ArrayFrames:
         if block.dtype.kind == "u" and block.itemsize <= 4:
             return block
         whole = (block >= 0) & (block < TOO_MANY) & (block == np.floor(block))
-        bad = ~whole & self.geometry.mask
-        if bad.any():
-            first = tuple(int(i) for i in np.argwhere(bad)[0])
+        wrong, bad = ~whole & self.geometry.mask, self.bad(shots)
+        wrong &= True if bad is None else ~bad
+        if wrong.any():
+            first = tuple(int(i) for i in np.argwhere(wrong)[0])
             told = "photons are whole and not negative: turn them into photons first by photonize (--photonize)"
             if block[first] >= TOO_MANY:
                 told = f"a pixel is kept with {TOO_MANY - 1} at most: mask it (--mask)"
