@@ -71,7 +71,7 @@ def test_ingest__names_columns_apart_from_groups_and_components(tmp_path, frames
         file["scores/labels"], file["scores/c0"] = np.arange(N) + 1, np.arange(N) + 2
     ds = ingest(tmp_path / "a.h5", tmp_path / "run.zarr", **GIVEN)
     assert (ds.file_labels.values[0], ds.file_c0.values[0]) == (1, 2)
-    write_labels(open_run(tmp_path / "run.zarr"), "ann", {0: 1})
+    write_labels(open_run(tmp_path / "run.zarr"), "ann", {0: "single"})
     embed(tmp_path / "run.zarr", n_components=2, sort="elliptic_envelope", progress=False)
     shots = Shots.of(open_run(tmp_path / "run.zarr"))
     np.testing.assert_array_equal(shots.latent(0), open_run(tmp_path / "run.zarr").embedding().dataset().latent[:, 0])
