@@ -18,7 +18,8 @@ from xfeldask.store.elsewhere import forget_readers
 from xfeldask.store.layout import layout_of, shot_array
 from xfeldask.store.run import Run
 from xfeldask.store.shards import Shard
-from xfeldask.verbs.ingest import open_sources, publish_frames
+from xfeldask.verbs.ingest import open_sources
+from xfeldask.verbs.ingest_template import publish_frames
 
 WORKERS = 2
 SIDE, PHOTONS = effort(128, 1024), effort(50, 1500)
