@@ -7,10 +7,13 @@ import shutil
 import numpy as np
 import pytest
 import zarr
+from click.testing import CliRunner
 
-from xfeldask import find_background, open_dataset, open_run, select, simulate, verify
+from xfeldask import find_background, ingest, open_dataset, open_run, select, simulate, verify
+from xfeldask.cli import commands
 from xfeldask.errors import FormatError, InputError, MissingFileError, StoreExistsError
 from xfeldask.physics.binning import bin_frames, bin_index
+from xfeldask.report.run_report import figures
 from xfeldask.sorting.pairs.networks import PairNetworks
 from xfeldask.sorting.pairs.rule import PairRule
 from xfeldask.store.known_background import PLACE
@@ -162,3 +165,37 @@ def test_background__of_nothing_but_blanks_is_weighed_by_photons(tmp_path):
     )  # fmt: skip
     found = find_background(path, where="shot >= 0", progress=False)
     assert found.background_weight.values.mean() == pytest.approx(1, abs=1e-5)
+
+
+def test_ingest__takes_a_background(run, tmp_path):
+    """Shots of another store, of which the same are blank."""
+    np.save(tmp_path / "frames.npy", open_dataset(run).photons.values[:, 0])
+    np.save(tmp_path / "level.npy", np.full((64, 64), 0.25))
+    asked = {"geometry": "square-64", "wavelength": 2.7e-10, "progress": False}
+    path = tmp_path / "ingested.zarr"
+    with pytest.raises(InputError, match="a background is a profile"):
+        ingest(tmp_path / "frames.npy", path, background=np.ones(7), **asked)
+    assert not path.exists()
+    ingest(tmp_path / "frames.npy", path, **asked)
+    ingest(tmp_path / "frames.npy", path, background=tmp_path / "level.npy", resume=True, **asked)
+    assert open_run(path).known_background.image.sum() == pytest.approx(0.25 * 64**2)
+    ingest(tmp_path / "frames.npy", path, background="blanks", overwrite=True, **asked)
+    assert open_run(path).known_background.blank.sum() > 0.35 * N
+
+
+def test_command__tells_the_background(run):
+    told = CliRunner().invoke(commands, ["background", str(run), "--where", "n_particles == 0"], catch_exceptions=False)
+    assert told.exit_code == 0
+    assert "measured on" in told.stdout
+    assert "measured on" in CliRunner().invoke(commands, ["inspect", str(run)], catch_exceptions=False).stdout
+
+
+def test_report__draws_the_background(run, tmp_path):
+    find_background(run, where="n_particles == 0", progress=False)
+    drawn = dict(figures(open_run(run), None))
+    assert "background: mean of" in drawn["powder"].axes[1].get_title()
+    assert drawn["powder"].axes[0].get_xlabel() == "q along x (1/nm)"
+    line = drawn["radial profiles"].axes[0].lines[-1]
+    assert line.get_label().startswith("background: mean of")
+    # a ring's photons over its full bins, of background that falls off from the beam
+    assert line.get_ydata()[0] > 2 * line.get_ydata()[-1]

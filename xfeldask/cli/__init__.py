@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from xfeldask.cli.background import background
 from xfeldask.cli.config import config
 from xfeldask.cli.demo import demo
 from xfeldask.cli.embed import embed
@@ -48,6 +49,7 @@ for command in (
     config,
     embed,
     sort,
+    background,
     kinds,
     project,
     judge,

@@ -45,6 +45,11 @@ def frames_options(function: Any) -> Any:
         ),
         click.option("--threshold", type=float, help="Photons from which one is counted.  [default: 0.7]"),
         click.option(
+            "--background",
+            help="Background of a shot: blanks, to measure it on the blank ones, or a file of its photons in each "
+            "pixel or of a profile (n, 2): .npy, FILE.npz:/NAME or FILE.h5:/NAME.",
+        ),
+        click.option(
             "--copy/--no-copy",
             default=True,
             help="Whether photons are copied into the store, or stay in the files and are read there.  [default: copy]",

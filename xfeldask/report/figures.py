@@ -38,7 +38,7 @@ def montage(ds: xr.Dataset, columns: int = 4, particle: str = "") -> Figure:
     top = max(2, *(int(image.max()) for image in images.values()))
     figure = Figure(figsize=(2.55 * columns + 1.1, 2.9 * len(rows) + 0.9), layout="constrained")
     axes = figure.subplots(len(rows), columns, squeeze=False)
-    extent = _q_extent(ds)
+    extent = q_extent(ds)
     x, y = (shown(axis.attrs["units"]).of(axis.values) for axis in (ds.x, ds.y))
     half = reach(np.sum(list(images.values()), axis=0), x, y)
     drawn = None
@@ -182,8 +182,15 @@ def _truth(ds: xr.Dataset, i: int, title: str) -> str:
     return f"{number} particles\n{told(distance, 'm', digits=2)} apart as seen"
 
 
-def _q_extent(ds: xr.Dataset) -> tuple[float, float, float, float]:
-    """Return left, right, bottom and top of the images [1/nm]."""
+def q_extent(ds: xr.Dataset) -> tuple[float, float, float, float]:
+    """Return left, right, bottom and top of the images of a run, in the unit that people are shown.
+
+    Examples
+    --------
+    >>> axes = {name: (name, [-1.0, 0.0, 1.0], {"units": "angstrom-1"}) for name in ("x", "y")}
+    >>> q_extent(xr.Dataset(coords=axes))
+    (-15.0, 15.0, -15.0, 15.0)
+    """
     (left, right), (bottom, top) = (_edges(shown(axis.attrs["units"]).of(axis.values)) for axis in (ds.x, ds.y))
     return left, right, bottom, top
 

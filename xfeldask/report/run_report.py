@@ -17,15 +17,18 @@ from numpy.typing import NDArray
 from xfeldask.errors import InputError, UnknownNameError
 from xfeldask.report.contact_sheet import contact_sheet
 from xfeldask.report.decision_facts import decision_told
+from xfeldask.report.figures import q_extent
 from xfeldask.report.photon_peaks import photon_histogram
 from xfeldask.schema import BLANK, MULTIPLE, OF_KINDS, SINGLE
 from xfeldask.scores import COLORS
 from xfeldask.sorting.decision import Decision
 from xfeldask.store.adu_histogram import GROUP
+from xfeldask.store.known_background import KnownBackground
 from xfeldask.store.places import store_around
 from xfeldask.store.publish import replaced
 from xfeldask.store.run import Run
 from xfeldask.store.urls import StorePath, local, store_path
+from xfeldask.units import shown
 
 BLOCK = 512
 """Images read together."""
@@ -162,21 +165,33 @@ def _told(kind: int) -> str:
     return KINDS.get(kind, "not sorted")
 
 
+def _background_told(known: KnownBackground) -> str:
+    n = int(known.blank.sum())
+    return f"background: mean of {n:,} blanks" if n else f"background given by {known.source}"
+
+
 def _color(kind: int) -> str:
     return COLORS.get(_told(kind), "0.4")
 
 
 def _draw_powders(run: Run, kinds: NDArray[np.int64], powders: dict[int, NDArray[np.float64]]) -> Figure:
-    figure = Figure(figsize=(4.2 * len(powders), 4.2), layout="constrained")
-    axes = figure.subplots(1, len(powders), squeeze=False)[0]
-    for ax, (kind, total) in zip(axes, powders.items(), strict=True):
-        n = int((kinds == kind).sum())
-        mean = np.where(run.image_grid.weight > 0, total / n, np.nan)
+    count = {kind: int((kinds == kind).sum()) for kind in powders}
+    drawn_of = {f"{_told(kind)}: mean of {count[kind]:,} shots": powders[kind] / count[kind] for kind in powders}
+    if (known := run.known_background) is not None:
+        drawn_of[_background_told(known)] = known.image.astype(np.float64)
+    ds = run.dataset(chunks=None)
+    extent, unit = q_extent(ds), shown(ds.x.attrs["units"])
+    figure = Figure(figsize=(4.6 * len(drawn_of), 4.4), layout="constrained")
+    axes = figure.subplots(1, len(drawn_of), squeeze=False)[0]
+    for ax, (title, image) in zip(axes, drawn_of.items(), strict=True):
+        mean = np.where(run.image_grid.weight > 0, image, np.nan)
         top = max(np.nanmax(mean), 1e-9)
-        drawn = ax.imshow(np.maximum(mean, top * 1e-5), norm=LogNorm(top * 1e-5, top), origin="lower", cmap="magma")
+        drawn = ax.imshow(
+            np.maximum(mean, top * 1e-5), norm=LogNorm(top * 1e-5, top), origin="lower", cmap="magma", extent=extent
+        )
         ax.set_facecolor("0.75")
-        ax.set_axis_off()
-        ax.set_title(f"{_told(kind)}: mean of {n:,} shots", fontsize=10)
+        ax.set(xlabel=unit.label("q along x"), ylabel=unit.label("q along y"))
+        ax.set_title(title, fontsize=10)
         figure.colorbar(drawn, ax=ax, shrink=0.8, label="photons in a bin")
     return figure
 
@@ -194,11 +209,15 @@ def _draw_profiles(run: Run, kinds: NDArray[np.int64], powders: dict[int, NDArra
         profile = np.bincount(ring, total.ravel()) / int((kinds == kind).sum())
         at, mean = (np.arange(len(area)) + 0.5)[used] * step, profile[used] / area[used]
         ax.plot(at[mean > 0], mean[mean > 0], color=_color(kind), label=_told(kind))
+    if (known := run.known_background) is not None:
+        at, mean = (np.arange(len(area)) + 0.5)[used] * step, np.bincount(ring, known.image.ravel())[used] / area[used]
+        ax.plot(at[mean > 0], mean[mean > 0], color="0.2", ls="--", label=_background_told(known))
+    title = "mean radial profiles"
     ax.set(
         yscale="log",
         xlabel="q (1/nm)",
         ylabel="photons in a full bin",
-        title="mean radial profiles; blank is background",
+        title=title if known is not None else f"{title}; blank is background",
     )
     ax.legend(frameon=False)
     return figure

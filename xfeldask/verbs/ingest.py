@@ -44,6 +44,7 @@ from xfeldask.store.run import Run
 from xfeldask.store.shards import pending_shards
 from xfeldask.store.urls import URL, StorePath, store_path
 from xfeldask.verbs.ingest_template import publish_frames
+from xfeldask.verbs.known_background import Given, find_background, refuse_background
 from xfeldask.verbs.open_frames import geometry_of
 from xfeldask.verbs.pending import refuse_broken, refuse_existing, run_pending
 
@@ -60,6 +61,7 @@ def ingest(
     mask: str | Path | ArrayLike | Sequence[Source] | None = None,
     photonize: Photonize | Mapping[str, Any] | float | str | Path | None = None,
     photon_dtype: str | None = None,
+    background: Given | None = None,
     copy: bool = True,
     resume: bool = False,
     overwrite: bool = False,
@@ -83,6 +85,8 @@ def ingest(
         give no finite number count nothing in their shot; the histogram is kept in ``/photonizing``
     photon_dtype : "uint8", "uint16" or "uint32", of a pixel; by default what the files' own type or some of their shots
         call for. A full pixel stays full, and `lost_photons` says what it lost
+    background : "blanks" to measure it on the blanks of the run, or photons of a shot, as of `find_background`; by
+        default none. One that the store has is kept
     copy : bool, keep a copy of the photons in the store. Without, they stay in the files, and are read there when they
         are asked for, to the same values; the store has images, totals and coordinates, and tells where the files are
         and what they were like. Where a file is gone or has changed, what needs no photons goes on working; `resume`
@@ -124,15 +128,24 @@ def ingest(
     refuse_existing(path, resume, overwrite)
     frames, intake = open_sources(source, format, geometry, wavelength, mask, photonize)
     _refuse_own(path, frames, intake)
+    if background is not None:
+        refuse_background(background, frames.geometry)
     elsewhere = None if copy else left_photons(frames, intake, photon_dtype)
     if resume and place_of(path).exists():
         run, moved = _resumed(path, intake, elsewhere, photon_dtype)
         if run.complete and not pending_shards(run) and not moved:
-            return run.reopened("r").dataset()
+            return _with_background(run, background, progress)
     with held(path):
         refuse_existing(path, resume, overwrite)  # another may have made it meanwhile
         run = _ingested(path, frames, intake, photon_dtype, elsewhere, resume, progress)
     warn_of_lost_photons(run)
+    return _with_background(run, background, progress)
+
+
+def _with_background(run: Run, background: Given | None, progress: bool) -> xr.Dataset:
+    """Return the finished store, with a background if one is asked for."""
+    if background is not None and run.known_background is None:
+        find_background(run.path, background, progress=progress)
     return run.reopened("r").dataset()
 
 
@@ -211,6 +224,7 @@ def estimate_ingest(
     mask: Any = None,
     photonize: Any = None,
     photon_dtype: str | None = None,
+    background: Given | None = None,
     copy: bool = True,
     resume: bool = False,
     overwrite: bool = False,
@@ -219,6 +233,8 @@ def estimate_ingest(
     refuse_existing(store_path(store), resume, overwrite)
     frames, intake = open_sources(source, format, geometry, wavelength, mask, photonize)
     _refuse_own(store_path(store), frames, intake)
+    if background is not None:
+        refuse_background(background, frames.geometry)
     return estimate_intake(frames, layout_of_frames(frames, photon_dtype), copy)
 
 
