@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 
 from tests.explorer.few_shots import N, few_shots, pictures, session, texts
 from tests.store.test_html import Read
+from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.tabs.provenance import parameters, parsed, provenance, tree, written
 from xfeldask.explorer.tabs.watch import Watch
+from xfeldask.store.known_background import KnownBackground, publish_known_background
+from xfeldask.store.run import Run
 
 
 @pytest.mark.parametrize(
@@ -59,6 +64,20 @@ def test_parameters__are_those_of_the_store_and_of_the_embedding():
     assert told["store"]["path"] == str(few_shots().path)
     assert told["embedding"]["parameters"]["method"] == "pca"
     assert told["embedding"]["name"] == "pca"
+
+
+def test_parameters__are_those_of_the_background_where_one_is_known(tmp_path):
+    path = shutil.copytree(few_shots().path, tmp_path / "run.zarr")
+    assert "background" not in parameters(Session(path))
+    run = Run.open(path)
+    image, low_q = (np.ones(getattr(run.layout, name), np.float32) for name in ("image", "low_q"))
+    found = KnownBackground(image, low_q, np.arange(N, dtype=np.float32), np.arange(N) < 9, "shot < 9")
+    publish_known_background(run, found)
+    told = parameters(Session(path))["background"]
+    assert "measured on 9 of 24 shots (shot < 9)" in told["told"]
+    assert told["digest"] == found.digest
+    # and what it weighs in each shot is a quantity to look at
+    assert Session(path).shots.column("background_weight").values.tolist() == list(range(N))
 
 
 def test_tab__tells_the_selection_as_it_changes():

@@ -64,6 +64,14 @@ def _pictures(place: str, stamp: Stamp) -> Pictures:
 
 def _stamp(place: str, embedding: str | None) -> Stamp:
     """Return when what is read was written last."""
-    parts = ("zarr.json", "shot_status/c", "selection", "labels", "latent", f"latent/{embedding}/zarr.json")
+    parts = (
+        "zarr.json",
+        "shot_status/c",
+        "selection",
+        "labels",
+        "known_background",
+        "latent",
+        f"latent/{embedding}/zarr.json",
+    )
     found = place_of(store_path(place))
     return tuple(found.stamp(part) for part in parts)

@@ -51,6 +51,8 @@ def parameters(session: Session) -> dict[str, Any]:
     if session.embedding is not None:
         attributes = run.embedding(session.embedding).attributes
         out["embedding"] = {"name": session.embedding, **{str(k): parsed(v) for k, v in attributes.items()}}
+    if (known := run.known_background) is not None:
+        out["background"] = {"told": known.told, "source": known.source, "digest": known.digest}
     return out
 
 
