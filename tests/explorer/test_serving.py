@@ -379,3 +379,10 @@ def test_closed_page__leaves_its_embedding_in_the_store(
     closed.set()
     assert_let_go(kept)
     assert Session(store).embedding == "ipca"
+
+
+def test_notebook__takes_scripts_from_what_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(pn, "extension", lambda **told: asked.append(told))
+    serving.load_notebook.__wrapped__()
+    assert asked == [{"inline": True}], "tests/explorer/browser/test_lab.py shows what comes of it"

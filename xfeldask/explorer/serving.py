@@ -155,8 +155,8 @@ _GONE = _Gone()
 
 @cache
 def load_notebook() -> None:
-    """Load what a notebook shows pages with, once."""
-    pn.extension()
+    """Load what a notebook shows pages with, once; from what is installed, as there may be no internet."""
+    pn.extension(inline=True)
 
 
 def page_of(options: Options) -> Any:
