@@ -45,7 +45,7 @@ class Statistics:
     def __init__(self, session: Session, pictures: Pictures, watch: Watch) -> None:
         self._session, self._pictures = session, pictures
         self.thread: Thread | None = None
-        self._cancel = Event()
+        self._cancel, self._closed = Event(), False
         self._last: PatternStatistics | None = None
         self.cards = {name: Card(name, unit, AXES, reciprocal=True) for name, unit in QUANTITIES.items()}
         for card in self.cards.values():
@@ -59,7 +59,7 @@ class Statistics:
         self.run.on_click(self.start)
         self.stop.on_click(lambda _: self._cancel.set())
         if pn.state.curdoc is not None:
-            pn.state.on_session_destroyed(lambda _: self._cancel.set())
+            pn.state.on_session_destroyed(self._close)
         watch(self._offer, ["selected", "hidden", "colour"])
         watch(self._draw, ["zoom"])
         self._offer()
@@ -100,16 +100,24 @@ class Statistics:
             done += shots
             if time.monotonic() - last > OFTEN:
                 last = time.monotonic()
-                locked(lambda: self._progress(done, n), document)
+                self._locked(lambda: self._progress(done, n), document)
 
         try:
             found = pattern_statistics(self._session.shots.path, mask, advance=advance, cancel=cancel)
         except XfeldaskError as error:
             # a name bound by except is gone when this is called
             text = html.escape(str(error))
-            locked(lambda: self._end(text), document)
+            self._locked(lambda: self._end(text), document)
         else:
-            locked(lambda: self._show(found, done, n), document)
+            self._locked(lambda: self._show(found, done, n), document)
+
+    def _locked(self, change: Any, document: Any) -> None:
+        if not self._closed:
+            locked(change, document)
+
+    def _close(self, _: Any) -> None:
+        self._closed = True
+        self._cancel.set()
 
     def _progress(self, done: int, n: int) -> None:
         if not self.stop.disabled:

@@ -327,9 +327,13 @@ def named(column: Column) -> str:
 
 
 def locked(change: Callable[[], Any], document: Any = None) -> None:
-    """Make a change with the lock of the page, which events of plots, and other threads, do not hold."""
+    """Make a change with the lock of the page, which events of plots, and other threads, do not hold.
+
+    Of a page that is being closed there is nothing to change any more.
+    """
     document = document or pn.state.curdoc
-    if document is None or not document.session_context:
+    context = None if document is None else document.session_context
+    if context is None:
         change()
         return
 
@@ -338,4 +342,9 @@ def locked(change: Callable[[], Any], document: Any = None) -> None:
         with set_curdoc(document):
             change()
 
-    document.add_next_tick_callback(within)
+    try:
+        document.add_next_tick_callback(within)
+    except RuntimeError:
+        # who closes a page takes away its callbacks while Bokeh goes through them here
+        if not context.destroyed:
+            raise
