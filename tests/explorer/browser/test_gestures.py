@@ -59,7 +59,8 @@ def test_page__stands_without_a_fault(page):
     assert f"{N:,} shots" in page.texts()
     assert f"drawn {N:,} of {N:,}" in page.texts()
     assert [page.image(card)[1]["visible"] for card in (0, 1)] == [True, True]
-    page.page.get_by_role("tab", name="provenance").wait_for()
+    last = page.page.get_by_role("tab").last.bounding_box()
+    assert last["x"] + last["width"] < 1280, "all tabs are seen at once on a narrow screen, too"
 
 
 def test_page__looks_the_same_to_the_second_visitor(page, visit, server):
