@@ -20,6 +20,7 @@ LONG = {
     "Import",
     "Ingest",
     "Interpolation",
+    "LikeSpeckleNN",
     "NamedKinds",
     "Reconstruct",
     "ReferenceRule",
