@@ -139,12 +139,13 @@ class Compare:
     def start(self, _: Any = None) -> None:
         """Begin with the sets that are chosen now."""
         if self.thread is not None and self.thread.is_alive():
+            # not by disabling the button, see `Making.start`
             return
         names = [str(side.value) for side in self.sides]
         self._begin([self.mask(names[0], names[1]), self.mask(names[1], names[0])], names)
 
     def _begin(self, masks: list[Mask], names: list[str]) -> None:
-        self.run.disabled, self.told.object, self._asked = True, "reading …", (masks, names)
+        self.told.object, self._asked = "reading …", (masks, names)
         work = [masks, self._session.zoom, names, pn.state.curdoc]
         self.thread = Thread(target=self._work, args=work, daemon=True)
         self.thread.start()
@@ -153,7 +154,7 @@ class Compare:
         try:
             found = [patterns(self._pictures, zoom, mask) for mask in masks]
             numbers, classes = differences(self._session, *masks), class_counts(self._session, *masks)
-        except Exception as error:  # whatever happened, the button comes back
+        except Exception as error:  # whatever happened, the page waits for an end
             if not isinstance(error, XfeldaskError):
                 logging.getLogger(__name__).exception("two sets of shots could not be compared")
             text = html.escape(str(error))
@@ -172,7 +173,7 @@ class Compare:
         locked(show, document)
 
     def _end(self, text: str) -> None:
-        self.told.object, self.run.disabled = text, False
+        self.told.object = text
 
     def _draw(self, *_: Any) -> None:
         """Show what was found last, the part of the detector that is looked at; read it anew where bins are others."""

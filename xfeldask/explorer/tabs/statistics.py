@@ -75,9 +75,10 @@ class Statistics:
     def start(self, _: Any = None) -> None:
         """Begin with what is selected now."""
         if self.thread is not None and self.thread.is_alive():
+            # not by disabling the button: Panel may take that for the browser's wish, and disable it again at the end
             return
         self._cancel = Event()
-        self.run.disabled, self.stop.disabled = True, False
+        self.stop.disabled = False
         self._bar.value = 0
         self.told.object = "begins"
         self.thread = Thread(target=self._work, args=[self._mask(), self._cancel, pn.state.curdoc], daemon=True)
@@ -150,4 +151,4 @@ class Statistics:
 
     def _end(self, text: str) -> None:
         self.told.object = text
-        self.run.disabled, self.stop.disabled = False, True
+        self.stop.disabled = True
