@@ -53,6 +53,8 @@ def test_words__say_where_the_peaks_are(run, tmp_path):
     none = run_of(tmp_path / "none.zarr", counted(one=0))
     assert peaks_told(none).startswith("no peak of one photon, no photon at ")
     assert len(photon_histogram(none).axes[0].get_legend().texts) == 2
+    exact = np.where(np.abs(X) < 0.005, 1e6, 0)
+    assert peaks_told(run_of(tmp_path / "exact.zarr", exact)).endswith("that of no photon too narrow to be measured")
 
 
 def test_histogram__where_nothing_was_photonized_is_refused(tmp_path):

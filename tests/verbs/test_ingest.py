@@ -69,8 +69,10 @@ def test_ingest__names_columns_apart_from_groups_and_components(tmp_path, frames
     write_vlen(tmp_path / "a.h5", frames.reshape(-1, 256))
     with h5py.File(tmp_path / "a.h5", "a") as file:
         file["scores/labels"], file["scores/c0"] = np.arange(N) + 1, np.arange(N) + 2
+        file["scores/known_background"], file["scores/azimuth"] = np.arange(N) + 3, np.arange(N) + 4
     ds = ingest(tmp_path / "a.h5", tmp_path / "run.zarr", **GIVEN)
     assert (ds.file_labels.values[0], ds.file_c0.values[0]) == (1, 2)
+    assert (ds.file_known_background.values[0], ds.file_azimuth.values[0]) == (3, 4)
     write_labels(open_run(tmp_path / "run.zarr"), "ann", {0: "single"})
     embed(tmp_path / "run.zarr", n_components=2, sort="elliptic_envelope", progress=False)
     shots = Shots.of(open_run(tmp_path / "run.zarr"))

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xfeldask.formats.hdf5 import refuse_endless
-from xfeldask.schema import GROUPS, LATENT, VARIABLES
+from xfeldask.schema import GROUPS, LATENT, VARIABLES, WORKED_OUT
 
 IDENTIFIERS = {
     "run": ("run", "runs", "runId"),
@@ -61,7 +61,7 @@ def is_taken(name: str) -> bool:
     >>> is_taken("photons"), is_taken("labels"), is_taken("c0"), is_taken("hit_score")
     (True, True, True, False)
     """
-    return name in VARIABLES or name in GROUPS or _COMPONENT.fullmatch(name) is not None
+    return name in {*VARIABLES, *GROUPS, *WORKED_OUT} or _COMPONENT.fullmatch(name) is not None
 
 
 def name_of(theirs: str) -> str:

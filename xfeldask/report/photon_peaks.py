@@ -63,6 +63,8 @@ def peaks_told(run: Run) -> str | None:
         return None
     peaks = fit_peaks(found[1])
     one = "no peak of one photon" if np.isnan(peaks.one) else f"one photon at {peaks.one:.3f} of the gain"
+    if np.isnan(peaks.zero):
+        return f"{one}, that of no photon too narrow to be measured"
     return f"{one}, no photon at {peaks.zero:.3f} and {peaks.zero_width:.3f} photon wide"
 
 
