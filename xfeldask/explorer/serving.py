@@ -47,6 +47,11 @@ class Options:
     stores : to choose from, the first one at first
     embedding : str or None, at first
     allow_write : whether embeddings and selections may be written into the stores
+
+    Examples
+    --------
+    >>> Options(("run.zarr",)).allow_write
+    False
     """
 
     stores: tuple[StorePath, ...]

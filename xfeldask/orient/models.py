@@ -104,7 +104,15 @@ def profile(frames: SparseFrames, pixels: Pixels, radius: float) -> NDArray[np.f
 
 
 def at_radii(values: NDArray[np.float64], radius: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Read a profile at any radii [bins], in between by straight lines of its logarithm; its last value beyond."""
+    """Read a profile at any radii [bins], in between by straight lines of its logarithm; its last value beyond.
+
+    Examples
+    --------
+    >>> # the logarithm halves between 16 and 1
+    >>> profile = np.exp(np.linspace(np.log(16), 0, 2 * PER_BIN + 1))
+    >>> at_radii(profile, np.array([0.0, 1.0, 2.0, 9.0])).round(6).tolist()
+    [16.0, 4.0, 1.0, 1.0]
+    """
     return np.asarray(np.exp(np.interp(radius * PER_BIN, np.arange(len(values)), np.log(values))))
 
 

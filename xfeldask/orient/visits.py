@@ -114,7 +114,14 @@ class Part(NamedTuple):
 
 
 def parts_of(n_tiles: int, n_models: int) -> list[Part]:
-    """Share the tiles of all models out, about `BLOCKS` parts."""
+    """Share the tiles of all models out, about `BLOCKS` parts.
+
+    Examples
+    --------
+    >>> parts = parts_of(n_tiles=3, n_models=2)
+    >>> len(parts), sum(part.stop - part.start for part in parts)
+    (6, 6)
+    """
     length = -(-n_tiles * n_models // BLOCKS)
     return [
         Part(k, k * n_tiles + a, k * n_tiles + min(n_tiles, a + length), n_tiles)

@@ -67,6 +67,13 @@ def chain(points: Points, copies: int, along: str, gap: float) -> Placed:
     copies : int
     along : "x", "y" or "z"
     gap : float, between points of two copies [m]
+
+    Examples
+    --------
+    >>> ball = np.array([[-1e-9, 0, 0], [1e-9, 0, 0]])
+    >>> _, place = chain(ball, 3, "x", 0.5e-9)
+    >>> (place[0, :, 0] * 1e9).round(3).tolist()
+    [-2.5, 0.0, 2.5]
     """
     axis = np.array(AXES[along])
     step = contact_distance(points, points, axis, max(gap, _LEAST_GAP))
@@ -75,7 +82,15 @@ def chain(points: Points, copies: int, along: str, gap: float) -> Placed:
 
 
 def ring(points: Points, copies: int, gap: float) -> Placed:
-    """Put copies around the z axis, each turned with its place, that touch their neighbours; as of `chain`."""
+    """Put copies around the z axis, each turned with its place, that touch their neighbours; as of `chain`.
+
+    Examples
+    --------
+    >>> _, place = ring(np.zeros((1, 3)), 4, 1e-9)
+    >>> # four at the corners of a square, neighbours 1 nm apart
+    >>> (np.linalg.norm(place[0], axis=1) * 1e9).round(3).tolist()
+    [0.707, 0.707, 0.707, 0.707]
+    """
     half, full = 0.5 / copies, np.arange(copies) / copies
     cosine, sine = cosine_sine_of(full / 2)
     turns = np.stack([cosine, 0 * cosine, 0 * cosine, sine], axis=-1)

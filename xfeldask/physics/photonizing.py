@@ -210,6 +210,12 @@ class Peaks(NamedTuple):
     ----------
     zero, zero_width : float, middle and standard deviation of the peak of no photon [photons]
     one, one_width : float, of the peak of one photon [photons]
+
+    Examples
+    --------
+    >>> peaks = Peaks(0.0, 0.15, 1.02, 0.16)
+    >>> peaks.one
+    1.02
     """
 
     zero: float

@@ -97,7 +97,14 @@ def read_labels(run: Run) -> dict[str, xr.DataArray]:
 
 
 def classes_of(labels: xr.DataArray) -> dict[str, int]:
-    """Return the number of each class that stored labels may have, by its name; a person's own classes come last."""
+    """Return the number of each class that stored labels may have, by its name; a person's own classes come last.
+
+    Examples
+    --------
+    >>> flags = {"flag_values": np.array([16], np.int8), "flag_meanings": "ice"}
+    >>> classes_of(xr.DataArray([16], attrs=flags))["ice"]
+    16
+    """
     values = np.atleast_1d(labels.attrs.get("flag_values", [])).tolist()
     meanings = str(labels.attrs.get("flag_meanings", "")).split()
     return LABELS | {m: int(v) for m, v in zip(meanings, values, strict=False) if FIRST_OWN <= v <= MOST}
@@ -109,6 +116,14 @@ def check_class(name: str) -> None:
     Raises
     ------
     InputError
+
+    Examples
+    --------
+    >>> check_class("ice")
+    >>> check_class("none")
+    Traceback (most recent call last):
+    ...
+    xfeldask.errors.InputError: 'none' is what shots without a label have; choose another name for the class
     """
     check_name(name, CLASS)
     if name == NONE:

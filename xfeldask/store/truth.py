@@ -38,5 +38,16 @@ def true_kinds(run: Run) -> NDArray[np.uint8]:
 
 
 def true_singles(run: Run) -> NDArray[np.bool_]:
-    """Return which shots of a simulated run hold exactly one particle, of the wanted species, bool (shot,)."""
+    """Return which shots of a simulated run hold exactly one particle, of the wanted species, bool (shot,).
+
+    Examples
+    --------
+    >>> import tempfile, xfeldask
+    >>> path = tempfile.mkdtemp() + "/run.zarr"
+    >>> two = [[0, 0, 0], [2e-9, 0, 0]], ["C", "C"]
+    >>> hits = {"weights": {0: 1, 1: 1, 2: 1}}
+    >>> ds = xfeldask.simulate(path, particle=two, detector="square-32", n_shots=9, hits=hits, progress=False)
+    >>> bool((true_singles(xfeldask.open_run(path)) == (ds.n_particles == 1)).all())
+    True
+    """
     return np.asarray(true_kinds(run) == SINGLE)

@@ -130,6 +130,14 @@ def refuse_unnameable(name: str, what: str) -> None:
     Raises
     ------
     InputError
+
+    Examples
+    --------
+    >>> refuse_unnameable("run-42_a", "embedding")
+    >>> refuse_unnameable("a/b", "embedding")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    xfeldask.errors.InputError: the embedding's name 'a/b' may hold letters, digits, dash and underscore only...
     """
     plain = name.isascii() and name.replace("-", "").replace("_", "").isalnum()
     if not plain or len(name) > LONGEST_NAME:

@@ -94,7 +94,13 @@ def refuse_blank(frames: SparseFrames, pixels: Pixels, plan: Sequence[Level]) ->
 
 
 def held_out(shots: int) -> NDArray[np.bool_]:
-    """Return which of so many shots are held out, bool (shot,), evenly chosen; none of very few."""
+    """Return which of so many shots are held out, bool (shot,), evenly chosen; none of very few.
+
+    Examples
+    --------
+    >>> int(held_out(1000).sum()), int(held_out(10).sum())
+    (50, 0)
+    """
     out = np.zeros(shots, bool)
     count = min(shots // HELD_OUT, MOST_HELD_OUT)
     if count > 1:

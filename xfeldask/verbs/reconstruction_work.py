@@ -135,6 +135,15 @@ def warn_of_nothing(gain: float, at_once: float) -> None:
     ----------
     gain : what the intensity explains of a shot that was held out, over their mean profile [nat]
     at_once : what the mean image explains of it [nat]
+
+    Examples
+    --------
+    >>> import warnings
+    >>> with warnings.catch_warnings(record=True) as told:
+    ...     warnings.simplefilter("always")
+    ...     warn_of_nothing(gain=0.0, at_once=0.0)
+    >>> str(told[0].message).split(":")[0]
+    'nothing was found'
     """
     told = None
     if gain < LEAST_GAIN:

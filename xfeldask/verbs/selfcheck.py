@@ -50,6 +50,11 @@ class Finding(NamedTuple):
     what : str, that was checked
     told : str, numbers
     fits : bool, whether they are as they should be
+
+    Examples
+    --------
+    >>> Finding("products", "off by 1e-07", True).fits
+    True
     """
 
     what: str
