@@ -16,7 +16,7 @@ from xfeldask.errors import InputError, MissingFileError
 from xfeldask.store import leftovers as leftovers_module
 from xfeldask.store import publish
 from xfeldask.store.leftovers import leftovers, real_path, sweep_beside
-from xfeldask.store.publish import exchanged, publish_group, replaced
+from xfeldask.store.publish import exchanged, let_go, publish_group, put_back, replaced, replaced_group
 
 TWO = [[0, 0, 0], [2e-9, 0, 0]], ["C", "C"]
 RUN = {"particle": TWO, "detector": "square-32", "n_shots": 9, "progress": False}
@@ -96,6 +96,18 @@ def test_replaced__keeps_what_was_there_when_anything_fails(tmp_path, kind, way,
     assert beside(target) == []
     assert not (target / "old").exists()
     assert kind == "folder" or target.read_text() == "new"
+
+
+def test_put_back__is_of_the_last_one_that_was_kept_whether_an_earlier_one_was_let_go_or_not(tmp_path):
+    path = tmp_path / "run.zarr"
+    for made in ("first", "second", "third"):
+        with replaced_group(path, keep=True) as fresh:
+            fresh.mkdir()
+            (fresh / made).touch()
+    put_back(path)
+    let_go(path)
+    assert [file.name for file in path.iterdir()] == ["second"]
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_replaced__puts_no_file_into_the_place_of_a_folder_nor_the_reverse(tmp_path):

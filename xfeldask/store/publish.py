@@ -83,6 +83,8 @@ def replaced(target: Path, store: Path | None = None, *, keep: bool = False) -> 
     fresh, old = (beside(store, target, kind) for kind in ("new", "old"))
     try:
         remove(fresh)
+        if target.exists():
+            remove(old)  # which was kept, and not let go of
         yield fresh
         if target.is_dir() and not fresh.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
