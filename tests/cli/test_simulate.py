@@ -42,6 +42,20 @@ def test_simulate__dry_run_writes_nothing(run, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_simulate__a_range_tells_how_far_the_store_is(run, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("xfeldask.store.layout.SHARD_BYTES", 4 * 32 * 32)
+    store = tmp_path / "a.zarr"
+    refused = run("simulate", store, *SMALL, "--shards", "2/3", "--dry-run")
+    assert refused == (2, "", "xfeldask: a dry run tells what the whole store takes; leave out --shards\n")
+    told = [run("simulate", store, *SMALL, "--shards", f"{number}/2")[1] for number in (2, 1)]
+    then = [
+        "6 of 12 shots are written; other jobs make the rest",
+        f"12 of 12 shots are written; next: xfeldask embed {store}",
+    ]
+    assert told == [f"{store}: {what}\n" for what in then]
+    assert run("simulate", store, *SMALL, "--shards", "1/2", "--quiet") == (0, "", "")
+
+
 def test_simulate__local_scheduler_says_where_the_dashboard_is(tmp_path: Path) -> None:
     (tmp_path / "atom.pdb").write_text(ATOM)
     more = ["--particle", str(tmp_path / "atom.pdb"), "--scheduler", "local", "--workers", "1"]

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from xfeldask.cli.flags import STORE, experiment_options, keywords, scheduler_options
+from xfeldask.errors import InputError
 from xfeldask.store.urls import StorePath
 
 
@@ -17,21 +18,30 @@ from xfeldask.store.urls import StorePath
 @scheduler_options
 @click.option("--resume", is_flag=True, help="Finish a store that was interrupted.")
 @click.option("--overwrite", is_flag=True, help="Replace a store that is there already.")
+@click.option(
+    "--shards",
+    metavar="I/N",
+    help="Make the I-th of N ranges of the shards alone; jobs that make the others may run beside it.",
+)
 @click.option("--dry-run", is_flag=True, help="Say what the run would take, and write nothing.")
 @click.option("--quiet", is_flag=True, help="Print nothing but warnings and errors.")
 def simulate(
-    store: StorePath, scheduler: str, workers: int | None, resume: bool, overwrite: bool, dry_run: bool, quiet: bool,
-    **flags: Any,
+    store: StorePath, scheduler: str, workers: int | None, resume: bool, overwrite: bool, shards: str | None,
+    dry_run: bool, quiet: bool, **flags: Any,
 ) -> None:  # fmt: skip
     """Simulate shots into STORE."""
-    from xfeldask.report.printing import print_estimate, print_run
+    from xfeldask.report.printing import print_estimate, print_range, print_run
     from xfeldask.verbs.simulate import estimate_run
     from xfeldask.verbs.simulate import simulate as run
     from xfeldask.work.schedulers import scheduled
 
     chosen = keywords(flags)
     if dry_run:
+        if shards is not None:
+            raise InputError("a dry run tells what the whole store takes; leave out --shards")
         print_estimate(estimate_run(store, resume=resume, overwrite=overwrite, **chosen), workers)
         return
-    with scheduled(scheduler, workers, quiet), print_run(store, quiet):
-        run(store, resume=resume, overwrite=overwrite, progress=not quiet, **chosen)
+    with scheduled(scheduler, workers, quiet), print_run(store, quiet or shards is not None):
+        run(store, resume=resume, overwrite=overwrite, shards=shards, progress=not quiet, **chosen)
+    if shards is not None and not quiet:
+        print_range(store)

@@ -218,6 +218,20 @@ def _counts(numbers: np.ndarray) -> str:
     return ", ".join(f"{value}: {count:,} shots" for value, count in zip(values, counts, strict=True))
 
 
+def print_range(store: StorePath) -> None:
+    """Print how far a store is that several processes make.
+
+    Parameters
+    ----------
+    store : Path or URL
+    """
+    run = open_run(store)
+    then = f"next: xfeldask embed {printable(store)}" if run.complete else "other jobs make the rest"
+    console().print(
+        f"{printable(store)}: {run.done().sum():,} of {run.n_shots:,} shots are written; {then}", soft_wrap=True
+    )
+
+
 def _quartiles(numbers: np.ndarray) -> str:
     low, middle, high = np.percentile(numbers, [5, 50, 95])
     return f"{middle:,.0f} in the middle, 90 % of shots from {low:,.0f} to {high:,.0f}"

@@ -19,16 +19,21 @@ from xfeldask.store.urls import StorePath
 
 BEAT = 10.0
 """Time between two signs of life of a writer [s]."""
+RANGES = "shards"
+"""Group of the places of those who write a range of the shards each."""
 
 
 @contextmanager
 def held(store: StorePath, place: str = "") -> Iterator[None]:
     """Be the only one who writes a store, or a group in it, within; a thread may do so again inside.
 
+    Who writes the shots excludes those who write a range of the shards each, and they exclude that one.
+
     Parameters
     ----------
     store : Path or URL, there or not
-    place : str, of a group such as ``latent/ipca``; of the shots and all that belongs to them by default
+    place : str, of a group such as ``latent/ipca``, or of a `ShardRange`; of the shots and all that belongs to them by
+        default
 
     Raises
     ------
@@ -60,6 +65,7 @@ def held(store: StorePath, place: str = "") -> Iterator[None]:
             mine = _Mine(get_ident(), _take(mark, store / place))
         _held[mark] = mine._replace(times=mine.times + 1)
     try:
+        _refuse_others(store, place)
         yield
     finally:
         with _guard:
@@ -106,6 +112,20 @@ def _take(mark: Mark, what: StorePath) -> Holder:
     raise StoreBusyError(f"{what} is being written by another process that began just now; wait for it")
 
 
+def _refuse_others(store: StorePath, place: str) -> None:
+    """Refuse to write shots that others write too, whole or a range of them."""
+    there = place_of(store)
+    others = there.marks(RANGES) if not place else [there.mark("")] if place.startswith(f"{RANGES}/") else []
+    for mark in others:
+        holder = mark.holder()
+        if not is_dead(mark, holder):
+            raise StoreBusyError(f"{store} is being written by {_told(holder)}; wait for it, or choose another")
+
+
+def _told(holder: Holder | None) -> str:
+    return "a process that does not tell its name" if holder is None else str(holder)
+
+
 def _taken_over(mark: Mark, what: StorePath, me: Holder) -> bool:
     """Take the mark of a writer that is dead; return whether it is this one's now, and need not be made.
 
@@ -118,7 +138,7 @@ def _taken_over(mark: Mark, what: StorePath, me: Holder) -> bool:
     if age is None:
         return False
     holder = mark.holder()
-    told = "a process that does not tell its name" if holder is None else str(holder)
+    told = _told(holder)
     if not is_dead(mark, holder):
         raise StoreBusyError(
             f"{what} is being written by {told}, last seen {max(0.0, age):.0f} s ago; wait for it, or choose another"

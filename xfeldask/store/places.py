@@ -10,6 +10,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from glob import escape
 from pathlib import Path
 from typing import Literal
 
@@ -17,8 +18,8 @@ import zarr
 
 from xfeldask.errors import InputError
 from xfeldask.machine import exists
-from xfeldask.store.leftovers import leftovers, remove, sweep_beside
-from xfeldask.store.marks import FileMark, Mark
+from xfeldask.store.leftovers import leftovers, real_path, remove, sweep_beside
+from xfeldask.store.marks import FileMark, Mark, mark_name
 from xfeldask.store.urls import StorePath
 
 Mode = Literal["r", "r+"]
@@ -94,6 +95,10 @@ class Place(ABC):
     @abstractmethod
     def mark(self, place: str) -> Mark:
         """Return what says who writes the store, or a group in it."""
+
+    @abstractmethod
+    def marks(self, place: str) -> list[Mark]:
+        """Return those of `mark` that are there of groups in a group."""
 
 
 @dataclass(frozen=True)
@@ -189,6 +194,11 @@ class Folder(Place):
     def mark(self, place: str) -> Mark:
         """Return the file that says who writes; see `Place`."""
         return FileMark.of(self.path, place)
+
+    def marks(self, place: str) -> list[Mark]:
+        """Return the files that say who writes groups in a group; see `Place`."""
+        pattern = mark_name(escape(self.path.name), f"{place}/*")
+        return [FileMark(file) for file in sorted(real_path(self.path).parent.glob(pattern))]
 
 
 def place_of(path: StorePath) -> Place:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -109,8 +109,8 @@ class Shard:
         self._place.write(status)
 
 
-def pending_shards(run: Run) -> list[int]:
-    """Return shards with a shot that is not done; a status that cannot be read counts as pending.
+def pending_shards(run: Run, among: Iterable[int] | None = None) -> list[int]:
+    """Return shards, among all or some, with a shot that is not done; a status that cannot be read counts as pending.
 
     Examples
     --------
@@ -121,10 +121,12 @@ def pending_shards(run: Run) -> list[int]:
     >>> _ = create_template(path, layout, {"shot": np.arange(5)}, {"title": "a run"})
     >>> pending_shards(Run.open(path))
     [0, 1, 2]
+    >>> pending_shards(Run.open(path), range(1, 2))
+    [1]
     """
     status, layout = run.array("shot_status", EXACT), run.layout
     pending = []
-    for shard in range(layout.n_shards):
+    for shard in range(layout.n_shards) if among is None else among:
         shots = layout.shots(shard)
         try:
             done = np.asarray(status[shots.start : shots.stop])

@@ -12,6 +12,7 @@ from xfeldask.store.manifest import broken
 from xfeldask.store.opening import open_root
 from xfeldask.store.places import place_of
 from xfeldask.store.run import Run
+from xfeldask.store.shard_range import ShardRange
 from xfeldask.store.shards import pending_shards, sweep
 from xfeldask.store.urls import StorePath
 from xfeldask.work.compute import run_tasks
@@ -60,8 +61,10 @@ def refuse_broken(run: Run) -> None:
         raise CorruptStoreError(f"{where}: {what}; xfeldask verify names all that differs, overwrite=True begins again")
 
 
-def run_pending(run: Run, verb: str, shard_task: Callable[[Run, int], object], progress: bool) -> None:
-    """Compute the shards of a store that are pending, and mark it complete.
+def run_pending(
+    run: Run, verb: str, shard_task: Callable[[Run, int], object], progress: bool, among: ShardRange | None = None
+) -> None:
+    """Compute the shards of a store that are pending, and mark it complete once none is.
 
     Parameters
     ----------
@@ -69,15 +72,18 @@ def run_pending(run: Run, verb: str, shard_task: Callable[[Run, int], object], p
     verb : str, "simulate" or "ingest"
     shard_task : callable, is given the run and a shard; an error that it returns is raised when all tasks have ended
     progress : bool
+    among : ShardRange, optional, the only shards to compute; others write the rest
 
     Raises
     ------
     RunError
-        A shard is still pending.
+        A shard that was to be computed is still pending.
     """
     layout = run.layout
-    shards = pending_shards(run)
-    _set_complete(run, False)
+    mine = range(layout.n_shards) if among is None else among.of(layout.n_shards)
+    shards = pending_shards(run, mine)
+    if among is None:
+        _set_complete(run, False)
     tasks = shard_tasks(f"{verb}-shard", shard_task, shards, run)
     weights = [len(layout.shots(shard)) for shard in shards]
     try:
@@ -89,10 +95,11 @@ def run_pending(run: Run, verb: str, shard_task: Callable[[Run, int], object], p
     for error in found:
         if isinstance(error, XfeldaskError):
             raise error
-    left = pending_shards(run)
+    left = pending_shards(run, mine)
     if left:
         raise RunError(f"{len(left)} of {layout.n_shards} shards of {run.path} are still pending; {RESUME}")
-    _set_complete(run, True)
+    if among is None or not pending_shards(run):
+        _set_complete(run, True)
 
 
 def _set_complete(run: Run, complete: bool) -> None:

@@ -38,6 +38,7 @@ from xfeldask.store.opening import stored_experiment
 from xfeldask.store.places import place_of
 from xfeldask.store.publish import replaced_group
 from xfeldask.store.run import Run
+from xfeldask.store.shard_range import ShardRange, begun
 from xfeldask.store.shards import pending_shards
 from xfeldask.store.urls import StorePath, store_path
 from xfeldask.store.volumes import write_mixture, write_volume
@@ -71,6 +72,7 @@ def simulate(
     like: str | StorePath | None = None,
     resume: bool = False,
     overwrite: bool = False,
+    shards: str | None = None,
     progress: bool = True,
 ) -> xr.Dataset:
     """Simulate shots into a Zarr store, on the scheduler that Dask has active.
@@ -103,11 +105,13 @@ def simulate(
         `beam`, and pulses of which a single hit has as many photons as a shot of it has in the middle
     resume : bool, finish a store that was interrupted; only what is pending is computed
     overwrite : bool, replace a store that is there
+    shards : str such as "3/10", make the third of ten ranges of the shards alone, while other processes make the rest;
+        the first of them to come makes the store, and one that is run again finishes its range
     progress : bool, show progress on stderr
 
     Returns
     -------
-    xarray.Dataset, lazy over the finished store
+    xarray.Dataset, lazy over the finished store; with `shards`, over what is there
 
     Raises
     ------
@@ -132,6 +136,9 @@ def simulate(
     (8, 1, 64, 64)
     """
     path = store_path(store)
+    among = None if shards is None else ShardRange.read(shards)
+    if among and overwrite:
+        raise InputError("shards of several processes replace nothing; remove the store first, or leave out overwrite")
     parts = {
         "species": species,
         "wanted": wanted,
@@ -147,7 +154,10 @@ def simulate(
         "intensity": intensity,
         "photon_dtype": photon_dtype,
     }
-    inputs = _inputs(path, resume, overwrite, experiment, particle, n_shots, orientations, parts, like)
+    finish = resume or among is not None
+    inputs = _inputs(path, finish, overwrite, experiment, particle, n_shots, orientations, parts, like)
+    if among is not None:
+        return _make_range(path, inputs, among, progress)
     place = place_of(path)
     if resume and place.exists():
         run = _resumed(path, inputs.experiment)
@@ -155,16 +165,28 @@ def simulate(
             return run.reopened("r").dataset()
     with held(path):
         refuse_existing(path, resume, overwrite)  # another may have made it meanwhile
-        if resume and place.exists():
-            run = _resumed(path, inputs.experiment)
-        else:
-            prepared = prepare(inputs)
-            warn_of_few_photons(prepared)
-            refuse_full_disk(path, estimate(prepared).bytes_on_disk)
-            run = publish_template(path, prepared)
-            keep(run, make_workshop(run.group, prepared.engine, inputs.geometry, prepared.readout))
+        run = _resumed(path, inputs.experiment) if resume and place.exists() else _begin(path, inputs)
         run_pending(run, "simulate", simulate_shard, progress)
         return run.reopened("r").dataset()
+
+
+def _make_range(path: StorePath, inputs: Inputs, among: ShardRange, progress: bool) -> xr.Dataset:
+    """Make a range of the shards, beside others who make the rest."""
+    begun(path, lambda: _begin(path, inputs))
+    run = _resumed(path, inputs.experiment)
+    with held(path, among.place):
+        run_pending(run, "simulate", simulate_shard, progress, among)
+        return run.reopened("r").dataset()
+
+
+def _begin(path: StorePath, inputs: Inputs) -> Run:
+    """Make the store without shots."""
+    prepared = prepare(inputs)
+    warn_of_few_photons(prepared)
+    refuse_full_disk(path, estimate(prepared).bytes_on_disk)
+    run = publish_template(path, prepared)
+    keep(run, make_workshop(run.group, prepared.engine, inputs.geometry, prepared.readout))
+    return run
 
 
 def estimate_run(
