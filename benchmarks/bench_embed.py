@@ -21,7 +21,8 @@ from benchmarks.bench_sort import Condition
 from benchmarks.common import Folder, Watched, effort, in_turns, measures, ratio, watch
 from xfeldask import embed, open_dataset, simulate
 from xfeldask.latent.ipca import IncrementalPCA
-from xfeldask.physics.binning import bin_frames, bin_index, low_q_index, low_q_shape
+from xfeldask.physics.binned_frames import bin_frames
+from xfeldask.physics.binning import bin_index, low_q_index, low_q_shape
 from xfeldask.physics.orientations import symmetry_group
 from xfeldask.scores import OrientationScores, orientation_scores
 from xfeldask.store.model import Model, restored_model

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from tests import oracles
 from tests.images import two_panels
 from xfeldask.errors import InputError
-from xfeldask.physics.binning import bin_frames, bin_index, low_q_index
+from xfeldask.physics.binned_frames import bin_frames
+from xfeldask.physics.binning import bin_index, low_q_index
 from xfeldask.physics.detectors import assembled_index, make_geometry, square
 from xfeldask.physics.images import Photons, Recorder, photons_of_frames
 

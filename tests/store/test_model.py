@@ -8,7 +8,8 @@ import pytest
 from tests.tiny import DETECTOR, ENERGY, embed_tiny, frames, tiny_run
 from xfeldask.errors import InputError
 from xfeldask.latent.pca import PCA
-from xfeldask.physics.binning import bin_frames, bin_index, binned_shape
+from xfeldask.physics.binned_frames import bin_frames
+from xfeldask.physics.binning import bin_index, binned_shape
 from xfeldask.physics.detectors import square
 from xfeldask.sorting.envelope import EnvelopeRule
 from xfeldask.store.instrument import DatasetInstrument

@@ -12,7 +12,8 @@ from click.testing import CliRunner
 from xfeldask import find_background, ingest, open_dataset, open_run, select, simulate, verify
 from xfeldask.cli import commands
 from xfeldask.errors import FormatError, InputError, MissingFileError, StoreExistsError
-from xfeldask.physics.binning import bin_frames, bin_index
+from xfeldask.physics.binned_frames import bin_frames
+from xfeldask.physics.binning import bin_index
 from xfeldask.report.run_report import figures
 from xfeldask.sorting.pairs.networks import PairNetworks
 from xfeldask.sorting.pairs.rule import PairRule

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xfeldask.features.feature import make_feature
-from xfeldask.physics.binning import bin_frames, bin_index, image_grid
+from xfeldask.physics.binned_frames import bin_frames
+from xfeldask.physics.binning import bin_index, image_grid
 from xfeldask.physics.detectors import square
 from xfeldask.work.blocks import binned, feature_rows
 

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xfeldask.errors import InputError
-from xfeldask.physics.binning import FULL, bin_factor, bin_index, binned_shape, low_q_index, low_q_shape
+from xfeldask.physics.binned_frames import FULL
+from xfeldask.physics.binning import bin_factor, bin_index, binned_shape, low_q_index, low_q_shape
 from xfeldask.physics.detectors import Geometry
 from xfeldask.physics.jit import kernel
 

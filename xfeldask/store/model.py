@@ -15,7 +15,8 @@ from xfeldask.errors import InputError
 from xfeldask.features.feature import Feature, make_feature
 from xfeldask.latent.methods import METHODS, Method, fitted_arrays, is_linear, restore, size_learned
 from xfeldask.latent.sent import FieldsOnly
-from xfeldask.physics.binning import SAME_STEP, ImageGrid, bin_frames, bin_index, binned_shape, image_grid, merge_bins
+from xfeldask.physics.binned_frames import bin_frames, merge_bins
+from xfeldask.physics.binning import SAME_STEP, ImageGrid, bin_index, binned_shape, image_grid
 from xfeldask.registry import call
 from xfeldask.sorting.protocol import Columns, Rule
 from xfeldask.sorting.rules import RULES, measured, needs_coordinates

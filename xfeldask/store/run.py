@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -17,31 +16,29 @@ from numpy.typing import NDArray
 from xfeldask.config import Experiment
 from xfeldask.errors import CorruptStoreError, IncompleteStoreError, MissingFileError, RunError
 from xfeldask.physics.atoms import Atoms, make_atoms
-from xfeldask.physics.binning import ImageGrid, image_axes, image_grid, low_q_axes, low_q_grid
+from xfeldask.physics.binning import ImageGrid, image_grid, low_q_grid
 from xfeldask.physics.detectors import Geometry, make_geometry, wavelength
 from xfeldask.physics.species import Form, Mixture
 from xfeldask.physics.symmetry import SYMMETRY
-from xfeldask.schema import DONE, LATENT, VARIABLES, named
+from xfeldask.schema import DONE
 from xfeldask.store import accessor as accessor
 from xfeldask.store.codecs import FAST
 from xfeldask.store.elsewhere import KEY, PhotonStore, photon_store
 from xfeldask.store.embedding import Embedding
 from xfeldask.store.html import run_html
-from xfeldask.store.intake import stored_intake
 from xfeldask.store.known_background import KnownBackground, read_known_background
 from xfeldask.store.labels import read_labels
 from xfeldask.store.layout import IMAGES, Layout, layout_of, shot_array
 from xfeldask.store.manifest import CHANGES
-from xfeldask.store.older import AXES, is_transposed, upright, upright_dataset
-from xfeldask.store.opening import child_groups, open_lazily, open_root, stored_experiment
+from xfeldask.store.older import is_transposed, upright
+from xfeldask.store.opening import open_root, stored_experiment
 from xfeldask.store.places import Place, place_of
 from xfeldask.store.reconstruction import Reconstruction
+from xfeldask.store.run_dataset import run_dataset
+from xfeldask.store.run_facts import run_facts
 from xfeldask.store.selections import read_selections
 from xfeldask.store.urls import StorePath, from_here, store_path
 from xfeldask.store.volumes import ATOMS, read_form, read_mixture
-
-GROUPS = ("latent", "reconstruction", "volume")
-"""Groups of a store that hold groups to be read by name."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -351,39 +348,7 @@ class Run:
 
     def dataset(self, group: str | None = None, chunks: Any = "shard") -> xr.Dataset:
         """Return the store, or a group of it, as a lazy Dataset; parameters as of `xfeldask.open_dataset`."""
-        if group is not None and group not in self:
-            have = [f"{top}/{name}" for top in GROUPS for name in child_groups(self.group, top)]
-            raise MissingFileError(f"{self.path} has no group {group}; it has {', '.join(have) or 'none'}")
-        found = open_lazily(self.group, group)
-        if is_transposed(found.attrs):
-            found = upright_dataset(found)
-        if group is None and self.is_transposed:
-            found = found.assign_coords(self._axes())
-        place = {name: index for index, name in enumerate([*VARIABLES, *LATENT])}
-        # variables have no coordinates of their own, which would be compared, and cut into chunks, with each of them
-        data, coords = (
-            {name: found.variables[name] for name in sorted(part, key=lambda name: place.get(str(name), len(place)))}
-            for part in (found.data_vars, found.coords)
-        )
-        found = xr.Dataset(data, coords, found.attrs)
-        # what is worked out of a variable has no encoding: one that has is still what is in the store
-        for encoding in (found.encoding, *(variable.encoding for variable in found.variables.values())):
-            encoding["source"] = str(self.path)
-        if chunks is None:
-            return found
-        raw = [v.name for v in named("raw") if v.name in found and "shot" in found[v.name].dims]
-        if isinstance(chunks, str) and chunks == "shard":
-            return found.assign({name: found.variables[name].chunk({"shot": self.layout.shard}) for name in raw})
-        return found.assign({name: found[name].chunk(chunks) for name in raw})
-
-    def _axes(self) -> dict[str, xr.Variable]:
-        """Scattering vectors of the bins, which older stores do not have."""
-        axes = *image_axes(self.geometry, self.wavelength, self.bin), *low_q_axes(self.geometry, self.wavelength)
-        named = {name: VARIABLES[name] for name in AXES}
-        return {
-            name: xr.Variable(v.dims, axis * 1e-10, v.attributes())
-            for (name, v), axis in zip(named.items(), axes, strict=True)
-        }
+        return run_dataset(self, group, chunks)
 
     def __repr__(self) -> str:
         rows = [f"  {name:<17}{value}" for name, value in self.facts().items()]
@@ -394,32 +359,7 @@ class Run:
 
     def facts(self) -> dict[str, str]:
         """Return what a person wants to know first, by name."""
-        layout, geometry = self.layout, self.geometry
-        pixels = _size(layout.pixels)
-        distance = geometry.pixel_position[..., 2].mean()
-        shards = f"{layout.n_shards:,} shard" + "s" * (layout.n_shards != 1)
-        return {
-            "shots": f"{int(self.done().sum()):,} of {layout.n_shots:,} done, {shards}",
-            "detector": f"{pixels} pixels of {geometry.pixel_size * 1e6:g} um, {distance * 1e3:g} mm away",
-            "beam": f"{self.photon_energy:g} eV, {self.wavelength * 1e10:.4g} angstrom",
-            "images": f"image {_size(layout.image)}, low_q {_size(layout.low_q)}",
-            "source": self._source(),
-            **({} if (known := self.known_background) is None else {"background": known.told}),
-            "embeddings": ", ".join(self.embeddings) or "none",
-            "reconstructions": ", ".join(self.reconstructions) or "none",
-            "selections": ", ".join(self.selections) or "none",
-        }
-
-    def _source(self) -> str:
-        experiment, intake = self.experiment, stored_intake(self.group)
-        if experiment is not None:
-            told = ", ".join(self.species) or self.attributes.get("particle")
-            return f"simulated from {told}, seed {experiment.seed}"
-        if intake is None:
-            return "not simulated"
-        more = f" and {len(intake.sources) - 1} more" if len(intake.sources) > 1 else ""
-        left = ", where photons are left" if KEY in self.attributes else ""
-        return f"ingested from {Path(intake.sources[0]).name}{more}, {intake.format}{left}"
+        return run_facts(self)
 
 
 def open_run(store: str | StorePath, *, mode: Literal["r", "r+"] = "r") -> Run:
@@ -488,7 +428,3 @@ def open_dataset(
 def _identity(attributes: Mapping[str, Any]) -> str | None:
     found = attributes.get("experiment_digest", attributes.get("ingest_digest"))
     return None if found is None else str(found)
-
-
-def _size(shape: tuple[int, ...]) -> str:
-    return " x ".join(map(str, shape))

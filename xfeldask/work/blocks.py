@@ -10,7 +10,7 @@ from dask.array import Array
 from dask.delayed import delayed
 from numpy.typing import NDArray
 
-from xfeldask.physics.binning import bin_frames
+from xfeldask.physics.binned_frames import bin_frames
 from xfeldask.store.model import Features
 
 
@@ -62,7 +62,7 @@ def feature_rows(
 
 
 def binned(photons: Array, bin_index: NDArray[np.int32], image_shape: tuple[int, int]) -> Array:
-    """Images of raw frames in one pass over them, as `xfeldask.physics.binning.bin_frames` makes them.
+    """Images of raw frames in one pass over them, as `xfeldask.physics.binned_frames.bin_frames` makes them.
 
     Parameters
     ----------
