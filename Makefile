@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test bounds campaign docs lowest lint clean
+.PHONY: demo test bounds processors campaign docs lowest lint clean
 .DELETE_ON_ERROR:
 
 demo: .venv/demo.stamp
@@ -20,8 +20,11 @@ test: .venv/test.stamp
 
 # tests that give kernels small shapes, and what they were not made for, where one that indexes outside of an array fails
 bounds: .venv/test.stamp
-	$(BIN)/python -m tests.on_processors bounds --tests tests/physics/test_outside.py tests/physics/test_nufft.py \
-		tests/orient/test_kernels.py tests/store/test_sequences.py
+	$(BIN)/python -m tests.on_processors bounds
+
+# tests that rounding could change, with the kernels, threads and reduced dispatch that other processors would choose
+processors: .venv/test.stamp
+	$(BIN)/python -m tests.on_processors
 
 # all tests, those that are too long for every day among them, and many more examples of each property
 campaign: .venv/test.stamp

@@ -1,46 +1,36 @@
-"""Run the tests that touch floating point as other processors would.
+"""Run the tests that rounding could change as other processors would.
 
-A variant is a run of pytest with other kernels and numbers of threads of OpenBLAS, with less of NumPy's dispatch, with
-a C library that fuses nothing, with Numba compiling for any x86-64, or with bounds of arrays checked in kernels. What
-this processor cannot run is left out and told.
+A variant is a run of the tests that are marked ``rounding`` with other kernels and another number of threads of
+OpenBLAS, as a processor of 2011 would work (less of NumPy's dispatch, a C library that fuses nothing), or with Numba
+compiling for any x86-64. What this processor cannot run is left out and told. ``bounds`` is another matter: tests that
+give kernels small shapes, and what they were not made for, with bounds of arrays checked.
 
-    python -m tests.on_processors                     # all variants; exits with 1 when one fails
-    python -m tests.on_processors Haswell-1 numpy     # some
-    python -m tests.on_processors --tests tests/latent
+    python -m tests.on_processors                 # all variants, as rows of a table; exits with 1 when one fails
+    python -m tests.on_processors Haswell older   # some
+    python -m tests.on_processors Zen --tests tests/latent
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import re
+import resource
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
-FLOATING = [
-    "tests/formats/test_psana.py",
-    "tests/formats/test_structures.py",
-    "tests/features",
-    "tests/latent",
-    "tests/physics",
-    "tests/scores",
-    "tests/sorting",
-    "tests/verbs/test_embed.py",
-    "tests/verbs/test_simulate.py",
-    "tests/work/test_blocks.py",
-    "tests/test_processors.py",
+SMALL_SHAPES = [
+    "tests/physics/test_outside.py",
+    "tests/physics/test_nufft.py",
+    "tests/orient/test_kernels.py",
+    "tests/store/test_sequences.py",
 ]
-"""Tests whose outcome could depend on how a processor rounds."""
-
-KERNELS = {"Haswell": "avx2", "SkylakeX": "avx512f", "Zen": "avx2", "Sandybridge": "avx"}
-"""Kernels of OpenBLAS, and the flag of a processor that they need."""
-
-BOUNDS = {"NUMBA_BOUNDSCHECK": "1", "NUMBA_OPT": "1"}
-"""By which a kernel that indexes outside of an array ends in an IndexError; optimised less, it is compiled sooner."""
 NUMBA_GENERIC = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}
 LIBM_WITHOUT_FMA = {"GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX2,-FMA,-AVX512F"}
 TAKEN = """
@@ -49,60 +39,79 @@ print(*{library["architecture"] for library in threadpoolctl.threadpool_info() i
 """
 
 
+class Variant(NamedTuple):
+    """What a run has in its environment, the flag of a processor that it needs, and how it chooses tests."""
+
+    environment: dict[str, str]
+    needs: str = ""
+    chosen: tuple[str, ...] = ("-m", "rounding and not campaign")
+
+
 def numpy_reduced() -> dict[str, str]:
     """NumPy without what it would choose on this processor beyond its baseline."""
     found = np.show_config(mode="dicts")["SIMD Extensions"].get("found", [])
     return {"NPY_DISABLE_CPU_FEATURES": " ".join(found)}
 
 
-def variants() -> dict[str, tuple[dict[str, str], str]]:
-    """Environment of each variant, and why it cannot be run here, if so."""
-    flags = Path("/proc/cpuinfo").read_text().split() if sys.platform == "linux" else []
-    found = {
-        f"{core}-{threads}": (
-            {"OPENBLAS_CORETYPE": core, "OPENBLAS_NUM_THREADS": str(threads)},
-            "" if needed in flags else f"this processor has no {needed}",
-        )
-        for core, needed in KERNELS.items()
-        for threads in (1, 2)
+def openblas(kernels: str, threads: int) -> dict[str, str]:
+    """Kernels that OpenBLAS takes, and how many threads."""
+    return {"OPENBLAS_CORETYPE": kernels, "OPENBLAS_NUM_THREADS": str(threads)}
+
+
+def variants() -> dict[str, Variant]:
+    """All of them by name; each kernel and each number of threads is in one at least."""
+    return {
+        "Haswell": Variant(openblas("Haswell", 1), "avx2"),
+        "SkylakeX": Variant(openblas("SkylakeX", 2), "avx512f"),
+        "Zen": Variant(openblas("Zen", 2), "avx2"),
+        "older": Variant(openblas("Sandybridge", 1) | numpy_reduced() | LIBM_WITHOUT_FMA, "avx"),
+        "generic": Variant(NUMBA_GENERIC),
+        # optimised less, kernels are compiled sooner; Numba's cache does not tell those without checks from those with
+        "bounds": Variant(
+            {"NUMBA_BOUNDSCHECK": "1", "NUMBA_OPT": "1", "NUMBA_CACHE_DIR": tempfile.mkdtemp()}, chosen=()
+        ),
     }
-    found["numpy"] = (numpy_reduced(), "" if any(numpy_reduced().values()) else "NumPy has nothing to choose from here")
-    found["libm"] = (LIBM_WITHOUT_FMA, "" if "fma" in flags else "this processor does not fuse, or is not glibc's")
-    found["numba"] = (NUMBA_GENERIC, "")
-    # Numba's cache does not tell kernels that were compiled without from those with
-    found["bounds"] = ({**BOUNDS, "NUMBA_CACHE_DIR": tempfile.mkdtemp()}, "")
-    return found
 
 
-def tried(environment: dict[str, str], tests: list[str]) -> tuple[bool, str]:
-    """Whether the tests pass in an environment, and what was seen."""
-    changed = {**os.environ, **environment}
-    kernels = subprocess.run([sys.executable, "-c", TAKEN], env=changed, capture_output=True, text=True, check=False)
-    command = [sys.executable, "-m", "pytest", "-q", *tests]
+def marked() -> list[str]:
+    """Modules with tests that are marked ``rounding``, so that others need not be imported."""
+    found = (path for path in (ROOT / "tests").rglob("test_*.py") if "mark.rounding" in path.read_text())
+    return sorted(str(path.relative_to(ROOT)) for path in found)
+
+
+def tried(variant: Variant, tests: list[str]) -> tuple[bool, str]:
+    """Whether tests pass in a variant, and the rest of its row: kernels of OpenBLAS, outcome, seconds of processor."""
+    changed, before = os.environ | variant.environment, resource.getrusage(resource.RUSAGE_CHILDREN)
+    kernels = subprocess.run([sys.executable, "-c", TAKEN], env=changed, capture_output=True, text=True, check=True)
+    command = [sys.executable, "-m", "pytest", "-q", *variant.chosen, *tests]
     done = subprocess.run(command, cwd=ROOT, env=changed, capture_output=True, text=True, check=False)
-    lines = done.stdout.strip().splitlines()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode:
         print(done.stdout, done.stderr, sep="\n", flush=True)
-    return not done.returncode, f"{lines[-1] if lines else 'nothing'}; OpenBLAS took {kernels.stdout.strip()}"
+    taken, last = kernels.stdout.strip(), (done.stdout.strip().splitlines() or ["nothing"])[-1]
+    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    passed = not done.returncode and variant.environment.get("OPENBLAS_CORETYPE", taken) == taken
+    return passed, f"{taken} | {'passed' if passed else 'FAILED'}: {re.sub(r' in .*', '', last)} | {seconds:.0f}"
 
 
 def main() -> int:
     """Try the variants that are asked for."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("variant", nargs="*", choices=[[], *variants()], help="all by default")
-    parser.add_argument("--tests", nargs="+", default=FLOATING)
-    asked = parser.parse_args()
-    failed = []
-    for name, (environment, lacking) in variants().items():
+    parser.add_argument("--tests", nargs="+", help="paths of tests; what is marked there, or all in `bounds`")
+    asked, failed = parser.parse_args(), False
+    print("| variant | kernels of OpenBLAS | tests | CPU s |\n| --- | --- | --- | --- |", flush=True)
+    flags = Path("/proc/cpuinfo").read_text().split() if sys.platform == "linux" else []
+    for name, variant in variants().items():
         if asked.variant and name not in asked.variant:
             continue
-        if lacking:
-            print(f"{name}: skipped, {lacking}", flush=True)
+        if variant.needs and variant.needs not in flags:
+            print(f"| {name} | | skipped: this processor has no {variant.needs} | |", flush=True)
             continue
-        passed, told = tried(environment, asked.tests)
-        print(f"{name}: {'passed' if passed else 'FAILED'}, {told}", flush=True)
-        failed += [] if passed else [name]
-    return len(failed) > 0
+        passed, row = tried(variant, asked.tests or (marked() if variant.chosen else SMALL_SHAPES))
+        print(f"| {name} | {row} |", flush=True)
+        failed = failed or not passed
+    return int(failed)
 
 
 if __name__ == "__main__":

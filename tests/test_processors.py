@@ -15,7 +15,7 @@ import pytest
 import zarr
 
 from tests import small_stores
-from tests.on_processors import LIBM_WITHOUT_FMA, NUMBA_GENERIC, numpy_reduced
+from tests.on_processors import LIBM_WITHOUT_FMA, NUMBA_GENERIC, marked, numpy_reduced
 from xfeldask import open_run
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -26,6 +26,25 @@ DIGESTS = {
 """Of the small stores' truth, volumes and photons, on every processor. Another digest is another `FORMAT`."""
 TOLERANCE = 1e-3
 """Of coordinates, in their standard deviations, and of components, whose length is 1: docs/reproducibility.md."""
+
+ROUNDS = ("features", "latent", "orient", "physics", "scores", "sorting")
+"""Rooms that work in floating point."""
+EXACT = {
+    "features/test_own.py": "names, and what is refused",
+    "physics/test_axes.py": "directions",
+    "physics/test_jit.py": "what Numba compiles",
+    "physics/test_outside.py": "places in arrays",
+    "scores/test_classes.py": "colours",
+    "scores/test_confusion.py": "counts",
+    "sorting/test_protocol.py": "names, and what is refused",
+}
+"""Modules of these rooms whose tests no processor's rounding changes, and what they look at."""
+
+
+def test_modules__of_rooms_that_round_are_tried_on_all_processors() -> None:
+    found = {str(path.relative_to(ROOT)) for room in ROUNDS for path in (ROOT / "tests" / room).rglob("test_*.py")}
+    assert found - {f"tests/{name}" for name in EXACT} == found & set(marked())
+    assert {f"tests/{name}" for name in EXACT} <= found
 
 
 def arrays(folder: Path, stores: Iterable[str] = small_stores.STORES) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
@@ -75,6 +94,7 @@ def test_embeddings__agree_with_those_of_an_older_processor(here: Path, older: P
     assert np.abs(one.components.values - other.components.values).max() < TOLERANCE
 
 
+@pytest.mark.rounding
 @pytest.mark.parametrize("stores", DIGESTS)
 def test_stores__have_these_bits(here: Path, stores: tuple[str, ...]) -> None:
     state = hashlib.sha256()

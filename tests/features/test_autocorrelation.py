@@ -9,6 +9,8 @@ from xfeldask.features.profiles import autocorrelation_profile, lag_edges
 from xfeldask.physics.binning import image_grid
 from xfeldask.physics.detectors import make_geometry, square
 
+pytestmark = pytest.mark.rounding
+
 
 def patterson(image, grid, lags):
     """Sum of cos(2 pi r.s) over the photons, lag by lag."""

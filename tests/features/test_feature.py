@@ -16,6 +16,8 @@ from xfeldask.features.feature import FEATURES, make_feature
 from xfeldask.features.profiles import radial_profile
 from xfeldask.features.rows import counts, fourier_crop
 
+pytestmark = pytest.mark.rounding
+
 SEEDS = st.integers(0, 2**32 - 1)
 
 

@@ -13,6 +13,8 @@ from xfeldask.features.profiles import autocorrelation_profile, lag_edges, radia
 from xfeldask.physics.binning import image_grid
 from xfeldask.physics.detectors import square
 
+pytestmark = pytest.mark.rounding
+
 
 @pytest.mark.parametrize("n_rings", [1, 2, 3, 4])
 def test_autocorrelation_profile__is_the_maximum_and_mean_over_rings(small, n_rings):

@@ -7,6 +7,8 @@ from tests.images import shots
 from xfeldask.errors import InputError
 from xfeldask.features.rows import counts, fourier_crop, normalised, unit_root, variance_stabilised
 
+pytestmark = pytest.mark.rounding
+
 
 def test_normalised__sums_to_one():
     images = shots(1, 5, (12, 11))

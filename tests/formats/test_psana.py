@@ -6,6 +6,8 @@ import pytest
 from xfeldask.errors import FormatError, MissingFileError
 from xfeldask.formats.psana import read_psana_geometry
 
+pytestmark = pytest.mark.rounding
+
 FLAT = "0 0 0  0 0 0"
 LEAF = f"IP:V1 0 MTRX:2:3:50:50 0  0 0 100000  {FLAT}"
 

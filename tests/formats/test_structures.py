@@ -45,6 +45,7 @@ def assembly(shared):
     return read_structure(shared / "data" / "1ei7.pdb")
 
 
+@pytest.mark.rounding
 def test_read_structure__builds_the_assembly(assembly):
     counts = {str(name): int((assembly.element == name).sum()) for name in np.unique(assembly.element)}
     assert counts == {"C": 52768, "N": 14620, "O": 16524, "S": 68}
@@ -52,6 +53,7 @@ def test_read_structure__builds_the_assembly(assembly):
     assert assembly.centered().radius == pytest.approx(9.826e-9, rel=1e-3)
 
 
+@pytest.mark.rounding
 def test_read_structure__agrees_with_gemmi(shared, assembly):
     structure = gemmi.read_structure(str(shared / "data" / "1ei7.pdb"))
     structure.remove_waters()

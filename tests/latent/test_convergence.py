@@ -12,6 +12,8 @@ from xfeldask.errors import InputError, UnknownNameError
 from xfeldask.latent.convergence import Convergence
 from xfeldask.latent.ipca import IncrementalPCA
 
+pytestmark = pytest.mark.rounding
+
 seeds = st.integers(0, 2**32)
 
 

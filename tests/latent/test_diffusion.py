@@ -14,6 +14,8 @@ from tests.strategies import examples
 from xfeldask.errors import InputError
 from xfeldask.latent.diffusion import DiffusionMap
 
+pytestmark = pytest.mark.rounding
+
 
 def loop(n: int = 300, features: int = 50, noise: float = 0.02, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Angles [rad] and points of a noisy closed curve, a circle of radius 1 in a random plane."""

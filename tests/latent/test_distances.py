@@ -19,6 +19,8 @@ from xfeldask.latent.distances import (
     reconstruction_error,
 )
 
+pytestmark = pytest.mark.rounding
+
 seeds = st.integers(0, 2**32)
 
 

@@ -13,6 +13,8 @@ from tests.strategies import examples
 from xfeldask.errors import InputError
 from xfeldask.latent.ipca import EnsemblePCA, IncrementalPCA
 
+pytestmark = pytest.mark.rounding
+
 
 @examples(0.4)
 @given(cuts=st.lists(st.integers(1, 399), max_size=6, unique=True))

@@ -17,6 +17,8 @@ from xfeldask.latent.ipca import EnsemblePCA, IncrementalPCA
 from xfeldask.latent.linear import LinearModel
 from xfeldask.latent.pca import PCA
 
+pytestmark = pytest.mark.rounding
+
 MODELS = [
     IncrementalPCA(3),
     PCA(3),

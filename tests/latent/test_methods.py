@@ -20,6 +20,8 @@ from xfeldask.latent.methods import (
     size_learned,
 )
 
+pytestmark = pytest.mark.rounding
+
 X = np.random.default_rng(0).normal(size=(500, 20)) * np.linspace(5, 1, 20)
 
 

@@ -11,6 +11,8 @@ from tests.strategies import examples
 from xfeldask.errors import InputError, UnknownNameError
 from xfeldask.latent.pca import PCA
 
+pytestmark = pytest.mark.rounding
+
 
 @pytest.mark.parametrize("solver", ["exact", "randomized"])
 @examples(0.2)

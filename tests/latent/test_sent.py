@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import pytest
 
 from xfeldask.latent.sent import FieldsOnly
+
+pytestmark = pytest.mark.rounding
 
 
 @dataclass(frozen=True, eq=False)

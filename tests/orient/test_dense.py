@@ -21,6 +21,8 @@ from xfeldask.orient.sparse import SparseFrames
 from xfeldask.orient.state import State
 from xfeldask.physics.orientations import symmetry_group
 
+pytestmark = pytest.mark.rounding
+
 DATA = shots(90, 300, 5)
 LEVELS = (Level(2, 6.0, 8, 0.1, everywhere=True), Level(3, RADIUS, 3, 1.0))
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from scipy import fft, ndimage
 
 from xfeldask.orient.densities import fourier_shell_correlation
+
+pytestmark = pytest.mark.rounding
 
 RNG = np.random.default_rng(0)
 DENSITY = ndimage.gaussian_filter(RNG.random((25, 25, 25)), 1.0, mode="wrap")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from tests.oracles import merged as spread_out
 from tests.oracles import posterior, sliced
@@ -15,6 +16,8 @@ from xfeldask.orient.rotations import rotation_grid
 from xfeldask.orient.schedule import Level
 from xfeldask.orient.state import State
 from xfeldask.physics.orientations import symmetry_group
+
+pytestmark = pytest.mark.rounding
 
 
 def test_iteration__is_that_of_the_slow_twin():

@@ -11,6 +11,8 @@ from xfeldask.orient.rotations import TILE
 from xfeldask.orient.sparse import SparseFrames
 from xfeldask.physics.orientations import rotation_matrix, symmetry_group, uniform_quaternion
 
+pytestmark = pytest.mark.rounding
+
 RNG = np.random.default_rng(0)
 SIZE = 11
 

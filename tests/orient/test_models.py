@@ -21,6 +21,8 @@ from xfeldask.orient.models import (
 from xfeldask.orient.sparse import SparseFrames
 from xfeldask.physics.orientations import symmetry_group
 
+pytestmark = pytest.mark.rounding
+
 
 def test_profile__is_the_mean_intensity_of_rings():
     ring = np.linalg.norm(PIXELS.s, axis=1) / PIXELS.step

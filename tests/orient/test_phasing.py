@@ -10,6 +10,8 @@ from xfeldask.errors import InputError
 from xfeldask.orient.models import radii
 from xfeldask.orient.phasing import TAPER, phased
 
+pytestmark = pytest.mark.rounding
+
 STEP = 2e7
 
 

@@ -9,6 +9,8 @@ from xfeldask.errors import InputError
 from xfeldask.orient.rotations import TILE, rotation_grid
 from xfeldask.physics.orientations import angle_between, symmetry_group, uniform_quaternion
 
+pytestmark = pytest.mark.rounding
+
 
 def somewhere(n: int) -> np.ndarray:
     return uniform_quaternion(np.random.default_rng(0).random((n, 3)))

@@ -10,6 +10,8 @@ from xfeldask.orient.sparse import SparseFrames, pixels_of
 from xfeldask.physics.binning import bin_factor, bin_index, image_grid, low_q_index
 from xfeldask.physics.detectors import make_geometry, polarization, scattering_vector, solid_angle, square
 
+pytestmark = pytest.mark.rounding
+
 LAMBDA = 2.7e-10
 
 

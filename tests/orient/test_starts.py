@@ -12,6 +12,8 @@ from xfeldask.orient.schedule import Level
 from xfeldask.orient.starts import begun
 from xfeldask.physics.orientations import angle_between, multiply, rotation_matrix, symmetry_group
 
+pytestmark = pytest.mark.rounding
+
 GROUP = symmetry_group("D4")
 ATOMS = (rotation_matrix(GROUP) @ atoms_of(2, 8e-9, 3).T).swapaxes(1, 2).reshape(-1, 3)
 LEVEL = Level(2, RADIUS, 12, 0.05, everywhere=True)

@@ -20,6 +20,8 @@ from xfeldask.physics.detectors import (
 )
 from xfeldask.physics.orientations import rotation_matrix
 
+pytestmark = pytest.mark.rounding
+
 FLUENCE = 1.2732395447351627e24
 
 

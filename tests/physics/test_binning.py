@@ -25,6 +25,8 @@ from xfeldask.physics.detectors import (
     square,
 )
 
+pytestmark = pytest.mark.rounding
+
 SEEDS = st.integers(0, 2**32 - 1)
 
 

@@ -12,6 +12,8 @@ from xfeldask.physics.bounds import bernstein, bound_volume
 from xfeldask.physics.interpolation import kernel_pieces
 from xfeldask.physics.volume import Volume, build_volume, interpolate
 
+pytestmark = pytest.mark.rounding
+
 S_MAX = 5e8
 
 

@@ -7,6 +7,8 @@ from scipy.spatial import cKDTree
 from xfeldask.physics.chaperonin import chaperonin
 from xfeldask.physics.orientations import rotation_matrix, symmetry_group
 
+pytestmark = pytest.mark.rounding
+
 
 @pytest.fixture(scope="module")
 def particle():

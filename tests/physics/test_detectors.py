@@ -21,6 +21,8 @@ from xfeldask.physics.detectors import (
     wavelength,
 )
 
+pytestmark = pytest.mark.rounding
+
 PNCCD_ASSEMBLED = [
     (0, (528, 1039), (512, 1023), (1039, 1023), (1039, 512), (528, 1023)),
     (1, (528, 1039), (0, 511), (528, 0), (528, 511), (1039, 0)),

@@ -23,6 +23,8 @@ from xfeldask.physics.draws import (
     unit,
 )
 
+pytestmark = pytest.mark.rounding
+
 streams = st.sampled_from(Stream)
 shots = st.integers(0, 10**9)
 

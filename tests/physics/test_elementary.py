@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from xfeldask.physics.elementary import cosine_sine_of, cube_root_of, exp_of, log_factorial, log_of
 
+pytestmark = pytest.mark.rounding
+
 DIGITS = Context(prec=40)
 PI = Decimal("3.14159265358979323846264338327950288419716939937510582097494459")
 RNG = np.random.default_rng(5)

@@ -14,6 +14,8 @@ from xfeldask.physics.forward import LEAST_S, Margins, largest_s, make_forward_m
 from xfeldask.physics.sampling import Shot
 from xfeldask.physics.volume import build_volume
 
+pytestmark = pytest.mark.rounding
+
 ENERGY = 4600.0
 LAMBDA = wavelength(ENERGY)
 DETECTOR = square(16, 2e-3, 0.1)

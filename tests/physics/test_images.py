@@ -13,6 +13,8 @@ from xfeldask.physics.binning import bin_index, low_q_index
 from xfeldask.physics.detectors import assembled_index, make_geometry, square
 from xfeldask.physics.images import Photons, Recorder, photons_of_frames
 
+pytestmark = pytest.mark.rounding
+
 SEEDS = st.integers(0, 2**32 - 1)
 
 

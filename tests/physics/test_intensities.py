@@ -12,6 +12,8 @@ from xfeldask.physics.species import Body, Mixture, Species
 from xfeldask.physics.spheroid import Spheroid
 from xfeldask.physics.volume import build_volume
 
+pytestmark = pytest.mark.rounding
+
 S_MAX = 4e8
 RNG = np.random.default_rng(0)
 ELEMENTS = ["C", "N", "O", "S"] * 5

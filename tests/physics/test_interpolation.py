@@ -9,6 +9,8 @@ from scipy.linalg import eigh
 from tests.strategies import fractions
 from xfeldask.physics.interpolation import Table, _least_eigenvector, kernel_pieces, roll_off
 
+pytestmark = pytest.mark.rounding
+
 
 @given(st.floats(2, 6))
 def test_kernel_pieces__make_a_symmetric_kernel(sampling):

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from xfeldask.physics import nufft
 
+pytestmark = pytest.mark.rounding
+
 
 def planes(position, weight, half):
     """Frequencies (0 to half, -half to half, -half to half)."""

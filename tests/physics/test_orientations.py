@@ -20,6 +20,8 @@ from xfeldask.physics.orientations import (
     uniform_quaternion,
 )
 
+pytestmark = pytest.mark.rounding
+
 quaternions = arrays(np.float64, 3, elements=st.floats(0, 1, exclude_max=True)).map(uniform_quaternion)
 
 

@@ -13,6 +13,8 @@ from xfeldask.physics.photonizing import (
     make_correction,
 )
 
+pytestmark = pytest.mark.rounding
+
 SHAPE = (2, 64, 64)
 GAIN, NOISE = 125.0, 0.15
 

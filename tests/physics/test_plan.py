@@ -14,6 +14,8 @@ from xfeldask.physics.draws import Stream, stream_key
 from xfeldask.physics.orientations import rotation_matrix, super_fibonacci, uniform_quaternion
 from xfeldask.physics.plan import CUT, dead_pixels, draw_counts, first_orientations, margins, plan_shots, shots_of_plan
 
+pytestmark = pytest.mark.rounding
+
 PIXEL = 75e-6
 MANY = np.arange(40_000)
 EVERYTHING = {

@@ -5,6 +5,8 @@ import pytest
 
 from xfeldask.physics.quadrature import gauss_legendre
 
+pytestmark = pytest.mark.rounding
+
 
 @pytest.mark.parametrize("n", [1, 2, 5, 16, 40])
 def test_gauss_legendre__integrates_polynomials_exactly(n):

@@ -19,6 +19,8 @@ from xfeldask.physics.draws import normal_tail
 from xfeldask.physics.images import photons_of_frames
 from xfeldask.physics.readout import make_readout
 
+pytestmark = pytest.mark.rounding
+
 ENERGY = 4600.0
 N = 64
 SQUARE = square(N, 75e-6, 0.1)

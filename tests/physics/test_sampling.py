@@ -20,6 +20,8 @@ from xfeldask.physics.orientations import rotation_matrix, uniform_quaternion
 from xfeldask.physics.sampling import Shot
 from xfeldask.physics.volume import build_volume, interpolate
 
+pytestmark = pytest.mark.rounding
+
 ENERGY = 4600.0
 LAMBDA = wavelength(ENERGY)
 FLUENCE = 3e24

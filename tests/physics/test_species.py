@@ -19,6 +19,8 @@ from xfeldask.physics.sampling import Shot
 from xfeldask.physics.species import Body, Mixture, Species, build_form
 from xfeldask.physics.spheroid import Spheroid, spheroid_at, spheroid_bound
 
+pytestmark = pytest.mark.rounding
+
 ENERGY, FLUENCE = 4600.0, 3e27
 LAMBDA = wavelength(ENERGY)
 MARGINS = Margins(center=2e-4, scale=1.03)

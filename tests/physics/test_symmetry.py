@@ -23,6 +23,8 @@ from xfeldask.physics.orientations import (
 )
 from xfeldask.physics.symmetry import SYMMETRY, fold, turns_about_z
 
+pytestmark = pytest.mark.rounding
+
 NAMES = ["C1", "C2", "C7", "D2", "D3", "D8", "T", "O", "I"]
 names = st.sampled_from(NAMES)
 # quarter turns and the like: many of their equivalents are equally near

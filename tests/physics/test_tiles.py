@@ -10,6 +10,8 @@ from tests.strategies import geometries
 from xfeldask.physics.detectors import builtin_geometry, make_geometry, square
 from xfeldask.physics.tiles import cut
 
+pytestmark = pytest.mark.rounding
+
 sides = st.integers(2, 20)
 zooms = st.sampled_from([0.0, 0.005, 0.02, 1.0])
 

@@ -27,6 +27,8 @@ from xfeldask.physics.volume import (
     oversampling,
 )
 
+pytestmark = pytest.mark.rounding
+
 ENERGY = 4600.0
 FLUENCE = 1.2732395447351627e24
 S_MAX = 1.2959616934373674e9

@@ -12,6 +12,8 @@ from tests.strategies import examples
 from xfeldask.errors import InputError
 from xfeldask.scores import calibration, wilson
 
+pytestmark = pytest.mark.rounding
+
 seeds = st.integers(0, 2**32)
 
 

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from xfeldask.errors import InputError
 from xfeldask.scores import Confusion, SortingScores, precision_recall, roc, sorting_scores
 
+pytestmark = pytest.mark.rounding
+
 seeds = st.integers(0, 2**32)
 
 

@@ -21,6 +21,8 @@ from xfeldask.physics.orientations import (
 )
 from xfeldask.scores import orientation_scores
 
+pytestmark = pytest.mark.rounding
+
 seeds = st.integers(0, 2**32)
 D8 = symmetry_group("D8")
 

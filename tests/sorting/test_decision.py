@@ -11,6 +11,8 @@ from xfeldask.errors import InputError
 from xfeldask.sorting.cuts import LET_IN, Cuts, find_threshold
 from xfeldask.sorting.decision import Decision, decide, intervals, multiple_fraction
 
+pytestmark = pytest.mark.rounding
+
 
 def ratios(prevalence: float, apart: float, n: int = 40_000, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Log ratios of two Gaussians of variance `apart`, for which the ratio is its own logarithm; and the truth."""

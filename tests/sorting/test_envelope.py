@@ -9,6 +9,8 @@ from xfeldask.errors import InputError
 from xfeldask.sorting.envelope import EnvelopeRule
 from xfeldask.sorting.protocol import Allowance
 
+pytestmark = pytest.mark.rounding
+
 
 def points(n: int = 950, far: int = 50) -> np.ndarray:
     rng = np.random.default_rng(0)

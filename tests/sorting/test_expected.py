@@ -7,6 +7,8 @@ import pytest
 
 from xfeldask.sorting.expected import expected
 
+pytestmark = pytest.mark.rounding
+
 
 @pytest.mark.parametrize("sure", [1.0, 30.0])
 def test_interval__holds_what_is_drawn_from_the_probabilities_95_of_100_times_or_more(sure):

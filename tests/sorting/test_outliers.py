@@ -10,6 +10,8 @@ from xfeldask.errors import InputError
 from xfeldask.sorting.outliers import OutlierRule
 from xfeldask.sorting.protocol import Allowance
 
+pytestmark = pytest.mark.rounding
+
 LATENT = np.random.default_rng(0).normal(size=(200, 3)).astype(np.float32)
 
 

@@ -23,6 +23,8 @@ from xfeldask.sorting.rules import (
     register_rule,
 )
 
+pytestmark = pytest.mark.rounding
+
 
 class Bright(Rule):
     needs = ("photon_count",)

@@ -53,6 +53,7 @@ def sorted_(store: Path) -> xr.Dataset:
     return open_dataset(store, group="latent/sorted", chunks=None).load()
 
 
+@pytest.mark.rounding
 def test_embed__is_the_partial_fit_loop(store: Path) -> None:
     found = embed(store, name="loop", n_components=2, batch_size=64, stop=False, sort=None, progress=False)
     images = open_dataset(store).image.values.reshape(N, -1).astype(np.float32)

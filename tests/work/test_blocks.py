@@ -15,6 +15,8 @@ from xfeldask.physics.binning import bin_index, image_grid
 from xfeldask.physics.detectors import square
 from xfeldask.work.blocks import binned, feature_rows
 
+pytestmark = pytest.mark.rounding
+
 SHAPE = (12, 12)
 GRID = image_grid(square(12, 1e-3, 0.1), 1e-10, 1)
 

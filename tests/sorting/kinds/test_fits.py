@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from xfeldask.sorting.kinds.fits import misfits
+
+pytestmark = pytest.mark.rounding
 
 
 def some(rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]:

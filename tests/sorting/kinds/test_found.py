@@ -14,6 +14,8 @@ from xfeldask.orient.models import Models, grid_size
 from xfeldask.orient.sparse import SparseFrames
 from xfeldask.sorting.kinds.found import Kinds, log_likelihoods, looks, posterior
 
+pytestmark = pytest.mark.rounding
+
 SMALL = 1.2e-9
 
 

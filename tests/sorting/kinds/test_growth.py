@@ -73,6 +73,7 @@ def test_grow_kinds__of_bright_views_that_lie_between_rotations_finds_one(tmp_pa
         assert len(grow_kinds(frames, pixels, most=2)) == 1
 
 
+@pytest.mark.rounding
 def test_grow_kinds__same_seed_same_bits_in_any_order_of_work(
     mixed: tuple[SparseFrames, np.ndarray],
 ) -> None:

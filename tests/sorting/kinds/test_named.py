@@ -15,6 +15,8 @@ from xfeldask.physics.spheroid import Spheroid
 from xfeldask.sorting.kinds.found import RADIUS
 from xfeldask.sorting.kinds.named import brightness, named_kinds, relative_sizes
 
+pytestmark = pytest.mark.rounding
+
 PIXELS = pixels_of(square(128, 6e-4, 0.15), 2.7e-10)
 SMALL, LARGE = Spheroid(6e-9, 6e-9, 3e29), Spheroid(9e-9, 14e-9, 3e29)
 MIXTURE = Mixture((Body("small", SMALL), Body("large", LARGE)), (Species.of("small", 0), Species.of("large", 1)))

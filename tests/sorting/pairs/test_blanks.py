@@ -13,6 +13,8 @@ from xfeldask.sorting.pairs.blanks import find_blanks
 from xfeldask.sorting.pairs.networks import HIT, PairNetworks
 from xfeldask.sorting.pairs.window import Window, excess, find_window
 
+pytestmark = pytest.mark.rounding
+
 
 def gas() -> np.ndarray:
     """Background that falls off from the beam as a particle's photons do, and farther out."""

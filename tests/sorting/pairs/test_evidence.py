@@ -14,6 +14,8 @@ from xfeldask.sorting.pairs.evidence import FINEST_FRINGE, Evidence, Lags, Neigh
 from xfeldask.sorting.pairs.patterns import fit_patterns
 from xfeldask.sorting.pairs.window import Window
 
+pytestmark = pytest.mark.rounding
+
 STEP, SIDE = 4e6, 32
 MIDDLE = (SIDE / 2 - 0.5, SIDE / 2 - 0.3)
 Y, X = (np.arange(SIDE) - c for c in MIDDLE)

@@ -62,6 +62,7 @@ def rule() -> PairNetworks:
     return PairNetworks(seed=3).fit(shots(1500, 1)[0], grid())
 
 
+@pytest.mark.rounding
 def test_rule__tells_kinds_of_shots_that_it_has_not_seen(rule: PairNetworks) -> None:
     images, number, distance = shots(600, 2)
     found = rule.judge(images)
@@ -75,6 +76,7 @@ def test_rule__tells_kinds_of_shots_that_it_has_not_seen(rule: PairNetworks) -> 
     assert np.isnan(found.separation[~hit]).all()
 
 
+@pytest.mark.rounding
 def test_rule__comes_back_from_its_arrays_to_the_same_bits(rule: PairNetworks) -> None:
     images = shots(600, 2)[0]
     # as they come from a file, whatever their layout in memory was

@@ -8,6 +8,8 @@ from xfeldask.errors import InputError
 from xfeldask.sorting.pairs.patterns import Patterns, fit_patterns
 from xfeldask.sorting.pairs.window import Window, find_window
 
+pytestmark = pytest.mark.rounding
+
 
 def fitted(
     shots: int = 2000, n_components: int = 6, photons: float = 500, seed: int = 0

@@ -14,7 +14,7 @@ from xfeldask.sorting.pairs import lessons, networks, sample, weighing
 from xfeldask.sorting.pairs.rule import PairRule
 from xfeldask.sorting.protocol import Allowance
 
-pytestmark = pytest.mark.usefixtures("quick")
+pytestmark = [pytest.mark.rounding, pytest.mark.usefixtures("quick")]
 
 
 @pytest.fixture(scope="module")

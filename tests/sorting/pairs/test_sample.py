@@ -8,6 +8,8 @@ from tests.sorting.pairs.test_rule import given
 from tests.sorting.shots import Given
 from xfeldask.sorting.pairs import sample
 
+pytestmark = pytest.mark.rounding
+
 
 def test_sample__stops_at_enough_hits_and_leaves_later_blanks_out(monkeypatch: pytest.MonkeyPatch) -> None:
     everything, _ = sample.sample_hits(given(), seed=1)

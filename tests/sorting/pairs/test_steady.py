@@ -10,6 +10,8 @@ from xfeldask.sorting.pairs.steady import make_gauge, steady_photons
 from xfeldask.sorting.pairs.synthesis import make_synthesis
 from xfeldask.sorting.pairs.window import Window, excess, find_window
 
+pytestmark = pytest.mark.rounding
+
 GRID = make_grid()
 RADIUS = np.hypot(*np.moveaxis(GRID.s, -1, 0)) / STEP
 PHOTONS = 500.0

@@ -10,6 +10,8 @@ from xfeldask.sorting.pairs.patterns import fit_patterns
 from xfeldask.sorting.pairs.synthesis import SPARSE, Synthesis, make_synthesis
 from xfeldask.sorting.pairs.window import Window
 
+pytestmark = pytest.mark.rounding
+
 STEP, SIDE = 4e6, 32
 SQUARED = ((np.indices((SIDE, SIDE)) - (SIDE - 1) / 2) ** 2).sum(axis=0)
 SHAPE = (np.exp(-SQUARED / 60) / np.exp(-SQUARED / 60).sum()).astype(np.float32)

@@ -10,6 +10,8 @@ from xfeldask.physics.binning import ImageGrid
 from xfeldask.sorting.pairs.networks import HIT
 from xfeldask.sorting.pairs.window import LEAST_SHARE, checked, excess, find_window, too_bright
 
+pytestmark = pytest.mark.rounding
+
 STEP = 4e6
 
 
