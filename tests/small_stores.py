@@ -1,4 +1,7 @@
-"""Four small stores that between them use all that decides the bytes of shots; run as a module, in a folder given."""
+"""Four small stores that between them use all that decides the bytes of shots, and one that is sorted by pairs.
+
+``python -m tests.small_stores FOLDER`` makes the four, ``python -m tests.small_stores FOLDER taught`` the other one.
+"""
 
 from __future__ import annotations
 
@@ -36,13 +39,27 @@ STORES = {
     "read": {"beam": {**BEAM, "photons_per_pulse": 1e16}, "response": READ},
 }  # fmt: skip
 
+TAUGHT = {
+    "particle": "chaperonin",
+    "detector": "square-64",
+    "seed": 1,
+    "n_shots": 450,
+    "hits": {0: 0.05, 1: 0.85, 2: 0.1},
+}
+
 
 def make(folder: Path) -> None:
-    """Make them, and an embedding of each."""
+    """Make the four, and an embedding of each."""
     for name, parts in STORES.items():
         simulate(folder / f"{name}.zarr", **COMMON, **parts)
         embed(folder / f"{name}.zarr", n_components=2, sort=None, progress=False)
 
 
+def teach(folder: Path) -> None:
+    """Make the one that is sorted by pairs, with all defaults."""
+    simulate(folder / "taught.zarr", **TAUGHT, progress=False)
+    embed(folder / "taught.zarr", progress=False)
+
+
 if __name__ == "__main__":
-    make(Path(sys.argv[1]))
+    (teach if sys.argv[2:] == ["taught"] else make)(Path(sys.argv[1]))

@@ -17,7 +17,7 @@ from sklearn import decomposition
 from sklearn.ensemble import IsolationForest
 
 from tests.hasty import unhurried
-from tests.once import Once
+from tests.small_stores import TAUGHT
 from xfeldask import embed, open_dataset, open_run, project, simulate, sort
 from xfeldask.errors import InputError, MissingFileError, StoreExistsError, XfeldaskWarning
 from xfeldask.features.feature import FEATURES, register_feature
@@ -32,20 +32,14 @@ from xfeldask.store.parameters import Parameters
 from xfeldask.verbs import following
 from xfeldask.work.compute import one_thread_a_task
 
-N = 450
+N = TAUGHT["n_shots"]
 FEW = {"particle": (np.eye(3) * 1e-9, ["C"] * 3), "n_shots": 4}
-RUN = {"particle": "chaperonin", "detector": "square-64", "n_shots": N, "hits": {0: 0.05, 1: 0.85, 2: 0.1}}
 
 
 @pytest.fixture(scope="module")
-def store(once: Once, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def store(sorted_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy, to which tests add embeddings, of a store that has one named sorted."""
-
-    def make(path: Path) -> None:
-        simulate(path, **RUN, seed=1, progress=False)
-        embed(path, name="sorted", progress=False)
-
-    return Path(shutil.copytree(once("sorted.zarr", make), tmp_path_factory.mktemp("embedding") / "run.zarr"))
+    return Path(shutil.copytree(sorted_run, tmp_path_factory.mktemp("embedding") / "run.zarr"))
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +72,7 @@ def test_embed__same_bits_on_any_scheduler(store: Path, processes: ProcessPoolEx
 
 
 def test_embed__keeps_singles_flags_pairs_and_knows_blanks(tmp_path: Path) -> None:
-    simulate(tmp_path / "run.zarr", **{**RUN, "detector": "square-256", "n_shots": 700}, seed=1, progress=False)
+    simulate(tmp_path / "run.zarr", **{**TAUGHT, "detector": "square-256", "n_shots": 700}, progress=False)
     with unhurried():
         found = embed(tmp_path / "run.zarr", progress=False).load()
     n = open_dataset(tmp_path / "run.zarr").n_particles.values
@@ -93,14 +87,13 @@ def test_embed__keeps_singles_flags_pairs_and_knows_blanks(tmp_path: Path) -> No
     np.testing.assert_array_equal(np.isnan(found.separation), n == 0)
 
 
-def test_embed__reads_no_truth(store: Path, tmp_path: Path) -> None:
-    expected = embed(store, name="with", progress=False).load()
+def test_embed__reads_no_truth(store: Path, sorted_: xr.Dataset, tmp_path: Path) -> None:
     bare = tmp_path / "bare.zarr"
     shutil.copytree(store, bare)
     for name in ("n_particles", "orientation", "position", "fluence", "size", "background", "volume"):
         shutil.rmtree(bare / name)
     found = embed(bare, name="without", progress=False).load()
-    assert found.drop_attrs(deep=False).equals(expected.drop_attrs(deep=False))
+    assert found.drop_attrs(deep=False).equals(sorted_.drop_attrs(deep=False))
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -237,12 +230,12 @@ def test_embed__stops_when_converged_and_says_so(store: Path, monkeypatch: pytes
     assert not found.fitted.values[-N // 3 :].any()
 
 
-def test_embed__labels_are_used_and_checked(store: Path) -> None:
+def test_embed__labels_are_used_and_checked(store: Path, sorted_: xr.Dataset) -> None:
     n = open_dataset(store).n_particles.values
     labels = np.where(np.arange(N) < 100, n == 1, -1)
     found = embed(store, name="labelled", labels=labels, progress=False)
     assert json.loads(found.attrs["parameters"])["labels"] == 100
-    assert not found.log_ratio.equals(embed(store, name="unlabelled", progress=False).log_ratio)
+    assert not found.log_ratio.equals(sorted_.log_ratio)
     for wrong in (labels[:-1], labels + 5):
         with pytest.raises(InputError, match="labels"):
             embed(store, name="wrong", labels=wrong, progress=False)
@@ -393,7 +386,7 @@ def test_sort__keeps_the_contamination_that_is_asked_for_and_says_what_it_costs(
 
 
 def test_embed__refuses_too_few_hits_in_one_sentence(tmp_path: Path) -> None:
-    simulate(tmp_path / "few.zarr", **{**RUN, "n_shots": 60}, progress=False)
+    simulate(tmp_path / "few.zarr", **{**TAUGHT, "n_shots": 60}, progress=False)
     with pytest.raises(InputError, match="300 hits or more"):
         embed(tmp_path / "few.zarr", progress=False)
     assert embed(tmp_path / "few.zarr", sort="elliptic_envelope", progress=False).sizes["shot"] == 60
