@@ -15,6 +15,7 @@ import pytest
 import zarr
 
 from tests import small_stores
+from tests.hasty import unhurried
 from tests.on_processors import LIBM_WITHOUT_FMA, NUMBA_GENERIC, marked, numpy_reduced
 from xfeldask import open_run
 
@@ -26,6 +27,8 @@ DIGESTS = {
 """Of the small stores' truth, volumes and photons, on every processor. Another digest is another `FORMAT`."""
 TOLERANCE = 1e-3
 """Of coordinates, in their standard deviations, and of components, whose length is 1: docs/reproducibility.md."""
+OF_PROBABILITIES = 0.1
+"""Their tolerance: docs/reproducibility.md."""
 
 ROUNDS = ("features", "latent", "orient", "physics", "scores", "sorting")
 """Rooms that work in floating point."""
@@ -64,15 +67,20 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def older(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
-    """The small stores as an old processor makes them."""
+def as_if_older(folder: Path, config: pytest.Config, *words: str) -> None:
+    """Make small stores in a folder as an old processor would."""
     # what was compiled for the older processor is kept for the next time
-    cache = request.config.cache.mkdir("kernels of a generic processor")
+    cache = config.cache.mkdir("kernels of a generic processor")
     changes = {**NUMBA_GENERIC, **LIBM_WITHOUT_FMA, **numpy_reduced(), "NUMBA_CACHE_DIR": str(cache)}
     environment = {**os.environ, **changes, "OPENBLAS_CORETYPE": "Prescott", "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-m", "tests.small_stores", folder, *words], cwd=ROOT, env=environment, check=True)
+
+
+@pytest.fixture(scope="module")
+def older(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Path:
+    """The small stores as an old processor makes them."""
     folder = tmp_path_factory.mktemp("older")
-    subprocess.run([sys.executable, "-m", "tests.small_stores", folder], cwd=ROOT, env=environment, check=True)
+    as_if_older(folder, pytestconfig)
     return folder
 
 
@@ -92,6 +100,21 @@ def test_embeddings__agree_with_those_of_an_older_processor(here: Path, older: P
         mine, theirs = (ds.latent.values[:, component] for ds in (one, other))
         assert np.abs(mine - theirs).max() < TOLERANCE * mine.std()
     assert np.abs(one.components.values - other.components.values).max() < TOLERANCE
+
+
+@pytest.mark.campaign
+def test_probabilities__agree_with_those_of_an_older_processor(tmp_path: Path, pytestconfig: pytest.Config) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    for folder in (here, there):
+        folder.mkdir()
+    with unhurried():
+        small_stores.teach(here)
+    as_if_older(there, pytestconfig, "taught")
+    one, other = (open_run(folder / "taught.zarr").embeddings["ipca"].dataset().load() for folder in (here, there))
+    mine, theirs = one.probability_single.values, other.probability_single.values
+    assert 0.5 < (mine > 0.5).mean() < 1
+    assert np.abs(mine - theirs).max() < OF_PROBABILITIES
+    assert (one.verdict.values == other.verdict.values).mean() > 0.99
 
 
 @pytest.mark.rounding
