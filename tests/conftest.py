@@ -13,7 +13,9 @@ import zarr
 
 from tests.hasty import hurry
 from tests.images import LAMBDA, two_panels
-from xfeldask import cli
+from tests.once import Once
+from tests.small_stores import TAUGHT
+from xfeldask import cli, embed, simulate
 from xfeldask.physics.binning import ImageGrid, image_grid
 from xfeldask.physics.detectors import builtin_geometry
 from xfeldask.store import layout
@@ -48,6 +50,17 @@ def processes() -> Iterator[ProcessPoolExecutor]:
     """A process for Dask, which would start others for each graph; it teaches in haste."""
     with ProcessPoolExecutor(1, get_context("spawn"), initializer=hurry) as pool:
         yield pool
+
+
+@pytest.fixture(scope="session")
+def sorted_run(once: Once) -> Path:
+    """A store as `TAUGHT` says, whose embedding named sorted was made with all defaults; not to be changed."""
+
+    def make(path: Path) -> None:
+        simulate(path, **TAUGHT, progress=False)
+        embed(path, name="sorted", progress=False)
+
+    return once("sorted.zarr", make)
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,8 @@
 """`xfeldask sort`, and `project` of what it sorted."""
 
+import shutil
 from pathlib import Path
 
-from tests.cli.small import SMALL
 from tests.tiny import frames, tiny_run
 from xfeldask import open_run
 
@@ -21,10 +21,10 @@ def test_sort__embeds_by_the_rule_that_goes_by_what_is_asked(run, tmp_path: Path
     assert int(open_run(path).embedding().dataset().is_single.sum()) == 12
 
 
-def test_sort__embeds_what_nobody_has_and_decides_anew(run, tmp_path: Path) -> None:
+def test_sort__embeds_what_nobody_has_and_decides_anew(run, sorted_run: Path, tmp_path: Path) -> None:
     store, other = tmp_path / "a.zarr", tmp_path / "b.zarr"
-    for path, n in ((store, "600"), (other, "80")):
-        run("simulate", path, *SMALL, "--n-shots", n, "--single-fraction", "0.9", "--quiet")
+    for path in (store, other):
+        shutil.copytree(sorted_run, path, ignore=shutil.ignore_patterns("latent"))
     code, out, _ = run("sort", store, "--scheduler", "threads")
     assert code == 0
     assert all(word in out for word in ("threshold", "log odds", "expected", "purity", "truth", "by pairs"))
@@ -40,7 +40,7 @@ def test_sort__embeds_what_nobody_has_and_decides_anew(run, tmp_path: Path) -> N
     assert "at most 0.0001 % of the accepted not single" in " ".join(strict.replace("│", " ").split())
     code, out, _ = run("project", store, "ipca", other, "--scheduler", "threads", "--as-name", "theirs")
     assert code == 0
-    assert "80 shots" in out
+    assert "450 shots" in out
     run("embed", store, "--name", "second", "--sort", "none", "--scheduler", "threads", "--quiet")
     code, _, err = run("sort", store)
     assert (code, "--name" in err) == (2, True)
