@@ -55,7 +55,8 @@ def numpy_reduced() -> dict[str, str]:
 
 def openblas(kernels: str, threads: int) -> dict[str, str]:
     """Kernels that OpenBLAS takes, and how many threads."""
-    return {"OPENBLAS_CORETYPE": kernels, "OPENBLAS_NUM_THREADS": str(threads)}
+    # threads that wait sleep soon: beside other work they would take most of the time, turning in circles
+    return {"OPENBLAS_CORETYPE": kernels, "OPENBLAS_NUM_THREADS": str(threads), "OPENBLAS_THREAD_TIMEOUT": "4"}
 
 
 def variants() -> dict[str, Variant]:
