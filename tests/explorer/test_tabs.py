@@ -85,20 +85,27 @@ def texts(view: Any) -> str:
     return "\n".join(str(pane.object) for pane in view.select(pn.pane.HTML))
 
 
-EVERY_DAY = {("store", "pairs"), ("store", "unsorted"), ("bare", "envelope"), ("bare", "map")}
-"""Stores and embeddings of which every tab is made every day: each of them once; all pairs are in a campaign."""
+OF_EMBEDDING = {"shot", "verdict", "latent space"}
+"""Tabs that show what an embedding has, and are made of each kind of it every day."""
+MOST_AND_LEAST = {("store", "pairs"), ("bare", "map")}
+OF_EACH_KIND = MOST_AND_LEAST | {("store", "unsorted"), ("bare", "envelope")}
+"""Stores and embeddings of which tabs are made every day; all pairs are in a campaign."""
+
+
+def every_day(name: str, pair: tuple[str, str]) -> bool:
+    return pair in (OF_EACH_KIND if name in OF_EMBEDDING else MOST_AND_LEAST)
 
 
 @pytest.mark.parametrize(
-    ("which", "embedding"),
+    ("name", "which", "embedding"),
     [
-        pytest.param(*pair, marks=() if pair in EVERY_DAY else pytest.mark.campaign)
+        pytest.param(name, *pair, marks=() if every_day(name, pair) else pytest.mark.campaign)
+        for name in TABS
         for pair in product(("store", "bare"), ("pairs", "envelope", "unsorted", "map"))
     ],
 )
-@pytest.mark.parametrize("name", TABS)
 def test_tabs__are_made_of_any_store_and_follow_it(
-    which: str, embedding: str, name: str, request: pytest.FixtureRequest
+    name: str, which: str, embedding: str, request: pytest.FixtureRequest
 ) -> None:
     session = Session(request.getfixturevalue(which), embedding)
     view = TABS[name](session, Pictures(session.shots.run), Watch(session))
