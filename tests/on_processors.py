@@ -91,8 +91,8 @@ def tried(variant: Variant, tests: list[str]) -> tuple[bool, str]:
         print(done.stdout, done.stderr, sep="\n", flush=True)
     taken, last = kernels.stdout.strip(), (done.stdout.strip().splitlines() or ["nothing"])[-1]
     seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    passed = not done.returncode and variant.environment.get("OPENBLAS_CORETYPE", taken) == taken
-    return passed, f"{taken} | {'passed' if passed else 'FAILED'}: {re.sub(r' in .*', '', last)} | {seconds:.0f}"
+    told = f"{'FAILED' if done.returncode else 'passed'}: {re.sub(r' in .*', '', last)}"
+    return not done.returncode, f"{taken} | {told} | {seconds:.0f}"
 
 
 def main() -> int:
