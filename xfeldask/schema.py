@@ -204,7 +204,7 @@ def of_names(names: Sequence[str]) -> Variable:
     return replace(LATENT["kind"], flags=((NO_KIND, "none"), *enumerate(names)))
 
 
-GROUPS = ("known_background", "labels", "latent", "photonizing", "reconstruction", "selection", "volume")
+GROUPS = ("known_background", "labels", "latent", "photonizing", "reconstruction", "selection", "unfinished", "volume")
 """Groups of a store; no variable has such a name."""
 WORKED_OUT = ("hit", "confusion", "azimuth", "elevation", "rotation")
 """Quantities that are worked out from variables, to look at and to select by; no variable has such a name."""

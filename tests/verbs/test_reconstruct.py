@@ -139,15 +139,22 @@ def test_half_sets__share_no_shot(path):
     assert len(shells.s) == found.sizes["u"] // 2 - 2
 
 
-def test_overwriting__that_broke_off_goes_on_from_its_checkpoint(path, monkeypatch):
+def test_overwriting__keeps_the_old_one_until_the_new_one_is_finished(path, monkeypatch):
     options = {**SMALL, "name": "again", "rotations": 60, "n_iterations": 2, "overwrite": True}
-    whole = reconstruct(path, **options).load()
+    old = reconstruct(path, **{**options, "seed": 1}).load()
+    whole = reconstruct(path, **{**options, "name": "apart"}).load()
     breaking(monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         reconstruct(path, **options)
-    assert not open_run(path).reconstructions["again"].is_finished
+    run = open_run(path)
+    assert run.reconstructions["again"].is_finished
+    xr.testing.assert_identical(run.reconstructions["again"].dataset().load(), old)
+    assert verify(path).problems == ()
+    with pytest.raises(StoreExistsError):
+        reconstruct(path, **{**options, "overwrite": False})
     monkeypatch.setattr(reconstruction_work, "begun", lambda *_, **__: pytest.fail("it began anew"))
     xr.testing.assert_equal(reconstruct(path, **options).load(), whole)
+    assert "unfinished/again" not in open_run(path)
 
 
 @pytest.mark.parametrize("seed", [-1])

@@ -98,7 +98,7 @@ def check_node(run: Run, name: str) -> list[Problem]:
     name : str, path of the array or group in the store
     """
     layout = run.layout
-    made = name.startswith(("known_background/", "latent/", "reconstruction/"))
+    made = name.startswith(("known_background/", "latent/", "reconstruction/", "unfinished/"))
     variable = None if made else VARIABLES.get(name.rsplit("/", 1)[-1])
     try:
         node = run.group[name]

@@ -121,6 +121,12 @@ class Reconstruction(Made):
         }
 
 
+class Unfinished(Reconstruction):
+    """Checkpoint of a reconstruction that is to replace a finished one of the same name, ``/unfinished/<name>``."""
+
+    room = "unfinished"
+
+
 def refuse_unfinished(found: Reconstruction) -> None:
     """Refuse a checkpoint where a result is meant.
 

@@ -12,7 +12,7 @@ from xfeldask.errors import InputError, StoreExistsError
 from xfeldask.orient.sparse import pixels_of
 from xfeldask.physics.orientations import symmetry_group
 from xfeldask.store.lock import held
-from xfeldask.store.reconstruction import Reconstructing, Reconstruction
+from xfeldask.store.reconstruction import Reconstructing, Reconstruction, Unfinished
 from xfeldask.verbs.on_device import device_for
 from xfeldask.verbs.options import Store, opened, refuse_seed, refuse_unnameable
 from xfeldask.verbs.reconstruction_plan import chosen_shots, held_out, planned, refuse_blank, refuse_few
@@ -61,7 +61,7 @@ def reconstruct(
     embedding : str, optional, whose verdicts and quantities are meant; the first by default
     seed : int, of the noise
     device : "auto", "cpu" or "cuda"; "auto" takes a GPU where CuPy finds one with enough memory
-    overwrite : bool, replace a reconstruction of the same name
+    overwrite : bool, replace a reconstruction of the same name, which stands until the new one is finished
     progress : as of `embed`
 
     Returns
@@ -118,29 +118,33 @@ def reconstruct(
     )
     place = Reconstruction(run, name)
     with held(run.path, place.place), one_thread_a_task():
-        begun_before = _before(place, parameters, overwrite)
+        kept = _kept(place, parameters, overwrite)
         frames = read_frames(run, shots, pixels, images, progress)
         refuse_blank(frames, pixels, plan)
-        work = Reconstructor(run, place, parameters, frames, shots, pixels, plan, group, chosen)
+        work = Reconstructor(run, place, kept, parameters, frames, shots, pixels, plan, group, chosen)
         with reporter("reconstructing", work.total, "iterations", progress) as telling:
-            work.run_all(begun_before, telling)
+            work.run_all(telling)
     return Reconstruction(run, name).dataset()
 
 
-def _before(place: Reconstruction, parameters: Reconstructing, overwrite: bool) -> xr.Dataset | None:
-    """Return what an earlier call came to, if it is to be gone on with."""
-    if not place.is_there:
-        return None
+def _kept(place: Reconstruction, parameters: Reconstructing, overwrite: bool) -> Reconstruction:
+    """Return where iterations are kept as they are made, and gone on from where it is there.
+
+    Raises
+    ------
+    StoreExistsError, InputError
+    """
+    begun = place.is_there and not place.is_finished and place.fits
+    same = begun and place.parameters.model_dump() == parameters.model_dump()
+    if same or not place.is_there:
+        return place
     if overwrite:
-        same = not place.is_finished and place.fits and place.parameters.model_dump() == parameters.model_dump()
-        return place.dataset().load() if same else None
-    if place.is_finished or not place.fits:
+        return place if begun else Unfinished(place.run, place.name)
+    if not begun:
         raise StoreExistsError(
             f"{place.run.path} has a reconstruction {place.name}; pass overwrite=True (--overwrite) or another name"
         )
-    if place.parameters.model_dump() != parameters.model_dump():
-        raise InputError(
-            f"{place.run.path} has a reconstruction {place.name} that was begun otherwise; repeat that call to go on "
-            "with it, or pass overwrite=True (--overwrite)"
-        )
-    return place.dataset().load()
+    raise InputError(
+        f"{place.run.path} has a reconstruction {place.name} that was begun otherwise; repeat that call to go on "
+        "with it, or pass overwrite=True (--overwrite)"
+    )

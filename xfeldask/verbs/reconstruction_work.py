@@ -33,10 +33,11 @@ BETWEEN_CHECKPOINTS = 5.0
 
 @dataclass(frozen=True, eq=False)
 class Reconstructor:
-    """A reconstruction that is being made."""
+    """A reconstruction that is being made, where it goes to, and where its iterations are kept until then."""
 
     run: Run
     place: Reconstruction
+    kept: Reconstruction
     parameters: Reconstructing
     frames: SparseFrames
     shots: NDArray[np.int64]
@@ -51,22 +52,24 @@ class Reconstructor:
         all_levels = sum(level.iterations for level in self.plan)
         return all_levels + self.parameters.half_sets * 2 * all_levels
 
-    def run_all(self, before: xr.Dataset | None, telling: Reporter) -> None:
+    def run_all(self, telling: Reporter) -> None:
         """Reconstruct from all shots but those held out, look at these, and reconstruct from halves."""
         out = held_out(len(self.frames))
         fit = np.flatnonzero(~out)
-        state = None if before is None else state_of(before)[0]
+        state = self._before()
         state = self._reconstructed(self.frames[fit], self.parameters.seed, telling, state, self.shots[fit])
         found = dataset_of(state, self.shots[fit], self.run.n_shots, self.group)
         if out.any():
             gain, at_once = self._look_at(found, state, fit, np.flatnonzero(out))
             found = found.assign_attrs(held_out_gain=gain)
         if self.parameters.half_sets:
-            self._publish(found, finished=False)
+            self._keep(found)
             found = found.assign(self._halves(state, fit, telling))
             shells = half_set_shells(found["half_intensity"].values, state.models.step, self.group)
             found = found.assign_attrs(half_set_resolution=shells.resolution(ALIKE))
-        self._publish(found, finished=True)
+        self.place.publish(found.assign_attrs(self._attributes(finished=True)))
+        if self.kept.place != self.place.place:
+            self.run.place.remove(self.kept.place)
         if out.any():
             warn_of_nothing(gain, at_once)
 
@@ -84,7 +87,7 @@ class Reconstructor:
             telling.advance(reached - done)
             done = reached
             if shots is not None and time.monotonic() - told > BETWEEN_CHECKPOINTS and now.level < len(self.plan):
-                self._publish(dataset_of(now, shots, self.run.n_shots, self.group), finished=False)
+                self._keep(dataset_of(now, shots, self.run.n_shots, self.group))
                 told = time.monotonic()
 
         if state is None:
@@ -121,11 +124,19 @@ class Reconstructor:
             turned.append(turned_onto(found.models.intensity[0], state.models.intensity[0]))
         return {"half": variable("half", half), "half_intensity": variable("half_intensity", np.stack(turned))}
 
-    def _publish(self, found: xr.Dataset, finished: bool) -> None:
-        attributes: dict[str, Any] = {"parameters": self.parameters.to_json(), "finished": finished}
-        if self.device is not None:
-            attributes["device"] = self.device.label
-        self.place.publish(found.assign_attrs(attributes))
+    def _before(self) -> State | None:
+        """Return what an earlier call came to, if it is to be gone on with."""
+        kept = self.kept
+        if not (kept.is_there and kept.fits and kept.parameters.model_dump() == self.parameters.model_dump()):
+            return None
+        return state_of(kept.dataset().load())[0]
+
+    def _keep(self, found: xr.Dataset) -> None:
+        self.kept.publish(found.assign_attrs(self._attributes(finished=False)))
+
+    def _attributes(self, *, finished: bool) -> dict[str, Any]:
+        told: dict[str, Any] = {"parameters": self.parameters.to_json(), "finished": finished}
+        return told if self.device is None else told | {"device": self.device.label}
 
 
 def warn_of_nothing(gain: float, at_once: float) -> None:
