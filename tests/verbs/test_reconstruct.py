@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
 import dask
@@ -19,7 +20,7 @@ from xfeldask.physics.orientations import symmetry_group
 from xfeldask.scores.quality import half_set_shells
 from xfeldask.store.reconstruction import Reconstruction
 from xfeldask.verbs import reconstruct as verb
-from xfeldask.verbs import reconstruction_work
+from xfeldask.verbs import reconstruction_checkpoints, reconstruction_work
 
 ATOMS = atoms_of(4) * 1.0, ["C"] * 12
 BEAM = {"photon_energy": 4600.0, "photons_per_pulse": 2.4e18, "focus_radius": 5e-7}
@@ -49,15 +50,15 @@ def found(path: Path):
         return reconstruct(path, where="n_particles == 1", name="whole", **SMALL).load()
 
 
-def breaking(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a reconstruction break off at its second checkpoint; what comes after it goes on."""
-    monkeypatch.setattr(reconstruction_work, "BETWEEN_CHECKPOINTS", -1.0)
+def breaking(monkeypatch: pytest.MonkeyPatch, *, always: bool = False) -> None:
+    """Let a reconstruction break off at its second checkpoint; what comes after it goes on, or breaks off as well."""
+    monkeypatch.setattr(reconstruction_checkpoints, "BETWEEN_CHECKPOINTS", -1.0)
     publish, count = Reconstruction.publish, [0]
 
-    def published(self, *arguments):
-        publish(self, *arguments)
+    def published(self, found, *arguments):
+        publish(self, found, *arguments)
         count[0] += 1
-        if count[0] == 2:
+        if count[0] == 2 or (always and count[0] % 4 == 0 and not found.attrs["finished"]):
             raise KeyboardInterrupt
 
     monkeypatch.setattr(Reconstruction, "publish", published)
@@ -137,6 +138,27 @@ def test_half_sets__share_no_shot(path):
     shells = half_set_shells(found.half_intensity.values, step, symmetry_group("C1"))
     assert found.attrs["half_set_resolution"] == pytest.approx(shells.resolution(0.5))
     assert len(shells.s) == found.sizes["u"] // 2 - 2
+
+
+def test_reconstruction__goes_on_within_starts_and_half_sets(path, monkeypatch):
+    options = {**SMALL, "where": "shot < 150", "rotations": 60, "n_iterations": 1, "starts": 3, "half_sets": True}
+    whole = reconstruct(path, name="unbroken", **options).load()
+    breaking(monkeypatch, always=True)
+    begun, before = reconstruction_work.begun, []
+
+    def watched(*arguments, **keywords):
+        before.append(keywords["before"])
+        return begun(*arguments, **keywords)
+
+    monkeypatch.setattr(reconstruction_work, "begun", watched)
+    found = None
+    while found is None:
+        with suppress(KeyboardInterrupt):
+            found = reconstruct(path, name="often", **options).load()
+    xr.testing.assert_identical(found.drop_attrs(), whole.drop_attrs())
+    # each of the three parts is begun from noise once, and what a break left of its starts is gone on with
+    assert [start for start in before if start is None] == [None] * 3
+    assert {start.attempts for start in before if start is not None} & {1, 2}
 
 
 def test_overwriting__keeps_the_old_one_until_the_new_one_is_finished(path, monkeypatch):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -30,6 +31,34 @@ EXPONENT = 0.3
 """Of the likelihood, where a start goes on to the radius of the first level."""
 
 
+MOST_SHOTS = 2000
+"""Shots that starts are compared by."""
+
+
+class Start(NamedTuple):
+    """The best of some starts; what is left of them needs nothing else.
+
+    Attributes
+    ----------
+    attempts : int, how many there were
+    best : State, of `compared_shots`, after the first level
+    """
+
+    attempts: int
+    best: State
+
+
+def compared_shots(count: int, most: int = MOST_SHOTS) -> NDArray[np.int64]:
+    """Choose shots that starts are compared by, evenly from so many, int64 (shot,).
+
+    Examples
+    --------
+    >>> compared_shots(9, most=3).tolist()
+    [0, 4, 8]
+    """
+    return np.linspace(0, count - 1, min(count, most)).round().astype(np.int64)
+
+
 def begun(
     frames: SparseFrames,
     pixels: Pixels,
@@ -37,7 +66,7 @@ def begun(
     *,
     count: int = 1,
     starts: int = 8,
-    most_shots: int = 2000,
+    most_shots: int = MOST_SHOTS,
     seed: int = 0,
     group: ArrayLike | None = None,
     size_prior: bool = False,
@@ -45,6 +74,8 @@ def begun(
     each: Each = in_turn,
     device: Device | None = None,
     tell: Callable[[State], object] | None = None,
+    before: Start | None = None,
+    keep: Callable[[Start], object] | None = None,
 ) -> State:
     """Go through the first level from noise several times, and keep what explains the shots best.
 
@@ -62,6 +93,8 @@ def begun(
     inner : bool, let three of four starts of one model begin within a smaller radius. One of four finds the axes of the
         symmetry after it began without them: noise that is symmetric about the given axes ends turned by a quarter
         as often as not, and no iteration turns it back
+    before : Start, optional, to go on after
+    keep : callable, called after each start with the best until then
 
     Returns
     -------
@@ -74,10 +107,10 @@ def begun(
     """
     if starts < 1:
         raise InputError(f"a reconstruction needs at least 1 start, got {starts}")
-    some = frames[np.linspace(0, len(frames) - 1, min(len(frames), most_shots)).round().astype(np.int64)]
+    some = frames[compared_shots(len(frames), most_shots)]
     turns = ONLY if group is None else np.atleast_2d(np.asarray(group, np.float64))
-    best: State | None = None
-    for attempt in range(starts):
+    done, best = (0, None) if before is None else before
+    for attempt in range(done, starts):
         own, its_level = (seed, attempt), level
         if inner and count == 1 and attempt % 4 < 3:
             models, its_level = _from_within(some, pixels, level, attempt % 4 == 0, own, turns, each, device)
@@ -87,6 +120,8 @@ def begun(
                                          each=each, device=device, tell=tell)  # fmt: skip
         if best is None or found.history[-1].log_likelihood > best.history[-1].log_likelihood:
             best = found
+        if keep is not None:
+            keep(Start(attempt + 1, best))
     assert best is not None
     if len(some) == len(frames):
         return best

@@ -1,10 +1,10 @@
-"""How a reconstruction is made: its iterations and checkpoints, a look at shots held out, and half sets."""
+"""How a reconstruction is made: its iterations, a look at shots held out, and half sets."""
 
 from __future__ import annotations
 
-import time
 import warnings
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,18 +17,16 @@ from xfeldask.orient.alignment import turned_onto
 from xfeldask.orient.cycle import expand_maximise_compress, explained_at_once, judged
 from xfeldask.orient.schedule import Level
 from xfeldask.orient.sparse import Pixels, SparseFrames
-from xfeldask.orient.starts import begun
+from xfeldask.orient.starts import Start, begun, compared_shots
 from xfeldask.orient.state import State
 from xfeldask.scores.quality import half_set_shells
 from xfeldask.store.reconstructed import columns_of, dataset_of, state_of, variable
 from xfeldask.store.reconstruction import ALIKE, LEAST_GAIN, Reconstructing, Reconstruction
 from xfeldask.store.run import Run
+from xfeldask.verbs.reconstruction_checkpoints import HALVES, WHOLE, Checkpoints
 from xfeldask.verbs.reconstruction_plan import held_out
 from xfeldask.work.progress import Reporter
 from xfeldask.work.reconstructing import ByDask
-
-BETWEEN_CHECKPOINTS = 5.0
-"""Time between two checkpoints of the iterations [s]; starts and half sets have none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,18 +50,21 @@ class Reconstructor:
         all_levels = sum(level.iterations for level in self.plan)
         return all_levels + self.parameters.half_sets * 2 * all_levels
 
+    @cached_property
+    def checkpoints(self) -> Checkpoints:
+        """What an earlier call came to, and what this one comes to."""
+        return Checkpoints.read(self.kept, self.parameters, self._attributes(finished=False))
+
     def run_all(self, telling: Reporter) -> None:
         """Reconstruct from all shots but those held out, look at these, and reconstruct from halves."""
         out = held_out(len(self.frames))
         fit = np.flatnonzero(~out)
-        state = self._before()
-        state = self._reconstructed(self.frames[fit], self.parameters.seed, telling, state, self.shots[fit])
-        found = dataset_of(state, self.shots[fit], self.run.n_shots, self.group)
+        state = self._reconstructed(WHOLE, fit, self.parameters.seed, telling)
+        found = self._found(state, fit)
         if out.any():
             gain, at_once = self._look_at(found, state, fit, np.flatnonzero(out))
             found = found.assign_attrs(held_out_gain=gain)
         if self.parameters.half_sets:
-            self._keep(found)
             found = found.assign(self._halves(state, fit, telling))
             shells = half_set_shells(found["half_intensity"].values, state.models.step, self.group)
             found = found.assign_attrs(half_set_resolution=shells.resolution(ALIKE))
@@ -73,29 +74,40 @@ class Reconstructor:
         if out.any():
             warn_of_nothing(gain, at_once)
 
-    def _reconstructed(
-        self, frames: SparseFrames, seed: int, telling: Reporter, state: State | None,
-        shots: NDArray[np.int64] | None,
-    ) -> State:  # fmt: skip
-        """Reconstruct from some shots; checkpoints are written where `shots` says whose they are."""
-        each, steps = ByDask(), np.cumsum([0, *(level.iterations for level in self.plan)])
-        done, told = 0, time.monotonic()
+    def _reconstructed(self, part: str, own: NDArray[np.int64], seed: int, telling: Reporter) -> State:
+        """Reconstruct from some of the frames, or go on with that."""
+        each, steps, done = ByDask(), np.cumsum([0, *(level.iterations for level in self.plan)]), 0
 
         def tell(now: State) -> None:
-            nonlocal done, told
+            nonlocal done
             reached = int(steps[min(now.level, len(self.plan))]) + now.iteration
             telling.advance(reached - done)
             done = reached
-            if shots is not None and time.monotonic() - told > BETWEEN_CHECKPOINTS and now.level < len(self.plan):
-                self._keep(dataset_of(now, shots, self.run.n_shots, self.group))
-                told = time.monotonic()
+            if now.level < len(self.plan):
+                self.checkpoints.offer(part, lambda: self._found(now, own))
 
-        if state is None:
-            state = begun(frames, self.pixels, self.plan[0], starts=self.parameters.starts, seed=seed,
-                          group=self.group, inner=True, each=each, device=self.device)  # fmt: skip
+        def keep(start: Start) -> None:
+            some = own[compared_shots(len(own))]
+            self.checkpoints.offer(part, lambda: self._found(start.best, some).assign_attrs(attempts=start.attempts))
+
+        before, frames = self.checkpoints.parts.get(part), self.frames[own]
+        if before is None or "attempts" in before.attrs:
+            start = None if before is None else Start(int(before.attrs["attempts"]), state_of(before)[0])
+            state = begun(frames, self.pixels, self.plan[0], starts=self.parameters.starts, seed=seed, before=start,
+                          group=self.group, inner=True, each=each, device=self.device, keep=keep)  # fmt: skip
+        else:
+            state = state_of(before)[0]
         tell(state)
-        return expand_maximise_compress(frames, self.pixels, state, self.plan, group=self.group, each=each,
-                                        device=self.device, tell=tell)  # fmt: skip
+        if state.level < len(self.plan):
+            state = expand_maximise_compress(frames, self.pixels, state, self.plan, group=self.group, each=each,
+                                             device=self.device, tell=tell)  # fmt: skip
+            if self.parameters.half_sets:
+                self.checkpoints.put(part, self._found(state, own))
+        return state
+
+    def _found(self, state: State, own: NDArray[np.int64]) -> xr.Dataset:
+        """Return what is stored of the state of some of the frames."""
+        return dataset_of(state, self.shots[own], self.run.n_shots, self.group)
 
     def _look_at(
         self, found: xr.Dataset, state: State, fit: NDArray[np.int64], out: NDArray[np.int64]
@@ -117,22 +129,12 @@ class Reconstructor:
     def _halves(self, state: State, fit: NDArray[np.int64], telling: Reporter) -> dict[str, xr.Variable]:
         """Reconstruct from each half of the shots by itself, and turn what comes out onto what all shots gave."""
         half, turned = np.full(self.run.n_shots, -1, np.int8), []
-        for number in range(2):
+        for number, part in enumerate(HALVES):
             own = fit[number::2]
             half[self.shots[own]] = number
-            found = self._reconstructed(self.frames[own], self.parameters.seed + 1 + number, telling, None, None)
+            found = self._reconstructed(part, own, self.parameters.seed + 1 + number, telling)
             turned.append(turned_onto(found.models.intensity[0], state.models.intensity[0]))
         return {"half": variable("half", half), "half_intensity": variable("half_intensity", np.stack(turned))}
-
-    def _before(self) -> State | None:
-        """Return what an earlier call came to, if it is to be gone on with."""
-        kept = self.kept
-        if not (kept.is_there and kept.fits and kept.parameters.model_dump() == self.parameters.model_dump()):
-            return None
-        return state_of(kept.dataset().load())[0]
-
-    def _keep(self, found: xr.Dataset) -> None:
-        self.kept.publish(found.assign_attrs(self._attributes(finished=False)))
 
     def _attributes(self, *, finished: bool) -> dict[str, Any]:
         told: dict[str, Any] = {"parameters": self.parameters.to_json(), "finished": finished}

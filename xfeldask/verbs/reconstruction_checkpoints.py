@@ -1,0 +1,55 @@
+"""What a reconstruction has come to, kept in the store so that the same call goes on after a break."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import xarray as xr
+
+from xfeldask.store.reconstruction import Reconstructing, Reconstruction
+
+BETWEEN_CHECKPOINTS = 5.0
+"""Time between two checkpoints [s], but for what has come to its end."""
+
+WHOLE, HALVES = "", ("first", "second")
+"""What is reconstructed one after the other: all shots, in the group itself, and each half set, in groups in it."""
+
+
+@dataclass(eq=False)
+class Checkpoints:
+    """What all shots and half sets have come to, by the names of `WHOLE` and `HALVES`.
+
+    Attributes
+    ----------
+    place : Reconstruction, where they are kept
+    attributes : mapping, of all of them
+    parts : Dataset by name, as of `dataset_of`; the attribute `attempts` tells how many starts it is the best of, and
+        is not there once starts are over
+    """
+
+    place: Reconstruction
+    attributes: Mapping[str, Any]
+    parts: dict[str, xr.Dataset]
+    _written: float = field(default_factory=time.monotonic)
+
+    @classmethod
+    def read(cls, place: Reconstruction, parameters: Reconstructing, attributes: Mapping[str, Any]) -> Self:
+        """Read what a call with the same parameters has come to; nothing where there was none."""
+        if not (place.is_there and place.fits and place.parameters.model_dump() == parameters.model_dump()):
+            return cls(place, attributes, {})
+        return cls(place, attributes, {WHOLE: place.dataset().load(), **place.parts()})
+
+    def offer(self, part: str, found: Callable[[], xr.Dataset]) -> None:
+        """Write what a part has come to, if the last checkpoint is long ago."""
+        if time.monotonic() - self._written > BETWEEN_CHECKPOINTS:
+            self.put(part, found())
+
+    def put(self, part: str, found: xr.Dataset) -> None:
+        """Write what a part has come to."""
+        self.parts[part] = found
+        inner = {name: each for name, each in self.parts.items() if name != WHOLE}
+        self.place.publish(self.parts[WHOLE].assign_attrs(self.attributes), inner)
+        self._written = time.monotonic()
