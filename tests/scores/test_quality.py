@@ -69,7 +69,6 @@ def test_resolution__ends_where_the_correlation_first_falls():
     # what may be reached by chance neither counts nor ends it
     chance = Shells(np.array([1e8, 2e8, 4e8, 5e8]), np.array([0.3, 0.9, 0.8, 0.9]), np.array([1.0, 0.2, 0.1, 0.95]))
     assert (chance.resolution(0.5), chance.resolution(0.85)) == (2.5e-9, 5e-9)
-    assert chance.significant.tolist() == [False, True, True, False]
     assert Shells(np.array([1e8, 2e8]), np.array([0.99, 0.9]), np.ones(2)).resolution(0.5) == np.inf
 
 
@@ -103,13 +102,22 @@ def symmetric(seed: int, group: np.ndarray) -> np.ndarray:
 def test_chance__of_a_symmetric_particle_is_large_in_its_inner_shells():
     group = symmetry_group("D8")
     one, other = symmetric(3, group), symmetric(4, group)
-    chance = chance_correlation(one, other, group)
+    chance = chance_correlation(one, STEP, group)
     assert chance[1] > 0.95
-    assert 2 * chance_correlation(one, other)[-5:].mean() < chance[-5:].mean() < 0.7
+    assert chance_correlation(one, STEP)[-5:].mean() < chance[-5:].mean() < 0.7
     nothing = replace(shell_correlation(one, other, STEP), chance=chance)
-    assert not nothing.significant.any()
     assert nothing.resolution(0.5) == np.inf
     noise = 0.05 * one.std() * np.random.default_rng(0).normal(size=one.shape)
     same = replace(shell_correlation(one, one + noise, STEP), chance=chance)
-    assert same.significant[-5:].all()
+    assert (same.correlation > chance)[-5:].all()
     assert same.resolution(0.5) < 4e-9
+
+
+def test_chance__knows_that_strangers_are_turned_onto_each_other():
+    one = intensity(atoms_of(3, 3e-9), S)
+    chance, above = chance_correlation(one, STEP), []
+    for seed in range(10, 16):
+        other = turned_onto(intensity(atoms_of(seed, 3e-9), S), one)
+        above.append(shell_correlation(one, other, STEP).correlation > chance)
+    # one shell of twenty, where as they lie most would be
+    assert np.mean(above) < 0.15

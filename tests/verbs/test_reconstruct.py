@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import dask
@@ -16,9 +17,9 @@ from xfeldask import embed, open_run, reconstruct, simulate, verify
 from xfeldask.errors import CorruptStoreError, InputError, MissingFileError, StoreExistsError, XfeldaskWarning
 from xfeldask.orient import schedule
 from xfeldask.orient.rotations import rotation_grid
-from xfeldask.physics.orientations import symmetry_group
-from xfeldask.scores.quality import half_set_shells
-from xfeldask.store.reconstruction import Reconstruction
+from xfeldask.orient.sparse import Pixels, SparseFrames
+from xfeldask.scores.quality import chance_correlation, shell_correlation
+from xfeldask.store.reconstruction import HeldOut, Reconstruction
 from xfeldask.verbs import reconstruct as verb
 from xfeldask.verbs import reconstruction_checkpoints, reconstruction_work
 
@@ -135,8 +136,10 @@ def test_half_sets__share_no_shot(path):
     assert (found.half_intensity[0] != found.half_intensity[1]).any()
     assert "agree" in open_run(path).reconstructions["halves"].facts()["half sets"]
     step = float(found.s[-1] - found.s[-2])
-    shells = half_set_shells(found.half_intensity.values, step, symmetry_group("C1"))
-    assert found.attrs["half_set_resolution"] == pytest.approx(shells.resolution(0.5))
+    shells = shell_correlation(*found.half_intensity.values, step)
+    telling = replace(shells, chance=chance_correlation(found.half_intensity.values[0], step))
+    shows = HeldOut.of(found.attrs).shows
+    assert found.attrs["half_set_resolution"] == pytest.approx(telling.resolution(0.5) if shows else np.inf)
     assert len(shells.s) == found.sizes["u"] // 2 - 2
 
 
@@ -200,6 +203,33 @@ def test_shuffled_photons__are_told_to_show_nothing(path, monkeypatch):
     monkeypatch.setattr(verb, "read_frames", shuffled)
     with pytest.warns(XfeldaskWarning, match="nothing was found"):
         reconstruct(path, where="n_particles == 1", name="shuffled", **SMALL)
+
+
+def no_particle(kind: str, pixels: Pixels) -> SparseFrames:
+    """Shots without a particle, of fluences that differ, and that are more unlike than counting makes them."""
+    rng, n = np.random.default_rng(1), 400
+    far = np.linalg.norm(pixels.s, axis=1) / pixels.step
+    expected = np.exp(-far / 4) * pixels.factor * np.ones((n, 1))
+    if kind == "overdispersed":
+        expected = expected * rng.gamma(0.5, 2.0, expected.shape)
+    expected *= 200 * rng.gamma(2.0, 0.5, (n, 1)) / expected.sum(axis=1, keepdims=True)
+    images = rng.poisson(expected)
+    if kind == "hot pixels":
+        images[np.arange(n), rng.integers(pixels.within(8.0), size=n)] += 40
+    return SparseFrames.of(images, np.arange(len(pixels.s)))
+
+
+@pytest.mark.parametrize("kind", ["overdispersed", "hot pixels"])
+def test_no_particle__has_no_resolution(path, monkeypatch, kind):
+    monkeypatch.setattr(verb, "read_frames", lambda _, __, pixels, *___: no_particle(kind, pixels))
+    with pytest.warns(XfeldaskWarning, match="nothing was found"):
+        found = reconstruct(
+            path, where="shot < 400", name="noise", symmetry="C4", half_sets=True, overwrite=True, **SMALL
+        )
+    # against their mean profile alone they would show something
+    assert found.attrs["held_out_gain"] > 1
+    assert found.attrs["half_set_resolution"] == np.inf
+    assert "nothing was found" in open_run(path).reconstructions["noise"].facts()["held out"]
 
 
 def test_one_orientation__is_told(tmp_path):

@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xfeldask.errors import InputError
-from xfeldask.orient.alignment import alignment, turned_by
-from xfeldask.orient.models import radii, symmetrised
-from xfeldask.physics.orientations import angle_between, conjugate, multiply, uniform_quaternion
+from xfeldask.orient.alignment import alignment, isotropic, turned_by, turned_onto
+from xfeldask.orient.models import estimate, radii, radius_of_gyration, symmetrised
+from xfeldask.physics.orientations import (
+    angle_between,
+    conjugate,
+    multiply,
+    rotation_matrix,
+    uniform_quaternion,
+)
 
 FIRST_SHELL = 2
 """Shells nearer to the middle have too few points to correlate."""
 
-RANDOM_TURNS = 8
-"""Random turns that tell what correlates by chance."""
+STRANGERS = 8
+"""Particles of nothing but chance that tell what correlates by chance."""
+
+PLACES = 24
+"""Scatterers of such a particle, about; intensities of few agree best by chance."""
+
+UNKNOWN_SPECKLE = 4.0
+"""Width of its speckles where the size of the particle cannot be told [steps]."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,18 +46,13 @@ class Shells:
     Examples
     --------
     >>> shells = Shells(np.array([1e8, 2e8, 3e8]), np.array([0.99, 0.95, 0.4]), np.array([1.0, 0.4, 0.2]))
-    >>> shells.resolution(0.5), shells.significant.tolist()
-    (5e-09, [False, True, True])
+    >>> shells.resolution(0.5)
+    5e-09
     """
 
     s: NDArray[np.float64]
     correlation: NDArray[np.float64]
     chance: NDArray[np.float64] | None = None
-
-    @property
-    def significant(self) -> NDArray[np.bool_]:
-        """Whether each shell correlates more than by chance; all do where that is not known."""
-        return np.ones(len(self.s), bool) if self.chance is None else self.correlation > self.chance
 
     def resolution(self, least: float) -> float:
         """Return 1/s of the last shell before the correlation falls below `least` [m]; infinity for none.
@@ -96,50 +104,60 @@ def shell_correlation(a: NDArray[np.float64], b: NDArray[np.float64], step: floa
 
 
 def chance_correlation(
-    a: NDArray[np.float64], b: NDArray[np.float64], group: ArrayLike | None = None
+    intensity: NDArray[np.float64], step: float, group: ArrayLike | None = None
 ) -> NDArray[np.float64]:
-    """Estimate the correlation in each shell that intensities with nothing in common but their axes reach.
+    """Estimate the correlation in each shell that a particle which has nothing in common with another one reaches.
+
+    Such particles are of the same size and symmetry, their scatterers at random. They are compared as they lie, with
+    the same axes of symmetry, and after they were turned onto the intensity as a half set is, or a truth: the best of
+    many rotations agrees to some degree with anything.
 
     Parameters
     ----------
-    a, b : float64 (n, n, n), that lie alike
-    group : (order, 4), symmetry that both were given, as they lie; none when not given
+    intensity : float64 (n, n, n), index n // 2 is s = 0
+    step : of the grid [1/m]
+    group : (order, 4), symmetry that it was given, as it lies; none when not given
 
     Returns
     -------
-    float64 (shell,), twice the root mean square, or 1, over random turns of `b` that are made symmetric again
+    float64 (shell,), mean and two standard deviations of those that are turned, or two of the others if that is more; 1
+    at most
 
     Examples
     --------
     >>> from xfeldask.physics.orientations import symmetry_group
-    >>> a, b = np.random.default_rng(0).random((2, 13, 13, 13))
-    >>> chance_correlation(a, b, symmetry_group("D8")).shape
+    >>> intensity = np.random.default_rng(0).random((13, 13, 13))
+    >>> chance_correlation(intensity, 1e7, symmetry_group("D8")).shape
     (4,)
     """
     turns = np.array([[1.0, 0, 0, 0]]) if group is None else np.atleast_2d(np.asarray(group, np.float64))
-    random = uniform_quaternion(np.random.default_rng(0).random((RANDOM_TURNS, 3)))
-    apart = [symmetrised(np.stack([turned_by(b, turn)] * 2, axis=-1), turns)[..., 0] for turn in random]
-    found = np.array([shell_correlation(a, each, 1.0).correlation for each in apart])
-    return np.asarray(np.minimum(1, 2 * np.sqrt((found**2).mean(axis=0))))
+    radius = radius_of_gyration(intensity, step)
+    if not radius > 0:
+        radius = 1 / (2 * UNKNOWN_SPECKLE * step)
+    strangers = [_stranger(len(intensity), step, radius, turns, number) for number in range(STRANGERS)]
+
+    def correlations(others: Iterable[NDArray[np.float64]]) -> NDArray[np.float64]:
+        return np.array([shell_correlation(other, intensity, step).correlation for other in others])
+
+    lying, turned = correlations(strangers), correlations(turned_onto(other, intensity) for other in strangers)
+    apart = 2 * np.sqrt((lying**2).mean(axis=0))
+    return np.asarray(np.minimum(1, np.maximum(apart, turned.mean(axis=0) + 2 * turned.std(axis=0, ddof=1))))
 
 
-def half_set_shells(halves: NDArray[np.float64], step: float, group: ArrayLike | None = None) -> Shells:
-    """Correlate the intensities of half sets, shell by shell, with what chance reaches.
+def _stranger(size: int, step: float, radius: float, group: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
+    """Return the intensity of scatterers at random on a sphere, and of their equivalents.
 
-    Parameters
-    ----------
-    halves : float64 (2, n, n, n), that lie alike
-    step : of the grid [1/m]
-    group : (order, 4), symmetry that both were given; none when not given
-
-    Examples
-    --------
-    >>> half = np.random.default_rng(0).random((13, 13, 13))
-    >>> half_set_shells(np.stack([half, half]), 1e7).correlation.round(3).tolist()
-    [1.0, 1.0, 1.0, 1.0]
+    No body of the same radius of gyration has less extent, and therefore wider speckles.
     """
-    one, other = halves
-    return replace(shell_correlation(one, other, step), chance=chance_correlation(one, other, group))
+    rng = np.random.default_rng(seed)
+    place = rng.normal(size=(max(2, PLACES // len(group)), 3))
+    place *= radius / np.linalg.norm(place, axis=1, keepdims=True)
+    alike = (rotation_matrix(group)[:, None] @ place[..., None])[..., 0].reshape(-1, 3)
+    density, at = np.zeros((size, size, size)), np.rint(alike * size * step).astype(np.int64) % size
+    np.add.at(density, tuple(at.T), 1.0)
+    intensity = np.abs(np.fft.fftshift(np.fft.fftn(density))) ** 2
+    whole = symmetrised(np.stack([intensity, np.ones_like(intensity)], axis=-1), group)
+    return estimate(whole, 0.0, isotropic(intensity))
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,10 +222,10 @@ def quality(
         group = multiply(multiply(turn, np.asarray(imposed, np.float64)), conjugate(turn))
     # intensity(x) = exact(R x): what lies at R_rec^T s in the one lies at R R_rec^T s in the other
     error = np.rad2deg(angle_between(true, multiply(q, conjugate(turn)), group, friedel=True))
-    chance = uniform_quaternion(np.random.default_rng((1, len(q))).random((len(q), 3)))
-    at_random = np.rad2deg(angle_between(true, chance, group, friedel=True))
+    anyhow = uniform_quaternion(np.random.default_rng((1, len(q))).random((len(q), 3)))
+    at_random = np.rad2deg(angle_between(true, anyhow, group, friedel=True))
     return Quality(
-        replace(shell_correlation(intensity, lying, step), chance=chance_correlation(intensity, lying, imposed)),
+        shell_correlation(intensity, lying, step),
         None if oracle is None else shell_correlation(oracle, exact, step),
         float(np.median(error)),
         float(np.median(at_random)),

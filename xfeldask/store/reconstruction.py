@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from pydantic import Field
@@ -15,8 +16,50 @@ from xfeldask.units import told
 
 LEAST_GAIN = 0.2
 """What an intensity explains of a shot that was held out, if it shows anything [nat]; of nothing it is below 0."""
+SURE = 3.0
+"""Standard errors by which it must explain them better than the same shots scrambled."""
 ALIKE = 0.5
 """Correlation of half sets down to which a resolution is told."""
+
+
+class HeldOut(NamedTuple):
+    """What an intensity says of shots that it was not made of [nat a shot].
+
+    Attributes
+    ----------
+    gain : float, what it explains of them beyond their mean profile
+    scrambled : float, that of the same shots after their photons were moved around the beam, as of `scrambled`
+    error : float, standard error of the difference of the two
+    at_once : float, what the mean image of the shots that it was made of explains
+
+    Examples
+    --------
+    >>> HeldOut(gain=34.7, scrambled=2.4, error=3.0, at_once=-0.3).shows
+    True
+    >>> HeldOut(gain=57.1, scrambled=58.0, error=0.9, at_once=-0.4).shows
+    False
+    """
+
+    gain: float
+    scrambled: float
+    error: float
+    at_once: float
+
+    @property
+    def shows(self) -> bool:
+        """Whether the intensity shows anything."""
+        return self.gain >= LEAST_GAIN and self.gain - self.scrambled > SURE * self.error
+
+    @classmethod
+    def of(cls, attributes: Mapping[str, Any]) -> Self | None:
+        """Read it from the attributes of a reconstruction; None where no shots were held out."""
+        if "held_out_gain" not in attributes:
+            return None
+        return cls(*(float(attributes.get(f"held_out_{name}", 0.0)) for name in cls._fields))
+
+    def attributes(self) -> dict[str, float]:
+        """Return it as attributes of a reconstruction."""
+        return {f"held_out_{name}": value for name, value in self._asdict().items()}
 
 
 class Reconstructing(Record):
@@ -116,7 +159,7 @@ class Reconstruction(Made):
             "iterations": f"{found.sizes['step']}{'' if self.is_finished else ', not finished; reconstruct again'}",
             **({} if (device := found.attrs.get("device")) is None else {"device": str(device)}),
             "information": f"{float(found['mean_information'][-1]):.1f} bit a shot",
-            **({} if (gain := found.attrs.get("held_out_gain")) is None else {"held out": _explained(float(gain))}),
+            **({} if (looked := HeldOut.of(found.attrs)) is None else {"held out": _explained(looked)}),
             **({} if (halves := found.attrs.get("half_set_resolution")) is None else {"half sets": _agreed(halves)}),
         }
 
@@ -145,7 +188,10 @@ def _agreed(resolution: float) -> str:
     return f"agree to {told(resolution, 'm')} (correlation of {ALIKE:g} and more)"
 
 
-def _explained(gain: float) -> str:
+def _explained(looked: HeldOut) -> str:
     """Tell what an intensity explains of shots that it was not made of."""
-    words = f"shots explained {gain:.1f} nat better each than by their mean profile"
-    return words if gain >= LEAST_GAIN else f"{words}: nothing was found"
+    words = (
+        f"shots explained {looked.gain:.1f} nat better each than by their mean profile, scrambled ones "
+        f"{looked.scrambled:.1f}"
+    )
+    return words if looked.shows else f"{words}: nothing was found"

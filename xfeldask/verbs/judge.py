@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import xarray as xr
@@ -20,7 +21,7 @@ from xfeldask.orient.state import State
 from xfeldask.physics.intensities import species_intensity
 from xfeldask.physics.orientations import symmetry_group
 from xfeldask.schema import BLANK
-from xfeldask.scores.quality import Quality, quality
+from xfeldask.scores.quality import Quality, chance_correlation, quality
 from xfeldask.store.columns import Shots
 from xfeldask.store.reconstruction import Reconstruction, refuse_unfinished
 from xfeldask.store.run import Run
@@ -141,7 +142,9 @@ def reconstruction_quality(store: Store, name: str | None = None) -> Quality:
     true = run.read("orientation")[own, 0]
     oracle = merged(frames, pixels, true, radius, symmetry_group(run.symmetry or "C1")).intensity[0]
     imposed = symmetry_group(parameters.symmetry)
-    return compared_with_truth(run, models, found["orientation"].values[shots], shots, single, imposed, oracle)
+    compared = compared_with_truth(run, models, found["orientation"].values[shots], shots, single, imposed, oracle)
+    chance = chance_correlation(models.intensity[0], models.step, imposed)
+    return replace(compared, shells=replace(compared.shells, chance=chance))
 
 
 def exact_intensity(run: Run, size: int, step: float) -> NDArray[np.float64]:

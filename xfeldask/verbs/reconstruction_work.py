@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -16,12 +16,13 @@ from xfeldask.errors import XfeldaskWarning
 from xfeldask.orient.alignment import turned_onto
 from xfeldask.orient.cycle import expand_maximise_compress, explained_at_once, judged
 from xfeldask.orient.schedule import Level
+from xfeldask.orient.scrambling import scrambled
 from xfeldask.orient.sparse import Pixels, SparseFrames
 from xfeldask.orient.starts import Start, begun, compared_shots
 from xfeldask.orient.state import State
-from xfeldask.scores.quality import half_set_shells
+from xfeldask.scores.quality import chance_correlation, shell_correlation
 from xfeldask.store.reconstructed import columns_of, dataset_of, state_of, variable
-from xfeldask.store.reconstruction import ALIKE, LEAST_GAIN, Reconstructing, Reconstruction
+from xfeldask.store.reconstruction import ALIKE, LEAST_GAIN, HeldOut, Reconstructing, Reconstruction
 from xfeldask.store.run import Run
 from xfeldask.verbs.reconstruction_checkpoints import HALVES, WHOLE, Checkpoints
 from xfeldask.verbs.reconstruction_plan import held_out
@@ -61,18 +62,18 @@ class Reconstructor:
         fit = np.flatnonzero(~out)
         state = self._reconstructed(WHOLE, fit, self.parameters.seed, telling)
         found = self._found(state, fit)
-        if out.any():
-            gain, at_once = self._look_at(found, state, fit, np.flatnonzero(out))
-            found = found.assign_attrs(held_out_gain=gain)
+        looked = self._look_at(found, state, fit, np.flatnonzero(out)) if out.any() else None
+        if looked is not None:
+            found = found.assign_attrs(looked.attributes())
         if self.parameters.half_sets:
             found = found.assign(self._halves(state, fit, telling))
-            shells = half_set_shells(found["half_intensity"].values, state.models.step, self.group)
-            found = found.assign_attrs(half_set_resolution=shells.resolution(ALIKE))
+            shows = looked is None or looked.shows
+            found = found.assign_attrs(half_set_resolution=self._agreed(found) if shows else np.inf)
         self.place.publish(found.assign_attrs(self._attributes(finished=True)))
         if self.kept.place != self.place.place:
             self.run.place.remove(self.kept.place)
-        if out.any():
-            warn_of_nothing(gain, at_once)
+        if looked is not None:
+            warn_of_nothing(looked)
 
     def _reconstructed(self, part: str, own: NDArray[np.int64], seed: int, telling: Reporter) -> State:
         """Reconstruct from some of the frames, or go on with that."""
@@ -105,26 +106,28 @@ class Reconstructor:
                 self.checkpoints.put(part, self._found(state, own))
         return state
 
+    def _agreed(self, found: xr.Dataset) -> float:
+        """Return to what resolution half sets agree by more than chance [m]; infinity for none."""
+        (one, other), step = found["half_intensity"].values, float(found.attrs["step"])
+        chance = chance_correlation(one, step, self.group)
+        return replace(shell_correlation(one, other, step), chance=chance).resolution(ALIKE)
+
     def _found(self, state: State, own: NDArray[np.int64]) -> xr.Dataset:
         """Return what is stored of the state of some of the frames."""
         return dataset_of(state, self.shots[own], self.run.n_shots, self.group)
 
-    def _look_at(
-        self, found: xr.Dataset, state: State, fit: NDArray[np.int64], out: NDArray[np.int64]
-    ) -> tuple[float, float]:
-        """Fill in what the intensity says of shots that were held out.
-
-        Returns
-        -------
-        float, float
-            What the intensity explains of them beyond their mean profile, and what their mean image does [nat a shot].
-        """
+    def _look_at(self, found: xr.Dataset, state: State, fit: NDArray[np.int64], out: NDArray[np.int64]) -> HeldOut:
+        """Fill in what the intensity says of shots that were held out, and return it."""
         frames, each = self.frames[out], ByDask()
-        looked = judged(frames, self.pixels, state.models, self.plan, group=self.group, each=each, device=self.device)
+        apart = frames, scrambled(frames, self.pixels, self.parameters.seed)
+        looked, by_chance = (judged(some, self.pixels, state.models, self.plan, group=self.group, each=each,
+                                    device=self.device) for some in apart)  # fmt: skip
         for name, values in columns_of(looked, self.group).items():
             found[name].values[self.shots[out]] = values
         at_once = explained_at_once(self.frames[fit], frames, self.pixels, self.plan[-1].radius)
-        return float(looked.contrast.mean()), float(at_once.mean())
+        more = looked.contrast - by_chance.contrast
+        return HeldOut(float(looked.contrast.mean()), float(by_chance.contrast.mean()),
+                       float(more.std(ddof=1) / np.sqrt(len(more))), float(at_once.mean()))  # fmt: skip
 
     def _halves(self, state: State, fit: NDArray[np.int64], telling: Reporter) -> dict[str, xr.Variable]:
         """Reconstruct from each half of the shots by itself, and turn what comes out onto what all shots gave."""
@@ -141,35 +144,35 @@ class Reconstructor:
         return told if self.device is None else told | {"device": self.device.label}
 
 
-def warn_of_nothing(gain: float, at_once: float) -> None:
+def warn_of_nothing(looked: HeldOut) -> None:
     """Warn where the intensity shows nothing that can be relied on.
 
     Parameters
     ----------
-    gain : what the intensity explains of a shot that was held out, over their mean profile [nat]
-    at_once : what the mean image explains of it [nat]
+    looked : HeldOut
 
     Examples
     --------
     >>> import warnings
     >>> with warnings.catch_warnings(record=True) as told:
     ...     warnings.simplefilter("always")
-    ...     warn_of_nothing(gain=0.0, at_once=0.0)
+    ...     warn_of_nothing(HeldOut(gain=0.0, scrambled=0.0, error=0.1, at_once=0.0))
     >>> str(told[0].message).split(":")[0]
     'nothing was found'
     """
-    told = None
-    if gain < LEAST_GAIN:
-        told = (
-            "nothing was found: the intensity explains shots that it was not made of no better than their mean profile "
-            f"({gain:.2g} nat a shot); reconstruct from more or brighter shots, to a lower resolution, or give the "
-            "symmetry"
-        )
-    elif at_once > max(1.0, gain / 2):
+    gain, told = looked.gain, None
+    if looked.at_once > max(1.0, gain / 2):
         told = (
             "the shots have one orientation: their mean image explains each of them nearly as well as the intensity "
-            f"({at_once:.2g} of {gain:.2g} nat a shot), which is known in one slice only; it needs shots of particles "
-            "that lie in many ways"
+            f"({looked.at_once:.2g} of {gain:.2g} nat a shot), which is known in one slice only; it needs shots of "
+            "particles that lie in many ways, and a mask of bright pixels"
+        )
+    elif not looked.shows:
+        by = "their mean profile" if gain < LEAST_GAIN else "shots whose photons were moved around the beam by chance"
+        told = (
+            f"nothing was found: the intensity explains shots that it was not made of no better than {by} ({gain:.2g} "
+            f"nat a shot, {looked.scrambled:.2g} scrambled); reconstruct from more or brighter shots, to a lower "
+            "resolution, or give the symmetry"
         )
     if told is not None:
         warnings.warn(told, XfeldaskWarning, stacklevel=4)
