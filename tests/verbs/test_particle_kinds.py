@@ -46,19 +46,12 @@ def store(sorted_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     return Path(shutil.copytree(sorted_store, tmp_path / "run.zarr"))
 
 
-def test_find_kinds__judges_blocks_of_equal_sizes(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a block's mean profile is must not hang on a few shots that are left over."""
-    sizes, judge = [], particle_kinds.log_likelihoods
-
-    def noted(frames, *arguments, **more):
-        sizes.append(len(frames))
-        return judge(frames, *arguments, **more)
-
-    monkeypatch.setattr(particle_kinds, "log_likelihoods", noted)
-    monkeypatch.setattr(particle_kinds, "BLOCK", 200)
-    find_kinds(store, "ipca", most=2, progress=False)
-    assert len(sizes) == 2
-    assert max(sizes) - min(sizes) <= 1
+def test_find_kinds__finds_the_same_in_blocks_of_any_size(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = find_kinds(store, "ipca", most=2, progress=False).load()
+    monkeypatch.setattr(particle_kinds, "BLOCK", 130)
+    cut = find_kinds(store, "ipca", most=2, progress=False).load()
+    for name in ("kind", "probability_wanted", "misfit"):
+        np.testing.assert_array_equal(cut[name].values, whole[name].values)
 
 
 def test_find_kinds__tells_the_kind_of_each_single_hit(store: Path) -> None:

@@ -102,6 +102,7 @@ def judged(
     group: ArrayLike | None = None,
     each: Each = in_turn,
     device: Device | None = None,
+    mean: Callable[[float], NDArray[np.float64]] | None = None,
 ) -> State:
     """Compare shots with intensities that stay as they are: a look at each level, coarse to fine.
 
@@ -111,6 +112,8 @@ def judged(
     ----------
     frames, pixels, schedule, group, each, device : as of `expand_maximise_compress`
     models : Models, that reach at least as far as the schedule
+    mean : callable, optional, gives the mean profile within a radius [bins], as of `profile`; that of the shots by
+        default, so that what is found of a shot depends on the others
 
     Returns
     -------
@@ -133,7 +136,7 @@ def judged(
     (30, 12)
     """
     turns = ONLY if group is None else np.atleast_2d(np.asarray(group, np.float64))
-    problem, state = Problem(frames, pixels, schedule, turns, each=each, device=device), State(models)
+    problem, state = Problem(frames, pixels, schedule, turns, each=each, device=device, mean=mean), State(models)
     for number, level in enumerate(schedule):
         found = compared(problem, state, level, 1.0, merge=False)
         state = replace(told_of(found, state), models=models, level=number + 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple
@@ -40,6 +40,8 @@ class Problem:
     size_prior : bool, take the fraction of the shots that a model holds for its prior
     each : callable, shares the work out; the result does not depend on it
     device : Device, on which shots are compared with all rotations; none to compare them on the CPU, photon by photon
+    mean : callable, optional, gives the mean profile within a radius [bins], as of `profile`; by default it is that of
+        the shots
 
     Raises
     ------
@@ -54,6 +56,7 @@ class Problem:
     size_prior: bool = False
     each: Each = in_turn
     device: Device | None = None
+    mean: Callable[[float], NDArray[np.float64]] | None = None
     _seen: dict[float, tuple[NDArray[np.float64], View]] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
@@ -66,10 +69,10 @@ class Problem:
         return None if self.device is None else DenseFrames(self.device, self.frames)
 
     def view(self, radius: float) -> tuple[NDArray[np.float64], View]:
-        """Return the mean profile of the shots within a radius [bins], as of `profile`, and what is looked at there."""
+        """Return the mean profile within a radius [bins], and what is looked at there."""
         if radius not in self._seen:
             self._seen.clear()
-            mean = profile(self.frames, self.pixels, radius)
+            mean = profile(self.frames, self.pixels, radius) if self.mean is None else self.mean(radius)
             self._seen[radius] = mean, View.of(self.frames, self.pixels, radius, mean)
         return self._seen[radius]
 

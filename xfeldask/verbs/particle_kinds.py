@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from xfeldask.config import Experiment
 from xfeldask.devices import Device
 from xfeldask.errors import InputError
-from xfeldask.orient.models import radius_of_gyration
+from xfeldask.orient.models import profile, radius_of_gyration
 from xfeldask.orient.sparse import Pixels, SparseFrames, pixels_of
 from xfeldask.schema import MULTIPLE, NO_KIND, OF_KINDS, OTHER, SINGLE, of_names
 from xfeldask.sorting.decision import Decision, intervals
@@ -182,11 +183,13 @@ def _judged(
     frames: SparseFrames, pixels: Pixels, kinds: Kinds, wanted: int, device: Device | None, progress: bool | Tell
 ) -> dict[str, NDArray[Any]]:
     """Judge single hits by the intensities of all kinds."""
+    # of all shots, so that what is found of one does not depend on those that it is judged with
+    mean = cache(partial(profile, frames, pixels))
 
     def judge() -> Iterator[NDArray[np.float64]]:
-        # of equal sizes: what a block has in common is its mean profile, which few shots would not tell
-        for block in np.array_split(np.arange(len(frames)), -(-len(frames) // BLOCK)):
-            yield log_likelihoods(frames[block], pixels, kinds, each=ByDask(), device=device, tell=telling.advance)
+        for first in range(0, len(frames), BLOCK):
+            block = frames[np.arange(first, min(len(frames), first + BLOCK))]
+            yield log_likelihoods(block, pixels, kinds, each=ByDask(), device=device, tell=telling.advance, mean=mean)
 
     with reporter("judging", len(frames) * len(kinds.kind), "comparisons", progress) as telling:
         likelihood = np.concatenate(list(judge()))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache, partial
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from tests.orient.shots import PIXELS, RADIUS, atoms_of, intensity, shots
 from xfeldask.devices import Device
 from xfeldask.orient.cycle import judged
-from xfeldask.orient.models import Models, grid_size
+from xfeldask.orient.models import Models, grid_size, profile
 from xfeldask.orient.sparse import SparseFrames
 from xfeldask.sorting.kinds.found import Kinds, log_likelihoods, looks, posterior
 
@@ -56,6 +58,14 @@ def test_log_likelihoods__are_the_same_as_products_of_matrices(kinds: Kinds, tol
     assert np.abs(found - told)[:40, 0].max() < 0.5
     # the loops look at rotations near the likeliest only; where all fit as well, the others tell as much
     assert (found > told - 0.01).all()
+
+
+def test_log_likelihoods__of_one_mean_profile_do_not_depend_on_other_shots(kinds: Kinds, told: np.ndarray) -> None:
+    frames = SparseFrames.joined([shots(40, 200, 1).frames, shots(20, 200, 2, size=SMALL).frames])
+    mean = cache(partial(profile, frames, PIXELS))
+    cuts = np.split(np.arange(60), [7, 30, 31])
+    apart = [log_likelihoods(frames[some], PIXELS, kinds, mean=mean) for some in cuts]
+    np.testing.assert_array_equal(np.concatenate(apart), told)
 
 
 def test_log_likelihoods__tell_how_far_they_are(kinds: Kinds) -> None:

@@ -113,6 +113,7 @@ def log_likelihoods(
     each: Each = in_turn,
     device: Device | None = None,
     tell: Callable[[int], object] = lambda _: None,
+    mean: Callable[[float], NDArray[np.float64]] | None = None,
 ) -> NDArray[np.float64]:
     """Compare shots with every kind, each with the likeliest of its rotations and intensities.
 
@@ -124,6 +125,7 @@ def log_likelihoods(
     each : callable, shares the work out; the result does not depend on it
     device : Device, as of `expand_maximise_compress`
     tell : callable, called with the number of shots after each intensity
+    mean : as of `judged`
 
     Returns
     -------
@@ -138,7 +140,8 @@ def log_likelihoods(
     def judge() -> Iterator[NDArray[np.float64]]:
         for intensity in kinds.models.intensity:
             alone = replace(kinds.models, intensity=intensity[None], prior=np.ones(1))
-            yield judged(frames, pixels, alone, looks(kinds.radius), each=each, device=device).log_likelihood
+            found = judged(frames, pixels, alone, looks(kinds.radius), each=each, device=device, mean=mean)
+            yield found.log_likelihood
             tell(len(frames))
 
     single = np.stack(list(judge()), axis=1)
