@@ -266,8 +266,16 @@ BACKGROUND = {
         Variable("low_q", ("low_y", "low_x"), "float32", "background photons of a shot, on average, in the bins of "
                  "low_q", "count"),
         Variable("background_weight", ("shot",), "float32", "background of the shot over that of a shot on average",
-                 comment="of blanks the ratio of photons, of others by least squares beside the mean pattern"),
+                 comment="of its cell, where cells differ; as given, or of blanks the ratio of photons, of others by "
+                 "least squares beside the mean pattern"),
         Variable("taken_for_blank", ("shot",), "bool", "the background was measured on the shot"),
+        Variable("cell_value", ("cell",), "int64", "value of the column that tells backgrounds apart"),
+        Variable("cell_image", ("cell", "y", "x"), "float32", "background photons of a shot of the cell, on average, "
+                 "in the bins of image", "count"),
+        Variable("cell_low_q", ("cell", "low_y", "low_x"), "float32", "background photons of a shot of the cell, on "
+                 "average, in the bins of low_q", "count"),
+        Variable("background_cell", ("shot",), "int32", "which of the cells' backgrounds is the shot's",
+                 comment="index along cell"),
     )
 }  # fmt: skip
 """Variables of a background that is known."""

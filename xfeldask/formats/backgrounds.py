@@ -16,6 +16,7 @@ from xfeldask.physics.elementary import exp_of
 
 GAS = (4e-5, 0.02)
 """Variance [m^2] and floor of the scattering of gas around the beam, as the tests of EXtra-redu have it."""
+WEIGHTS = "weights of the background"
 
 
 def read_background(asked: Background, geometry: Geometry) -> NDArray[np.float32]:
@@ -86,6 +87,35 @@ def expected_background(source: str | NDArray[np.generic], geometry: Geometry) -
     return np.where(geometry.mask, _measured(value, np.sqrt(x * x + y * y)), 0)
 
 
+def cell_stack(source: str | NDArray[np.generic], geometry: Geometry) -> NDArray[np.generic]:
+    """Backgrounds of cells, one after the other along the first axis, each as `expected_background` takes it.
+
+    Parameters
+    ----------
+    source : array, or name of a file of one as `array_at` reads it: images (cell, panel, ss, fs) or profiles
+        (cell, n, 2)
+    geometry : Geometry
+
+    Raises
+    ------
+    MissingFileError, FormatError, InputError
+
+    Examples
+    --------
+    >>> from xfeldask.physics.detectors import square
+    >>> cell_stack(np.ones((3, 4, 4)), square(4, 1e-3, 0.1)).shape
+    (3, 4, 4)
+    """
+    value = np.asarray(array_at(source, "background") if isinstance(source, str) else source)
+    is_profile = value.ndim == 3 and value.shape[2] == 2
+    if value.ndim < 2 or not len(value) or not (is_profile or value[0].size == geometry.mask.size):
+        raise InputError(
+            f"backgrounds of cells are images (cell, {', '.join(map(str, geometry.shape))}) or profiles (cell, n, 2), "
+            f"got {value.dtype} {value.shape}"
+        )
+    return value
+
+
 def read_weights(asked: Background) -> NDArray[np.float64] | None:
     """Read the weights of shots; None where the experiment names none.
 
@@ -93,9 +123,22 @@ def read_weights(asked: Background) -> NDArray[np.float64] | None:
     ------
     MissingFileError, FormatError, InputError
     """
-    if asked.weights is None:
-        return None
-    found = np.asarray(load_array(asked.weights, "weights of the background"))
+    return None if asked.weights is None else checked_weights(load_array(asked.weights, WEIGHTS))
+
+
+def checked_weights(given: str | NDArray[np.generic]) -> NDArray[np.float64]:
+    """Return weights of shots (n,), or those of a file as `array_at` reads it.
+
+    Raises
+    ------
+    MissingFileError, FormatError, InputError
+
+    Examples
+    --------
+    >>> checked_weights(np.array([1, 0, 2])).tolist()
+    [1.0, 0.0, 2.0]
+    """
+    found = np.asarray(array_at(given, WEIGHTS) if isinstance(given, str) else given)
     if found.ndim != 1 or not len(found) or found.dtype.kind not in "fiu" or not (found >= 0).all():
         raise InputError(f"weights of the background must be numbers (n,) from 0 on, got {found.dtype} {found.shape}")
     if not np.isfinite(found).all():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -24,6 +24,37 @@ PLACE = f"{ROOM}/{NAME}"
 
 
 @dataclass(frozen=True, eq=False)
+class CellBackgrounds:
+    """Backgrounds that differ: of memory cells of the detector, or of whatever else a column of the run tells.
+
+    Attributes
+    ----------
+    by : str, column that tells which background is a shot's
+    cell : int64 (cell,), values of that column, ascending
+    image : float32 (cell, y, x), photons of a shot of the cell on average, in the bins of `image`
+    low_q : float32 (cell, low_y, low_x), the same in the bins of `low_q`
+    of : int32 (shot,), index of the background of each shot
+
+    Examples
+    --------
+    >>> flat = np.ones((2, 1, 1), np.float32)
+    >>> CellBackgrounds("cell", np.array([3, 7]), flat, flat, np.array([0, 1, 0], np.int32)).shots.tolist()
+    [2, 1]
+    """
+
+    by: str
+    cell: NDArray[np.int64]
+    image: NDArray[np.float32]
+    low_q: NDArray[np.float32]
+    of: NDArray[np.int32]
+
+    @property
+    def shots(self) -> NDArray[np.int64]:
+        """Shots of each cell, int64 (cell,)."""
+        return np.bincount(self.of, minlength=len(self.cell))
+
+
+@dataclass(frozen=True, eq=False)
 class KnownBackground:
     """Where background photons are to be expected, and how many in each shot. They are never taken off counts.
 
@@ -31,9 +62,10 @@ class KnownBackground:
     ----------
     image : float32 (y, x), photons of a shot on average, in the bins of `image`
     low_q : float32 (low_y, low_x), the same in the bins of `low_q`
-    weight : float32 (shot,), background of each shot over that of a shot on average
+    weight : float32 (shot,), background of each shot over that of a shot on average, of its cell where cells differ
     blank : bool (shot,), shots that it was measured on
     source : str, where it comes from
+    cells : CellBackgrounds, where cells differ; `image` and `low_q` are then the mean of all shots
 
     Examples
     --------
@@ -48,28 +80,57 @@ class KnownBackground:
     weight: NDArray[np.float32]
     blank: NDArray[np.bool_]
     source: str
+    cells: CellBackgrounds | None = None
 
     @property
     def told(self) -> str:
         """What a person wants to know first."""
         n, total = int(self.blank.sum()), float(self.image.sum())
         how = f"measured on {n:,} of {len(self.blank):,} shots ({self.source})" if n else f"given by {self.source}"
-        return f"{total:.3g} photons a shot on average, {how}"
+        told = f"{total:.3g} photons a shot on average, {how}"
+        if self.cells is None:
+            return told
+        each = self.cells.image.sum(axis=(1, 2), dtype=np.float64)
+        return f"{told}; {each.min():.3g} to {each.max():.3g} in {len(each):,} backgrounds by {self.cells.by}"
 
     @property
     def digest(self) -> str:
-        """SHA-256 of what particles are sorted over, in hexadecimal."""
-        return hashlib.sha256(np.ascontiguousarray(self.low_q, "<f4").tobytes()).hexdigest()
+        """SHA-256 of where photons are expected and of how many in each shot, in hexadecimal."""
+        state = hashlib.sha256()
+        for variable in self.dataset().data_vars.values():
+            state.update(np.ascontiguousarray(variable.values).tobytes())
+        return state.hexdigest()
+
+    def own(self, images: str, shots: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Photons to expect in the bins of "image" or "low_q", of each of some shots, float32 (n, y, x)."""
+        weight = self.weight[shots, None, None]
+        shape = getattr(self, images)[None] if self.cells is None else getattr(self.cells, images)[self.cells.of[shots]]
+        return np.asarray(weight * shape, np.float32)
+
+    @property
+    def amount(self) -> NDArray[np.float64]:
+        """Photons of the background of each shot over those of a shot on average, float64 (shot,)."""
+        weight = self.weight.astype(np.float64)
+        if self.cells is None:
+            return weight
+        each = self.cells.image.sum(axis=(1, 2), dtype=np.float64) / float(self.image.sum(dtype=np.float64))
+        return np.asarray(weight * each[self.cells.of])
 
     def dataset(self) -> xr.Dataset:
-        """Return it as it is stored."""
-        values = (self.image, self.low_q, self.weight, self.blank)
+        """Return it as it is stored, with its digest."""
+        values: dict[str, NDArray[Any]] = {
+            "image": self.image, "low_q": self.low_q, "background_weight": self.weight, "taken_for_blank": self.blank
+        }  # fmt: skip
+        if (cells := self.cells) is not None:
+            values |= {"cell_value": cells.cell, "cell_image": cells.image, "cell_low_q": cells.low_q}
+            values["background_cell"] = cells.of
+        as_told = {name: (BACKGROUND[name], value) for name, value in values.items()}
         variables = {
             name: xr.Variable(v.dims, np.asarray(value, v.dtype), v.attributes())
-            for (name, v), value in zip(BACKGROUND.items(), values, strict=True)
+            for name, (v, value) in as_told.items()
         }
-        told = {"title": "background of a run", "source": self.source, "digest": self.digest}
-        return xr.Dataset(variables, attrs={**told, "format": FORMAT, "n_shots": len(self.weight)})
+        told = {"title": "background of a run", "source": self.source, "format": FORMAT, "n_shots": len(self.weight)}
+        return xr.Dataset(variables, attrs=told | ({} if cells is None else {"by": cells.by}))
 
 
 def publish_known_background(run: Run, found: KnownBackground) -> None:
@@ -99,7 +160,7 @@ def publish_known_background(run: Run, found: KnownBackground) -> None:
     run.refuse_replaced()
     told = {} if run.identity is None else {RUN: run.identity}
     with held(run.path, PLACE):
-        publish_group(run.path, PLACE, found.dataset().assign_attrs(told))
+        publish_group(run.path, PLACE, found.dataset().assign_attrs(told | {"digest": found.digest}))
 
 
 def read_known_background(run: Run) -> KnownBackground | None:
@@ -107,15 +168,19 @@ def read_known_background(run: Run) -> KnownBackground | None:
     found = _stored(run)
     if found is None:
         return None
-    image, low_q, weight, blank = (found[name].values for name in BACKGROUND)
-    return KnownBackground(image, low_q, weight, blank, str(found.attrs.get("source", "")))
+    value = {str(name): variable.values for name, variable in found.data_vars.items()}
+    cells = None
+    if "cell_image" in value:
+        parts = (value[name] for name in ("cell_value", "cell_image", "cell_low_q", "background_cell"))
+        cells = CellBackgrounds(str(found.attrs["by"]), *parts)
+    weight, blank, source = value["background_weight"], value["taken_for_blank"], str(found.attrs.get("source", ""))
+    return KnownBackground(value["image"], value["low_q"], weight, blank, source, cells)
 
 
 def background_columns(run: Run) -> xr.Dataset:
     """Return what is known of the background of each shot, (shot,); nothing where no background is."""
     found = _stored(run)
-    along = [] if found is None else [name for name, v in BACKGROUND.items() if v.dims == ("shot",)]
-    return xr.Dataset() if found is None else found[along]
+    return xr.Dataset() if found is None else found[[name for name in found if found[name].dims == ("shot",)]]
 
 
 def _stored(run: Run) -> xr.Dataset | None:

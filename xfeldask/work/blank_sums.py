@@ -20,36 +20,54 @@ Blanks = Window | NDArray[np.bool_]
 """How blanks are told: by a window, or one by one (shot,)."""
 
 
-def summed(run: Run, blanks: Blanks, progress: bool | Tell) -> dict[str, NDArray[Any]]:
-    """Add up the blanks of a run.
+def summed(run: Run, blanks: Blanks, cell: NDArray[np.int32], progress: bool | Tell) -> dict[str, NDArray[Any]]:
+    """Add up the blanks of a run, those of each cell by themselves.
 
     Parameters
     ----------
     run : Run
     blanks : Window or bool (shot,)
+    cell : int32 (shot,), from 0 on; 0 everywhere where cells do not differ
     progress : as of `xfeldask.embed`
 
     Returns
     -------
-    dict of ``blank``, bool (shot,), and of ``image`` (y, x) and ``low_q`` (low_y, low_x), float64, their sums
+    dict of ``blank``, bool (shot,), and of ``image`` (cell, y, x) and ``low_q`` (cell, low_y, low_x), float64, sums
     """
-    parts: list[dict[str, NDArray[Any]]] = _in_blocks("sum-blanks", sum_blanks, run, blanks, progress)
-    sums = {name: np.sum([part[name] for part in parts], axis=0) for name in ("image", "low_q")}
+    parts: list[dict[str, Any]] = _in_blocks("sum-blanks", sum_blanks, run, (blanks, cell), progress)
+    n_cells = int(cell.max(initial=0)) + 1
+    sums = {name: np.zeros((n_cells, *getattr(run.layout, name))) for name in ("image", "low_q")}
+    for part in parts:
+        for name, each in sums.items():
+            each[part["cell"]] += part[name]
     return {"blank": np.concatenate([part["blank"] for part in parts]), **sums}
 
 
-def sum_blanks(run: Run, blanks: Blanks, block: int) -> dict[str, NDArray[Any]]:
-    """Add up the blanks of a block of shots; the task that Dask runs."""
+def sum_blanks(run: Run, told: tuple[Blanks, NDArray[np.int32]], block: int) -> dict[str, NDArray[Any]]:
+    """Add up the blanks of a block of shots; the task that Dask runs.
+
+    Returns
+    -------
+    as of `summed`, of the cells in ``cell`` alone
+    """
+    blanks, cell = told
     flags: list[NDArray[np.bool_]] = []
-    sums = {name: np.zeros(getattr(run.layout, name)) for name in ("image", "low_q")}
+    here = np.unique(cell[block * BLOCK : (block + 1) * BLOCK])
+    sums = {name: np.zeros((len(here), *getattr(run.layout, name))) for name in ("image", "low_q")}
     for part in _batches(run, block):
         low_q = run.read("low_q", part)
         blank = excess(low_q, blanks) <= HIT if isinstance(blanks, Window) else blanks[part]
         flags.append(blank)
         if blank.any():
-            sums["low_q"] += low_q[blank].sum(axis=0, dtype=np.float64)
-            sums["image"] += run.read("image", part)[blank].sum(axis=0, dtype=np.float64)
-    return {"blank": np.concatenate(flags), **sums}
+            own = np.searchsorted(here, cell[part][blank])
+            _add(sums["low_q"], own, low_q[blank])
+            _add(sums["image"], own, run.read("image", part)[blank])
+    return {"blank": np.concatenate(flags), "cell": here, **sums}
+
+
+def _add(sums: NDArray[np.float64], own: NDArray[np.int64], images: NDArray[Any]) -> None:
+    for index in np.unique(own):
+        sums[index] += images[own == index].sum(axis=0, dtype=np.float64)
 
 
 def gauged(run: Run, gauge: NDArray[np.float32], progress: bool | Tell) -> NDArray[np.float32]:

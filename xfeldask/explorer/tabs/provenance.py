@@ -53,6 +53,12 @@ def parameters(session: Session) -> dict[str, Any]:
         out["embedding"] = {"name": session.embedding, **{str(k): parsed(v) for k, v in attributes.items()}}
     if (known := run.known_background) is not None:
         out["background"] = {"told": known.told, "source": known.source, "digest": known.digest}
+        if (cells := known.cells) is not None:
+            each = cells.image.sum(axis=(1, 2))
+            out["background"][f"photons by {cells.by}"] = {
+                str(value): f"{photons:.3g} in {shots:,} shots"
+                for value, photons, shots in zip(cells.cell, each, cells.shots, strict=True)
+            }
     return out
 
 
