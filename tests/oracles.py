@@ -188,10 +188,17 @@ def merged(values, seen, s, rotation, size):
     return grid
 
 
-def posterior(images, factor, slices, prior, exponent):
-    """Probabilities (shot, slice), log of the mean likelihood (shot,): multinomial shots, slice by slice."""
+def posterior(images, factor, slices, prior, exponent, under=0.0, share=None):
+    """Probabilities (shot, slice), log of the mean likelihood (shot,): multinomial shots, slice by slice.
+
+    Of each shot's photons a share (shot,) may be background, which lies as `under` says, of sum 1.
+    """
+    share = np.zeros(len(images)) if share is None else share
     log_likelihood = np.array(
-        [[sum(image * np.log(factor * w / (factor * w).sum())) for w in slices] for image in images]
+        [
+            [sum(image * np.log((1 - f) * factor * w / (factor * w).sum() + f * under)) for w in slices]
+            for image, f in zip(images, share, strict=True)
+        ]
     )
     tempered = np.exp(exponent * (log_likelihood - log_likelihood.max(axis=1, keepdims=True))) * prior
     top = log_likelihood.max(axis=1)

@@ -17,6 +17,7 @@ from xfeldask.orient.dense import BRIGHT, DenseFrames
 from xfeldask.orient.iteration import Problem, next_state
 from xfeldask.orient.models import random_models
 from xfeldask.orient.schedule import Level
+from xfeldask.orient.shares import Background
 from xfeldask.orient.sparse import SparseFrames
 from xfeldask.orient.state import State
 from xfeldask.physics.orientations import symmetry_group
@@ -60,6 +61,13 @@ def agree(found: State, expected: State, relative: float, nats: float) -> None:
 )
 def test_iteration__is_that_of_the_loops(device: Callable[[], Device], relative, nats, exponent):
     agree(iterated(device(), exponent), iterated(None, exponent), relative, nats)
+
+
+@pytest.mark.parametrize("device", [Device, pytest.param(gpu, marks=pytest.mark.cuda)])
+def test_background__is_mixed_in_as_by_the_loops(device: Callable[[], Device]):
+    rng = np.random.default_rng(3)
+    frames = replace(DATA.frames, background=Background(rng.random(len(PIXELS.s)), rng.gamma(2, 0.1, 90)))
+    agree(iterated(device(), frames=frames), iterated(None, frames=frames), 5e-3, 2e-2)
 
 
 def test_blank_shots__are_known_to_tell_nothing():

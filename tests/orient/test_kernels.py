@@ -8,6 +8,7 @@ import pytest
 from tests.oracles import merged, posterior, sliced
 from xfeldask.orient import kernels
 from xfeldask.orient.rotations import TILE
+from xfeldask.orient.shares import contrasts
 from xfeldask.orient.sparse import SparseFrames
 from xfeldask.physics.orientations import rotation_matrix, symmetry_group, uniform_quaternion
 
@@ -56,15 +57,20 @@ def test_expand_and_compress__are_sums_over_photons():
     table = RNG.normal(size=(30, TILE)).astype(np.float32)
     shots, end = np.array([5, 0, 2, 3], np.int32), frames.ends(25)
     out = np.empty((4, TILE), np.float32)
-    kernels.expand(table, frames.start, end, frames.pixel, frames.count, shots, out)
+    level, other = np.array([0, 0, 0, 0, 1, 0]), np.full_like(table, np.nan)
+    kernels.expand(np.stack([table, other]), level, frames.start, end, frames.pixel, frames.count, shots, out)
     np.testing.assert_allclose(out, images[shots, :25] @ table[:25].astype(float), rtol=1e-5, atol=1e-5)
     probability = RNG.random((4, TILE)).astype(np.float32)
     probability[1] = 0
-    sums, weight, photons = np.ones((30, TILE)), np.zeros(TILE), images.sum(axis=1).astype(float)
-    kernels.compress(probability, frames.start, end, frames.pixel, frames.count, shots, photons, sums, weight)
-    np.testing.assert_allclose(sums[:25] - 1, images[shots, :25].T @ probability.astype(float), rtol=1e-5)
-    assert (sums[25:] == 1).all()
-    np.testing.assert_allclose(weight, photons[shots] @ probability.astype(float), rtol=1e-6)
+    photons, part = images.sum(axis=1).astype(float), RNG.random((1, 30, TILE)).astype(np.float32)
+    for signal in (part[:0], np.concatenate([part, np.full_like(part, np.nan)])):
+        sums, weight = np.ones((30, TILE)), np.zeros(TILE)
+        kernels.compress(probability, frames.start, end, frames.pixel, frames.count, shots, photons, signal, level,
+                         sums, weight)  # fmt: skip
+        due = images[shots, :25].T @ probability.astype(float) * (part[0, :25] if len(signal) else 1)
+        np.testing.assert_allclose(sums[:25] - 1, due, rtol=1e-5)
+        assert (sums[25:] == 1).all()
+        np.testing.assert_allclose(weight, photons[shots] @ probability.astype(float), rtol=1e-6)
     total = np.empty(6)
     kernels.weighed(table[:, 0].astype(float), frames.start, end, frames.pixel, frames.count, total)
     np.testing.assert_allclose(total, images[:, :25] @ table[:25, 0].astype(float), rtol=1e-6)
@@ -80,10 +86,10 @@ def test_contrasts_and_softmax__give_the_multinomial_posterior():
     everyone = np.arange(6, dtype=np.int32)
     for tile in range(2):
         expected = np.ascontiguousarray(slices[tile * TILE : (tile + 1) * TILE].T, np.float32)
-        table = np.empty_like(expected)
-        kernels.contrasts(expected, factor, reference, table, totals[tile])
-        kernels.expand(table, frames.start, frames.ends(30), frames.pixel, frames.count, everyone,
-                       likelihood[tile * 6 : tile * 6 + 6])  # fmt: skip
+        table, none = np.empty_like(expected)[None], np.zeros(1)
+        contrasts(expected, factor, none, np.zeros(30), reference[None], table, totals[tile])
+        kernels.expand(table, np.zeros(6, np.int64), frames.start, frames.ends(30), frames.pixel, frames.count,
+                       everyone, likelihood[tile * 6 : tile * 6 + 6])  # fmt: skip
     np.testing.assert_allclose(totals.reshape(-1), (slices * factor).sum(axis=1), rtol=1e-6)
     with np.errstate(divide="ignore"):
         prior = np.log(weight / weight.sum()).reshape(2, TILE)

@@ -9,9 +9,10 @@ import pytest
 import zarr
 from click.testing import CliRunner
 
-from xfeldask import find_background, ingest, open_dataset, open_run, select, simulate, verify
+from xfeldask import find_background, ingest, open_dataset, open_run, reconstruct, select, simulate, verify
 from xfeldask.cli import commands
 from xfeldask.errors import FormatError, InputError, MissingFileError, StoreExistsError
+from xfeldask.orient.sparse import pixels_of
 from xfeldask.physics.binned_frames import bin_frames
 from xfeldask.physics.binning import bin_index
 from xfeldask.report.run_report import figures
@@ -19,6 +20,7 @@ from xfeldask.sorting.pairs.networks import PairNetworks
 from xfeldask.sorting.pairs.rule import PairRule
 from xfeldask.store.known_background import PLACE
 from xfeldask.store.shots import StoredShots
+from xfeldask.work.reconstructing import read_frames
 
 ATOMS = (np.random.default_rng(1).normal(size=(60, 3)) * 1e-9, ["C", "N", "O"] * 20)
 N = 400
@@ -189,6 +191,30 @@ def test_command__tells_the_background(run):
     assert told.exit_code == 0
     assert "measured on" in told.stdout
     assert "measured on" in CliRunner().invoke(commands, ["inspect", str(run)], catch_exceptions=False).stdout
+
+
+@pytest.mark.parametrize("images", ["image", "low_q"])
+def test_frames__bring_the_background_of_their_shots(run, images):
+    opened, shots = open_run(run), np.array([3, 300])
+    pixels = pixels_of(opened.geometry, opened.wavelength, images)
+    assert read_frames(opened, shots, pixels, images, False).background is None
+    found = find_background(run, where="n_particles == 0", progress=False)
+    background = read_frames(open_run(run), shots, pixels, images, False).background
+    np.testing.assert_array_equal(background.image, found[images].values.ravel()[pixels.index])
+    np.testing.assert_array_equal(background.amount, found.background_weight.values[shots])
+
+
+@pytest.mark.filterwarnings("ignore:nothing was found")
+def test_reconstruction__says_what_background_was_in_its_model(run):
+    how = {"resolution": 12e-9, "symmetry": "D8", "starts": 1, "n_iterations": 1, "progress": False}
+    reconstruct(run, name="before", where="n_particles == 1", **how)
+    find_background(run, where="n_particles == 0", progress=False)
+    reconstruct(run, name="after", where="n_particles == 1", **how)
+    made = open_run(run).reconstructions
+    assert made["before"].parameters.background is None
+    assert made["after"].parameters.background == open_run(run).known_background.digest
+    assert "part of the model" in made["after"].facts()["background"]
+    assert (made["before"].dataset().intensity.values != made["after"].dataset().intensity.values).any()
 
 
 def test_report__draws_the_background(run, tmp_path):

@@ -1,9 +1,10 @@
 """Expand, maximise, compress: intensities of one or several kinds of particles from shots of unknown orientation.
 
 A shot's likelihood is multinomial, ``sum n log(w / sum w)`` over its photons n and a slice w: neither its fluence nor
-the scale of an intensity matters. Every kind has its own intensity; a shot's probability is shared out over all
-rotations of all of them. (N. D. Loh and V. Elser, Physical Review E 80, 026705, 2009; K. Ayyer et al., Journal of
-Applied Crystallography 49, 1320, 2016.)
+the scale of an intensity matters. Where background b is known it is ``sum n log((1 - f) w / sum w + f b / sum b)``, f
+being the photons of background that are expected in the shot over those that it has. Every kind has its own intensity;
+a shot's probability is shared out over all rotations of all of them. (N. D. Loh and V. Elser, Physical Review E 80,
+026705, 2009; K. Ayyer et al., Journal of Applied Crystallography 49, 1320, 2016.)
 """
 
 from __future__ import annotations
@@ -179,10 +180,11 @@ def merged(
         for start in range(0, len(frames), TILE):
             shots = np.arange(start, min(len(frames), start + TILE), dtype=np.int32)
             own, values, expected = np.eye(len(shots), TILE, dtype=np.float32), *np.zeros((2, len(view.at), TILE))
-            kernels.compress(own, frames.start, view.end, frames.pixel, frames.count, shots, view.photons, values,
-                             np.zeros(TILE))  # fmt: skip
             kernels.slices(contrast, view.at, matrix[shots], expected)
             total = (expected[:, : len(shots)] * view.pattern[:, None]).sum(axis=0)
+            signal = view.scattered(expected, np.concatenate([total, np.ones(TILE - len(shots))]))
+            kernels.compress(own, frames.start, view.end, frames.pixel, frames.count, shots, view.photons, signal,
+                             view.level, values, np.zeros(TILE))  # fmt: skip
             kernels.spread(values, view.pattern, view.photons[shots] / total, view.at, matrix[shots], grid)
         contrast = estimate(symmetrised(grid, turns), PSEUDO, np.ones_like(average))
     return Models((contrast * average)[None], np.ones(1), pixels.step)

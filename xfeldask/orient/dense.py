@@ -141,6 +141,8 @@ class DenseFrames:
         RunError
             Not even one shot does.
         """
+        if len(view.share) > 1:
+            return self._by_share(view, contrast, turns, prior, exponent, merge)
         device, xp, shots = self.device, self.device.xp, len(self.frames)
         needed = memory_needed(prior.size, len(view.at), half=self.half, merge=merge)
         if needed > device.free():
@@ -166,17 +168,39 @@ class DenseFrames:
         posterior = out._replace(evidence=out.evidence + shared)
         return posterior, None if values is None else self._merged(values, slices, view, contrast, turns)
 
+    def _by_share(
+        self, view: View, contrast: NDArray[np.float64], turns: NDArray[np.float64], prior: NDArray[np.float64],
+        exponent: float, merge: bool,
+    ) -> tuple[Posterior, NDArray[np.float64] | None]:  # fmt: skip
+        """Compare shots of which like parts are background, one part after the other; see `compared`."""
+        out, sums = Posterior.blank(len(self.frames), len(prior)), np.zeros((*contrast.shape, 2))
+        for k in range(len(view.share)):
+            shots = np.flatnonzero(view.level == k)
+            some = DenseFrames(self.device, self.frames[shots])
+            its = view._replace(
+                share=view.share[k : k + 1], reference=view.reference[k : k + 1], level=np.zeros(len(shots), np.int64),
+                end=some.frames.ends(len(view.at)), photons=view.photons[shots], constant=view.constant[shots],
+            )  # fmt: skip
+            found, added = some.compared(its, contrast, turns, prior, exponent, merge=merge)
+            for name, value in found._asdict().items():
+                getattr(out, name)[shots] = value
+            sums += 0 if added is None else added
+        return out, sums if merge else None
+
     def _sliced(self, view: View, contrast: NDArray[np.float64], turns: NDArray[np.float64]) -> Slices:
         """Slice all models."""
         device, xp, m = self.device, self.device.xp, len(view.at)
         at, turn, models = *self._places(view, turns), contrast.astype(np.float32)
         pattern = device.array(view.pattern.astype(np.float32))
-        shared = device.array(view.reference.astype(np.float32))
+        shared = device.array(view.reference[0].astype(np.float32))
+        part, under = float(view.share[0]), device.array(view.under.astype(np.float32))
 
         def logs(k: int, chosen: Any) -> tuple[Any, Any]:
             cells = _cells(xp, at, device.array(turn[chosen]), models.shape[-1])
             expected = _read(xp, device.array(models[k].reshape(-1)), cells) * pattern
             total = xp.sum(expected, axis=1)
+            if part:
+                return xp.log((1 - part) * expected / total[:, None] + part * under) - shared, total
             return xp.log(expected) - xp.log(total)[:, None] - shared, total
 
         some = np.unique(np.linspace(0, len(turns) - 1, COMMON).round().astype(np.int64))
@@ -218,17 +242,22 @@ class DenseFrames:
         self, values: Any, slices: Slices, view: View, contrast: NDArray[np.float64], turns: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         """Put photons where slices read them, and beside them how much was looked there."""
-        device, xp, size = self.device, self.device.xp, contrast.shape[-1]
+        device, xp, size, models = self.device, self.device.xp, contrast.shape[-1], contrast.astype(np.float32)
         at, turn = self._places(view, turns)
         pattern = device.array(view.pattern.astype(np.float32))
+        part, under = float(view.share[0]), device.array(view.under.astype(np.float32))
         out = xp.zeros((len(contrast), 2, size**3), dtype=xp.float64)
 
         def work(k: int, rows: slice) -> None:
             place = slice(k * len(turns) + rows.start, k * len(turns) + rows.stop)
             photons = values[place, :]
             # the fluence is what makes a slice's sum the photons of the shots
-            fluence = xp.sum(photons, axis=1) / slices.total[place]
+            fluence = (1 - part) * xp.sum(photons, axis=1) / slices.total[place]
             cells = _cells(xp, at, device.array(turn[rows]), size)
+            if part:
+                expected = _read(xp, device.array(models[k].reshape(-1)), cells) * pattern
+                signal = (1 - part) * expected / slices.total[place][:, None]
+                photons = photons * signal / (signal + part * under)
             summed = [_spread(device, each, cells, size) for each in (photons, fluence[:, None] * pattern)]
             for i, each in enumerate(summed):
                 out[k, i, :] += each

@@ -185,12 +185,15 @@ def _compared_sparsely(
     posterior = _posterior(likelihood, totals, prior, grid, visits, exponent)
     if not merge:
         return posterior, None
-    size = contrast.shape[-1]
+    single = contrast.astype(np.float32)
     items = [
-        (size, grid.matrix[part.rotations], *part.of(visits), likelihood[part.rows(visits)], totals[part.tiles])
+        (
+            single[part.model], grid.matrix[part.rotations], *part.of(visits), likelihood[part.rows(visits)],
+            totals[part.tiles],
+        )
         for part in parts
-    ]
-    sums = np.zeros((len(contrast), size, size, size, 2))
+    ]  # fmt: skip
+    sums = np.zeros((*contrast.shape, 2))
     for part, merged in zip(parts, problem.each(compress_part, (problem.frames, view), items), strict=True):
         sums[part.model] += merged
     return posterior, sums

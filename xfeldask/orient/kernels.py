@@ -89,36 +89,15 @@ def spread(values: Array, factor: Array, weight: Array, at: Array, turn: Array, 
 
 
 @kernel
-def contrasts(expected: Array, factor: Array, reference: Array, out: Array, total: Array) -> None:
-    """Logarithm of what a pixel gets of a slice's photons, over a reference.
-
-    Parameters
-    ----------
-    expected : float32 (pixel, rotation), slices; multiplied by `factor`
-    factor : float64 (pixel,), what each pixel sees
-    reference : float64 (pixel,), logarithm that is taken off
-    out : float32 (pixel, rotation)
-    total : float64 (rotation,), sum of each slice
-    """
-    total[:] = 0
-    for p in range(expected.shape[0]):
-        for t in range(expected.shape[1]):
-            value = expected[p, t] * factor[p]
-            expected[p, t] = value
-            total[t] += value
-    scale = np.log(total)
-    for p in range(expected.shape[0]):
-        for t in range(expected.shape[1]):
-            out[p, t] = np.log(expected[p, t]) - np.float32(scale[t] + reference[p])
-
-
-@kernel
-def expand(table: Array, start: Array, end: Array, pixel: Array, count: Array, shots: Array, out: Array) -> None:
+def expand(
+    table: Array, level: Array, start: Array, end: Array, pixel: Array, count: Array, shots: Array, out: Array
+) -> None:
     """Log likelihoods of shots at the rotations of a tile.
 
     Parameters
     ----------
-    table : float32 (pixel, TILE), as of `contrasts`
+    table : float32 (level, pixel, TILE), as of `shares.contrasts`
+    level : int64 (shot,), which of the tables is that of each shot
     start, end : int64 (shot,), photons that count
     pixel, count : (event,)
     shots : int32 (visit,), who is compared with the tile
@@ -126,17 +105,17 @@ def expand(table: Array, start: Array, end: Array, pixel: Array, count: Array, s
     """
     for v in range(shots.size):
         e, last = start[shots[v]], end[shots[v]]
-        row = out[v]
+        row, own = out[v], table[level[shots[v]]]
         row[:] = 0
         while e + 4 <= last:
-            a, b, c, d = table[pixel[e]], table[pixel[e + 1]], table[pixel[e + 2]], table[pixel[e + 3]]
+            a, b, c, d = own[pixel[e]], own[pixel[e + 1]], own[pixel[e + 2]], own[pixel[e + 3]]
             na, nb = np.float32(count[e]), np.float32(count[e + 1])
             nc, nd = np.float32(count[e + 2]), np.float32(count[e + 3])
             for t in range(TILE):
                 row[t] += (na * a[t] + nb * b[t]) + (nc * c[t] + nd * d[t])
             e += 4
         while e < last:
-            a = table[pixel[e]]
+            a = own[pixel[e]]
             na = np.float32(count[e])
             for t in range(TILE):
                 row[t] += na * a[t]
@@ -146,7 +125,7 @@ def expand(table: Array, start: Array, end: Array, pixel: Array, count: Array, s
 @kernel
 def compress(
     probability: Array, start: Array, end: Array, pixel: Array, count: Array, shots: Array, photons: Array,
-    out: Array, weight: Array,
+    signal: Array, level: Array, out: Array, weight: Array,
 ) -> None:  # fmt: skip
     """Add up photons of shots at the rotations of a tile, each shot with its probabilities; the adjoint of `expand`.
 
@@ -154,7 +133,9 @@ def compress(
     ----------
     probability : float32 (visit, TILE)
     start, end, pixel, count, shots : as of `expand`
-    photons : float64 (shot,)
+    photons : float64 (shot,), that particles scattered
+    signal : float32 (level, pixel, TILE), as of `shares.scattered`; of no level where there is no background
+    level : int64 (shot,), as of `expand`
     out : float64 (pixel, TILE), to which is added
     weight : float64 (TILE,), photons of all shots with their probabilities, to which is added
     """
@@ -167,10 +148,17 @@ def compress(
             continue
         for t in range(TILE):
             weight[t] += row[t] * photons[shots[v]]
+        if signal.shape[0] == 0:
+            for e in range(start[shots[v]], end[shots[v]]):
+                sums, n = out[pixel[e]], np.float32(count[e])
+                for t in range(TILE):
+                    sums[t] += n * row[t]
+            continue
+        own = signal[level[shots[v]]]
         for e in range(start[shots[v]], end[shots[v]]):
-            sums, n = out[pixel[e]], np.float32(count[e])
+            sums, part, n = out[pixel[e]], own[pixel[e]], np.float32(count[e])
             for t in range(TILE):
-                sums[t] += n * row[t]
+                sums[t] += n * row[t] * part[t]
 
 
 @kernel

@@ -22,6 +22,10 @@ LEAST_PHOTONS = 100
 """Photons of all shots that a ring of a profile holds; dimmer rings are joined."""
 
 
+LEAST_SIGNAL = 0.02
+"""Part of a ring's photons that particles scattered, at least, whatever the background is."""
+
+
 @dataclass(frozen=True, eq=False)
 class Models:
     """Intensities of several kinds of particles, each on a cubic grid.
@@ -78,6 +82,8 @@ def radii(size: int) -> NDArray[np.float64]:
 def profile(frames: SparseFrames, pixels: Pixels, radius: float) -> NDArray[np.float64]:
     """Mean intensity at radii from 0 to beyond `radius`, `PER_BIN` of them a bin; where nobody looks, that nearby.
 
+    Background that is known is left out.
+
     Rings that hold enough photons are a fraction of a bin wide: around the beam an intensity falls many times within
     one, and what a profile misses of that is the same in all shots, as if it were structure of a particle.
 
@@ -94,6 +100,9 @@ def profile(frames: SparseFrames, pixels: Pixels, radius: float) -> NDArray[np.f
     inside[:1] = 0
     _, ring = np.unique(inside[ring] // LEAST_PHOTONS, return_inverse=True)
     photons, exposure = np.bincount(ring, counted), np.bincount(ring, seen)
+    if (background := frames.background) is not None:
+        dark = np.bincount(ring, background.image[:m] * background.amount.sum())
+        photons = np.maximum(photons - dark, LEAST_SIGNAL * photons)
     at = np.arange(PER_BIN * (int(np.ceil(radius)) + 3)) / PER_BIN
     some = (photons > 0) & (exposure > 0)
     if not some.any():

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xfeldask.errors import InputError
+from xfeldask.orient.shares import Background
 from xfeldask.physics.binning import bin_factor, bin_index, binned_shape, low_q_bin, low_q_index, low_q_shape
 from xfeldask.physics.detectors import Geometry, polarization, scattering_vector, solid_angle
 from xfeldask.physics.jit import kernel
@@ -98,6 +99,7 @@ class SparseFrames:
     start : int64 (shot + 1,), photons of shot `i` are those from ``start[i]`` to ``start[i + 1]``
     pixel : uint16 or int32 (event,), number of a pixel of `Pixels`
     count : uint16 (event,)
+    background : Background, of these shots, where it is known; it is never taken off counts
 
     Examples
     --------
@@ -111,6 +113,7 @@ class SparseFrames:
     start: NDArray[np.int64]
     pixel: NDArray[Any]
     count: NDArray[np.uint16]
+    background: Background | None = None
 
     def __len__(self) -> int:
         """Return the number of shots."""
@@ -136,7 +139,7 @@ class SparseFrames:
 
     @classmethod
     def joined(cls, parts: list[Self]) -> Self:
-        """Join the shots of several, in their order."""
+        """Join the shots of several, in their order; none with a background."""
         end = np.cumsum([0, *(len(part.pixel) for part in parts)])
         start = [part.start[:-1] + first for part, first in zip(parts, end, strict=False)]
         pixel, count = (np.concatenate([getattr(part, name) for part in parts]) for name in ("pixel", "count"))
@@ -148,7 +151,8 @@ class SparseFrames:
         length = np.diff(self.start)[chosen]
         start = np.concatenate([[0], np.cumsum(length)])
         take = np.arange(start[-1]) + np.repeat(self.start[chosen] - start[:-1], length)
-        return type(self)(start, self.pixel[take], self.count[take])
+        background = None if self.background is None else self.background[chosen]
+        return type(self)(start, self.pixel[take], self.count[take], background)
 
     def ends(self, pixels: int) -> NDArray[np.int64]:
         """Return where the photons of each shot on the first `pixels` end, int64 (shot,)."""

@@ -215,7 +215,9 @@ def _draw_profiles(run: Run, kinds: NDArray[np.int64], powders: dict[int, NDArra
         if (cells := known.cells) is not None:
             each = np.stack([np.bincount(ring, image.ravel())[used] / area[used] for image in cells.image])
             least, most = each.min(axis=0)[mean > 0], each.max(axis=0)[mean > 0]
-            ax.fill_between(at[mean > 0], least, most, color="0.2", alpha=0.2, lw=0, label=f"least to most by {cells.by}")
+            ax.fill_between(
+                at[mean > 0], least, most, color="0.2", alpha=0.2, lw=0, label=f"least to most by {cells.by}"
+            )
     title = "mean radial profiles"
     ax.set(
         yscale="log",

@@ -177,6 +177,12 @@ def read_known_background(run: Run) -> KnownBackground | None:
     return KnownBackground(value["image"], value["low_q"], weight, blank, source, cells)
 
 
+def known_digest(run: Run) -> str | None:
+    """Return the digest of the background of a run, as it was when it was written; None where there is none."""
+    found = _stored(run)
+    return None if found is None else str(found.attrs.get("digest", ""))
+
+
 def background_columns(run: Run) -> xr.Dataset:
     """Return what is known of the background of each shot, (shot,); nothing where no background is."""
     found = _stored(run)

@@ -78,6 +78,7 @@ class Reconstructing(Record):
     half_sets : bool
     seed : int
     embedding : str or None, whose verdicts and quantities were meant
+    background : str or None, digest of the background of the run that was part of the model; None where none was known
     version : str, of this package
 
     Examples
@@ -97,6 +98,7 @@ class Reconstructing(Record):
     half_sets: bool = False
     seed: int = 0
     embedding: str | None = None
+    background: str | None = None
     version: str = ""
 
 
@@ -157,6 +159,7 @@ class Reconstruction(Made):
             "shots": f"{parameters.n_used:,} of {self.run.n_shots:,}, {where}",
             "grid": f"{found.sizes['u']}^3 points to {resolution}, symmetry {parameters.symmetry}",
             "iterations": f"{found.sizes['step']}{'' if self.is_finished else ', not finished; reconstruct again'}",
+            **({} if parameters.background is None else {"background": "known, part of the model"}),
             **({} if (device := found.attrs.get("device")) is None else {"device": str(device)}),
             "information": f"{float(found['mean_information'][-1]):.1f} bit a shot",
             **({} if (looked := HeldOut.of(found.attrs)) is None else {"held out": _explained(looked)}),

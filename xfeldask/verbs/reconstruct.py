@@ -11,6 +11,7 @@ import xarray as xr
 from xfeldask.errors import InputError, StoreExistsError
 from xfeldask.orient.sparse import pixels_of
 from xfeldask.physics.orientations import symmetry_group
+from xfeldask.store.known_background import known_digest
 from xfeldask.store.lock import held
 from xfeldask.store.reconstruction import Reconstructing, Reconstruction, Unfinished
 from xfeldask.verbs.on_device import device_for
@@ -42,7 +43,8 @@ def reconstruct(
 ) -> xr.Dataset:
     """Reconstruct the intensity of the particle, and the orientation of each shot, by expand, maximise, compress.
 
-    Truth that a store may hold is not read, unless `where` asks for it. Iterations are kept as they are made: the same
+    Where the background of the run is known (`find_background`) it is part of the model. Truth that a store may hold is
+    not read, unless `where` asks for it. Iterations are kept as they are made: the same
     call goes on where one broke off.
 
     Parameters
@@ -114,6 +116,7 @@ def reconstruct(
         half_sets=half_sets,
         seed=seed,
         embedding=meant,
+        background=known_digest(run),
         version=version("xfeldask"),
     )
     place = Reconstruction(run, name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import chain
 from typing import Any
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from xfeldask.errors import RunError, XfeldaskError
 from xfeldask.orient.parallel import Task
+from xfeldask.orient.shares import Background
 from xfeldask.orient.sparse import Pixels, SparseFrames
 from xfeldask.store.run import Run
 from xfeldask.work.compute import active_client, run_tasks, worker_count
@@ -24,7 +26,7 @@ ADVICE = "what was reconstructed by then is kept; run it again to go on"
 
 
 def read_frames(run: Run, shots: NDArray[np.int64], pixels: Pixels, images: str, progress: bool | Tell) -> SparseFrames:
-    """Read the photons of some shots of a run.
+    """Read the photons of some shots of a run, and its background, where that is known.
 
     Parameters
     ----------
@@ -39,7 +41,11 @@ def read_frames(run: Run, shots: NDArray[np.int64], pixels: Pixels, images: str,
     index = sent(pixels.index)
     tasks = [single_task(read_block, run, block, index, images) for block in blocks]
     telling = reporter("reading", len(shots), "shots", progress)
-    return SparseFrames.joined(run_tasks(tasks, [len(block) for block in blocks], telling, ADVICE))
+    frames = SparseFrames.joined(run_tasks(tasks, [len(block) for block in blocks], telling, ADVICE))
+    if (known := run.known_background) is None:
+        return frames
+    expected = (known.image if images == "image" else known.low_q).reshape(-1)[pixels.index].astype(np.float64)
+    return replace(frames, background=Background(expected, known.amount[shots]))
 
 
 def read_block(run: Run, shots: NDArray[np.int64], index: NDArray[np.int64], images: str) -> SparseFrames:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.ndimage import map_coordinates
 
 from xfeldask.config import Species as Asked
 from xfeldask.orient.models import grid_size
+from xfeldask.orient.shares import Background
 from xfeldask.orient.sparse import SparseFrames, pixels_of
 from xfeldask.physics.detectors import square
 from xfeldask.physics.species import Body, Mixture, Species
@@ -64,6 +67,17 @@ def test_brightness__is_that_of_the_outer_pixels_and_of_what_is_left_within() ->
     images = np.random.default_rng(1).poisson(mean, (300, len(mean)))
     frames = SparseFrames.of(images, np.arange(len(mean)))
     assert brightness(frames, PIXELS, radius, intensity) == pytest.approx((fluence, rate), rel=0.02)
+
+
+def test_brightness__leaves_out_the_background_that_is_known() -> None:
+    radius = 12.0
+    intensity, far = np.full((grid_size(radius),) * 3, 2.0), np.linalg.norm(PIXELS.s, axis=1) / PIXELS.step
+    ring = 0.5 * np.exp(-((far - 8) ** 2))
+    mean = 0.3 * PIXELS.factor * (far <= radius) + ring
+    frames = SparseFrames.of(np.random.default_rng(1).poisson(mean, (300, len(mean))), np.arange(len(mean)))
+    known = replace(frames, background=Background(ring / 2, np.full(300, 2.0)))
+    assert brightness(known, PIXELS, radius, intensity) == pytest.approx((0.15, 0), rel=0.02)
+    assert brightness(frames, PIXELS, radius, intensity)[0] > 0.19
 
 
 def test_brightness__of_shots_without_photons_is_one_photon() -> None:

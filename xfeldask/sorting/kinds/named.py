@@ -98,10 +98,10 @@ def relative_sizes(asked: Asked) -> NDArray[np.float64]:
 def brightness(
     frames: SparseFrames, pixels: Pixels, radius: float, intensity: NDArray[np.float64]
 ) -> tuple[float, float]:
-    """Estimate how bright shots are: of what they are of, and of background.
+    """Estimate how bright shots are: of what they are of, and of background that is not known.
 
-    The outermost pixels see so little of a particle that nearly all of their photons are background, and as much of it
-    is taken to lie on all others.
+    Background that is known is left out, and is all that there is. Else the outermost pixels see so little of a
+    particle that nearly all of their photons are background, and as much of it is taken to lie on all others.
 
     Parameters
     ----------
@@ -112,12 +112,15 @@ def brightness(
     Returns
     -------
     fluence : float, mean photons of a whole bin at the beam over the intensity there
-    background : float, mean photons of background in a whole bin at the beam
+    background : float, mean photons of background in a whole bin at the beam, 0 where it is known
     """
     m, outer = pixels.within(radius), int(len(pixels.s) * OUTER)
     counted = frames.mean(len(pixels.s))
-    rate = float(counted[outer:].sum() / pixels.factor[outer:].sum()) if outer >= m else 0.0
-    signal = counted[:m].sum() - rate * pixels.factor[:m].sum()
+    if (known := frames.background) is not None:
+        rate, signal = 0.0, counted[:m].sum() - known.amount.mean() * known.image[:m].sum()
+    else:
+        rate = float(counted[outer:].sum() / pixels.factor[outer:].sum()) if outer >= m else 0.0
+        signal = counted[:m].sum() - rate * pixels.factor[:m].sum()
     shell = np.rint(radii(len(intensity))).astype(np.int64).reshape(-1)
     mean = np.bincount(shell, intensity.reshape(-1)) / np.bincount(shell)
     average = np.interp(radii(len(intensity)), np.arange(len(mean)), mean)
