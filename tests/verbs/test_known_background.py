@@ -9,16 +9,32 @@ import pytest
 import zarr
 from click.testing import CliRunner
 
-from xfeldask import find_background, ingest, open_dataset, open_run, reconstruct, select, simulate, verify
+from xfeldask import (
+    embed,
+    find_background,
+    ingest,
+    open_dataset,
+    open_run,
+    reconstruct,
+    select,
+    simulate,
+    verify,
+)
 from xfeldask.cli import commands
 from xfeldask.errors import FormatError, InputError, MissingFileError, StoreExistsError
+from xfeldask.explorer.model.pictures import Pictures
+from xfeldask.explorer.model.session import Session
+from xfeldask.explorer.tabs.verdict import Verdict as VerdictTab
 from xfeldask.orient.sparse import pixels_of
 from xfeldask.physics.binned_frames import bin_frames
 from xfeldask.physics.binning import bin_index
-from xfeldask.report.run_report import figures
+from xfeldask.report.decision_facts import verdict_told
+from xfeldask.report.run_report import figures, report
+from xfeldask.sorting.envelope import EnvelopeRule
 from xfeldask.sorting.pairs.networks import PairNetworks
 from xfeldask.sorting.pairs.rule import PairRule
 from xfeldask.store.known_background import PLACE
+from xfeldask.store.parameters import Parameters
 from xfeldask.store.shots import StoredShots
 from xfeldask.work.reconstructing import read_frames
 
@@ -118,6 +134,38 @@ def test_rule__is_told(run, monkeypatch):
     PairRule().fit(StoredShots(open_run(run), N))
     assert seen[0] is None
     np.testing.assert_array_equal(seen[1], found.low_q.values)
+
+
+def test_embedding__that_was_sorted_without_it_is_told_as_outdated(run):
+    how = {"sort": "elliptic_envelope", "n_components": 2, "progress": False}
+    embed(run, name="envelope", **how)
+    embed(run, name="pairs", **how)
+    group = zarr.open_group(run / "latent/pairs", mode="r+")
+    before = Parameters.from_json(group.attrs["parameters"]).model_copy(update={"sort": "pairs"})
+    group.attrs["parameters"] = before.to_json()
+    assert open_run(run).embeddings["pairs"].is_current
+    digest = find_background(run, where="n_particles == 0", progress=False).attrs["digest"]
+    made = open_run(run).embeddings
+    assert made["envelope"].is_current
+    assert not made["pairs"].is_current
+    told = "made before the background of the run was known; embed again"
+    assert told in made["pairs"].facts()["outdated"]
+    assert told in verdict_told(open_run(run), made["pairs"].dataset())["outdated"]
+    assert told in report(run, embedding="pairs").read_text()
+    session = Session(run)
+    session.embedding = "pairs"
+    assert told in VerdictTab(session, Pictures(session.shots.run)).table.object
+    group.attrs["parameters"] = before.model_copy(update={"background": digest}).to_json()
+    assert open_run(run).embeddings["pairs"].is_current
+    group.attrs["parameters"] = before.model_copy(update={"background": "another"}).to_json()
+    assert "made with another background" in open_run(run).embeddings["pairs"].facts()["outdated"]
+
+
+def test_embedding__knows_the_background_that_it_was_sorted_with(run, monkeypatch):
+    monkeypatch.setattr(EnvelopeRule, "uses_background", True)
+    digest = find_background(run, where="n_particles == 0", progress=False).attrs["digest"]
+    embed(run, name="known", sort="elliptic_envelope", n_components=2, progress=False)
+    assert open_run(run).embeddings["known"].parameters.background == digest
 
 
 def test_background__is_verified_with_the_run(run):

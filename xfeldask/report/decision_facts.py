@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from xfeldask.schema import BLANK, MULTIPLE, OTHER, SINGLE
 from xfeldask.sorting.cuts import WORTH
 from xfeldask.sorting.decision import Decision
+from xfeldask.store.embedding import outdated
 from xfeldask.store.parameters import Parameters
 from xfeldask.store.run import Run
 from xfeldask.store.truth import true_kinds
@@ -43,6 +44,8 @@ def verdict_told(run: Run, latent: xr.Dataset) -> dict[str, str]:
         blank, single, multiple, other = np.bincount(latent.verdict.values, minlength=4).tolist()
         strange = f", {other:,} of another kind" if other else ""
         rows["verdict"] = f"{single:,} single, {multiple:,} multiple, {blank:,} blank{strange}, by {parameters.sort}"
+    if (old := outdated(run, parameters)) is not None:
+        rows["outdated"] = old
     told = decision_told(Decision.from_json(latent.attrs["decision"]))
     if parameters.projected_from is not None:
         # of the shots that the rule was taught on, which are another store's

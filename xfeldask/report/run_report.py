@@ -23,7 +23,9 @@ from xfeldask.schema import BLANK, MULTIPLE, OF_KINDS, SINGLE
 from xfeldask.scores import COLORS
 from xfeldask.sorting.decision import Decision
 from xfeldask.store.adu_histogram import GROUP
+from xfeldask.store.embedding import outdated
 from xfeldask.store.known_background import KnownBackground
+from xfeldask.store.parameters import Parameters
 from xfeldask.store.places import store_around
 from xfeldask.store.publish import replaced
 from xfeldask.store.run import Run
@@ -275,6 +277,8 @@ def _html(run: Run, latent: xr.Dataset | None, drawn: dict[str, bytes]) -> str:
         f"{_told(k)}: {int((kinds == k).sum()):,}" for k in (SINGLE, MULTIPLE, BLANK, -1) if (kinds == k).any()
     )
     if latent is not None:
+        if (old := outdated(run, Parameters.from_json(latent.attrs["parameters"]))) is not None:
+            rows["outdated"] = old
         rows |= decision_told(Decision.from_json(latent.attrs.get("decision", "{}")))
     table = "".join(f"<tr><td>{escape(k)}</td><td>{escape(v)}</td></tr>" for k, v in rows.items())
     pictures = "".join(

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from xfeldask.errors import InputError
 from xfeldask.sorting.decision import Decision
+from xfeldask.sorting.rules import RULES
+from xfeldask.store.known_background import known_digest
 from xfeldask.store.made import Made
 from xfeldask.store.older import is_transposed
 from xfeldask.store.parameters import Parameters
+
+if TYPE_CHECKING:
+    from xfeldask.store.run import Run
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -88,19 +93,26 @@ class Embedding(Made):
         return self._record(Decision, "decision")
 
     @property
-    def is_current(self) -> bool:
+    def tells_all(self) -> bool:
         """Whether the embedding tells of all shots that are in the store now, and of no others."""
         return self.fits and int(self.attributes["n_shots"]) == int(self.run.done().sum())
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the embedding tells of all shots that are in the store now, and was made with its background."""
+        return self.tells_all and outdated(self.run, self.parameters) is None
 
     def facts(self) -> dict[str, str]:
         """Return what a person wants to know first, by name."""
         parameters, decision = self.parameters, self.decision
         out = {
-            "shots": f"{int(self.attributes['n_shots']):,}{'' if self.is_current else ', not those there now'}",
+            "shots": f"{int(self.attributes['n_shots']):,}{'' if self.tells_all else ', not those there now'}",
             "method": f"{parameters.method} of {parameters.features['name']}, "
             f"{self.dataset().sizes['component']} components",
             "sorted by": parameters.sort or "nobody",
         }
+        if (told := outdated(self.run, parameters)) is not None:
+            out["outdated"] = told
         if decision.threshold is not None:
             out["threshold"] = f"{decision.threshold:.2f}"
         if decision.max_contamination is not None:
@@ -108,3 +120,28 @@ class Embedding(Made):
         if decision.conflict is not None:
             out["costs"] = decision.conflict
         return out
+
+
+def outdated(run: Run, parameters: Parameters) -> str | None:
+    """Tell that an embedding was made with another background than the run has, or with none; None where it was not.
+
+    Examples
+    --------
+    >>> import numpy as np, tempfile, xfeldask
+    >>> path = tempfile.mkdtemp() + "/run.zarr"
+    >>> _ = xfeldask.simulate(path, particle="chaperonin", detector="square-32", n_shots=40, progress=False)
+    >>> made_before = Parameters(method="ipca", features={"name": "counts"}, sort="pairs")
+    >>> outdated(xfeldask.open_run(path), made_before)
+    >>> _ = xfeldask.find_background(path, np.ones((32, 32)), progress=False)
+    >>> outdated(xfeldask.open_run(path), made_before)
+    'made before the background of the run was known; embed again with overwrite=True (--overwrite)'
+    """
+    sort = parameters.sort
+    uses = sort in RULES and getattr(RULES[str(sort)], "uses_background", False)
+    if parameters.projected_from is not None or not (uses or parameters.background is not None):
+        return None
+    here = known_digest(run)
+    if here == parameters.background:
+        return None
+    when = "before the background of the run was known" if parameters.background is None else "with another background"
+    return f"made {when}; embed again with overwrite=True (--overwrite)"

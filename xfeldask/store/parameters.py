@@ -26,6 +26,7 @@ class Parameters(Record):
     max_singles_lost : float, fraction of the singles that the pair rule may reject
     max_contamination : float or None, fraction of the accepted shots that may be anything but a single hit
     labels : int, labelled shots that the rule learned from
+    background : str or None, digest of the background of the run that it was made with; None where none was used
     seed : int
     n_fitted : int, shots that the estimator was fitted to; 0 where the model came from another store
     converged_at : int or None, shots fitted when the latent space had converged
@@ -54,6 +55,7 @@ class Parameters(Record):
     max_singles_lost: float = 0.01
     max_contamination: float | None = None
     labels: int = 0
+    background: str | None = None
     seed: int = 0
     n_fitted: int = 0
     converged_at: int | None = None

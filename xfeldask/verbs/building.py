@@ -17,6 +17,7 @@ from xfeldask.sorting.decision import Decision
 from xfeldask.sorting.protocol import Allowance, Columns, Rule, Shots
 from xfeldask.sorting.rules import decided, make_rule, measured_last, needs_coordinates
 from xfeldask.store.embedding import Embedding
+from xfeldask.store.known_background import known_digest
 from xfeldask.store.layout import FORMAT
 from xfeldask.store.model import Model, make_features
 from xfeldask.store.run import Run
@@ -104,6 +105,8 @@ def variables(columns: Mapping[str, NDArray[Any]], rule: Rule | None) -> dict[st
 def publish(run: Run, name: str, options: Options, model: Model, fitted: Fit, columns: Columns) -> None:
     """Judge and decide on shots, and write the embedding into their store."""
     n = len(columns["latent"])
+    if getattr(model.rule, "uses_background", False) and (digest := known_digest(run)) is not None:
+        model = replace(model, parameters=model.parameters.model_copy(update={"background": digest}))
     model, columns = judged(model, StoreSource(run).shots(n, options.labels), columns)
     seen = np.zeros(n, bool)
     seen[fitted.fitted[fitted.fitted < n]] = True

@@ -87,7 +87,7 @@ def find_background(
     -----
     How blanks are told is in `xfeldask.sorting.pairs.blanks`. What is measured of a cell counts as if
     `xfeldask.sorting.pairs.blanks.LEAST_BLANKS` blanks like those of the whole run had been seen besides its own. An
-    embedding that was made before does not know the background; embed again.
+    embedding that was made before, or with another background, is told as outdated; embed again.
 
     Examples
     --------

@@ -22,6 +22,7 @@ from xfeldask.scores import COLORS, Confusion
 from xfeldask.scores.classes import BLUE, ORANGE
 from xfeldask.sorting.decision import Decision
 from xfeldask.sorting.expected import Expected, expected
+from xfeldask.store.embedding import outdated
 
 NEAR = 12
 STEPS = 1000
@@ -62,7 +63,9 @@ class Verdict:
         self._probability = session.shots.column("probability_single").values if known else None
         self.threshold = Threshold(self._score, truth)
         self.stored = stored_threshold(session, self.threshold)
-        self._asked = asked(session.shots.run.embedding(session.embedding).decision)
+        embedding = session.shots.run.embedding(session.embedding)
+        old = outdated(embedding.run, embedding.parameters)
+        self._asked = asked(embedding.decision) + ([] if old is None else [("outdated", old)])
         low, high = span(self.threshold, self.stored)
         self.slider = pmui.EditableFloatSlider(
             label="threshold", start=low, end=high, step=(high - low) / STEPS or 1.0,

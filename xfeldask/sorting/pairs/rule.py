@@ -50,6 +50,7 @@ class PairRule(Rule):
     columns = (LATENT["log_ratio"], LATENT["autocorrelation_peak"], LATENT["separation"])
     allowance = "max_singles_lost"
     uses_labels = True
+    uses_background = True
 
     def __init__(self, seed: int = 0) -> None:
         self.networks = PairNetworks(seed)
