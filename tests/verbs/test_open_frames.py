@@ -97,3 +97,9 @@ def test_open_frames__refuses_in_one_sentence(tmp_path, path, source, more, erro
     with pytest.raises(error, match=told) as raised:
         open_frames(f"{tmp_path}/{source}", **(GIVEN | more))
     assert "\n" not in str(raised.value)
+
+
+def test_photon_energy__beyond_any_laboratory_is_refused(tmp_path):
+    np.save(tmp_path / "run.npy", np.zeros((2, 16, 16), np.uint8))
+    with pytest.raises(InputError, match=r"photon_energy: 4.6 eV is beyond any laboratory .*did you mean 4600 eV"):
+        open_frames(tmp_path / "run.npy", geometry="square-16", photon_energy=4.6)

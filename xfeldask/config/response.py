@@ -90,6 +90,10 @@ RESPONSES: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 """Detectors by name, in their highest gain, in which single photons are read.
 
+Of these numbers the abstracts of the papers confirm the charge that fills a pixel of ``pnccd``, and noise and range of
+``agipd``. The noise of ``pnccd``, both numbers of ``jungfrau`` and both of ``epix10k`` are given as they are known of
+the papers named, whose text was not at hand to check them.
+
 ``pnccd``: 3 electrons of noise (Kuster et al., J. Synchrotron Rad. 28, 576, 2021), 300,000 fill a pixel (Send et al.,
 Nucl. Instrum. Methods A 711, 132, 2013); levels of half rows as in ten frames of LCLS (docs/real-data.md). In the low
 gains that LCLS used for bright particles the noise was larger: those frames have 226 eV in 16 pixels summed.

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from xfeldask.errors import FormatError, InputError
 from xfeldask.formats.hdf5 import open_hdf5, reading
-from xfeldask.formats.text import map_array
+from xfeldask.formats.text import load_array, map_array
 from xfeldask.physics.detectors import Geometry, follows_pixels, wavelength
 from xfeldask.physics.images import Counts
 
@@ -177,6 +177,35 @@ def load_archive(path: str, name: str = "") -> dict[str, NDArray[np.generic]]:
         if not isinstance(array, np.ndarray):  # NumPy gives the bytes of what does not begin as an array does
             raise FormatError(path, f"{key} is no array; the file is damaged")
     return arrays
+
+
+def array_at(source: str, what: str) -> NDArray[np.generic]:
+    """Read the array that ``file.npy``, ``file.npz:/name`` or ``file.h5:/name`` names; `what` names it in errors.
+
+    Raises
+    ------
+    MissingFileError, FormatError
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = tempfile.mkdtemp() + "/run.npz"
+    >>> np.savez(path, dark=np.arange(3))
+    >>> array_at(f"{path}:/dark", "background").tolist()
+    [0, 1, 2]
+    """
+    path, _, name = source.partition(":/")
+    if not name:
+        return load_array(path, what)
+    if Path(path).suffix == ".npz":
+        arrays = load_archive(path, name)
+        if name not in arrays:
+            raise FormatError(source, "is not in the file; name an array of it")
+        return arrays[name]
+    with open_hdf5(path) as file, reading(source):
+        if name not in file:
+            raise FormatError(source, "is not in the file; name a dataset of it")
+        return np.asarray(file[name][()])
 
 
 class NpzFrames(ArrayFrames):

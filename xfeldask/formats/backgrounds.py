@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from xfeldask.config.background import Background
 from xfeldask.errors import InputError
-from xfeldask.formats.mask_files import array_at
+from xfeldask.formats.arrays import array_at
 from xfeldask.formats.text import load_array
 from xfeldask.physics.detectors import Geometry
 from xfeldask.physics.elementary import exp_of

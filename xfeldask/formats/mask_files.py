@@ -5,16 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from functools import reduce
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from xfeldask.errors import FormatError, InputError
-from xfeldask.formats.arrays import load_archive
+from xfeldask.errors import InputError
+from xfeldask.formats.arrays import array_at
 from xfeldask.formats.dragonfly import BAD
-from xfeldask.formats.hdf5 import open_hdf5, reading
-from xfeldask.formats.text import load_array, read_bytes
+from xfeldask.formats.text import read_bytes
 from xfeldask.physics.detectors import Geometry, follows_pixels, make_geometry
 
 Mask = str | os.PathLike[str] | ArrayLike
@@ -72,32 +70,3 @@ def read_mask(source: str) -> NDArray[np.generic]:
     if source.lower().endswith(".byt"):
         return np.asarray(np.frombuffer(read_bytes(source, "mask file"), np.uint8) != BAD)
     return array_at(source, "mask")
-
-
-def array_at(source: str, what: str) -> NDArray[np.generic]:
-    """Read the array that ``file.npy``, ``file.npz:/name`` or ``file.h5:/name`` names; `what` names it in errors.
-
-    Raises
-    ------
-    MissingFileError, FormatError
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> path = tempfile.mkdtemp() + "/run.npz"
-    >>> np.savez(path, dark=np.arange(3))
-    >>> array_at(f"{path}:/dark", "background").tolist()
-    [0, 1, 2]
-    """
-    path, _, name = source.partition(":/")
-    if not name:
-        return load_array(path, what)
-    if Path(path).suffix == ".npz":
-        arrays = load_archive(path, name)
-        if name not in arrays:
-            raise FormatError(source, "is not in the file; name an array of it")
-        return arrays[name]
-    with open_hdf5(path) as file, reading(source):
-        if name not in file:
-            raise FormatError(source, "is not in the file; name a dataset of it")
-        return np.asarray(file[name][()])

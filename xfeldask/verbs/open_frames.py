@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from xfeldask.config import Detector
+from xfeldask.config.limits import LIMITS
 from xfeldask.engines.kinds import KINDS, frames_at
 from xfeldask.formats.frames import Frames, FramesKind
 from xfeldask.formats.geometries import read_detector
@@ -58,7 +59,7 @@ def open_frames(
     FormatError
         It is of no kind that is known, or cannot be read.
     InputError
-        The geometry or the energy is missing, or does not fit.
+        The geometry or the energy is missing, does not fit, or is beyond any laboratory.
 
     Examples
     --------
@@ -69,6 +70,8 @@ def open_frames(
     >>> frames.name, frames.n_shots, frames.read(range(2)).shape
     ('run', 3, (2, 1, 64, 64))
     """
+    if photon_energy is not None:
+        LIMITS["photon_energy"].check("photon_energy", photon_energy)
     return frames_at(str(source), format, geometry_of(geometry), photon_energy)
 
 
