@@ -20,6 +20,7 @@ from xfeldask.physics.binning import SAME_STEP, ImageGrid, bin_index, binned_sha
 from xfeldask.registry import call
 from xfeldask.sorting.protocol import Columns, Rule
 from xfeldask.sorting.rules import RULES, measured, needs_coordinates
+from xfeldask.store.background_rows import LESS_BACKGROUND, OF_SHOT, BackgroundRows
 from xfeldask.store.instrument import Instrument
 from xfeldask.store.parameters import Parameters
 
@@ -36,6 +37,7 @@ class Features:
     index : int32 (panel, ss, fs) or None, bin of each pixel where images are made of photons
     image_shape : (y, x)
     step : width of the bins along y and x [1/m]
+    under : BackgroundRows, of the background that is taken off; None where nothing is
 
     Examples
     --------
@@ -53,6 +55,7 @@ class Features:
     index: NDArray[np.int32] | None
     image_shape: tuple[int, int]
     step: tuple[float, float]
+    under: BackgroundRows | None = None
 
     @property
     def size(self) -> int:
@@ -85,7 +88,9 @@ def make_features(instrument: Instrument, features: Choice) -> Features:
     Parameters
     ----------
     instrument : Instrument, such as a `Run`
-    features : name, a user's own object or function, or a mapping of ``name`` (any of these), ``bin`` and options
+    features : name, a user's own object or function, or a mapping of ``name`` (any of these), ``bin`` and options;
+        ``less_background=1`` takes off what is expected of the background of each shot, of features that are sums of
+        counts (`xfeldask.store.background_rows`)
 
     Raises
     ------
@@ -112,14 +117,15 @@ def make_features(instrument: Instrument, features: Choice) -> Features:
             "embed again"
         )
     bin = int(options.setdefault("bin", instrument.bin))
-    rest = {k: v for k, v in options.items() if k not in ("name", "bin")}
+    rest = {k: v for k, v in options.items() if k not in ("name", "bin", LESS_BACKGROUND)}
     grid = _grid(instrument, bin)
     feature = make_feature(chosen, grid, **rest)
     if not isinstance(chosen, str):
         options |= {"name": feature.name, OWN: True}
     merged = 0 if bin % instrument.bin else bin // instrument.bin
     index = None if merged else bin_index(instrument.geometry, bin)
-    return Features(options, feature, merged, index, grid.shape, _step(grid))
+    under = BackgroundRows.of(instrument, options, feature, merged)
+    return Features(options, feature, merged, index, grid.shape, _step(grid), under)
 
 
 Look = tuple[NDArray[Any], NDArray[Any]]
@@ -162,7 +168,8 @@ class Model(FieldsOnly):
     def needs(self) -> list[str]:
         """Variables of shots that `columns` takes."""
         rule = () if self.rule is None or needs_coordinates(self.rule) else self.rule.needs
-        return list(dict.fromkeys([self.features.needs, *rule]))
+        under = () if self.features.under is None else OF_SHOT
+        return list(dict.fromkeys([self.features.needs, *under, *rule]))
 
     def columns(self, shots: Mapping[str, NDArray[Any]]) -> Columns:
         """Compute coordinates of some shots, and the evidence of a rule that does not need them, by name.
@@ -172,6 +179,8 @@ class Model(FieldsOnly):
         shots : arrays (shot, ...) of what `needs` names
         """
         rows = self.features.rows(shots[self.features.needs])
+        if (under := self.features.under) is not None:
+            rows = rows - under.expected({name: shots[name] for name in OF_SHOT})
         out: Columns = {"latent": np.asarray(self.estimator.transform(rows), np.float32)}
         if not np.isfinite(out["latent"]).all():
             raise InputError(f"{type(self.estimator).__name__} gives coordinates that are not finite")

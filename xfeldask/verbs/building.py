@@ -105,7 +105,8 @@ def variables(columns: Mapping[str, NDArray[Any]], rule: Rule | None) -> dict[st
 def publish(run: Run, name: str, options: Options, model: Model, fitted: Fit, columns: Columns) -> None:
     """Judge and decide on shots, and write the embedding into their store."""
     n = len(columns["latent"])
-    if getattr(model.rule, "uses_background", False) and (digest := known_digest(run)) is not None:
+    uses = getattr(model.rule, "uses_background", False) or model.features.under is not None
+    if uses and (digest := known_digest(run)) is not None:
         model = replace(model, parameters=model.parameters.model_copy(update={"background": digest}))
     model, columns = judged(model, StoreSource(run).shots(n, options.labels), columns)
     seen = np.zeros(n, bool)

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from dask.array import Array
+from dask.array import Array, from_array, map_blocks
 from dask.delayed import delayed
 from numpy.typing import NDArray
 
 from xfeldask.physics.binned_frames import bin_frames
+from xfeldask.store.background_rows import OF_SHOT, BackgroundRows
 from xfeldask.store.model import Features
 
 
@@ -25,6 +26,36 @@ def raw_rows(raw: Array, made: Features, batch: int) -> Array:
     """
     images = raw if made.index is None else binned(raw, made.index, made.image_shape)
     return feature_rows(images, made, made.size, batch)
+
+
+def less_background(rows: Array, under: BackgroundRows, told: dict[str, NDArray[Any]]) -> Array:
+    """Take features of the background off those of shots, block by block.
+
+    Parameters
+    ----------
+    rows : float32 (shot, feature) Dask array
+    under : BackgroundRows
+    told : arrays (shot,), as of `background_of_shots`
+
+    Examples
+    --------
+    >>> import dask.array as da
+    >>> under, told = BackgroundRows(np.ones((1, 2), np.float32)), {"background_weight": np.arange(3.0)}
+    >>> told["background_cell"] = np.zeros(3, int)
+    >>> less_background(da.full((3, 2), 5.0, chunks=(2, 2)), under, told).compute().tolist()
+    [[5.0, 5.0], [4.0, 4.0], [3.0, 3.0]]
+    """
+    both = np.stack([told[name].astype(np.float64) for name in OF_SHOT], axis=1)
+    of_shots = from_array(both, chunks=(rows.chunks[0], -1))
+    found: Array = map_blocks(
+        _less, rows, of_shots, delayed(under, pure=True), chunks=rows.chunks, dtype=rows.dtype, meta=rows._meta
+    )
+    return found
+
+
+def _less(rows: NDArray[Any], of_shots: NDArray[np.float64], under: BackgroundRows) -> NDArray[Any]:
+    told = dict(zip(OF_SHOT, (of_shots[:, 0].astype(np.float32), of_shots[:, 1].astype(np.int32)), strict=True))
+    return rows - under.expected(told)
 
 
 def feature_rows(

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xfeldask.sorting.protocol import Columns
+from xfeldask.store.background_rows import background_of_shots
 from xfeldask.store.model import Model
 from xfeldask.store.run import Run
 
@@ -21,7 +22,13 @@ ADVICE = "nothing was written: mend the cause and run again"
 def project_block(run: Run, model: Model, n_shots: int, block: int) -> Columns:
     """Compute columns of the shots of one block of a store whose first `n_shots` are there; the task that Dask runs."""
     start = block * BLOCK
-    return in_batches(model, lambda name, part: run.read(name, part), start, min(n_shots, start + BLOCK))
+    stop = min(n_shots, start + BLOCK)
+    told = {} if model.features.under is None else background_of_shots(run, slice(start, stop))
+
+    def read(name: str, part: slice) -> NDArray[np.generic]:
+        return told[name][part.start - start : part.stop - start] if name in told else run.read(name, part)
+
+    return in_batches(model, read, start, stop)
 
 
 def in_batches(model: Model, read: Callable[[str, slice], NDArray[np.generic]], start: int, stop: int) -> Columns:

@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from xfeldask.errors import InputError
 from xfeldask.physics.binning import ImageGrid
 from xfeldask.sorting.protocol import Columns, Rule, Shots
+from xfeldask.store.background_rows import background_of_shots
 from xfeldask.store.instrument import DatasetInstrument, Instrument
 from xfeldask.store.model import Features, Model
 from xfeldask.store.run import Run
 from xfeldask.store.shots import StoredShots
-from xfeldask.work.blocks import raw_rows
+from xfeldask.work.blocks import less_background, raw_rows
 from xfeldask.work.compute import one_thread_a_task, run_tasks
 from xfeldask.work.progress import Silent, Tell, reporter
 from xfeldask.work.projection import ADVICE, BLOCK, in_batches, joined, project_block
@@ -66,7 +67,10 @@ class StoreSource:
 
     def rows(self, made: Features, shots: int, batch: int) -> Array:
         """Return features of shots; see `Source`."""
-        return raw_rows(self.run.dataset()[made.needs].data[:shots], made, batch)
+        rows = raw_rows(self.run.dataset()[made.needs].data[:shots], made, batch)
+        if made.under is None:
+            return rows
+        return less_background(rows, made.under, background_of_shots(self.run, slice(shots)))
 
     def shots(self, shots: int, labels: NDArray[np.int8] | None = None) -> Shots:
         """Return the first shots; see `Source`."""

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xfeldask.errors import InputError
+from xfeldask.store.background_rows import background_of_shots
 from xfeldask.store.embedding import Embedding
 from xfeldask.store.model import Features, make_features
 from xfeldask.store.run import Run
@@ -159,7 +160,10 @@ class LinearSpace:
         if not 0 <= k <= len(self.components):
             raise InputError(f"{self.name} has {len(self.components)} components, asked for {k}")
         raw = self._run.read(self._features.needs, slice(shot, shot + 1))
-        image = self._features.rows(raw)[0].reshape(self.mean.shape)
+        row = self._features.rows(raw)
+        if (under := self._features.under) is not None:
+            row = row - under.expected(background_of_shots(self._run, slice(shot, shot + 1)))
+        image = row[0].reshape(self.mean.shape)
         basis = self.components[:k].reshape(k, self.mean.size).astype(np.float64)
         away = (image - self.mean).reshape(-1)
         rest = away - (basis @ away) @ basis

@@ -1,0 +1,80 @@
+"""Features without what is expected of the background of each shot."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from xfeldask import embed, find_background, fit, open_dataset, open_run, project, simulate
+from xfeldask.errors import InputError
+from xfeldask.explorer.model.rebuild import LinearSpace
+from xfeldask.store.model import make_features
+
+N = 300
+LESS = {"name": "counts", "less_background": 1}
+HOW = {"n_components": 2, "sort": None, "progress": False}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """Hits over gas that differs from shot to shot by half."""
+    path = tmp_path_factory.mktemp("rows") / "run.zarr"
+    simulate(
+        path, particle="chaperonin", detector="square-32", n_shots=N, seed=5, hits={0: 0.2, 1: 0.8},
+        nuisance={"background": 0.8}, background={"source": "gas", "spread": 0.5}, progress=False,
+    )  # fmt: skip
+    return path
+
+
+@pytest.fixture(scope="module")
+def known(run):
+    """Two backgrounds, of which blanks have one and hits the other, with the weights of the truth."""
+    ds = open_dataset(run)
+    photons = ds.background_shape.values * float(ds.background.mean()) / ds.background_shape.size
+    return find_background(
+        run, np.concatenate([photons, photons[:, ::-1]]), by="n_particles", weights=ds.background.values, progress=False
+    )
+
+
+def test_embedding__is_of_features_less_those_of_each_shots_background(run, known):
+    found = embed(run, name="less", features=LESS, method="pca", **HOW).load()
+    opened = open_run(run)
+    rows = opened.read("image").reshape(N, -1) - opened.known_background.own("image", np.arange(N)).reshape(N, -1)
+    mean = rows.mean(axis=0)
+    np.testing.assert_allclose(found["mean"].values.ravel(), mean, atol=1e-4)
+    due = (rows - mean) @ found.components.values.reshape(2, -1).T
+    np.testing.assert_allclose(found.latent.values, due, atol=1e-2)
+    embedding = opened.embeddings["less"]
+    assert embedding.parameters.background == known.attrs["digest"]
+    rebuilt = LinearSpace.of(embedding).rebuild(7)
+    np.testing.assert_allclose(rebuilt.image.ravel(), rows[7], atol=1e-4)
+    again = project(run, "less", run, as_name="again", progress=False)
+    np.testing.assert_array_equal(again.latent.values, found.latent.values)
+
+
+def test_bins__that_are_merged_hold_the_background_of_all(run, known):
+    opened = open_run(run)
+    rows = make_features(opened, {"name": "counts", "bin": 3 * opened.bin, "less_background": 1}).under.rows
+    images = opened.known_background.cells.image
+    padded = np.pad(images, ((0, 0), *((0, -n % 3) for n in images.shape[1:])))
+    due = padded.reshape(len(images), padded.shape[1] // 3, 3, -1, 3).sum(axis=(2, 4))
+    np.testing.assert_allclose(rows, due.reshape(len(images), -1), rtol=1e-5)
+
+
+def test_coordinates__no_longer_tell_how_much_background_there_is(run, known):
+    plain, less = (
+        embed(run, name=name, features=features, **HOW).latent.values
+        for name, features in (("plain", "counts"), ("counts_less", LESS))
+    )
+    weight = known.background_weight.values
+    hit = open_dataset(run).n_particles.values > 0
+    told = [max(abs(np.corrcoef(weight[hit], c[hit, k])[0, 1]) for k in range(2)) for c in (plain, less)]
+    assert told[0] > 2 * told[1]
+
+
+def test_features__that_cannot_be_are_refused(run, known, tmp_path):
+    for features in ("unit_root", "autocorrelation"):
+        with pytest.raises(InputError, match="less_background is an option of counts, fourier_crop, radial_profile"):
+            embed(run, name="no", features={"name": features, "less_background": 1}, **HOW)
+    with pytest.raises(InputError, match="needs the background of the shots; measure it with find_background"):
+        fit(open_dataset(run), features=LESS, **HOW)
