@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import http.client
 import logging
 import socket
@@ -59,11 +60,11 @@ def server(pages: list[int]) -> Iterator[Any]:
     thread.join(SOON)
 
 
-def ask(server: Any, path: str = "/", host: str | None = None) -> tuple[int, Mapping[str, str], str]:
+def ask(server: Any, path: str = "/", host: str | None = None, **more: str) -> tuple[int, Mapping[str, str], str]:
     """Status, headers and body of an answer."""
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=SOON)
     try:
-        connection.request("GET", path, headers={"Host": host or f"127.0.0.1:{server.port}"})
+        connection.request("GET", path, headers={"Host": host or f"127.0.0.1:{server.port}"} | more)
         answer = connection.getresponse()
         return answer.status, answer.headers, answer.read().decode("latin-1")
     finally:
@@ -88,6 +89,14 @@ def answer(server: Any, origin: str, path: str = "/ws") -> bytes:
 
 def test_server__compresses_what_it_sends(server: Any) -> None:
     assert b"permessage-deflate" in answer(server, f"http://127.0.0.1:{server.port}")
+    script = "/static/js/bokeh.min.js"
+    whole, short = (ask(server, script, **{"Accept-Encoding": coding}) for coding in ("identity", "gzip"))
+    assert "Content-Encoding" not in whole[1]
+    assert short[1]["Content-Encoding"] == "gzip"
+    assert gzip.decompress(short[2].encode("latin-1")) == whole[2].encode("latin-1")
+    assert len(short[2]) < 0.4 * len(whole[2])
+    # whose length would tell of what is secret in it
+    assert "Content-Encoding" not in ask(server, **{"Accept-Encoding": "gzip"})[1]
 
 
 def test_server__tells_browsers_to_keep_other_pages_away(server: Any) -> None:

@@ -18,7 +18,9 @@ from bokeh.util.warnings import BokehUserWarning
 from panel.io.application import build_applications
 from panel.io.resources import LOCAL_DIST
 from panel.io.session import generate_session
+from tornado.httputil import HTTPServerRequest
 from tornado.iostream import StreamClosedError
+from tornado.web import GZipContentEncoding, OutputTransform
 from tornado.websocket import WebSocketClosedError
 
 from xfeldask.errors import InputError
@@ -123,9 +125,15 @@ def make_server(
         app, port=port, address=address, start=False, title=TITLE, websocket_compression_level=COMPRESSION, **more
     )
     hosts = hosts_of(address, origins)
+    server._tornado.add_transform(packed)
     protect(server._tornado, hosts)
     server._tornado.websocket_origins.update(origins_of(hosts_of(address), server.port))
     return server
+
+
+def packed(request: HTTPServerRequest) -> OutputTransform:
+    """Compress what is the same for everybody; a page holds a secret, whose length compression would tell of."""
+    return GZipContentEncoding(request) if "/static/" in request.path else OutputTransform(request)
 
 
 def pass_over_warnings() -> None:
