@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,8 @@ from xfeldask.units import shown
 AXES = (shown("m-1").label("q along x"), shown("m-1").label("q along y"))
 BRIGHT = 0.998
 """Fraction of the bins that are no brighter than the top of the scale."""
+STEPS = 1000
+"""From nothing to the top of the scale, to which values are rounded: colours have fewer, and less is sent."""
 
 
 class RebuiltView:
@@ -33,7 +36,7 @@ class RebuiltView:
     """
 
     def __init__(self, session: Session, pictures: Pictures) -> None:
-        self._pictures, self._shot = pictures, 0
+        self._session, self._pictures, self._shot = session, pictures, 0
         self.view = pn.Column(sizing_mode="stretch_width")
         self._told = caption()
         self.space: LinearSpace | None = None
@@ -61,6 +64,10 @@ class RebuiltView:
         self._shot = shot
         self._rebuild()
 
+    def zoom(self) -> None:
+        """Show the part of the images that is looked at now."""
+        self._rebuild()
+
     def _rebuild(self, *_: Any) -> None:
         if self.space is None:
             return
@@ -71,7 +78,8 @@ class RebuiltView:
         low = min(0.0, float(found.image.min()))
         for card, values in zip(self.cards, (found.image, found.rebuilt, found.residual), strict=True):
             card.mappers["linear"].update(low=low, high=top)
-            card.show(placed(values, binned))
+            picture = self._pictures.cut(placed(values, binned), self._session.zoom)
+            card.show(replace(picture, values=stepped(picture.values, top)))
         self.cards[2].mappers["linear"].update(low=-top, high=top)
         what = f"the mean and {k} of {len(self.space.components)} components" if k else "the mean alone"
         self.cards[1].figure.title.text = f"{k} of {len(self.space.components)} components" if k else "mean"
@@ -81,6 +89,17 @@ class RebuiltView:
             "rebuilt share a linear scale; the residual is orange where the image is brighter than rebuilt, blue "
             "where it is darker."
         )
+
+
+def stepped(values: np.ndarray[Any, Any], top: float) -> np.ndarray[Any, Any]:
+    """Round values to steps of a scale.
+
+    Examples
+    --------
+    >>> stepped(np.array([0.12345, -7.0004, np.nan]), 10.0).tolist()
+    [0.12, -7.0, nan]
+    """
+    return (np.round(values * (STEPS / top)) * (top / STEPS)).astype(values.dtype)
 
 
 def placed(values: np.ndarray[Any, Any], binned: Picture) -> Picture:

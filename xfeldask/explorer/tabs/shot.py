@@ -63,6 +63,7 @@ def shot(session: Session, pictures: Pictures, watch: Watch) -> pn.viewable.View
     def zoom(*_: Any) -> None:
         for pinned in shown:
             pinned.zoom()
+            pinned.rebuilt.zoom()
 
     watch(begin, ["shot"])
     watch(zoom, ["zoom"])
@@ -87,7 +88,7 @@ class _Pinned:
         self._labels: list[str] = []
         self._mosaic = Mosaic(NEIGHBOURS, 1, lambda place: session.param.update(shot=self._near[place]))
         self._told = caption()
-        self._rebuilt = RebuiltView(session, pictures)
+        self.rebuilt = RebuiltView(session, pictures)
         self.many = pn.widgets.IntInput(label="how many", value=SELECTED, start=1, width=90)
         self.take = pmui.Button(label="select it and its nearest", size="small", variant="outlined", align="end")
         self.take.on_click(lambda _: select_nearby(session, self.many.value or 1))
@@ -104,7 +105,7 @@ class _Pinned:
             self._choice,
             self._mosaic.pane,
             heading("rebuilt from the components"),
-            self._rebuilt.view,
+            self.rebuilt.view,
             sizing_mode="stretch_width",
         )
 
@@ -136,7 +137,7 @@ class _Pinned:
         self._table.object = table((session.shots.column(name).label, value) for name, value in about)
         self._curves.classes()
         self._neighbours(shot)
-        self._rebuilt.show(shot)
+        self.rebuilt.show(shot)
 
     def _dot_photons(self) -> None:
         """Draw pixels that hold photons as squares of two pixels of the screen at least: none is lost to the zoom."""
