@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests.explorer.few_shots import NUMBER, N, pictures, session, texts
+from xfeldask.explorer.model.listing import listed
 from xfeldask.explorer.tabs.histograms import BINS, LEAST, Bins, Histogram, histograms
 from xfeldask.explorer.tabs.watch import Watch
 from xfeldask.store.columns import Column
@@ -61,6 +62,6 @@ def test_tab__offers_what_there_is_and_tells_how_many_are_selected():
     assert "blue: the 8 selected" in texts(view)
     chosen = next(part for part in view.select(lambda part: hasattr(part, "options") and isinstance(part.value, list)))
     assert chosen.value == ["score", "photon_count", "c0"]
-    assert set(chosen.options.values()) == set(looked.quantities)
+    assert set(chosen.options.values()) == {name for names in listed(looked).values() for name in names.values()}
     chosen.value = ["shot"]
     assert len(view.objects[2].objects) == 1

@@ -9,6 +9,7 @@ import pytest
 
 from tests.explorer.few_shots import NUMBER, few_shots, session, texts
 from xfeldask.errors import InputError
+from xfeldask.explorer.model.listing import listed
 from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.view.sidebar import GESTURES, bound, chips, saved_list, saving, selecting, sidebar
 from xfeldask.store.run import Run
@@ -39,8 +40,9 @@ def test_sidebar__offers_all_quantities_for_axes_and_colours():
     looked = session()
     parts = sidebar(looked)
     x, colour = (named(parts, label=label) for label in ("x", "colour by"))
-    assert set(x.options.values()) == set(looked.quantities)
-    assert set(colour.options.values()) == {"density", "hexagons", *looked.quantities}
+    offered = {name for names in listed(looked).values() for name in names.values()}
+    assert set(x.values) == offered
+    assert set(colour.values) == {"density", "hexagons"} | offered
     colour.value = "hit"
     assert looked.colour == "hit"
     assert named(parts, label="embedding").value == "pca"
@@ -69,7 +71,7 @@ def test_chips__hide_and_show_the_classes_of_what_colours_tell():
 def test_words__select_or_say_what_is_wrong_with_them():
     looked = session()
     parts = selecting(looked)
-    words = named(parts, label="selected where")
+    words = named(parts, label="select where")
     words.value = "n_particles == 2"
     np.testing.assert_array_equal(looked.selected, NUMBER == 2)
     words.value = "<b>glitter</b> > 1"
@@ -126,7 +128,7 @@ def test_saved_selections__are_listed_used_and_deleted(tmp_path, allowed):
     ((use, delete),) = (row.objects for row in box.objects)
     assert use.label == "doubles (8)"
     for label in ("x", "y", "colour by"):
-        assert "doubles" in named(parts, label=label).options.values()
+        assert "doubles" in named(parts, label=label).values
     looked.choose_where("")
     use.clicks += 1
     np.testing.assert_array_equal(looked.selected, NUMBER == 2)

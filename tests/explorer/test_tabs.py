@@ -225,7 +225,7 @@ def test_verdict__moves_with_the_slider_and_selects(session: Session) -> None:
     np.testing.assert_array_equal(session.selected, score >= value)
     buttons["select the rejected"].clicks += 1
     np.testing.assert_array_equal(session.selected, score < value)
-    buttons["stored threshold"].clicks += 1
+    buttons["back to the stored threshold"].clicks += 1
     assert view.slider.value == session.shots.threshold
 
 

@@ -18,7 +18,7 @@ WHERE = "photon_count > 800"
 @pytest.fixture
 def export(page: Visit) -> Iterator[Visit]:
     """The export tab, of a page on which some shots are selected."""
-    field = page.page.get_by_label("selected where")
+    field = page.page.get_by_label("select where")
     field.fill(WHERE)
     field.press("Enter")
     page.until("where => new URLSearchParams(location.search).get('where') == where", WHERE)

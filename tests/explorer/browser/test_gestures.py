@@ -36,16 +36,16 @@ def crossings(places, corners):
     return inside, away.min()
 
 
-def clear(frame: Frame, at, make, seed):
+def clear(frame: Frame, at, make, seed, tries=400):
     """Of many polygons that hold some but not all shots, the one whose line stays farthest from all of them."""
     rng, best, found = np.random.default_rng(seed), 0.0, None
-    for _ in range(400):
+    for _ in range(tries):
         corners = make(rng)
         if frame.inside(corners, 5).all():
             inside, away = crossings(at, corners)
             if away > best and N / 10 < inside.sum() < N * 0.9:
                 best, found = away, (corners, inside)
-    assert best > 2
+    assert best > 1
     return found
 
 
@@ -66,7 +66,7 @@ def test_page__stands_without_a_fault(page):
 def test_page__looks_the_same_to_the_second_visitor(page, visit, server):
     first = page.settle()
     assert visit.open(server.address(embedding="pairs")).settle() == first
-    assert first.height > 500
+    assert min(first.width, first.height) > 350
 
 
 def test_hover__shows_what_the_store_holds(page, shots, stores):
@@ -132,12 +132,12 @@ def test_lasso__selects_what_lies_inside(page, shots):
     at = places(shots, frame)
 
     def star(rng):
-        angle = np.sort(rng.uniform(0, 2 * np.pi, 9))
-        around = np.column_stack([np.cos(angle), np.sin(angle)]) * rng.uniform(20, 350, (9, 1))
-        return np.median(at, axis=0) + rng.uniform(-100, 100, 2) + around
+        angle, size = np.sort(rng.uniform(0, 2 * np.pi, 9)), min(frame.width, frame.height)
+        around = np.column_stack([np.cos(angle), np.sin(angle)]) * rng.uniform(0.04, 0.6, (9, 1)) * size
+        return np.median(at, axis=0) + rng.uniform(-0.15, 0.15, 2) * size + around
 
     for seed in range(2):
-        corners, inside = clear(frame, at, star, seed)
+        corners, inside = clear(frame, at, star, seed, tries=2000)
         page.drag(np.vstack([corners, corners[:1]]))
         chosen(page, inside.sum())
         page.until(
@@ -228,7 +228,7 @@ def test_where__selects_and_tells_what_it_cannot_read(page, shots):
     page.settle()
     # with figures that follow the selection
     page.tab("gallery")
-    field = page.page.get_by_label("selected where")
+    field = page.page.get_by_label("select where")
     field.fill("photon_count > 800 and hit == 'single'")
     field.press("Enter")
     wanted = (shots.column("photon_count").values > 800) & (shots.column("hit").values == SINGLE)
@@ -290,7 +290,7 @@ def test_address__brings_the_view_back(visit, server, shots):
     labels = page.ask("() => [explorer.plane().model.below[0].axis_label, explorer.plane().model.left[0].axis_label]")
     assert labels[0].startswith("component 2")
     assert labels[1].startswith("photons counted")
-    assert page.page.get_by_label("selected where").input_value() == state["where"]
+    assert page.page.get_by_label("select where").input_value() == state["where"]
     assert not page.page.get_by_label(re.compile(rf"blank \(.*{blank:,}\)")).is_checked()
     # and the address that the page then makes is the same view
     at = places(shots, page.frame(), "c2", "photon_count")
@@ -309,7 +309,7 @@ def test_embedding__can_be_changed(page, shots):
     page.reads(re.compile(rf"drawn {N:,} of {N:,}"))
     page.page.get_by_label("embedding").select_option("pairs")
     page.until("x => explorer.frame().x[0] == x", before.x[0])
-    page.page.get_by_label("colour by").select_option(label=shots.column("verdict").label)
+    page.page.get_by_label("colour by").select_option(label="verdict · " + shots.column("verdict").label)
     page.until("() => new URLSearchParams(location.search).get('colour') == 'verdict'")
 
 
@@ -340,22 +340,22 @@ def test_hexagons__are_drawn_and_explained_the_first_time_they_are_chosen(page, 
     page.until(f"() => JSON.stringify(({BARS})()) == JSON.stringify(['shots in a hexagon'])")
     page.settle()
     photons = shots.column("photon_count")
-    colour_by(page, photons.label)
+    colour_by(page, "photon_count · " + photons.label)
     page.until(f"title => JSON.stringify(({BARS})()) == JSON.stringify([title])", f"{photons.label} (count)")
-    colour_by(page, shots.column("verdict").label)
+    colour_by(page, "verdict · " + shots.column("verdict").label)
     page.until(f"() => ({BARS})().length == 0")
 
 
 def test_saved_selection__is_listed_coloured_used_and_deleted(page):
     page.settle()
-    page.page.get_by_label("selected where", exact=True).fill("n_particles == 2")
-    page.page.get_by_label("selected where", exact=True).press("Enter")
+    page.page.get_by_label("select where", exact=True).fill("n_particles == 2")
+    page.page.get_by_label("select where", exact=True).press("Enter")
     page.until("() => explorer.texts().some(t => / [1-9]\\d* selected/.test(t))")
     page.page.get_by_label("save the selection as").fill("doubles")
     page.page.get_by_role("button", name="save", exact=True).click()
     use = page.page.get_by_role("button", name=re.compile(r"^doubles \("))
     use.wait_for()
-    colour_by(page, "selection doubles")
+    colour_by(page, "doubles · selection doubles")
     page.reads(re.compile(r"^yes \("))
     page.clear()
     use.click()

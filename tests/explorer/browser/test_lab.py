@@ -70,8 +70,8 @@ def test_cell__shows_the_page_and_answers_without_internet(chromium, browser, la
     page.keyboard.press("Shift+Enter")
     page.get_by_text("drawn 400 of 400").first.wait_for()
     assert asked == []
-    page.get_by_label("selected where", exact=True).fill("shot < 7")
-    page.get_by_label("selected where", exact=True).press("Enter")
+    page.get_by_label("select where", exact=True).fill("shot < 7")
+    page.get_by_label("select where", exact=True).press("Enter")
     page.get_by_text("7 selected").first.wait_for()
     # Panel looks for the style sheets of parts that come later on its own site; the page does without
     assert [url for url in asked if not url.split("?")[0].endswith(".css")] == []

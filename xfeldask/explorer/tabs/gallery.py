@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from xfeldask.explorer.model.group import Group
 from xfeldask.explorer.model.labels import doubt
+from xfeldask.explorer.model.listing import SHOT, listed
 from xfeldask.explorer.model.pictures import Pictures
 from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.tabs.watch import Watch
@@ -129,9 +130,10 @@ class Gallery:
             self._show()
 
     def _offer(self, *_: Any) -> None:
-        columns = {self._session.shots.column(name).label: name for name in self._session.quantities}
-        kept = self.by.value if self.by.value in (DOUBT, *columns.values()) else "shot"
-        self.by.param.update(options={"shot": "shot", DOUBT: DOUBT} | columns, value=kept)
+        by = self.by.value if self.by.value in (DOUBT, *self._session.quantities) else "shot"
+        groups = {"order": {"shot": "shot", DOUBT: DOUBT}} | listed(self._session, keep=[by])
+        groups[SHOT] = {text: name for text, name in groups[SHOT].items() if name != "shot"}
+        self.by.param.update(groups=groups, value=by)
 
 
 def ordered(session: Session, shots: NDArray[np.int64], by: str, falling: bool) -> NDArray[np.int64]:

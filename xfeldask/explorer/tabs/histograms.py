@@ -12,6 +12,7 @@ from bokeh.events import SelectionGeometry
 from bokeh.models import BoxSelectTool, ColumnDataSource, HoverTool
 from numpy.typing import NDArray
 
+from xfeldask.explorer.model.listing import listed
 from xfeldask.explorer.model.masks import Mask
 from xfeldask.explorer.model.pictures import Pictures
 from xfeldask.explorer.model.session import Session
@@ -57,7 +58,8 @@ def histograms(session: Session, _: Pictures, watch: Watch) -> pn.viewable.Viewa
         names = session.quantities
         kept = [name for name in chosen.value if name in names]
         kept = kept or [name for name in FIRST if name in names][:AT_FIRST]
-        chosen.param.update(options={session.shots.column(name).label: name for name in names}, value=kept)
+        options = {text: name for group in listed(session, keep=kept).values() for text, name in group.items()}
+        chosen.param.update(options=options, value=kept)
         fill()
 
     chosen.param.watch(fill, "value")

@@ -85,7 +85,7 @@ class Verdict:
     def _laid_out(self) -> pn.viewable.Viewable:
         accepted, rejected, back = (
             pmui.Button(label=label, size="small", variant="outlined")
-            for label in ("select the accepted", "select the rejected", "stored threshold")
+            for label in ("select the accepted", "select the rejected", "back to the stored threshold")
         )
         accepted.on_click(lambda _: self._session.choose_where(f"score >= {self.slider.value!r}"))
         rejected.on_click(lambda _: self._session.choose_where(f"not score >= {self.slider.value!r}"))
@@ -187,7 +187,7 @@ class _Roc:
             "multiples accepted (fraction)", "singles accepted (fraction)", width=330, height=320,
             x_range=Range1d(-0.03, 1.03), y_range=Range1d(-0.03, 1.03),
         )  # fmt: skip
-        fig.line([0, 1], [0, 1], line_dash="dotted", line_color=MIDDLE, legend_label="random order")
+        fig.line([0, 1], [0, 1], line_dash="dotted", line_color=MIDDLE, legend_label="chance")
         curve = fig.line(multiples, singles, line_width=2, line_color=BLUE, legend_label="ROC")
         if stored is not None and (counted := threshold.confusion(stored)) is not None:
             x, y = _place(counted)

@@ -161,11 +161,13 @@ def contrast(cards: Iterable[Card], recoloured: Iterable[Card] = ()) -> pn.viewa
     recoloured : that follow the colour map only
     """
     cards = list(cards)
-    scale = choice(options=list(SCALES), value=cards[0].scale, width=86, label="scale", margin=NARROW)
-    palette = choice(options=[name.removesuffix("256") for name in NUMBERS], width=80, label="colours", margin=NARROW)
+    scale = choice(options=list(SCALES), value=cards[0].scale, width=78, label="scale", margin=NARROW)
+    palette = choice(
+        options=[name.removesuffix("256") for name in NUMBERS], width=88, label="colour map", margin=NARROW
+    )
     limits = [
-        pn.widgets.FloatInput(value=None, placeholder="auto", width=58, label=name, margin=NARROW)
-        for name in ("from", "to")
+        pn.widgets.FloatInput(value=None, placeholder="auto", width=62, label=name, margin=NARROW)
+        for name in ("min", "max")
     ]
     palettes = {name: list(all_palettes[name][256]) for name in palette.options}
     for card in [*cards, *recoloured]:

@@ -10,6 +10,7 @@ import panel as pn
 import panel_material_ui as pmui
 
 from xfeldask.errors import XfeldaskError
+from xfeldask.explorer.model.listing import listed
 from xfeldask.explorer.model.session import COUNTS, Session
 from xfeldask.explorer.view.fields import choice
 
@@ -39,12 +40,12 @@ def sidebar(session: Session, allow_write: bool = False) -> list[pn.viewable.Vie
 def quantity_choice(session: Session, name: str, label: str, more: Sequence[str] = ()) -> Any:
     """Make a list of all quantities, bound to a parameter of the session; it grows when a selection is saved."""
 
-    def options() -> dict[str, str]:
-        labels = {session.shots.column(known).label: known for known in session.quantities}
-        return {known: known for known in more} | labels
+    def groups() -> dict[str, dict[str, str]]:
+        counted = {"number of shots": {known: known for known in more}} if more else {}
+        return counted | listed(session, keep=[getattr(session, name)])
 
-    field = bound(choice(label=label, options=options(), width=WIDTH), session, name)
-    session.param.watch(lambda _: field.param.update(options=options(), value=getattr(session, name)), "saved")
+    field = bound(choice(label=label, groups=groups(), width=WIDTH), session, name)
+    session.param.watch(lambda _: field.param.update(groups=groups(), value=getattr(session, name)), "saved")
     return field
 
 
@@ -61,7 +62,7 @@ def checkpoint_slider(session: Session) -> Any:
     checkpoints = {f"{n:,} shots": i for i, n in enumerate(session.shots.checkpoints)}
     slider = pmui.DiscreteSlider(
         label="latent space fitted to",
-        options=checkpoints | {"the end": -1},
+        options=checkpoints | {"the whole fit": -1},
         value=session.checkpoint,
         width=WIDTH - 20,
     )
@@ -117,7 +118,7 @@ def selecting(session: Session) -> list[pn.viewable.Viewable]:
     )  # fmt: skip
     gesture_told = pn.pane.HTML("", width=WIDTH, margin=(0, 10), styles={"font-size": "12px"})
     words = pn.widgets.TextInput(
-        label="selected where", placeholder='photon_count > 500 and verdict == "single"', value=session.where,
+        label="select where", placeholder='photon_count > 500 and verdict == "single"', value=session.where,
         width=WIDTH,
     )  # fmt: skip
     fault = pn.pane.HTML("", width=WIDTH, margin=(0, 10), styles={"color": "#d32f2f", "font-size": "12px"})
