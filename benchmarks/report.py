@@ -33,6 +33,7 @@ MODULES = (
     "bench_reconstruct",
     "bench_kinds",
     "bench_explorer",
+    "bench_wire",
 )
 
 

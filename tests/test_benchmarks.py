@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LONG = {
     "AgainstPeers",
     "AgainstSkopi",
+    "FiveVisitors",
     "Gestures",
     "HardBeams",
     "Hover",
@@ -31,6 +32,7 @@ LONG = {
     "Stream",
     "Throughput",
     "Visits",
+    "Wire",
 }
 """Run in a campaign only: they take seconds, as what they measure does, which other tests run too."""
 
