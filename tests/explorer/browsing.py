@@ -20,7 +20,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import numpy as np
 from numpy.typing import NDArray
 
-from xfeldask.explorer.tabs import TABS
+from xfeldask.explorer.tabs import MORE, TABS
 from xfeldask.store.columns import Shots
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -321,7 +321,7 @@ class Visit:
     def tab(self, name: str) -> None:
         """Open a tab, and wait until what it holds stands."""
         self.page.get_by_role("tab", name=name, exact=True).click()
-        self.until("place => explorer.opened(place)", list(TABS).index(name))
+        self.until("place => explorer.opened(place)", [*TABS, *MORE].index(name))
 
     def query(self) -> dict[str, str]:
         """The state that the address carries."""

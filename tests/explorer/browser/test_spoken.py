@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.explorer.browsing import Server, Visit
-from xfeldask.explorer.tabs import TABS
+from tests.explorer.more_store import with_more
+from xfeldask.explorer.tabs import MORE, TABS
 
 SERIOUS = ("serious", "critical")
 
@@ -22,19 +24,34 @@ def violations(page: Any) -> dict[str, list[str]]:
     }  # fmt: skip
 
 
-def test_page__has_no_serious_violation(page: Visit) -> None:
+def test_page__has_no_serious_violation_in_either_theme(page: Visit) -> None:
     page.tab("labels")
-    assert settled(page.page) == {}
+    other = page.page.get_by_role("button", name="Toggle theme")
+    for _ in range(2):
+        assert settled(page.page) == {}
+        other.click()
+
+
+@pytest.fixture(scope="module")
+def all_tabs(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server of a store that has something for every tab."""
+    folder = tmp_path_factory.mktemp("all")
+    with Server(folder, [with_more(folder / "run.zarr")]) as server:
+        yield server
 
 
 @pytest.mark.campaign
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_tab__has_no_serious_violation_in_either_theme(visit: Visit, server: Server, scheme: str) -> None:
+def test_every_tab__has_no_serious_violation(browser: Any, all_tabs: Server, scheme: str) -> None:
+    visit = Visit(browser.new_page())
     visit.page.emulate_media(color_scheme=scheme)
-    visit.open(server.address(embedding="pairs"))
-    for name in TABS:
+    visit.open(all_tabs.address(shot=4))
+    for name in (*TABS, *MORE):
         visit.tab(name)
         assert settled(visit.page) == {}, name
+    visit.page.close()
+    assert visit.faults == []
+    assert all_tabs.faults() == ""
 
 
 def settled(page: Any, looks: int = 20) -> dict[str, list[str]]:
