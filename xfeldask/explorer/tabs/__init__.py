@@ -57,10 +57,12 @@ LASTING = ("labels", "clusters", "compare", "statistics", "histograms")
 
 
 NARROW = {
-    "& .MuiTabs-root": {"minHeight": 40},
-    "& .MuiTab-root": {"minWidth": 0, "minHeight": 40, "padding": "6px 9px", "textTransform": "none"},
+    "& .MuiTabs-root": {"minHeight": 40, "backgroundColor": "background.paper"},
+    "& .MuiTab-root": {"minWidth": 0, "minHeight": 40, "padding": "6px 6px", "textTransform": "none"},
 }
 """All tabs are seen at once on a screen of 1280 pixels."""
+STAYS = ":host { position: sticky; top: 0; z-index: 5; }"
+"""The bar of tabs is seen wherever a tab is scrolled to."""
 
 WORKING = "working"
 """Class of the sentence that stands where a tab is being made."""
@@ -81,7 +83,8 @@ class Tabs:
         self._watches: dict[str, tuple[Watch, Shots]] = {}
         self._boxes = {name: pn.Column(visible=False, sizing_mode="stretch_width") for name in kinds}
         # contents beside the bar, not in it: there they would be taken apart and drawn anew at each change of tabs
-        self.bar = pmui.Tabs(*((name, pn.Spacer(height=0)) for name in kinds), sizing_mode="stretch_width", sx=NARROW)
+        self.bar = pmui.Tabs(*((name, pn.Spacer(height=0)) for name in kinds), sizing_mode="stretch_width", sx=NARROW,
+                             stylesheets=[STAYS])  # fmt: skip
         self.bar.param.watch(self._turn, "active")
         session.param.watch(self._turn, ["embedding", "selected"])
         self._boxes[self.name].visible = True

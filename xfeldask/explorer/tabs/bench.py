@@ -17,7 +17,6 @@ from xfeldask.explorer.model.labels import Keeper
 from xfeldask.explorer.model.palette import class_colours
 from xfeldask.explorer.model.pictures import Pictures
 from xfeldask.explorer.model.session import Session
-from xfeldask.explorer.tabs.rebuilt import AXES
 from xfeldask.explorer.tabs.spread import Curves
 from xfeldask.explorer.tabs.teaching import Teaching
 from xfeldask.explorer.tabs.watch import Watch
@@ -28,6 +27,7 @@ from xfeldask.explorer.view.keys import Keys
 from xfeldask.explorer.view.mosaic import Mosaic
 from xfeldask.explorer.view.plane import locked
 from xfeldask.store.labels import LABELS
+from xfeldask.units import shown
 
 KEYS = {"1": "single", "2": "multiple", "0": "blank", "x": "other"}
 OWN_KEYS = "3456789"
@@ -37,8 +37,11 @@ TOLD = {"verdict": "taken for", "probability_single": "P(single)"}
 """What is told of a shot, and by which word; not the truth, which would be told back as a label."""
 NEXT = 12
 """Patterns in the strip."""
-SIDE = 520
-"""Height of the large pattern [pixels]."""
+SIDE = (
+    ":host { height: clamp(250px, 100cqh - 60px, 520px) !important; flex: 0 0 auto !important;"
+    " width: clamp(300px, 100cqh - 10px, 560px) !important; }"
+)
+"""Of the large pattern: as high as there is room below the plots, which the bar between the two gives."""
 
 
 def bench(session: Session, pictures: Pictures, watch: Watch) -> pn.viewable.Viewable:
@@ -60,7 +63,8 @@ class Bench:
         self._session, self._pictures, self.labels = session, pictures, session.labels
         document = pn.state.curdoc
         self.keeper = Keeper(session.shots.run, lambda fault: locked(lambda: self._kept(fault), document))
-        self._card = Card("", "photons", AXES, reciprocal=True)
+        self._card = Card(shown("m-1").label("reciprocal space, q"), "photons", ("", ""), reciprocal=True)
+        self.told = caption(styles=SMALL)
         self._card.figure.toolbar.active_scroll = None
         follow_rings(session, [self._card], watch)
         self.curves = Curves(session, pictures)
@@ -174,7 +178,7 @@ class Bench:
         label = self.labels.of(shot)
         parts = [f"shot {shot:,}", f"labelled {label}" if label else "no label yet"]
         parts += [f"{TOLD[name]} {value}" for name, value in about.items()]
-        self._card.figure.title.text = " · ".join(parts)
+        self.told.object = html.escape(" · ".join(parts))
         try:
             self._card.show(self._pictures.seen(shot, self._session.zoom))
             self.curves.show(shot)
@@ -222,9 +226,9 @@ class Bench:
         stem = self._session.shots.path.stem
         table = pmui.FileDownload(callback=lambda: BytesIO(self.labels.csv()), filename=f"{stem}-labels.csv",
                                   label="labels.csv", size="small", align="center")  # fmt: skip
-        left = pn.Column(self._card.view(), height=SIDE, styles={"flex": f"0 0 {SIDE}px", "width": f"{SIDE}px"})
+        left = pn.Column(self._card.view(), height=520, width=560, stylesheets=[SIDE])
         right = pn.Column(
-            self.buttons, self.counts, pn.FlexBox(name, own, self.group, self.give_all, table, self.keys),
+            self.told, self.buttons, self.counts, pn.FlexBox(name, own, self.group, self.give_all, table, self.keys),
             self.fault, self.curves.pane, sizing_mode="stretch_width",
         )  # fmt: skip
         return pn.Column(

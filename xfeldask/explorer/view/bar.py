@@ -18,6 +18,8 @@ from xfeldask.work.compute import active_client
 
 ON_BLUE = ".bk-input { color: white; border-color: rgba(255, 255, 255, .6) } .bk-input::placeholder { color: #ddd }"
 WHITE = {"color": "white", "borderColor": "rgba(255, 255, 255, 0.6)"}
+WIDE = "@media (max-width: 760px) { :host { display: none !important; } }"
+"""Of what a narrow window has no room for: it is told below the latent plot as well."""
 
 KEYS_TOLD = {
     "left, right": "shot before and after, of the selection where there is one",
@@ -34,7 +36,8 @@ KEYS_TOLD = {
 
 def bar(session: Session, stores: Sequence[StorePath], here: int, listed: Any) -> list[Any]:
     """Make what stands in the bar; `listed` is the list of keys, which it opens."""
-    told = pn.pane.HTML("", styles={"color": "white", "font-size": "14px"}, align="center", margin=(0, 16))
+    told = pn.pane.HTML("", styles={"color": "white", "font-size": "14px"}, align="center", margin=(0, 16),
+                        stylesheets=[WIDE])  # fmt: skip
 
     def count(*_: Any) -> None:
         there, stored = session.shots.n_done, session.shots.n_stored
@@ -53,13 +56,13 @@ def bar(session: Session, stores: Sequence[StorePath], here: int, listed: Any) -
     more = selecting | {"?": lambda: listed.param.update(open=not listed.open)}
     keys = Keys({key: action for key, (_, _, action) in steps.items()} | more)
     show_keys = _icon("keyboard", "list of keys (?)", lambda: listed.param.update(open=True))
-    copy = pmui.IconButton(icon="link", description="copy the address of this view", sx=WHITE)
+    copy = pmui.IconButton(icon="link", description="copy the address of this view", sx=WHITE, margin=0, align="center")
     copy.js_on_click(code=copying("window.location.href"))
     out = [*data_sets(stores, here), told, *buttons, number(session), copy, show_keys, keys]
     client = active_client()
     if client is not None and client.dashboard_link:
         dask = pmui.Button(label="Dask", href=client.dashboard_link, target="_blank", size="small", sx=WHITE,
-                           variant="outlined", description="what the workers do")  # fmt: skip
+                           variant="outlined", description="what the workers do", align="center")  # fmt: skip
         out.append(dask)
     return out
 
@@ -74,7 +77,7 @@ def keys_told() -> Any:
 def number(session: Session) -> Any:
     """Make the field that shows the number of the pinned shot, and pins the one that is typed."""
     field = pn.widgets.IntInput(value=session.shot, start=0, end=session.shots.n_shots - 1, placeholder="shot",
-                                width=104, align="center", stylesheets=[ON_BLUE])  # fmt: skip
+                                width=104, align="center", margin=(0, 10), stylesheets=[ON_BLUE])  # fmt: skip
     field.param.watch(lambda event: session.param.update(shot=event.new), "value")
     session.param.watch(lambda event: field.param.update(value=event.new), "shot")
     session.param.watch(lambda _: field.param.update(end=session.shots.n_shots - 1), "embedding")
@@ -82,7 +85,7 @@ def number(session: Session) -> Any:
 
 
 def _icon(icon: str, tip: str, action: Any) -> Any:
-    button = pmui.IconButton(icon=icon, description=tip, sx=WHITE)
+    button = pmui.IconButton(icon=icon, description=tip, sx=WHITE, margin=0, align="center")
     button.on_click(lambda _: action())
     return button
 

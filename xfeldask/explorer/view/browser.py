@@ -8,12 +8,16 @@ from panel.custom import JSComponent
 
 LOST = "The connection to the explorer is lost: this page no longer answers. It loads again when the server is back."
 
+NARROW = 1000
+"""Width of a window in which the sidebar would take the room of the plots [pixels]."""
+
 
 class Browser(JSComponent):
     """A listener that shows nothing while all is well.
 
     While the server does not answer, a red bar says so; the page is loaded again, in the state that its address
-    carries, as soon as the server is back. The page is dark where the system is.
+    carries, as soon as the server is back. The page is dark where the system is, and its sidebar closed at first where
+    the window is narrow.
     """
 
     _esm = """
@@ -21,6 +25,9 @@ class Browser(JSComponent):
       if (window.matchMedia('(prefers-color-scheme: dark)').matches)
         for (const root of view.model.document.roots())
           if (root.data?.dark_theme === false) root.data.dark_theme = true;
+      if (window.innerWidth < NARROW)
+        for (const root of view.model.document.roots())
+          if (root.data?.sidebar_open) root.data.sidebar_open = false;
       let leaving = false;
       window.addEventListener('pagehide', () => { leaving = true; });
       const again = async () => {
@@ -42,7 +49,7 @@ class Browser(JSComponent):
       }, 300));
       return document.createElement('span');
     }
-    """.replace("LOST_TOLD", repr(LOST))
+    """.replace("LOST_TOLD", repr(LOST)).replace("NARROW", str(NARROW))
 
     def __init__(self, **params: Any) -> None:
         super().__init__(width=0, height=0, margin=0, **params)  # type: ignore[no-untyped-call]

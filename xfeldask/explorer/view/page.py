@@ -17,6 +17,7 @@ from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.model.shared import shared_pictures
 from xfeldask.explorer.tabs import tabs
 from xfeldask.explorer.view.address import keep_address, read_address
+from xfeldask.explorer.view.arrangement import laid_out
 from xfeldask.explorer.view.bar import bar, data_sets, keys_told
 from xfeldask.explorer.view.browser import Browser
 from xfeldask.explorer.view.cards import Card, contrast, follow_rings
@@ -24,21 +25,15 @@ from xfeldask.explorer.view.flow import Flow
 from xfeldask.explorer.view.offer import offer
 from xfeldask.explorer.view.plane import Plane
 from xfeldask.explorer.view.sidebar import bound, sidebar
-from xfeldask.explorer.view.splitter import Splitter
 from xfeldask.explorer.view.spoken import Spoken
 from xfeldask.store.urls import StorePath
 from xfeldask.units import shown
 
-LINE = {"font-size": "13px", "font-variant-numeric": "tabular-nums", "line-height": "1.4"}
-LEAST_HEIGHT, LEAST_WIDTH = 540, 320
-HEIGHT = f"max({LEAST_HEIGHT}px, 68vh)"
-"""Of the row with the plots: the tabs stay in sight."""
-PATTERN = 1.8
-"""Height of the card of the pattern in heights of that of the particles."""
-CARDS = f"max({LEAST_WIDTH}px, min(40vw, calc((68vh - 150px) * 0.64 + 60px)))"
-"""Width of the cards: as wide as they are high, and the scale."""
-
-
+LINE = {"font-size": "13px", "font-variant-numeric": "tabular-nums", "line-height": "1.4", "overflow": "hidden"}
+PATTERN = 1.3
+"""Width of the card of the pattern in widths of that of the particles."""
+LOW = {"& .MuiToolbar-root": {"minHeight": 48}}
+"""The bar over the page leaves the window's height to what is looked at."""
 FOLLOW_EVERY = 2000
 """Time between two readings of a store that is being written [ms]."""
 TOLD = {"hit": "truth", "verdict": "verdict", "probability_single": "P(single)", "photon_count": "photons"}
@@ -63,7 +58,7 @@ class Explorer:
         self.particles = Card(
             shown("m").label("real space along the beam"), "electrons / nm²", ("", ""), False, "linear"
         )
-        self.line = pn.pane.HTML("", styles=LINE, margin=(4, 10), height=40)
+        self.line = pn.pane.HTML("", styles=LINE, margin=(6, 10, 2, 10), height=20)
         self.plane = Plane(session, on_hover=self.look)
         self._seen: int | None = None
         self._flow = Flow(self.pattern.source, self._show)
@@ -94,22 +89,18 @@ class Explorer:
             self.line.object = told
         return pattern is not None
 
-    def main(self) -> list[pn.viewable.Viewable]:
-        """Lay out what is in the middle."""
-        right = pn.Column(
-            self.line,
-            pn.Row(zoom(self.session), rings(self.session), margin=0, sizing_mode="stretch_width"),
-            self.pattern.view(PATTERN),
-            self.particles.view(),
+    def main(self, *above: pn.viewable.Viewable, fills: bool = False) -> pn.viewable.Viewable:
+        """Lay out what is in the middle, as `laid_out` takes it."""
+        pictures = [self.pattern.view(PATTERN)]
+        pictures += [self.particles.view()] if self.pictures.has_particles else []
+        controls = pn.FlexBox(
+            pn.Row(zoom(self.session), rings(self.session), margin=0),
             contrast([self.pattern], recoloured=[self.particles]),
-            # a width of its own, or Panel would stretch it as its contents are; so is the height below
-            width=LEAST_WIDTH,
-            styles={"flex": "0 0 auto", "width": CARDS},
-            sizing_mode="stretch_height",
+            align_items="center",
+            gap="0px 4px",
         )
-        styles = {"flex": "0 0 auto", "height": HEIGHT, "min-height": f"{LEAST_HEIGHT}px"}
-        top = pn.Row(self.plane.pane, right, height=LEAST_HEIGHT, styles=styles, sizing_mode="stretch_width")
-        return [pn.Column(top, Splitter(), tabs(self.session, self.pictures), sizing_mode="stretch_width")]
+        cards = [self.line, controls, pn.Row(*pictures, sizing_mode="stretch_both", margin=0)]
+        return laid_out(above, self.plane.pane, cards, tabs(self.session, self.pictures), fills)
 
     def page(self, stores: Sequence[StorePath], here: int = 0) -> pmui.Page:
         """Make the whole page, of the store at a place among some."""
@@ -126,7 +117,7 @@ class Explorer:
         return _page(
             title=self.session.shots.path.name,
             header=bar(self.session, stores, here, listed),
-            main=[*offer(self.session, self.allow_write), listed, *self.main()],
+            main=[self.main(*offer(self.session, self.allow_write), listed, fills=True)],
             sidebar=[side],
             sidebar_width=280,
         )
@@ -134,7 +125,7 @@ class Explorer:
     def view(self) -> pn.viewable.Viewable:
         """Make the page without its bar, for a notebook."""
         side = pn.Column(*sidebar(self.session, self.allow_write), width=280)
-        return pn.Row(side, pn.Column(*self.main(), sizing_mode="stretch_width"), sizing_mode="stretch_width")
+        return pn.Row(side, self.main(), sizing_mode="stretch_width")
 
     def _follow(self) -> None:
         """Read a store that is still being written again and again."""
@@ -169,16 +160,18 @@ class Explorer:
 
 def zoom(session: Session) -> Any:
     """Make the switch of what all pictures of patterns show."""
-    style = {"& .MuiToggleButton-root": {"textTransform": "none", "padding": "1px 6px", "whiteSpace": "nowrap"}}
-    switch = pmui.RadioButtonGroup(options=list(ZOOMS), size="small", margin=(0, 10), height=30, sx=style,
-                                   sizing_mode="stretch_width")  # fmt: skip
+    style = {"textTransform": "none", "padding": "1px 6px", "whiteSpace": "nowrap", "fontSize": "13px"}
+    switch = pmui.RadioButtonGroup(options=list(ZOOMS), size="small", margin=(0, 4, 0, 10), height=30,
+                                   sx={"& .MuiToggleButton-root": style})  # fmt: skip
     bound(switch, session, "zoom")
     return switch
 
 
 def rings(session: Session) -> Any:
     """Make the switch of rings of equal resolution, which all large pictures of patterns follow."""
-    return bound(pmui.Checkbox(label="rings", size="small", margin=(0, 4), height=30), session, "rings")
+    small = {"padding": "4px", "& + .MuiFormControlLabel-label": {"fontSize": "13px"}}
+    box = pmui.Checkbox(label="rings", size="small", margin=0, height=30, sx=small)
+    return bound(box, session, "rings")
 
 
 def make_page(
@@ -208,7 +201,7 @@ def message(text: str, stores: Sequence[StorePath] = (), here: int = 0) -> pmui.
 
 
 def _page(header: Sequence[Any], **parts: Any) -> pmui.Page:
-    page = pmui.Page(**parts)
+    page = pmui.Page(**parts, sx=LOW)
     page.header = [*header, Browser(), Spoken()]
     if pn.state.curdoc is not None:
         # a session that the server has forgotten cannot be taken up again; `Browser` loads the page anew

@@ -79,7 +79,7 @@ class Plane:
 
         self.dynamic = hv.DynamicMap(self._draw, streams=[self._range, self._size, self._redraw]).opts(
             hv.Options(
-                "RGB", backend="bokeh", responsive=True, min_width=300, min_height=300, hooks=[hook], toolbar="above",
+                "RGB", backend="bokeh", responsive=True, min_width=240, min_height=200, hooks=[hook], toolbar="above",
                 tools=["lasso_select", "box_select", "tap"], active_tools=["wheel_zoom", "lasso_select"],
                 default_tools=["pan", "wheel_zoom", "box_zoom", "reset"], xlabel="", ylabel="", shared_axes=False,
                 # after how long the browser tells of the ranges that a turn of the wheel has made [ms]

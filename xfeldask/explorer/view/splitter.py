@@ -6,8 +6,10 @@ from typing import Any
 
 from panel.custom import JSComponent
 
-LEAST = 450
+LEAST = 260
 """Height that what is above can have at least [pixels]."""
+PLOTS = "--plots"
+"""Property of what is above that holds the height somebody gave it."""
 STEP = 40
 """By which a key moves the bar [pixels]."""
 
@@ -15,7 +17,8 @@ STEP = 40
 class Splitter(JSComponent):
     """A bar that gives what stands above it another height; keys up and down move it, a double click puts it back."""
 
-    _esm = """
+    _esm = (
+        """
     export function render({ view }) {
       const bar = document.createElement('div');
       bar.tabIndex = 0;
@@ -30,9 +33,7 @@ class Splitter(JSComponent):
       bar.append(grip);
       const above = () => view.el.previousElementSibling;
       const set = (height) => {
-        const value = Math.max(LEAST_HEIGHT, height);
-        above().style.setProperty('min-height', value + 'px');
-        above().style.setProperty('height', value + 'px');
+        above().style.setProperty('PLOTS', Math.max(LEAST_HEIGHT, height) + 'px');
         soon();
       };
       const place = () => above()?.getBoundingClientRect().height ?? 0;
@@ -42,7 +43,6 @@ class Splitter(JSComponent):
       const fit = () => { tell(); view.root.invalidate_layout(); };
       let waiting = 0;
       const soon = () => { cancelAnimationFrame(waiting); waiting = requestAnimationFrame(fit); };
-      const first = [above()?.style.minHeight, above()?.style.height];
       bar.addEventListener('pointerdown', (down) => {
         const start = place();
         bar.setPointerCapture(down.pointerId);
@@ -56,12 +56,15 @@ class Splitter(JSComponent):
         if (by) { set(place() + by); event.preventDefault(); event.stopPropagation(); }
       });
       bar.addEventListener('dblclick', () => {
-        [above().style.minHeight, above().style.height] = first;
+        above().style.removeProperty('PLOTS');
         soon();
       });
       return bar;
     }
-    """.replace("LEAST_HEIGHT", str(LEAST)).replace("BY", str(STEP))
+    """.replace("LEAST_HEIGHT", str(LEAST))
+        .replace("BY", str(STEP))
+        .replace("PLOTS", PLOTS)
+    )
 
     def __init__(self, **params: Any) -> None:
         super().__init__(height=10, margin=0, sizing_mode="stretch_width", **params)  # type: ignore[no-untyped-call]

@@ -1,0 +1,53 @@
+"""How plots and tabs share windows of several sizes."""
+
+from __future__ import annotations
+
+from tests.explorer.browsing import Server, Visit
+
+PLACES = """
+() => {
+  const at = v => {
+    const {left, top, right, bottom} = v.el.getBoundingClientRect();
+    return {left, top, right, bottom};
+  };
+  const tabs = explorer.views().find(v => v.model?.name == "Tabs");
+  return {tabs: at(tabs), cards: explorer.cards().slice(0, 2).map(at), plane: at(explorer.plane())};
+}
+"""
+
+SCROLLED = """
+() => {
+  let at = explorer.views().find(v => v.model?.name == "Tabs").el;
+  while (at && !(at.scrollTop > 0)) at = at.parentElement ?? at.getRootNode().host;
+  return at != null;
+}
+"""
+
+
+def test_plots_and_tabs__are_used_at_once_at_1280_by_800(visit: Visit, server: Server) -> None:
+    visit.page.set_viewport_size({"width": 1280, "height": 800})
+    visit.open(server.address(embedding="pairs")).tab("gallery")
+    frame = visit.settle()
+    found = visit.ask(PLACES)
+    assert min(frame.width, frame.height) > 250
+    assert all(card["bottom"] - card["top"] > 200 and card["right"] <= 1280 for card in found["cards"])
+    assert found["tabs"]["bottom"] < 520, "the rest is the tab's"
+    # the tab is scrolled by itself: the plot and the bar of tabs stay
+    visit.page.mouse.move(700, 700)
+    visit.page.mouse.wheel(0, 2000)
+    visit.until(SCROLLED)
+    assert visit.ask(PLACES) == found
+
+
+def test_plots_and_tabs__follow_each_other_where_there_is_no_room(visit: Visit, server: Server) -> None:
+    # a laptop at a zoom of 200 %
+    visit.page.set_viewport_size({"width": 640, "height": 400})
+    visit.open(server.address(embedding="pairs"))
+    frame = visit.settle()
+    found = visit.ask(PLACES)
+    assert frame.width > 400, "the sidebar is closed"
+    assert found["plane"]["bottom"] <= 400
+    first, second = found["cards"]
+    assert found["plane"]["bottom"] <= first["top"]
+    assert first["right"] <= second["left"] < second["right"] <= 640
+    assert second["bottom"] <= found["tabs"]["top"]
