@@ -109,3 +109,9 @@ def test_background__not_given_leaves_the_digest_as_it_was():
     plain = Experiment(particle="chaperonin", n_shots=1)
     assert "background" not in plain.identity()
     assert Experiment(particle="chaperonin", n_shots=1, background="gas").digest != plain.digest
+
+
+def test_background__of_a_shape_and_no_photons_is_refused(tmp_path):
+    with pytest.raises(InputError, match="say how many, such as"):
+        simulate(tmp_path / "run.zarr", particle="chaperonin", n_shots=1, background="gas", progress=False)
+    assert not list(tmp_path.iterdir())

@@ -81,7 +81,7 @@ def main() -> None:
     except click.ClickException as error:
         _fail(error.format_message(), 2)
     except (click.Abort, KeyboardInterrupt):
-        _fail("stopped; what was committed is kept, --resume goes on with it", 130)
+        _fail("stopped; what was committed is kept, and the same command goes on, by --resume where it has that", 130)
     except XfeldaskError as error:
         _fail(str(error), 2 if isinstance(error, BAD_INPUT) else 1)
     except Exception as error:

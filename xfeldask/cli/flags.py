@@ -78,7 +78,9 @@ def experiment_options(function: Any) -> Any:
         click.option("--hits", help="Particles in a shot: 0.99, or 0:0.05,1:0.9,2:0.05, or poisson:0.1."),
         click.option("--nuisance", help="Experimental conditions: ideal, jitter or realistic.  [default: ideal]"),
         click.option(
-            "--background", help="Where background photons fall: gas, uniform, or a .npy file.  [default: uniform]"
+            "--background",
+            help="Where background photons fall: gas, uniform, or a .npy file; --nuisance realistic or an experiment "
+            "file say how many.  [default: uniform]",
         ),
         click.option(
             "--orientations",

@@ -12,7 +12,10 @@ from xfeldask.store.urls import StorePath
 @click.argument("store", type=STORE)
 @click.option("--name", help="Name of the embedding.  [default: the only one]")
 @click.option("--like", type=STORE, help="Experiment (.toml) or simulated store whose species the beam may hold.")
-@click.option("--wanted", help="Kind to accept, by number or by its name in --like.  [default: the most frequent]")
+@click.option(
+    "--wanted",
+    help="Kind to accept, by number or by its name in --like.  [default: the most frequent, or what --like wants]",
+)
 @click.option(
     "--max-contamination", type=float,
     help="Reject shots until at most this fraction of the accepted is expected to be anything else.",

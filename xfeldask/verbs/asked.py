@@ -53,7 +53,13 @@ def as_experiment(
         listed, orientations = np.asarray(orientations), {"kind": "list", "source": "arrays"}
     if orientations is not None:
         values["orientations"] = orientations
-    return Experiment(**values), atoms, listed
+    made = Experiment(**values)
+    if parts.get("background") is not None and made.nuisance.background == 0:
+        raise InputError(
+            "a background of that shape has no photons, as nuisance.background is 0; say how many, such as "
+            "nuisance={'background': 0.3} for 0.3 of those of a single hit, or --nuisance realistic"
+        )
+    return made, atoms, listed
 
 
 def _reading(detector: Any, response: Any) -> dict[str, Any]:
