@@ -309,3 +309,15 @@ def test_real_adu__go_from_file_to_page(tmp_path, shared):
         assert not ds.mask.values[0][masks["artifact"] == 1].any()
     assert (ds.photon_count.values > 5e4).all()
     assert verify(tmp_path / "run.zarr", progress=False).problems == ()
+
+
+def test_entries_of_one_file__follow_one_another(tmp_path, small_shards):
+    """As entry 156 of the CXIDB has them."""
+    photons = np.random.default_rng(2).poisson(0.4, (13, 1, 24, 24)).astype(np.uint8)
+    with h5py.File(tmp_path / "several.cxi", "w") as file:
+        file["entry_1/data_1/data"], file["entry_1/data_2/data"] = photons[:4], photons[4:7]
+        file["entry_2/data_1/data"] = photons[7:]
+    ds = ingest(
+        tmp_path / "several.cxi", tmp_path / "run.zarr", geometry="square-24", wavelength=2.7e-10, progress=False
+    )
+    np.testing.assert_array_equal(ds.photons.values, photons)

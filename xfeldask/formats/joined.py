@@ -67,7 +67,8 @@ class JoinedFrames:
                     "two stores, or give the geometry of both (--detector)"
                 )
         self.parts = list(parts)
-        self.photonizes = hasattr(first, "photonized")
+        # several stacks of one file are joined too, whatever they hold
+        self.photonizes = bool(getattr(first, "photonizes", hasattr(first, "photonized")))
         self._start = [0, *accumulate(part.n_shots for part in parts)]
         self.name, self.n_shots = first.name, self._start[-1]
         self.geometry, self.wavelength = _of_all([part.geometry for part in parts]), first.wavelength
