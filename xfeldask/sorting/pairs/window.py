@@ -189,7 +189,10 @@ def find_window(images: Images, grid: ImageGrid, known: NDArray[Any] | None = No
     signal = np.maximum(gaussian_filter(share - under, 1.0), 0)
     weight = np.where(near, signal / (signal + under + 1e-12), 0)
     if not (weight > LEAST_SHARE).any():
-        raise InputError("no more photons near the beam than elsewhere; there are no hits to sort")
+        raise InputError(
+            "no more photons near the beam than elsewhere: there are no hits to sort; look at where the beam is, "
+            "and at the mask"
+        )
     if reach < LEAST_HALF:
         raise InputError(f"low_q of {grid.shape} bins is too small to sort by; it takes {2 * LEAST_HALF} a side")
     half = int(np.ceil(max(LEAST_HALF, radius[weight > LEAST_SHARE].max())))
