@@ -22,10 +22,11 @@ MANY, FEW = 500, 50
 
 @pytest.fixture(scope="module", autouse=True)
 def quick() -> Iterator[None]:
-    """Fewer bins, as there are fewer photons beyond, and fewer beginnings."""
+    """Fewer bins, as there are fewer photons beyond; fewer beginnings and iterations."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(growth, "FIRST", growth.Level(3, 5.0, 10, 0.0, everywhere=True))
         patch.setattr(growth, "STARTS", (2, 1))
+        patch.setattr(growth, "ITERATIONS", (7, 3))
         yield
 
 

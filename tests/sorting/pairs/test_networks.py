@@ -144,6 +144,7 @@ def test_rule__learns_from_hits_of_which_most_are_multiple() -> None:
     assert (decision.kept & (number > 1)).sum() < 0.06 * decision.kept.sum()
 
 
+@pytest.mark.usefixtures("quick")
 def test_rule__takes_an_unmasked_spot_for_background() -> None:
     images, number, _ = shots(1500, 1)
     spot = np.zeros((SIDE, SIDE))
