@@ -14,6 +14,9 @@ ROOT = Path(__file__).resolve().parents[1]
 LONG = {
     "AgainstPeers",
     "AgainstSkopi",
+    "AskedPurity",
+    "Commit",
+    "Distribution",
     "FiveVisitors",
     "Gestures",
     "HardBeams",
@@ -23,6 +26,7 @@ LONG = {
     "Interpolation",
     "LikeSpeckleNN",
     "NamedKinds",
+    "Orientation",
     "Reconstruct",
     "ReferenceRule",
     "Simulate",
@@ -32,6 +36,7 @@ LONG = {
     "Stream",
     "Throughput",
     "Visits",
+    "WhereTimeGoes",
     "Wire",
 }
 """Run in a campaign only: they take seconds, as what they measure does, which other tests run too."""
