@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from xfeldask import open_run, simulate
 from xfeldask.errors import ExperimentMismatchError, InputError, RunError, StoreBusyError
 from xfeldask.store import shard_range
-from xfeldask.store.lock import held
+from xfeldask.store.lock import held, shot_writers
 from xfeldask.store.shard_range import ShardRange
 from xfeldask.store.urls import store_path
 from xfeldask.verbs import simulate as simulate_module
@@ -136,6 +136,40 @@ def test_ranges__and_who_writes_the_whole_exclude_each_other(tmp_path, arguments
             assert f"process {os.getpid()}" in str(raised)
     assert digests(store) == before
     assert not elsewhere(simulate, store, **arguments, resume=True)
+    assert open_run(store).complete
+
+
+def test_ranges__that_are_cut_otherwise_are_refused_while_one_is_written(tmp_path, arguments):
+    store = tmp_path / "run.zarr"
+    simulate(store, **arguments, shards="1/2")
+    with held(store, ShardRange(2, 2).place):
+        (raised,) = elsewhere(simulate, store, **arguments, shards="3/3")
+        assert isinstance(raised, StoreBusyError)
+        assert not elsewhere(simulate, store, **arguments, shards="1/2")
+        assert len(shot_writers(store)) == 1
+    assert not elsewhere(simulate, store, **arguments, shards="3/3")
+    assert not shot_writers(store)
+
+
+def test_range__of_a_store_that_was_removed_meanwhile_waits_and_then_says_so(tmp_path, arguments, monkeypatch):
+    store, begun = tmp_path / "run.zarr", []
+    monkeypatch.setattr(shard_range, "PATIENCE", 0.1)
+    monkeypatch.setattr(shard_range, "LOOK", 0.04)
+    monkeypatch.setattr(simulate_module, "_begin", lambda *_: begun.append(1))
+    with held(store, ShardRange(2, 2).place):
+        (raised,) = elsewhere(simulate, store, **arguments, shards="1/2")
+    assert isinstance(raised, StoreBusyError)
+    assert not begun
+
+
+def test_last_ranges__leave_alone_what_the_other_is_writing(tmp_path, arguments):
+    store = tmp_path / "run.zarr"
+    simulate(store, **arguments, shards="1/2")
+    unfinished = store / "photons" / "c" / "9.1234.partial"
+    unfinished.touch()
+    with held(store, ShardRange(1, 2).place):
+        assert not elsewhere(simulate, store, **arguments, shards="2/2")
+    assert unfinished.exists()
     assert open_run(store).complete
 
 

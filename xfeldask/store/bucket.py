@@ -237,14 +237,14 @@ class Bucket(Place):
 
         return ObjectMark(self.path.with_name(mark_name(self.path.name, place)))
 
-    def marks(self, place: str) -> list[Mark]:
+    def marks(self, place: str) -> dict[str, Mark]:
         """Return the objects that say who writes groups in a group; see `Place`."""
         from xfeldask.store.bucket_mark import ObjectMark  # speaks of `Bucket`
 
-        before, after = mark_name(self.path.name, f"{place}/*").split("*")
+        before, after = mark_name(self.path.name, place, ""), ".lock"
         names = sorted(key.rsplit("/", 1)[-1] for key in Bucket(self.path.parent).children())
         found = [name for name in names if name.startswith(before) and name.endswith(after)]
-        return [ObjectMark(self.path.with_name(name)) for name in found]
+        return {name.removeprefix(before).removesuffix(after): ObjectMark(self.path.with_name(name)) for name in found}
 
     @property
     def store(self) -> ObjectStore:

@@ -27,7 +27,8 @@ RANGES = "shards"
 def held(store: StorePath, place: str = "") -> Iterator[None]:
     """Be the only one who writes a store, or a group in it, within; a thread may do so again inside.
 
-    Who writes the shots excludes those who write a range of the shards each, and they exclude that one.
+    Who writes the shots excludes those who write a range of the shards each; they exclude that one, and those whose
+    ranges are cut otherwise.
 
     Parameters
     ----------
@@ -96,6 +97,23 @@ def writer(store: StorePath, place: str = "") -> Holder | None:
     return holder if holder is not None and not is_dead(mark, holder) else None
 
 
+def shot_writers(store: StorePath) -> list[Holder | None]:
+    """Return those who write shots of a store and are alive, whole or a range each; None for one who tells no name.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> store = Path(tempfile.mkdtemp()) / "run.zarr"
+    >>> with held(store, "shards/1-of-2"), held(store, "shards/2-of-2"):
+    ...     print(len(shot_writers(store)))
+    2
+    """
+    place = place_of(store)
+    marks = [place.mark(""), *place.marks(RANGES).values()]
+    return [holder for mark, holder in ((mark, mark.holder()) for mark in marks) if not is_dead(mark, holder)]
+
+
 def _take(mark: Mark, what: StorePath) -> Holder:
     """Make a mark, which nobody else can then make."""
     me = Holder.me()
@@ -114,12 +132,19 @@ def _take(mark: Mark, what: StorePath) -> Holder:
 
 def _refuse_others(store: StorePath, place: str) -> None:
     """Refuse to write shots that others write too, whole or a range of them."""
+    if place and not place.startswith(f"{RANGES}/"):
+        return
     there = place_of(store)
-    others = there.marks(RANGES) if not place else [there.mark("")] if place.startswith(f"{RANGES}/") else []
-    for mark in others:
+    others = [mark for name, mark in there.marks(RANGES).items() if not place or _cut(name) != _cut(place)]
+    for mark in [*others, there.mark("")] if place else others:
         holder = mark.holder()
         if not is_dead(mark, holder):
             raise StoreBusyError(f"{store} is being written by {_told(holder)}; wait for it, or choose another")
+
+
+def _cut(place: str) -> str:
+    """Return into how many ranges the shards are cut of which a place is one."""
+    return place.rpartition("-")[2]
 
 
 def _told(holder: Holder | None) -> str:

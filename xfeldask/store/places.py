@@ -97,8 +97,8 @@ class Place(ABC):
         """Return what says who writes the store, or a group in it."""
 
     @abstractmethod
-    def marks(self, place: str) -> list[Mark]:
-        """Return those of `mark` that are there of groups in a group."""
+    def marks(self, place: str) -> dict[str, Mark]:
+        """Return those of `mark` that are there of groups in a group, by the name of the group."""
 
 
 @dataclass(frozen=True)
@@ -195,10 +195,12 @@ class Folder(Place):
         """Return the file that says who writes; see `Place`."""
         return FileMark.of(self.path, place)
 
-    def marks(self, place: str) -> list[Mark]:
+    def marks(self, place: str) -> dict[str, Mark]:
         """Return the files that say who writes groups in a group; see `Place`."""
-        pattern = mark_name(escape(self.path.name), f"{place}/*")
-        return [FileMark(file) for file in sorted(real_path(self.path).parent.glob(pattern))]
+        path = real_path(self.path)
+        before, after = mark_name(path.name, place, ""), ".lock"
+        files = sorted(path.parent.glob(f"{escape(before)}*{after}"))
+        return {file.name.removeprefix(before).removesuffix(after): FileMark(file) for file in files}
 
 
 def place_of(path: StorePath) -> Place:

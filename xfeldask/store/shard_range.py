@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Self
 
@@ -89,12 +88,12 @@ def begun(store: StorePath, begin: Callable[[], object]) -> None:
     >>> begun(store, store.mkdir)
     """
     place, until = place_of(store), time.monotonic() + PATIENCE
-    while (busy := writer(store)) is not None or not place.exists():
-        if busy is not None:
+    while writer(store) is not None or not place.exists():
+        try:
+            with held(store):
+                if not place.exists():
+                    begin()
+        except StoreBusyError:  # another job was the first
             if time.monotonic() > until:
-                raise StoreBusyError(f"{store} is being written by {busy}; wait for it, or choose another")
+                raise
             time.sleep(LOOK)
-            continue
-        with suppress(StoreBusyError), held(store):  # another job may be the first
-            if not place.exists():
-                begin()

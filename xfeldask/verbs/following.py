@@ -8,7 +8,7 @@ import numpy as np
 
 from xfeldask.errors import RunError
 from xfeldask.sorting.protocol import Columns
-from xfeldask.store.lock import writer
+from xfeldask.store.lock import shot_writers
 from xfeldask.store.run import Run
 from xfeldask.verbs.building import fit_model, publish
 from xfeldask.verbs.options import Options
@@ -74,7 +74,7 @@ class Patience:
         RunError
             None came for long, and nobody writes any.
         """
-        if there != self._there or writer(self._run.path) is not None:
+        if there != self._there or shot_writers(self._run.path):
             self._there, self._since = there, time.monotonic()
         elif time.monotonic() - self._since > MOST_SECONDS_ALONE:
             raise RunError(

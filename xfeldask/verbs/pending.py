@@ -8,6 +8,7 @@ from pathlib import Path
 from xfeldask.engines.workshop import forget
 from xfeldask.errors import CorruptStoreError, InputError, RunError, StoreExistsError, XfeldaskError
 from xfeldask.store.leftovers import real_path
+from xfeldask.store.lock import shot_writers
 from xfeldask.store.manifest import broken
 from xfeldask.store.opening import open_root
 from xfeldask.store.places import place_of
@@ -106,8 +107,9 @@ def _set_complete(run: Run, complete: bool) -> None:
     """Say whether a store is complete, and remove what killed workers left in it and beside it."""
     run.refuse_replaced()
     try:
-        sweep(run)
-        run.place.sweep_beside()
+        if len(shot_writers(run.path)) <= 1:  # this one; what others are writing was not left by anybody
+            sweep(run)
+            run.place.sweep_beside()
         run.group.attrs["complete"] = complete
     except OSError as error:
         raise (RunError if complete else InputError)(f"cannot write {run.path}: {error}; {RESUME}") from error
