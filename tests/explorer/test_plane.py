@@ -30,6 +30,11 @@ def test_plane__draws_the_first_two_components_of_every_shot(plane):
     assert plane.caption.object == "drawn 24 of 24"
 
 
+def test_pinned_shot__is_marked_from_the_start():
+    plane = Plane(session(shot=4))
+    assert plane._pin.data == {"x": [plane.x[4]], "y": [plane.y[4]]}
+
+
 def test_caption__tells_what_is_hidden_selected_and_outside(plane):
     looked = plane.session
     looked.colour, looked.hidden = "hit", ["blank"]

@@ -57,8 +57,7 @@ class Plane:
         self.session, self._axes, self._on_hover = session, axes, on_hover
         self._colour: str | None = None
         self.caption = pn.pane.HTML("", styles={"font-size": "12px"}, margin=(0, 10))
-        self._ring = ColumnDataSource({"x": [], "y": []})
-        self._pin = ColumnDataSource({"x": [], "y": []})
+        self._ring, self._pin = (ColumnDataSource({"x": [], "y": []}) for _ in range(2))
         self._mapper = LinearColorMapper(palette=NUMBERS[0], low=0, high=1)
         self._counts = LogColorMapper(palette=interp_palette(DENSITIES, 256), low=1, high=10)
         # both from the start: a browser that is told of a change must know what is changed
@@ -70,6 +69,7 @@ class Plane:
         self._size = hv.streams.PlotSize()
         self._redraw = Redraw()
         self._take()
+        self._mark(self._pin, session.shot)
         dress = WeakMethod(self._dress)
 
         def hook(plot: Any, element: Any) -> None:

@@ -62,7 +62,7 @@ def checkpoint_slider(session: Session) -> Any:
     checkpoints = {f"{n:,} shots": i for i, n in enumerate(session.shots.checkpoints)}
     slider = pmui.DiscreteSlider(
         label="latent space fitted to",
-        options=checkpoints | {"the whole fit": -1},
+        options=checkpoints | {"the end": -1},
         value=session.checkpoint,
         width=WIDTH - 20,
     )
