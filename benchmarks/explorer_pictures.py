@@ -19,10 +19,13 @@ from tests.explorer.browsing import FLAGS, Server, Visit, find_chromium
 from xfeldask.store.columns import Shots
 from xfeldask.store.run import open_run
 
-SIZE, SCALE = {"width": 1280, "height": 800}, 1.5
+SIZE, SCALE = {"width": 1280, "height": 900}, 1.5
 """Of the browser [CSS pixels], and pixels of the picture in each: text can be read where a page shows it smaller."""
 COLOURS = 256
-LABELLED = 6
+LABELLED, OWN = 6, "ice"
+"""How many shots, and a class that somebody named."""
+MOVES = 3
+"""By how many keys the bar between plots and tabs is moved up."""
 AT_REST = 1500
 """For what comes after a page says that it stands [ms]."""
 
@@ -40,6 +43,10 @@ def threshold(visit: Visit, shots: Shots) -> None:
 def labels(visit: Visit, shots: Shots) -> None:
     """The sorting bench, some shots labelled as what they are."""
     visit.tab("labels")
+    own = visit.page.get_by_label("a class of your own")
+    own.fill(OWN)
+    own.press("Enter")
+    visit.page.get_by_role("button", name=f"{OWN} (3)").wait_for()
     for n in range(1, LABELLED + 1):
         here = int(visit.query()["shot"])
         key = {0: "0", 1: "1"}.get(int(shots.column("n_particles").values[here]), "2")
@@ -55,9 +62,12 @@ PICTURES: dict[str, Callable[[Visit, Shots], None]] = {
 
 
 def _to_tabs(visit: Visit) -> None:
-    """Scroll until the row of tabs stands below the page's header."""
-    tabs = visit.page.get_by_role("tablist").first
-    tabs.evaluate("row => { row.style.scrollMarginTop = '80px'; row.scrollIntoView({block: 'start'}) }")
+    """Give the tabs more of the window."""
+    bar = visit.page.get_by_role("separator", name="height of the plots")
+    for _ in range(MOVES):
+        bar.press("ArrowUp")
+    bar.evaluate("bar => bar.blur()")
+    visit.settle()
 
 
 def double_hit(shots: Shots) -> int:
