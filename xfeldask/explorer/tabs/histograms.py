@@ -33,7 +33,7 @@ def histograms(session: Session, _: Pictures, watch: Watch) -> pn.viewable.Viewa
     """Make the tab of histograms."""
     chosen = pmui.MultiChoice(label="quantities", width=620)
     logarithmic = pmui.Switch(label="logarithmic counts", value=False, align="center")
-    box = pn.FlexBox(sizing_mode="stretch_width")
+    box = pn.Row(sizing_mode="stretch_width", styles={"flex-wrap": "wrap"})
     told = caption()
     shown: list[Histogram] = []
 
