@@ -55,6 +55,7 @@ def test_quality__is_that_of_a_stored_reconstruction(path):
     assert found.oracle.correlation.mean() > 0.8
 
 
+@pytest.mark.filterwarnings("ignore:nothing was found")
 def test_quality__of_shots_that_are_no_true_singles_is_refused(path):
     reconstruct(path, where="n_particles == 2", name="doubles", **{**SMALL, "rotations": 60, "n_iterations": 1})
     with pytest.raises(InputError, match=r"doubles of .* was made of no true single hit"):

@@ -131,9 +131,8 @@ def chance_correlation(
     (4,)
     """
     turns = np.array([[1.0, 0, 0, 0]]) if group is None else np.atleast_2d(np.asarray(group, np.float64))
-    radius = radius_of_gyration(intensity, step)
-    if not radius > 0:
-        radius = 1 / (2 * UNKNOWN_SPECKLE * step)
+    known, least = radius_of_gyration(intensity, step), 1 / (len(intensity) * step)
+    radius = max(known, least) if known > 0 else 1 / (2 * UNKNOWN_SPECKLE * step)
     strangers = [_stranger(len(intensity), step, radius, turns, number) for number in range(STRANGERS)]
 
     def correlations(others: Iterable[NDArray[np.float64]]) -> NDArray[np.float64]:

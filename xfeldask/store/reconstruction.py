@@ -18,6 +18,8 @@ LEAST_GAIN = 0.2
 """What an intensity explains of a shot that was held out, if it shows anything [nat]; of nothing it is below 0."""
 SURE = 3.0
 """Standard errors by which it must explain them better than the same shots scrambled."""
+FEW = 10
+"""Shots held out below which scrambled ones tell nothing."""
 ALIKE = 0.5
 """Correlation of half sets down to which a resolution is told."""
 
@@ -29,33 +31,34 @@ class HeldOut(NamedTuple):
     ----------
     gain : float, what it explains of them beyond their mean profile
     scrambled : float, that of the same shots after their photons were moved around the beam, as of `scrambled`
-    error : float, standard error of the difference of the two
+    above : float, fraction of its scrambled likenesses that a shot is explained better than, mean; 0.5 by chance
+    error : float, standard error of that, by chance; infinity where too few shots were held out to tell
     at_once : float, what the mean image of the shots that it was made of explains
 
     Examples
     --------
-    >>> HeldOut(gain=34.7, scrambled=2.4, error=3.0, at_once=-0.3).shows
+    >>> HeldOut(gain=34.7, scrambled=2.4, above=0.98, error=0.04, at_once=-0.3).shows
     True
-    >>> HeldOut(gain=57.1, scrambled=58.0, error=0.9, at_once=-0.4).shows
+    >>> HeldOut(gain=57.1, scrambled=58.0, above=0.47, error=0.04, at_once=-0.4).shows
     False
     """
 
     gain: float
     scrambled: float
+    above: float
     error: float
     at_once: float
 
     @property
     def shows(self) -> bool:
         """Whether the intensity shows anything."""
-        return self.gain >= LEAST_GAIN and self.gain - self.scrambled > SURE * self.error
+        return self.gain >= LEAST_GAIN and (np.isinf(self.error) or self.above - 0.5 > SURE * self.error)
 
     @classmethod
     def of(cls, attributes: Mapping[str, Any]) -> Self | None:
-        """Read it from the attributes of a reconstruction; None where no shots were held out."""
-        if "held_out_gain" not in attributes:
-            return None
-        return cls(*(float(attributes.get(f"held_out_{name}", 0.0)) for name in cls._fields))
+        """Read it from the attributes of a reconstruction; None where it does not have them."""
+        names = [f"held_out_{name}" for name in cls._fields]
+        return cls(*(float(attributes[name]) for name in names)) if set(names) <= set(attributes) else None
 
     def attributes(self) -> dict[str, float]:
         """Return it as attributes of a reconstruction."""

@@ -22,12 +22,15 @@ from xfeldask.orient.starts import Start, begun, compared_shots
 from xfeldask.orient.state import State
 from xfeldask.scores.quality import chance_correlation, shell_correlation
 from xfeldask.store.reconstructed import columns_of, dataset_of, state_of, variable
-from xfeldask.store.reconstruction import ALIKE, LEAST_GAIN, HeldOut, Reconstructing, Reconstruction
+from xfeldask.store.reconstruction import ALIKE, FEW, LEAST_GAIN, HeldOut, Reconstructing, Reconstruction
 from xfeldask.store.run import Run
 from xfeldask.verbs.reconstruction_checkpoints import HALVES, WHOLE, Checkpoints
 from xfeldask.verbs.reconstruction_plan import held_out
 from xfeldask.work.progress import Reporter
 from xfeldask.work.reconstructing import ByDask
+
+LIKENESSES = 8
+"""Scrambled likenesses of each shot that is held out."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,12 +101,14 @@ class Reconstructor:
                           group=self.group, inner=True, each=each, device=self.device, keep=keep)  # fmt: skip
         else:
             state = state_of(before)[0]
+            if state.level == len(self.plan):
+                tell(state)
+                return state
         tell(state)
-        if state.level < len(self.plan):
-            state = expand_maximise_compress(frames, self.pixels, state, self.plan, group=self.group, each=each,
-                                             device=self.device, tell=tell)  # fmt: skip
-            if self.parameters.half_sets:
-                self.checkpoints.put(part, self._found(state, own))
+        state = expand_maximise_compress(frames, self.pixels, state, self.plan, group=self.group, each=each,
+                                         device=self.device, tell=tell)  # fmt: skip
+        if self.parameters.half_sets:
+            self.checkpoints.put(part, self._found(state, own))
         return state
 
     def _agreed(self, found: xr.Dataset) -> float:
@@ -119,15 +124,18 @@ class Reconstructor:
     def _look_at(self, found: xr.Dataset, state: State, fit: NDArray[np.int64], out: NDArray[np.int64]) -> HeldOut:
         """Fill in what the intensity says of shots that were held out, and return it."""
         frames, each = self.frames[out], ByDask()
-        apart = frames, scrambled(frames, self.pixels, self.parameters.seed)
+        likenesses = [scrambled(frames, self.pixels, seed) for seed in range(LIKENESSES)]
+        apart = frames, SparseFrames.joined(likenesses)
         looked, by_chance = (judged(some, self.pixels, state.models, self.plan, group=self.group, each=each,
                                     device=self.device) for some in apart)  # fmt: skip
         for name, values in columns_of(looked, self.group).items():
             found[name].values[self.shots[out]] = values
         at_once = explained_at_once(self.frames[fit], frames, self.pixels, self.plan[-1].radius)
-        more = looked.contrast - by_chance.contrast
-        return HeldOut(float(looked.contrast.mean()), float(by_chance.contrast.mean()),
-                       float(more.std(ddof=1) / np.sqrt(len(more))), float(at_once.mean()))  # fmt: skip
+        more = looked.contrast - by_chance.contrast.reshape(LIKENESSES, -1)
+        error = np.sqrt((LIKENESSES + 2) / (12 * LIKENESSES * len(out))) if len(out) >= FEW else np.inf
+        return HeldOut(gain=float(looked.contrast.mean()), scrambled=float(by_chance.contrast.mean()),
+                       above=float((np.sign(more) / 2 + 0.5).mean()), error=float(error),
+                       at_once=float(at_once.mean()))  # fmt: skip
 
     def _halves(self, state: State, fit: NDArray[np.int64], telling: Reporter) -> dict[str, xr.Variable]:
         """Reconstruct from each half of the shots by itself, and turn what comes out onto what all shots gave."""
@@ -156,7 +164,7 @@ def warn_of_nothing(looked: HeldOut) -> None:
     >>> import warnings
     >>> with warnings.catch_warnings(record=True) as told:
     ...     warnings.simplefilter("always")
-    ...     warn_of_nothing(HeldOut(gain=0.0, scrambled=0.0, error=0.1, at_once=0.0))
+    ...     warn_of_nothing(HeldOut(gain=0.0, scrambled=0.0, above=0.5, error=0.1, at_once=0.0))
     >>> str(told[0].message).split(":")[0]
     'nothing was found'
     """
