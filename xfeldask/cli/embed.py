@@ -15,7 +15,9 @@ from xfeldask.store.urls import StorePath
 @click.command()
 @click.argument("store", type=STORE)
 @click.option("--name", help="Name of the embedding.  [default: the method]")
-@click.option("--method", default="ipca", show_default=True, help="Method: ipca, pca, diffusion_map or ensemble_pca.")
+@click.option(
+    "--method", default="ipca", show_default=True, help="Method: ipca, pca, diffusion_map, ensemble_pca or orientation."
+)
 @click.option(
     "--features",
     default="counts",
@@ -61,6 +63,7 @@ from xfeldask.store.urls import StorePath
 )
 @click.option("--history", is_flag=True, help="Store the coordinates of all shots at each checkpoint of the fit.")
 @click.option("--follow", is_flag=True, help="Keep up with a store that is still being written.")
+@click.option("--reconstruction", help="Reconstruction that the method orientation goes by.  [default: the only one]")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help=SEED)
 @scheduler_options
 @click.option("--overwrite", is_flag=True, help=OVERWRITE_EMBEDDING)

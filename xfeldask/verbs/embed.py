@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
+from xfeldask.errors import InputError
 from xfeldask.sorting.protocol import Allowance
 from xfeldask.store.embedding import Embedding
 from xfeldask.store.lock import held
@@ -13,8 +14,12 @@ from xfeldask.store.model import Choice
 from xfeldask.verbs.building import fit_model, publish
 from xfeldask.verbs.following import follow_store
 from xfeldask.verbs.options import Options, Store, opened, refuse, refuse_name, tell_conflict
+from xfeldask.verbs.orientation_features import orientation_feature
 from xfeldask.work.progress import Tell
 from xfeldask.work.sources import StoreSource, project_all
+
+ORIENTATION = "orientation"
+"""Method that goes by a reconstruction."""
 
 
 def embed(
@@ -34,6 +39,7 @@ def embed(
     measures: tuple[str, ...] = (),
     history: bool = False,
     follow: bool = False,
+    reconstruction: str | None = None,
     seed: int = 0,
     overwrite: bool = False,
     progress: bool | Tell = True,
@@ -47,7 +53,8 @@ def embed(
     store : path of a store, or a Dataset of all of it as `open_dataset` gives
     name : str, optional, of the embedding; that of the method by default
     method : "ipca", "pca", "diffusion_map", "ensemble_pca", a name given to `register_method`, or an object with
-        scikit-learn's `transform` and `fit` or `partial_fit`
+        scikit-learn's `transform` and `fit` or `partial_fit`; or "orientation", by how the particle lies in each shot,
+        found by comparing it with a reconstructed intensity
     features : "counts", "normalised", "variance_stabilised", "unit_root", "fourier_crop", "autocorrelation",
         "autocorrelation_profile", "radial_profile", a name given to `register_feature`, or a function of images (shot,
         y, x) that gives rows (shot, ...); or a mapping of ``name`` and options: ``n`` of the Fourier crop, ``n_rings``
@@ -66,6 +73,7 @@ def embed(
     measures : any of "jensen_shannon" and "reconstruction", recorded with the convergence
     history : bool, keep the coordinates of all shots at each checkpoint of the fit, to see how the space settled
     follow : bool, take a store that is still being written, and go on until it is complete
+    reconstruction : str, optional, that "orientation" goes by; the only one by default
     seed : int
     overwrite : bool, replace an embedding of the same name
     progress : bool, show progress on stderr; or a function that is called with what is being done, how much of it is
@@ -94,6 +102,13 @@ def embed(
     >>> embed(path, progress=False).latent.shape
     (600, 3)
     """
+    run = opened(store)
+    if method == ORIENTATION:
+        if features != "counts":
+            raise InputError(f"the method 'orientation' has features of its own, got {features!r:.60}; leave them out")
+        name, method, features = name or ORIENTATION, "pca", orientation_feature(run, reconstruction)
+    elif reconstruction is not None:
+        raise InputError("a reconstruction is for the method 'orientation'")
     options = Options(
         method=method,
         features=features,
@@ -110,7 +125,7 @@ def embed(
         seed=seed,
         progress=progress,
     )
-    run, name = opened(store), name or options.method_name.lower()
+    name = name or options.method_name.lower()
     source = StoreSource(run)
     refuse(source, run.n_shots, options)
     refuse_name(run, name, overwrite)
