@@ -252,6 +252,11 @@ def test_one_orientation__is_told(tmp_path):
         ({"name": "a/b"}, "the reconstruction's name 'a/b'"),
         ({"images": "photons"}, "image or low_q"),
         ({"starts": 0}, "at least 1 start"),
+        ({"starts": 1.5}, "starts must be a whole number, got 1.5"),
+        ({"rotations": "many"}, "rotations must be a whole number, got 'many'"),
+        ({"resolution": "3nm"}, "resolution must be a number of metres, got '3nm'"),
+        ({"symmetry": 8}, "symmetry must be text, got 8"),
+        ({"where": 3}, "where must be text, got 3"),
     ],
 )
 def test_what_cannot_be__is_refused(path, options, told):

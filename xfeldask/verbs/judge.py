@@ -27,7 +27,7 @@ from xfeldask.store.reconstruction import Reconstruction, refuse_unfinished
 from xfeldask.store.run import Run
 from xfeldask.store.truth import true_singles
 from xfeldask.verbs.on_device import device_for
-from xfeldask.verbs.options import Store, opened, refuse_seed
+from xfeldask.verbs.options import NUMBER, WHOLE, Store, opened, refuse_seed, refuse_unlike
 from xfeldask.verbs.reconstruction_plan import planned, refuse_few
 from xfeldask.work.compute import one_thread_a_task
 from xfeldask.work.progress import Tell, reporter
@@ -76,6 +76,10 @@ def judge(
     InputError
         The store was not simulated, or not sorted; too few shots in a set; a device that is not there.
     """
+    refuse_unlike("a whole number", WHOLE, rotations=rotations, most_shots=most_shots, repeats=repeats, starts=starts,
+                  seed=seed)  # fmt: skip
+    refuse_unlike("a number of metres", NUMBER, resolution=resolution)
+    refuse_unlike("text", str, symmetry=symmetry, embedding=embedding)
     refuse_seed(seed)
     run = opened(store).refuse_incomplete()
     if "n_particles" not in run or run.atoms is None:

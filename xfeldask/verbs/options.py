@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from importlib.metadata import version
+from types import UnionType
 
 import numpy as np
 import xarray as xr
@@ -24,6 +25,8 @@ from xfeldask.work.fitting import Fit
 from xfeldask.work.progress import Tell
 from xfeldask.work.sources import Source
 
+WHOLE, NUMBER = int | np.integer, int | float | np.integer | np.floating
+"""Kinds of numbers, as of `refuse_unlike`."""
 LONGEST_NAME = 100
 """Characters of the name of an embedding."""
 Store = str | StorePath | xr.Dataset
@@ -162,6 +165,31 @@ def refuse_seed(seed: int) -> None:
     """
     if seed < 0:
         raise InputError(f"the seed is 0 or a positive whole number, got {seed}")
+
+
+def refuse_unlike(what: str, kind: type | UnionType, **values: object) -> None:
+    """Refuse arguments that are neither None nor of a kind.
+
+    Parameters
+    ----------
+    what : str, what a person calls the kind
+    kind : type
+    values : arguments, by name
+
+    Raises
+    ------
+    InputError
+
+    Examples
+    --------
+    >>> refuse_unlike("a whole number", WHOLE, starts=8, rotations=None)
+    >>> refuse_unlike("a whole number", WHOLE, starts=1.5)
+    Traceback (most recent call last):
+    xfeldask.errors.InputError: starts must be a whole number, got 1.5
+    """
+    for name, value in values.items():
+        if value is not None and (isinstance(value, bool) or not isinstance(value, kind)):
+            raise InputError(f"{name} must be {what}, got {value!r}")
 
 
 def opened(store: Store) -> Run:

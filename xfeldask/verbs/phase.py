@@ -14,7 +14,7 @@ from xfeldask.store.lock import held
 from xfeldask.store.opening import open_lazily
 from xfeldask.store.reconstructed import variable
 from xfeldask.store.reconstruction import Reconstruction, refuse_unfinished
-from xfeldask.verbs.options import Store, opened, refuse_seed
+from xfeldask.verbs.options import WHOLE, Store, opened, refuse_seed, refuse_unlike
 from xfeldask.work.compute import one_thread_a_task
 
 MADE = ("density", "position", "phase_transfer", "density_correlation")
@@ -64,6 +64,7 @@ def phase(
     >>> xfeldask.phase(path, starts=1, iterations=10).density.dims
     ('x', 'y', 'z')
     """
+    refuse_unlike("a whole number", WHOLE, starts=starts, iterations=iterations, seed=seed)
     refuse_seed(seed)
     run = opened(store)
     chosen = Reconstruction.chosen(run, name)

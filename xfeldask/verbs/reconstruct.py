@@ -15,7 +15,7 @@ from xfeldask.store.known_background import known_digest
 from xfeldask.store.lock import held
 from xfeldask.store.reconstruction import Reconstructing, Reconstruction, Unfinished
 from xfeldask.verbs.on_device import device_for
-from xfeldask.verbs.options import Store, opened, refuse_seed, refuse_unnameable
+from xfeldask.verbs.options import NUMBER, WHOLE, Store, opened, refuse_seed, refuse_unlike, refuse_unnameable
 from xfeldask.verbs.reconstruction_plan import chosen_shots, held_out, planned, refuse_blank, refuse_few
 from xfeldask.verbs.reconstruction_work import Reconstructor
 from xfeldask.work.compute import one_thread_a_task
@@ -92,6 +92,9 @@ def reconstruct(
     >>> reconstruct(path, resolution=12e-9, symmetry="D8", starts=1, progress=False).intensity.dims
     ('u', 'v', 'w')
     """
+    refuse_unlike("a whole number", WHOLE, rotations=rotations, n_iterations=n_iterations, starts=starts, seed=seed)
+    refuse_unlike("a number of metres", NUMBER, resolution=resolution)
+    refuse_unlike("text", str, where=where, name=name, symmetry=symmetry, images=images, embedding=embedding)
     refuse_seed(seed)
     run = opened(store).refuse_incomplete()
     refuse_unnameable(name, "reconstruction")
