@@ -28,6 +28,7 @@ LONG = {
     "NamedKinds",
     "Orientation",
     "Reconstruct",
+    "ReconstructWithoutSymmetry",
     "ReferenceRule",
     "Simulate",
     "SimulateOnCluster",
