@@ -13,7 +13,7 @@ RINGS = 4
 
 
 def scrambled(frames: SparseFrames, pixels: Pixels, seed: int) -> SparseFrames:
-    """Move what was counted in each bin to another one as far from the beam, by chance.
+    """Exchange what was counted in bins as far from the beam as each other, by chance.
 
     Each shot keeps its photons, how they fall off from the beam, and bins that counted too many: whatever makes
     shots differ from their mean profile other than where in a ring photons are.
@@ -25,7 +25,7 @@ def scrambled(frames: SparseFrames, pixels: Pixels, seed: int) -> SparseFrames:
 
     Returns
     -------
-    SparseFrames, in which a pixel of a shot may be listed twice
+    SparseFrames
 
     Examples
     --------
@@ -38,12 +38,11 @@ def scrambled(frames: SparseFrames, pixels: Pixels, seed: int) -> SparseFrames:
     >>> bool(np.abs(far[moved.pixel].mean() - far[frames.pixel].mean()) < 0.01)
     True
     """
-    ring = np.rint(RINGS * np.linalg.norm(pixels.s, axis=1) / pixels.step).astype(np.int64)[frames.pixel]
-    bounds = np.searchsorted(np.rint(RINGS * np.linalg.norm(pixels.s, axis=1) / pixels.step), [ring, ring + 1])
-    seen = np.concatenate([[0.0], np.cumsum(pixels.factor)])
-    low, high = seen[bounds]
-    at = low + np.random.default_rng(seed).random(len(ring)) * (high - low)
-    moved = np.clip(np.searchsorted(seen, at, "right") - 1, bounds[0], bounds[1] - 1)
+    ring = np.rint(RINGS * np.linalg.norm(pixels.s, axis=1) / pixels.step)
+    rng, moved = np.random.default_rng(seed), np.empty(len(frames.pixel), frames.pixel.dtype)
+    for first, last in zip(frames.start[:-1], frames.start[1:], strict=True):
+        # pixels are in order of their rings, which stay apart
+        moved[first:last] = np.argsort(ring + 0.9 * rng.random(len(ring)))[frames.pixel[first:last]]
     shot = np.repeat(np.arange(len(frames)), np.diff(frames.start))
     order = np.lexsort((moved, shot))
-    return replace(frames, pixel=moved[order].astype(frames.pixel.dtype), count=frames.count[order])
+    return replace(frames, pixel=moved[order], count=frames.count[order])
