@@ -260,13 +260,14 @@ def detector_variables(geometry: Geometry, n_shots: int, wavelength: float) -> d
     }
 
 
-def blocks_of(n_shots: int) -> Iterator[NDArray[np.int64]]:
-    """Shot indices in the chunks that truth is stored in.
+def blocks_of(n_shots: int, chunks: int = 1) -> Iterator[NDArray[np.int64]]:
+    """Shot indices in the chunks that truth is stored in, one or several at a time.
 
     Examples
     --------
-    >>> [len(block) for block in blocks_of(5000)]
-    [2048, 2048, 904]
+    >>> [len(block) for block in blocks_of(5000)], [len(block) for block in blocks_of(5000, 2)]
+    ([2048, 2048, 904], [4096, 904])
     """
-    for start in range(0, n_shots, TRUTH_PER_CHUNK):
-        yield np.arange(start, min(n_shots, start + TRUTH_PER_CHUNK))
+    size = chunks * TRUTH_PER_CHUNK
+    for start in range(0, n_shots, size):
+        yield np.arange(start, min(n_shots, start + size))

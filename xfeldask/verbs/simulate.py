@@ -46,6 +46,8 @@ from xfeldask.units import told
 from xfeldask.verbs.asked import as_experiment
 from xfeldask.verbs.pending import refuse_broken, refuse_existing, run_pending
 
+AT_ONCE = 16
+"""Chunks of truth that are written together: an array takes about as long to be told of one chunk as of many."""
 VERSIONS = ("xfeldask", "numpy", "numba", "zarr", "xarray", "dask")
 
 
@@ -300,9 +302,10 @@ def _flags(prepared: Prepared) -> dict[str, Flags]:
 
 
 def _write_truth(root: zarr.Group, prepared: Prepared) -> None:
-    for shots in blocks_of(prepared.layout.n_shots):
+    arrays = {name: shot_array(root, name) for name in prepared.layout.truth}
+    for shots in blocks_of(prepared.layout.n_shots, AT_ONCE):
         for name, value in prepared.plan(shots).arrays().items():
-            shot_array(root, name)[int(shots[0]) : int(shots[-1]) + 1] = value
+            arrays[name][int(shots[0]) : int(shots[-1]) + 1] = value
 
 
 @cache
