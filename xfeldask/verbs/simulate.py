@@ -167,27 +167,36 @@ def simulate(
             return run.reopened("r").dataset()
     with held(path):
         refuse_existing(path, resume, overwrite)  # another may have made it meanwhile
-        run = _resumed(path, inputs.experiment) if resume and place.exists() else _begin(path, inputs)
+        if resume and place.exists():
+            run = _resumed(path, inputs.experiment)
+        else:
+            prepared = prepare(inputs)
+            warn_of_few_photons(prepared)
+            run = _begin(path, prepared)
         run_pending(run, "simulate", simulate_shard, progress)
         return run.reopened("r").dataset()
 
 
 def _make_range(path: StorePath, inputs: Inputs, among: ShardRange, progress: bool) -> xr.Dataset:
     """Make a range of the shards, beside others who make the rest."""
-    begun(path, lambda: _begin(path, inputs))
+
+    def begin() -> None:
+        prepared = prepare(inputs)
+        warn_of_few_photons(prepared, stacklevel=6)
+        _begin(path, prepared)
+
+    begun(path, begin)
     run = _resumed(path, inputs.experiment)
     with held(path, among.place):
         run_pending(run, "simulate", simulate_shard, progress, among)
         return run.reopened("r").dataset()
 
 
-def _begin(path: StorePath, inputs: Inputs) -> Run:
+def _begin(path: StorePath, prepared: Prepared) -> Run:
     """Make the store without shots."""
-    prepared = prepare(inputs)
-    warn_of_few_photons(prepared)
     refuse_full_disk(path, estimate(prepared).bytes_on_disk)
     run = publish_template(path, prepared)
-    keep(run, make_workshop(run.group, prepared.engine, inputs.geometry, prepared.readout))
+    keep(run, make_workshop(run.group, prepared.engine, prepared.inputs.geometry, prepared.readout))
     return run
 
 
@@ -230,7 +239,7 @@ def _inputs(
     return resolve(asked, atoms, listed)
 
 
-def warn_of_few_photons(prepared: Prepared) -> None:
+def warn_of_few_photons(prepared: Prepared, stacklevel: int = 3) -> None:
     """Warn of a run whose single hits have less than one photon on average, with the background."""
     experiment = prepared.inputs.experiment
     photons = prepared.single_photons * (1 + experiment.nuisance.background)
@@ -240,7 +249,7 @@ def warn_of_few_photons(prepared: Prepared) -> None:
             f"a single hit will have {photons:.2g} photons on average, so that nearly all shots will be empty; check "
             f"particle and beam ({beam.photons_per_pulse:.3g} photons in a focus of {focus} radius)",
             FewPhotonsWarning,
-            stacklevel=3,
+            stacklevel=stacklevel,
         )
 
 
