@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
 from xfeldask.config import Experiment
 from xfeldask.engines.skopi import SkopiEngine
@@ -48,6 +47,8 @@ class Slicing:
             yield self._mean(shot)
 
     def _mean(self, shot: Shot) -> NDArray[np.float32]:
+        from scipy.spatial.transform import Rotation  # takes long to import, and few need it
+
         turns = Rotation.from_matrix(shot.rotation).as_quat(scalar_first=True) if len(shot.strength) else []
         factors = (shot.strength / self._nominal) ** 2
         mean = self._engine.expected(turns, shot.position, factors) + shot.background

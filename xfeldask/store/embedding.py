@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Self
 
 from xfeldask.errors import InputError
 from xfeldask.sorting.decision import Decision
-from xfeldask.sorting.rules import RULES
 from xfeldask.store.known_background import known_digest
 from xfeldask.store.made import Made
 from xfeldask.store.older import is_transposed
@@ -136,6 +135,8 @@ def outdated(run: Run, parameters: Parameters) -> str | None:
     >>> outdated(xfeldask.open_run(path), made_before)
     'made before the background of the run was known; embed again with overwrite=True (--overwrite)'
     """
+    from xfeldask.sorting.rules import RULES  # brings scikit-learn, which who simulates has no use for
+
     sort = parameters.sort
     uses = sort in RULES and getattr(RULES[str(sort)], "uses_background", False)
     if parameters.projected_from is not None or not (uses or parameters.background is not None):
