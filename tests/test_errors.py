@@ -89,6 +89,12 @@ def test_unknown_name_error__takes_any_iterable():
     assert "known: a, b" in str(UnknownNameError("thing", "zzz", iter({"a": 1, "b": 2})))
 
 
+def test_unknown_name_error__says_what_to_do_where_there_is_none():
+    assert str(UnknownNameError("thing", "zzz", [])) == "unknown thing 'zzz'; there is none"
+    told = pickle.loads(pickle.dumps(UnknownNameError("thing", "zzz", [], "make one")))
+    assert str(told) == "unknown thing 'zzz'; make one"
+
+
 def test_exit_codes__can_tell_bad_input_from_failure():
     bad_input = [FormatError, UnknownNameError, IncompleteStoreError, ExperimentMismatchError, MemoryNeededError]
     assert all(issubclass(kind, InputError) for kind in bad_input)

@@ -83,19 +83,21 @@ class FormatError(InputError):
 class UnknownNameError(InputError):
     """A name that is not known: ``UnknownNameError(kind, name, known)``; the nearest known ones are told.
 
+    Where none is known, a fourth argument says what to do about it.
+
     Examples
     --------
     >>> print(UnknownNameError("feature", "count", ["counts", "radial_profile"]))
     unknown feature 'count'; did you mean counts?
     """
 
-    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
-        super().__init__(kind, name, tuple(known))
+    def __init__(self, kind: str, name: str, known: Iterable[str], none: str = "there is none") -> None:
+        super().__init__(kind, name, tuple(known), none)
 
     def __str__(self) -> str:
-        kind, name, known = self.args
+        kind, name, known, none = self.args
         near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}"
+        hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}" if known else none
         return f"unknown {kind} {name!r}; {hint}"
 
 

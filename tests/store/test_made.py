@@ -9,7 +9,7 @@ import pytest
 import xarray as xr
 
 from tests.tiny import frames, tiny_run
-from xfeldask.errors import CorruptStoreError, InputError, MissingFileError
+from xfeldask.errors import CorruptStoreError, InputError, MissingFileError, UnknownNameError
 from xfeldask.store.embedding import Embedding
 from xfeldask.store.made import Made
 from xfeldask.store.reconstruction import Reconstruction
@@ -40,6 +40,18 @@ def test_chosen__is_the_one_asked_for_or_the_only_one(kind: type[Made], tmp_path
         kind.chosen(run, None, "--embedding")
     with pytest.raises(MissingFileError, match=f"no group {kind.room}/c; it has a, b"):
         kind.chosen(run, "c")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_refuse_unknown__says_how_to_make_one_where_there_is_none(kind: type[Made], tmp_path: Path) -> None:
+    run = tiny_run(tmp_path / "run.zarr", frames(), experiment_digest="this one")
+    kind.refuse_unknown(run, None)
+    with pytest.raises(UnknownNameError, match=f"'nobody'; .* has none; make one with xfeldask {kind.command} "):
+        kind.refuse_unknown(run, "nobody")
+    publish(kind, run, "a")
+    kind.refuse_unknown(run, "a")
+    with pytest.raises(UnknownNameError, match=f"unknown {kind.word} 'nobody'; known: a"):
+        kind.refuse_unknown(run, "nobody")
 
 
 @pytest.mark.parametrize("kind", KINDS)

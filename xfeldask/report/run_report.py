@@ -14,7 +14,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from xfeldask.errors import InputError, UnknownNameError
+from xfeldask.errors import InputError
 from xfeldask.report.contact_sheet import contact_sheet
 from xfeldask.report.decision_facts import decision_told
 from xfeldask.report.figures import q_extent
@@ -23,7 +23,7 @@ from xfeldask.schema import BLANK, MULTIPLE, OF_KINDS, SINGLE
 from xfeldask.scores import COLORS
 from xfeldask.sorting.decision import Decision
 from xfeldask.store.adu_histogram import GROUP
-from xfeldask.store.embedding import outdated
+from xfeldask.store.embedding import Embedding, outdated
 from xfeldask.store.known_background import KnownBackground
 from xfeldask.store.parameters import Parameters
 from xfeldask.store.places import store_around
@@ -75,10 +75,8 @@ def report(store: str | StorePath, out: str | Path | None = None, *, embedding: 
         Path(out) if out is not None else local(store_path(store), "a report").with_name(f"{run.path.stem}_report.html")
     )
     _refuse_place(path)
-    have = list(run.embeddings)
-    if embedding is not None and embedding not in have:
-        raise UnknownNameError("embedding", embedding, have)
-    name = embedding or next(iter(have), None)
+    Embedding.refuse_unknown(run, embedding)
+    name = embedding or next(iter(run.embeddings), None)
     latent = None if name is None else run.embeddings[name].dataset().load()
     drawn = {title: _png(figure) for title, figure in figures(run, latent)}
     try:

@@ -19,6 +19,7 @@ from xfeldask.schema import DONE, LATENT, OF_KINDS, SINGLE
 from xfeldask.scores import OUTCOMES, confusion_class
 from xfeldask.sorting.decision import Decision
 from xfeldask.store.angles import ANGLES, GROUPS, axis_angles, folded
+from xfeldask.store.embedding import Embedding
 from xfeldask.store.known_background import background_columns
 from xfeldask.store.labels import COLUMN
 from xfeldask.store.run import Run
@@ -122,9 +123,8 @@ class Shots:
         UnknownNameError
             The store has no such embedding.
         """
+        Embedding.refuse_unknown(run, embedding)
         root, embeddings, found = run.dataset(chunks=None), run.embeddings, xr.Dataset()
-        if embedding is not None and embedding not in embeddings:
-            raise UnknownNameError("embedding", embedding, embeddings)
         chosen = embedding or next((name for name in embeddings if embeddings[name].fits), None)
         if chosen is not None:
             found = embeddings[chosen].dataset()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 import xarray as xr
 
-from xfeldask.errors import CorruptStoreError, InputError, MissingFileError, RunError
+from xfeldask.errors import CorruptStoreError, InputError, MissingFileError, RunError, UnknownNameError
 from xfeldask.records import Record
 from xfeldask.store.html import run_html
 from xfeldask.store.layout import RUN
@@ -74,6 +74,24 @@ class Made:
         if name is not None and name not in have:
             raise MissingFileError(f"{run.path} has no group {cls.room}/{name}; it has {', '.join(have)}")
         return (next(iter(have.values())) if name is None else have[name]).refuse_other()
+
+    @classmethod
+    def refuse_unknown(cls, run: Run, name: str | None) -> None:
+        """Refuse a name that none of a run has.
+
+        Parameters
+        ----------
+        run : Run
+        name : str or None, which is never refused
+
+        Raises
+        ------
+        UnknownNameError
+            The nearest names are told, or how to make one where the run has none.
+        """
+        if name is not None and name not in (have := cls.all_of(run)):
+            none = f"{run.path} has none; make one with xfeldask {cls.command} {run.path}"
+            raise UnknownNameError(cls.word, name, have, none)
 
     @property
     def place(self) -> str:

@@ -80,8 +80,7 @@ def export(
     """
     path, kind = Path(out), _format(Path(out), format)
     run = Run.open(store).refuse_incomplete()
-    if embedding is not None and embedding not in (have := list(run.embeddings)):
-        raise UnknownNameError("embedding", embedding, have)
+    Embedding.refuse_unknown(run, embedding)
     _refuse_place(path, kind, run, overwrite)
     shots = np.arange(run.n_shots) if where is None else select(store, where, embedding)
     if not len(shots):
@@ -206,9 +205,8 @@ def result_of(run: Run, embedding: str | None, shots: NDArray[np.int64]) -> dict
     InputError
         The embedding does not tell of all shots.
     """
+    Embedding.refuse_unknown(run, embedding)
     have = list(run.embeddings)
-    if embedding is not None and embedding not in have:
-        raise UnknownNameError("embedding", embedding, have)
     if not have:
         return None
     name = embedding or have[0]
