@@ -9,7 +9,7 @@ import pytest
 
 from tests.orient.shots import PIXELS, RADIUS, intensity, shots
 from xfeldask.orient.alignment import turned_onto
-from xfeldask.orient.cycle import expand_maximise_compress, merged
+from xfeldask.orient.cycle import expand_maximise_compress, explained_at_once, merged
 from xfeldask.orient.models import Models, profile, radii
 from xfeldask.orient.schedule import Level
 from xfeldask.orient.shares import Background
@@ -73,6 +73,17 @@ def test_profile__is_that_of_the_particles(data, known):
     at = slice(8, 26)
     np.testing.assert_allclose(found[at], alone[at], rtol=0.15)
     assert (both[at] / alone[at]).max() > 1.5
+
+
+@pytest.mark.rounding
+def test_known_streak__is_no_sign_of_one_orientation(data, known):
+    def at_once(frames: SparseFrames) -> float:
+        half = np.arange(len(frames)) < 125
+        return float(explained_at_once(frames[half], frames[~half], PIXELS, RADIUS).mean())
+
+    assert at_once(known) < 0 < 2 < at_once(replace(known, background=None))
+    alike = data._replace(frames=data.frames[np.full(250, 7)])
+    assert at_once(over(alike, 130, 104)) > 0.5 * at_once(alike.frames) > 20
 
 
 def test_kinds__are_told_over_a_known_ring():

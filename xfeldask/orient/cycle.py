@@ -19,6 +19,7 @@ from xfeldask.devices import Device
 from xfeldask.orient import kernels
 from xfeldask.orient.iteration import ONLY, Problem, compared, next_state, told_of
 from xfeldask.orient.models import (
+    LEAST_SIGNAL,
     PSEUDO,
     Models,
     at_radii,
@@ -193,11 +194,12 @@ def merged(
 def explained_at_once(known: SparseFrames, frames: SparseFrames, pixels: Pixels, radius: float) -> NDArray[np.float64]:
     """Log likelihood of shots under the mean image of others, over that of their mean pattern.
 
-    It is large where all shots show the particle from one side.
+    It is large where all shots show the particle from one side. Background that is known is part of both, and no image
+    of a particle.
 
     Parameters
     ----------
-    known : SparseFrames, whose mean is taken
+    known : SparseFrames, whose mean image is taken
     frames : SparseFrames
     pixels : Pixels
     radius : [bins]
@@ -207,13 +209,20 @@ def explained_at_once(known: SparseFrames, frames: SparseFrames, pixels: Pixels,
     float64 (shot,) [nat]
     """
     m = pixels.within(radius)
-    factor, total = pixels.factor[:m], known.mean(m) * len(known)
+    view = View.of(frames, pixels, radius, profile(known, pixels, radius))
+    factor, total, dark = pixels.factor[:m], known.mean(m) * len(known), np.zeros(m)
+    if (background := known.background) is not None:
+        dark = background.image[:m] * background.amount.sum()
     # quarters of a bin, so that the steep fall from the beam is no sign of an orientation
     far = np.rint(np.linalg.norm(pixels.s[:m], axis=1) / pixels.step * 4)
     _, ring = np.unique(far, return_inverse=True)
-    plain = (np.bincount(ring, total + 1e-9) / np.bincount(ring, factor))[ring] * factor
+    counted = np.bincount(ring, total + 1e-9)
+    signal = np.maximum(counted - np.bincount(ring, dark), LEAST_SIGNAL * counted)
+    plain = (signal / np.bincount(ring, factor))[ring] * factor
     # each pixel has one photon of the mean pattern besides its own
-    image = (total + 1) / (plain + 1) * plain
-    gain, out = np.log(image / image.sum()) - np.log(plain / plain.sum()), np.empty(len(frames))
-    kernels.weighed(gain, frames.start, frames.ends(m), frames.pixel, frames.count, out)
-    return out
+    image = (np.maximum(total - dark, 0) + 1) / (plain + 1) * plain
+    out = np.empty((len(view.share), len(frames)))
+    for share, of_share in zip(view.share, out, strict=True):
+        one, other = ((1 - share) * w / w.sum() + share * view.under for w in (image, plain))
+        kernels.weighed(np.log(one) - np.log(other), frames.start, view.end, frames.pixel, frames.count, of_share)
+    return np.asarray(out[view.level, np.arange(len(frames))])
