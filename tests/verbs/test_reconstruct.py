@@ -280,6 +280,16 @@ def test_reconstruction__of_another_run_is_refused(path, found):
         Reconstruction.chosen(open_run(path), None)
 
 
+def test_older_reconstruction__is_told_without_what_was_not_looked_at(path, found):
+    kept = {name: value for name, value in found.attrs.items() if not name.startswith("held_out_")}
+    stored = Reconstruction(open_run(path), "older")
+    for more in ({}, {"held_out_scrambled": 5.0, "held_out_error": 3.0, "held_out_at_once": -0.2}):
+        stored.publish(found.drop_attrs().assign_attrs(kept | {"held_out_gain": 7.0} | more))
+        told = open_run(path).reconstructions["older"].facts()["held out"]
+        scrambled = ", scrambled ones 5.0" if more else ""
+        assert told == f"shots explained 7.0 nat better each than by their mean profile{scrambled}"
+
+
 def test_command__reconstructs_and_tells(path, run):
     code, out, err = run("reconstruct", path, "--name", "told", "--rotations", 60, "--resolution", 6e-9, "--starts", 1,
                          "--n-iterations", 1, "--scheduler", "synchronous", "--where", "n_particles == 1")  # fmt: skip

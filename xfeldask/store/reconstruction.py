@@ -25,14 +25,14 @@ ALIKE = 0.5
 
 
 class HeldOut(NamedTuple):
-    """What an intensity says of shots that it was not made of [nat a shot].
+    """What an intensity says of shots that it was not made of [nat a shot]; None is what nobody looked at.
 
     Attributes
     ----------
     gain : float, what it explains of them beyond their mean profile
     scrambled : float, that of the same shots after their photons were moved around the beam, as of `scrambled`
     above : float, fraction of its scrambled likenesses that a shot is explained better than, mean; 0.5 by chance
-    error : float, standard error of that, by chance; infinity where too few shots were held out to tell
+    error : float, standard error of `above`, by chance; infinity where too few shots were held out to tell
     at_once : float, what the mean image of the shots that it was made of explains
 
     Examples
@@ -41,28 +41,32 @@ class HeldOut(NamedTuple):
     True
     >>> HeldOut(gain=57.1, scrambled=58.0, above=0.47, error=0.04, at_once=-0.4).shows
     False
+    >>> HeldOut.of({"held_out_gain": 34.7}).shows
+    True
     """
 
     gain: float
-    scrambled: float
-    above: float
-    error: float
-    at_once: float
+    scrambled: float | None = None
+    above: float | None = None
+    error: float | None = None
+    at_once: float | None = None
 
     @property
     def shows(self) -> bool:
-        """Whether the intensity shows anything."""
-        return self.gain >= LEAST_GAIN and (np.isinf(self.error) or self.above - 0.5 > SURE * self.error)
+        """Whether the intensity shows anything, as far as it was looked at."""
+        if self.gain < LEAST_GAIN or self.above is None or self.error is None or np.isinf(self.error):
+            return self.gain >= LEAST_GAIN
+        return self.above - 0.5 > SURE * self.error
 
     @classmethod
     def of(cls, attributes: Mapping[str, Any]) -> Self | None:
         """Read it from the attributes of a reconstruction; None where it does not have them."""
-        names = [f"held_out_{name}" for name in cls._fields]
-        return cls(*(float(attributes[name]) for name in names)) if set(names) <= set(attributes) else None
+        told = {name: float(attributes[of]) for name in cls._fields if (of := f"held_out_{name}") in attributes}
+        return cls(**told) if "gain" in told else None
 
     def attributes(self) -> dict[str, float]:
         """Return it as attributes of a reconstruction."""
-        return {f"held_out_{name}": value for name, value in self._asdict().items()}
+        return {f"held_out_{name}": value for name, value in self._asdict().items() if value is not None}
 
 
 class Reconstructing(Record):
@@ -196,8 +200,7 @@ def _agreed(resolution: float) -> str:
 
 def _explained(looked: HeldOut) -> str:
     """Tell what an intensity explains of shots that it was not made of."""
-    words = (
-        f"shots explained {looked.gain:.1f} nat better each than by their mean profile, scrambled ones "
-        f"{looked.scrambled:.1f}"
-    )
+    words = f"shots explained {looked.gain:.1f} nat better each than by their mean profile"
+    if looked.scrambled is not None:
+        words += f", scrambled ones {looked.scrambled:.1f}"
     return words if looked.shows else f"{words}: nothing was found"

@@ -169,7 +169,7 @@ def warn_of_nothing(looked: HeldOut) -> None:
     'nothing was found'
     """
     gain, told = looked.gain, None
-    if looked.at_once > max(1.0, gain / 2):
+    if looked.at_once is not None and looked.at_once > max(1.0, gain / 2):
         told = (
             "the shots have one orientation: their mean image explains each of them nearly as well as the intensity "
             f"({looked.at_once:.2g} of {gain:.2g} nat a shot), which is known in one slice only; it needs shots of "
@@ -177,9 +177,10 @@ def warn_of_nothing(looked: HeldOut) -> None:
         )
     elif not looked.shows:
         by = "their mean profile" if gain < LEAST_GAIN else "shots whose photons were moved around the beam by chance"
+        beside = "" if looked.scrambled is None else f", {looked.scrambled:.2g} scrambled"
         told = (
             f"nothing was found: the intensity explains shots that it was not made of no better than {by} ({gain:.2g} "
-            f"nat a shot, {looked.scrambled:.2g} scrambled); reconstruct from more or brighter shots, to a lower "
+            f"nat a shot{beside}); reconstruct from more or brighter shots, to a lower "
             "resolution, or give the symmetry"
         )
     if told is not None:
