@@ -10,12 +10,14 @@ import pytest
 
 from tests.orient.shots import PIXELS, RADIUS, intensity, shots
 from xfeldask.errors import InputError
+from xfeldask.orient import iteration
 from xfeldask.orient.cycle import (
     expand_maximise_compress,
     explained_at_once,
     judged,
     merged,
 )
+from xfeldask.orient.iteration import Problem, next_state
 from xfeldask.orient.models import Models, radii, random_models
 from xfeldask.orient.rotations import rotation_grid
 from xfeldask.orient.schedule import Level, schedule
@@ -45,11 +47,12 @@ def same(a: State, b: State) -> None:
     assert (a.models.intensity == b.models.intensity).all()
 
 
-def test_result__is_the_same_whoever_works_in_whatever_order(data):
-    def threads(task, shared, items):
-        with ThreadPoolExecutor(3) as pool:
-            return list(pool.map(lambda item: task(*shared, *item), items))
+def threads(task, shared, items):
+    with ThreadPoolExecutor(3) as pool:
+        return list(pool.map(lambda item: task(*shared, *item), items))
 
+
+def test_result__is_the_same_whoever_works_in_whatever_order(data):
     def backwards(task, shared, items):
         return [task(*shared, *item) for item in items[::-1]][::-1]
 
@@ -60,6 +63,19 @@ def test_result__is_the_same_whoever_works_in_whatever_order(data):
     )
     for other in others:
         same(other, in_turn)
+
+
+def test_blocks_of_shots__add_up(data, monkeypatch):
+    few, levels = data.frames[np.arange(60)], [Level(2, RADIUS, 1, 0.3), Level(3, RADIUS, 1, 0.3)]
+    # shots are compared with what is near their likeliest rotations, some with more than others
+    before = expand_maximise_compress(few, PIXELS, random_models(few, PIXELS, RADIUS, 2), levels[:1])
+    whole = next_state(Problem(few, PIXELS, levels), before)
+    monkeypatch.setattr(iteration, "MOST_VISITS", 300)
+    one, other = (next_state(Problem(few, PIXELS, levels, **each), before) for each in ({}, {"each": threads}))
+    same(one, other)
+    for name in ("rotation", "probability", "responsibility", "log_likelihood", "information", "fluence"):
+        assert (getattr(one, name) == getattr(whole, name)).all()
+    np.testing.assert_allclose(one.models.intensity, whole.models.intensity, rtol=1e-12)
 
 
 def test_result__is_the_same_after_a_break(data, found):

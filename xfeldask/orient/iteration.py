@@ -21,7 +21,7 @@ from xfeldask.orient.rotations import TILE, RotationGrid, rotation_grid
 from xfeldask.orient.schedule import GROWTH, Level, first_exponent
 from xfeldask.orient.sparse import Pixels, SparseFrames
 from xfeldask.orient.state import Look, State
-from xfeldask.orient.visits import Part, Visits, parts_of
+from xfeldask.orient.visits import MOST_VISITS, Part, Visits, parts_of
 
 ONLY = np.array([[1.0, 0.0, 0.0, 0.0]])
 """The group of a particle without symmetry."""
@@ -179,12 +179,26 @@ def _compared_sparsely(
     problem: Problem, view: View, contrast: NDArray[np.float64], grid: RotationGrid, visits: Visits,
     prior: NDArray[np.float64], exponent: float, merge: bool,
 ) -> tuple[Posterior, NDArray[np.float64] | None]:  # fmt: skip
-    """Compare shots with the tiles that they visit, photon by photon, and merge them."""
+    """Compare shots with the tiles that they visit, photon by photon, and merge them, one block of shots after another.
+
+    Sums are in the order of blocks and tiles, whoever works on them.
+    """
+    out, sums = Posterior.blank(len(problem.frames), len(contrast)), np.zeros((*contrast.shape, 2)) if merge else None
+    for block in visits.blocks(MOST_VISITS):
+        _compare_block(problem, view, contrast, grid, block, prior, exponent, out, sums)
+    return out, sums
+
+
+def _compare_block(
+    problem: Problem, view: View, contrast: NDArray[np.float64], grid: RotationGrid, visits: Visits,
+    prior: NDArray[np.float64], exponent: float, out: Posterior, sums: NDArray[np.float64] | None,
+) -> None:  # fmt: skip
+    """Compare a block of shots, fill in what is known of them, and add them to the sums of all, if there are any."""
     parts = parts_of(grid.n_tiles, len(contrast))
     likelihood, totals = _expanded(problem, view, contrast, grid, visits, parts)
-    posterior = _posterior(likelihood, totals, prior, grid, visits, exponent)
-    if not merge:
-        return posterior, None
+    _judge(likelihood, totals, prior, grid, visits, exponent, out)
+    if sums is None:
+        return
     single = contrast.astype(np.float32)
     items = [
         (
@@ -193,10 +207,8 @@ def _compared_sparsely(
         )
         for part in parts
     ]  # fmt: skip
-    sums = np.zeros((*contrast.shape, 2))
     for part, merged in zip(parts, problem.each(compress_part, (problem.frames, view), items), strict=True):
         sums[part.model] += merged
-    return posterior, sums
 
 
 def _expanded(
@@ -212,16 +224,17 @@ def _expanded(
     return likelihood, totals
 
 
-def _posterior(
+def _judge(
     likelihood: NDArray[np.float32], totals: NDArray[np.float64], prior: NDArray[np.float64], grid: RotationGrid,
-    visits: Visits, exponent: float,
-) -> Posterior:  # fmt: skip
-    """Turn likelihoods into probabilities, in place."""
-    shots, models = len(visits.by_shot) - 1, len(prior)
-    out = Posterior.blank(shots, models)
+    visits: Visits, exponent: float, out: Posterior,
+) -> None:  # fmt: skip
+    """Turn likelihoods into probabilities, in place, and fill in what is known of the shots."""
+    own = Posterior._make(each[visits.shots] for each in out)  # views
     kernels.softmax(likelihood, visits.by_shot, visits.order, prior.reshape(-1, TILE), totals, visits.tile, exponent,
-                    LEAST, out.evidence, out.information, out.exposure)  # fmt: skip
-    kernels.kept(likelihood, visits.by_shot, visits.order, visits.tile, SHARE, out.rotation, out.chance)
+                    LEAST, own.evidence, own.information, own.exposure)  # fmt: skip
+    own.information[:] /= np.log(2)
+    kernels.kept(likelihood, visits.by_shot, visits.order, visits.tile, SHARE, own.rotation, own.chance)
     share, model = likelihood.sum(axis=1, dtype=np.float64), visits.tile // grid.n_tiles
-    held = [np.bincount(visits.shot, share * (model == k), shots) for k in range(models)]
-    return out._replace(responsibility=np.stack(held, axis=1), information=out.information / np.log(2))
+    for k in range(len(prior)):
+        held = np.bincount(visits.shot - visits.first, share * (model == k), len(own.evidence))
+        own.responsibility[:, k] = held

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -13,6 +15,9 @@ from xfeldask.orient.rotations import TILE, RotationGrid
 
 BLOCKS = 32
 """Parts that the tiles of all models are shared out in; sums have the same order whoever works on them."""
+
+MOST_VISITS = 1 << 22
+"""Visits whose likelihoods are held at once, about; each has 128 bytes, and 128 more in the result of a task."""
 
 AROUND = 20
 """Rotations around each likely one that a shot is compared with next, if the grid stays as it is."""
@@ -29,11 +34,15 @@ class Visits:
     tile : int32 (visit,)
     by_shot : int64 (shot + 1,), visits of each shot in `order`
     order : int64 (visit,)
+    first : int, number of the first shot that `by_shot` tells of
 
     Examples
     --------
-    >>> Visits.everywhere(2, 3).shot.tolist()
+    >>> visits = Visits.everywhere(2, 3)
+    >>> visits.shot.tolist()
     [0, 1, 2, 0, 1, 2]
+    >>> [(block.shots, block.shot.tolist()) for block in visits.blocks(most=4)]
+    [(slice(0, 1, None), [0, 0]), (slice(1, 3, None), [1, 2, 1, 2])]
     """
 
     start: NDArray[np.int64]
@@ -41,6 +50,28 @@ class Visits:
     tile: NDArray[np.int32]
     by_shot: NDArray[np.int64]
     order: NDArray[np.int64]
+    first: int = 0
+
+    @property
+    def shots(self) -> slice:
+        """The shots that `by_shot` tells of."""
+        return slice(self.first, self.first + len(self.by_shot) - 1)
+
+    def blocks(self, most: int) -> Iterator[Self]:
+        """Cut the shots into as few blocks as have about `most` visits each or fewer; where depends on visits alone."""
+        count = -(-len(self.shot) // most)
+        if count < 2:
+            yield self
+            return
+        share = np.arange(1, count) * len(self.shot) // count
+        cuts = np.searchsorted(self.by_shot, share, "right") - 1
+        n_shots = len(self.by_shot) - 1
+        for first, stop in pairwise(np.unique([0, *cuts, n_shots]).tolist()):
+            own = (self.shot >= first) & (self.shot < stop)
+            shot, tile = self.shot[own], self.tile[own]
+            start = np.searchsorted(tile, np.arange(len(self.start)))
+            by_shot = self.by_shot[first : stop + 1] - self.by_shot[first]
+            yield type(self)(start, shot, tile, by_shot, np.argsort(shot, kind="stable"), first)
 
     @classmethod
     def of(cls, keys: NDArray[np.int64], n_tiles: int, n_shots: int) -> Self:
