@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -123,19 +124,12 @@ class Reconstructor:
 
     def _look_at(self, found: xr.Dataset, state: State, fit: NDArray[np.int64], out: NDArray[np.int64]) -> HeldOut:
         """Fill in what the intensity says of shots that were held out, and return it."""
-        frames, each = self.frames[out], ByDask()
-        likenesses = [scrambled(frames, self.pixels, seed) for seed in range(LIKENESSES)]
-        apart = frames, SparseFrames.joined(likenesses)
-        looked, by_chance = (judged(some, self.pixels, state.models, self.plan, group=self.group, each=each,
-                                    device=self.device) for some in apart)  # fmt: skip
+        look = partial(judged, pixels=self.pixels, models=state.models, schedule=self.plan, group=self.group,
+                       each=ByDask(), device=self.device)  # fmt: skip
+        looked, told = look_at(self.frames[fit], self.frames[out], self.pixels, self.plan[-1].radius, look)
         for name, values in columns_of(looked, self.group).items():
             found[name].values[self.shots[out]] = values
-        at_once = explained_at_once(self.frames[fit], frames, self.pixels, self.plan[-1].radius)
-        more = looked.contrast - by_chance.contrast.reshape(LIKENESSES, -1)
-        error = np.sqrt((LIKENESSES + 2) / (12 * LIKENESSES * len(out))) if len(out) >= FEW else np.inf
-        return HeldOut(gain=float(looked.contrast.mean()), scrambled=float(by_chance.contrast.mean()),
-                       above=float((np.sign(more) / 2 + 0.5).mean()), error=float(error),
-                       at_once=float(at_once.mean()))  # fmt: skip
+        return told
 
     def _halves(self, state: State, fit: NDArray[np.int64], telling: Reporter) -> dict[str, xr.Variable]:
         """Reconstruct from each half of the shots by itself, and turn what comes out onto what all shots gave."""
@@ -150,6 +144,33 @@ class Reconstructor:
     def _attributes(self, *, finished: bool) -> dict[str, Any]:
         told: dict[str, Any] = {"parameters": self.parameters.to_json(), "finished": finished}
         return told if self.device is None else told | {"device": self.device.label}
+
+
+def look_at(
+    known: SparseFrames, frames: SparseFrames, pixels: Pixels, radius: float, look: Callable[[SparseFrames], State]
+) -> tuple[State, HeldOut]:
+    """Look at shots that an intensity was not made of, and at `LIKENESSES` scrambled likenesses of each.
+
+    Parameters
+    ----------
+    known : SparseFrames, that it was made of
+    frames : SparseFrames, that it was not made of
+    pixels : Pixels
+    radius : [bins]
+    look : callable, compares shots with the intensity, as `judged` does
+
+    Returns
+    -------
+    State of the shots, and what is said of them
+    """
+    likenesses = SparseFrames.joined([scrambled(frames, pixels, seed) for seed in range(LIKENESSES)])
+    looked, by_chance = look(frames), look(likenesses)
+    more = looked.contrast - by_chance.contrast.reshape(LIKENESSES, -1)
+    error = np.sqrt((LIKENESSES + 2) / (12 * LIKENESSES * len(frames))) if len(frames) >= FEW else np.inf
+    at_once = explained_at_once(known, frames, pixels, radius)
+    return looked, HeldOut(gain=float(looked.contrast.mean()), scrambled=float(by_chance.contrast.mean()),
+                           above=float((np.sign(more) / 2 + 0.5).mean()), error=float(error),
+                           at_once=float(at_once.mean()))  # fmt: skip
 
 
 def warn_of_nothing(looked: HeldOut) -> None:
