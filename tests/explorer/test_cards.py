@@ -61,3 +61,16 @@ def test_contrast__begins_with_the_scale_of_the_card(scale):
 def test_colour_bar__has_ticks_that_suit_its_scale(scale):
     card = Card("pattern", "photons", AXES, True, scale)
     assert isinstance(card.bar.ticker, LogTicker) == (scale == "log")
+
+
+@pytest.mark.parametrize(("most", "kind"), [(3, np.uint8), (300, np.uint16), (70_000, np.float32), (0.5, np.float32)])
+def test_card__of_counts_sends_whole_numbers_and_covers_what_is_unknown(most, kind):
+    card = Card("pattern", "photons", AXES, reciprocal=True, counts=True)
+    shown = picture([[0, most], [np.nan, 2]])
+    card.show(shown)
+    (sent,), (cover,) = card.source.data["image"], card.cover.data_source.data["image"]
+    assert sent.dtype == kind
+    np.testing.assert_array_equal(np.where(cover, np.nan, sent), shown.values)
+    before = card.cover.data_source.data
+    card.show(picture([[1, most], [np.nan, 0]]))
+    assert card.cover.data_source.data is before, "of another shot, the same is unknown"

@@ -77,7 +77,7 @@ class _Pinned:
 
     def __init__(self, session: Session, pictures: Pictures, watch: Watch) -> None:
         self._session, self._pictures = session, pictures
-        self._card = Card("every pixel", "photons", AXES, reciprocal=True)
+        self._card = Card("every pixel", "photons", AXES, reciprocal=True, counts=True)
         self._card.figure.toolbar.active_scroll = None
         follow_rings(session, [self._card], watch)
         self._lit = ColumnDataSource({"x": [], "y": [], "photons": []})

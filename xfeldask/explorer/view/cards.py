@@ -15,6 +15,7 @@ from bokeh.models import (
     CustomJSHover,
     DataRange1d,
     EqHistColorMapper,
+    GlyphRenderer,
     HoverTool,
     LinearColorMapper,
     LogColorMapper,
@@ -23,6 +24,7 @@ from bokeh.models import (
 )
 from bokeh.palettes import all_palettes
 from bokeh.plotting import figure
+from numpy.typing import NDArray
 
 from xfeldask.explorer.model.palette import NUMBERS
 from xfeldask.explorer.model.pictures import Picture
@@ -34,6 +36,8 @@ GAP = "#c9ced6"
 """Colour of pixels that hold no measurement."""
 LEAST = 0.5
 """Where a logarithmic scale of photons begins."""
+COUNTED = (np.uint8, np.uint16)
+"""Kinds of whole numbers in which counts are sent, a quarter or half as many bytes as numbers that can be unknown."""
 NARROW = (0, 3)
 PARTS = ("image", "x", "y", "dw", "dh")
 EMPTY = (np.ones((1, 1), np.float32), 0.0, 0.0, 1.0, 1.0)
@@ -41,6 +45,13 @@ SCALES = {"linear": LinearColorMapper, "log": LogColorMapper, "equalised": EqHis
 RESOLUTION = CustomJSHover(
     code="const s = Math.hypot(special_vars.x, special_vars.y); return s > 0 ? (1 / s).toFixed(2) + ' nm' : '';"
 )
+MEASURED = """
+const {image: [dark], x: [left], y: [bottom], dw: [width], dh: [height]} = unknown.data;
+const [rows, columns] = dark.shape;
+const column = Math.floor((special_vars.x - left) / width * columns);
+const row = Math.floor((special_vars.y - bottom) / height * rows);
+return dark[row * columns + column] ? 'not measured' : String(value);
+"""
 
 LIMIT = """
 for (const m of [linear, log, equalised]) {
@@ -60,9 +71,18 @@ class Card:
     axes : (str, str), labels
     reciprocal : bool, axes are s, so that a place has a resolution
     scale : str, one of `SCALES`, at first
+    counts : bool, pictures are large and hold counts: these are sent as whole numbers, and what is unknown once
     """
 
-    def __init__(self, title: str, quantity: str, axes: tuple[str, str], reciprocal: bool, scale: str = "log") -> None:
+    def __init__(
+        self,
+        title: str,
+        quantity: str,
+        axes: tuple[str, str],
+        reciprocal: bool,
+        scale: str = "log",
+        counts: bool = False,
+    ) -> None:
         self.source = ColumnDataSource({name: [part] for name, part in zip(PARTS, EMPTY, strict=True)})
         palette = NUMBERS[0]
         self.scale = scale
@@ -88,6 +108,7 @@ class Card:
         self.image = self.figure.image("image", "x", "y", "dw", "dh", source=self.source, level="image",
                                        color_mapper=self.mappers[scale])  # fmt: skip
         self.image.visible = False
+        self.cover = self._cover() if counts else None
         for axis in (self.figure.x_range, self.figure.y_range):
             axis.renderers = [self.image]
         self.rings = Rings(self.figure) if reciprocal else None
@@ -99,29 +120,40 @@ class Card:
             width=8,
             padding=2,
             ticker=self.tickers[scale],
-            formatter=BasicTickFormatter(),
+            formatter=BasicTickFormatter(power_limit_low=-5),
         )
         self.figure.add_layout(self.bar, "right")
-        tips = [(quantity, "@image"), ("x, y", "$x{0.000}, $y{0.000}")]
+        formatters: dict[str, Any] = {"$x": RESOLUTION}
+        if self.cover is not None:
+            formatters["@image"] = CustomJSHover(args={"unknown": self.cover.data_source}, code=MEASURED)
+        tips = [(quantity, "@image{custom}" if "@image" in formatters else "@image"), ("x, y", "$x{0.000}, $y{0.000}")]
         tips += [("resolution", "$x{custom}")] if reciprocal else []
-        self.figure.add_tools(HoverTool(tooltips=tips, formatters={"$x": RESOLUTION}, renderers=[self.image]))
+        self.figure.add_tools(HoverTool(tooltips=tips, formatters=formatters, renderers=[self.image]))
 
     def show(self, picture: Picture | None) -> None:
         """Show a picture, or nothing; the axes keep their place while pictures of the same extent follow each other."""
-        if picture is None:
-            self.image.visible = False
-        else:
-            self.image.visible = True
+        self.image.visible = picture is not None
+        if self.cover is not None:
+            self.cover.visible = picture is not None
+        if picture is not None:
             # of a blank there is no logarithm
             self.mappers["log"].high = None if np.nanmax(picture.values) > 0 else 1.0
-            self.source.data = {
-                name: [part] for name, part in zip(PARTS, (picture.values, *picture.extent), strict=True)
-            }
+            values = picture.values if self.cover is None else _counted(picture, self.cover.data_source)
+            self.source.data = _sent(values, picture)
             left, bottom, width, height = picture.extent
             reach = max(-left, -bottom, left + width, bottom + height)
             if reach != self._reach:
                 self._reach = reach
                 self.ring(self._ringed)
+
+    def _cover(self) -> GlyphRenderer[Any]:
+        """Draw what is unknown over the counts, which have no number for it."""
+        parts = (np.zeros((1, 1), np.uint8), *EMPTY[1:])
+        source = ColumnDataSource({name: [part] for name, part in zip(PARTS, parts, strict=True)})
+        mapper = LinearColorMapper(palette=[GAP], low=1, high=1, low_color="rgba(0, 0, 0, 0)")
+        cover: GlyphRenderer[Any] = self.figure.image("image", "x", "y", "dw", "dh", source=source, level="image",
+                                                      color_mapper=mapper)  # fmt: skip
+        return cover
 
     def ring(self, wanted: bool) -> None:
         """Show rings of equal resolution or none; a card that is not of reciprocal space has none."""
@@ -133,6 +165,34 @@ class Card:
         """Return the card as a pane, so many times as high as others beside or below it."""
         pane = pn.pane.Bokeh(self.figure, sizing_mode="stretch_both")
         return pn.Column(pane, sizing_mode="stretch_both", margin=0, styles={"flex": f"{height} {height} 0"})
+
+
+def _sent(values: NDArray[Any], picture: Picture) -> dict[str, list[Any]]:
+    """Return the data of a source that shows values (y, x) in the place of a picture."""
+    return {name: [part] for name, part in zip(PARTS, (values, *picture.extent), strict=True)}
+
+
+def _counted(picture: Picture, unknown: Any) -> NDArray[Any]:
+    """Return a picture's counts as whole numbers, and let a source tell what is unknown; as they are if they are none.
+
+    >>> unknown = ColumnDataSource(_sent(np.zeros((1, 1), np.uint8), Picture(np.zeros((1, 1)), (0.0, 0.0, 1.0, 1.0))))
+    >>> _counted(Picture(np.array([[np.nan, 7.0]], np.float32), (0.0, 0.0, 1.0, 1.0)), unknown)
+    array([[0, 7]], dtype=uint8)
+    >>> unknown.data["image"][0]
+    array([[1, 0]], dtype=uint8)
+    """
+    dark = np.isnan(picture.values)
+    values = np.where(dark, 0, picture.values)
+    kind = next((kind for kind in COUNTED if _holds(kind, values)), None)
+    cover = (dark if kind is not None else np.zeros_like(dark)).astype(np.uint8)
+    if not np.array_equal(cover, unknown.data["image"][0]) or unknown.data["dw"][0] != picture.extent[2]:
+        unknown.data = _sent(cover, picture)
+    return picture.values if kind is None else values.astype(kind)
+
+
+def _holds(kind: Any, values: NDArray[Any]) -> bool:
+    """Whether values, none of them negative, are whole numbers of a kind."""
+    return bool(values.max(initial=0) <= np.iinfo(kind).max and (values == np.round(values)).all())
 
 
 def follow_rings(session: Session, cards: Iterable[Card], watch: Callable[..., Any]) -> None:
