@@ -10,12 +10,14 @@ import pytest
 
 from tests.explorer.few_shots import N, few_shots, texts
 from tests.explorer.more_store import SIZE, S, with_more
+from tests.store.test_html import Read
 from xfeldask.explorer.model.pictures import Pictures
 from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.tabs import MORE, TABS, Tabs, tabs
 from xfeldask.explorer.tabs.agreement import agreement, found_curves
 from xfeldask.explorer.tabs.kinds_tab import Kind, kinds, middle
 from xfeldask.explorer.tabs.reconstruction_tab import reconstruction
+from xfeldask.explorer.tabs.verdict import Verdict
 from xfeldask.explorer.tabs.watch import Watch
 from xfeldask.explorer.view.plane import Plane
 from xfeldask.physics.orientations import beam_directions, super_fibonacci
@@ -71,6 +73,15 @@ def test_kind__shows_the_mean_pattern_and_the_plane_through_the_middle(looked):
     np.testing.assert_allclose(plane[2, 5], found.intensity.values[5, 2, SIZE // 2])
     np.testing.assert_allclose(shown.slice.source.data["dw"][0], SIZE * 0.01)
     assert 0 < shown.slice.mappers["log"].low < plane.max()
+
+
+def test_verdict__tells_how_many_are_rejected_for_their_kind(looked):
+    found = Verdict(looked, Pictures(looked.shots.run))
+    low, high = found.threshold.range
+    for threshold, rejected in ((low, "4"), (high + 1, "0")):
+        found.slider.value = threshold
+        words = Read(found.table.object).words
+        assert words[words.index("of the accepted, rejected for their kind") + 1] == rejected
 
 
 def test_kinds__of_another_embedding_are_named(looked):

@@ -48,6 +48,7 @@ def test_history__is_in_units_for_people_on_a_scale_that_suits_it():
 
 def test_history__of_one_checkpoint_has_nothing_to_be_compared_with():
     assert module._history(fitted(angle=[np.nan])) == []
+    assert module._history(fitted(angle=[90.0])) == []
     assert module._history(xr.Dataset()) == []
 
 

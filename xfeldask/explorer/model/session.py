@@ -25,6 +25,8 @@ from xfeldask.units import shown, with_unit
 DENSITY, HEXAGONS = "density", "hexagons"
 COUNTS = (DENSITY, HEXAGONS)
 """What colours tell besides quantities: how many shots are in a pixel, or in a hexagon."""
+PROBABILITY, NEGLIGIBLE = "probability", 0.001
+"""How names of probabilities begin, and how near to 0 or 1 people need not know one."""
 MOST_CLASSES = 12
 """Different whole numbers up to which a quantity is shown as classes."""
 
@@ -252,6 +254,9 @@ def told(column: Column, shot: int, meanings: dict[int, str]) -> str:
     --------
     >>> told(Column("separation", "distance", "nm", np.array([34.5678])), 0, {})
     '34.57 nm'
+    >>> likely = Column("probability_single", "probability of a single hit", "1", np.array([1e-40, 0.98, 1.0]))
+    >>> [told(likely, shot, {}) for shot in range(3)]
+    ['<0.001', '0.98', '>0.999']
     """
     if not 0 <= shot < len(column.values):
         raise InputError(f"there are shots 0 to {len(column.values) - 1}, got {shot}")
@@ -260,5 +265,7 @@ def told(column: Column, shot: int, meanings: dict[int, str]) -> str:
         return meanings.get(int(value), str(value))
     if not np.isfinite(value):
         return "none"
+    if column.name.startswith(PROBABILITY) and min(value, 1 - value) < NEGLIGIBLE:
+        return f"<{NEGLIGIBLE:g}" if value < NEGLIGIBLE else f">{1 - NEGLIGIBLE:g}"
     text = f"{value:,}" if column.values.dtype.kind in "iu" else f"{value:.4g}"
     return text if column.units in ("1", "count") else with_unit(text, column.units)

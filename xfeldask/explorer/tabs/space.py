@@ -37,7 +37,7 @@ def space(session: Session, _: Pictures, watch: Watch) -> pn.viewable.Viewable:
     history = _history(found)
     first += history
     parts: list[pn.viewable.Viewable] = [pn.Row(*first, sizing_mode="stretch_width")] if first else []
-    if history:
+    if "n_fitted" in found:
         parts.append(caption(_converged(parameters)))
     if "explained_variance" not in found:
         parts.append(caption(f"{method} tells no variance along its components, so there is no scree."))
@@ -80,7 +80,8 @@ def _history(found: xr.Dataset) -> list[pn.viewable.Viewable]:
     shots = found["n_fitted"].values
     out: list[pn.viewable.Viewable] = []
     for name, label in HISTORY.items():
-        if name not in found or not np.isfinite(found[name].values).any():
+        # of one checkpoint there is no change to be seen
+        if name not in found or np.isfinite(found[name].values).sum() < 2:
             continue
         unit = shown(str(found[name].attrs.get("units", "1")), found[name].values)
         values, label = unit.of(found[name].values), unit.label(label)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import panel as pn
-from bokeh.models import ColumnDataSource
+from bokeh.models import BasicTickFormatter, ColumnDataSource, LogTicker
 from numpy.typing import NDArray
 
 from xfeldask.explorer.model.brightness import ALL, CLASSES, Brightness, brightness, class_means
@@ -39,6 +39,8 @@ class Curves:
             _drawn(self.radial, "q (1/nm)", "photons in a bin", height),
             _drawn(self.held, "photons that a bin holds", "bins", height, x_axis_type="log", marker=True),
         )
+        # photons are counted: no powers of ten, and few enough not to run into each other
+        figures[1].xaxis.update(ticker=LogTicker(mantissas=[1, 3]), formatter=BasicTickFormatter())
         self.pane = pn.Column(
             caption(f"{_word('this shot', MIDDLE, 'solid')} before the means of {_words()}"),
             pn.Row(*(pn.pane.Bokeh(fig, sizing_mode="stretch_width") for fig in figures),

@@ -9,6 +9,7 @@ import numpy as np
 import panel as pn
 import panel_material_ui as pmui
 from bokeh.models import ColumnDataSource, HoverTool, Range1d, Span
+from numpy.typing import NDArray
 
 from xfeldask.explorer.model.pictures import Pictures
 from xfeldask.explorer.model.session import Session
@@ -17,7 +18,7 @@ from xfeldask.explorer.tabs.watch import Watch
 from xfeldask.explorer.tabs.widgets import CHANCE, MIDDLE, SMALL, caption, heading, plot, sentence, table
 from xfeldask.explorer.view.mosaic import Mosaic
 from xfeldask.explorer.view.plane import locked
-from xfeldask.schema import SINGLE
+from xfeldask.schema import NO_KIND, SINGLE
 from xfeldask.scores import COLORS, Confusion
 from xfeldask.scores.classes import BLUE, ORANGE
 from xfeldask.sorting.decision import Decision
@@ -64,6 +65,7 @@ class Verdict:
         self.threshold = Threshold(self._score, truth)
         self.stored = stored_threshold(session, self.threshold)
         embedding = session.shots.run.embedding(session.embedding)
+        self._unwanted = unwanted(session, embedding.decision)
         old = outdated(embedding.run, embedding.parameters)
         self._asked = asked(embedding.decision) + ([] if old is None else [("outdated", old)])
         low, high = span(self.threshold, self.stored)
@@ -117,7 +119,11 @@ class Verdict:
         counted, area = self.threshold.confusion(at), self.threshold.area if self._roc else np.nan
         costs = None if self._probability is None else expected(self._probability, self._score >= at)
         counts = self.threshold.accepted(at), self.threshold.shots
-        self.table.object = told(*counts, counted, area, self.stored, costs, self._asked)
+        asked = self._asked
+        if self._unwanted is not None:
+            n = int((self._unwanted & (self._score >= at)).sum())
+            asked = [*asked, ("of the accepted, rejected for their kind", f"{n:,}")]
+        self.table.object = told(*counts, counted, area, self.stored, costs, asked)
         self._scores.mark(at)
         if self._roc is not None and counted is not None:
             self._roc.mark(counted)
@@ -153,7 +159,7 @@ class _Scores:
         fig = plot(
             "score", "shots in a bin", width=380, height=320, y_axis_type="log",
             y_range=Range1d(0.5, 40 * max(1, *(int(n.max()) for n in counts))),
-            sizing_mode="stretch_width", max_width=520,
+            sizing_mode="stretch_width",
         )  # fmt: skip
         for (label, _, colour), n in zip(parts, counts, strict=True):
             fig.quad(edges[:-1], edges[1:], np.maximum(n, 0.5), 0.5, color=colour, alpha=0.6, line_color=None,
@@ -169,8 +175,9 @@ class _Scores:
         told = [f"{below:,} shots score lower than this plot shows"] if below else []
         told += [f"{int((~there).sum()):,} have no score"] if not there.all() else []
         self.pane = pn.Column(
-            pn.pane.Bokeh(fig, sizing_mode="stretch_width"), caption("; ".join(told)), sizing_mode="stretch_width"
-        )
+            pn.pane.Bokeh(fig, sizing_mode="stretch_width"), caption("; ".join(told)), sizing_mode="stretch_width",
+            max_width=520,
+        )  # fmt: skip
 
     def mark(self, threshold: float) -> None:
         """Move the threshold."""
@@ -216,6 +223,14 @@ def stored_threshold(session: Session, threshold: Threshold) -> float | None:
     return threshold.between(session.shots.column("is_single").values.astype(bool))
 
 
+def unwanted(session: Session, decision: Decision) -> NDArray[np.bool_] | None:
+    """Return which shots the stored verdict rejects for the kind of their particle; None where kinds are not known."""
+    if decision.wanted_kind is None or "kind" not in session.quantities:
+        return None
+    kind = session.shots.column("kind").values
+    return np.asarray((kind != decision.wanted_kind) & (kind != NO_KIND))
+
+
 def span(threshold: Threshold, stored: float | None) -> tuple[float, float]:
     """Choose scores worth moving a threshold over: a long tail of low ones is left out, and can still be typed in.
 
@@ -248,7 +263,7 @@ def told(
     area : float, under the ROC; NaN where there is none
     stored : float, optional, threshold of the stored verdict
     costs : purity and fraction of singles rejected that the rule expects, where it gives probabilities
-    asked : names and values of what the stored verdict was to keep
+    asked : names and values of what the stored verdict was to keep, and of what else it went by
     """
     rows = [("", "accepted", "rejected", "all")]
     if counted is None:
