@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
+
 import numpy as np
 import pytest
 
 from xfeldask import embed, find_background, fit, open_dataset, open_run, project, simulate
-from xfeldask.errors import InputError
+from xfeldask.errors import InputError, RunError
 from xfeldask.explorer.model.rebuild import LinearSpace
+from xfeldask.sorting.envelope import EnvelopeRule
+from xfeldask.store.background_rows import background_of_shots
+from xfeldask.store.known_background import read_known_background
 from xfeldask.store.model import make_features
+from xfeldask.store.run import Run
+from xfeldask.work.sources import StoreSource
 
 N = 300
 LESS = {"name": "counts", "less_background": 1}
@@ -78,3 +86,46 @@ def test_features__that_cannot_be_are_refused(run, known, tmp_path):
             embed(run, name="no", features={"name": features, "less_background": 1}, **HOW)
     with pytest.raises(InputError, match="needs the background of the shots; measure it with find_background"):
         fit(open_dataset(run), features=LESS, **HOW)
+
+
+def test_shots__are_told_their_background_without_that_of_all_cells(run, known, monkeypatch):
+    opened = open_run(run)
+    under = make_features(opened, LESS).under
+    found = read_known_background(opened)
+    monkeypatch.setattr(Run, "known_background", property(lambda _: pytest.fail("all of it was read")))
+    told = background_of_shots(opened, slice(7, 9), under)
+    np.testing.assert_array_equal(told["background_weight"], found.weight[7:9])
+    np.testing.assert_array_equal(told["background_cell"], found.cells.of[7:9])
+
+
+@pytest.mark.parametrize(
+    ("verb", "how", "told"),
+    [
+        ("project_all", {"features": LESS, "sort": None}, "was replaced meanwhile; embed again"),
+        ("learned", {"sort": "pairs"}, "was replaced while they were embedded; embed again"),
+        ("project_all", {"sort": "elliptic_envelope"}, "was replaced while they were embedded; embed again"),
+        ("publish", {"features": LESS, "sort": None}, None),
+    ],
+)
+def test_background__that_is_replaced_meanwhile_is_never_told_as_that_of_the_embedding(
+    run, known, tmp_path, monkeypatch, verb, how, told
+):
+    path = shutil.copytree(run, tmp_path / "run.zarr")
+    monkeypatch.setattr(EnvelopeRule, "uses_background", True)
+    place = StoreSource if verb == "learned" else sys.modules["xfeldask.verbs.embed"]
+    own = getattr(place, verb)
+
+    def late(*given):
+        find_background(path, np.ones((32, 32)), overwrite=True, progress=False)
+        return given[1] if verb == "learned" else own(*given)
+
+    monkeypatch.setattr(place, verb, late)
+    if told is not None:
+        with pytest.raises((InputError, RunError), match=told):
+            embed(path, name="late", n_components=2, progress=False, **how)
+        assert "late" not in open_run(path).embeddings
+        return
+    embed(path, name="late", n_components=2, progress=False, **how)
+    embedding = open_run(path).embeddings["late"]
+    assert embedding.parameters.background == known.attrs["digest"]
+    assert not embedding.is_current

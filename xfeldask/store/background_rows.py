@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xfeldask.errors import InputError
-from xfeldask.store.known_background import KnownBackground
+from xfeldask.store.known_background import KnownBackground, background_columns
 
 if TYPE_CHECKING:
     from xfeldask.store.run import Run
@@ -30,6 +30,7 @@ class BackgroundRows:
     Attributes
     ----------
     rows : float32 (cell, feature), of a shot on average
+    digest : str, of the background that they are of
 
     Examples
     --------
@@ -39,6 +40,7 @@ class BackgroundRows:
     """
 
     rows: NDArray[np.float32]
+    digest: str = ""
 
     @classmethod
     def of(
@@ -74,7 +76,8 @@ class BackgroundRows:
             raise InputError(f"{LESS_BACKGROUND} needs the background of the shots; measure it with find_background")
         images = known.image[None] if known.cells is None else known.cells.image
         edges = [np.arange(0, n, merged) for n in images.shape[1:]]
-        return cls(feature(np.add.reduceat(np.add.reduceat(images, edges[0], axis=1), edges[1], axis=2)))
+        rows = feature(np.add.reduceat(np.add.reduceat(images, edges[0], axis=1), edges[1], axis=2))
+        return cls(rows, known.digest)
 
     def expected(self, shots: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
         """Features of the background of some shots, float32 (shot, feature), by what `OF_SHOT` names of them."""
@@ -82,16 +85,19 @@ class BackgroundRows:
         return np.asarray(weight[:, None].astype(np.float32) * self.rows[cell])
 
 
-def background_of_shots(run: Run, shots: slice) -> dict[str, NDArray[Any]]:
+def background_of_shots(run: Run, shots: slice, under: BackgroundRows) -> dict[str, NDArray[Any]]:
     """Return what `OF_SHOT` names of some shots; of a run without cells all are of the first.
 
     Raises
     ------
     InputError
-        The run has no background any more.
+        The run has no background any more, or another one than the features are of.
     """
-    known = run.known_background
-    if known is None:
+    known = background_columns(run)
+    if not known:
         raise InputError(f"{run.path} has no background any more; measure it with find_background")
-    of = np.zeros(len(known.weight), np.int32) if known.cells is None else known.cells.of
-    return {"background_weight": known.weight[shots], "background_cell": of[shots]}
+    if known.attrs["digest"] != under.digest:
+        raise InputError(f"the background of {run.path} was replaced meanwhile; embed again with the new one")
+    weight = known["background_weight"][shots].values
+    cell = known["background_cell"][shots].values if "background_cell" in known else np.zeros(len(weight), np.int32)
+    return {"background_weight": weight, "background_cell": cell}

@@ -11,13 +11,13 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from xfeldask.errors import RunError
 from xfeldask.latent.methods import make_estimator
 from xfeldask.schema import LATENT
 from xfeldask.sorting.decision import Decision
 from xfeldask.sorting.protocol import Allowance, Columns, Rule, Shots
 from xfeldask.sorting.rules import decided, make_rule, measured_last, needs_coordinates
 from xfeldask.store.embedding import Embedding
-from xfeldask.store.known_background import known_digest
 from xfeldask.store.layout import FORMAT
 from xfeldask.store.model import Model, make_features
 from xfeldask.store.run import Run
@@ -30,7 +30,14 @@ from xfeldask.work.sources import Source, StoreSource
 
 
 def fit_model(source: Source, options: Options, shots: int) -> tuple[Model, Fit]:
-    """Fit what is asked for to the first `shots` shots; a rule that needs coordinates is left to `judged`."""
+    """Fit what is asked for to the first `shots` shots; a rule that needs coordinates is left to `judged`.
+
+    Raises
+    ------
+    RunError
+        The background of the shots, which is part of the model, was replaced meanwhile.
+    """
+    background = source.background
     made = make_features(source.instrument, options.features)
     estimator = make_estimator(options.method, options.n_components, options.seed)
     rule = make_rule(options.sort, options.seed)
@@ -45,7 +52,22 @@ def fit_model(source: Source, options: Options, shots: int) -> tuple[Model, Fit]
         if learning is not None:
             rule = _awaited(learning, options.progress)
     looks = tuple(fitted.looks) if options.history else ()
-    return Model(made, fitted.estimator, rule, options.parameters(made, fitted), looks), fitted
+    model = Model(made, fitted.estimator, rule, options.parameters(made, fitted), looks)
+    if background is not None and _uses_background(model):
+        model = replace(model, parameters=model.parameters.model_copy(update={"background": background}))
+    _refuse_other_background(source, model)
+    return model, fitted
+
+
+def _uses_background(model: Model) -> bool:
+    return bool(getattr(model.rule, "uses_background", False)) or model.features.under is not None
+
+
+def _refuse_other_background(source: Source, model: Model) -> None:
+    if _uses_background(model) and source.background != model.parameters.background:
+        raise RunError(
+            "the background of the shots was replaced while they were embedded; embed again with the new one"
+        )
 
 
 def _awaited(learning: Future[Rule], progress: bool | Tell) -> Rule:
@@ -103,12 +125,14 @@ def variables(columns: Mapping[str, NDArray[Any]], rule: Rule | None) -> dict[st
 
 
 def publish(run: Run, name: str, options: Options, model: Model, fitted: Fit, columns: Columns) -> None:
-    """Judge and decide on shots, and write the embedding into their store."""
-    n = len(columns["latent"])
-    uses = getattr(model.rule, "uses_background", False) or model.features.under is not None
-    if uses and (digest := known_digest(run)) is not None:
-        model = replace(model, parameters=model.parameters.model_copy(update={"background": digest}))
-    model, columns = judged(model, StoreSource(run).shots(n, options.labels), columns)
+    """Judge and decide on shots, and write the embedding into their store.
+
+    It is told as outdated where the background was replaced since the model was fitted.
+    """
+    n, source = len(columns["latent"]), StoreSource(run)
+    model, columns = judged(model, source.shots(n, options.labels), columns)
+    if needs_coordinates(model.rule):
+        _refuse_other_background(source, model)  # it has only just learned
     seen = np.zeros(n, bool)
     seen[fitted.fitted[fitted.fitted < n]] = True
     found = sorted_dataset(columns | {"fitted": seen}, model, options.allowance, fitted.history)

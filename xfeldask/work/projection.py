@@ -23,7 +23,8 @@ def project_block(run: Run, model: Model, n_shots: int, block: int) -> Columns:
     """Compute columns of the shots of one block of a store whose first `n_shots` are there; the task that Dask runs."""
     start = block * BLOCK
     stop = min(n_shots, start + BLOCK)
-    told = {} if model.features.under is None else background_of_shots(run, slice(start, stop))
+    under = model.features.under
+    told = {} if under is None else background_of_shots(run, slice(start, stop), under)
 
     def read(name: str, part: slice) -> NDArray[np.generic]:
         return told[name][part.start - start : part.stop - start] if name in told else run.read(name, part)

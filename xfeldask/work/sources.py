@@ -18,6 +18,7 @@ from xfeldask.physics.binning import ImageGrid
 from xfeldask.sorting.protocol import Columns, Rule, Shots
 from xfeldask.store.background_rows import background_of_shots
 from xfeldask.store.instrument import DatasetInstrument, Instrument
+from xfeldask.store.known_background import known_digest
 from xfeldask.store.model import Features, Model
 from xfeldask.store.run import Run
 from xfeldask.store.shots import StoredShots
@@ -34,6 +35,10 @@ class Source(Protocol):
     @property
     def instrument(self) -> Instrument:
         """What they were measured with."""
+
+    @property
+    def background(self) -> str | None:
+        """Digest of the background that is known of them at this moment; None where none is."""
 
     def __contains__(self, name: str) -> bool:
         """Return whether there is a variable of that name."""
@@ -62,6 +67,11 @@ class StoreSource:
         """The run."""
         return self.run
 
+    @property
+    def background(self) -> str | None:
+        """Digest of the background of the run; see `Source`."""
+        return known_digest(self.run)
+
     def __contains__(self, name: str) -> bool:
         return name in self.run
 
@@ -70,7 +80,7 @@ class StoreSource:
         rows = raw_rows(self.run.dataset()[made.needs].data[:shots], made, batch)
         if made.under is None:
             return rows
-        return less_background(rows, made.under, background_of_shots(self.run, slice(shots)))
+        return less_background(rows, made.under, background_of_shots(self.run, slice(shots), made.under))
 
     def shots(self, shots: int, labels: NDArray[np.int8] | None = None) -> Shots:
         """Return the first shots; see `Source`."""
@@ -102,6 +112,11 @@ class DatasetSource:
     def instrument(self) -> Instrument:
         """What the Dataset tells of it."""
         return DatasetInstrument.of(self.ds)
+
+    @property
+    def background(self) -> None:
+        """None: a Dataset tells of no background."""
+        return None
 
     def __contains__(self, name: str) -> bool:
         return name in self.ds

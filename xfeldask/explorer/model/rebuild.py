@@ -162,7 +162,7 @@ class LinearSpace:
         raw = self._run.read(self._features.needs, slice(shot, shot + 1))
         row = self._features.rows(raw)
         if (under := self._features.under) is not None:
-            row = row - under.expected(background_of_shots(self._run, slice(shot, shot + 1)))
+            row = row - under.expected(background_of_shots(self._run, slice(shot, shot + 1), under))
         image = row[0].reshape(self.mean.shape)
         basis = self.components[:k].reshape(k, self.mean.size).astype(np.float64)
         away = (image - self.mean).reshape(-1)

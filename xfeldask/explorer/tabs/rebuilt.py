@@ -72,7 +72,11 @@ class RebuiltView:
         if self.space is None:
             return
         k = self.slider.value
-        found = self.space.rebuild(self._shot, k)
+        try:
+            found = self.space.rebuild(self._shot, k)
+        except XfeldaskError as error:  # its background was replaced while the page was open
+            self._told.object = html.escape(f"{error}.")
+            return
         binned = self._pictures.binned(self._shot)
         top = float(np.quantile(found.image, BRIGHT)) or float(np.abs(found.image).max()) or 1.0
         low = min(0.0, float(found.image.min()))
