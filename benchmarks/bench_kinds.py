@@ -60,7 +60,7 @@ class NamedKinds(Folder):
         """Seconds, after everything was compiled; kinds; the truth; and the probability of each kind."""
         run = open_run(self.path)
         pixels, shots = pixels_of(run.geometry, run.wavelength), np.arange(N_SHOTS)
-        frames = read_frames(run, shots, pixels, "image", False)
+        frames = read_frames(run, shots, pixels, "image", None, False)
         kinds, _ = kinds_like(self.path, frames, pixels)
         with one_thread_a_task(), dask.config.set(scheduler="threads", num_workers=2):
             log_likelihoods(frames[shots[:20]], pixels, kinds, each=ByDask())

@@ -231,3 +231,9 @@ def read_out(photons, asked, pixel_size, photon_energy, gain, rng):
     if asked.saturation is not None:
         read = np.minimum(read, asked.saturation / photon_energy)
     return np.round(read * asked.adu_per_kev * photon_energy / 1000)
+
+
+def own_background(known, images, shots):
+    """Photons of a `KnownBackground` to expect in the bins of "image" or "low_q", of each of some shots, (n, y, x)."""
+    shape = getattr(known, images)[None] if known.cells is None else getattr(known.cells, images)[known.cells.of[shots]]
+    return known.weight[shots, None, None] * shape

@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 
+from tests.oracles import own_background
 from xfeldask import embed, find_background, fit, open_dataset, open_run, project, simulate
 from xfeldask.errors import InputError, RunError
 from xfeldask.explorer.model.rebuild import LinearSpace
@@ -47,7 +48,9 @@ def known(run):
 def test_embedding__is_of_features_less_those_of_each_shots_background(run, known):
     found = embed(run, name="less", features=LESS, method="pca", **HOW).load()
     opened = open_run(run)
-    rows = opened.read("image").reshape(N, -1) - opened.known_background.own("image", np.arange(N)).reshape(N, -1)
+    rows = opened.read("image").reshape(N, -1) - own_background(opened.known_background, "image", np.arange(N)).reshape(
+        N, -1
+    )
     mean = rows.mean(axis=0)
     np.testing.assert_allclose(found["mean"].values.ravel(), mean, atol=1e-4)
     due = (rows - mean) @ found.components.values.reshape(2, -1).T

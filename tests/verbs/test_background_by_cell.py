@@ -8,16 +8,19 @@ import pytest
 from click.testing import CliRunner
 
 from tests.formats.emc_writer import write_vlen
+from tests.oracles import own_background
 from xfeldask import find_background, ingest, open_run, verify
 from xfeldask.cli import commands
 from xfeldask.errors import InputError, UnknownNameError
 from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.tabs.provenance import parameters
+from xfeldask.orient.sparse import pixels_of
 from xfeldask.report.run_report import figures
 from xfeldask.sorting.pairs.networks import PairNetworks
 from xfeldask.sorting.pairs.rule import PairRule
 from xfeldask.store.columns import Shots
 from xfeldask.store.shots import StoredShots
+from xfeldask.work.reconstructing import read_frames
 
 SIDE, N, BLANK = 32, 600, 360
 CELLS = (5, 9, 30)
@@ -65,14 +68,11 @@ def test_by__measures_each_cell_on_its_own_blanks(run):
         near, far = (abs(image - other).sum() for other in (due, found["image"].values))
         # a quarter of each is as if seen of all cells together, 30 blanks of 150
         assert near < 0.4 * far
-    own = open_run(run).known_background.own("image", np.arange(N))
+    own = own_background(open_run(run).known_background, "image", np.arange(N))
     due = WEIGHT[:, None, None] * np.stack([RING[cell] for cell in CELL])
     blank = np.arange(N) < BLANK
     assert np.corrcoef(own.sum(axis=(1, 2))[blank], due.sum(axis=(1, 2))[blank])[0, 1] > 0.98
     assert np.corrcoef(own.sum(axis=(1, 2))[~blank], due.sum(axis=(1, 2))[~blank])[0, 1] > 0.8
-    np.testing.assert_allclose(
-        open_run(run).known_background.amount, own.sum(axis=(1, 2)) / found["image"].values.sum(), rtol=1e-4
-    )
 
 
 def test_weights__of_a_column_are_taken_as_they_are(run):
@@ -96,8 +96,24 @@ def test_given__are_indexed_by_the_column_and_weighted_by_a_file(run, tmp_path):
     known = open_run(run).known_background
     np.testing.assert_allclose(known.cells.image, [RING[cell] for cell in CELLS], rtol=1e-6)
     due = np.stack([RING[cell] for cell in CELL]) * (WEIGHT / WEIGHT.mean())[:, None, None]
-    np.testing.assert_allclose(known.own("image", np.arange(N)), due, rtol=1e-5)
+    np.testing.assert_allclose(own_background(known, "image", np.arange(N)), due, rtol=1e-5)
     np.testing.assert_allclose(known.image, due.mean(axis=0), rtol=1e-4)
+
+
+@pytest.mark.parametrize("images", ["image", "low_q"])
+def test_frames__have_the_background_of_their_own_cell_within_any_radius(run, images):
+    """One cell has all of its background near the beam, the others far from it."""
+    stack = np.stack([RADIUS < 5 if cell == CELLS[0] else RADIUS > 9 for cell in range(31)]).astype(float)
+    find_background(run, stack, by="cell", weights=WEIGHT, overwrite=True, progress=False)
+    opened, shots = open_run(run), np.array([3, 4, 8, 300])
+    pixels = pixels_of(opened.geometry, opened.wavelength, images)
+    background = read_frames(opened, shots, pixels, images, opened.known_background, False).background
+    due = own_background(opened.known_background, images, shots).reshape(4, -1)[:, pixels.index]
+    for m in (20, len(pixels.index)):
+        np.testing.assert_allclose(background.photons(m), due[:, :m].sum(axis=1), rtol=1e-4)
+        np.testing.assert_allclose(background.expected(m), due[:, :m].sum(axis=0), rtol=1e-4)
+    np.testing.assert_array_equal(background[np.array([3])].photons(20), background.photons(20)[3:])
+    assert (background.photons(20) > 0).tolist() == [True, False, False, True]
 
 
 def test_profiles__may_be_given_for_each_cell(run):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -245,11 +246,28 @@ def test_command__tells_the_background(run):
 def test_frames__bring_the_background_of_their_shots(run, images):
     opened, shots = open_run(run), np.array([3, 300])
     pixels = pixels_of(opened.geometry, opened.wavelength, images)
-    assert read_frames(opened, shots, pixels, images, False).background is None
+    assert read_frames(opened, shots, pixels, images, None, False).background is None
     found = find_background(run, where="n_particles == 0", progress=False)
-    background = read_frames(open_run(run), shots, pixels, images, False).background
+    background = read_frames(opened, shots, pixels, images, opened.known_background, False).background
     np.testing.assert_array_equal(background.image, found[images].values.ravel()[pixels.index])
     np.testing.assert_array_equal(background.amount, found.background_weight.values[shots])
+
+
+@pytest.mark.filterwarnings("ignore:nothing was found")
+def test_reconstruction__says_what_it_was_made_with_though_that_is_replaced_meanwhile(run, monkeypatch):
+    first = find_background(run, where="n_particles == 0", progress=False).load()
+    seen = []
+
+    def late(opened, shots, pixels, images, known, progress):
+        find_background(run, np.ones((1, 64, 64)), overwrite=True, progress=False)
+        seen.append(read_frames(opened, shots, pixels, images, known, progress))
+        return seen[0]
+
+    monkeypatch.setattr(sys.modules["xfeldask.verbs.reconstruct"], "read_frames", late)
+    how = {"resolution": 12e-9, "symmetry": "D8", "starts": 1, "n_iterations": 1, "progress": False}
+    reconstruct(run, where="n_particles == 1", **how)
+    assert open_run(run).reconstructions["emc"].parameters.background == first.attrs["digest"]
+    assert seen[0].background.image.sum() == pytest.approx(float(first["image"].sum()), rel=1e-5)
 
 
 @pytest.mark.filterwarnings("ignore:nothing was found")

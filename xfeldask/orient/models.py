@@ -101,7 +101,7 @@ def profile(frames: SparseFrames, pixels: Pixels, radius: float) -> NDArray[np.f
     _, ring = np.unique(inside[ring] // LEAST_PHOTONS, return_inverse=True)
     photons, exposure = np.bincount(ring, counted), np.bincount(ring, seen)
     if (background := frames.background) is not None:
-        dark = np.bincount(ring, background.image[:m] * background.amount.sum())
+        dark = np.bincount(ring, background.expected(m))
         photons = np.maximum(photons - dark, LEAST_SIGNAL * photons)
     at = np.arange(PER_BIN * (int(np.ceil(radius)) + 3)) / PER_BIN
     some = (photons > 0) & (exposure > 0)

@@ -25,7 +25,10 @@ class Background:
     Attributes
     ----------
     image : float64 (pixel,), photons of a shot on average
-    amount : float64 (shot,), background of each shot over that of a shot on average
+    amount : float64 (shot,), background of each shot over that of a shot on average, of its cell where cells differ
+    cells : float32 (cell, pixel), photons of a shot of each cell on average, where cells differ; a shot's rotation is
+        sought over the mean of them, as much of it as the shot's own cell has there
+    of : int32 (shot,), cell of each shot
 
     Examples
     --------
@@ -34,14 +37,31 @@ class Background:
     [8, 2, 15]
     >>> found[np.array([2])].amount.tolist()
     [8.0]
+    >>> apart = Background(np.ones(2), np.ones(2), np.array([[2, 0], [0, 2]], np.float32), np.array([0, 1]))
+    >>> apart.sixteenths(1, np.array([4, 4])).tolist(), apart.expected(2).tolist()
+    ([8, 0], [2.0, 2.0])
     """
 
     image: NDArray[np.float64]
     amount: NDArray[np.float64]
+    cells: NDArray[np.float32] | None = None
+    of: NDArray[Any] | None = None
 
     def __getitem__(self, shots: NDArray[Any]) -> Self:
         """Return the background of some shots."""
-        return type(self)(self.image, self.amount[shots])
+        return type(self)(self.image, self.amount[shots], self.cells, None if self.of is None else self.of[shots])
+
+    def photons(self, pixels: int) -> NDArray[np.float64]:
+        """Return the background photons of each shot in the first pixels, float64 (shot,)."""
+        if self.cells is None or self.of is None:
+            return self.amount * float(self.image[:pixels].sum())
+        return np.asarray(self.amount * self.cells[:, :pixels].sum(axis=1, dtype=np.float64)[self.of])
+
+    def expected(self, pixels: int) -> NDArray[np.float64]:
+        """Return the background photons of all shots in each of the first pixels, float64 (pixel,)."""
+        if self.cells is None or self.of is None:
+            return self.image[:pixels] * float(self.amount.sum())
+        return np.asarray(np.bincount(self.of, self.amount, len(self.cells)) @ self.cells[:, :pixels])
 
     def sixteenths(self, pixels: int, photons: NDArray[Any]) -> NDArray[np.int64]:
         """Return which part of the photons of each shot in the first pixels is background, in sixteenths.
@@ -51,7 +71,7 @@ class Background:
         pixels : int
         photons : (shot,), of each shot in these pixels
         """
-        part = self.amount * float(self.image[:pixels].sum()) / np.maximum(photons, 1)
+        part = self.photons(pixels) / np.maximum(photons, 1)
         return np.asarray(np.clip(np.rint(STEPS * part), 0, MOST), np.int64)
 
 

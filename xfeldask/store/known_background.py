@@ -101,21 +101,6 @@ class KnownBackground:
             state.update(np.ascontiguousarray(variable.values).tobytes())
         return state.hexdigest()
 
-    def own(self, images: str, shots: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Photons to expect in the bins of "image" or "low_q", of each of some shots, float32 (n, y, x)."""
-        weight = self.weight[shots, None, None]
-        shape = getattr(self, images)[None] if self.cells is None else getattr(self.cells, images)[self.cells.of[shots]]
-        return np.asarray(weight * shape, np.float32)
-
-    @property
-    def amount(self) -> NDArray[np.float64]:
-        """Photons of the background of each shot over those of a shot on average, float64 (shot,)."""
-        weight = self.weight.astype(np.float64)
-        if self.cells is None:
-            return weight
-        each = self.cells.image.sum(axis=(1, 2), dtype=np.float64) / float(self.image.sum(dtype=np.float64))
-        return np.asarray(weight * each[self.cells.of])
-
     def dataset(self) -> xr.Dataset:
         """Return it as it is stored, with its digest."""
         values: dict[str, NDArray[Any]] = {

@@ -91,7 +91,7 @@ def judge(
     plan, group = planned(pixels, resolution, rotations, None), symmetry_group(symmetry or "C1")
     for name, shots in sets.items():
         refuse_few(min(len(shots), most_shots), plan, group, f"of the set {name}")
-    chosen = device_for(device, pixels, plan, group, progress)
+    chosen, known = device_for(device, pixels, plan, group, progress), run.known_background
     found: dict[str, list[Quality]] = {name: [] for name in sets}
     with (
         one_thread_a_task(),
@@ -101,7 +101,7 @@ def judge(
             rng = np.random.default_rng((seed, repeat))
             for name, shots in sets.items():
                 some = np.sort(rng.choice(shots, min(len(shots), most_shots), replace=False))
-                frames = read_frames(run, some, pixels, "image", False)
+                frames = read_frames(run, some, pixels, "image", known, False)
                 state = reconstructed(frames, pixels, plan, group, starts, (seed + 1) * 1000 + repeat, chosen)
                 found[name].append(
                     compared_with_truth(run, state.models, quaternions(state, group), some, single, group)
@@ -140,7 +140,8 @@ def reconstruction_quality(store: Store, name: str | None = None) -> Quality:
     own = shots[single[shots]]
     if not own.size:
         raise InputError(f"{chosen.name} of {run.path} was made of no true single hit: there is nothing to compare")
-    frames = read_frames(run, own, pixels, parameters.images, False)
+    known = None if parameters.background is None else run.known_background
+    frames = read_frames(run, own, pixels, parameters.images, known, False)
     radius = float(parameters.schedule[-1]["radius"])
     # where the axes of a particle from a file lie is not known
     true = run.read("orientation")[own, 0]

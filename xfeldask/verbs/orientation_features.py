@@ -83,7 +83,8 @@ def orientation_feature(run: Run, name: str | None) -> OrientationFeature:
     state, shots = state_of(chosen.dataset().load())
     pixels, group = pixels_of(run.geometry, run.wavelength), symmetry_group(parameters.symmetry)
     plan = tuple(Level(**level) for level in parameters.schedule)
-    frames = read_frames(run, shots, pixels, "image", False)
+    known = None if parameters.background is None else run.known_background
+    frames = read_frames(run, shots, pixels, "image", known, False)
     mean = {level.radius: profile(frames, pixels, level.radius) for level in plan}
     at = rotation_coordinates(rotation_grid(plan[-1].refinement, group).quaternion, group, COORDINATES)
     return OrientationFeature(f"orientation_by_{chosen.name}", pixels, state, plan, group, mean, at.astype(np.float32))

@@ -115,7 +115,8 @@ def find_kinds(
     with held(run.path, embedding.place), one_thread_a_task():
         before, parts = _of_the_rule(embedding)
         shots = single_hits(embedding, before, LEAST_HITS if like is None else 1)
-        frames = read_frames(run, shots, pixels, "image", progress)
+        known = run.known_background
+        frames = read_frames(run, shots, pixels, "image", known, progress)
         if like is None:
             kinds, by_default = _found(frames, pixels, most, seed, chosen, progress), 0
         else:

@@ -11,7 +11,6 @@ import xarray as xr
 from xfeldask.errors import InputError, StoreExistsError
 from xfeldask.orient.sparse import pixels_of
 from xfeldask.physics.orientations import symmetry_group
-from xfeldask.store.known_background import known_digest
 from xfeldask.store.lock import held
 from xfeldask.store.reconstruction import Reconstructing, Reconstruction, Unfinished
 from xfeldask.verbs.on_device import device_for
@@ -107,7 +106,7 @@ def reconstruct(
     if half_sets:
         refuse_few((len(shots) - int(held_out(len(shots)).sum())) // 2, plan, group, "of half a set")
     chosen = device_for(device, pixels, plan, group, progress)
-    parameters = Reconstructing(
+    asked = Reconstructing(
         where=where,
         shots_digest=hashlib.sha256(shots.tobytes()).hexdigest(),
         n_used=len(shots),
@@ -119,13 +118,14 @@ def reconstruct(
         half_sets=half_sets,
         seed=seed,
         embedding=meant,
-        background=known_digest(run),
         version=version("xfeldask"),
     )
     place = Reconstruction(run, name)
     with held(run.path, place.place), one_thread_a_task():
+        known = run.known_background
+        parameters = asked if known is None else asked.model_copy(update={"background": known.digest})
         kept = _kept(place, parameters, overwrite)
-        frames = read_frames(run, shots, pixels, images, progress)
+        frames = read_frames(run, shots, pixels, images, known, progress)
         refuse_blank(frames, pixels, plan)
         work = Reconstructor(run, place, kept, parameters, frames, shots, pixels, plan, group, chosen)
         with reporter("reconstructing", work.total, "iterations", progress) as telling:

@@ -86,7 +86,7 @@ def selfcheck(device: str = "auto", *, n_shots: int = 1_000) -> list[Finding]:
         simulate(path, **SIMULATED, n_shots=n_shots, progress=False)
         run = open_run(path)
         pixels, group = pixels_of(run.geometry, run.wavelength), symmetry_group(SYMMETRY)
-        frames = read_frames(run, np.arange(n_shots), pixels, "image", False)
+        frames = read_frames(run, np.arange(n_shots), pixels, "image", None, False)
         plan = planned(pixels, RESOLUTION, None, None)
         found.append(_iteration(on, frames, pixels, replace(plan[0], exponent=1.0), group))
         start = time.perf_counter()

@@ -14,6 +14,7 @@ from xfeldask.errors import RunError, XfeldaskError
 from xfeldask.orient.parallel import Task
 from xfeldask.orient.shares import Background
 from xfeldask.orient.sparse import Pixels, SparseFrames
+from xfeldask.store.known_background import KnownBackground
 from xfeldask.store.run import Run
 from xfeldask.work.compute import active_client, run_tasks, worker_count
 from xfeldask.work.progress import Silent, Tell, reporter
@@ -25,8 +26,11 @@ BLOCK = 1024
 ADVICE = "what was reconstructed by then is kept; run it again to go on"
 
 
-def read_frames(run: Run, shots: NDArray[np.int64], pixels: Pixels, images: str, progress: bool | Tell) -> SparseFrames:
-    """Read the photons of some shots of a run, and its background, where that is known.
+def read_frames(
+    run: Run, shots: NDArray[np.int64], pixels: Pixels, images: str, known: KnownBackground | None,
+    progress: bool | Tell,
+) -> SparseFrames:  # fmt: skip
+    """Read the photons of some shots of a run, and put the background of the run beside them.
 
     Parameters
     ----------
@@ -34,6 +38,7 @@ def read_frames(run: Run, shots: NDArray[np.int64], pixels: Pixels, images: str,
     shots : int64 (n,), absolute indices, ascending
     pixels : Pixels
     images : "image" or "low_q"
+    known : KnownBackground, of the run, if it is to be part of the model
     progress : as of `embed`
     """
     # by where they lie, so that a block never spans more than it reads however rare the shots are
@@ -42,10 +47,16 @@ def read_frames(run: Run, shots: NDArray[np.int64], pixels: Pixels, images: str,
     tasks = [single_task(read_block, run, block, index, images) for block in blocks]
     telling = reporter("reading", len(shots), "shots", progress)
     frames = SparseFrames.joined(run_tasks(tasks, [len(block) for block in blocks], telling, ADVICE))
-    if (known := run.known_background) is None:
-        return frames
-    expected = (known.image if images == "image" else known.low_q).reshape(-1)[pixels.index].astype(np.float64)
-    return replace(frames, background=Background(expected, known.amount[shots]))
+    return frames if known is None else replace(frames, background=_background_of(known, shots, pixels, images))
+
+
+def _background_of(known: KnownBackground, shots: NDArray[np.int64], pixels: Pixels, images: str) -> Background:
+    image: NDArray[np.float32] = getattr(known, images)
+    mean, weight = image.reshape(-1)[pixels.index].astype(np.float64), known.weight[shots].astype(np.float64)
+    if known.cells is None:
+        return Background(mean, weight)
+    cells: NDArray[np.float32] = getattr(known.cells, images)
+    return Background(mean, weight, cells.reshape(len(cells), -1)[:, pixels.index], known.cells.of[shots])
 
 
 def read_block(run: Run, shots: NDArray[np.int64], index: NDArray[np.int64], images: str) -> SparseFrames:

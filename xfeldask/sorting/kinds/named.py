@@ -117,7 +117,7 @@ def brightness(
     m, outer = pixels.within(radius), int(len(pixels.s) * OUTER)
     counted = frames.mean(len(pixels.s))
     if (known := frames.background) is not None:
-        rate, signal = 0.0, counted[:m].sum() - known.amount.mean() * known.image[:m].sum()
+        rate, signal = 0.0, counted[:m].sum() - known.photons(m).mean()
     else:
         rate = float(counted[outer:].sum() / pixels.factor[outer:].sum()) if outer >= m else 0.0
         signal = counted[:m].sum() - rate * pixels.factor[:m].sum()
