@@ -20,6 +20,7 @@ from xfeldask.sorting.pairs.networks import PairNetworks
 from xfeldask.sorting.pairs.rule import PairRule
 from xfeldask.store.columns import Shots
 from xfeldask.store.shots import StoredShots
+from xfeldask.verbs import known_background
 from xfeldask.work.reconstructing import read_frames
 
 SIDE, N, BLANK = 32, 600, 360
@@ -145,11 +146,18 @@ def test_cells__are_told_everywhere(run):
     assert verify(run, progress=False).ok
 
 
+def test_by__of_too_many_values_is_refused_for_given_backgrounds_too(run, monkeypatch):
+    monkeypatch.setattr(known_background, "MOST_CELLS", 2)
+    with pytest.raises(InputError, match="cell has 3 values, and 2 backgrounds can be told apart at most; name a"):
+        find_background(run, np.ones((31, SIDE, SIDE)), by="cell", overwrite=True, progress=False)
+
+
 @pytest.mark.parametrize(
     ("how", "error", "told"),
     [
         ({"by": "nothing"}, UnknownNameError, "nothing"),
         ({"by": "weighting"}, InputError, "by names a column of whole numbers from 0 on"),
+        ({"by": "shot"}, InputError, "shot has 600 values in 600 shots; .* 90 shots or more of a value on average"),
         ({"weights": np.ones(7)}, InputError, "one for each of 600 shots, got 7"),
         ({"weights": np.zeros(N)}, InputError, "are all 0"),
         ({"weights": -np.ones(N)}, InputError, "from 0 on"),

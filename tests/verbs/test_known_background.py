@@ -35,6 +35,7 @@ from xfeldask.sorting.envelope import EnvelopeRule
 from xfeldask.sorting.pairs.networks import PairNetworks
 from xfeldask.sorting.pairs.rule import PairRule
 from xfeldask.store.known_background import PLACE
+from xfeldask.store.lock import held
 from xfeldask.store.parameters import Parameters
 from xfeldask.store.shots import StoredShots
 from xfeldask.work.reconstructing import read_frames
@@ -190,6 +191,20 @@ def test_background__is_replaced_when_asked(run):
         find_background(run, progress=False)
     find_background(run, np.ones((1, 64, 64)), overwrite=True, progress=False)
     assert "given by an array" in open_run(run).known_background.told
+
+
+def test_background__that_another_finds_before_the_lock_is_not_replaced(run, monkeypatch):
+    verb = sys.modules["xfeldask.verbs.known_background"]
+
+    def late(path, place):
+        monkeypatch.setattr(verb, "held", held)
+        find_background(run, np.ones((1, 64, 64)), progress=False)
+        return held(path, place)
+
+    monkeypatch.setattr(verb, "held", late)
+    with pytest.raises(StoreExistsError, match="has a background; pass overwrite"):
+        find_background(run, np.full((1, 64, 64), 2.0), progress=False)
+    assert open_run(run).known_background.image.max() == 1
 
 
 @pytest.mark.parametrize(

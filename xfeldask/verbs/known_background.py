@@ -18,7 +18,13 @@ from xfeldask.physics.detectors import Geometry
 from xfeldask.sorting.pairs.blanks import LEAST_BLANKS, find_blanks
 from xfeldask.sorting.pairs.window import find_window
 from xfeldask.store.columns import Shots
-from xfeldask.store.known_background import PLACE, CellBackgrounds, KnownBackground, publish_known_background
+from xfeldask.store.known_background import (
+    PLACE,
+    CellBackgrounds,
+    KnownBackground,
+    known_digest,
+    publish_known_background,
+)
 from xfeldask.store.lock import held
 from xfeldask.store.run import Run
 from xfeldask.store.selecting import select
@@ -33,6 +39,10 @@ SAMPLE = 6000
 """Shots, spread evenly over the run, by which it is found out what a blank looks like."""
 TOGETHER = 16
 """Shots of the sample that follow one another: a store reads as many at once."""
+MOST_CELLS = 4096
+"""Backgrounds of a run at most: all of their images are in memory."""
+LEAST_SHOTS = 3 * LEAST_BLANKS
+"""Shots of each background, on average, that it is measured on."""
 Given = str | os.PathLike[str] | NDArray[Any]
 Images = dict[str, NDArray[np.float64]]
 """``image`` (..., y, x) and ``low_q`` (..., low_y, low_x) of one background, or of several."""
@@ -58,7 +68,8 @@ def find_background(
         (n, 2) of radius from the beam's axis [m] and photons: an array, ``file.npy``, ``file.npz:/name`` or
         ``file.h5:/name``; with `by` images or profiles one after the other
     by : str, optional, column of whole numbers that tells which background is a shot's, such as "cell": one is measured
-        for each of its values; of backgrounds that are given, the value is the index
+        for each of its values, of which there are `MOST_CELLS` at most and `LEAST_SHOTS` shots of each on average; of
+        backgrounds that are given, the value is the index
     weights : optional, background of each shot over that of any other: an array (shot,), a file as of `source`, or a
         column of the run, such as "background_weighting"; measured on the shots by default
     where : str, optional, expression of the shots that are blank, as of `select`, such as ``"hit_score < 5"``; by
@@ -100,14 +111,14 @@ def find_background(
     True
     """
     run = opened(store).refuse_incomplete()
-    if not overwrite and run.known_background is not None:
-        raise StoreExistsError(f"{run.path} has a background; pass overwrite=True (--overwrite) to replace it")
+    _refuse_known(run, overwrite)
     measured = _is_measured(source)
     if where is not None and not measured:
         raise InputError("where names the blanks that a background is measured on; leave it out where one is given")
-    values, of = _cells(run, by)
+    values, of = _cells(run, by, LEAST_SHOTS if measured else 0)
     given = None if weights is None else _given_weights(run, weights)
     with held(run.path, PLACE), one_thread_a_task():
+        _refuse_known(run, overwrite)  # another may have found it meanwhile
         if measured:
             each, blank = _of_blanks(run, of, given, where, embedding, progress)
             told = where or "told by the shots"
@@ -176,7 +187,12 @@ def _read(source: Given) -> str | NDArray[Any]:
     return os.fspath(source) if isinstance(source, str | os.PathLike) else source
 
 
-def _cells(run: Run, by: str | None) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+def _refuse_known(run: Run, overwrite: bool) -> None:
+    if not overwrite and known_digest(run) is not None:
+        raise StoreExistsError(f"{run.path} has a background; pass overwrite=True (--overwrite) to replace it")
+
+
+def _cells(run: Run, by: str | None, least: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
     """Return the values that tell backgrounds apart, ascending, and which of them is each shot's, int32 (shot,)."""
     if by is None:
         return np.zeros(1, np.int64), np.zeros(run.n_shots, np.int32)
@@ -184,6 +200,16 @@ def _cells(run: Run, by: str | None) -> tuple[NDArray[np.int64], NDArray[np.int3
     if len(value) != run.n_shots or value.dtype.kind not in "iub" or value.min() < 0:
         raise InputError(f"by names a column of whole numbers from 0 on of all shots, such as cell; {by} is not one")
     values, of = np.unique(value.astype(np.int64), return_inverse=True)
+    if len(values) > MOST_CELLS:
+        raise InputError(
+            f"{by} has {len(values):,} values, and {MOST_CELLS:,} backgrounds can be told apart at most; name a column "
+            "of fewer values, such as cell"
+        )
+    if len(value) < least * len(values) and len(values) > 1:
+        raise InputError(
+            f"{by} has {len(values):,} values in {len(value):,} shots; to measure a background of each takes {least} "
+            "shots or more of a value on average: name a column of fewer values, or leave by out"
+        )
     return values, of.astype(np.int32)
 
 
