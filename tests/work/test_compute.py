@@ -13,8 +13,8 @@ from distributed import Client, LocalCluster
 from threadpoolctl import threadpool_info
 
 from xfeldask.errors import InputError, RunError
-from xfeldask.work.compute import active_client, one_thread_a_task, run_tasks
-from xfeldask.work.tasks import shard_tasks
+from xfeldask.work.compute import active_client, one_thread_a_task, run_reduced, run_tasks
+from xfeldask.work.tasks import shard_tasks, single_task
 
 
 class Counter:
@@ -152,3 +152,21 @@ def test_one_thread_a_task__nests_and_ends_after_a_failure():
     with pytest.raises(ZeroDivisionError):
         fail()
     assert limits() == before
+
+
+def joined(*parts):
+    return [one for part in parts for one in part]
+
+
+@pytest.mark.parametrize("count", [1, 4, 21])
+def test_run_reduced__joins_in_order_and_tells_how_far_tasks_are(scheduler, count):
+    counter = Counter()
+    tasks = [single_task(list, [number]) for number in range(count)]
+    assert run_reduced(tasks, [10] * count, joined, counter, "try again") == list(range(count))
+    assert counter.told == ["start", *[10] * count, "stop"]
+
+
+def test_run_reduced__tells_a_failure_in_one_sentence(scheduler):
+    tasks = shard_tasks("fill", fail_at, "abcdefghi", "f", InputError("no such thing"))
+    with pytest.raises(InputError, match="no such thing"):
+        run_reduced(tasks, [1] * 9, joined, Counter(), "try again")

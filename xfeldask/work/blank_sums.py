@@ -6,18 +6,20 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
+from dask.delayed import Delayed
 from numpy.typing import NDArray
 
 from xfeldask.sorting.pairs.networks import HIT
 from xfeldask.sorting.pairs.window import Window, excess
 from xfeldask.store.run import Run
-from xfeldask.work.compute import run_tasks
-from xfeldask.work.progress import Tell, reporter
+from xfeldask.work.compute import run_reduced, run_tasks
+from xfeldask.work.progress import Reporter, Tell, reporter
 from xfeldask.work.projection import ADVICE, BATCH, BLOCK
 from xfeldask.work.tasks import shard_tasks, shared
 
 Blanks = Window | NDArray[np.bool_]
 """How blanks are told: by a window, or one by one (shot,)."""
+IMAGES = ("image", "low_q")
 
 
 def summed(run: Run, blanks: Blanks, cell: NDArray[np.int32], progress: bool | Tell) -> dict[str, NDArray[Any]]:
@@ -34,13 +36,13 @@ def summed(run: Run, blanks: Blanks, cell: NDArray[np.int32], progress: bool | T
     -------
     dict of ``blank``, bool (shot,), and of ``image`` (cell, y, x) and ``low_q`` (cell, low_y, low_x), float64, sums
     """
-    parts: list[dict[str, Any]] = _in_blocks("sum-blanks", sum_blanks, run, (blanks, cell), progress)
-    n_cells = int(cell.max(initial=0)) + 1
-    sums = {name: np.zeros((n_cells, *getattr(run.layout, name))) for name in ("image", "low_q")}
-    for part in parts:
-        for name, each in sums.items():
-            each[part["cell"]] += part[name]
-    return {"blank": np.concatenate([part["blank"] for part in parts]), **sums}
+    found: dict[str, NDArray[Any]] = run_reduced(
+        *_in_blocks("sum-blanks", sum_blanks, run, (blanks, cell)), joined_sums, _telling(run, progress), ADVICE
+    )
+    sums = {name: np.zeros((int(cell.max(initial=0)) + 1, *found[name].shape[1:])) for name in IMAGES}
+    for name, each in sums.items():
+        each[found["cell"]] = found[name]
+    return {"blank": found["blank"], **sums}
 
 
 def sum_blanks(run: Run, told: tuple[Blanks, NDArray[np.int32]], block: int) -> dict[str, NDArray[Any]]:
@@ -48,21 +50,42 @@ def sum_blanks(run: Run, told: tuple[Blanks, NDArray[np.int32]], block: int) -> 
 
     Returns
     -------
-    as of `summed`, of the cells in ``cell`` alone
+    as of `summed`, of the cells in ``cell`` alone, which have blanks here
     """
     blanks, cell = told
-    flags: list[NDArray[np.bool_]] = []
-    here = np.unique(cell[block * BLOCK : (block + 1) * BLOCK])
-    sums = {name: np.zeros((len(here), *getattr(run.layout, name))) for name in ("image", "low_q")}
+    flags = {}
     for part in _batches(run, block):
-        low_q = run.read("low_q", part)
-        blank = excess(low_q, blanks) <= HIT if isinstance(blanks, Window) else blanks[part]
-        flags.append(blank)
-        if blank.any():
-            own = np.searchsorted(here, cell[part][blank])
-            _add(sums["low_q"], own, low_q[blank])
-            _add(sums["image"], own, run.read("image", part)[blank])
-    return {"blank": np.concatenate(flags), "cell": here, **sums}
+        flags[part.start] = (
+            excess(run.read("low_q", part), blanks) <= HIT if isinstance(blanks, Window) else blanks[part]
+        )
+    blank = np.concatenate(list(flags.values()))
+    here = np.unique(cell[block * BLOCK : (block + 1) * BLOCK][blank])
+    sums = {name: np.zeros((len(here), *getattr(run.layout, name))) for name in IMAGES}
+    for part in _batches(run, block):
+        if (some := flags[part.start]).any():
+            own = np.searchsorted(here, cell[part][some])
+            for name, each in sums.items():
+                _add(each, own, run.read(name, part)[some])
+    return {"blank": blank, "cell": here, **sums}
+
+
+def joined_sums(*parts: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Join what `sum_blanks` found in several blocks, in their order: whole numbers add up to the same in any.
+
+    Examples
+    --------
+    >>> image = np.ones((1, 1, 1))
+    >>> one = {"blank": np.array([True]), "cell": np.array([3]), "image": image, "low_q": image}
+    >>> found = joined_sums(one, one | {"cell": np.array([1])}, one)
+    >>> found["cell"].tolist(), found["image"].ravel().tolist(), found["blank"].tolist()
+    ([1, 3], [1.0, 2.0], [True, True, True])
+    """
+    cell = np.unique(np.concatenate([part["cell"] for part in parts]))
+    sums = {name: np.zeros((len(cell), *parts[0][name].shape[1:])) for name in IMAGES}
+    for part in parts:
+        for name, each in sums.items():
+            each[np.searchsorted(cell, part["cell"])] += part[name]
+    return {"blank": np.concatenate([part["blank"] for part in parts]), "cell": cell, **sums}
 
 
 def _add(sums: NDArray[np.float64], own: NDArray[np.int64], images: NDArray[Any]) -> None:
@@ -72,7 +95,8 @@ def _add(sums: NDArray[np.float64], own: NDArray[np.int64], images: NDArray[Any]
 
 def gauged(run: Run, gauge: NDArray[np.float32], progress: bool | Tell) -> NDArray[np.float32]:
     """Multiply `low_q` of all shots by a gauge (low_y, low_x), float32 (shot,)."""
-    return np.concatenate(_in_blocks("weigh-background", gauge_shots, run, gauge, progress))
+    tasks, weights = _in_blocks("weigh-background", gauge_shots, run, gauge)
+    return np.concatenate(run_tasks(tasks, weights, _telling(run, progress), ADVICE))
 
 
 def gauge_shots(run: Run, gauge: NDArray[np.float32], block: int) -> NDArray[np.float32]:
@@ -86,8 +110,12 @@ def _batches(run: Run, block: int) -> Iterable[slice]:
     return (slice(start, min(stop, start + BATCH)) for start in range(block * BLOCK, stop, BATCH))
 
 
-def _in_blocks(name: str, task: Any, run: Run, value: Any, progress: bool | Tell) -> list[Any]:
+def _in_blocks(name: str, task: Any, run: Run, value: Any) -> tuple[list[Delayed], list[int]]:
+    """Return a task for each block of shots, and how many shots these are."""
     blocks = range(-(-run.n_shots // BLOCK))
     weights = [min(run.n_shots, (block + 1) * BLOCK) - block * BLOCK for block in blocks]
-    telling = reporter("measuring the background", run.n_shots, "shots", progress)
-    return run_tasks(shard_tasks(name, task, blocks, run, shared(value)), weights, telling, ADVICE)
+    return shard_tasks(name, task, blocks, run, shared(value)), weights
+
+
+def _telling(run: Run, progress: bool | Tell) -> Reporter:
+    return reporter("measuring the background", run.n_shots, "shots", progress)

@@ -19,9 +19,13 @@ from threadpoolctl import threadpool_limits
 from xfeldask.errors import RunError, XfeldaskError
 from xfeldask.machine import cores
 from xfeldask.work.progress import Reporter
+from xfeldask.work.tasks import single_task
 
 if TYPE_CHECKING:
     from distributed import Client
+
+JOINED = 2
+"""Results that are joined at a time."""
 
 
 def active_client() -> Client | None:
@@ -61,15 +65,19 @@ def worker_count() -> int:
     return int(dask.config.get("num_workers", None) or cores())
 
 
-def run_tasks(tasks: Sequence[Delayed], weights: Sequence[int], progress: Reporter, advice: str) -> list[Any]:
+def run_tasks(
+    tasks: Sequence[Delayed], weights: Sequence[int], progress: Reporter, advice: str,
+    passing: Sequence[Delayed] = (),
+) -> list[Any]:  # fmt: skip
     """Compute tasks, mostly for what they do.
 
     Parameters
     ----------
     tasks : sequence of Delayed
-    weights : sequence of int, how far each task moves the progress
+    weights : sequence of int, how far each task moves the progress, those of `passing` last
     progress : Reporter
     advice : str, told when the run fails
+    passing : sequence of Delayed, some that the tasks depend on, of which nothing is kept
 
     Returns
     -------
@@ -92,18 +100,53 @@ def run_tasks(tasks: Sequence[Delayed], weights: Sequence[int], progress: Report
     ...
     xfeldask.errors.RunError: the run stopped: invalid literal for int() with base 10: 'ten'; mend it and run again
     """
-    weight = dict(zip((task.key for task in tasks), weights, strict=True))
+    weight = dict(zip((task.key for task in (*tasks, *passing)), weights, strict=True))
     client = active_client()
     try:
         with progress:
             if client is None:
                 return _run_local(tasks, weight, progress.advance)
-            return _run_distributed(client, tasks, weight, progress.advance)
+            return _run_distributed(client, tasks, passing, weight, progress.advance)
     except XfeldaskError:
         raise
     except Exception as error:
         cause = str(error).strip().split("\n")[0] or type(error).__name__
         raise RunError(f"the run stopped: {cause}; {advice}") from error
+
+
+def run_reduced(
+    tasks: Sequence[Delayed], weights: Sequence[int], join: Callable[..., Any], progress: Reporter, advice: str
+) -> Any:
+    """Compute tasks and join what they return, some at a time and where they ran: not all of it is held at once.
+
+    Parameters
+    ----------
+    tasks, weights, progress, advice : as of `run_tasks`
+    join : callable, importable by workers, some results in their order to one of the same kind
+
+    Returns
+    -------
+    what `join` makes of all
+
+    Raises
+    ------
+    RunError
+        As of `run_tasks`.
+
+    Examples
+    --------
+    >>> from xfeldask.work.progress import Silent
+    >>> from xfeldask.work.tasks import single_task
+    >>> tasks = [single_task(list, str(number)) for number in range(12)]
+    >>> "".join(run_reduced(tasks, [1] * 12, lambda *parts: sum(parts, []), Silent(), "try again"))
+    '01234567891011'
+    """
+    level = list(tasks)  # of a tree, from its leaves to its root
+    while len(level) > 1:
+        level = [single_task(join, *level[first : first + JOINED]) for first in range(0, len(level), JOINED)]
+    if level == list(tasks):
+        return run_tasks(tasks, weights, progress, advice)[0]
+    return run_tasks(level, [0, *weights], progress, advice, tasks)[0]
 
 
 class _OneThread:
@@ -172,15 +215,22 @@ def _run_local(tasks: Sequence[Delayed], weight: Mapping[Any, int], advance: Cal
 
 
 def _run_distributed(
-    client: Client, tasks: Sequence[Delayed], weight: Mapping[Any, int], advance: Callable[[int], None]
+    client: Client,
+    tasks: Sequence[Delayed],
+    passing: Sequence[Delayed],
+    weight: Mapping[Any, int],
+    advance: Callable[[int], None],
 ) -> list[Any]:
     from distributed import as_completed
 
-    futures = client.compute(list(tasks))
+    futures, asked = client.compute([*tasks, *passing]), {task.key for task in tasks}
     found = {}
     try:
         for future in as_completed(futures):
-            found[future.key] = future.result()
+            if future.key in asked or future.status == "error":
+                found[future.key] = future.result()
+            else:
+                future.release()  # it stays with the workers for as long as another needs it
             if weight[future.key]:
                 advance(weight[future.key])
     finally:
