@@ -45,7 +45,7 @@ def known(run):
     )
 
 
-def test_embedding__is_of_features_less_those_of_each_shots_background(run, known):
+def test_embedding__is_of_features_less_those_of_each_shots_background(run, known, tmp_path):
     found = embed(run, name="less", features=LESS, method="pca", **HOW).load()
     opened = open_run(run)
     rows = opened.read("image").reshape(N, -1) - own_background(opened.known_background, "image", np.arange(N)).reshape(
@@ -61,6 +61,16 @@ def test_embedding__is_of_features_less_those_of_each_shots_background(run, know
     np.testing.assert_allclose(rebuilt.image.ravel(), rows[7], atol=1e-4)
     again = project(run, "less", run, as_name="again", progress=False)
     np.testing.assert_array_equal(again.latent.values, found.latent.values)
+    other = shutil.copytree(run, tmp_path / "other.zarr")
+    new = find_background(other, np.ones((32, 32)), overwrite=True, progress=False).attrs["digest"]
+    project(run, "less", other, as_name="there", progress=False)
+    there = open_run(other).embeddings["there"]
+    assert there.parameters.background == new
+    assert there.is_current
+    with pytest.raises(InputError, match="less was made with another background than the run has"):
+        LinearSpace.of(open_run(other).embeddings["less"])
+    find_background(other, 2 * np.ones((32, 32)), overwrite=True, progress=False)
+    assert "made with another background; project again" in open_run(other).embeddings["there"].facts()["outdated"]
 
 
 def test_bins__that_are_merged_hold_the_background_of_all(run, known):

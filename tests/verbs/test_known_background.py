@@ -13,16 +13,18 @@ from click.testing import CliRunner
 from xfeldask import (
     embed,
     find_background,
+    find_kinds,
     ingest,
     open_dataset,
     open_run,
     reconstruct,
     select,
     simulate,
+    sort,
     verify,
 )
 from xfeldask.cli import commands
-from xfeldask.errors import FormatError, InputError, MissingFileError, StoreExistsError
+from xfeldask.errors import FormatError, InputError, MissingFileError, StoreExistsError, XfeldaskWarning
 from xfeldask.explorer.model.pictures import Pictures
 from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.tabs.verdict import Verdict as VerdictTab
@@ -38,6 +40,7 @@ from xfeldask.store.known_background import PLACE
 from xfeldask.store.lock import held
 from xfeldask.store.parameters import Parameters
 from xfeldask.store.shots import StoredShots
+from xfeldask.verbs.judge import reconstruction_quality
 from xfeldask.work.reconstructing import read_frames
 
 ATOMS = (np.random.default_rng(1).normal(size=(60, 3)) * 1e-9, ["C", "N", "O"] * 20)
@@ -295,7 +298,30 @@ def test_reconstruction__says_what_background_was_in_its_model(run):
     assert made["before"].parameters.background is None
     assert made["after"].parameters.background == open_run(run).known_background.digest
     assert "part of the model" in made["after"].facts()["background"]
+    assert "made before the background of the run was known; reconstruct" in made["before"].facts()["outdated"]
+    assert "outdated" not in made["after"].facts()
+    reconstruction_quality(run, "before")
+    find_background(run, np.ones((1, 64, 64)), overwrite=True, progress=False)
+    assert "made with another background; reconstruct" in open_run(run).reconstructions["after"].facts()["outdated"]
+    with pytest.warns(XfeldaskWarning, match="after was made with another background; reconstruct again"):
+        reconstruction_quality(run, "after")
     assert (made["before"].dataset().intensity.values != made["after"].dataset().intensity.values).any()
+
+
+def test_kinds__say_what_background_they_were_found_with(run):
+    embed(run, name="kinds", sort="elliptic_envelope", n_components=2, progress=False)
+    first = find_background(run, where="n_particles == 0", progress=False).attrs["digest"]
+    find_kinds(run, "kinds", like=run, progress=False)
+    made = open_run(run).embeddings["kinds"]
+    assert made.decision.kinds_background == first
+    assert "outdated" not in made.facts()
+    find_background(run, np.ones((1, 64, 64)), overwrite=True, progress=False)
+    made, told = open_run(run).embeddings["kinds"], "its kinds were found with another background; find them again"
+    assert told in made.facts()["outdated"]
+    assert told in verdict_told(open_run(run), made.dataset())["outdated"]
+    assert made.is_current  # of itself, the kinds aside
+    sort(run, "kinds")
+    assert "outdated" not in open_run(run).embeddings["kinds"].facts()
 
 
 def test_report__draws_the_background(run, tmp_path):

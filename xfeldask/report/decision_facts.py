@@ -44,9 +44,10 @@ def verdict_told(run: Run, latent: xr.Dataset) -> dict[str, str]:
         blank, single, multiple, other = np.bincount(latent.verdict.values, minlength=4).tolist()
         strange = f", {other:,} of another kind" if other else ""
         rows["verdict"] = f"{single:,} single, {multiple:,} multiple, {blank:,} blank{strange}, by {parameters.sort}"
-    if (old := outdated(run, parameters)) is not None:
+    decision = Decision.from_json(latent.attrs["decision"])
+    if (old := outdated(run, parameters, decision)) is not None:
         rows["outdated"] = old
-    told = decision_told(Decision.from_json(latent.attrs["decision"]))
+    told = decision_told(decision)
     if parameters.projected_from is not None:
         # of the shots that the rule was taught on, which are another store's
         told.pop("background", None)

@@ -275,9 +275,10 @@ def _html(run: Run, latent: xr.Dataset | None, drawn: dict[str, bytes]) -> str:
         f"{_told(k)}: {int((kinds == k).sum()):,}" for k in (SINGLE, MULTIPLE, BLANK, -1) if (kinds == k).any()
     )
     if latent is not None:
-        if (old := outdated(run, Parameters.from_json(latent.attrs["parameters"]))) is not None:
+        decision = Decision.from_json(latent.attrs.get("decision", "{}"))
+        if (old := outdated(run, Parameters.from_json(latent.attrs["parameters"]), decision)) is not None:
             rows["outdated"] = old
-        rows |= decision_told(Decision.from_json(latent.attrs.get("decision", "{}")))
+        rows |= decision_told(decision)
     table = "".join(f"<tr><td>{escape(k)}</td><td>{escape(v)}</td></tr>" for k, v in rows.items())
     pictures = "".join(
         f'<h2>{name}</h2><img alt="{name}" src="data:image/png;base64,{base64.b64encode(png).decode()}">'

@@ -51,6 +51,7 @@ class Decision(Record):
         the order of their names
     kind_names : tuple of str, where they were named
     wanted_kind : int, the kind that is accepted
+    kinds_background : str, digest of the background of the run that kinds were found with; None where none was known
 
     Examples
     --------
@@ -76,6 +77,7 @@ class Decision(Record):
     kinds: tuple[int, ...] | None = None
     kind_names: tuple[str, ...] | None = None
     wanted_kind: int | None = None
+    kinds_background: str | None = None
 
     @property
     def conflict(self) -> str | None:

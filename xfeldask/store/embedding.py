@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Self
 
 from xfeldask.errors import InputError
 from xfeldask.sorting.decision import Decision
-from xfeldask.store.known_background import known_digest
+from xfeldask.store.background_rows import LESS_BACKGROUND
+from xfeldask.store.known_background import other_background
 from xfeldask.store.made import Made
 from xfeldask.store.older import is_transposed
 from xfeldask.store.parameters import Parameters
@@ -110,7 +111,7 @@ class Embedding(Made):
             f"{self.dataset().sizes['component']} components",
             "sorted by": parameters.sort or "nobody",
         }
-        if (told := outdated(self.run, parameters)) is not None:
+        if (told := outdated(self.run, parameters, decision)) is not None:
             out["outdated"] = told
         if decision.threshold is not None:
             out["threshold"] = f"{decision.threshold:.2f}"
@@ -121,8 +122,14 @@ class Embedding(Made):
         return out
 
 
-def outdated(run: Run, parameters: Parameters) -> str | None:
+def outdated(run: Run, parameters: Parameters, decision: Decision | None = None) -> str | None:
     """Tell that an embedding was made with another background than the run has, or with none; None where it was not.
+
+    Parameters
+    ----------
+    run : Run
+    parameters : Parameters, of the embedding
+    decision : Decision, optional, of the embedding, where its kinds are meant too
 
     Examples
     --------
@@ -137,12 +144,14 @@ def outdated(run: Run, parameters: Parameters) -> str | None:
     """
     from xfeldask.sorting.rules import RULES  # brings scikit-learn, which who simulates has no use for
 
-    sort = parameters.sort
-    uses = sort in RULES and getattr(RULES[str(sort)], "uses_background", False)
-    if parameters.projected_from is not None or not (uses or parameters.background is not None):
+    sort, again = parameters.sort, "embed" if parameters.projected_from is None else "project"
+    uses = (sort in RULES and getattr(RULES[str(sort)], "uses_background", False)) or parameters.background is not None
+    if parameters.projected_from is not None:
+        # the rule was taught over the background of another run
+        uses = bool(parameters.features.get(LESS_BACKGROUND))
+    if uses and (when := other_background(run, parameters.background)) is not None:
+        return f"made {when}; {again} again with overwrite=True (--overwrite)"
+    if decision is None or decision.kinds is None:
         return None
-    here = known_digest(run)
-    if here == parameters.background:
-        return None
-    when = "before the background of the run was known" if parameters.background is None else "with another background"
-    return f"made {when}; embed again with overwrite=True (--overwrite)"
+    when = other_background(run, decision.kinds_background)
+    return None if when is None else f"its kinds were found {when}; find them again (xfeldask kinds)"

@@ -168,6 +168,13 @@ def known_digest(run: Run) -> str | None:
     return None if found is None else str(found.attrs.get("digest", ""))
 
 
+def other_background(run: Run, used: str | None) -> str | None:
+    """Tell that what was made with a background, of that digest or none, was not made with the one that the run has."""
+    if known_digest(run) == used:
+        return None
+    return "before the background of the run was known" if used is None else "with another background"
+
+
 def background_columns(run: Run) -> xr.Dataset:
     """Return what is known of the background of each shot, (shot,); nothing where no background is."""
     found = _stored(run)

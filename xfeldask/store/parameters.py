@@ -26,7 +26,8 @@ class Parameters(Record):
     max_singles_lost : float, fraction of the singles that the pair rule may reject
     max_contamination : float or None, fraction of the accepted shots that may be anything but a single hit
     labels : int, labelled shots that the rule learned from
-    background : str or None, digest of the background of the run that it was made with; None where none was used
+    background : str or None, digest of the background that it was made with; None where none was used. Where the model
+        came from another store it is that of the run if features are less it, else that of the other
     seed : int
     n_fitted : int, shots that the estimator was fitted to; 0 where the model came from another store
     converged_at : int or None, shots fitted when the latent space had converged

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 from pydantic import Field
 
 from xfeldask.errors import InputError
 from xfeldask.records import Record
+from xfeldask.store.known_background import other_background
 from xfeldask.store.made import Made
 from xfeldask.units import told
+
+if TYPE_CHECKING:
+    from xfeldask.store.run import Run
 
 LEAST_GAIN = 0.2
 """What an intensity explains of a shot that was held out, if it shows anything [nat]; of nothing it is below 0."""
@@ -167,11 +171,27 @@ class Reconstruction(Made):
             "grid": f"{found.sizes['u']}^3 points to {resolution}, symmetry {parameters.symmetry}",
             "iterations": f"{found.sizes['step']}{'' if self.is_finished else ', not finished; reconstruct again'}",
             **({} if parameters.background is None else {"background": "known, part of the model"}),
+            **({} if (old := outdated(self.run, parameters)) is None else {"outdated": old}),
             **({} if (device := found.attrs.get("device")) is None else {"device": str(device)}),
             "information": f"{float(found['mean_information'][-1]):.1f} bit a shot",
             **({} if (looked := HeldOut.of(found.attrs)) is None else {"held out": _explained(looked)}),
             **({} if (halves := found.attrs.get("half_set_resolution")) is None else {"half sets": _agreed(halves)}),
         }
+
+
+def outdated(run: Run, parameters: Reconstructing) -> str | None:
+    """Tell that a reconstruction was made with another background than the run has, or with none; None where not.
+
+    Examples
+    --------
+    >>> import numpy as np, tempfile, xfeldask
+    >>> path = tempfile.mkdtemp() + "/run.zarr"
+    >>> _ = xfeldask.simulate(path, particle="chaperonin", detector="square-32", n_shots=40, progress=False)
+    >>> outdated(xfeldask.open_run(path), Reconstructing(background="0a1b"))
+    'made with another background; reconstruct again with overwrite=True (--overwrite)'
+    """
+    when = other_background(run, parameters.background)
+    return None if when is None else f"made {when}; reconstruct again with overwrite=True (--overwrite)"
 
 
 class Unfinished(Reconstruction):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -10,7 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from xfeldask.devices import Device
-from xfeldask.errors import InputError
+from xfeldask.errors import InputError, XfeldaskWarning
 from xfeldask.orient.cycle import expand_maximise_compress, merged
 from xfeldask.orient.models import Models
 from xfeldask.orient.rotations import rotation_grid
@@ -23,7 +24,7 @@ from xfeldask.physics.orientations import symmetry_group
 from xfeldask.schema import BLANK
 from xfeldask.scores.quality import Quality, chance_correlation, quality
 from xfeldask.store.columns import Shots
-from xfeldask.store.reconstruction import Reconstruction, refuse_unfinished
+from xfeldask.store.reconstruction import Reconstruction, outdated, refuse_unfinished
 from xfeldask.store.run import Run
 from xfeldask.store.truth import true_singles
 from xfeldask.verbs.on_device import device_for
@@ -125,6 +126,11 @@ def reconstruction_quality(store: Store, name: str | None = None) -> Quality:
         not finished, or was made of no true single hit.
     MissingFileError
         It has none.
+
+    Warns
+    -----
+    XfeldaskWarning
+        It was made with another background than the run has.
     """
     run = opened(store)
     if "n_particles" not in run or run.atoms is None:
@@ -140,7 +146,12 @@ def reconstruction_quality(store: Store, name: str | None = None) -> Quality:
     own = shots[single[shots]]
     if not own.size:
         raise InputError(f"{chosen.name} of {run.path} was made of no true single hit: there is nothing to compare")
+    # the shots are merged over what the reconstruction knew of their background
     known = None if parameters.background is None else run.known_background
+    if parameters.background is not None and (old := outdated(run, parameters)) is not None:
+        warnings.warn(
+            f"{chosen.name} was {old}; it is compared over the one that there is", XfeldaskWarning, stacklevel=2
+        )
     frames = read_frames(run, own, pixels, parameters.images, known, False)
     radius = float(parameters.schedule[-1]["radius"])
     # where the axes of a particle from a file lie is not known

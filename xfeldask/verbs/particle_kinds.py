@@ -125,6 +125,9 @@ def find_kinds(
         columns = _judged(frames, pixels, kinds, target, chosen, progress)
         allowed = embedding.parameters.max_contamination if max_contamination is None else max_contamination
         found = _decided(before, shots, columns, kinds, target, allowed)
+        if known is not None:
+            decision = Decision.from_json(found.attrs["decision"]).model_copy(update={"kinds_background": known.digest})
+            found = found.assign_attrs(decision=decision.to_json())
         told = _described(run, pixels, frames, kinds, columns["kind"], seed)
         embedding.publish(found, parts | {KINDS: told})
     return embedding.dataset()

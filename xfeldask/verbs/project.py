@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -77,7 +78,9 @@ def _project(embedding: Embedding, run: Run, target: str, progress: bool | Tell)
     columns = project_all(shots, model, n_shots, progress)
     # before they were stored, envelopes were fitted to the other store's coordinates
     model, columns = judged(model, shots.shots(n_shots), columns, learn="rule" not in parts)
-    told = {"projected_from": source.path.name, "model_digest": embedding.model_digest(), "n_fitted": 0}
+    told: dict[str, Any] = {"projected_from": source.path.name, "model_digest": embedding.model_digest(), "n_fitted": 0}
+    if (under := model.features.under) is not None:
+        told["background"] = under.digest
     parameters = model.parameters.model_copy(update=told)
     columns["fitted"] = np.zeros(n_shots, bool)
     found = sorted_dataset(columns, replace(model, parameters=parameters), parameters.allowance)

@@ -129,6 +129,8 @@ class LinearSpace:
         arrays = {str(key): value.values for key, value in embedding.parts()["estimator"].data_vars.items()}
         components, mean = _basis(name, parameters.method, arrays)
         features = make_features(run, options)
+        if features.under is not None and features.under.digest != parameters.background:
+            raise InputError(f"{name} was made with another background than the run has; embed again")
         shape = features.feature.shape
         return cls(
             name,

@@ -66,7 +66,7 @@ class Verdict:
         self.stored = stored_threshold(session, self.threshold)
         embedding = session.shots.run.embedding(session.embedding)
         self._unwanted = unwanted(session, embedding.decision)
-        old = outdated(embedding.run, embedding.parameters)
+        old = outdated(embedding.run, embedding.parameters, embedding.decision)
         self._asked = asked(embedding.decision) + ([] if old is None else [("outdated", old)])
         low, high = span(self.threshold, self.stored)
         self.slider = pmui.EditableFloatSlider(
