@@ -82,6 +82,10 @@ def test_known_streak__is_no_sign_of_one_orientation(data, known):
         return float(explained_at_once(frames[half], frames[~half], PIXELS, RADIUS).mean())
 
     assert at_once(known) < 0 < 2 < at_once(replace(known, background=None))
+    ring, amount = known.background.image, known.background.amount
+    cells = Background(ring / 2, amount, np.stack([ring, 0 * ring]).astype(np.float32), np.zeros(250, np.int32))
+    # all of the shots are of the cell that has the streak
+    assert at_once(replace(known, background=cells)) == pytest.approx(at_once(known), rel=1e-3)
     alike = data._replace(frames=data.frames[np.full(250, 7)])
     assert at_once(over(alike, 130, 104)) > 0.5 * at_once(alike.frames) > 20
 

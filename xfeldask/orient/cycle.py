@@ -210,9 +210,8 @@ def explained_at_once(known: SparseFrames, frames: SparseFrames, pixels: Pixels,
     """
     m = pixels.within(radius)
     view = View.of(frames, pixels, radius, profile(known, pixels, radius))
-    factor, total, dark = pixels.factor[:m], known.mean(m) * len(known), np.zeros(m)
-    if (background := known.background) is not None:
-        dark = background.image[:m] * background.amount.sum()
+    factor, total = pixels.factor[:m], known.mean(m) * len(known)
+    dark = np.zeros(m) if known.background is None else known.background.expected(m)
     # quarters of a bin, so that the steep fall from the beam is no sign of an orientation
     far = np.rint(np.linalg.norm(pixels.s[:m], axis=1) / pixels.step * 4)
     _, ring = np.unique(far, return_inverse=True)
