@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
+import zarr
 
 from tests.explorer.few_shots import NUMBER, N, few_shots, pictures, session, texts
 from xfeldask.explorer.model import comparison
 from xfeldask.explorer.model.comparison import apart, blocks, class_counts, differences, middles, patterns
-from xfeldask.explorer.model.pictures import PHOTONS, RINGS, WHOLE
+from xfeldask.explorer.model.pictures import PHOTONS, RINGS, WHOLE, Pictures
+from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.tabs.compare import OTHERS, SELECTED, Compare
 from xfeldask.explorer.tabs.watch import Watch
 from xfeldask.explorer.view.sidebar import chips
@@ -99,6 +103,23 @@ def test_tab__offers_saved_selections_and_says_what_is_in_both(tab):
     looked.choose(A)
     found.sides[0].value, found.sides[1].value = "hits", SELECTED
     assert "8 shots are in both" in compared(found)
+
+
+def test_tab__compares_first_what_was_accepted_before_and_after_a_rule_was_taught(tmp_path):
+    path = shutil.copytree(few_shots().path, tmp_path / "run.zarr")
+    shutil.copytree(path / "latent" / "pca", path / "latent" / "pca_taught")
+    taught = zarr.open_group(path / "latent" / "pca_taught", mode="r+")["is_single"]
+    before = taught[:].astype(bool)
+    taught[0] = not before[0]
+    looked = Session(path, "pca_taught")
+    found = Compare(looked, Pictures(looked.shots.run), Watch(looked))
+    names = [side.value for side in found.sides]
+    assert names == ["accepted by pca", "accepted by pca_taught"]
+    masks = [found.mask(*pair) for pair in (names, names[::-1])]
+    np.testing.assert_array_equal(masks[0], before)
+    assert np.flatnonzero(masks[0] != masks[1]).tolist() == [0]
+    alone = Compare(session(), pictures(), Watch(session()))
+    assert not [option for option in alone.sides[0].options if option.startswith("accepted")]
 
 
 def test_tab__of_an_empty_set_says_so(tab):

@@ -111,6 +111,18 @@ def test_chips__follow_a_class_that_is_named_while_labels_are_the_colour():
     assert [chip.label for chip in box][-1] == "ice (1)"
 
 
+def test_bench__goes_on_to_the_next_shot_when_a_label_is_given_again():
+    looked = session()
+    bench = bench_of(looked)
+    first = looked.shot
+    bench.give("single")
+    second = looked.shot
+    bench.undo()
+    assert looked.shot == first
+    bench.redo()
+    assert (looked.shot, looked.labels.of(first)) == (second, "single")
+
+
 def test_bench__has_a_button_and_a_key_for_each_class_that_the_person_names(run):
     looked = Session(run.path, may_write=True)
     bench = bench_of(looked)
@@ -224,7 +236,9 @@ def test_teaching__gives_the_labels_to_embed_and_shows_what_came_of_it(stores, t
     np.testing.assert_array_equal(np.flatnonzero(told["labels"] == 0), multiples)
     accepted = looked.shots.column("is_single").values
     agree = accepted[singles].sum() + (~accepted[multiples]).sum()
+    view.offer()
     shown = texts(view.view)
+    assert "taught from 6 labels; this is pairs_taught now" in shown
     assert f"{agree} of 6" in shown
     assert shown.count(f"{accepted.sum()} of 400") == 2
     decision = looked.shots.run.embedding("pairs").decision

@@ -6,12 +6,13 @@ import shutil
 import numpy as np
 import pytest
 
-from tests.explorer.browsing import Server, Visit
+from tests.explorer.browsing import WAIT, Server, Visit
 from xfeldask.store.labels import NO_LABEL, classes_of
 from xfeldask.store.run import open_run
 
 PRESSED = "1203x" * 2
 """Keys for ten shots."""
+MANY = 200
 MEANT = {"1": "single", "2": "multiple", "0": "blank", "x": "other", "3": "ice"}
 SHOT = "() => +new URLSearchParams(location.search).get('shot')"
 
@@ -26,6 +27,14 @@ def labelled(browser, stores, tmp_path):
         visit.page.close()
         assert visit.faults == []
         assert server.faults() == ""
+
+
+def sign(page):
+    """Open the tab of labels, and give them a person's name."""
+    page.tab("labels")
+    page.page.get_by_label("your name").fill("anna")
+    page.page.get_by_label("your name").press("Enter")
+    page.page.get_by_text("in the store").first.wait_for()
 
 
 def told(page, n):
@@ -43,10 +52,7 @@ def stored(path):
 
 def test_shots__are_labelled_by_keys_undone_redone_and_in_the_store(labelled):
     page, path = labelled
-    page.tab("labels")
-    page.page.get_by_label("your name").fill("anna")
-    page.page.get_by_label("your name").press("Enter")
-    page.page.get_by_text("in the store").first.wait_for()
+    sign(page)
     page.page.get_by_label("a class of your own").fill("ice")
     page.page.get_by_label("a class of your own").press("Enter")
     page.page.get_by_role("button", name="ice (3)").wait_for()
@@ -64,6 +70,54 @@ def test_shots__are_labelled_by_keys_undone_redone_and_in_the_store(labelled):
         page.page.keyboard.press("y")
         told(page, n)
     wanted = dict(zip(seen[:9], (MEANT[key] for key in PRESSED[:9]), strict=True))
+    keeps(page, path, wanted)
+
+
+@pytest.mark.campaign
+def test_two_hundred_shots__are_judged_taught_from_compared_and_exported(labelled, tmp_path):
+    page, path = labelled
+    n_particles = open_run(path).array("n_particles")[:]
+    sign(page)
+    page.page.get_by_role("tab", name="labels", exact=True).focus()
+    given = {}
+    for n in range(1, MANY + 1):
+        page.until("seen => !seen.includes((" + SHOT + ")())", list(given))
+        shot = page.ask(SHOT)
+        key = str(min(int(n_particles[shot]), 2))
+        given[shot] = MEANT[key]
+        page.page.keyboard.press(key)
+        told(page, n)
+        if n % 50 == 0:
+            for back in (1, 2, 3):
+                page.page.keyboard.press("u")
+                told(page, n - back)
+            for again in (2, 1, 0):
+                page.page.keyboard.press("y")
+                told(page, n - again)
+    keeps(page, path, given)
+
+    page.page.get_by_role("button", name="teach the rule").click()
+    page.reads(f"taught from {MANY} labels; this is pairs_taught now")
+    assert page.query()["embedding"] == "pairs_taught"
+    embeddings = [open_run(path).embedding(name).dataset() for name in ("pairs", "pairs_taught")]
+    before, after = (found.is_single.values for found in embeddings)
+
+    page.tab("compare")
+    page.page.get_by_role("button", name="compare", exact=True).click()
+    page.reads(f"A {before.sum():,} shots (accepted by pairs); B {after.sum():,} shots (accepted by pairs_taught)")
+
+    page.tab("verdict")
+    page.page.get_by_role("button", name="select the accepted").click()
+    page.reads(f"{after.sum():,} selected")
+    page.tab("export")
+    with page.page.expect_download(timeout=WAIT) as download:
+        page.page.get_by_role("button", name="shots.npy").click()
+    download.value.save_as(tmp_path / "shots.npy")
+    np.testing.assert_array_equal(np.load(tmp_path / "shots.npy"), np.flatnonzero(after))
+
+
+def keeps(page, path, wanted):
+    """Wait until the store has these labels."""
     for _ in range(600):
         if stored(path) == wanted:
             break

@@ -127,17 +127,18 @@ class Bench:
 
     def undo(self) -> None:
         """Take the last label back, and go to its shot."""
-        self._back(self.labels.undo())
-
-    def redo(self) -> None:
-        """Give the label again that was taken back last, and go to its shot."""
-        self._back(self.labels.redo())
-
-    def _back(self, shots: list[int]) -> None:
+        shots = self.labels.undo()
         if shots:
             self._keep(shots)
             self._session.shot = shots[0]
             self._list()
+
+    def redo(self) -> None:
+        """Give the label again that was taken back last, and go to the next shot as after any label."""
+        shots = self.labels.redo()
+        if shots:
+            self._keep(shots)
+            self._go_on()
 
     def _go_on(self) -> None:
         found = self.labels.queue(1)

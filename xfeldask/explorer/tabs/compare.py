@@ -28,6 +28,7 @@ from xfeldask.explorer.model.masks import Mask
 from xfeldask.explorer.model.pictures import Pictures
 from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.tabs.rebuilt import AXES
+from xfeldask.explorer.tabs.teaching import of_one
 from xfeldask.explorer.tabs.watch import Watch
 from xfeldask.explorer.tabs.widgets import SMALL, caption, heading, plot, table
 from xfeldask.explorer.view.cards import Card, contrast, follow_rings
@@ -37,6 +38,8 @@ from xfeldask.explorer.view.plane import locked
 from xfeldask.scores.classes import BLUE, ORANGE
 
 SELECTED, OTHERS = "the selection", "all others"
+ACCEPTED = "accepted by "
+"""How the names of choices begin that are what an embedding accepts."""
 SIDES = (("A", BLUE), ("B", ORANGE))
 MOST = 14
 """Quantities that are told of."""
@@ -106,14 +109,24 @@ class Compare:
         )  # fmt: skip
 
     def _offer(self, *_: Any) -> None:
-        """Offer what can be compared, first the selection with all others, or what was accepted with what was not."""
+        """Offer what can be compared, the likeliest first.
+
+        That is the selection with all others; where nothing is selected, what was accepted before and after a rule was
+        taught, or what was accepted with what was not.
+        """
         session = self._session
         options = [SELECTED, OTHERS, *session.selections]
         if "verdict" in session.quantities:
             there = session.counts("verdict")
             options += [f"taken for {meaning}" for meaning, n in there.items() if n]
-        taken = [name for name in ("taken for single", "taken for multiple") if name in options]
-        first = taken if len(taken) > 1 and not session.selected.any() else [SELECTED, OTHERS]
+        by_rules = [f"{ACCEPTED}{name}" for name in session.shots.embeddings if _sorted(session, name)]
+        options += by_rules if len(by_rules) > 1 else []
+        taken, taught = (
+            ["taken for single", "taken for multiple"],
+            [f"{ACCEPTED}{n}" for n in of_one(session.embedding)],
+        )
+        likely = [pair for pair in (taught, taken) if set(pair) <= set(options) and not session.selected.any()]
+        first = likely[0] if likely else [SELECTED, OTHERS]
         for side, start in zip(self.sides, first, strict=True):
             value = side.value if side.value in options else start
             side.param.update(options=options, value=value)
@@ -133,6 +146,11 @@ class Compare:
             return np.asarray(session.selected & session.visible)
         if name in session.selections:
             return np.asarray(session.shots.column(name).values.astype(bool) & session.visible)
+        if name.startswith(ACCEPTED):
+            accepted = np.zeros_like(session.visible)
+            found = session.shots.run.embedding(name.removeprefix(ACCEPTED)).dataset()["is_single"].values
+            accepted[: len(found)] = found
+            return accepted & session.visible
         value = {f"taken for {meaning}": value for value, meaning in session.classes("verdict")}[name]
         return np.asarray((session.shots.column("verdict").values == value) & session.visible)
 
@@ -205,6 +223,11 @@ class Compare:
             mean, error = side.curve[at], side.curve_error[at]
             # on a logarithmic axis nothing is at 0
             source.data = {"q": q[at], "mean": mean, "low": np.maximum(mean - error, mean / 10), "high": mean + error}
+
+
+def _sorted(session: Session, embedding: str) -> bool:
+    """Whether an embedding tells which shots it accepts."""
+    return "is_single" in session.shots.run.embedding(embedding).dataset()
 
 
 def about(sides: Sequence[Patterns], names: Sequence[str], both: int) -> str:

@@ -43,7 +43,7 @@ class Teaching(Making):
         self.view = pn.Column(
             pn.Row(self.make, self.told), self.bar, self.table, self._chance, sizing_mode="stretch_width"
         )
-        self._name = ""
+        self._name = self._taught = ""
         self._known: dict[str, tuple[Shots, Verdict]] = {}
         self.offer()
 
@@ -54,7 +54,8 @@ class Teaching(Making):
             return
         why = refusal(session)
         self.make.disabled = bool(why)
-        self.told.object = why
+        # what has been made is told as long as it is looked at
+        self.told.object = why or (self._taught if session.embedding == self._name else "")
         names = [name for name in of_one(session.embedding) if name in session.shots.embeddings]
         rows = [about(name, self._verdict(name), lessons(session.labels.values)) for name in names]
         self.table.object = table([HEAD, *rows], numbers=True) if rows else ""
@@ -86,10 +87,10 @@ class Teaching(Making):
         )  # fmt: skip
 
     def _made(self) -> None:
+        self._taught = f"taught from {self._session.labels.n} labels; this is {self._name} now"
         self._session.reopen(self._name)
         self.thread = None
         self.offer()
-        self.told.object = f"taught from {self._session.labels.n} labels; this is {self._name} now"
 
 
 def refusal(session: Session) -> str:
