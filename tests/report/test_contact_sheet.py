@@ -32,10 +32,10 @@ def test_sheet__has_the_shots_in_the_order_asked_for(run):
         assert np.isfinite(picture.filled(np.nan)).sum() == good.sum()
 
 
-def test_sheet__binned_is_the_image_without_bins_of_no_good_pixel(run):
+def test_sheet__binned_is_the_middle_without_bins_of_no_good_pixel(run):
     (picture,) = pictures(contact_sheet(run, [2], binned=True))
-    weight = run.image_grid.weight
-    np.testing.assert_array_equal(picture[weight > 0], np.maximum(run.read("image", 2)[weight > 0], 0.5))
+    weight = run.low_q_grid.weight
+    np.testing.assert_array_equal(picture[weight > 0], np.maximum(run.read("low_q", 2)[weight > 0], 0.5))
     np.testing.assert_array_equal(np.isnan(picture.filled(np.nan)), weight == 0)
 
 

@@ -32,7 +32,7 @@ def contact_sheet(
     shots : int, in the order in which they are drawn
     told : callable, makes the title of a shot's picture; its index by default
     columns : int, pictures in a row
-    binned : bool, draw `image` instead of every pixel
+    binned : bool, draw `low_q`, the middle around the beam, instead of every pixel
 
     Examples
     --------
@@ -65,4 +65,4 @@ def _whole(run: Run, shot: int) -> NDArray[np.float64]:
 
 
 def _binned(run: Run, shot: int) -> NDArray[np.float64]:
-    return np.where(run.image_grid.weight > 0, run.read("image", shot), np.nan)
+    return np.where(run.low_q_grid.weight > 0, run.read("low_q", shot), np.nan)
