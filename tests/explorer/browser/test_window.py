@@ -15,6 +15,15 @@ PLACES = """
 }
 """
 
+SQUARE = """
+() => {
+  const tiles = v => v.model.renderers.map(r => r.glyph.type).join() == "Image,Rect,Rect,Text";
+  const {frame, model: {x_range, y_range}} = explorer.plots().find(tiles);
+  return frame.bbox.width / frame.bbox.height / (x_range.end - x_range.start) * (y_range.end - y_range.start);
+}
+"""
+"""Width over height of the gallery's patterns."""
+
 SCROLLED = """
 () => {
   let at = explorer.views().find(v => v.model?.name == "Tabs").el;
@@ -32,6 +41,7 @@ def test_plots_and_tabs__are_used_at_once_at_1280_by_800(visit: Visit, server: S
     assert min(frame.width, frame.height) > 250
     assert all(card["bottom"] - card["top"] > 200 and card["right"] <= 1280 for card in found["cards"])
     assert found["tabs"]["bottom"] < 520, "the rest is the tab's"
+    assert 0.98 < visit.ask(SQUARE) < 1.02
     # the tab is scrolled by itself: the plot and the bar of tabs stay
     visit.page.mouse.move(700, 700)
     visit.page.mouse.wheel(0, 2000)

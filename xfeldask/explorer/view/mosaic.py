@@ -20,6 +20,8 @@ TILE = 1.06
 """From one image to the next, in widths of an image."""
 LABEL = 0.22
 """Room for a line of a label, in heights of an image."""
+WHOLE = ":host { flex: 0 0 auto !important; height: auto !important; max-height: none !important; }"
+"""Of images, which are scrolled and not squeezed where they are higher than their place."""
 GREY = "#808080"
 MARK, PICKED = "#e69f00", "#56b4e9"
 SIGNED = tuple(interp_palette(("#0072b2", "#ffffff", "#d55e00"), 255))
@@ -61,7 +63,7 @@ class Mosaic:
             x_range=Range1d(0, width), y_range=Range1d(-self._label, height - self._label),
             tools="", toolbar_location=None, sizing_mode="scale_width", width=1000, height=round(1000 * height / width),
             aspect_ratio=width / height, outline_line_color=None, min_border=0,
-            background_fill_alpha=0, border_fill_alpha=0,
+            background_fill_alpha=0, border_fill_alpha=0, stylesheets=[WHOLE],
         )  # fmt: skip
         self.figure.axis.visible = False
         self.figure.grid.visible = False
@@ -79,8 +81,8 @@ class Mosaic:
         self.figure.on_event(Tap, self._tapped)
         self.figure.on_event(DoubleTap, self._tapped)
         self.pane = pn.Column(
-            pn.pane.Bokeh(self.figure, sizing_mode="scale_width", aspect_ratio=width / height),
-            sizing_mode="stretch_width", margin=(5, 10),
+            pn.pane.Bokeh(self.figure, sizing_mode="scale_width", aspect_ratio=width / height, stylesheets=[WHOLE]),
+            sizing_mode="stretch_width", margin=(5, 10), stylesheets=[WHOLE],
         )  # fmt: skip
 
     def show(self, images: Sequence[NDArray[Any]], labels: Sequence[str]) -> float:
