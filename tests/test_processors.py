@@ -35,6 +35,7 @@ ROUNDS = ("features", "latent", "orient", "physics", "scores", "sorting")
 EXACT = {
     "features/test_own.py": "names, and what is refused",
     "physics/test_axes.py": "directions",
+    "physics/test_binned_frames.py": "whole numbers",
     "physics/test_jit.py": "what Numba compiles",
     "physics/test_outside.py": "places in arrays",
     "scores/test_classes.py": "colours",

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from xfeldask.orient.rotation_space import rotation_coordinates
 from xfeldask.physics.orientations import multiply, rotation_matrix, super_fibonacci, symmetry_group
+
+pytestmark = pytest.mark.rounding
 
 
 def test_coordinates__without_symmetry_are_the_direction_of_the_beam():

@@ -102,14 +102,16 @@ class Rule(Protocol):
     allowance : str, the field of `Allowance` that it goes by, if any; one that goes by "max_singles_lost" may go by
         `max_contamination` too, and then its decision tells that
     uses_labels : bool, whether `fit` learns from labels
-    uses_background : bool, whether `fit` learns from the background of the shots, where that is known
+
+    Notes
+    -----
+    One whose `fit` learns from the background of the shots, where that is known, has ``uses_background = True`` too.
     """
 
     needs: tuple[str, ...]
     columns: tuple[Variable, ...]
     allowance: str = ""
     uses_labels: bool = False
-    uses_background: bool = False
 
     def fit(self, shots: Shots) -> Self:
         """Forget all and learn from these shots."""

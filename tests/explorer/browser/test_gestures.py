@@ -17,6 +17,7 @@ from xfeldask.store.columns import Shots
 from xfeldask.store.run import open_run
 
 PICTURED = "n => explorer.texts().some(t => t.includes('shot ' + n + '&lt;/b&gt;'))"
+WHOLE = "explorer.cards().findIndex(v => v.model.title?.text?.includes('every pixel'))"
 NO_RING = "() => explorer.marks(2).x.length == 0"
 
 
@@ -107,6 +108,7 @@ def test_hover__finds_nothing_beyond_15_pixels(page, shots):
 
 
 def test_tap__pins_a_shot_with_every_pixel(page, shots, stores):
+    page.tab("shot")
     frame = page.settle()
     first, second = alone(shots, frame)[:2]
     at = places(shots, frame)
@@ -116,9 +118,10 @@ def test_tap__pins_a_shot_with_every_pixel(page, shots, stores):
     pin = page.ask("() => explorer.marks(0)")
     np.testing.assert_allclose([pin["x"][0], pin["y"][0]], [shots.latent(0)[first], shots.latent(1)[first]])
     whole = Pictures(open_run(stores["whole"])).whole(int(first)).values
-    page.until("n => explorer.cards().length > 2 && explorer.image(explorer.cards()[2]).values.length == n", whole.size)
+    # tabs that were opened before have pictures too
+    page.until(f"n => {WHOLE} >= 0 && explorer.image(explorer.cards()[{WHOLE}]).values.length == n", whole.size)
     # what is unknown is covered
-    np.testing.assert_array_equal(page.image(2)[0], np.nan_to_num(whole))
+    np.testing.assert_array_equal(page.image(page.ask(f"() => {WHOLE}"))[0], np.nan_to_num(whole))
     # hovering goes on, and the pinned shot comes back when the pointer has gone
     page.point(at[second])
     page.until(PICTURED, f"{second:,}")
