@@ -124,7 +124,7 @@ def test_background__that_is_replaced_meanwhile_is_never_told_as_that_of_the_emb
     run, known, tmp_path, monkeypatch, verb, how, told
 ):
     path = shutil.copytree(run, tmp_path / "run.zarr")
-    monkeypatch.setattr(EnvelopeRule, "uses_background", True)
+    monkeypatch.setattr(EnvelopeRule, "uses_background", True, raising=False)
     place = StoreSource if verb == "learned" else sys.modules["xfeldask.verbs.embed"]
     own = getattr(place, verb)
 

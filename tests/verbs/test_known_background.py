@@ -167,7 +167,7 @@ def test_embedding__that_was_sorted_without_it_is_told_as_outdated(run):
 
 
 def test_embedding__knows_the_background_that_it_was_sorted_with(run, monkeypatch):
-    monkeypatch.setattr(EnvelopeRule, "uses_background", True)
+    monkeypatch.setattr(EnvelopeRule, "uses_background", True, raising=False)
     digest = find_background(run, where="n_particles == 0", progress=False).attrs["digest"]
     embed(run, name="known", sort="elliptic_envelope", n_components=2, progress=False)
     assert open_run(run).embeddings["known"].parameters.background == digest
