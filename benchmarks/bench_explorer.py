@@ -79,6 +79,19 @@ class _Visited(Folder):
         visit.page.wait_for_timeout(PAUSE)
         return took
 
+    def _page_seconds(self) -> float:
+        """From an address entered to the page at rest, the browser's cache warm, median [s]."""
+        context = self.browser.new_context(viewport=self.viewport)
+        seconds = []
+        for _ in range(effort(1, 5) + 1):
+            page = context.new_page()
+            start = time.perf_counter()
+            page.goto(self.server.address())
+            page.wait_for_function(READY, timeout=60_000)
+            seconds.append(time.perf_counter() - start)
+            page.close()
+        return statistics.median(seconds[1:])
+
 
 class Hover(_Visited):
     """From shot to shot with a pause between; on the way between two gestures the pointer touches nothing."""
@@ -150,16 +163,7 @@ class Visits(_Visited):
     @measures("s", "3 or less")
     def track_first_page(self, shots: str) -> float:
         """address entered to page at rest, median"""
-        context = self.browser.new_context(viewport=VIEWPORT)
-        seconds = []
-        for _ in range(effort(1, 5) + 1):
-            page = context.new_page()
-            start = time.perf_counter()
-            page.goto(self.server.address())
-            page.wait_for_function(READY, timeout=60_000)
-            seconds.append(time.perf_counter() - start)
-            page.close()
-        return statistics.median(seconds[1:])
+        return self._page_seconds()
 
     @cached_property
     def left(self) -> tuple[int, float]:

@@ -7,7 +7,6 @@ Bytes are counted where they leave the server, compressed as they are.
 from __future__ import annotations
 
 import statistics
-import time
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 from benchmarks.bench_explorer import PAUSE, SIZES, MiB, _places, _Visited
 from benchmarks.common import effort, measures
 from benchmarks.line import Line
-from tests.explorer.browsing import READY, Visit
+from tests.explorer.browsing import Visit
 
 WIDE = {"width": 1920, "height": 1080}
 SLOW, DELAY = 5e6, 0.025
@@ -144,16 +143,7 @@ class Wire(_Visited):
     @measures("s", "2 or less")
     def track_page(self, shots: str) -> float:
         """address entered to page at rest, the browser's cache warm, 1920 x 1080, median"""
-        context = self.browser.new_context(viewport=WIDE)
-        seconds = []
-        for _ in range(effort(1, 5) + 1):
-            page = context.new_page()
-            start = time.perf_counter()
-            page.goto(self.server.address())
-            page.wait_for_function(READY, timeout=60_000)
-            seconds.append(time.perf_counter() - start)
-            page.close()
-        return statistics.median(seconds[1:])
+        return self._page_seconds()
 
 
 class FiveVisitors(_Visited):

@@ -47,6 +47,15 @@ def test_kinds__tell_how_many_shots_each_has_and_how_large_it_is(looked):
     assert np.flatnonzero(looked.selected).tolist() == list(range(20, 24))
 
 
+def test_verdict__selects_the_accepted_of_the_wanted_kind_alone(looked):
+    view = Verdict(looked, Pictures(looked.shots.run))
+    view.slider.value = float(np.nanmin(looked.shots.column("score").values))
+    for label, due in (("select the accepted", range(20)), ("select the rejected", range(20, 24))):
+        (button,) = view.view.select(lambda part, label=label: getattr(part, "label", "") == label)
+        button.clicks += 1
+        assert np.flatnonzero(looked.selected).tolist() == list(due)
+
+
 def test_kinds__that_were_named_have_their_names(looked):
     embedding = looked.shots.run.embedding("pca")
     named = ("protein", "drop")

@@ -283,11 +283,11 @@ def test_reconstruction__of_another_run_is_refused(path, found):
 def test_older_reconstruction__is_told_without_what_was_not_looked_at(path, found):
     kept = {name: value for name, value in found.attrs.items() if not name.startswith("held_out_")}
     stored = Reconstruction(open_run(path), "older")
-    for more in ({}, {"held_out_scrambled": 5.0, "held_out_error": 3.0, "held_out_at_once": -0.2}):
+    for more in ({}, {"held_out_scrambled": 5.0, "held_out_above": 0.9, "held_out_error": 0.1}):
         stored.publish(found.drop_attrs().assign_attrs(kept | {"held_out_gain": 7.0} | more))
         told = open_run(path).reconstructions["older"].facts()["held out"]
-        scrambled = ", scrambled ones 5.0" if more else ""
-        assert told == f"shots explained 7.0 nat better each than by their mean profile{scrambled}"
+        above = ", and than 90 % of their likenesses whose bins were exchanged (by chance 50 %)" if more else ""
+        assert told == f"shots explained 7.0 nat better each than by their mean profile{above}"
 
 
 def test_command__reconstructs_and_tells(path, run):

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.threads import elsewhere
 from xfeldask import open_run, simulate
 from xfeldask.errors import ExperimentMismatchError, InputError, RunError, StoreBusyError
 from xfeldask.store import shard_range
@@ -61,22 +62,6 @@ def digests(store):
     """What is in each file of a store."""
     files = sorted(file for file in store.rglob("*") if file.is_file())
     return {str(file.relative_to(store)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
-
-
-def elsewhere(function, *args, **keywords):
-    """Call a function in another thread, and return what it raised."""
-    raised = []
-
-    def call():
-        try:
-            function(*args, **keywords)
-        except Exception as error:
-            raised.append(error)
-
-    thread = threading.Thread(target=call)
-    thread.start()
-    thread.join()
-    return raised
 
 
 @given(st.permutations(range(1, 8)), st.integers(1, 7))

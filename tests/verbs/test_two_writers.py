@@ -5,12 +5,12 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.threads import elsewhere
 from xfeldask import embed, open_run, project, simulate, sort
 from xfeldask.engines import workshop
 from xfeldask.errors import CorruptStoreError, InputError, RunError, StoreBusyError, StoreExistsError
@@ -56,22 +56,6 @@ def paused(monkeypatch, module, name, then):
         return function(*args, **kwargs)
 
     monkeypatch.setattr(module, name, first)
-
-
-def elsewhere(function):
-    """Call a function in another thread, and return what it raised."""
-    raised = []
-
-    def call():
-        try:
-            function()
-        except Exception as error:
-            raised.append(error)
-
-    thread = threading.Thread(target=call)
-    thread.start()
-    thread.join()
-    return raised
 
 
 def whole(path, seed):

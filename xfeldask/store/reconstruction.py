@@ -221,6 +221,6 @@ def _agreed(resolution: float) -> str:
 def _explained(looked: HeldOut) -> str:
     """Tell what an intensity explains of shots that it was not made of."""
     words = f"shots explained {looked.gain:.1f} nat better each than by their mean profile"
-    if looked.scrambled is not None:
-        words += f", scrambled ones {looked.scrambled:.1f}"
+    if looked.above is not None:
+        words += f", and than {100 * looked.above:.0f} % of their likenesses whose bins were exchanged (by chance 50 %)"
     return words if looked.shows else f"{words}: nothing was found"

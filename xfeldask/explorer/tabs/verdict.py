@@ -66,6 +66,7 @@ class Verdict:
         self.stored = stored_threshold(session, self.threshold)
         embedding = session.shots.run.embedding(session.embedding)
         self._unwanted = unwanted(session, embedding.decision)
+        self._wanted = None if self._unwanted is None else embedding.decision.wanted_kind
         old = outdated(embedding.run, embedding.parameters, embedding.decision)
         self._asked = asked(embedding.decision) + ([] if old is None else [("outdated", old)])
         low, high = span(self.threshold, self.stored)
@@ -89,8 +90,8 @@ class Verdict:
             pmui.Button(label=label, size="small", variant="outlined")
             for label in ("select the accepted", "select the rejected", "back to the stored threshold")
         )
-        accepted.on_click(lambda _: self._session.choose_where(f"score >= {self.slider.value!r}"))
-        rejected.on_click(lambda _: self._session.choose_where(f"not score >= {self.slider.value!r}"))
+        accepted.on_click(lambda _: self._session.choose_where(self._accepting()))
+        rejected.on_click(lambda _: self._session.choose_where(f"not ({self._accepting()})"))
         back.on_click(self._back)
         back.disabled = self.stored is None
         left = pn.Column(
@@ -109,6 +110,11 @@ class Verdict:
             self._mosaic.pane,
             sizing_mode="stretch_width",
         )
+
+    def _accepting(self) -> str:
+        """Return the expression that is true of shots that are accepted, not those of a kind that nobody wants."""
+        above, wanted = f"score >= {self.slider.value!r}", self._wanted
+        return above if wanted is None else f"{above} and (kind == {wanted} or kind == {NO_KIND})"
 
     def _back(self, _: Any) -> None:
         self.slider.value = self.stored
