@@ -30,8 +30,8 @@ def titles(figure) -> list[str]:
 
 def test_figure__shows_what_there_is(tmp_path):
     plain = reconstruction_figure(FOUND)
-    assert titles(plain) == ["intensity"] * 3 + ["", "directions of the beam"]
-    assert plain.axes[3].get_xlabel() == "iteration"
+    assert titles(plain) == ["intensity"] * 3 + ["", "", "directions of the beam"]
+    assert plain.axes[4].get_xlabel() == "iteration"
     density = np.zeros((13, 13, 13), np.float32)
     density[5:8, 5:8, 5:8] = 1
     phased = FOUND.assign(
@@ -40,7 +40,7 @@ def test_figure__shows_what_there_is(tmp_path):
     )  # fmt: skip
     figure = reconstruction_figure(phased, QUALITY)
     assert titles(figure).count("density") == 3
-    labels = [line.get_label() for line in figure.axes[6].get_lines()]
+    labels = [line.get_label() for line in figure.axes[8].get_lines()]
     assert len(labels) == 4
     figure.savefig(tmp_path / "figure.png", dpi=40)
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from matplotlib.colors import LogNorm
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from numpy.typing import NDArray
 
 from xfeldask.physics.orientations import beam_directions
@@ -32,19 +32,18 @@ def reconstruction_figure(found: xr.Dataset, quality: Quality | None = None) -> 
     ...     "orientation": (("shot", "quaternion"), np.eye(2, 4)), "mean_information": ("step", [1.0, 2.0]),
     ... })
     >>> len(reconstruction_figure(found).axes)
-    5
+    6
     """
     phased = "density" in found
     rows = 3 if phased else 2
     figure = Figure(figsize=(9, 3 * rows), layout="constrained")
-    grid = figure.add_gridspec(rows, 6)
-    for i, (name, values) in enumerate(_slices(found["intensity"].values)):
-        _intensity(figure.add_subplot(grid[0, 2 * i : 2 * i + 2]), values, found["s"].values, name)
+    parts = figure.subfigures(rows, 1, squeeze=False)[:, 0]
+    _intensities(parts[0], found["intensity"].values, found["s"].values)
     if phased:
-        for i, (name, values) in enumerate(_slices(found["density"].values)):
-            _density(figure.add_subplot(grid[1, 2 * i : 2 * i + 2]), values, found["position"].values, name)
-    _curves(figure.add_subplot(grid[-1, :4]), found, quality)
-    _sphere(figure.add_subplot(grid[-1, 4:]), found["orientation"].values)
+        _densities(parts[1], found["density"].values, found["position"].values)
+    curves, sphere = parts[-1].subplots(1, 2, width_ratios=(2, 1))
+    _curves(curves, found, quality)
+    _sphere(sphere, found["orientation"].values)
     return figure
 
 
@@ -54,25 +53,32 @@ def _slices(values: NDArray[Any]) -> list[tuple[str, NDArray[Any]]]:
     return [(name, np.take(values, middle, axis=i).T) for i, name in enumerate(AXES)]
 
 
-def _intensity(axes: Any, values: NDArray[Any], s: NDArray[np.float64], name: str) -> None:
-    reach = float(s.max()) * 1e-9
-    across = np.hypot(s[:, None], s) * 1e-9
-    top = values[across > 0.1 * reach].max()
-    shown = np.where(across <= reach, values, np.nan)
-    axes.imshow(shown, origin="lower", extent=_extent(s * 1e-9), cmap="magma", norm=LogNorm(top * 1e-4, top))
-    axes.set(title="intensity", xlabel=f"s{name[0]} (1/nm)", ylabel=f"s{name[1]} (1/nm)")
+def _intensities(figure: SubFigure, values: NDArray[Any], s: NDArray[np.float64]) -> None:
+    reach = float(s.max())
+    across = np.hypot(s[:, None], s)
+    slices = [(name, np.where(across <= reach, part, np.nan)) for name, part in _slices(values)]
+    top = max(part[(across > 0.1 * reach) & (across <= reach)].max() for _, part in slices)
+    axes = figure.subplots(1, 3)
+    for ax, (name, part) in zip(axes, slices, strict=True):
+        norm = LogNorm(top * 1e-4, top)
+        image = ax.imshow(part, origin="lower", extent=_extent(s * 1e-9), cmap="magma", norm=norm)
+        ax.set(title="intensity", xlabel=f"s{name[0]} (1/nm)", ylabel=f"s{name[1]} (1/nm)")
+    figure.colorbar(image, ax=axes, extend="both", label="photons in a bin (any scale)")
 
 
-def _density(axes: Any, values: NDArray[Any], position: NDArray[np.float64], name: str) -> None:
-    reach = float(np.abs(position).max()) * 1e9
-    axes.imshow(values, origin="lower", extent=_extent(position * 1e9), cmap="gray_r", vmin=0)
+def _densities(figure: SubFigure, values: NDArray[Any], position: NDArray[np.float64]) -> None:
+    reach, slices = float(np.abs(position).max()) * 1e9, _slices(values)
+    top = max(part.max() for _, part in slices)
     # the particle fills a part of the grid
-    wide = 1.3 * max(
-        1.0, reach * np.abs(np.argwhere(values > 0.1 * values.max()) / len(values) - 0.5).max(initial=0) * 2
-    )
-    axes.set(
-        title="density", xlabel=f"{name[0]} (nm)", ylabel=f"{name[1]} (nm)", xlim=(-wide, wide), ylim=(-wide, wide)
-    )
+    lit = [np.abs(np.argwhere(part > 0.1 * top) / len(part) - 0.5).max(initial=0) for _, part in slices]
+    wide = 1.3 * max(1.0, 2 * reach * max(lit))
+    axes = figure.subplots(1, 3)
+    for ax, (name, part) in zip(axes, slices, strict=True):
+        image = ax.imshow(part, origin="lower", extent=_extent(position * 1e9), cmap="gray_r", vmin=0, vmax=top)
+        ax.set(
+            title="density", xlabel=f"{name[0]} (nm)", ylabel=f"{name[1]} (nm)", xlim=(-wide, wide), ylim=(-wide, wide)
+        )
+    figure.colorbar(image, ax=axes, label="density (any scale)")
 
 
 def _extent(at: NDArray[np.float64]) -> tuple[float, float, float, float]:
