@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -175,6 +176,27 @@ def holds(path: str | Path, what: Callable[[h5py.File], bool]) -> bool:
             return what(file)
     except Exception:  # a damaged file may raise anything
         return False
+
+
+def labelled(arrays: Mapping[str, tuple[NDArray[Any], str, str]]) -> bytes:
+    """Write arrays as the bytes of an HDF5 file.
+
+    Parameters
+    ----------
+    arrays : by name, each with its units, CF style, and what it is
+
+    Examples
+    --------
+    >>> with h5py.File(BytesIO(labelled({"q": (np.arange(3.0), "angstrom-1", "rings")}))) as file:
+    ...     file["q"][:].tolist(), dict(file["q"].attrs)
+    ([0.0, 1.0, 2.0], {'long_name': 'rings', 'units': 'angstrom-1'})
+    """
+    made = BytesIO()
+    with h5py.File(made, "w") as file:
+        for name, (values, units, label) in arrays.items():
+            file[name] = values
+            file[name].attrs.update(units=units, long_name=label)
+    return made.getvalue()
 
 
 def first_line(error: BaseException) -> str:

@@ -7,7 +7,7 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from xfeldask.errors import InputError, XfeldaskWarning
 from xfeldask.store import expression
@@ -49,6 +49,46 @@ def select(store: str | StorePath, where: str, embedding: str | None = None) -> 
         told = f"{left:,} of {shots.n_shots:,} shots of {store} are still to be written, and left out"
         warnings.warn(f"{told}; finish it with resume=True (--resume) and select again", XfeldaskWarning, stacklevel=2)
     return np.asarray(shots.column("shot").values[mask], np.int64)
+
+
+def shots_in(run: Run, selection: ArrayLike) -> NDArray[np.int64]:
+    """Return the indices of selected shots, ascending.
+
+    Parameters
+    ----------
+    run : Run
+    selection : bool (shot,), of all shots or the first of them; or the indices of shots
+
+    Returns
+    -------
+    int64 (n,), absolute indices, each once
+
+    Raises
+    ------
+    InputError
+        No shots, shots that are not there or not written yet, another kind of selection.
+
+    Examples
+    --------
+    >>> import tempfile, xfeldask
+    >>> path, two = tempfile.mkdtemp() + "/run.zarr", ([[0, 0, 0], [2e-9, 0, 0]], ["C", "C"])
+    >>> _ = xfeldask.simulate(path, particle=two, detector="square-32", n_shots=4, progress=False)
+    >>> run = xfeldask.open_run(path)
+    >>> shots_in(run, [3, 1, 3]).tolist(), shots_in(run, [False, True]).tolist()
+    ([1, 3], [1])
+    """
+    given, n = np.asarray(selection), run.n_shots
+    if given.ndim != 1 or (given.size and given.dtype.kind not in "bui"):
+        raise InputError(f"a selection is booleans or indices of shots, got {given.dtype} of shape {given.shape}")
+    shots = np.flatnonzero(given) if given.dtype == bool else np.unique(given)
+    if not len(shots):
+        raise InputError("no shots are selected; select at least one")
+    if shots[0] < 0 or shots[-1] >= n or (given.dtype == bool and len(given) > n):
+        raise InputError(f"{run.path} has shots 0 to {n - 1}, the selection goes from {shots[0]} to {shots[-1]}")
+    missing = ~run.done()[shots]
+    if missing.any():
+        raise InputError(f"{missing.sum()} of {len(shots)} selected shots are not written yet; leave them out")
+    return shots.astype(np.int64)
 
 
 def shots_as(kind: str, shots: NDArray[np.int64]) -> bytes:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from xfeldask.engines.reading import open_intake
 from xfeldask.errors import InputError, StoreExistsError, UnknownNameError, XfeldaskError
@@ -24,9 +24,9 @@ from xfeldask.store.intake import Intake, file_of, fingerprint, stored_intake
 from xfeldask.store.places import is_in, store_around
 from xfeldask.store.publish import replaced
 from xfeldask.store.run import Run
-from xfeldask.store.selecting import select
+from xfeldask.store.selecting import select, shots_in
 from xfeldask.store.urls import StorePath
-from xfeldask.work.progress import reporter
+from xfeldask.work.progress import Tell, reporter
 
 ENDINGS = {".emc": "emc", ".h5": "emc_hdf5", ".hdf5": "emc_hdf5", ".cxi": "cxi", "": "png"}
 SAMPLE = 64
@@ -38,11 +38,11 @@ def export(
     store: str | StorePath,
     out: str | Path,
     *,
-    where: str | None = None,
+    where: str | ArrayLike | None = None,
     format: str | None = None,
     embedding: str | None = None,
     overwrite: bool = False,
-    progress: bool = True,
+    progress: bool | Tell = True,
 ) -> Path:
     """Write shots of a store into a file that other programs read.
 
@@ -51,12 +51,13 @@ def export(
     store : path of a finished store
     out : path; by its ending ``.emc`` is Dragonfly's binary file, ``.h5`` its HDF5 file, ``.cxi`` CXI 1.6, and a name
         without an ending a folder of pictures
-    where : str, expression that selects shots, such as ``is_single and photon_count > 1000``; all by default
+    where : str, expression that selects shots, such as ``is_single and photon_count > 1000``; or their indices, or a
+        boolean for each; all by default
     format : "emc", "emc_hdf5", "cxi", "cspi" or "png", in the place of what the ending tells
     embedding : str, whose quantities `where` means, and whose verdicts a CXI file holds; the first by default
     overwrite : bool, replace an earlier export at `out`, and the files beside it; never what the shots were read from,
         nor a folder that holds anything but pictures of shots
-    progress : bool, show progress on stderr
+    progress : bool, show progress on stderr; or a function that is told of it
 
     Returns
     -------
@@ -82,7 +83,12 @@ def export(
     run = Run.open(store).refuse_incomplete()
     Embedding.refuse_unknown(run, embedding)
     _refuse_place(path, kind, run, overwrite)
-    shots = np.arange(run.n_shots) if where is None else select(store, where, embedding)
+    if where is None:
+        shots = np.arange(run.n_shots)
+    elif isinstance(where, str):
+        shots = select(store, where, embedding)
+    else:
+        shots = shots_in(run, where)
     if not len(shots):
         raise InputError(f"no shot of {run.path} fulfils {where!r}; loosen the expression")
     chosen = Chosen(run, shots)

@@ -48,6 +48,21 @@ def test_shots__are_those_selected_at_each_click(export: Visit, shots: Shots, tm
         assert [int(row["shot"]) for row in csv.DictReader(file)] == wanted.tolist()
 
 
+@pytest.mark.parametrize(
+    ("name", "begin"),
+    [
+        ("quantities.csv", b"shot,"),
+        ("patterns-emc.zip", b"PK"),
+        ("means.h5", b"\x89HDF"),
+        ("report.html", b"<!doctype"),
+    ],
+)
+def test_larger_files__are_saved_when_they_are_made(export: Visit, name: str, begin: bytes, tmp_path: Path) -> None:
+    found = taken(export, name.replace("-emc", ""), tmp_path)
+    assert found.name == f"whole-pairs-{name}"
+    assert found.read_bytes().startswith(begin)
+
+
 @pytest.mark.parametrize(("kind", "begin"), [("png", b"\x89PNG"), ("pdf", b"%PDF"), ("svg", b"<?xml")])
 def test_latent_plot__is_of_the_kind_that_was_chosen(export: Visit, kind: str, begin: bytes, tmp_path: Path) -> None:
     export.page.get_by_role("button", name=kind, exact=True).click()

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from xfeldask.errors import InputError
 from xfeldask.physics.jit import kernel
 from xfeldask.store.run import Run
+from xfeldask.store.selecting import shots_in
 from xfeldask.store.urls import StorePath
 from xfeldask.work.compute import run_tasks, worker_count
 from xfeldask.work.progress import Silent
@@ -95,7 +95,7 @@ def pattern_statistics(
     (True, (32, 32))
     """
     run = store if isinstance(store, Run) else Run.open(store)
-    shots = _chosen(run, selection)
+    shots = shots_in(run, selection)
     # blocks of a task's size, no block in two shards
     cuts = np.flatnonzero(np.diff(shots // run.layout.shard)) + 1
     blocks = [block for whole in np.split(shots, cuts) for block in np.array_split(whole, ceil(len(whole) / FRAMES))]
@@ -175,22 +175,6 @@ def _statistics(run: Run, n: int, total: Counts, squares: Counts) -> PatternStat
     images = run.dataset(chunks=None).xfel.assemble(np.stack([total.astype(np.float64), mean, deviation]))
     assembled = dict(zip(("total", "mean", "deviation"), images, strict=True))
     return PatternStatistics(n, total, mean, deviation, assembled)
-
-
-def _chosen(run: Run, selection: ArrayLike) -> NDArray[np.int64]:
-    """Return the indices of the selected shots, ascending."""
-    given, n = np.asarray(selection), run.n_shots
-    if given.ndim != 1 or (given.size and given.dtype.kind not in "bui"):
-        raise InputError(f"a selection is booleans or indices of shots, got {given.dtype} of shape {given.shape}")
-    shots = np.flatnonzero(given) if given.dtype == bool else np.unique(given)
-    if not len(shots):
-        raise InputError("no shots are selected; select at least one")
-    if shots[0] < 0 or shots[-1] >= n or (given.dtype == bool and len(given) > n):
-        raise InputError(f"{run.path} has shots 0 to {n - 1}, the selection goes from {shots[0]} to {shots[-1]}")
-    missing = ~run.done()[shots]
-    if missing.any():
-        raise InputError(f"{missing.sum()} of {len(shots)} selected shots are not written yet; leave them out")
-    return shots.astype(np.int64)
 
 
 class _Told(Silent):

@@ -1,0 +1,146 @@
+"""Files that a visitor takes away: quantities, patterns and means of some shots, and a report of the run."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from io import BytesIO, StringIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from zipfile import ZIP_DEFLATED, ZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xfeldask.errors import InputError
+from xfeldask.explorer.model.statistics import pattern_statistics
+from xfeldask.formats.hdf5 import labelled
+from xfeldask.store.columns import Shots
+from xfeldask.store.run import Run
+from xfeldask.verbs.export import export
+from xfeldask.work.progress import Tell
+
+PATTERNS = {"emc": ".emc", "emc_hdf5": ".h5", "cxi": ".cxi", "cspi": ".h5", "png": ""}
+"""Formats that patterns leave in, and how the names of their files end."""
+MOST = 5_000
+"""Patterns that leave through a browser; more leave by the command."""
+RINGS = 200
+"""Of a radial profile, from the beam to the farthest pixel."""
+
+Indices = NDArray[np.int64]
+
+
+def quantities_csv(shots: Shots, chosen: Indices) -> bytes:
+    """Write every quantity of some shots as csv, a row a shot, the shot first, classes in words.
+
+    Columns are named as expressions name them, and hold what expressions take: values in the unit of the store, which
+    stands behind the name where there is one.
+
+    Parameters
+    ----------
+    shots : Shots
+    chosen : int64 (n,), absolute indices, ascending
+
+    Examples
+    --------
+    >>> import tempfile, xfeldask
+    >>> path, two = tempfile.mkdtemp() + "/run.zarr", ([[0, 0, 0], [2e-9, 0, 0]], ["C", "C"])
+    >>> _ = xfeldask.simulate(path, particle=two, detector="square-32", n_shots=4, progress=False)
+    >>> table = quantities_csv(Shots.of(xfeldask.open_run(path)), np.array([1, 3])).decode().splitlines()
+    >>> table[0].split(",")[:3], table[2].split(",")[:2]
+    (['shot', 'hit', 'photon_count [count]'], ['3', 'single'])
+    """
+    rows = np.searchsorted(shots.column("shot").values, chosen)
+    columns: dict[str, list[Any]] = {"shot": chosen.tolist()}
+    for name in shots.names():
+        column = shots.column(name)
+        title = name if column.units in ("", "1") else f"{name} [{column.units}]"
+        words = dict(column.classes)
+        columns.setdefault(title, [words.get(value, value) for value in column.values[rows].tolist()])
+    made = StringIO(newline="")
+    writer = csv.writer(made)
+    writer.writerow(columns)
+    writer.writerows(zip(*columns.values(), strict=True))
+    return made.getvalue().encode()
+
+
+def patterns_zip(run: Run, chosen: Indices, kind: str, embedding: str | None, tell: Tell) -> bytes:
+    """Write patterns, and what belongs beside them, as an archive.
+
+    Parameters
+    ----------
+    run : Run
+    chosen : int64 (n,), absolute indices
+    kind : str, one of `PATTERNS`
+    embedding : str or None, whose verdicts a CXI file holds
+    tell : told how far it is
+
+    Raises
+    ------
+    InputError
+        More than `MOST` patterns.
+    """
+    if len(chosen) > MOST:
+        raise InputError(
+            f"{len(chosen):,} patterns are more than the {MOST:,} that leave through a browser; select fewer, or use "
+            f"xfeldask export {run.path} --where"
+        )
+    with TemporaryDirectory() as folder:
+        out = Path(folder) / f"{run.path.stem}{PATTERNS[kind]}"
+        export(run.path, out, where=chosen, format=kind, embedding=embedding, progress=tell)
+        made = BytesIO()
+        with ZipFile(made, "w", ZIP_DEFLATED, compresslevel=1) as archive:
+            for file in sorted(Path(folder).rglob("*")):
+                archive.write(file, file.relative_to(folder))
+    return made.getvalue()
+
+
+def means_hdf5(run: Run, chosen: Indices, advance: Callable[[int], None]) -> bytes:
+    """Write sum, mean, deviation and radial profile of the patterns of some shots as HDF5, with units.
+
+    Parameters
+    ----------
+    run : Run
+    chosen : int64 (n,), absolute indices
+    advance : told the number of frames done since it was last called
+
+    Examples
+    --------
+    >>> import tempfile, xfeldask
+    >>> path, two = tempfile.mkdtemp() + "/run.zarr", ([[0, 0, 0], [2e-9, 0, 0]], ["C", "C"])
+    >>> _ = xfeldask.simulate(path, particle=two, detector="square-32", n_shots=4, progress=False)
+    >>> len(means_hdf5(xfeldask.open_run(path), np.array([0, 2]), print)) > 4 * 8 * 32 * 32
+    2
+    True
+    """
+    found = pattern_statistics(run, chosen, advance=advance)
+    assert found is not None
+    q, profile = _radial(run, found.mean)
+    told = {
+        "shot": (chosen, "1", "absolute indices of the shots"),
+        "total": (found.total, "count", "photons of all shots (panel, ss, fs)"),
+        "mean": (found.mean, "count", "mean photons of a shot (panel, ss, fs)"),
+        "deviation": (found.deviation, "count", "standard deviation of the shots about their mean (panel, ss, fs)"),
+        "q": (q, "angstrom-1", "middles of rings about the beam, s = 2 sin(theta / 2) / wavelength"),
+        "radial_mean": (profile, "count", "mean photons of a shot in a good pixel of each ring"),
+    }
+    return labelled(told)
+
+
+def _radial(run: Run, mean: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the middles of rings [1/angstrom] and the mean of their good pixels; NaN where a ring has none."""
+    good = run.geometry.mask
+    q = np.linalg.norm(np.asarray(run.array("q")), axis=-1)[good]
+    edges = np.linspace(0, float(q.max()), RINGS + 1)
+    pixels, photons = (np.histogram(q, edges, weights=weights)[0] for weights in (None, mean[good]))
+    with np.errstate(invalid="ignore"):
+        return (edges[1:] + edges[:-1]) / 2, photons / pixels
+
+
+def report_html(run: Run, embedding: str | None) -> bytes:
+    """Write the report of a run as one HTML file."""
+    from xfeldask.report.run_report import report  # matplotlib takes a while
+
+    with TemporaryDirectory() as folder:
+        return report(run.path, Path(folder) / "report.html", embedding=embedding).read_bytes()
