@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Barrier, Event
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,74 +9,22 @@ import pytest
 
 from xfeldask import expected_intensity, open_dataset, open_run, simulate
 from xfeldask.engines import workshop as module
-from xfeldask.engines.workshop import MOST, Workshops, forget, keep, simulate_shard, workshop
+from xfeldask.engines.kept import MOST, Kept, key_of
+from xfeldask.engines.workshop import Workshop, forget, keep, simulate_shard, workshop
 
 ATOMS = (np.random.default_rng(1).normal(size=(30, 3)) * 5e-10, ["C", "N", "O"] * 10)
 
 
 @pytest.fixture
-def shops(monkeypatch) -> Workshops:
+def shops(monkeypatch) -> Kept[Workshop]:
     """None kept yet."""
-    monkeypatch.setattr(module, "_workshops", Workshops())
+    monkeypatch.setattr(module, "_workshops", Kept())
     return module._workshops
 
 
 def run_of(name):
     """What a workshop knows a run by."""
     return SimpleNamespace(path=Path(name), identity=name)
-
-
-def key_of(run):
-    return str(run.path.absolute()), run.identity
-
-
-def test_get__makes_a_workshop_once_for_all_threads(shops):
-    made, at_once = [], Barrier(8)
-
-    def ask(_):
-        at_once.wait(60)
-        return shops.get(("a", ""), lambda: made.append(object()) or made[-1])
-
-    with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(ask, range(8)))
-    assert len(made) == 1
-    assert all(one is made[0] for one in found)
-
-
-def test_get__of_one_store_does_not_wait_for_another(shops):
-    began, go = Event(), Event()
-
-    def slow():
-        began.set()
-        assert go.wait(60)
-        return "slow"
-
-    with ThreadPoolExecutor(1) as pool:
-        first = pool.submit(shops.get, ("slow", ""), slow)
-        assert began.wait(60)
-        assert shops.get(("quick", ""), lambda: "quick") == "quick"
-        shops.keep(("other", ""), "other")
-        shops.drop(("slow", ""))
-        go.set()
-        assert first.result() == "slow"
-
-
-def test_get__does_not_keep_a_failure(shops):
-    def fails():
-        raise OSError("the disk is gone")
-
-    with pytest.raises(OSError, match="the disk is gone"):
-        shops.get(("a", ""), fails)
-    assert shops.get(("a", ""), lambda: "mended") == "mended"
-
-
-def test_keep__lets_the_longest_unasked_go(shops):
-    for name in "abc"[:MOST]:
-        shops.keep((name, ""), name)
-    assert shops.get(("a", ""), lambda: "anew") == "a"
-    shops.keep(("z", ""), "z")
-    assert shops.get(("a", ""), lambda: "anew") == "a"
-    assert shops.get(("b", ""), lambda: "anew") == "anew"
 
 
 def test_forget__leaves_the_workshops_of_other_stores(shops):

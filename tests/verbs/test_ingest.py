@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import shutil
 
+import dask
 import h5py
 import numpy as np
 import pytest
@@ -45,6 +46,14 @@ def test_ingest__keeps_every_photon_in_order(tmp_path, frames, small_shards):
     assert run.facts()["source"] == "ingested from run.npy, npy"
     assert run.identity is not None
     assert verify(tmp_path / "run.zarr", progress=False).problems == ()
+
+
+def test_ingest__opens_its_files_once_for_all_shards_of_a_process(tmp_path, frames, small_shards, monkeypatch):
+    np.save(tmp_path / "run.npy", frames)
+    monkeypatch.setattr("xfeldask.engines.reading.open_intake", lambda *_: pytest.fail("a shard opened them again"))
+    with dask.config.set(scheduler="threads", num_workers=2):
+        ds = ingest(tmp_path / "run.npy", tmp_path / "run.zarr", **GIVEN)
+    np.testing.assert_array_equal(ds.photons.values, frames)
 
 
 def test_ingest__joins_files_and_keeps_what_they_tell_of_shots(tmp_path, frames, small_shards):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from math import prod
 from pathlib import Path
 from threading import Event, Lock
@@ -18,6 +17,7 @@ from zarr.storage import MemoryStore
 
 from xfeldask.config import Photonize
 from xfeldask.engines.estimate import FIXED_BYTES, SAMPLE, Estimate
+from xfeldask.engines.kept import Kept, key_of
 from xfeldask.engines.kinds import frames_at
 from xfeldask.errors import CorruptStoreError, InputError
 from xfeldask.formats.adu import PhotonizedFrames, read_correction
@@ -35,7 +35,6 @@ from xfeldask.store.layout import Layout, create_template, shard_length, shot_ar
 from xfeldask.store.run import Run
 from xfeldask.store.shards import Shard
 
-_opening = Lock()
 BLOCK_BYTES = 2**25
 """Pixels read together, four bytes each."""
 
@@ -238,7 +237,7 @@ def ingest_shard(run: Run, shard: int) -> InputError | None:
     -------
     InputError or None, what is wrong with the files: raised, it would not wait for tasks that still write
     """
-    desk = _desk(run)
+    desk = _desks.get(key_of(run), lambda: _read_desk(run))
     try:
         if not desk.given_up.is_set():
             sink = Shard(desk.arrays, run.path, desk.layout, shard)
@@ -253,22 +252,24 @@ def ingest_shard(run: Run, shard: int) -> InputError | None:
     return None
 
 
-def forget_desks() -> None:
+_desks: Kept[Desk] = Kept()
+
+
+def keep_desk(run: Run, desk: Desk) -> None:
+    """Keep the desk of a run for the shards to come."""
+    _desks.keep(key_of(run), desk)
+
+
+def forget_desk(run: Run) -> None:
     """Give files and memory back."""
-    _kept_desk.cache_clear()
+    _desks.drop(key_of(run))
 
 
-def _desk(run: Run) -> Desk:
-    with _opening:
-        return _kept_desk(str(run.path.absolute()), str(run.identity))
-
-
-@lru_cache(maxsize=2)
-def _kept_desk(path: str, digest: str) -> Desk:
-    run = Run.open(path, "r+")
+def _read_desk(run: Run) -> Desk:
+    run.refuse_replaced()
     intake = stored_intake(run.group)
-    if intake is None or run.identity != digest:
-        raise CorruptStoreError(f"{path} does not tell what it was ingested from")
+    if intake is None:
+        raise CorruptStoreError(f"{run.path} does not tell what it was ingested from")
     return make_desk(run.group, open_intake(intake, run.geometry), run.layout, "photons" in run.group)
 
 

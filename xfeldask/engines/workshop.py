@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +13,7 @@ import zarr
 from numpy.typing import NDArray
 
 from xfeldask.engines.engine import Engine, events, make_engine
+from xfeldask.engines.kept import Kept, key_of
 from xfeldask.engines.recording import ShotRecorder, readout_of
 from xfeldask.errors import InputError
 from xfeldask.physics.detectors import Geometry
@@ -23,13 +23,8 @@ from xfeldask.store.layout import TRUTH_PER_CHUNK, Layout, layout_of, shot_array
 from xfeldask.store.run import Run
 from xfeldask.store.shards import Shard
 
-MOST = 2
-"""Workshops that a process keeps."""
 CHUNKS = 4
 """Chunks of truth that a workshop keeps, a megabyte or less each."""
-
-Key = tuple[str, str]
-"""Path of a store and digest of its experiment, which tells a store from another that was at the same path."""
 
 
 class Truth:
@@ -134,76 +129,22 @@ def simulate_shard(run: Run, shard: int) -> None:
     sink.commit()
 
 
-class Workshops:
-    """The last workshops that were asked for, each made once however many threads ask for it.
-
-    Examples
-    --------
-    >>> made = []
-    >>> shops = Workshops()
-    >>> for _ in range(3):
-    ...     shop = shops.get(("run.zarr", "digest"), lambda: made.append("a workshop") or made[-1])
-    >>> shop, len(made)
-    ('a workshop', 1)
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._kept: OrderedDict[Key, Future[Workshop]] = OrderedDict()
-
-    def get(self, key: Key, make: Callable[[], Workshop]) -> Workshop:
-        """Return what is kept under `key`, made if it is not there; others wait for none but their own."""
-        with self._lock:
-            found = self._kept.get(key)
-            future = self._put(key, found or Future())
-        if found is None:
-            try:
-                future.set_result(make())
-            except BaseException as error:
-                self.drop(key)
-                future.set_exception(error)
-        return future.result()
-
-    def keep(self, key: Key, shop: Workshop) -> None:
-        """Keep what is there already."""
-        future: Future[Workshop] = Future()
-        future.set_result(shop)
-        with self._lock:
-            self._put(key, future)
-
-    def drop(self, key: Key) -> None:
-        """Keep it no longer."""
-        with self._lock:
-            self._kept.pop(key, None)
-
-    def _put(self, key: Key, future: Future[Workshop]) -> Future[Workshop]:
-        self._kept[key] = future
-        self._kept.move_to_end(key)
-        while len(self._kept) > MOST:
-            self._kept.popitem(last=False)
-        return future
-
-
-_workshops = Workshops()
+_workshops: Kept[Workshop] = Kept()
 
 
 def keep(run: Run, shop: Workshop) -> None:
     """Keep the workshop of a run for the shards to come, and let the oldest of more than `MOST` go."""
-    _workshops.keep(_key(run), shop)
+    _workshops.keep(key_of(run), shop)
 
 
 def forget(run: Run) -> None:
     """Give the memory of a run's workshop back; those of other runs stay."""
-    _workshops.drop(_key(run))
+    _workshops.drop(key_of(run))
 
 
 def workshop(run: Run) -> Workshop:
     """Return the workshop of a run, made if it is not kept."""
-    return _workshops.get(_key(run), lambda: _read_workshop(run))
-
-
-def _key(run: Run) -> Key:
-    return str(run.path.absolute()), str(run.identity)
+    return _workshops.get(key_of(run), lambda: _read_workshop(run))
 
 
 def _read_workshop(run: Run) -> Workshop:

@@ -79,14 +79,13 @@ def pixels_of(geometry: Geometry, wavelength: float, images: str = "image") -> P
     s = scattering_vector(geometry.pixel_position[used], wavelength)
     seen = (solid_angle(geometry) * polarization(geometry))[used]
     factor = np.bincount(index[used], seen, size)
-    z = geometry.pixel_position[geometry.mask][:, 2].mean()
-    whole = (bin * geometry.pixel_size / z) ** 2
+    whole = (bin * geometry.pixel_size / geometry.distance) ** 2
     kept = np.flatnonzero(count >= max(1, LEAST_COVERED * bin * bin))
     if not kept.size:
         raise InputError("no bin of the detector has enough good pixels to reconstruct from; look at its mask")
     middle = np.stack([np.bincount(index[used], s[:, axis], size)[kept] / count[kept] for axis in range(3)], axis=1)
     order = np.argsort(np.linalg.norm(middle, axis=1), kind="stable")
-    step = bin * geometry.pixel_size / (z * wavelength)
+    step = bin * geometry.pixel_size / (geometry.distance * wavelength)
     return Pixels(middle[order], factor[kept][order] / whole, kept[order], float(step))
 
 

@@ -190,7 +190,7 @@ def low_q_index(geometry: Geometry) -> NDArray[np.int32]:
     row, column = (
         np.floor((index - round(center)) / bin).astype(np.int32) + half
         for index, center, half in zip(
-            assembled_index(geometry), _beam_corner(geometry), (height // 2, width // 2), strict=True
+            assembled_index(geometry), geometry.beam_corner, (height // 2, width // 2), strict=True
         )
     )
     inside = (row >= 0) & (row < height) & (column >= 0) & (column < width) & geometry.mask
@@ -230,24 +230,16 @@ def low_q_axes(geometry: Geometry, wavelength: float) -> tuple[NDArray[np.float6
 
 
 def _image_center(geometry: Geometry, bin: int) -> tuple[float, float]:
-    row, column = (corner / bin - 0.5 for corner in _beam_corner(geometry))
+    row, column = (corner / bin - 0.5 for corner in geometry.beam_corner)
     return row, column
 
 
 def _low_q_center(geometry: Geometry) -> tuple[float, float]:
     bin, shape = low_q_bin(geometry), low_q_shape(geometry)
     row, column = (
-        (exact - round(exact)) / bin + size // 2 - 0.5
-        for exact, size in zip(_beam_corner(geometry), shape, strict=True)
+        (exact - round(exact)) / bin + size // 2 - 0.5 for exact, size in zip(geometry.beam_corner, shape, strict=True)
     )
     return row, column
-
-
-def _beam_corner(geometry: Geometry) -> tuple[float, float]:
-    """Where the beam meets the assembled image, in pixels from its corner."""
-    position = geometry.pixel_position[geometry.mask].mean(axis=0) / geometry.pixel_size
-    row, column = (pixels[geometry.mask].mean() for pixels in assembled_index(geometry))
-    return float(row - position[1] + 0.5), float(column - position[0] + 0.5)
 
 
 def coarser(grid: ImageGrid, factor: int) -> ImageGrid:
@@ -294,7 +286,7 @@ def _step(geometry: Geometry, wavelength: float, bin: int) -> NDArray[np.float64
     """From one row, and one column, to the next, float64 (2,) [1/m]."""
     if not (np.isfinite(wavelength) and wavelength > 0):
         raise InputError(f"the wavelength must be positive, got {wavelength} m")
-    z = geometry.pixel_position[geometry.mask][:, 2].mean() / geometry.pixel_size
+    z = geometry.distance / geometry.pixel_size
     return np.full(2, bin / (z * wavelength))
 
 

@@ -65,6 +65,18 @@ class Geometry:
         x, y = (self._steps(axis) for axis in (0, 1))
         return y, x
 
+    @cached_property
+    def beam_corner(self) -> tuple[float, float]:
+        """Row and column where the beam meets the assembled image, in pixels from its corner, worked out once."""
+        x, y, _ = self.pixel_position[self.mask].mean(axis=0) / self.pixel_size
+        row, column = (pixels[self.mask].mean() for pixels in self.assembled)
+        return float(row - y + 0.5), float(column - x + 0.5)
+
+    @cached_property
+    def distance(self) -> float:
+        """Mean distance of the good pixels along the beam [m], worked out once."""
+        return float(self.pixel_position[..., 2][self.mask].mean())
+
     def _steps(self, axis: int) -> NDArray[np.int32]:
         along = self.pixel_position[..., axis]
         steps = (along - along.min() + self.pixel_size / 2) / self.pixel_size
@@ -96,8 +108,9 @@ def make_geometry(pixel_position: ArrayLike, pixel_size: float, mask: ArrayLike 
     position = np.array(pixel_position, dtype=np.float64)
     if position.ndim != 4 or position.shape[-1] != 3 or position.size == 0:
         raise InputError(f"pixel positions must have shape (panel, ss, fs, 3) [m], got {position.shape}")
-    bad = ~np.isfinite(position).all(axis=-1) | ~(position[..., 2] > 0)
-    if bad.any():
+    # all at once where nothing is wrong: along an axis of three it takes ten times as long
+    if not (np.isfinite(position).all() and (position[..., 2] > 0).all()):
+        bad = ~np.isfinite(position).all(axis=-1) | ~(position[..., 2] > 0)
         where = tuple(int(i) for i in np.argwhere(bad)[0])
         raise InputError(
             f"pixel {where} lies at {position[where].tolist()} m; give finite positions with z > 0, "
@@ -105,7 +118,7 @@ def make_geometry(pixel_position: ArrayLike, pixel_size: float, mask: ArrayLike 
         )
     if not (np.isfinite(pixel_size) and pixel_size > 0):
         raise InputError(f"the pixel size must be positive, got {pixel_size} m")
-    wide = float(np.ptp(position[..., :2].reshape(-1, 2), axis=0).max()) / pixel_size
+    wide = max(float(np.ptp(position[..., axis])) for axis in (0, 1)) / pixel_size
     if not wide <= _MOST_PIXELS:
         raise InputError(
             f"pixels lie {wide:.3g} times their size of {pixel_size:g} m apart, and no more than {_MOST_PIXELS:,} is "
@@ -183,7 +196,7 @@ def solid_angle(geometry: Geometry) -> NDArray[np.float64]:
     >>> round(float(solid_angle(square(1, 1e-3, 0.1))[0, 0, 0]), 9)
     0.0001
     """
-    r = np.linalg.norm(geometry.pixel_position, axis=-1)
+    r = _length(geometry.pixel_position)
     return np.asarray(geometry.pixel_size * geometry.pixel_size * np.abs(geometry.pixel_position[..., 2]) / (r * r * r))
 
 
@@ -196,7 +209,13 @@ def polarization(geometry: Geometry) -> NDArray[np.float64]:
     [[[0.64, 1.0]]]
     """
     x = geometry.pixel_position[..., 0]
-    return np.asarray(1 - (x / np.linalg.norm(geometry.pixel_position, axis=-1)) ** 2)
+    return np.asarray(1 - (x / _length(geometry.pixel_position)) ** 2)
+
+
+def _length(position: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Length of vectors (..., 3), as `numpy.linalg.norm` gives it, which takes three times as long."""
+    x, y, z = np.moveaxis(position, -1, 0)
+    return np.asarray(np.sqrt(x * x + y * y + z * z))
 
 
 def assembled_index(geometry: Geometry) -> tuple[NDArray[np.int32], NDArray[np.int32]]:

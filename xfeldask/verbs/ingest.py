@@ -20,10 +20,12 @@ from xfeldask.engines.reading import (
     as_photons,
     estimate_intake,
     files_read,
-    forget_desks,
+    forget_desk,
     ingest_shard,
+    keep_desk,
     layout_of_frames,
     left_photons,
+    make_desk,
     open_intake,
     photon_energy_of,
 )
@@ -159,6 +161,7 @@ def _ingested(
         layout = layout_of_frames(frames, photon_dtype)
         refuse_full_disk(path, estimate_intake(frames, layout, elsewhere is None).bytes_on_disk)
         run = publish_frames(path, frames, layout, intake, elsewhere, keep=True)
+        keep_desk(run, make_desk(run.group, frames, layout, elsewhere is None))
     else:
         run, _ = _resumed(path, intake, elsewhere, photon_dtype, write=True)
     try:
@@ -170,7 +173,7 @@ def _ingested(
         raise
     finally:
         let_go(path)
-        forget_desks()
+        forget_desk(run)
     return run
 
 
