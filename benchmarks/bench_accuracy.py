@@ -33,7 +33,8 @@ from xfeldask.physics.detectors import (
 )
 from xfeldask.physics.forward import ForwardModel
 from xfeldask.physics.orientations import rotation_matrix, super_fibonacci
-from xfeldask.physics.sampling import Shot
+from xfeldask.physics.rates import tile_rates
+from xfeldask.physics.scattering import Shot
 from xfeldask.physics.volume import build_volume, interpolate
 
 BEAM = BEAMS["amo86615"]
@@ -247,7 +248,7 @@ class Distribution:
         model, totals = self.model, np.empty(self.n, np.int64)
         body, screen = model.scatterer, model.screen
         rate, total = np.empty(screen.spread.size), np.zeros(self.mean.size, np.int64)
-        sampling.tile_rates(body, screen, shot, rate)
+        tile_rates(body, screen, shot, rate)
         for i in range(self.n):
             key = np.uint64(1_000_003 * (i + 1))
             if sampler == "thinned":

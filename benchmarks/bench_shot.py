@@ -23,7 +23,8 @@ from xfeldask.physics import sampling
 from xfeldask.physics.forward import ForwardModel
 from xfeldask.physics.images import Recorder
 from xfeldask.physics.plan import plan_shots, shots_of_plan
-from xfeldask.physics.sampling import Shot
+from xfeldask.physics.rates import tile_rates
+from xfeldask.physics.scattering import Shot
 from xfeldask.store.layout import create_template
 from xfeldask.store.shards import Shard
 
@@ -61,7 +62,7 @@ class Images:
 
     def thinned(self, shot: Shot) -> int:
         body, screen = self.model.scatterer, self.model.screen
-        sampling.tile_rates(body, screen, shot, self.rate)
+        tile_rates(body, screen, shot, self.rate)
         pixel = sampling.draw_thinned(body, screen, shot, self.rate)
         return self._recorded(pixel, np.ones(pixel.size, np.int64))
 

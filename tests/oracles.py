@@ -77,6 +77,20 @@ def poisson_by_rejection(state: int, mean: float) -> int:
             return k
 
 
+def part_key(key: int, part: int) -> int:
+    """Output `part` of the generator whose state is a shot's key: the state of that part's own generator."""
+    return nth(key, part)
+
+
+def tile_candidates(key: int, tile: int, rate: float, height: int, width: int) -> list[tuple[int, int, float]]:
+    """Row, column and threshold of each candidate of a tile that has few: counted gaps, then two fractions for each."""
+    state = part_key(key, tile + 1)
+    number = poisson_by_gaps(state, rate * height * width)
+    fractions = [unit(bits) for bits in islice(splitmix64(state), number + 1, 3 * number + 1)]
+    inside = [int(u * height * width) for u in fractions[::2]]
+    return [(at // width, at % width, u * rate) for at, u in zip(inside, fractions[1::2], strict=True)]
+
+
 def summed_amplitude(atoms, s, rotation=None, place=(0.0, 0.0, 0.0)):
     """F(s) of a particle turned by `rotation` and moved to `place` [m], atom by atom."""
     moved = atoms.position @ (np.eye(3) if rotation is None else rotation).T + place

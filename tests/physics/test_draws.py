@@ -17,6 +17,7 @@ from xfeldask.physics.draws import (
     gamma,
     mix,
     normal_quantile,
+    part_key,
     poisson,
     stream_key,
     uniform,
@@ -168,6 +169,11 @@ def test_poisson__of_a_small_mean_equals_counted_gaps(state, mean):
     following, k = poisson(np.uint64(state), mean)
     assert k == oracles.poisson_by_gaps(state, mean)
     assert int(following) == (state + (k + 1) * int(GOLDEN)) % 2**64
+
+
+@given(st.integers(0, 2**64 - 1), st.integers(0, 2**22))
+def test_part_key__is_a_draw_of_the_stream_of_the_whole(key, part):
+    assert int(part_key(np.uint64(key), part)) == oracles.part_key(key, part)
 
 
 @given(st.integers(0, 2**64 - 1), st.floats(10, 1e5))

@@ -11,7 +11,7 @@ from xfeldask.config import Beam
 from xfeldask.physics.atoms import make_atoms
 from xfeldask.physics.detectors import R_E, builtin_geometry, make_geometry, scattering_vector, square, wavelength
 from xfeldask.physics.forward import LEAST_S, Margins, largest_s, make_forward_model, mean_photons
-from xfeldask.physics.sampling import Shot
+from xfeldask.physics.scattering import Shot
 from xfeldask.physics.volume import build_volume
 
 pytestmark = pytest.mark.rounding

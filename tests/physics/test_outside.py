@@ -21,7 +21,7 @@ from xfeldask.physics.draws import Stream, poisson, stream_key
 from xfeldask.physics.forward import Margins, largest_s, make_forward_model
 from xfeldask.physics.jit import kernel
 from xfeldask.physics.plan import plan_shots, shots_of_plan, strongest_pulse
-from xfeldask.physics.sampling import Shot
+from xfeldask.physics.scattering import Shot
 from xfeldask.physics.volume import build_volume, interpolate
 
 NUMBERS = [np.nan, np.inf, -np.inf, 1e300, -1e300, -1.0, 5e-324]

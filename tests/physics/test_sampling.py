@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numba
 import numpy as np
 import pytest
@@ -8,45 +10,22 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from tests import oracles
+from tests.physics.scenes import ENERGY, FLUENCE, LAMBDA, MARGINS, TRIPLE, TURNS, bent, flat, shot_of, single
 from tests.strategies import examples, fractions, members
 from xfeldask.config import BEAMS
 from xfeldask.physics import sampling
 from xfeldask.physics.atoms import make_atoms
 from xfeldask.physics.chaperonin import chaperonin
-from xfeldask.physics.detectors import R_E, make_geometry, square, wavelength
+from xfeldask.physics.detectors import square
 from xfeldask.physics.draws import Stream, stream_key
 from xfeldask.physics.forward import Margins, largest_s, make_forward_model, mean_photons
 from xfeldask.physics.orientations import rotation_matrix, uniform_quaternion
-from xfeldask.physics.sampling import Shot
+from xfeldask.physics.rates import tile_rates
 from xfeldask.physics.volume import build_volume, interpolate
 
 pytestmark = pytest.mark.rounding
 
-ENERGY = 4600.0
-LAMBDA = wavelength(ENERGY)
-FLUENCE = 3e24
-MARGINS = Margins(center=2e-3, scale=1.15)
-TURNS = rotation_matrix(uniform_quaternion(np.random.default_rng(5).random((3, 3))))
 SAMPLERS = ["thinned", "every pixel"]
-
-
-def flat():
-    """64 x 64 pixels with a dead stripe and a dead block."""
-    geometry = square(64, 300e-6, 0.15)
-    mask = np.ones(geometry.shape, bool)
-    mask[0, 20:23] = False
-    mask[0, 40:52, 30:37] = False
-    return make_geometry(geometry.pixel_position, geometry.pixel_size, mask)
-
-
-def bent():
-    """Two panels of 41 x 30 pixels, tilted against the beam and at different distances."""
-    size, tilt = 400e-6, np.deg2rad(20)
-    ss, fs = np.meshgrid(np.arange(41) * size, np.arange(30) * size, indexing="ij")
-    panel = np.stack([ss - 20 * size, fs * np.cos(tilt) + 1e-3, fs * np.sin(tilt) + 0.14], axis=-1)
-    other = panel * [1, -1, 1] + [2e-3, 0, 0.01]
-    mask = np.random.default_rng(1).random((2, 41, 30)) < 0.9
-    return make_geometry(np.stack([panel, other]), size, mask)
 
 
 @pytest.fixture(scope="module")
@@ -65,30 +44,9 @@ def plain(volume):
     return flat(), make_forward_model(volume, flat(), LAMBDA, Margins())
 
 
-def shot_of(geometry, particles, energy=ENERGY, center=(0.0, 0.0), background=0.0, key=1):
-    """A shot of particles given as (rotation, place [m], fluence [1/m^2], size)."""
-    rotation = np.array([p[0] for p in particles]).reshape(-1, 3, 3)
-    place = np.array([p[1] for p in particles], float).reshape(-1, 3)
-    strength = np.sqrt([p[2] for p in particles]) * geometry.pixel_size * R_E
-    size = np.array([p[3] for p in particles], float)
-    wavenumber, body = 1 / wavelength(energy), np.zeros(len(size), np.int64)
-    return Shot(rotation, place, strength, size, wavenumber, np.array(center), background, np.uint64(key), body)
-
-
-def single(turn=0, fluence=FLUENCE):
-    return [(TURNS[turn], np.zeros(3), fluence, 1.0)]
-
-
-TRIPLE = [
-    (TURNS[0], np.zeros(3), FLUENCE / 3, 1.04),
-    (TURNS[1], np.array([20e-9, 12e-9, -15e-9]), FLUENCE / 2, 0.97),
-    (TURNS[2], np.array([-9e-9, 30e-9, 25e-9]), FLUENCE / 4, 1.0),
-]
-
-
 def thinned(model, shot):
     rate = np.empty(model.screen.spread.size)
-    sampling.tile_rates(model.scatterer, model.screen, shot, rate)
+    tile_rates(model.scatterer, model.screen, shot, rate)
     return sampling.draw_thinned(model.scatterer, model.screen, shot, rate)
 
 
@@ -226,7 +184,7 @@ def test_tile_rates__bound_every_pixel(scene, particles, data):
     particles = [(*p[:3], size) for p, size in zip(particles, sizes, strict=True)]
     shot = shot_of(geometry, particles, energy, center)
     rate = np.empty(model.screen.spread.size)
-    candidates = sampling.tile_rates(model.scatterer, model.screen, shot, rate)
+    candidates = tile_rates(model.scatterer, model.screen, shot, rate)
     expected = model.expected(shot)
     # what single precision rounds more coarsely is no measure
     expected = np.where(expected < np.finfo(np.float32).tiny, 0, expected)
@@ -247,7 +205,7 @@ def test_tile_rates__bound_the_pixel_factors_of_a_lone_atom(turn):
     rate = np.empty(model.screen.spread.size)
     for center in ((0.0, 0.0), (3e-3, 0.0), (-2e-3, -2e-3)):
         shot = shot_of(geometry, single(turn), center=center)
-        sampling.tile_rates(model.scatterer, model.screen, shot, rate)
+        tile_rates(model.scatterer, model.screen, shot, rate)
         expected = model.expected(shot).ravel()
         largest = [
             max(expected[first + row * 24 : first + row * 24 + width].max() for row in range(height))
@@ -308,11 +266,28 @@ def test_photons__do_not_depend_on_the_batch_of_candidates(plain, monkeypatch):
     shot = shot_of(geometry, single())
     whole = thinned(model, shot)
     rate = np.empty(model.screen.spread.size)
-    assert sampling.tile_rates(model.scatterer, model.screen, shot, rate) > 2 * sampling.BATCH
+    assert tile_rates(model.scatterer, model.screen, shot, rate) > 2 * sampling.BATCH
     monkeypatch.setattr(sampling, "BATCH", 7)
     # a compiled kernel keeps the constants it was compiled with
     again = numba.njit(error_model="numpy")(sampling.draw_thinned.py_func)
-    assert np.array_equal(np.sort(again(model.scatterer, model.screen, shot, rate)), np.sort(whole))
+    assert np.array_equal(again(model.scatterer, model.screen, shot, rate), whole)
+
+
+def test_photons__of_a_pixel_do_not_depend_on_the_mask_of_others(plain):
+    geometry, model = plain
+    shot = shot_of(geometry, single(), background=0.1, key=3)
+    mask = geometry.mask.copy()
+    mask[0, ::2] = False
+    fewer = replace(model, screens=(screen_with(model.screen, mask),))
+    some, all_of_them = (drawn(each, shot, "every pixel") for each in (fewer, model))
+    assert some.sum() > 100
+    np.testing.assert_array_equal(some, np.where(mask, all_of_them, 0))
+
+
+def screen_with(screen, mask):
+    pixel = screen.pixel.copy()
+    pixel[:, 3] = mask.ravel()
+    return screen._replace(pixel=pixel)
 
 
 @pytest.mark.parametrize(("fluence", "sampler"), [(FLUENCE / 100, "thinned"), (FLUENCE * 100, "every pixel")])

@@ -15,7 +15,8 @@ from xfeldask.physics.forward import Margins, largest_s, make_forward_model
 from xfeldask.physics.members import taken_apart
 from xfeldask.physics.orientations import multiply, rotation_matrix, uniform_quaternion
 from xfeldask.physics.plan import plan_shots
-from xfeldask.physics.sampling import Shot
+from xfeldask.physics.rates import tile_rates
+from xfeldask.physics.scattering import Shot
 from xfeldask.physics.species import Body, Mixture, Species, build_form
 from xfeldask.physics.spheroid import Spheroid, spheroid_at, spheroid_bound
 
@@ -95,7 +96,7 @@ def test_tile_rates__of_mixed_bodies_hold(scene, seed, bodies):
         if screen.spread.size < model.screen_of(shot).spread.size:
             continue
         rate = np.empty(screen.spread.size)
-        sampling.tile_rates(model.scatterer, screen, shot, rate)
+        tile_rates(model.scatterer, screen, shot, rate)
         for bound, (first, height, width) in zip(rate, screen.tile, strict=True):
             for row in range(height):
                 at = first + row * screen.stride
@@ -110,7 +111,7 @@ def test_photons__of_mixed_bodies_are_as_many_as_expected(scene, bodies):
     mean, n = model.expected(shot).ravel().astype(float), 400
     thinned, every = np.zeros(mean.size), np.zeros(mean.size)
     rate = np.empty(screen.spread.size)
-    sampling.tile_rates(model.scatterer, screen, shot, rate)
+    tile_rates(model.scatterer, screen, shot, rate)
     for key in stream_key(3, Stream.PHOTONS, np.arange(n)):
         one = shot._replace(key=key)
         np.add.at(thinned, sampling.draw_thinned(model.scatterer, screen, one, rate), 1)

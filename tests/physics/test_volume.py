@@ -17,7 +17,7 @@ from xfeldask.physics.chaperonin import chaperonin
 from xfeldask.physics.detectors import builtin_geometry, wavelength
 from xfeldask.physics.forward import Margins, make_forward_model
 from xfeldask.physics.orientations import rotation_matrix, uniform_quaternion
-from xfeldask.physics.sampling import Shot
+from xfeldask.physics.scattering import Shot
 from xfeldask.physics.volume import (
     build_volume,
     grid_size,

@@ -13,7 +13,7 @@ from xfeldask.errors import InputError
 from xfeldask.physics.atoms import Atoms
 from xfeldask.physics.detectors import R_E, Geometry
 from xfeldask.physics.plan import ShotPlan, shots_of_plan
-from xfeldask.physics.sampling import Shot
+from xfeldask.physics.scattering import Shot
 
 
 class Slicing:

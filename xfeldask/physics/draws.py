@@ -187,6 +187,19 @@ def exponential(bits: np.uint64) -> float:
     return -log(1.0 - (bits >> _S11) * _ULP)
 
 
+@inline_kernel
+def part_key(key: np.uint64, part: int) -> np.uint64:
+    """Key of a stream of its own for a part of what `key` belongs to: draw `part` of the stream of that key.
+
+    Examples
+    --------
+    >>> key = np.uint64(5)
+    >>> hex(part_key(key, 0)) == hex(mix(key + GOLDEN)), hex(part_key(key, 1))
+    (True, '0xc097314d939736f8')
+    """
+    return mix(key + np.uint64(part + 1) * GOLDEN)
+
+
 @kernel
 def poisson(state: np.uint64, mean: float) -> tuple[np.uint64, int]:
     """Draw one Poisson variate; returns the generator's next state and the variate.
@@ -199,16 +212,21 @@ def poisson(state: np.uint64, mean: float) -> tuple[np.uint64, int]:
     --------
     >>> state, photons = np.uint64(1), []
     >>> for _ in range(8):
-    ...     state, photon = poisson(state, 2.5)
+    ...     state, photon = poisson(np.uint64(state), 2.5)
     ...     photons.append(photon)
     >>> photons
-    [2, 2, 1, 3, 8, 8, 5, 5]
+    [2, 2, 1, 3, 4, 1, 3, 5]
     """
     if not mean < MOST_MEAN:
         return state, 0
     if mean < 10.0:
-        count = -1
-        reached = 0.0
+        state += GOLDEN
+        bits = mix(state)
+        # -log(1 - u) is no less than u: a first gap beyond the mean is seen without a logarithm
+        if unit(bits) >= mean:
+            return state, 0
+        count = 0
+        reached = exponential(bits)
         while reached <= mean:
             state += GOLDEN
             reached += exponential(mix(state))
@@ -225,13 +243,13 @@ def poisson(state: np.uint64, mean: float) -> tuple[np.uint64, int]:
         state += GOLDEN
         v = 1.0 - unit(mix(state))
         us = 0.5 - abs(u)
-        k = math.floor((2.0 * a / us + b) * u + mean + 0.43)
+        k = np.int64(math.floor((2.0 * a / us + b) * u + mean + 0.43))
         if us >= 0.07 and v <= v_r:
             return state, int(k)
         if k < 0 or (us < 0.013 and v > us):
             continue
         accept = log(v) + log(inverse_alpha) - log(a / (us * us) + b)
-        if accept <= k * log_mean - mean - log_factorial(k):
+        if accept <= k * log_mean - mean - log_factorial(float(k)):
             return state, int(k)
 
 

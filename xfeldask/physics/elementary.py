@@ -60,7 +60,7 @@ def exp(x: float) -> float:
         return 0.0
     if x > 709.0:
         return np.inf
-    k = math.floor(x * _INVERSE_LN2 + 0.5)
+    k = np.int64(math.floor(x * _INVERSE_LN2 + 0.5))
     high, low = x - k * _LN2_HIGH, k * _LN2_LOW
     r = high - low
     z = r * r
@@ -80,7 +80,7 @@ def cosine_sine(turns: float) -> tuple[float, float]:
     >>> cosine_sine(0.25), cosine_sine(1e9 + 0.5)
     ((-0.0, 1.0), (-1.0, -0.0))
     """
-    quarter = math.floor(4.0 * turns + 0.5)
+    quarter = np.int64(math.floor(4.0 * turns + 0.5))
     x = (turns - 0.25 * quarter) * _TWO_PI
     z = x * x
     w = z * z

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xfeldask.config import Beam
-from xfeldask.physics import sampling
+from xfeldask.physics import sampling, scattering
 from xfeldask.physics.bounds import Bound, bound_volume
 from xfeldask.physics.detectors import (
     R_E,
@@ -21,7 +21,8 @@ from xfeldask.physics.detectors import (
 )
 from xfeldask.physics.interpolation import TAPS, Table
 from xfeldask.physics.orientations import even_directions
-from xfeldask.physics.sampling import Level, Scatterer, Screen, Shot
+from xfeldask.physics.rates import tile_rates
+from xfeldask.physics.scattering import Level, Scatterer, Screen, Shot
 from xfeldask.physics.species import Form, form_amplitude
 from xfeldask.physics.tiles import Tiles, cut
 from xfeldask.physics.volume import OVERSAMPLING, Volume
@@ -94,7 +95,7 @@ class ForwardModel:
     def expected(self, shot: Shot) -> NDArray[np.float32]:
         """Compute the expected photons of a shot, float32 (panel, ss, fs)."""
         out = np.empty(self.screen.pixel.shape[0], np.float32)
-        sampling.expected(self.scatterer, self.screen, shot, out)
+        scattering.expected(self.scatterer, self.screen, shot, out)
         return out.reshape(self.shape)
 
     def draw(self, shot: Shot) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
@@ -106,7 +107,7 @@ class ForwardModel:
         """
         screen = self.screen_of(shot)
         rate = np.empty(screen.spread.size)
-        candidates = sampling.tile_rates(self.scatterer, screen, shot, rate)
+        candidates = tile_rates(self.scatterer, screen, shot, rate)
         if not candidates <= sampling.CANDIDATES_PER_PIXEL * screen.pixel.shape[0]:
             return sampling.draw_every_pixel(self.scatterer, screen, shot)
         pixel = sampling.draw_thinned(self.scatterer, screen, shot, rate)

@@ -18,7 +18,7 @@ from xfeldask.physics.forward import Margins
 from xfeldask.physics.jit import kernel
 from xfeldask.physics.members import Members, taken_apart, whole
 from xfeldask.physics.orientations import canonical, rotation_matrix, super_fibonacci, uniform_quaternion
-from xfeldask.physics.sampling import Shot
+from xfeldask.physics.scattering import Shot
 from xfeldask.physics.species import NO_PARTICLE, Mixture
 
 CUT = 4.0

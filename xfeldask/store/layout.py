@@ -24,7 +24,7 @@ SHARD_BYTES = 256 * 2**20
 IMAGES = ("image", "low_q")
 IMAGES_PER_CHUNK = 16
 TRUTH_PER_CHUNK = 2048
-FORMAT = 4
+FORMAT = 5
 """What the bytes of a store mean, and how those of a simulated one come from its experiment; others are only read."""
 
 RUN = "run"
