@@ -17,7 +17,7 @@ def sent():
 
 @pytest.fixture
 def flow(sent, monkeypatch):
-    served = SimpleNamespace(session_context=SimpleNamespace())
+    served = SimpleNamespace(session_context=SimpleNamespace(session=object()))
     monkeypatch.setattr(module, "pn", SimpleNamespace(state=SimpleNamespace(curdoc=served)))
     return Flow(ColumnDataSource({"image": []}), lambda wanted: sent.append(wanted) or wanted != "nothing")
 
@@ -44,6 +44,13 @@ def test_flow__goes_on_where_the_browser_does_not_answer(flow, sent, monkeypatch
     later = module.time.monotonic() + LONGEST
     monkeypatch.setattr(module.time, "monotonic", lambda: later)
     flow.ask(2)
+    assert sent == [1, 2]
+
+
+def test_flow__does_not_wait_for_the_browser_of_a_page_that_is_being_made(flow, sent):
+    module.pn.state.curdoc.session_context.session = None
+    for wanted in (1, 2):
+        flow.ask(wanted)
     assert sent == [1, 2]
 
 

@@ -64,9 +64,8 @@ def test_draw__counts_every_shot_of_the_view_once(some: bool) -> None:
 def test_plane__tells_how_many_shots_are_in_the_hexagon_under_the_pointer(stores: dict[str, Path]) -> None:
     session = Session(stores["whole"], colour="hexagons")
     plane = Plane(session)
-    drawn = plane.dynamic[()]
-    x0, y0, x1, y1 = drawn.bounds.lbrt()
-    height, width = drawn.interface.shape(drawn, gridded=True)
+    (x0, x1), (y0, y1) = plane.canvas.view
+    height, width = plane.canvas.picture.data["image"][0].shape
     column, row = (plane.x - x0) / (x1 - x0) * width, (y1 - plane.y) / (y1 - y0) * height
     inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
     of_shots = hexagon(column, row, width)
@@ -76,5 +75,4 @@ def test_plane__tells_how_many_shots_are_in_the_hexagon_under_the_pointer(stores
         assert plane.counted(plane.x[shot], plane.y[shot]) == (of_shots[inside] == under).sum()
     assert plane.counted(x1 + 1, y0) == 0
     session.colour = "density"
-    plane.dynamic[()]
     assert plane.counted(plane.x[0], plane.y[0]) == 0

@@ -9,6 +9,7 @@ import panel as pn
 import pytest
 
 from tests.explorer.few_shots import N, few_shots, texts
+from tests.explorer.gestures import size
 from tests.explorer.more_store import SIZE, S, with_more
 from tests.store.test_html import Read
 from xfeldask.explorer.model.pictures import Pictures
@@ -158,6 +159,9 @@ def test_tab__says_that_it_is_being_made_before_it_is(monkeypatch):
 def test_plane__of_other_axes_is_drawn_when_its_size_is_known():
     looked = Session(few_shots().path)
     other, latent = Plane(looked, axes=("shot", "photon_count")), Plane(looked)
-    assert not other._draw(None, None, None, None, 1.0, 0).dimension_values("A").any()
-    assert other._draw(None, None, 300, 300, 1.0, 0).dimension_values("A").any()
-    assert latent._draw(None, None, None, None, 1.0, 0).dimension_values("A").any()
+    assert not other.canvas.picture.data["image"][0].any()
+    assert latent.canvas.picture.data["image"][0].any()
+    size(other, 300, 200)
+    (image,) = other.canvas.picture.data["image"]
+    assert image.any()
+    assert image.shape == (200, 300)

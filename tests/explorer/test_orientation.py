@@ -11,6 +11,7 @@ import panel_material_ui as pmui
 import pytest
 import zarr
 
+from tests.explorer.gestures import box, lasso
 from xfeldask import open_dataset
 from xfeldask.errors import InputError, UnknownNameError
 from xfeldask.explorer.model.masks import in_box, in_polygon
@@ -48,8 +49,7 @@ def texts(view: Any) -> str:
 
 def labels(view: Any) -> tuple[str, str]:
     """What the plot writes along its axes."""
-    pane = next(iter(view.select(pn.pane.HoloViews)))
-    figure = next(iter(pane._plots.values()))[0].state
+    figure = next(iter(view.select(pn.pane.Bokeh))).object
     return figure.xaxis[0].axis_label, figure.yaxis[0].axis_label
 
 
@@ -148,10 +148,10 @@ def test_sphere__selects_and_finds_what_it_shows(session: Session, group: str) -
     x, y = (np.float32(session.shots.column(folded(name, group)).values) for name in ("azimuth", "elevation"))
     done = session.shots.done
     (x0, x1), (y0, y1) = (np.nanquantile(v, [0.3, 0.7]) for v in (x, y))
-    sphere._boxed((x0, y0, x1, y1))
+    box(sphere, x0, y0, x1, y1)
     np.testing.assert_array_equal(session.selected, in_box(x, y, (x0, y0, x1, y1)) & done)
     corners = np.array([[x0, y0], [x1, y0], [x1, y1]])
-    sphere._lassoed(corners)
+    lasso(sphere, corners)
     np.testing.assert_array_equal(session.selected, in_polygon(x, y, corners) & done)
     assert 0 < session.selected.sum() < session.shots.n_shots
     shot = int(np.flatnonzero(session.selected)[0])
@@ -159,9 +159,9 @@ def test_sphere__selects_and_finds_what_it_shows(session: Session, group: str) -
     assert found is not None
     assert (x[found], y[found]) == (x[shot], y[shot])
     session.shot = shot
-    assert sphere._pin.data == {"x": [x[shot]], "y": [y[shot]]}
+    assert sphere.canvas.pin.data == {"x": [x[shot]], "y": [y[shot]]}
     sphere.fold("C2")
-    assert sphere._pin.data["x"] == [np.float32(session.shots.column("azimuth_C2").values[shot])]
+    assert sphere.canvas.pin.data["x"] == [np.float32(session.shots.column("azimuth_C2").values[shot])]
 
 
 @pytest.mark.parametrize(("group", "half"), [("", 180), ("D8", 22.5), ("C3", 60), ("O", 45)])
@@ -172,9 +172,8 @@ def test_sphere__colours_of_the_rotation_end_where_they_begin(session: Session, 
     assert sphere.colour == folded("rotation", group)
     assert sphere.points.span == (-half, half)
     assert sphere.points.palette[0] == sphere.points.palette[-1]
-    sphere._explain()  # the colour bar changes with the picture
-    assert (sphere._mapper.low, sphere._mapper.high) == (-half, half)
-    assert sphere._mapper.palette == list(sphere.points.palette)
+    assert (sphere.canvas.mapper.low, sphere.canvas.mapper.high) == (-half, half)
+    assert sphere.canvas.mapper.palette == list(sphere.points.palette)
     there = sphere.points.value[np.isfinite(sphere.points.value)]
     assert 0.9 * half < np.abs(there).max() <= half + 1e-9
     sphere.by_rotation(False)

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.explorer.few_shots import few_shots, session
+from tests.explorer.gestures import box, lasso, look, size
 from xfeldask.errors import InputError
 from xfeldask.explorer.model.masks import in_polygon
 from xfeldask.explorer.model.outline import BOX, LASSO, MOST, Outline
@@ -45,11 +46,10 @@ def test_read__of_what_is_no_outline_says_so(text):
 def test_gesture__is_in_the_address_and_selects_the_same_on_another_page():
     looked = session()
     plane = Plane(looked)
-    plane.dynamic[()]
     x, y = plane.x, plane.y
-    plane._lassoed([(x[3] - 1e-3, y[3] - 1e-3), (x[3] + 1e-3, y[3] - 1e-3), (x[3], y[3] + 1e-3)])
+    lasso(plane, [(x[3] - 1e-3, y[3] - 1e-3), (x[3] + 1e-3, y[3] - 1e-3), (x[3], y[3] + 1e-3)])
     assert looked.selected[3]
-    plane._boxed((-1e9, -1e9, float(np.median(x)), 1e9))
+    box(plane, -1e9, -1e9, float(np.median(x)), 1e9)
     assert looked.outline.startswith("box c0 c1 ")
     other = Session(few_shots().path, **read_address({"outline": looked.outline}))
     np.testing.assert_array_equal(other.selected, looked.selected)
@@ -75,14 +75,12 @@ def test_outline__is_left_out_where_it_does_not_tell_what_is_selected(how):
 def test_view__is_told_where_it_is_not_the_whole_and_taken_up_from_the_address():
     looked = session()
     plane = Plane(looked)
-    plane._figure = object()
-    plane._draw(None, None, 500, 500, 1.0, 0)
+    size(plane, 500, 500)
     assert looked.view == []
-    plane._reset = False
-    plane._draw((-1.0, 2.0), (-3.0, 4.0), 500, 500, 1.0, 0)
+    look(plane, (-1.0, 2.0), (-3.0, 4.0))
     assert looked.view == [-1, 2, -3, 4]
     other = Plane(session(**read_address({"view": looked.view})))
-    other.dynamic[()]
-    assert other._view == ((-1, 2), (-3, 4))
+    assert other.canvas.view == ((-1, 2), (-3, 4))
     assert read_address({"view": [1, "2", 3, None]}) == {}
-    assert Plane(session(view=[2.0, 1.0, 0.0, 1.0]))._start is None
+    whole = Plane(session()).canvas.view
+    assert Plane(session(view=[2.0, 1.0, 0.0, 1.0])).canvas.view == whole

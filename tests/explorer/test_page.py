@@ -81,7 +81,6 @@ def test_page__of_a_run_that_is_being_written_begins_with_a_shot_that_is_there(t
     assert "<b>shot 8</b>" in found.line.object
     found.look(3)
     assert found.line.object == "<b>shot 3</b> · not yet written"
-    found.plane.dynamic[()]
     assert found.plane.caption.object == "drawn 16 of 24 · 8 not yet written"
 
 

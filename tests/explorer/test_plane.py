@@ -6,12 +6,12 @@ from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 
-import holoviews as hv
 import numpy as np
 import pytest
 from bokeh.models import ColorBar
 
 from tests.explorer.few_shots import NUMBER, N, few_shots, session
+from tests.explorer.gestures import box, lasso, look, point, size, tap
 from xfeldask.explorer.view.plane import Plane, locked, named, points_of
 from xfeldask.explorer.view.sidebar import chips
 from xfeldask.store.columns import Column
@@ -19,9 +19,7 @@ from xfeldask.store.columns import Column
 
 @pytest.fixture
 def plane():
-    found = Plane(session())
-    found.dynamic[()]
-    return found
+    return Plane(session())
 
 
 def test_plane__draws_the_first_two_components_of_every_shot(plane):
@@ -32,17 +30,17 @@ def test_plane__draws_the_first_two_components_of_every_shot(plane):
 
 def test_pinned_shot__is_marked_from_the_start():
     plane = Plane(session(shot=4))
-    assert plane._pin.data == {"x": [plane.x[4]], "y": [plane.y[4]]}
+    assert plane.canvas.pin.data == {"x": [plane.x[4]], "y": [plane.y[4]]}
 
 
 def test_caption__tells_what_is_hidden_selected_and_outside(plane):
     looked = plane.session
     looked.colour, looked.hidden = "hit", ["blank"]
     looked.choose_where("n_particles == 1")
-    plane.dynamic[()]
     assert plane.caption.object == "drawn 16 of 24 · 8 hidden · <b>8 selected</b>"
-    middle, plane._reset = float(np.median(plane.x)), False
-    plane._draw((middle, middle + 1e-6), (-1e9, 1e9), 100, 100, 1.0, 0)
+    size(plane, 100, 100)
+    middle = float(np.median(plane.x))
+    look(plane, (middle, middle + 1e-6), (-1e9, 1e9))
     assert "outside the view" in plane.caption.object
 
 
@@ -59,30 +57,29 @@ def test_under__finds_the_shot_that_is_near_and_not_hidden(plane):
 def test_gestures__select_and_pin(plane):
     looked = plane.session
     half = float(np.median(plane.x))
-    plane._boxed((-1e9, -1e9, half, 1e9))
+    box(plane, -1e9, -1e9, half, 1e9)
     np.testing.assert_array_equal(looked.selected, plane.x <= half)
-    plane._lassoed([(half, -1e9), (1e9, -1e9), (1e9, 1e9), (half, 1e9)])
+    lasso(plane, [(half, -1e9), (1e9, -1e9), (1e9, 1e9), (half, 1e9)])
     np.testing.assert_array_equal(looked.selected, plane.x > half)
     before = looked.selected
-    plane._lassoed([(0, 0), (1, 1)])
-    plane._lassoed(None)
-    plane._boxed(None)
+    lasso(plane, [(0, 0), (1, 1)])
+    lasso(plane, [])
+    box(plane, 0, 0, 1, 1, final=False)
     np.testing.assert_array_equal(looked.selected, before)
-    plane._tapped(float(plane.x[5]), float(plane.y[5]))
+    tap(plane, float(plane.x[5]), float(plane.y[5]))
     assert looked.shot == 5
-    assert plane._pin.data == {"x": [plane.x[5]], "y": [plane.y[5]]}
-    plane._tapped(1e9, 1e9)
+    assert plane.canvas.pin.data == {"x": [plane.x[5]], "y": [plane.y[5]]}
+    tap(plane, 1e9, 1e9)
     assert looked.shot == 5
 
 
 def test_hover__is_told_once_for_each_shot():
     told = []
     found = Plane(session(), on_hover=told.append)
-    found.dynamic[()]
     for shot in (3, 3, 4):
-        found._pointed(float(found.x[shot]), float(found.y[shot]))
-    found._hover(None)
-    found._hover(None)
+        point(found, float(found.x[shot]), float(found.y[shot]))
+    for _ in range(2):
+        found.pointed(None, None)
     assert told == [3, 4, None]
 
 
@@ -115,10 +112,8 @@ def test_quantity_that_is_the_same_for_all__is_told_and_not_coloured(value):
     looked.shots.add(Column("flat", "flatness", "m", np.full(N, value)))
     looked.colour = "flat"
     found = Plane(looked)
-    plot = hv.renderer("bokeh").get_plot(found.dynamic)
-    assert plot.state is found._figure
     assert found.points.value is None
-    assert [bar.visible for bar in found._bars] == [False, False]
+    assert [bar.visible for bar in found.canvas.bars] == [False, False]
     assert f"flatness: {looked.about(0)['flat']} in every shot" in found.caption.object
     assert chips(looked).objects == []
 
@@ -126,7 +121,7 @@ def test_quantity_that_is_the_same_for_all__is_told_and_not_coloured(value):
 def test_colour_bars__are_in_the_figure_from_the_start_and_tell_what_is_drawn():
     looked = session(colour="density")
     found = Plane(looked)
-    figure = hv.renderer("bokeh").get_plot(found.dynamic).state
+    figure = found.canvas.figure
     numbers, counts = bars = [part for part in figure.right if isinstance(part, ColorBar)]
     assert [bar.visible for bar in bars] == [False, False]
     looked.colour = "hexagons"
@@ -167,3 +162,28 @@ def test_locked__leaves_a_page_alone_that_is_being_closed(closed: bool) -> None:
     with nullcontext() if closed else pytest.raises(RuntimeError, match="changed size"):
         locked(lambda: changes.append(1), page)
     assert not changes
+
+
+def test_plane__draws_what_a_browser_looks_at_once_for_all_that_changed(plane, monkeypatch):
+    later, drawn = [], []
+    served = SimpleNamespace(session_context=True, add_timeout_callback=lambda make, _: later.append(make))
+    monkeypatch.setattr(Plane, "_document", served)
+    plane.canvas.picture.on_change("data", lambda attr, old, new: drawn.append(new))
+    size(plane, 90, 60)
+    look(plane, (0.0, 1.0), (2.0, 4.0))
+    assert (len(later), drawn) == (1, [])
+    later.pop()()
+    (told,) = drawn
+    assert told["image"][0].shape == (60, 90)
+    assert [told[name][0] for name in ("x", "dw", "y", "dh")] == [0, 1, 2, 2]
+    look(plane, (0.0, 1.0), (2.0, 4.0))
+    assert later == []
+
+
+def test_pointer__beside_the_axes_points_at_what_is_next_to_it(plane, monkeypatch):
+    seen = []
+    monkeypatch.setattr(plane, "under", lambda *at: seen.append(at))
+    (x0, x1), (y0, y1) = plane.canvas.view
+    point(plane, x0 - 5, y1 + 5)
+    point(plane, x1, (y0 + y1) / 2)
+    assert seen == [(x0, y1), (x1, (y0 + y1) / 2)]

@@ -8,6 +8,7 @@ import numpy as np
 import panel as pn
 import pytest
 
+from tests.explorer.gestures import box
 from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.tabs.histograms import Histogram
 from xfeldask.explorer.view.plane import Plane, named
@@ -33,13 +34,12 @@ def test_shown__is_the_same_quantity_in_another_unit(session: Session) -> None:
 def test_plane__has_axes_and_a_colour_bar_in_nm(session: Session) -> None:
     session.param.update(x="separation", colour="separation")
     plane = Plane(session)
-    plane.pane[0].get_root()
-    assert plane._figure.xaxis.axis_label == plane._bars[0].title == LABEL
+    assert plane.canvas.figure.xaxis.axis_label == plane.canvas.bars[0].title == LABEL
     there = plane.x[np.isfinite(plane.x)]
     assert 1 < np.median(there) < 1000
-    assert 1 < plane._mapper.high < 1000
+    assert 1 < plane.canvas.mapper.high < 1000
     # a box in nm selects what an expression in m does
-    plane._boxed((10.0, -1e9, 30.0, 1e9))
+    box(plane, 10.0, -1e9, 30.0, 1e9)
     boxed = session.selected.copy()
     session.choose_where("separation >= 1e-8 and separation <= 3e-8")
     assert boxed.any()

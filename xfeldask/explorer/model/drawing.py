@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,12 @@ from matplotlib.colors import to_rgb
 from numpy.typing import NDArray
 
 from xfeldask.errors import InputError
-from xfeldask.explorer.model import hexagons
+from xfeldask.explorer.model import counting, hexagons
 from xfeldask.explorer.model.masks import Mask
 
 Range = tuple[float, float]
 Image = NDArray[np.uint8]
+Index = NDArray[np.int64]
 
 QUANTILES = (0.0005, 0.9995)
 """Quantiles between which a view begins."""
@@ -53,6 +55,16 @@ class Points:
     palette: tuple[str, ...]
     span: Range = (0.0, 1.0)
     hexagons: bool = False
+
+    @cached_property
+    def codes(self) -> NDArray[np.uint8]:
+        """Places of the classes of points among `colours`, (shot,)."""
+        return np.zeros(0, np.uint8) if self.value is None else counting.codes(self.value, tuple(self.colours))
+
+    @cached_property
+    def numbers(self) -> NDArray[np.float64]:
+        """Values as numbers, (shot,)."""
+        return _fixed(np.zeros(0) if self.value is None else self.value, np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,54 +133,71 @@ def draw(
     (x0, x1), (y0, y1) = x_range, y_range
     if not (x1 > x0 and y1 > y0 and width > 0 and height > 0):
         raise InputError(f"a view must be wider and higher than 0, got {x_range}, {y_range}, {width} x {height}")
-    # points that are not finite are in no range
-    inside = visible & (points.x >= x0) & (points.x <= x1) & (points.y >= y0) & (points.y <= y1)
-    at = np.flatnonzero(inside)
+    shown, n_pixels = int(visible.sum()), height * width
+    some = selected & visible
+    chosen = some if some.any() else visible
+    view = np.array([x0, x1, y0, y1], np.float64)
+    x, y = _fixed(points.x, np.float32), _fixed(points.y, np.float32)
+    pixel = counting.places(x, y, visible, view, width, height)
+    if points.hexagons:
+        return _hexagons(points, chosen, np.flatnonzero(pixel != counting.OUTSIDE), shown, view, width, height)
+    rgba = np.zeros((height, width, 4), np.uint8)
+    counts = counting.count(pixel, chosen, n_pixels)
+    for number, coloured in zip(counts, (False, True), strict=True):
+        if (where := np.flatnonzero(number)).size:
+            colour = _shaded(points, pixel, chosen, number, where) if coloured else _dense(GREYS, number[where])
+            _paint(rgba, where, colour, _spread(int(number.sum())))
+    return Drawing(rgba, int(counts.sum()), shown)
+
+
+def _hexagons(
+    points: Points, chosen: Mask, at: Index, shown: int, view: NDArray[np.float64], width: int, height: int
+) -> Drawing:
+    x0, x1, y0, y1 = view
     column, row = (
         np.minimum((v[at].astype(np.float64) - low) * (n / (high - low)), np.nextafter(n, 0))
         for v, low, high, n in ((points.x, x0, x1, width), (points.y, y0, y1, height))
     )
-    chosen = (selected & visible)[at] if (selected & visible).any() else np.ones(len(at), bool)
-    if points.hexagons:
-        counts = hexagons.count(column[chosen], height - row[chosen], width, height)
-        others = hexagons.count(column[~chosen], height - row[~chosen], width, height)
-        return Drawing(_tiled(points, counts, others), len(at), int(visible.sum()), counts)
-    pixel = (height - 1 - row.astype(np.int64)) * width + column.astype(np.int64)
-    rgba = np.zeros((height * width, 4), np.uint8)
-    for layer, coloured in ((~chosen, False), (chosen, True)):
-        if layer.any():
-            where, colour = _shaded(points, pixel[layer], at[layer], coloured, height * width)
-            _paint(rgba.reshape(height, width, 4), where, colour, _spread(int(layer.sum())))
-    return Drawing(rgba.reshape(height, width, 4), len(at), int(visible.sum()))
+    picked = chosen[at]
+    counts, others = (hexagons.count(column[some], height - row[some], width, height) for some in (picked, ~picked))
+    return Drawing(_tiled(points, counts, others), len(at), shown, counts)
 
 
-def _shaded(
-    points: Points, pixel: NDArray[np.int64], shot: NDArray[np.int64], coloured: bool, n_pixels: int
-) -> tuple[NDArray[np.int64], Image]:
-    """Return the pixels that hold points, and their colours."""
-    count = np.bincount(pixel, minlength=n_pixels)
-    where = np.flatnonzero(count)
-    fullness = np.log(count[where]) / max(np.log(count[where].max()), 1e-9)
-    alpha = LEAST_ALPHA + (255 - LEAST_ALPHA) * fullness
-    if not coloured or points.value is None:
-        ramp = _ramp(DENSITIES if coloured else GREYS)
-        colour = ramp[(fullness * (len(ramp) - 1)).astype(int)]
-        return where, np.column_stack([colour, np.full(len(where), 255)]).astype(np.uint8)
-    value = points.value[shot]
+def _shaded(points: Points, pixel: NDArray[np.int32], chosen: Mask, number: Index, where: Index) -> Image:
+    """Return the colours of the pixels that hold points that are chosen."""
+    if points.value is None:
+        return _dense(DENSITIES, number[where])
+    place = np.empty(len(number), np.int32)
+    place[where] = np.arange(len(where))
     if points.colours:
-        colour = sum(
-            np.bincount(pixel[value == known], minlength=n_pixels)[where, None] * np.array(_rgb(name), float)
-            for known, name in points.colours.items()
-        ) / count[where, None]  # fmt: skip
-    else:
-        ramp, (low, high) = _ramp(points.palette), points.span
-        known = np.isfinite(value)
-        total = np.bincount(pixel[known], value[known].astype(float), minlength=n_pixels)[where]
-        number = np.bincount(pixel[known], minlength=n_pixels)[where]
-        part = np.clip((total / np.maximum(number, 1) - low) / (high - low), 0, 1)
-        colour = np.where(number[:, None] > 0, ramp[(part * (len(ramp) - 1)).astype(int)], _rgb(GREYS[0]))
-        alpha = np.full(len(where), 255.0)
-    return where, np.column_stack([colour, alpha]).astype(np.uint8)
+        colour = np.array([*map(_rgb, points.colours.values()), (0, 0, 0)], float)
+        mixed = counting.mix(pixel, chosen, place, len(where), points.codes, colour) / number[where, None]
+        alpha = LEAST_ALPHA + (255 - LEAST_ALPHA) * _fullness(number[where])
+        return np.column_stack([mixed, alpha]).astype(np.uint8)
+    total, known = counting.add_up(pixel, chosen, place, len(where), points.numbers)
+    ramp, (low, high) = _ramp(points.palette), points.span
+    part = np.clip((total / np.maximum(known, 1) - low) / (high - low), 0, 1)
+    told = np.where(known[:, None] > 0, ramp[(part * (len(ramp) - 1)).astype(int)], _rgb(GREYS[0]))
+    return np.column_stack([told, np.full(len(where), 255.0)]).astype(np.uint8)
+
+
+def _dense(palette: tuple[str, ...], number: Index) -> Image:
+    """Return the colours of pixels by how many points they hold."""
+    ramp = _ramp(palette)
+    colour = ramp[(_fullness(number) * (len(ramp) - 1)).astype(int)]
+    return np.column_stack([colour, np.full(len(number), 255)]).astype(np.uint8)
+
+
+def _fullness(number: Index) -> NDArray[np.float64]:
+    """Tell how full pixels are, the fullest 1, by the logarithm of their points."""
+    return np.asarray(np.log(number) / max(np.log(number.max()), 1e-9))
+
+
+def _fixed(values: NDArray[Any], kind: Any) -> NDArray[Any]:
+    """Return values as kernels take them, which are compiled anew for arrays that can be written to."""
+    out = np.ascontiguousarray(values, kind).view()
+    out.flags.writeable = False
+    return out
 
 
 def _tiled(points: Points, counts: NDArray[np.int64], others: NDArray[np.int64]) -> Image:
@@ -182,16 +211,12 @@ def _tiled(points: Points, counts: NDArray[np.int64], others: NDArray[np.int64])
     return rgba
 
 
-def _paint(rgba: Image, where: NDArray[np.int64], colour: Image, spread: int) -> None:
+def _paint(rgba: Image, where: Index, colour: Image, spread: int) -> None:
     """Paint pixels as discs, their middles last, so that no point hides another's middle."""
-    height, width = rgba.shape[:2]
-    row, column = np.divmod(where, width)
     steps = range(-spread, spread + 1)
     disc = [(dy, dx) for dy in steps for dx in steps if dx * dx + dy * dy <= spread * spread + 0.5]
-    for dy, dx in sorted(disc, key=lambda d: -(d[0] ** 2 + d[1] ** 2)):
-        y, x = row + dy, column + dx
-        there = (y >= 0) & (y < height) & (x >= 0) & (x < width)
-        rgba[y[there], x[there]] = colour[there]
+    disc.sort(key=lambda d: -(d[0] ** 2 + d[1] ** 2))
+    counting.paint(rgba, where, colour, np.array(disc))
 
 
 def _spread(n: int) -> int:
@@ -203,6 +228,7 @@ def _rgb(name: str) -> tuple[int, int, int]:
     return red, green, blue
 
 
+@lru_cache(16)
 def _ramp(palette: tuple[str, ...], n: int = 256) -> NDArray[np.float64]:
     """Return `n` colours (n, 3) between those of a palette."""
     known = np.array([_rgb(name) for name in palette], float)

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import holoviews as hv
 import panel as pn
 import panel_material_ui as pmui
 from bokeh.palettes import interp_palette
@@ -46,7 +45,6 @@ def orientation(session: Session, _: Pictures, watch: Watch) -> pn.viewable.View
         return sentence("The store does not tell orientations: it holds no truth of where particles pointed.")
     known = session.shots.symmetry or ""
     sphere = Sphere(session, known, watch)
-    sphere.dynamic.opts(hv.Options("RGB", backend="bokeh", active_tools=["lasso_select"]))  # the wheel scrolls the page
     groups = {"none": ""} | {f"{group}, of the particle" if group == known else group: group for group in GROUPS}
     by = pmui.Select(label="symmetry", options=groups, value=known, width=210, size="small", margin=(4, 10))
     colours = pmui.RadioButtonGroup(
@@ -97,6 +95,8 @@ class Sphere(Plane):
     def __init__(self, session: Session, group: str, watch: Callable[..., Any] | None = None) -> None:
         self._group = group
         super().__init__(session, self._folded, watch=watch)
+        # the wheel scrolls the page
+        self.canvas.figure.toolbar.active_scroll = None
 
     @property
     def _folded(self) -> tuple[str, str]:
@@ -110,8 +110,8 @@ class Sphere(Plane):
         self._colour = folded("rotation", group) if by_rotation else None
         self._hover(None)
         self._take()
-        self._mark(self._pin, self.session.shot)
-        self._redraw.event(n=self._redraw.n + 1)
+        self._mark(self.canvas.pin, self.session.shot)
+        self._flow.ask()
 
     def by_rotation(self, on: bool) -> None:
         """Let colours tell the rotation about the axis, or what they tell in the latent plot."""
@@ -123,4 +123,4 @@ class Sphere(Plane):
             # ends where it begins, after a fraction of a turn
             half = 180 / turns_about_z(symmetry_group(self._group))
             self.points = replace(self.points, palette=tuple(interp_palette(CIRCLE, 256)), span=(-half, half))
-            self._mapper.update(low=-half, high=half, palette=list(self.points.palette))
+            self.canvas.mapper.update(low=-half, high=half, palette=list(self.points.palette))

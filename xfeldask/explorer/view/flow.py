@@ -30,14 +30,16 @@ class Flow:
         source.js_on_change("data", answer)
         self._taken.on_change("data", self._answered)
 
-    def ask(self, wanted: Any) -> None:
+    def ask(self, wanted: Any = None) -> None:
         """Send something now, or soon."""
         if self._since and time.monotonic() - self._since < LONGEST:
             self._waiting = [wanted]
             return
         self._waiting = []
         document = pn.state.curdoc
-        answers = document is not None and document.session_context is not None
+        context = None if document is None else document.session_context
+        # a page that is being made is sent as a whole, and its browser has nothing to answer
+        answers = context is not None and context.session is not None
         self._since = time.monotonic() if self._send(wanted) and answers else 0.0
 
     def _answered(self, name: str, old: Any, new: Any) -> None:
