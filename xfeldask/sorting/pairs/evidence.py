@@ -58,6 +58,11 @@ class Evidence(FieldsOnly):
         """Lags looked at."""
         return Lags(2 * self.patterns.window.half, self.step, self.offset)
 
+    @property
+    def peaks_in_bands(self) -> slice:
+        """Which of the measures are peaks in bands of lags."""
+        return slice(1, 1 + len(self.lags.bands))
+
     @cached_property
     def _neighbours(self) -> list[Neighbours]:
         return [Neighbours(self.reference[:, :k]) for k in self._spaces]

@@ -163,7 +163,7 @@ class Teacher:
         for kind, lessons in ((1, one), (0, several)):
             lessons.append(np.repeat(measures[self.known == kind], repeat, axis=0))
         x, y = np.concatenate([*one, *several]), np.repeat([1, 0], [sum(map(len, one)), sum(map(len, several))])
-        return Networks.trained(x, y, members, self.seed)
+        return Networks.trained(x, y, members, self.seed, evidence.peaks_in_bands)
 
 
 def _drawn(evidence: Evidence, synthesis: Synthesis, n_particles: int, shots: int, rng: np.random.Generator) -> Array:

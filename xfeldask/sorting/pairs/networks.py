@@ -22,11 +22,11 @@ from xfeldask.sorting.pairs.window import Window, checked, excess, find_window, 
 MOST_HITS = 12_000
 HIT = 5.0
 """Standard deviations above the background from which a shot is a hit."""
-OWN = ("center", "width", "lesson_odds")
+OWN = ("center", "width", "lesson_odds", "floor")
 """What networks know besides their layers."""
-LATER = ("steady", "gauge", "known", "signal")
-"""What rules of earlier versions lack: images, as nothing was steady to them, and components that were signal, as all
-of them were."""
+LATER = ("steady", "gauge", "known", "signal", "floor")
+"""What rules of earlier versions lack: images, as nothing was steady to them, components that were signal, as all of
+them were, and floors, as they had none."""
 
 
 @dataclass(frozen=True)
@@ -196,6 +196,7 @@ class PairNetworks:
         known: dict[str, Any] = {name: np.array(arrays[name]) for name in needed}
         nothing, every = np.zeros_like(known["weight"]), np.array(len(known["variance"]))
         lacking = dict.fromkeys(LATER, nothing) | {"signal": every}
+        lacking["floor"] = np.full_like(known["center"], -np.inf)
         known |= {name: np.array(arrays.get(name, lacking[name])) for name in LATER}
         known = {name: value if value.ndim else value.item() for name, value in known.items()}
 

@@ -20,6 +20,8 @@ STEPS = 2000
 ROUNDS = 25
 LESSONS = 256
 """Lessons that a step of the optimiser takes."""
+ORDINARY = 0.75
+"""Fraction of the single hits whose one-sided measures are taken for equally low."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ class Networks:
     ----------
     center, width : float32 (measure,), mean and standard deviation of the lessons
     lesson_odds : float, log odds of a single hit among the lessons
+    floor : float32 (measure,), lower values are taken for this; -inf where the lowest tells as much as the highest
     layers : for each network, for each layer, weight (in, out) and bias (out,)
 
     Examples
@@ -44,18 +47,27 @@ class Networks:
     center: Array
     width: Array
     lesson_odds: float
+    floor: Array
     layers: list[list[tuple[Array, Array]]]
 
     @classmethod
-    def trained(cls, x: Array, y: NDArray[Any], members: int, seed: int) -> Self:
-        """Train on measures (lesson, measure), and on which of them are of a single hit (lesson,)."""
+    def trained(cls, x: Array, y: NDArray[Any], members: int, seed: int, one_sided: slice = slice(0)) -> Self:
+        """Train on measures (lesson, measure), and on which of them are of a single hit (lesson,).
+
+        Measures that are `one_sided` speak for several particles where they are high, and for nothing where they are
+        low: what is low in most single hits is taken for ordinary. Else a band far lower than any lesson's would speak
+        for one particle so much that fringes in another could not outweigh it.
+        """
+        floor = np.full(x.shape[1], -np.inf, np.float32)
+        floor[one_sided] = np.quantile(x[y == 1][:, one_sided], ORDINARY, axis=0)
+        x = np.maximum(x, floor)
         center, width = x.mean(axis=0), np.maximum(x.std(axis=0), 1e-6)
         layers = [_train((x - center) / width, y, seed + i) for i in range(members)]
-        return cls(center, width, float(logit(y.mean())), layers)
+        return cls(center, width, float(logit(y.mean())), floor, layers)
 
     def log_ratio(self, measures: Array) -> NDArray[np.float64]:
         """Mean of the networks' log odds of a single hit (shot,), less what their lessons had of each kind."""
-        x = (measures - self.center) / self.width
+        x = (np.maximum(measures, self.floor) - self.center) / self.width
         return np.asarray(np.mean([_forward(x, layers) for layers in self.layers], axis=0) - self.lesson_odds)
 
 
