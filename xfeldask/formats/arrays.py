@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 from zipfile import BadZipFile, ZipFile, is_zipfile
 
 import h5py
@@ -14,24 +14,12 @@ from numpy.typing import NDArray
 from xfeldask.errors import FormatError, InputError
 from xfeldask.formats.hdf5 import open_hdf5, reading
 from xfeldask.formats.text import load_array, map_array
+from xfeldask.formats.unpacking import Array, unpacked
 from xfeldask.physics.detectors import Geometry, follows_pixels, wavelength
 from xfeldask.physics.images import Counts
 
 TOO_MANY = 2**32
 """Photons of a pixel that no type holds that they are kept in."""
-
-
-class Array(Protocol):
-    """What an array on disk and one in memory have in common."""
-
-    @property
-    def shape(self) -> tuple[int, ...]: ...  # noqa: D102
-
-    @property
-    def dtype(self) -> np.dtype[Any]: ...  # noqa: D102
-
-    def __getitem__(self, key: slice, /) -> Any:
-        """Return some rows."""
 
 
 class ArrayFrames:
@@ -79,7 +67,7 @@ class ArrayFrames:
         self.name, self.n_shots = Path(source.partition(":/")[0]).stem, int(array.shape[0])
         self.geometry, self.wavelength = geometry, wavelength(photon_energy)
         self.chunk = int((getattr(array, "chunks", None) or (1,))[0])
-        self._source, self._array = source, array
+        self._source, self._array = source, unpacked(array)
 
     def read(self, shots: range) -> Counts:
         """Photons of consecutive shots, unsigned integers (shot, panel, ss, fs).

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xfeldask.errors import FormatError, InputError
-from xfeldask.formats.arrays import Array
 from xfeldask.formats.hdf5 import number
 from xfeldask.formats.stacks import flat_panel, pixel_pitch
+from xfeldask.formats.unpacking import Array
 from xfeldask.physics.detectors import Geometry, follows_pixels, make_geometry
 
 HARMLESS = 0x20 | 0x100 | 0x800 | 0x1000

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xfeldask.formats.arrays import Array, ArrayFrames
+from xfeldask.formats.arrays import ArrayFrames
 from xfeldask.formats.hdf5 import reading
 from xfeldask.formats.shot_columns import ShotColumn
+from xfeldask.formats.unpacking import Array, unpacked
 from xfeldask.physics.detectors import Geometry, make_geometry
 from xfeldask.physics.images import Counts
 
@@ -48,7 +49,11 @@ class StackFrames(ArrayFrames):
         bad: Array | None = None,
     ) -> None:
         super().__init__(source, array, geometry, photon_energy)
-        self._truth, self._columns, self._masks = dict(truth or {}), dict(columns or {}), bad
+        self._truth, self._columns, self._masks = (
+            dict(truth or {}),
+            dict(columns or {}),
+            None if bad is None else unpacked(bad),
+        )
 
     def read(self, shots: range) -> Counts:
         """Photons of consecutive shots, none where a pixel is bad in the shot; see `ArrayFrames`."""
