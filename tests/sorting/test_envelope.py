@@ -5,7 +5,7 @@ import pytest
 from sklearn.covariance import EllipticEnvelope
 
 from tests.sorting.shots import Given
-from xfeldask.errors import InputError
+from xfeldask.errors import InputError, XfeldaskWarning
 from xfeldask.sorting.envelope import EnvelopeRule
 from xfeldask.sorting.protocol import Allowance
 
@@ -39,7 +39,16 @@ def test_envelope__flags_the_far_ones_and_others_come_back_the_same() -> None:
                                   columns["envelope_distance"])  # fmt: skip
 
 
-@pytest.mark.filterwarnings("ignore:The covariance matrix associated to your dataset is not full rank")
+def test_envelope__of_coordinates_in_a_plane_says_so_once() -> None:
+    latent = points()
+    latent[:, 2] = latent[:, 0]
+    with pytest.warns(XfeldaskWarning) as told:
+        rule = EnvelopeRule().fit(Given({"latent": latent}))
+    assert len(told) == 1
+    assert "the 3 coordinates of the shots lie in a plane" in str(told[0].message)
+    assert np.isfinite(rule.evidence({"latent": latent})["envelope_distance"]).all()
+
+
 def test_envelope__refuses_what_it_cannot_learn_from() -> None:
     for latent, told in (
         (np.zeros((6, 3)), "more than 6 shots"),

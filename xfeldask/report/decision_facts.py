@@ -96,7 +96,7 @@ def decision_told(decision: Decision) -> dict[str, str]:
     {'threshold': 'log odds 1.50 (95 % of resampled data: 1.00 to 2.00)'}
     >>> decision_told(Decision(multiple_fraction=0.0123, expected_purity=0.9987))
     {'expected': '1.23 % of the hits are multiple, purity 99.870 %'}
-    >>> list(decision_told(Decision(multiple_fraction=0.7, purity_at_most=0.4, steady_photons=12.0)))
+    >>> list(decision_told(Decision(multiple_fraction=0.7, purity_by_peaks=0.4, steady_photons=12.0)))
     ['expected', 'beware', 'background']
     >>> decision_told(Decision(background_photons=12.0))
     {'background': '12 photons a shot on average, as measured or given'}
@@ -133,9 +133,9 @@ def decision_told(decision: Decision) -> dict[str, str]:
         rows["expected"] = ", ".join(told)
     if decision.conflict is not None:
         rows["costs"] = decision.conflict
-    if decision.purity_at_most is not None:
+    if decision.purity_by_peaks is not None:
         rows["beware"] = (
-            f"purity unknown: about {100 * decision.purity_at_most:.0f} % of the accepted look like one particle by "
+            f"purity unknown: about {100 * decision.purity_by_peaks:.0f} % of the accepted look like one particle by "
             "their peaks, and the rule expects more; use one taught on a simulation (simulate with --like, sort that, "
             "project)"
         )

@@ -37,14 +37,14 @@ class Decision(Record):
     expected_singles_lost : float, fraction of the singles below the threshold
     expected_others_kept : float, number of accepted hits that are not single
     expected_purity : float, fraction of singles among the accepted
-    purity_at_most : float, told instead where the shots contradict what would be expected: the fraction of the accepted
-        that looks single by `xfeldask.sorting.pairs.witness`, which is too low for dim shots
+    purity_by_peaks : float, told instead where the shots contradict what would be expected: the fraction of the
+        accepted that looks single by `xfeldask.sorting.pairs.witness`, which is too low for dim shots
     steady_photons : float, photons of a shot, on average, that do not grow with its brightness; taken for background
     background_photons : float, photons of the background of a shot, on average, that was known beforehand
     max_contamination : float, fraction of the accepted that might be anything but a single hit, or where kinds were
         found of the wanted one
-    expected_singles_lost_interval, expected_purity_interval : (float, float), where chance alone leaves them in 95 %
-        of runs; told where `max_contamination` was given
+    expected_singles_lost_interval, expected_purity_interval : (float, float), where the true ones are in 95 % of runs,
+        as of `xfeldask.sorting.expected`
     purity_otherwise : (float, float, float), purity expected at `max_singles_lost`, and its interval; told where
         `max_contamination` costs more singles than that
     kinds : tuple of int, shots of each kind of particle among the single hits, the most frequent first, or in
@@ -67,7 +67,7 @@ class Decision(Record):
     expected_singles_lost: float | None = None
     expected_others_kept: float | None = None
     expected_purity: float | None = None
-    purity_at_most: float | None = None
+    purity_by_peaks: float | None = None
     steady_photons: float | None = None
     background_photons: float | None = None
     max_contamination: float | None = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -10,11 +12,14 @@ from numpy.typing import NDArray
 from sklearn.covariance import MinCovDet
 from sklearn.metrics import pairwise_distances
 
-from xfeldask.errors import InputError
+from xfeldask.errors import InputError, XfeldaskWarning
 from xfeldask.latent.linear import NotFittedError
 from xfeldask.schema import LATENT, MULTIPLE, SINGLE
 from xfeldask.sorting.decision import Decision
 from xfeldask.sorting.protocol import Allowance, Columns, Rule, Shots
+
+FLAT = "The covariance matrix associated to your dataset is not full rank"
+"""How scikit-learn's warning begins where shots lie in a plane."""
 
 
 class EnvelopeRule(Rule):
@@ -32,7 +37,12 @@ class EnvelopeRule(Rule):
     Raises
     ------
     InputError
-        Too few shots, coordinates that are not finite, or that lie in a plane.
+        Too few shots, coordinates that are not finite, or of which too many are equal.
+
+    Warns
+    -----
+    XfeldaskWarning
+        Coordinates that lie in a plane: nothing is known of distances across it.
 
     Notes
     -----
@@ -69,12 +79,21 @@ class EnvelopeRule(Rule):
         if not np.isfinite(latent).all():
             raise InputError("the latent coordinates hold NaN or infinity")
         try:
-            found = MinCovDet(random_state=self.seed).fit(latent)
+            with warnings.catch_warnings(record=True) as told:
+                warnings.filterwarnings("always", FLAT)
+                found = MinCovDet(random_state=self.seed).fit(latent)
         except ValueError as error:
             raise InputError(
                 f"no envelope fits the coordinates ({error}); too many of them are equal or lie in a plane, so embed "
                 "with fewer components or sort by another rule"
             ) from error
+        if any(re.match(FLAT, str(one.message)) for one in told):
+            warnings.warn(
+                f"the {components} coordinates of the shots lie in a plane, so the envelope says "
+                "nothing of distances across it; embed with fewer components or sort by another rule",
+                XfeldaskWarning,
+                stacklevel=2,
+            )
         self.location_, self.precision_ = found.location_, found.get_precision()
         return self
 

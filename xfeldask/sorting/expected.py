@@ -1,4 +1,4 @@
-"""What a rule's probabilities say of what it accepts, and how far chance alone may lead from that."""
+"""What a rule's probabilities say of what it accepts, and how far from the truth that may be."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 INTERVAL = 0.95
-"""Probability that the number of singles or others lies within an interval."""
+"""Probability that the number of singles or others lies within an interval, if `WRONG` is not exceeded."""
+WRONG = 3.0
+"""Factor by which the expected number of singles or others may be too large or small. In beams of 5 to 80 % multiples
+the true number of others was within it and chance; see `docs/how-singles-are-told.md`."""
 
 
 class Expected(NamedTuple):
-    """A fraction that is expected, and the interval that chance alone leaves it.
+    """A fraction that is expected, and an interval for the true one.
 
     Examples
     --------
@@ -33,8 +36,9 @@ def expected(probability: NDArray[Any], accepted: NDArray[np.bool_]) -> tuple[Ex
     """Tell what fraction of the accepted shots is single, and what fraction of the singles is not accepted.
 
     Each shot is a single hit with its probability. The number of the improbable ones among many is at most as spread
-    as a Poisson number of the same mean (Le Cam, Pacific J. Math. 10, 1181, 1960), whose quantiles are the interval;
-    that the probabilities themselves may be wrong is not in it.
+    as a Poisson number of the same mean (Le Cam, Pacific J. Math. 10, 1181, 1960). The interval is from the low
+    quantile of a mean `WRONG` times smaller to the high one of a mean as many times larger, since the probabilities
+    themselves come from lessons, and may be wrong.
 
     Parameters
     ----------
@@ -49,7 +53,7 @@ def expected(probability: NDArray[Any], accepted: NDArray[np.bool_]) -> tuple[Ex
     --------
     >>> purity, lost = expected(np.full(1000, 0.99), np.arange(1000) < 900)
     >>> str(purity), str(lost)
-    ('99.00% (98.33% to 99.56%)', '10.00% (8.08% to 10.10%)')
+    ('99.00% (95.78% to 100.00%)', '10.00% (2.22% to 10.10%)')
     """
     known = np.isfinite(probability)
     inside, outside = (np.asarray(probability, np.float64)[known & side] for side in (accepted, ~accepted))
@@ -63,8 +67,9 @@ def expected(probability: NDArray[Any], accepted: NDArray[np.bool_]) -> tuple[Ex
 
 
 def _between(mean: float, most: float) -> tuple[float, float]:
-    """Return quantiles of a Poisson number, its mean between them."""
+    """Return bounds of a number that is expected to be `mean`."""
     from scipy.stats import poisson  # imported by who needs it: each process that simulates imports this module
 
-    low, high = (float(poisson.ppf(at, mean)) for at in ((1 - INTERVAL) / 2, (1 + INTERVAL) / 2))
+    low = float(poisson.ppf((1 - INTERVAL) / 2, mean / WRONG))
+    high = float(poisson.ppf((1 + INTERVAL) / 2, mean * WRONG))
     return min(low, mean), max(min(high, most), mean)

@@ -230,10 +230,11 @@ def _decided(
     decision = Decision.from_json(before.attrs["decision"])
     sizes = tuple(np.bincount(columns["kind"], minlength=len(kinds)).tolist())
     told: dict[str, Any] = {"kinds": sizes, "kind_names": kinds.names or None, "wanted_kind": wanted}
-    known = decision.purity_at_most is None
+    known = decision.purity_by_peaks is None
     if known and (decision.expected_purity is not None or max_contamination is not None):
         told["expected_others_kept"] = float((1 - both)[chosen].sum())
         told["expected_purity"] = float(both[chosen].mean()) if chosen.any() else None
+        told["expected_purity_interval"] = intervals(both, chosen).get("expected_purity_interval")
     if max_contamination is not None:
         told |= {"max_contamination": max_contamination, **_loss(decision, both, chosen)}
     if not known:

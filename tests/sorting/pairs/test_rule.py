@@ -51,6 +51,8 @@ def test_rule__measures_decides_and_tells(rule: PairRule) -> None:
     kept = found["is_single"]
     assert told.steady_photons is None
     assert told.expected_purity == pytest.approx(1 - told.expected_others_kept / kept.sum())
+    low, high = told.expected_purity_interval
+    assert low <= told.expected_purity <= high
 
 
 def test_rule__comes_back_and_decides_the_same(rule: PairRule) -> None:
@@ -95,10 +97,10 @@ def test_decide__tells_no_purity_that_the_peaks_of_the_accepted_contradict(rule:
     for contamination in (None, 0.05):
         _, told = rule.decide(columns, Allowance(max_contamination=contamination))
         assert told.expected_purity is told.expected_others_kept is told.expected_purity_interval is None
-        assert told.purity_at_most == pytest.approx(0.6, abs=0.06)
+        assert told.purity_by_peaks == pytest.approx(0.6, abs=0.06)
     columns["autocorrelation_peak"] = np.repeat([low, high], 500)
     _, told = rule.decide(columns, Allowance())
-    assert told.purity_at_most is None
+    assert told.purity_by_peaks is None
     assert told.expected_purity > 0.99
 
 
@@ -118,4 +120,4 @@ def test_decide__of_some_multiples_doubts_what_is_clearly_contradicted(
     peak = np.repeat([low, high], [round(900 * noisy), 1000 - round(900 * noisy)])
     columns = {"log_ratio": np.repeat([9.0, -9.0], [900, 100]), "autocorrelation_peak": peak}
     _, told = rule.decide(columns, Allowance())
-    assert (told.expected_purity is not None, told.purity_at_most is None) == (is_told, is_told)
+    assert (told.expected_purity is not None, told.purity_by_peaks is None) == (is_told, is_told)

@@ -13,8 +13,8 @@ from bokeh.plotting import figure
 SMALL = {"font-size": "13px", "line-height": "1.5"}
 FAINT = {**SMALL, "opacity": "0.8"}
 CHANCE = (
-    "Expected from the probability of each shot; in brackets, where chance leaves it in 95 of 100 runs like this, "
-    "if the probabilities are right."
+    "Expected from the probability of each shot; in brackets, where the truth is in 95 of 100 runs like this, if the "
+    "expected number of singles lost or others accepted is wrong by a factor of three at most."
 )
 MIDDLE = "#808080"
 """Grey that can be read on white and on black."""

@@ -91,9 +91,9 @@ class PairRule(Rule):
         expected = 1 - found.let_in / accepted if accepted else None
         most = None if expected is None else self._contradicted(columns, hit, found, expected)
         doubted = most is not None
-        told = _of_target(allowance.max_contamination, found)
+        told = _intervals_and_target(allowance.max_contamination, found)
         if doubted:
-            told |= {"expected_purity_interval": None, "purity_otherwise": None, "purity_at_most": most}
+            told |= {"expected_purity_interval": None, "purity_otherwise": None, "purity_by_peaks": most}
         return out, Decision(
             max_singles_lost=allowance.max_singles_lost,
             threshold=found.threshold,
@@ -148,9 +148,7 @@ class PairRule(Rule):
         return rule
 
 
-def _of_target(max_contamination: float | None, found: Cut) -> dict[str, Any]:
-    """Return what a decision tells of a purity that was asked for."""
-    if max_contamination is None:
-        return {}
-    told = {"max_contamination": max_contamination, **intervals(found.probability, found.kept)}
+def _intervals_and_target(max_contamination: float | None, found: Cut) -> dict[str, Any]:
+    """Return intervals of what is expected, and what a decision tells of a purity that was asked for."""
+    told: dict[str, Any] = {"max_contamination": max_contamination, **intervals(found.probability, found.kept)}
     return told if found.otherwise is None else told | {"purity_otherwise": tuple(found.otherwise)}
