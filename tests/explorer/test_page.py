@@ -92,3 +92,14 @@ def test_shots__that_are_written_while_columns_are_read_do_not_count_yet(tmp_pat
     shots = Shots.of(Run.open(run.path))
     status[:] = done
     assert not shots.done[:8].any()
+
+
+def test_shot__that_is_seen_already_is_not_sent_again_when_it_is_pinned():
+    found = Explorer(session())
+    found.look(3)
+    sent = []
+    found.pattern.source.on_change("data", lambda attr, old, new: sent.append(attr))
+    found.session.shot = 3
+    assert sent == []
+    found.session.shot = 4
+    assert sent == ["data"]

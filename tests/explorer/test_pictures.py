@@ -4,6 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
+import zarr
 
 from tests.explorer.few_shots import few_shots, pictures
 from tests.tiny import tiny_run
@@ -92,3 +93,21 @@ def test_cut__of_a_picture_is_the_part_that_others_show(narrow):
     np.testing.assert_allclose(part.extent, photons.extent, rtol=0.05)
     assert part.values.sum() == photons.values.sum()
     assert narrow.cut(whole, "whole detector") is whole
+
+
+def test_truth__of_neighbours_is_read_once():
+    found, read = Pictures(few_shots()), []
+    values = np.arange(20.0).reshape(10, 2)
+    array = zarr.array(values, chunks=(4, 2))
+
+    class Counted:
+        chunks = array.chunks
+
+        def __getitem__(self, rows):
+            read.append(rows)
+            return array[rows]
+
+    found._arrays["position"] = Counted()
+    for shot in (0, 3, 9, 4, 8, 1):
+        np.testing.assert_array_equal(found._told("position", shot), values[shot])
+    assert read == [slice(0, 4), slice(8, 12), slice(4, 8)]

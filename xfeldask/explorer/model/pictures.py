@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,8 @@ ENOUGH = 0.8
 """Fraction of the photons that the finer bins must hold, to be what is shown of them."""
 RINGS = 64
 """Of a radial curve, out to the corner."""
+CHUNKS = 24
+"""Of truth that are kept: all of a million shots."""
 PLACED = ("orientation", "position", "size")
 """Where particles were, and how large."""
 NM = shown("m").factor
@@ -83,6 +85,8 @@ class Pictures:
 
     def __init__(self, run: Run) -> None:
         self.run = run
+        self._arrays: dict[str, zarr.Array[Any]] = {}
+        self._rows = lru_cache(CHUNKS)(self._read_rows)
         self._counted: dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
 
     @cached_property
@@ -238,17 +242,25 @@ class Pictures:
 
     def _members(self, mixture: Mixture, shot: int) -> tuple[Members, NDArray[np.float64]]:
         """Bodies of a shot's particles, and the places of these (particle, 3)."""
-        at = [np.asarray(array[shot], np.float64) for array in (self._truth[name] for name in PLACED)]
+        at = [np.asarray(self._told(name, shot), np.float64) for name in PLACED]
         there = np.isfinite(at[1]).all(axis=1) & np.isfinite(at[0]).all(axis=1)
         orientation, position, size = (values[there] for values in at)
         if not self.run.species:
             return whole(orientation, position, size), position
-        species, variant = (np.asarray(self.run.array(name)[shot])[there] for name in ("species", "variant"))
+        species, variant = (self._told(name, shot)[there] for name in ("species", "variant"))
         return taken_apart(mixture, species, variant, orientation, position, size), position
 
-    @cached_property
-    def _truth(self) -> dict[str, zarr.Array[Any]]:
-        return {name: self.run.array(name) for name in PLACED}
+    def _told(self, name: str, shot: int) -> NDArray[Any]:
+        """Return what is true of a shot; its neighbours, which are stored with it, are kept for the next ones."""
+        if name not in self._arrays:
+            self._arrays[name] = self.run.array(name)
+        rows = self._arrays[name].chunks[0]
+        return np.asarray(self._rows(name, shot // rows)[shot % rows])
+
+    def _read_rows(self, name: str, chunk: int) -> NDArray[Any]:
+        array = self._arrays[name]
+        rows = array.chunks[0]
+        return np.asarray(array[chunk * rows : (chunk + 1) * rows])
 
     def _points(self, body: Body) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Places (n, 3) [m] and electrons (n,) of a body's atoms, or of points all over a spheroid."""

@@ -141,7 +141,6 @@ class Explorer:
                 callback.stop()
 
     def _pinned(self, *_: Any) -> None:
-        self._seen = None
         self.look(self.session.shot)
 
     def _zoomed(self, *_: Any) -> None:

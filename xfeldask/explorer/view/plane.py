@@ -232,9 +232,11 @@ class Plane:
         if shot == self._hovered:
             return
         self._hovered = shot
-        self._mark(self.canvas.ring, shot)
-        if self._on_hover is not None:
-            self._on_hover(shot)
+        # one message, and so one frame of the browser, for all that changes
+        with pn.io.unlocked():
+            self._mark(self.canvas.ring, shot)
+            if self._on_hover is not None:
+                self._on_hover(shot)
 
     def tapped(self, x: float, y: float) -> None:
         """Pin the shot that is tapped."""
