@@ -3,6 +3,7 @@
 import gc
 import importlib
 import logging
+import re
 import shutil
 import socket
 import sys
@@ -21,6 +22,8 @@ import pytest
 from bokeh.client import ClientSession, pull_session
 from bokeh.document import Document
 from bokeh.io.doc import patch_curdoc
+from panel.io.resources import Resources
+from panel.io.server import server_html_page_for_session
 from tornado.iostream import StreamClosedError
 from tornado.websocket import WebSocketClosedError
 
@@ -29,7 +32,7 @@ from xfeldask import embed
 from xfeldask.errors import CorruptStoreError
 from xfeldask.explorer import serving
 from xfeldask.explorer.model.session import Session
-from xfeldask.explorer.serving import CALL, STORE, Options, page_of, read_options, served_page
+from xfeldask.explorer.serving import CALL, STORE, Options, lasting, one_skeleton, page_of, read_options, served_page
 from xfeldask.explorer.tabs import TABS
 from xfeldask.explorer.tabs.statistics import Statistics
 from xfeldask.explorer.view import offer as offer_module
@@ -386,3 +389,27 @@ def test_notebook__takes_scripts_from_what_is_installed(monkeypatch: pytest.Monk
     monkeypatch.setattr(pn, "extension", lambda **told: asked.append(told))
     serving.load_notebook.__wrapped__()
     assert asked == [{"inline": True}], "tests/explorer/browser/test_lab.py shows what comes of it"
+
+
+def test_page_that_is_sent_first__loads_what_draws_widgets_from_the_server_itself() -> None:
+    with one_skeleton():
+        session = pn.state._sessions["/"]
+        page = server_html_page_for_session(
+            session, Resources(mode="server"), "", template=session.document.template,
+            template_variables=session.document.template_variables,
+        )  # fmt: skip
+    (bundle,) = re.findall(r'importShim\("([^"]*)"\)', page)
+    assert re.fullmatch(r"\./static/extensions/panel-material-ui/[\w.-]+\.js\?\w+", bundle)
+
+
+def test_server__looks_for_garbage_in_what_its_visitors_leave_only() -> None:
+    before = gc.get_freeze_count()
+    with lasting():
+        assert gc.get_freeze_count() > before + 10_000
+        left = [Session.__new__(Session)]
+        left.append(left)
+        gone = ref(left[0])
+        del left
+        gc.collect()
+        assert gone() is None
+    assert gc.get_freeze_count() == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import sys
@@ -26,7 +27,7 @@ from tornado.websocket import WebSocketClosedError
 from xfeldask.errors import InputError
 from xfeldask.explorer.guard import hosts_of, origins_of, protect
 from xfeldask.explorer.model.session import Session
-from xfeldask.explorer.view.page import Explorer, make_page, message
+from xfeldask.explorer.view.page import Explorer, load_early, make_page, message
 from xfeldask.store.places import place_of
 from xfeldask.store.urls import StorePath, store_path
 
@@ -84,10 +85,21 @@ def serve(
     for here in range(len(options.stores)):
         # what the first visitor would wait for is read now
         make_page(options.stores, here).get_root()
-    with one_skeleton():
+    with one_skeleton(), lasting():
         server = make_server(options, port, address, password, origins, show=show)
         server.start()
         server.io_loop.start()
+
+
+@contextmanager
+def lasting() -> Iterator[None]:
+    """Look for no garbage in what there is already: as often as a visitor leaves, it would hold up all others."""
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 @contextmanager
@@ -99,7 +111,8 @@ def one_skeleton() -> Iterator[None]:
     """
     (app,) = build_applications({"/": lambda: message("")}, title=TITLE).values()
     pn.state._session_key_funcs["/"] = lambda request: request.path
-    pn.state._sessions["/"] = generate_session(app)
+    session = pn.state._sessions["/"] = generate_session(app)
+    load_early(session.document)
     try:
         with pn.config.set(reuse_sessions=True):
             yield

@@ -40,6 +40,16 @@ TOLD = {"hit": "truth", "verdict": "verdict", "probability_single": "P(single)",
 """What is told of a shot above its pictures, and by which word."""
 
 
+EARLY = """
+{% extends inner %}
+{% block postamble %}
+{{ super() }}
+<script>importShim({{ bundle | tojson }});</script>
+{% endblock %}
+"""
+"""Template of a page that is sent before there is anything in it."""
+
+
 class Explorer:
     """The page of one person.
 
@@ -197,6 +207,13 @@ def message(text: str, stores: Sequence[StorePath] = (), here: int = 0) -> pmui.
     """Make a page with a sentence, from which one can go to other stores."""
     alert = pmui.Alert(html.escape(text), severity="warning", margin=20)
     return _page(title="xfeldask", header=data_sets(stores, here), main=[alert])
+
+
+def load_early(document: Any) -> None:
+    """Let an empty page load what draws its widgets at once, not when the server has made what they are."""
+    variables = {"inner": document.template, "bundle": pmui.Page._render_esm(server=True)}
+    document.template_variables.update(variables)
+    document.template = document.template.environment.from_string(EARLY)
 
 
 def _page(header: Sequence[Any], **parts: Any) -> pmui.Page:
