@@ -23,11 +23,17 @@ from xfeldask.store.urls import StorePath
     metavar="I/N",
     help="Make the I-th of N ranges of the shards alone; jobs that make the others may run beside it.",
 )
+@click.option(
+    "--device",
+    default="cpu",
+    show_default=True,
+    help="Device that photons are drawn on: cpu, cuda, or auto, which takes a GPU where one is found.",
+)
 @click.option("--dry-run", is_flag=True, help="Say what the run would take, and write nothing.")
 @click.option("--quiet", is_flag=True, help="Print nothing but warnings and errors.")
 def simulate(
     store: StorePath, scheduler: str, workers: int | None, resume: bool, overwrite: bool, shards: str | None,
-    dry_run: bool, quiet: bool, **flags: Any,
+    device: str, dry_run: bool, quiet: bool, **flags: Any,
 ) -> None:  # fmt: skip
     """Simulate shots into STORE."""
     from xfeldask.report.printing import print_estimate, print_range, print_run
@@ -42,6 +48,6 @@ def simulate(
         print_estimate(estimate_run(store, resume=resume, overwrite=overwrite, **chosen), workers)
         return
     with scheduled(scheduler, workers, quiet), print_run(store, quiet or shards is not None):
-        run(store, resume=resume, overwrite=overwrite, shards=shards, progress=not quiet, **chosen)
+        run(store, resume=resume, overwrite=overwrite, shards=shards, device=device, progress=not quiet, **chosen)
     if shards is not None and not quiet:
         print_range(store)

@@ -1,18 +1,22 @@
-"""The engine ``xfeldask``: photons drawn exactly by thinning, on the CPU."""
+"""The engine ``xfeldask``: photons drawn exactly by thinning, on the CPU or a GPU."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xfeldask.config import Experiment
+from xfeldask.engines.cuda_thinning import CudaThinning, gpu_for
 from xfeldask.physics.detectors import Geometry, wavelength
 from xfeldask.physics.forward import make_forward_model
 from xfeldask.physics.images import Photons
 from xfeldask.physics.plan import ShotPlan, margins, shots_of_plan
 from xfeldask.physics.species import Form, Mixture
+
+_lock = threading.Lock()
 
 
 class Thinning:
@@ -35,11 +39,21 @@ class Thinning:
             margins(experiment.nuisance, geometry.pixel_size),
             background,
         )
+        self._gpu: CudaThinning | None = None
+
+    def draw_on(self, device: str) -> None:
+        """Draw on a device: "auto", "cpu" or "cuda"; see `gpu_for`."""
+        with _lock:
+            found = gpu_for(device, "xfeldask") if self._gpu is None or device == "cpu" else None
+            if found is not None:
+                self._gpu = CudaThinning(self.model, found)
+            elif device == "cpu":
+                self._gpu = None
 
     def draw(self, plan: ShotPlan, shots: NDArray[np.int64]) -> Iterator[Photons]:
         """Photons of each shot, a block each."""
-        for shot in shots_of_plan(plan, self._seed, shots, self._geometry, self._mixture):
-            pixel, count = self.model.draw(shot)
+        planned = shots_of_plan(plan, self._seed, shots, self._geometry, self._mixture)
+        for pixel, count in map(self.model.draw, planned) if self._gpu is None else self._gpu.draw(planned):
             yield Photons(pixel, count, np.array([0, pixel.size]))
 
     def expected(self, plan: ShotPlan, shots: NDArray[np.int64]) -> Iterator[NDArray[np.float32]]:

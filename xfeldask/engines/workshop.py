@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from xfeldask.engines.engine import Engine, events, make_engine
 from xfeldask.engines.kept import Kept, key_of
 from xfeldask.engines.recording import ShotRecorder, readout_of
+from xfeldask.engines.thinning import Thinning
 from xfeldask.errors import InputError
 from xfeldask.physics.detectors import Geometry
 from xfeldask.physics.plan import ShotPlan
@@ -114,15 +115,18 @@ def make_workshop(group: zarr.Group, engine: Engine, geometry: Geometry, readout
     return Workshop(layout, engine, ShotRecorder(geometry, readout), arrays, truth)
 
 
-def simulate_shard(run: Run, shard: int) -> None:
+def simulate_shard(run: Run, shard: int, *, device: str = "cpu") -> None:
     """Compute one shard of a store and commit it; the task that Dask runs.
 
     Parameters
     ----------
     run : Run, to be written
     shard : int
+    device : "auto", "cpu" or "cuda", on which photons are drawn where the engine can
     """
     shop = workshop(run)
+    if isinstance(shop.engine, Thinning):
+        shop.engine.draw_on(device)
     sink = Shard(shop.arrays, run.path, shop.layout, shard)
     shop.fill(sink, *shop.plan(sink.shots))
     run.refuse_replaced()

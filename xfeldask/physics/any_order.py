@@ -6,10 +6,11 @@ Bits are those of `xfeldask.physics.sampling`, which draws the same parts in tur
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xfeldask.physics.jit import inline_kernel
 from xfeldask.physics.rates import bound_at, seen
-from xfeldask.physics.sampling import background_photons, background_pixel, candidate, candidates
+from xfeldask.physics.sampling import background_photons, background_pixel, candidate, candidates, first_above
 from xfeldask.physics.scattering import Scatterer, Screen, Shot, intensity_at, scattering
 
 NONE = -1
@@ -57,3 +58,9 @@ def background_photon(screen: Screen, state: np.uint64, b: int) -> int:
     """Return the pixel of background photon `b`, if that is not masked; `state` is that of `background_part`."""
     p = background_pixel(screen, state, b)
     return p if screen.pixel[p, 3] > 0 else NONE
+
+
+@inline_kernel
+def holder(end: NDArray[np.int64], c: int) -> int:
+    """Return which of some tiles, whose candidates end at `end`, has candidate `c` of them all."""
+    return first_above(end, c)

@@ -5,6 +5,8 @@ Bounds of one place and of many have the same bits.
 
 from __future__ import annotations
 
+from math import sqrt
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -81,7 +83,7 @@ def seen(screen: Screen, shot: Shot, t: int) -> tuple[float, float, float, float
     x, y, z = screen.center[t, 0], screen.center[t, 1], screen.center[t, 2]
     sx, sy, sz, _ = scattering(shot, x, y, z)
     x, y = x - shot.center[0], y - shot.center[1]
-    nearest = np.sqrt(x * x + y * y + z * z) - screen.spread[t]
+    nearest = sqrt(x * x + y * y + z * z) - screen.spread[t]
     # a tile that reaches to the particle is bounded by nothing
     factor = (z + screen.spread[t]) / (nearest * nearest * nearest) if nearest > 0 else np.inf
     return sx, sy, sz, factor

@@ -75,7 +75,7 @@ def background_pixel(screen: Screen, state: np.uint64, b: int) -> int:
 
 
 @inner_inline_kernel
-def first_above(rising: NDArray[np.float64], value: float) -> int:
+def first_above(rising: NDArray[np.float64] | NDArray[np.int64], value: float) -> int:
     """Index of the first of `rising` numbers that is above `value`; the last one where none is."""
     low, high = 0, rising.size - 1
     while low < high:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import sqrt
 from typing import NamedTuple
 
 import numpy as np
@@ -122,7 +123,7 @@ def scattering(shot: Shot, x: float, y: float, z: float) -> tuple[float, float, 
     (0.0, 0.0, -0.0, 100.0)
     """
     x, y = x - shot.center[0], y - shot.center[1]
-    inverse_r = 1.0 / np.sqrt(x * x + y * y + z * z)
+    inverse_r = 1.0 / sqrt(x * x + y * y + z * z)
     f = shot.wavenumber * inverse_r
     # z / r - 1 without cancellation
     sz = -(x * x + y * y) * inverse_r / (1.0 + z * inverse_r) * f

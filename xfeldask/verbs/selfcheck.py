@@ -11,7 +11,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from xfeldask.config import Experiment
 from xfeldask.devices import Device, device_of
+from xfeldask.engines.cuda_thinning import INSTALL, CudaThinning, gpu_for
+from xfeldask.engines.preparation import prepare
+from xfeldask.engines.thinning import Thinning
+from xfeldask.formats.inputs import resolve
 from xfeldask.orient.iteration import Problem, next_state
 from xfeldask.orient.models import random_models
 from xfeldask.orient.rotations import rotation_grid
@@ -20,6 +25,7 @@ from xfeldask.orient.sparse import Pixels, SparseFrames, pixels_of
 from xfeldask.orient.state import State
 from xfeldask.physics.detectors import square
 from xfeldask.physics.orientations import symmetry_group
+from xfeldask.physics.plan import shots_of_plan
 from xfeldask.store.run import open_run
 from xfeldask.verbs.judge import compared_with_truth, quaternions, reconstructed
 from xfeldask.verbs.reconstruction_plan import planned
@@ -40,6 +46,14 @@ LEAST_CORRELATION = 0.75
 
 SIZES = {"cpu": (1_000, 3, 14.0), "cuda": (20_000, 8, 28.0)}
 """Shots, refinement of the rotations and radius [bins] that speed is measured at."""
+
+DRAWN: dict[str, Any] = {
+    "particle": "chaperonin",
+    "hits": {0: 1, 1: 8, 2: 2},
+    "nuisance": "realistic",
+    "n_shots": 2_000,
+}
+"""Shots whose photons are drawn on a GPU and on the CPU."""
 
 
 class Finding(NamedTuple):
@@ -63,7 +77,7 @@ class Finding(NamedTuple):
 
 
 def selfcheck(device: str = "auto", *, n_shots: int = 1_000) -> list[Finding]:
-    """Check a device: products of matrices, an iteration, a reconstruction against the truth; and its speed.
+    """Check a device: products of matrices, photons, an iteration, a reconstruction against the truth; and its speed.
 
     Parameters
     ----------
@@ -81,6 +95,8 @@ def selfcheck(device: str = "auto", *, n_shots: int = 1_000) -> list[Finding]:
     """
     on = device_of(device) or Device()
     found = [Finding("device", f"{on.label}, {on.free() / 1e9:.1f} GB free", True), _products(on)]
+    if on.name == "cuda":
+        found.append(_photons(on))
     with tempfile.TemporaryDirectory() as folder, one_thread_a_task():
         path = Path(folder) / "run.zarr"
         simulate(path, **SIMULATED, n_shots=n_shots, progress=False)
@@ -102,6 +118,25 @@ def selfcheck(device: str = "auto", *, n_shots: int = 1_000) -> list[Finding]:
     )
     fits = quality.orientation_error < 1.3 * spacing and correlation > LEAST_CORRELATION
     return [*found, Finding("reconstruction", told, fits), _speed(on)]
+
+
+def _photons(on: Device) -> Finding:
+    """Draw shots on a GPU and on the CPU."""
+    if gpu_for("auto", "xfeldask") is None:
+        return Finding("photons", f"not drawn on it: numba-cuda is not installed; {INSTALL}", False)
+    ready, shots = prepare(resolve(Experiment(**DRAWN))), np.arange(DRAWN["n_shots"])
+    engine = ready.engine
+    assert isinstance(engine, Thinning)
+    planned = shots_of_plan(ready.plan(shots), 0, shots, ready.inputs.geometry)
+    gpu = CudaThinning(engine.model, on)
+    gpu.draw(planned[:1])
+    start = time.perf_counter()
+    drawn = gpu.draw(planned)
+    rate = len(shots) / (time.perf_counter() - start)
+    alike = [np.array_equal(one[0], engine.model.draw(shot)[0]) for one, shot in zip(drawn, planned, strict=True)]
+    photons = sum(int(count.sum()) for _, count in drawn)
+    told = f"{sum(alike):,} of {len(shots):,} shots as on the CPU, {photons:,} photons; {rate:,.0f} shots a second"
+    return Finding("photons", told, all(alike))
 
 
 def _products(on: Device) -> Finding:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
-from functools import cache
-from importlib.metadata import version
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +25,7 @@ from xfeldask.errors import (
     UnreachableError,
 )
 from xfeldask.formats.inputs import Inputs, resolve
-from xfeldask.formats.particles import particle_name
 from xfeldask.physics.atoms import Atoms
-from xfeldask.physics.binning import bin_factor, low_q_bin
 from xfeldask.physics.species import NO_PARTICLE
 from xfeldask.physics.volume import Volume
 from xfeldask.store.layout import FORMAT, Flags, create_template, shot_array
@@ -44,11 +41,12 @@ from xfeldask.store.urls import StorePath, store_path
 from xfeldask.store.volumes import write_mixture, write_volume
 from xfeldask.units import told
 from xfeldask.verbs.asked import as_experiment
+from xfeldask.verbs.drawing_device import CPU, told_device
 from xfeldask.verbs.pending import refuse_broken, refuse_existing, run_pending
+from xfeldask.verbs.simulation_attributes import attributes_of
 
 AT_ONCE = 16
 """Chunks of truth that are written together: an array takes about as long to be told of one chunk as of many."""
-VERSIONS = ("xfeldask", "numpy", "numba", "zarr", "xarray", "dask")
 
 
 def simulate(
@@ -75,6 +73,7 @@ def simulate(
     resume: bool = False,
     overwrite: bool = False,
     shards: str | None = None,
+    device: str = "cpu",
     progress: bool = True,
 ) -> xr.Dataset:
     """Simulate shots into a Zarr store, on the scheduler that Dask has active.
@@ -109,6 +108,8 @@ def simulate(
     overwrite : bool, replace a store that is there
     shards : str such as "3/10", make the third of ten ranges of the shards alone, while other processes make the rest;
         the first of them to come makes the store, and one that is run again finishes its range
+    device : "cpu", "cuda" (a GPU), or "auto", which takes a GPU where a worker finds one; photons are the same.
+        docs/gpu.md
     progress : bool, show progress on stderr
 
     Returns
@@ -158,8 +159,9 @@ def simulate(
     }
     finish = resume or among is not None
     inputs = _inputs(path, finish, overwrite, experiment, particle, n_shots, orientations, parts, like)
+    label = told_device(device, inputs.experiment.engine, progress)
     if among is not None:
-        return _make_range(path, inputs, among, progress)
+        return _make_range(path, inputs, among, device, label, progress)
     place = place_of(path)
     if resume and place.exists():
         run = _resumed(path, inputs.experiment)
@@ -172,30 +174,37 @@ def simulate(
         else:
             prepared = prepare(inputs)
             warn_of_few_photons(prepared)
-            run = _begin(path, prepared)
-        run_pending(run, "simulate", simulate_shard, progress)
+            run = _begin(path, prepared, label)
+        run_pending(run, "simulate", _task(device), progress)
         return run.reopened("r").dataset()
 
 
-def _make_range(path: StorePath, inputs: Inputs, among: ShardRange, progress: bool) -> xr.Dataset:
+def _task(device: str) -> Callable[[Run, int], None]:
+    """Return what computes a shard on a device."""
+    return simulate_shard if device == "cpu" else partial(simulate_shard, device=device)
+
+
+def _make_range(
+    path: StorePath, inputs: Inputs, among: ShardRange, device: str, label: str, progress: bool
+) -> xr.Dataset:
     """Make a range of the shards, beside others who make the rest."""
 
     def begin() -> None:
         prepared = prepare(inputs)
         warn_of_few_photons(prepared, stacklevel=6)
-        _begin(path, prepared)
+        _begin(path, prepared, label)
 
     begun(path, begin)
     run = _resumed(path, inputs.experiment)
     with held(path, among.place):
-        run_pending(run, "simulate", simulate_shard, progress, among)
+        run_pending(run, "simulate", _task(device), progress, among)
         return run.reopened("r").dataset()
 
 
-def _begin(path: StorePath, prepared: Prepared) -> Run:
+def _begin(path: StorePath, prepared: Prepared, device: str) -> Run:
     """Make the store without shots."""
     refuse_full_disk(path, estimate(prepared).bytes_on_disk)
-    run = publish_template(path, prepared)
+    run = publish_template(path, prepared, device)
     keep(run, make_workshop(run.group, prepared.engine, prepared.inputs.geometry, prepared.readout))
     return run
 
@@ -271,7 +280,7 @@ def _resumed(path: StorePath, asked: Experiment) -> Run:
     return run
 
 
-def publish_template(path: StorePath, prepared: Prepared) -> Run:
+def publish_template(path: StorePath, prepared: Prepared, device: str = CPU) -> Run:
     """Write a store without shots beside `path`, then move it there in one step, in the place of one that is there.
 
     Raises
@@ -282,9 +291,8 @@ def publish_template(path: StorePath, prepared: Prepared) -> Run:
     try:
         place_of(path).sweep_beside()
         with replaced_group(path) as fresh:
-            root = create_template(
-                fresh, prepared.layout, fixed_variables(prepared), _attributes(prepared), _flags(prepared)
-            )
+            attributes = attributes_of(prepared, device)
+            root = create_template(fresh, prepared.layout, fixed_variables(prepared), attributes, _flags(prepared))
             _write_forms(root, prepared)
             _write_truth(root, prepared)
             seal(fresh)
@@ -315,32 +323,3 @@ def _write_truth(root: zarr.Group, prepared: Prepared) -> None:
     for shots in blocks_of(prepared.layout.n_shots, AT_ONCE):
         for name, value in prepared.plan(shots).arrays().items():
             arrays[name][int(shots[0]) : int(shots[-1]) + 1] = value
-
-
-@cache
-def _versions() -> Mapping[str, str]:
-    return {name: version(name) for name in VERSIONS}
-
-
-def _attributes(prepared: Prepared) -> dict[str, Any]:
-    experiment, mixture = prepared.inputs.experiment, prepared.inputs.mixture
-    several: dict[str, Any] = {}
-    if experiment.species is not None:
-        several = {"species": list(experiment.species), "bodies": [body.name for body in mixture.bodies]}
-    shown = particle_name(experiment.source) if experiment.particle else ", ".join(several["species"])
-    return {
-        "title": f"{experiment.n_shots} simulated diffraction shots of {shown}",
-        "Conventions": "CF-1.11",
-        "format": FORMAT,
-        "experiment": experiment.model_dump_json(),
-        "experiment_digest": experiment.digest,
-        "particle": particle_name(experiment.source),
-        **several,
-        "seed": experiment.seed,
-        "photon_energy": experiment.beam.photon_energy,
-        "pixel_size": prepared.inputs.geometry.pixel_size,
-        "bin": bin_factor(prepared.inputs.geometry),
-        "low_q_bin": low_q_bin(prepared.inputs.geometry),
-        "mean_single_photons": prepared.single_photons,
-        "versions": dict(_versions()),
-    }
