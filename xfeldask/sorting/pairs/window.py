@@ -34,7 +34,8 @@ class Window(FieldsOnly):
     ----------
     weight : float32 (y, x), part of a bin's photons that particles scattered, on average; 0 outside
     good : float32 (y, x), part of a bin's pixels that are good
-    background : float, photons of the background in a full bin for each photon of the image
+    background : float, photons of a full bin at the rim for each photon of the image: of a flat background, and of the
+        particles' own halo, which cannot be told from one there
     half : int, half the side of the square that is used, in bins about the middle of the image
     steady : float32 (y, x), photons of a shot, on average, that neither particles scattered nor are a flat background
     gauge : float32 (y, x), what an image is multiplied by for how much of these it holds; 0 outside the square
