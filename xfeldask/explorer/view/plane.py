@@ -23,7 +23,7 @@ from xfeldask.explorer.view.canvas import Canvas, View
 from xfeldask.explorer.view.flow import Flow
 from xfeldask.store.columns import Column
 
-PAUSE = 5
+PAUSE = 15
 """After how long a change of the view is drawn [ms]: ranges of x and of y, and both sides, come one after the other."""
 SIZE = (500, 500)
 """Of a picture that is drawn before the browser has told how large it is to be [pixels]."""
