@@ -17,7 +17,7 @@ from xfeldask import __version__
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 EXPLORER = ("explorer", "dashboard")
-BLOCKED = ("panel", "panel_material_ui", "bokeh", "param", "shapely")
+BLOCKED = ("panel", "panel_material_ui", "holoviews", "bokeh", "param", "shapely")
 NAMED_ONLY = {"zarrs"}
 """Dependencies that zarr imports, by their names in its settings."""
 LATE = ("matplotlib", "scipy.stats", "scipy.optimize", "sklearn", "dask_ml", "distributed")

@@ -39,6 +39,7 @@ ALLOWED = {
     "dask_ml": ("work",),
     "panel": ("explorer/view", "explorer/tabs", "explorer/serving"),
     "panel_material_ui": ("explorer/view", "explorer/tabs"),
+    "holoviews": ("explorer/view", "explorer/tabs"),
     "h5py": ("formats",),
     "zarr": ("store", "formats", "engines", "work", "verbs", "explorer/model"),
     "xarray": ("store", "engines", "work", "verbs", "report", "explorer"),

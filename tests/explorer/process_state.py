@@ -61,6 +61,7 @@ def _settings() -> Iterator[tuple[str, Any]]:
     yield from ((f"bokeh {name}", getattr(settings, name)()) for name in known)
     yield "bokeh theme", curdoc().theme._json
     yield from _panel()
+    yield from _holoviews()
 
 
 def _panel() -> Iterator[tuple[str, Any]]:
@@ -70,3 +71,24 @@ def _panel() -> Iterator[tuple[str, Any]]:
         (f"panel {name}", value) for name, value in pn.config.param.values().items() if isinstance(value, PLAIN)
     )
     yield "panel extension", (pn.extension._loaded, pn.extension._loaded_extensions)
+
+
+def _holoviews() -> Iterator[tuple[str, Any]]:
+    import holoviews as hv
+    from holoviews.plotting.bokeh import callbacks
+
+    store = hv.Store
+    yield (
+        "holoviews",
+        (store.current_backend, store.output_settings.options, hv.extension._loaded, store.display_formats),
+    )
+    yield "holoviews options", {backend: str(store.options(backend)) for backend in sorted(store.renderers)}
+    yield "holoviews custom options", {name: list(trees) for name, trees in store._custom_options.items()}
+    yield "holoviews streams", {name: sorted(map(str, kinds)) for name, kinds in hv.streams.Stream._callbacks.items()}
+    for backend, renderer in store.renderers.items():
+        values = renderer.param.values()
+        yield from ((f"holoviews {backend} {name}", v) for name, v in values.items() if isinstance(v, PLAIN))
+    for name, kind in vars(callbacks).items():
+        if isinstance(kind, type) and issubclass(kind, callbacks.Callback):
+            plain = {k: v for k, v in vars(kind).items() if isinstance(v, PLAIN) and not k.startswith("_")}
+            yield f"holoviews {name}", plain

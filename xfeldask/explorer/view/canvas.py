@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, Protocol
 
+import holoviews as hv
 import numpy as np
 from bokeh.events import MouseLeave, MouseMove, SelectionGeometry, Tap
-from bokeh.models import (
-    ColorBar,
-    ColumnDataSource,
-    ImageRGBA,
-    LinearColorMapper,
-    LogColorMapper,
-    Range1d,
-    Scatter,
-    WheelZoomTool,
-)
+from bokeh.models import ColorBar, ColumnDataSource, LinearColorMapper, LogColorMapper, Scatter, WheelZoomTool
 from bokeh.palettes import interp_palette
-from bokeh.plotting import figure
+from holoviews.plotting.bokeh.renderer import BokehRenderer
 from numpy.typing import NDArray
 
 from xfeldask.explorer.model.drawing import DENSITIES, Image, Range
@@ -30,6 +23,20 @@ STROKES = (("#ffffff", 5), ("#000000", 2))
 """Colours and widths of lines over each other, seen on any colour."""
 KINDS = {"poly": LASSO, "rect": BOX}
 SIDES = ("inner_width", "inner_height")
+# without a graphics card the marks alone would cost 40 ms a frame; the theme is that of the page
+RENDERER = BokehRenderer.instance(webgl=False, theme=None)
+
+
+@cache
+def _element() -> hv.RGB:
+    """Return an empty picture with the tools of a scatter; one for all pages, as HoloViews keeps options for ever."""
+    return hv.RGB(np.zeros((1, 1, 4), np.uint8), kdims=["plane_x", "plane_y"], bounds=(0, 0, 1, 1)).opts(
+        hv.Options(
+            "RGB", backend="bokeh", responsive=True, min_width=240, min_height=200, toolbar="above",
+            default_tools=["wheel_zoom", "pan", "box_zoom", "reset"], tools=["lasso_select", "box_select", "tap"],
+            active_tools=["wheel_zoom", "lasso_select"], xlabel="", ylabel="", shared_axes=False,
+        )
+    )  # fmt: skip
 
 
 class Watcher(Protocol):
@@ -57,31 +64,18 @@ class Canvas:
     """
 
     def __init__(self, watcher: Watcher) -> None:
-        self.picture = ColumnDataSource({"image": [], "x": [], "y": [], "dw": [], "dh": []})
         self.pin, self.ring = (ColumnDataSource({"x": [], "y": []}) for _ in range(2))
         self.mapper = LinearColorMapper(palette=NUMBERS[0], low=0, high=1)
         self.counts = LogColorMapper(palette=interp_palette(DENSITIES, 256), low=1, high=10)
         # both from the start: a browser that is told of a change must know what is changed
         self.bars = [ColorBar(color_mapper=mapper, width=10, visible=False) for mapper in (self.mapper, self.counts)]
+        # HoloViews makes the figure; what it would hear of through streams of its own, the figure itself tells sooner
+        plot = RENDERER.get_plot(_element())
+        self.figure, self.picture = plot.state, plot.handles["source"]
+        plot.cleanup()
+        self.figure.min_border, self.figure.toolbar.logo = 10, None
         # over an axis the wheel zooms that axis alone
-        wheel = WheelZoomTool(zoom_together="none")
-        self.figure = figure(
-            x_range=Range1d(0, 1),
-            y_range=Range1d(0, 1),
-            tools=[wheel, "pan", "box_zoom", "reset", "lasso_select", "box_select", "tap"],
-            active_drag="lasso_select",
-            active_scroll=wheel,
-            toolbar_location="above",
-            sizing_mode="stretch_both",
-            min_width=240,
-            min_height=200,
-            min_border=10,
-            # without a graphics card the marks alone would cost 40 ms a frame
-            output_backend="canvas",
-        )
-        self.figure.toolbar.logo = None
-        self.figure.grid.grid_line_color = None
-        self.figure.add_glyph(self.picture, ImageRGBA(image="image", x="x", y="y", dw="dw", dh="dh"))
+        self.figure.select_one(WheelZoomTool).zoom_together = "none"
         for source, size in ((self.pin, 18), (self.ring, 12)):
             for colour, width in STROKES:
                 self.figure.add_glyph(
