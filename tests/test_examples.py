@@ -36,7 +36,7 @@ def registries(monkeypatch: pytest.MonkeyPatch) -> None:
         ("own_frames", {}),
         ("own_method", {"n_shots": 60, "detector": "square-64"}),
         ("own_rule", {"n_shots": 60, "detector": "square-64"}),
-        ("reconstruct_a_particle", {"n_shots": 600, "detector": "square-64", "resolution": 12e-9, "starts": 1}),
+        ("reconstruct_a_particle", {"n_shots": 1500, "detector": "square-64", "resolution": 12e-9, "starts": 1}),
     ],
 )
 def test_example__runs(

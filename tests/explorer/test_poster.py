@@ -143,7 +143,7 @@ def test_poster__of_another_kind_is_refused(session: Session) -> None:
 
 def test_export__offers_each_kind_of_picture(session: Session) -> None:
     view = TABS["export"](session, Pictures(session.shots.run), Watch(session))
-    choice = next(iter(view.select(lambda v: getattr(v, "options", None) == list(KINDS))))
+    choice = next(iter(view.select(lambda v: getattr(v, "options", None) == {kind: kind for kind in KINDS})))
     picture = next(file for file in view.select(lambda v: hasattr(v, "filename")) if file.filename.endswith(".png"))
     assert set(KINDS) == set(NAMES)
     for kind in (*KINDS, "png"):

@@ -336,8 +336,9 @@ def test_embed__by_a_rule_of_ones_own(
     np.testing.assert_array_equal(found.score, own.score)
     again = project(store, "named_rule", other, overwrite=True, progress=False)
     np.testing.assert_array_equal(again.score, own.score)
-    fifth = photons <= np.quantile(photons / np.median(photons), 0.8) * np.median(photons)
-    np.testing.assert_array_equal(sort(store, "named_rule", contamination=0.2).is_single, fifth)
+    brightness = photons / np.median(photons)
+    dim = brightness <= np.quantile(brightness, 0.8)
+    np.testing.assert_array_equal(sort(store, "named_rule", contamination=0.2).is_single, dim)
 
 
 def test_verbs__take_the_dataset_of_a_whole_store(store: Path, tmp_path: Path) -> None:

@@ -80,7 +80,8 @@ class EnvelopeRule(Rule):
             raise InputError("the latent coordinates hold NaN or infinity")
         try:
             with warnings.catch_warnings(record=True) as told:
-                warnings.filterwarnings("always", FLAT)
+                # others tell of steps in between, and not of what was found
+                warnings.simplefilter("always")
                 found = MinCovDet(random_state=self.seed).fit(latent)
         except ValueError as error:
             raise InputError(

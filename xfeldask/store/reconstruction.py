@@ -126,7 +126,7 @@ class Reconstruction(Made):
     --------
     >>> import tempfile, xfeldask
     >>> path = tempfile.mkdtemp() + "/run.zarr"
-    >>> _ = xfeldask.simulate(path, particle="chaperonin", detector="square-64", n_shots=100, progress=False)
+    >>> _ = xfeldask.simulate(path, particle="chaperonin", detector="square-64", n_shots=1500, progress=False)
     >>> _ = xfeldask.reconstruct(path, resolution=12e-9, symmetry="D8", starts=1, progress=False)
     >>> found = xfeldask.open_run(path).reconstructions["emc"]
     >>> found.dataset().orientation.dims, found.is_finished

@@ -59,7 +59,7 @@ def phase(
     --------
     >>> import tempfile, xfeldask
     >>> path = tempfile.mkdtemp() + "/run.zarr"
-    >>> _ = xfeldask.simulate(path, particle="chaperonin", detector="square-64", n_shots=100, progress=False)
+    >>> _ = xfeldask.simulate(path, particle="chaperonin", detector="square-64", n_shots=1500, progress=False)
     >>> _ = xfeldask.reconstruct(path, resolution=12e-9, symmetry="D8", starts=1, progress=False)
     >>> xfeldask.phase(path, starts=1, iterations=10).density.dims
     ('x', 'y', 'z')

@@ -87,7 +87,7 @@ def reconstruct(
     --------
     >>> import tempfile, xfeldask
     >>> path = tempfile.mkdtemp() + "/run.zarr"
-    >>> _ = xfeldask.simulate(path, particle="chaperonin", detector="square-64", n_shots=100, progress=False)
+    >>> _ = xfeldask.simulate(path, particle="chaperonin", detector="square-64", n_shots=1500, progress=False)
     >>> reconstruct(path, resolution=12e-9, symmetry="D8", starts=1, progress=False).intensity.dims
     ('u', 'v', 'w')
     """
