@@ -66,3 +66,7 @@ def test_paint__hides_what_was_painted_before_and_stays_in_the_picture():
 
 def test_codes__of_values_that_are_no_class_come_after_all_classes():
     assert codes(np.array([3, 1, 9]), (1, 3)).tolist() == [1, 0, 2]
+
+
+def test_codes__are_of_as_many_classes_as_there_are():
+    np.testing.assert_array_equal(codes(np.arange(300), tuple(range(299))), np.arange(300))

@@ -187,3 +187,22 @@ def test_pointer__beside_the_axes_points_at_what_is_next_to_it(plane, monkeypatc
     point(plane, x0 - 5, y1 + 5)
     point(plane, x1, (y0 + y1) / 2)
     assert seen == [(x0, y1), (x1, (y0 + y1) / 2)]
+
+
+@pytest.mark.parametrize("where", [(5.0, 6.0), (-6.0, -5.0)])
+def test_plane__looks_elsewhere_though_one_end_of_a_range_comes_after_the_other(plane, where):
+    size(plane, 100, 100)
+    (x0, x1), (y0, y1) = plane.canvas.view
+    axis = plane.canvas.figure.x_range
+    left, right = (x0 + times * (x1 - x0) for times in where)
+    axis.set_from_json("start", left)
+    axis.set_from_json("end", right)
+    assert plane._view == ((left, right), (y0, y1))
+    axis.set_from_json("start", float("nan"))
+    assert plane._view == ((left, right), (y0, y1))
+
+
+def test_canvas__is_no_larger_than_can_be_drawn_for_many(plane):
+    plane.canvas._sized("inner_width", 0, 10**9)
+    plane.canvas._sized("inner_height", 0, 100)
+    assert plane.canvas.size == (8192, 100)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import threading
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+import panel_material_ui as pmui
 import pytest
 
 from tests.formats.emc_writer import sparse_bytes
@@ -18,9 +20,12 @@ from tests.tiny import frames, tiny_run
 from xfeldask import export
 from xfeldask.errors import InputError
 from xfeldask.explorer.model import takeaway
+from xfeldask.explorer.model.pictures import Pictures
 from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.model.takeaway import PATTERNS, means_hdf5, patterns_zip, quantities_csv, report_html
+from xfeldask.explorer.tabs import TABS
 from xfeldask.explorer.tabs.taking import Taking
+from xfeldask.explorer.tabs.watch import Watch
 from xfeldask.physics.detectors import square
 from xfeldask.store.columns import Shots
 from xfeldask.store.run import Run
@@ -126,3 +131,37 @@ def test_taking__makes_what_is_selected_at_the_click_and_tells_what_went_wrong(s
         assert taking.told.object == expected
         assert not taking.bar.visible
     assert (taking._file.filename, taking._file.visible) == ("file.h5", True)
+
+
+def test_taking__ends_when_its_page_is_closed(stores: dict[str, Path]) -> None:
+    begun, closed, ended = threading.Event(), threading.Event(), []
+
+    def make(tell: Any) -> bytes:
+        begun.set()
+        assert closed.wait(30)
+        tell("making", 1, 2, "things")
+        ended.append("made to the end")
+        return b""
+
+    taking = Taking(Session(stores["whole"], "pairs"), "file", lambda: ("file.h5", make))
+    taking.start()
+    assert begun.wait(30)
+    taking._close(None)
+    closed.set()
+    assert taking.thread is not None
+    taking.thread.join(30)
+    assert not taking.thread.is_alive()
+    assert ended == []
+
+
+def test_tab__names_files_by_what_is_looked_at(stores: dict[str, Path]) -> None:
+    session = Session(stores["whole"], "pairs")
+    session.choose_where("shot < 5")
+    view = TABS["export"](session, Pictures(session.shots.run), Watch(session))
+
+    def names() -> set[str]:
+        return {file.filename for file in view.select(pmui.FileDownload)}
+
+    assert {"whole-pairs-shots.npy", "whole-pairs.png"} <= names()
+    session.reopen("second")
+    assert {"whole-second-shots.npy", "whole-second.png"} <= names()

@@ -178,3 +178,7 @@ def test_decide__extreme_ratios_stay_finite(ratio: np.ndarray) -> None:
     found = decide(ratio)
     assert np.isfinite(found.score).all()
     assert np.isfinite([found.threshold, found.singles_lost, found.let_in, found.prevalence]).all()
+
+
+def test_decision__of_an_older_store_tells_the_same_by_its_new_name():
+    assert Decision.from_json('{"purity_at_most": 0.4}') == Decision(purity_by_peaks=0.4)

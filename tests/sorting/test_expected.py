@@ -31,3 +31,9 @@ def test_expected__of_nothing_is_nothing_and_of_the_sure_is_sure():
     purity, lost = expected(np.array([1.0, 1.0, 0.0, np.nan]), np.array([True, True, False, True]))
     assert purity == (1, 1, 1)
     assert lost == (0, 0, 0)
+
+
+def test_expected__where_nothing_is_accepted_every_single_is_lost():
+    purity, lost = expected(np.full(30, 0.1), np.zeros(30, bool))
+    assert np.isnan(purity.value)
+    assert tuple(lost) == (1.0, 1.0, 1.0)

@@ -26,6 +26,7 @@ from xfeldask.explorer.model.pictures import Pictures
 from xfeldask.explorer.model.statistics import frame_sums
 from xfeldask.store import layout
 from xfeldask.store.elsewhere import forget_readers
+from xfeldask.store.layout import INGESTED
 from xfeldask.store.lock import held
 from xfeldask.verbs.export import write_back
 
@@ -138,6 +139,13 @@ def test_left__is_not_taken_for_blank_shots_by_plain_readers(left):
     plain = xr.open_zarr(left, consolidated=False)
     assert "photons" not in plain
     assert int(plain.image.sum()) == frames().sum()
+
+
+def test_left__of_the_format_before_is_gone_on_with_as_nothing_of_it_is_drawn(tmp_path, left):
+    open_run(left).reopened("r+").group.attrs["format"] = min(INGESTED)
+    (tmp_path / "run.npy").rename(tmp_path / "moved.npy")
+    found = ingest(tmp_path / "moved.npy", left, copy=False, resume=True, **GIVEN)
+    np.testing.assert_array_equal(found.photons.values, frames())
 
 
 def test_left__whose_file_is_gone_is_told_and_the_rest_goes_on(tmp_path, left):

@@ -11,6 +11,7 @@ from tests.tiny import frames, tiny_run
 from xfeldask import verify
 from xfeldask.errors import InputError, MissingFileError
 from xfeldask.store.checks import Problem
+from xfeldask.store.layout import FORMAT
 from xfeldask.store.run import Run
 from xfeldask.verbs.verify import TOLD, Report, reopen
 
@@ -59,6 +60,15 @@ def test_reopen__marks_the_shards_whose_shots_are_damaged(run):
     np.testing.assert_array_equal(found.done(), [False] * 4 + [True] * 4 + [False] * 2)
     again = verify(run.path, progress=False)
     assert all("not done yet" in problem.what for problem in again.problems if problem.variable == "shot_status")
+
+
+def test_reopen__marks_nothing_of_a_format_that_nothing_finishes(run):
+    run.reopened("r+").group.attrs["format"] = FORMAT - 1
+    report = Report(10, (Problem("photons", range(3, 4), "is damaged"),))
+    with pytest.raises(InputError, match=rf"has format {FORMAT - 1}, and shots are made by format {FORMAT}"):
+        reopen(run.path, report)
+    assert run.reopened().complete
+    assert run.reopened().done().all()
 
 
 def test_reopen__leaves_alone_what_cannot_be_drawn_again(run):

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from pydantic import AliasChoices, Field
 from scipy.special import expit, logit
 
 from xfeldask.errors import InputError
@@ -67,7 +68,8 @@ class Decision(Record):
     expected_singles_lost: float | None = None
     expected_others_kept: float | None = None
     expected_purity: float | None = None
-    purity_by_peaks: float | None = None
+    # as it is called in stores that were sorted before
+    purity_by_peaks: float | None = Field(None, validation_alias=AliasChoices("purity_by_peaks", "purity_at_most"))
     steady_photons: float | None = None
     background_photons: float | None = None
     max_contamination: float | None = None

@@ -62,7 +62,8 @@ def expected(probability: NDArray[Any], accepted: NDArray[np.bool_]) -> tuple[Ex
     n = len(inside) or np.nan
     purity = Expected(1 - others / n, 1 - many / n, 1 - few / n)
     singles = float(inside.sum() + outside.sum()) or np.nan
-    few, many = _between(lost, min(len(outside), singles))
+    # of nothing accepted every single is lost
+    few, many = _between(lost, min(len(outside), singles)) if len(inside) else (singles, singles)
     return purity, Expected(lost / singles, few / singles, many / singles)
 
 

@@ -26,6 +26,8 @@ IMAGES_PER_CHUNK = 16
 TRUTH_PER_CHUNK = 2048
 FORMAT = 5
 """What the bytes of a store mean, and how those of a simulated one come from its experiment; others are only read."""
+INGESTED = range(4, FORMAT + 1)
+"""Formats in which the bytes of ingested shots mean the same, so that any of them is gone on with."""
 
 RUN = "run"
 """Attribute of arrays along shots, embeddings and selections: identity of the run that they are of."""

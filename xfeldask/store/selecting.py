@@ -77,13 +77,18 @@ def shots_in(run: Run, selection: ArrayLike) -> NDArray[np.int64]:
     >>> shots_in(run, [3, 1, 3]).tolist(), shots_in(run, [False, True]).tolist()
     ([1, 3], [1])
     """
-    given, n = np.asarray(selection), run.n_shots
+    try:
+        given, n = np.asarray(selection), run.n_shots
+    except ValueError:
+        raise InputError("a selection is booleans or indices of shots, got rows of several lengths") from None
+    if given.dtype == bool and len(given) > n:
+        raise InputError(f"{run.path} has {n:,} shots, and the selection has {len(given):,} booleans; give one a shot")
     if given.ndim != 1 or (given.size and given.dtype.kind not in "bui"):
         raise InputError(f"a selection is booleans or indices of shots, got {given.dtype} of shape {given.shape}")
     shots = np.flatnonzero(given) if given.dtype == bool else np.unique(given)
     if not len(shots):
         raise InputError("no shots are selected; select at least one")
-    if shots[0] < 0 or shots[-1] >= n or (given.dtype == bool and len(given) > n):
+    if shots[0] < 0 or shots[-1] >= n:
         raise InputError(f"{run.path} has shots 0 to {n - 1}, the selection goes from {shots[0]} to {shots[-1]}")
     missing = ~run.done()[shots]
     if missing.any():

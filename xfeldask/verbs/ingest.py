@@ -38,7 +38,7 @@ from xfeldask.formats.mask_files import masked
 from xfeldask.physics.detectors import HC, Geometry
 from xfeldask.store.elsewhere import KEY, Elsewhere, stored_elsewhere
 from xfeldask.store.intake import Intake, fingerprint, stored_intake
-from xfeldask.store.layout import FORMAT
+from xfeldask.store.layout import FORMAT, INGESTED
 from xfeldask.store.lock import held
 from xfeldask.store.places import is_in, place_of
 from xfeldask.store.publish import let_go, put_back
@@ -302,7 +302,8 @@ def _refuse_own(path: StorePath, frames: JoinedFrames, intake: Intake) -> None:
 
 def _refuse_other(run: Run, asked: Intake) -> None:
     stored = stored_intake(run.group)
-    old = {} if stored is None else {**stored.identity(), "store format": run.attributes.get("format")}
+    made = run.attributes.get("format")
+    old = {} if stored is None else {**stored.identity(), "store format": FORMAT if made in INGESTED else made}
     new = {**asked.identity(), "store format": FORMAT}
     differing = {k: (old.get(k), new.get(k)) for k in sorted({*old, *new}) if old.get(k) != new.get(k)}
     if differing:

@@ -12,7 +12,8 @@ from xfeldask.errors import InputError
 from xfeldask.schema import PENDING, VARIABLES
 from xfeldask.store.checks import NO_SHOT, Problem, check_node, check_root, check_shard, merged, node_names
 from xfeldask.store.codecs import EXACT
-from xfeldask.store.layout import FORMAT
+from xfeldask.store.intake import stored_intake
+from xfeldask.store.layout import FORMAT, INGESTED
 from xfeldask.store.lock import held
 from xfeldask.store.run import Run
 from xfeldask.store.urls import StorePath, store_path
@@ -76,9 +77,25 @@ def reopen(store: str | StorePath, report: Report) -> int:
     Returns
     -------
     int, number of shards that are pending now
+
+    Raises
+    ------
+    InputError
+        Shots are damaged and the store is of a format whose shots are not drawn, or not read, any more; nothing is
+        marked.
     """
     with held(store_path(store)):
         return _marked(Run.open(store, "r+"), report)
+
+
+def _refuse_unmendable(run: Run) -> None:
+    """Refuse a store that nothing could finish once shots of it are pending."""
+    stored, ingested = run.attributes.get("format"), stored_intake(run.group) is not None
+    if stored not in (INGESTED if ingested else (FORMAT,)):
+        raise InputError(
+            f"{run.path} has format {stored}, and shots are made by format {FORMAT}, so that damaged ones cannot be "
+            "made again; leave them out, or make the store anew"
+        )
 
 
 def _marked(run: Run, report: Report) -> int:
@@ -90,6 +107,8 @@ def _marked(run: Run, report: Report) -> int:
         if problem.variable in written
         for shot in range(problem.shots.start, problem.shots.stop)
     }
+    if damaged:
+        _refuse_unmendable(run)
     for shard in sorted(damaged):
         shots = layout.shots(shard)
         run.array("shot_status", EXACT)[shots.start : shots.stop] = np.full(len(shots), PENDING, np.uint8)

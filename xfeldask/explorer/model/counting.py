@@ -74,7 +74,7 @@ def count(pixel: Index, chosen: NDArray[np.bool_], n_pixels: int) -> NDArray[np.
 
 @kernel
 def mix(
-    pixel: Index, chosen: NDArray[np.bool_], place: Index, n: int, code: NDArray[np.uint8], colour: NDArray[np.float64]
+    pixel: Index, chosen: NDArray[np.bool_], place: Index, n: int, code: NDArray[np.uint16], colour: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Add up the colours of the chosen points of each pixel that holds any.
 
@@ -83,7 +83,7 @@ def mix(
     pixel, chosen : as `count` takes them
     place : int32 (pixel,), of each pixel that holds points that are chosen, among these
     n : how many those are
-    code : uint8 (point,), row of `colour` of each point
+    code : uint16 (point,), row of `colour` of each point
     colour : float64 (code, 3)
 
     Returns
@@ -145,7 +145,7 @@ def paint(
                     rgba[row, column, part] = colour[i, part]
 
 
-def codes(value: NDArray[Any], classes: tuple[int, ...]) -> NDArray[np.uint8]:
+def codes(value: NDArray[Any], classes: tuple[int, ...]) -> NDArray[np.uint16]:
     """Return the place of each value among some, (point,); where it is none of them, how many they are.
 
     Examples
@@ -153,7 +153,7 @@ def codes(value: NDArray[Any], classes: tuple[int, ...]) -> NDArray[np.uint8]:
     >>> codes(np.array([7, 5, 6]), (5, 7)).tolist()
     [1, 0, 2]
     """
-    out = np.full(len(value), len(classes), np.uint8)
+    out = np.full(len(value), len(classes), np.uint16)
     for code, known in enumerate(classes):
         out[value == known] = code
     return out

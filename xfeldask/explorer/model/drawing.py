@@ -57,9 +57,9 @@ class Points:
     hexagons: bool = False
 
     @cached_property
-    def codes(self) -> NDArray[np.uint8]:
+    def codes(self) -> NDArray[np.uint16]:
         """Places of the classes of points among `colours`, (shot,)."""
-        return np.zeros(0, np.uint8) if self.value is None else counting.codes(self.value, tuple(self.colours))
+        return np.zeros(0, np.uint16) if self.value is None else counting.codes(self.value, tuple(self.colours))
 
     @cached_property
     def numbers(self) -> NDArray[np.float64]:

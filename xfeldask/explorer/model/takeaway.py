@@ -25,6 +25,8 @@ PATTERNS = {"emc": ".emc", "emc_hdf5": ".h5", "cxi": ".cxi", "cspi": ".h5", "png
 """Formats that patterns leave in, and how the names of their files end."""
 MOST = 5_000
 """Patterns that leave through a browser; more leave by the command."""
+MOST_PIXELS = 5_000_000_000
+"""Pixels of all of them."""
 RINGS = 200
 """Of a radial profile, from the beam to the farthest pixel."""
 
@@ -79,11 +81,12 @@ def patterns_zip(run: Run, chosen: Indices, kind: str, embedding: str | None, te
     Raises
     ------
     InputError
-        More than `MOST` patterns.
+        More patterns than `MOST`, or of more pixels than `MOST_PIXELS`.
     """
-    if len(chosen) > MOST:
+    most = min(MOST, MOST_PIXELS // run.geometry.mask.size)
+    if len(chosen) > most:
         raise InputError(
-            f"{len(chosen):,} patterns are more than the {MOST:,} that leave through a browser; select fewer, or use "
+            f"{len(chosen):,} patterns are more than the {most:,} that leave through a browser; select fewer, or use "
             f"xfeldask export {run.path} --where"
         )
     with TemporaryDirectory() as folder:

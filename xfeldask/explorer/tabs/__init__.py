@@ -52,7 +52,7 @@ MORE: dict[str, tuple[Tab, Callable[[Session], object]]] = {
     "reconstruction": (reconstruction, lambda session: session.shots.run.reconstructions),
 }
 """Tabs that come after the others where a store has something for them, and what tells that."""
-LASTING = ("labels", "clusters", "compare", "statistics", "histograms")
+LASTING = ("labels", "clusters", "compare", "statistics", "histograms", "export")
 """Tabs that go on where others are made anew, when another embedding or more shots are looked at."""
 
 

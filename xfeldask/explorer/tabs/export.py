@@ -32,17 +32,10 @@ AS_WRITTEN = {"& .MuiToggleButton-root": {"textTransform": "none", "whiteSpace":
 def export(session: Session, _: Pictures, watch: Watch) -> pn.viewable.Viewable:
     """Make the tab of downloads."""
     told, words = caption(), recipe_pane(session)
-    stem = session.shots.path.stem + (f"-{session.embedding}" if session.embedding else "")
-    files = [
-        *(
-            _download(f"shots.{kind}", f"{stem}-shots.{kind}", partial(_shots, session, kind))
-            for kind in ("npy", "csv")
-        ),
-        _download("quantities.csv", f"{stem}-quantities.csv", partial(_quantities, session)),
-    ]
-    patterns, means, report = _larger(session, stem)
+    files = {kind: _download(f"shots.{kind}", partial(_shots, session, kind)) for kind in ("npy", "csv")}
+    quantities, patterns, means, report = _larger(session)
     kind = _choice({kind: kind for kind in KINDS})
-    picture = _download(f"latent plot.{kind.value}", f"{stem}.{kind.value}", lambda: _poster(session, kind.value))
+    picture = _download("", lambda: _poster(session, kind.value))
 
     def show(*_: Any) -> None:
         n, hidden = int(session.selected.sum()), int((session.selected & ~session.visible).sum())
@@ -51,25 +44,32 @@ def export(session: Session, _: Pictures, watch: Watch) -> pn.viewable.Viewable:
             f"Absolute indices of the <b>{n:,}</b> selected of {session.shots.n_shots:,} shots{more}, ascending."
             if n else "Nothing is selected: lasso shots in the latent plot, or select in words."
         )  # fmt: skip
-        for file in (*files, patterns.make, means.make):
-            file.disabled = not n
+        for ending, file in files.items():
+            file.param.update(disabled=not n, filename=f"{_stem(session)}-shots.{ending}")
+        for taking in (quantities, means):
+            taking.make.disabled = not n
+        for taking in (patterns, report):
+            taking.make.disabled = not session.complete or (taking is patterns and not n)
+        unfinished.visible = not session.complete
         words.object = recipe(session)
+        name()
 
     def name(*_: Any) -> None:
-        picture.param.update(label=f"latent plot.{kind.value}", filename=f"{stem}.{kind.value}")
+        picture.param.update(label=f"latent plot.{kind.value}", filename=f"{_stem(session)}.{kind.value}")
 
+    unfinished = caption("Patterns and the report leave when the store is complete and all of it is embedded.")
     kind.param.watch(name, "value")
-    watch(show, ["selected", "hidden", "where", "colour"])
+    watch(show, ["selected", "hidden", "where", "colour", "embedding"])
     show()
     return pn.Column(
         heading("the selected shots"),
         told,
-        pn.Row(*files),
-        caption(
-            "Indices alone; or every quantity of each shot, as expressions name them and in the units that they take."
-        ),
+        pn.Row(*files.values()),
+        caption("Every quantity of each of them, as expressions name them and in the units that they take."),
+        quantities.view,
         heading("their patterns"),
         caption("Photons of each shot in a format that other programs read, with all that belongs beside it, as zip."),
+        unfinished,
         patterns.view,
         caption("Sum, mean, deviation and radial profile of all of them, as HDF5."),
         means.view,
@@ -93,13 +93,22 @@ def chosen(session: Session) -> NDArray[np.int64]:
     return np.asarray(session.shots.column("shot").values[session.selected], np.int64)
 
 
-def _larger(session: Session, stem: str) -> tuple[Taking, Taking, Taking]:
-    """Make what takes patterns, means and a report away."""
+def _stem(session: Session) -> str:
+    """Return how the names of files begin, by what is looked at."""
+    return session.shots.path.stem + (f"-{session.embedding}" if session.embedding else "")
+
+
+def _larger(session: Session) -> tuple[Taking, Taking, Taking, Taking]:
+    """Make what takes quantities, patterns, means and a report away."""
     kind = _choice(FORMS)
+
+    def of_quantities() -> tuple[str, Make]:
+        shots, indices = session.shots, chosen(session)
+        return f"{_stem(session)}-quantities.csv", lambda _: quantities_csv(shots, indices)
 
     def of_patterns() -> tuple[str, Make]:
         run, shots, form, embedding = session.shots.run, chosen(session), kind.value, session.embedding
-        return f"{stem}-patterns-{form}.zip", lambda tell: patterns_zip(run, shots, form, embedding, tell)
+        return f"{_stem(session)}-patterns-{form}.zip", lambda tell: patterns_zip(run, shots, form, embedding, tell)
 
     def of_means() -> tuple[str, Make]:
         run, shots = session.shots.run, chosen(session)
@@ -114,28 +123,22 @@ def _larger(session: Session, stem: str) -> tuple[Taking, Taking, Taking]:
 
             return means_hdf5(run, shots, advance)
 
-        return f"{stem}-means.h5", make
+        return f"{_stem(session)}-means.h5", make
 
     def of_run() -> tuple[str, Make]:
         run, embedding = session.shots.run, session.embedding
-        return f"{stem}-report.html", lambda _: report_html(run, embedding)
+        return f"{_stem(session)}-report.html", lambda _: report_html(run, embedding)
 
-    patterns, means, report = (
-        Taking(session, label, prepare)
-        for label, prepare in (("patterns.zip", of_patterns), ("means.h5", of_means), ("report.html", of_run))
-    )
+    quantities = Taking(session, "quantities.csv", of_quantities)
+    patterns = Taking(session, "patterns.zip", of_patterns)
     patterns.view.insert(0, kind)
-    return patterns, means, report
+    return quantities, patterns, Taking(session, "means.h5", of_means), Taking(session, "report.html", of_run)
 
 
 def _choice(options: dict[str, str]) -> Any:
     first = next(iter(options.values()))
     width = sum(40 + 7 * len(word) for word in options)
     return pmui.RadioButtonGroup(options=options, value=first, size="small", margin=(5, 10), width=width, sx=AS_WRITTEN)
-
-
-def _quantities(session: Session) -> bytes:
-    return quantities_csv(session.shots, chosen(session))
 
 
 def _poster(session: Session, kind: str) -> bytes:
@@ -148,10 +151,10 @@ def _shots(session: Session, kind: str) -> bytes:
     return shots_as(kind, chosen(session))
 
 
-def _download(label: str, filename: str, make: Callable[[], bytes]) -> Any:
+def _download(label: str, make: Callable[[], bytes]) -> Any:
     def give() -> BytesIO:
         file.data = None  # a browser saves nothing where the bytes are those of the last time
         return BytesIO(make())
 
-    file = pmui.FileDownload(callback=give, filename=filename, label=label, size="small", margin=(5, 10))
+    file = pmui.FileDownload(callback=give, filename=label or "file", label=label, size="small", margin=(5, 10))
     return file

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from io import BytesIO
+from threading import BoundedSemaphore
 from typing import Any
 
 import panel as pn
 import panel_material_ui as pmui
 
+from xfeldask.errors import InputError
 from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.tabs.widgets import SMALL
 from xfeldask.explorer.view.offer import Making
@@ -16,6 +18,8 @@ from xfeldask.work.progress import Tell
 
 Make = Callable[[Tell], bytes]
 """Makes the bytes of a file, and tells how far it is."""
+AT_ONCE = BoundedSemaphore(2)
+"""Files that are made at a time for all visitors together; others wait."""
 
 
 class Taking(Making):
@@ -48,7 +52,14 @@ class Taking(Making):
         super().start(event)
 
     def _make(self, tell: Callable[..., None]) -> None:
-        self._content = self._maker(tell)
+        def tell_the_page(*what: Any) -> None:
+            if self._closed:
+                raise InputError("the page that asked for it was closed")
+            tell(*what)
+
+        with AT_ONCE:
+            tell_the_page("making", 0, 1, "files")
+            self._content = self._maker(tell_the_page)
 
     def _made(self) -> None:
         self.told.object = f"{self._name}, {len(self._content) / 1e6:,.1f} MB"

@@ -23,6 +23,8 @@ STROKES = (("#ffffff", 5), ("#000000", 2))
 """Colours and widths of lines over each other, seen on any colour."""
 KINDS = {"poly": LASSO, "rect": BOX}
 SIDES = ("inner_width", "inner_height")
+LARGEST = 8192
+"""Pixels a side that are drawn for a browser, whatever it asks for."""
 # without a graphics card the marks alone would cost 40 ms a frame; the theme is that of the page
 RENDERER = BokehRenderer.instance(webgl=False, theme=None)
 
@@ -134,7 +136,7 @@ class Canvas:
 
     def _sized(self, attr: str, old: Any, new: int) -> None:
         del old
-        self._sides[attr] = new
+        self._sides[attr] = min(new, LARGEST)
         self._watcher.looked()
 
     def _pointed(self, event: MouseMove) -> None:

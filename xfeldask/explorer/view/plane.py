@@ -116,7 +116,7 @@ class Plane:
     def looked(self) -> None:
         """Draw what is looked at, soon; ranges that the plot itself is about to change are not."""
         now = self.canvas.view, self.canvas.size
-        if self._reset or self._soon or now[1] is None or now == (self._view, self._pixels):
+        if self._reset or self._soon or now[1] is None or now == (self._view, self._pixels) or not _is_view(now[0]):
             return
         document = self._document
         if document is None or document.session_context is None:
@@ -132,7 +132,7 @@ class Plane:
     def _show(self, _: Any = None) -> bool:
         """Draw; all that tells of the picture is sent with it, so that none tells of another."""
         canvas, session = self.canvas, self.session
-        if not self._reset:
+        if not self._reset and _is_view(canvas.view):
             self._view = canvas.view
         known = canvas.size
         self._pixels = known or SIZE
@@ -249,6 +249,11 @@ class Plane:
         if len(vertices) > 1 + (kind == LASSO):
             outline = Outline.drawn(kind, self.axes, vertices, self._pixel)
             locked(lambda: self.session.draw(outline))
+
+
+def _is_view(view: View) -> bool:
+    """Whether ranges have ends that can be drawn between; one end comes after the other."""
+    return all(np.isfinite([low, high]).all() and low < high for low, high in view)
 
 
 def _ranges(view: list[float]) -> View | None:
