@@ -141,10 +141,14 @@ def test_left__is_not_taken_for_blank_shots_by_plain_readers(left):
     assert int(plain.image.sum()) == frames().sum()
 
 
-def test_left__of_the_format_before_is_gone_on_with_as_nothing_of_it_is_drawn(tmp_path, left):
-    open_run(left).reopened("r+").group.attrs["format"] = min(INGESTED)
+def test_left__of_the_format_before_is_gone_on_with_as_nothing_of_it_is_drawn(tmp_path, monkeypatch):
+    np.save(tmp_path / "run.npy", frames())
+    with monkeypatch.context() as patch:
+        patch.setattr("xfeldask.verbs.ingest_template.FORMAT", min(INGESTED))
+        ingest(tmp_path / "run.npy", tmp_path / "left.zarr", copy=False, **GIVEN)
+    assert open_run(tmp_path / "left.zarr").attributes["format"] == min(INGESTED)
     (tmp_path / "run.npy").rename(tmp_path / "moved.npy")
-    found = ingest(tmp_path / "moved.npy", left, copy=False, resume=True, **GIVEN)
+    found = ingest(tmp_path / "moved.npy", tmp_path / "left.zarr", copy=False, resume=True, **GIVEN)
     np.testing.assert_array_equal(found.photons.values, frames())
 
 
