@@ -125,3 +125,31 @@ def test_damage__is_told_with_the_shots(tmp_path, spoil):
     assert frames.read(range(1)).sum() == 128 * 128
     with pytest.raises(FormatError, match=r"run\.h5.*shots 0 to 2 cannot be read.*the file is damaged"):
         frames.read(range(3))
+
+
+def test_chunk__that_is_not_packed_as_it_says_is_left_to_hdf5(file, any_size, monkeypatch):
+    values = np.arange(3 * 30 * 30, dtype=np.uint16).reshape(3, 30, 30)
+    data = file.create_dataset("data", data=values, chunks=(1, 20, 20), compression="gzip")
+
+    def refuse(*_):
+        raise zlib.error("incorrect header check")
+
+    monkeypatch.setattr(unpacking, "_inflated", refuse)
+    np.testing.assert_array_equal(GzipDataset(data)[0:3], values)
+    np.testing.assert_array_equal(GzipDataset(data)[0:3:2], values[::2])
+
+
+def test_dataset__whose_fill_value_is_undefined_is_left_to_hdf5(file, any_size, monkeypatch):
+    data = file.create_dataset("data", data=np.ones((3, 30), np.uint16), chunks=(1, 30), compression="gzip")
+    assert is_gzip(data)
+    monkeypatch.setattr(unpacking, "UNDEFINED", data.id.get_create_plist().fill_value_defined())
+    assert not is_gzip(data)
+
+
+def test_rows_of_a_part_of_a_chunk__are_read_by_hdf5(tmp_path, monkeypatch):
+    values = np.arange(10 * 64 * 64, dtype=np.uint16).reshape(10, 64, 64)
+    with h5py.File(tmp_path / "run.h5", "w") as file:
+        packed = GzipDataset(file.create_dataset("data", data=values, chunks=(4, 64, 64), compression="gzip"))
+        np.testing.assert_array_equal(packed[2:10], values[2:10])
+        monkeypatch.setattr(GzipDataset, "_chunk", lambda *_: pytest.fail("a chunk was unpacked for a row of it"))
+        np.testing.assert_array_equal(packed[5:6], values[5:6])

@@ -30,6 +30,10 @@ TRIED = 4
 """Shots that are drawn on the CPU as well before a GPU is relied on."""
 ROUNDING = 1e-9
 """Relative room for rounding in how many candidates a shot promises: what is close is left to the CPU."""
+OTHER_ROUNDINGS = (
+    "this version of numba-cuda compiles other roundings than the CPU has, so that photons would differ; "
+    "take device='cpu' (--device cpu)"
+)
 INSTALL = "install 'xfeldask[cuda]' for CUDA 12 or 'xfeldask[cuda13]' for CUDA 13, or take device='cpu' (--device cpu)"
 
 _lock = threading.Lock()
@@ -82,7 +86,7 @@ class CudaThinning:
         self._model, self._device, self._room = model, device, ROOM
         self._body = self._copied(model.scatterer)
         self._screens = [self._copied(screen) for screen in model.screens]
-        self._is_tried = False
+        self._tried = 0
 
     def draw(self, shots: Sequence[Shot]) -> list[Drawn]:
         """Draw the photons of each shot.
@@ -94,19 +98,24 @@ class CudaThinning:
         """
         with _lock:
             found = self._drawn(shots)
-            if not self._is_tried and shots:
-                self._try(shots[:TRIED], found)
+            self._try(shots, found)
         # what was left is drawn by whichever sampler the CPU takes for it
         return [self._model.draw(shot) if one is None else one for shot, one in zip(shots, found, strict=True)]
 
     def _try(self, shots: Sequence[Shot], found: Sequence[Drawn | None]) -> None:
-        for shot, one in zip(shots, found, strict=False):
-            if one is not None and not np.array_equal(one[0], self._model.draw(shot)[0]):
+        """Hold the first shots with photons that are drawn here against the CPU's."""
+        for shot, one in zip(shots, found, strict=True):
+            if self._tried == TRIED:
+                return
+            if one is None:
+                continue
+            due = self._model.draw(shot)[0]
+            if not np.array_equal(one[0], due):
                 raise RunError(
                     f"{self._device.label} draws other photons than the CPU; take device='cpu' (--device cpu), and "
                     "report it"
                 )
-        self._is_tried = True
+            self._tried += due.size > 0
 
     def _drawn(self, shots: Sequence[Shot]) -> list[Drawn | None]:
         """Photons of each shot, None of those that are left to the CPU."""
@@ -136,7 +145,7 @@ class CudaThinning:
         photons, count = xp.empty((len(some), room), xp.uint32), xp.empty(len(some), xp.int64)
         most = CANDIDATES_PER_PIXEL * len(self._model.screen.pixel) * (1 - ROUNDING)
         together = self._copied(_together(kernel.Shots, some))
-        with _unfused():
+        with _unfused(self._device):
             kernel.draw_shots[len(some), kernel.THREADS](
                 self._body, screen, together, most, self._seen(photons), self._seen(count)
             )
@@ -180,13 +189,15 @@ def _together(record: Any, shots: Sequence[Shot]) -> Any:
 
 
 @contextmanager
-def _unfused() -> Iterator[None]:
+def _unfused(device: Device) -> Iterator[None]:
     """Let what is compiled meanwhile round products before sums, as the CPU does; numba has no option for it."""
     nvvm: Any = importlib.import_module("numba.cuda.cudadrv.nvvm")
     compiled = getattr(nvvm, "compile_ir", None)
-    if compiled is None:  # numba simulates a GPU
+    if device.name != "cuda":  # numba simulates a GPU
         yield
         return
+    if compiled is None:
+        raise RunError(OTHER_ROUNDINGS)
     nvvm.compile_ir = partial(compiled, fma=False)
     try:
         yield
@@ -195,10 +206,8 @@ def _unfused() -> Iterator[None]:
 
 
 def _refuse_fused(compiled: dict[Any, str]) -> None:
-    """Refuse a kernel that rounds once where the CPU rounds twice."""
+    """Refuse a kernel that rounds once where the CPU rounds twice, or lets the assembler choose to."""
     fused = [f"{name}.rn.f{bits}" for name in ("fma", "mad") for bits in (32, 64)]
-    if any(one in text for text in compiled.values() for one in fused):
-        raise RunError(
-            "this version of numba-cuda compiles other roundings than the CPU has, so that photons would differ; "
-            "take device='cpu' (--device cpu)"
-        )
+    free = [f"{name}.f{bits}" for name in ("add", "sub", "mul") for bits in (32, 64)]
+    if any(one in text for text in compiled.values() for one in (*fused, *free)):
+        raise RunError(OTHER_ROUNDINGS)

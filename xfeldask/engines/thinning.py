@@ -53,7 +53,8 @@ class Thinning:
     def draw(self, plan: ShotPlan, shots: NDArray[np.int64]) -> Iterator[Photons]:
         """Photons of each shot, a block each."""
         planned = shots_of_plan(plan, self._seed, shots, self._geometry, self._mixture)
-        for pixel, count in map(self.model.draw, planned) if self._gpu is None else self._gpu.draw(planned):
+        gpu = self._gpu  # another thread may take it away
+        for pixel, count in map(self.model.draw, planned) if gpu is None else gpu.draw(planned):
             yield Photons(pixel, count, np.array([0, pixel.size]))
 
     def expected(self, plan: ShotPlan, shots: NDArray[np.int64]) -> Iterator[NDArray[np.float32]]:

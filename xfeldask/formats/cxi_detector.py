@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from xfeldask.errors import FormatError, InputError
 from xfeldask.formats.hdf5 import number
 from xfeldask.formats.stacks import flat_panel, pixel_pitch
-from xfeldask.formats.unpacking import Array
+from xfeldask.formats.unpacking import Array, unpacked
 from xfeldask.physics.detectors import Geometry, follows_pixels, make_geometry
 
 HARMLESS = 0x20 | 0x100 | 0x800 | 0x1000
@@ -108,7 +108,7 @@ def _in_order(item: h5py.Dataset, values: NDArray[Any], shape: tuple[int, int, i
 class _Bad:
     """Masks of shots, read as what they make bad."""
 
-    def __init__(self, masks: h5py.Dataset) -> None:
+    def __init__(self, masks: Array) -> None:
         self._masks, self.shape, self.dtype = masks, masks.shape, np.dtype(np.bool_)
 
     def __getitem__(self, shots: slice) -> NDArray[np.bool_]:
@@ -127,7 +127,7 @@ def shot_masks(detector: h5py.Group, shape: tuple[int, ...]) -> Array | None:
     """
     mask = detector.get("mask")
     if isinstance(mask, h5py.Dataset) and mask.shape == shape and mask.dtype.kind in "bui" and shape[0] > 1:
-        return _Bad(mask)
+        return _Bad(unpacked(mask))
     return None
 
 

@@ -66,7 +66,7 @@ def reading(source: object, shots: range | None = None) -> Iterator[None]:
     """
     try:
         yield
-    except XfeldaskError:
+    except (XfeldaskError, MemoryError):
         raise
     except Exception as error:  # a decoder may raise anything on damaged bytes
         which = "it" if shots is None else f"shots {shots.start} to {shots.stop - 1}"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from xfeldask.formats.arrays import ArrayFrames
 from xfeldask.formats.hdf5 import reading
 from xfeldask.formats.shot_columns import ShotColumn
-from xfeldask.formats.unpacking import Array, unpacked
+from xfeldask.formats.unpacking import Array
 from xfeldask.physics.detectors import Geometry, make_geometry
 from xfeldask.physics.images import Counts
 
@@ -52,7 +52,7 @@ class StackFrames(ArrayFrames):
         self._truth, self._columns, self._masks = (
             dict(truth or {}),
             dict(columns or {}),
-            None if bad is None else unpacked(bad),
+            bad,
         )
 
     def read(self, shots: range) -> Counts:

@@ -20,6 +20,10 @@ LEAST = 1 << 14
 """Bytes of a chunk from which on it is worth the while."""
 
 
+UNDEFINED = h5py.h5d.FILL_VALUE_UNDEFINED
+"""What a dataset tells of its fill value where nobody knows it."""
+
+
 class Array(Protocol):
     """What an array on disk and one in memory have in common."""
 
@@ -39,6 +43,10 @@ class GzipDataset:
     Parameters
     ----------
     data : h5py.Dataset, of which `is_gzip` is true
+
+    Attributes
+    ----------
+    shape, dtype, chunks : those of the dataset
 
     Examples
     --------
@@ -60,27 +68,36 @@ class GzipDataset:
 
         Raises
         ------
-        OSError, zlib.error
+        OSError
             A chunk is damaged.
         """
-        first, stop, _ = rows.indices(self.shape[0])
+        first, stop, step = rows.indices(self.shape[0])
+        if step != 1 or stop - first < min(self.chunks[0], self.shape[0] - first):
+            # HDF5 keeps a chunk of several rows, which would be unpacked here for each of them
+            return np.asarray(self._data[rows])
         out = np.empty((max(0, stop - first), *self.shape[1:]), self.dtype)
         starts = [range(first // self.chunks[0] * self.chunks[0], stop, self.chunks[0])]
         starts += [range(0, n, size) for n, size in zip(self.shape[1:], self.chunks[1:], strict=True)]
-        for corner in product(*starts):
-            chunk = self._chunk(corner)
-            begin = max(first, corner[0])
-            inside = tuple(slice(0, n - at) for n, at in zip(self.shape[1:], corner[1:], strict=True))
-            part = chunk[(slice(begin - corner[0], stop - corner[0]), *inside)]
-            place = zip(corner[1:], part.shape[1:], strict=True)
-            out[(slice(begin - first, begin - first + len(part)), *(slice(at, at + n) for at, n in place))] = part
+        try:
+            for corner in product(*starts):
+                (row, *rest), chunk = corner, self._chunk(corner)
+                sides = [slice(at, at + n) for at, n in zip(rest, self.chunks[1:], strict=True)]
+                place = (slice(max(first, row) - first, min(stop, row + self.chunks[0]) - first), *sides)
+                if chunk is None:
+                    out[place] = self._fill
+                else:
+                    part = tuple(slice(0, n) for n in out[place].shape[1:])
+                    out[place] = chunk[(slice(max(first, row) - row, stop - row), *part)]
+        except zlib.error:
+            # chunks at an edge may be plain without saying so; of what is damaged HDF5 tells in its own words
+            return np.asarray(self._data[first:stop])
         return out
 
-    def _chunk(self, corner: tuple[int, ...]) -> NDArray[Any]:
-        """Read the chunk that begins at a corner, whole."""
+    def _chunk(self, corner: tuple[int, ...]) -> NDArray[Any] | None:
+        """Read the chunk that begins at a corner, whole; None where nothing was written."""
         told = self._data.id.get_chunk_info_by_coord(corner)
         if not told.size:
-            return np.full(self.chunks, self._fill, self.dtype)
+            return None
         packed, skipped = self._data.id.read_direct_chunk(corner)[1], told.filter_mask
         size = prod(self.chunks) * self.dtype.itemsize
         # a writer may leave filters out of single chunks: a bit each, in their order
@@ -128,5 +145,7 @@ def is_gzip(data: object) -> TypeGuard[h5py.Dataset]:
     if not isinstance(data, h5py.Dataset) or data.chunks is None or data.dtype.kind not in "uif":
         return False
     made, kind = data.id.get_create_plist(), h5py.h5t.py_create(data.dtype)
+    if made.fill_value_defined() == UNDEFINED:
+        return False
     filters = [made.get_filter(i)[0] for i in range(made.get_nfilters())]
     return filters in PACKED and data.id.get_type().equal(kind) and prod(data.chunks) * data.dtype.itemsize >= LEAST

@@ -16,6 +16,7 @@ from xfeldask.devices import Device, device_of
 from xfeldask.engines.cuda_thinning import INSTALL, CudaThinning, gpu_for
 from xfeldask.engines.preparation import prepare
 from xfeldask.engines.thinning import Thinning
+from xfeldask.errors import RunError
 from xfeldask.formats.inputs import resolve
 from xfeldask.orient.iteration import Problem, next_state
 from xfeldask.orient.models import random_models
@@ -129,9 +130,12 @@ def _photons(on: Device) -> Finding:
     assert isinstance(engine, Thinning)
     planned = shots_of_plan(ready.plan(shots), 0, shots, ready.inputs.geometry)
     gpu = CudaThinning(engine.model, on)
-    gpu.draw(planned[:1])
-    start = time.perf_counter()
-    drawn = gpu.draw(planned)
+    try:
+        gpu.draw(planned)
+        start = time.perf_counter()
+        drawn = gpu.draw(planned)
+    except RunError as error:
+        return Finding("photons", str(error), False)
     rate = len(shots) / (time.perf_counter() - start)
     alike = [np.array_equal(one[0], engine.model.draw(shot)[0]) for one, shot in zip(drawn, planned, strict=True)]
     photons = sum(int(count.sum()) for _, count in drawn)
