@@ -187,7 +187,7 @@ def test_pattern_statistics__run_on_a_cluster(store: Path) -> None:
         (np.zeros(N, bool), "no shots are selected"),
         ([0, N], f"shots 0 to {N - 1}"),
         ([-1], f"shots 0 to {N - 1}"),
-        (np.ones(N + 1, bool), f"shots 0 to {N - 1}"),
+        (np.ones(N + 1, bool), f"has {N} shots, and the selection has {N + 1} booleans"),
         ([0.5], "booleans or indices"),
         ([[1]], "booleans or indices"),
     ],

@@ -189,7 +189,7 @@ def test_box__adds_and_subtracts(page, shots):
         return np.array([[left, top], [right, top], [right, low], [left, low]])
 
     page.tool("BoxSelectTool")
-    selected, boxes = np.zeros(N, bool), (clear(frame, at, box, seed) for seed in range(100))
+    selected, boxes = np.zeros(N, bool), (clear(frame, at, box, seed, tries=60) for seed in range(200))
     for button, told, combine in (
         ("+", "adds to", lambda old, new: old | new),
         ("-", "takes from", lambda old, new: old & ~new),
