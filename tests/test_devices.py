@@ -161,3 +161,5 @@ def test_blocks__of_which_none_fits_are_told():
 
     with pytest.raises(RunError, match=r"comparing ran out of memory on the CPU, .* GB free; take fewer rotations"):
         in_blocks(Device(), 9, 8, 2, work, "comparing")
+    with pytest.raises(RunError, match=r"drawing ran out of memory on the CPU, .* GB free; wait$"):
+        in_blocks(Device(), 9, 8, 2, work, "drawing", "wait")

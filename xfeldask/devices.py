@@ -205,7 +205,9 @@ def _missing() -> str:
     return "" if count else "CuPy finds no GPU; look whether nvidia-smi lists one"
 
 
-def in_blocks(device: Device, total: int, row: int, most: int, work: Callable[[slice], object], what: str) -> None:
+def in_blocks(
+    device: Device, total: int, row: int, most: int, work: Callable[[slice], object], what: str, advice: str = ADVICE
+) -> None:  # fmt: skip
     """Work on blocks of rows in turn, as large as fit; where memory runs out, they are halved and it goes on.
 
     Parameters
@@ -217,6 +219,7 @@ def in_blocks(device: Device, total: int, row: int, most: int, work: Callable[[s
     work : callable, works on a block of rows; it is called again for rows of which it ran out of memory, so that it
         changes what it adds to last of all
     what : str, the work on one row, told where that does not fit
+    advice : str, what to do then
 
     Raises
     ------
@@ -244,4 +247,4 @@ def in_blocks(device: Device, total: int, row: int, most: int, work: Callable[[s
         # the error is gone by now, and with it the arrays that it held on to
         device.release()
         if not block:
-            raise RunError(f"{what} ran out of memory on {device.label}, {device.free() / 1e9:.1f} GB free; {ADVICE}")
+            raise RunError(f"{what} ran out of memory on {device.label}, {device.free() / 1e9:.1f} GB free; {advice}")

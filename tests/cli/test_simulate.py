@@ -40,6 +40,9 @@ def test_simulate__dry_run_writes_nothing(run, tmp_path: Path) -> None:
     assert code == 0
     assert all(word in out for word in ("shots", "tasks", "on disk", "memory a worker", "time"))
     assert list(tmp_path.iterdir()) == []
+    code, out, err = run("simulate", tmp_path / "a.zarr", *SMALL, "--device", "gpu", "--dry-run")
+    assert (code, out) == (2, "")
+    assert "device" in err
 
 
 def test_simulate__a_range_tells_how_far_the_store_is(run, tmp_path: Path, monkeypatch) -> None:

@@ -45,7 +45,7 @@ def simulate(
     if dry_run:
         if shards is not None:
             raise InputError("a dry run tells what the whole store takes; leave out --shards")
-        print_estimate(estimate_run(store, resume=resume, overwrite=overwrite, **chosen), workers)
+        print_estimate(estimate_run(store, resume=resume, overwrite=overwrite, device=device, **chosen), workers)
         return
     with scheduled(scheduler, workers, quiet), print_run(store, quiet or shards is not None):
         run(store, resume=resume, overwrite=overwrite, shards=shards, device=device, progress=not quiet, **chosen)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from importlib.util import find_spec
 from typing import Any
@@ -30,11 +30,12 @@ TRIED = 4
 """Shots that are drawn on the CPU as well before a GPU is relied on."""
 ROUNDING = 1e-9
 """Relative room for rounding in how many candidates a shot promises: what is close is left to the CPU."""
+ON_CPU = "take device='cpu' (--device cpu)"
+"""What to do where a GPU does not do."""
 OTHER_ROUNDINGS = (
-    "this version of numba-cuda compiles other roundings than the CPU has, so that photons would differ; "
-    "take device='cpu' (--device cpu)"
+    f"this version of numba-cuda compiles other roundings than the CPU has, so that photons would differ; {ON_CPU}"
 )
-INSTALL = "install 'xfeldask[cuda]' for CUDA 12 or 'xfeldask[cuda13]' for CUDA 13, or take device='cpu' (--device cpu)"
+INSTALL = f"install 'xfeldask[cuda]' for CUDA 12 or 'xfeldask[cuda13]' for CUDA 13, or {ON_CPU}"
 
 _lock = threading.Lock()
 """The GPU is used by one thread at a time: the others encode meanwhile."""
@@ -96,11 +97,16 @@ class CudaThinning:
         RunError
             The GPU draws other photons than the CPU, or has no memory for one shot.
         """
+        # what was left is drawn by whichever sampler the CPU takes for it
+        found = zip(shots, self.draw_here(shots), strict=True)
+        return [self._model.draw(shot) if one is None else one for shot, one in found]
+
+    def draw_here(self, shots: Sequence[Shot]) -> list[Drawn | None]:
+        """Draw the photons of each shot as `draw` does; None of those that are left to the CPU."""
         with _lock:
             found = self._drawn(shots)
             self._try(shots, found)
-        # what was left is drawn by whichever sampler the CPU takes for it
-        return [self._model.draw(shot) if one is None else one for shot, one in zip(shots, found, strict=True)]
+        return found
 
     def _try(self, shots: Sequence[Shot], found: Sequence[Drawn | None]) -> None:
         """Hold the first shots with photons that are drawn here against the CPU's."""
@@ -111,10 +117,7 @@ class CudaThinning:
                 continue
             due = self._model.draw(shot)[0]
             if not np.array_equal(one[0], due):
-                raise RunError(
-                    f"{self._device.label} draws other photons than the CPU; take device='cpu' (--device cpu), and "
-                    "report it"
-                )
+                raise RunError(f"{self._device.label} draws other photons than the CPU; {ON_CPU}, and report it")
             self._tried += due.size > 0
 
     def _drawn(self, shots: Sequence[Shot]) -> list[Drawn | None]:
@@ -129,7 +132,7 @@ class CudaThinning:
                 counts = np.empty(len(waiting), np.int64)
                 work = partial(self._launch, copy, [shots[i] for i in waiting], room, lists, counts)
                 row = 4 * room + 1024 * (1 + max(shots[i].strength.size for i in waiting))
-                in_blocks(self._device, len(waiting), row, AT_ONCE, work, "drawing a shot")
+                in_blocks(self._device, len(waiting), row, AT_ONCE, work, "drawing a shot", ON_CPU)
                 for at, pixel in lists.items():
                     found[waiting[at]] = pixel, np.ones(pixel.size, np.int64)
                 waiting = [i for i, count in zip(waiting, counts.tolist(), strict=True) if count > room]
@@ -145,12 +148,12 @@ class CudaThinning:
         photons, count = xp.empty((len(some), room), xp.uint32), xp.empty(len(some), xp.int64)
         most = CANDIDATES_PER_PIXEL * len(self._model.screen.pixel) * (1 - ROUNDING)
         together = self._copied(_together(kernel.Shots, some))
-        with _unfused(self._device):
-            kernel.draw_shots[len(some), kernel.THREADS](
-                self._body, screen, together, most, self._seen(photons), self._seen(count)
-            )
+        size = len(some), kernel.THREADS
+        arguments = self._body, screen, together, most, self._seen(photons), self._seen(count)
         if self._device.name == "cuda":
-            _refuse_fused(kernel.draw_shots.inspect_asm())
+            _launch_unfused(kernel.draw_shots, size, arguments)
+        else:  # numba simulates a GPU
+            kernel.draw_shots[size](*arguments)
         counts[rows] = self._device.host(count)
         listed = self._device.host(photons[:, : max(0, min(room, int(counts[rows].max())))])
         for i, number in enumerate(counts[rows].tolist()):
@@ -188,14 +191,19 @@ def _together(record: Any, shots: Sequence[Shot]) -> Any:
     )
 
 
+def _launch_unfused(kernel: Any, size: tuple[int, int], arguments: tuple[Any, ...]) -> None:
+    """Launch a kernel that rounds as the CPU does; it is compiled the first time that it gets such arguments."""
+    is_compiled = tuple(map(kernel.typeof_pyval, arguments)) in kernel.overloads
+    with nullcontext() if is_compiled else _unfused():
+        kernel[size](*arguments)
+    _refuse_fused(kernel.inspect_asm())
+
+
 @contextmanager
-def _unfused(device: Device) -> Iterator[None]:
+def _unfused() -> Iterator[None]:
     """Let what is compiled meanwhile round products before sums, as the CPU does; numba has no option for it."""
     nvvm: Any = importlib.import_module("numba.cuda.cudadrv.nvvm")
     compiled = getattr(nvvm, "compile_ir", None)
-    if device.name != "cuda":  # numba simulates a GPU
-        yield
-        return
     if compiled is None:
         raise RunError(OTHER_ROUNDINGS)
     nvvm.compile_ir = partial(compiled, fma=False)

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 
 from xfeldask.config import Background, Beam, Detector, Experiment, Hits, Nuisance, Orientations, Particle, Response
 from xfeldask.config.species import NO_SPECIES
+from xfeldask.engines.cuda_thinning import gpu_for
 from xfeldask.engines.estimate import Estimate, estimate, refuse_full_disk
 from xfeldask.engines.likeness import alike
 from xfeldask.engines.preparation import Prepared, blocks_of, fixed_variables, prepare
@@ -108,8 +109,8 @@ def simulate(
     overwrite : bool, replace a store that is there
     shards : str such as "3/10", make the third of ten ranges of the shards alone, while other processes make the rest;
         the first of them to come makes the store, and one that is run again finishes its range
-    device : "cpu", "cuda" (a GPU), or "auto", which takes a GPU where a worker finds one; photons are the same.
-        docs/gpu.md
+    device : "cpu", "cuda" (a GPU), or "auto", which takes a GPU where one is found; photons are the same. What is not
+        there is refused by this process; workers draw, on machines of the same kind. docs/gpu.md
     progress : bool, show progress on stderr
 
     Returns
@@ -159,14 +160,15 @@ def simulate(
     }
     finish = resume or among is not None
     inputs = _inputs(path, finish, overwrite, experiment, particle, n_shots, orientations, parts, like)
-    label = told_device(device, inputs.experiment.engine, progress)
+    gpu = gpu_for(device, inputs.experiment.engine)
     if among is not None:
-        return _make_range(path, inputs, among, device, label, progress)
+        return _make_range(path, inputs, among, device, told_device(gpu, progress), progress)
     place = place_of(path)
     if resume and place.exists():
         run = _resumed(path, inputs.experiment)
         if run.complete and not pending_shards(run):
             return run.reopened("r").dataset()
+    label = told_device(gpu, progress)
     with held(path):
         refuse_existing(path, resume, overwrite)  # another may have made it meanwhile
         if resume and place.exists():
@@ -219,11 +221,14 @@ def estimate_run(
     like: str | StorePath | None = None,
     resume: bool = False,
     overwrite: bool = False,
+    device: str = "cpu",
     **parts: Any,
 ) -> Estimate:
     """Estimate what `simulate` with the same arguments would take; nothing is written."""
     path = store_path(store)
-    prepared = prepare(_inputs(path, resume, overwrite, experiment, particle, n_shots, orientations, parts, like))
+    inputs = _inputs(path, resume, overwrite, experiment, particle, n_shots, orientations, parts, like)
+    gpu_for(device, inputs.experiment.engine)  # refuses what is not there
+    prepared = prepare(inputs)
     warn_of_few_photons(prepared)
     return estimate(prepared)
 
