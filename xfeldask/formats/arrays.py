@@ -67,7 +67,9 @@ class ArrayFrames:
         self.name, self.n_shots = Path(source.partition(":/")[0]).stem, int(array.shape[0])
         self.geometry, self.wavelength = geometry, wavelength(photon_energy)
         self.chunk = int((getattr(array, "chunks", None) or (1,))[0])
-        self._source, self._array = source, unpacked(array)
+        self._source = source
+        with reading(source):
+            self._array = unpacked(array)
 
     def read(self, shots: range) -> Counts:
         """Photons of consecutive shots, unsigned integers (shot, panel, ss, fs).

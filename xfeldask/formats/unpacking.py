@@ -102,7 +102,7 @@ class GzipDataset:
         size = prod(self.chunks) * self.dtype.itemsize
         # a writer may leave filters out of single chunks: a bit each, in their order
         plain = packed if skipped & self._gzip else _inflated(packed, size)
-        if len(plain) != size:
+        if len(plain) != size:  # HDF5 would take it, whatever lies behind it
             raise OSError(f"the chunk at {corner} is not of {size:,} bytes")
         flat = np.frombuffer(plain, np.uint8)
         if self._gzip > 1 and not skipped & 1:
@@ -112,11 +112,19 @@ class GzipDataset:
 
 
 def _inflated(packed: bytes, size: int) -> bytes:
-    """Unpack bytes, `size` of them; none where they are more, or cut short, however much a damaged chunk would give."""
+    """Unpack bytes, one more than `size` at most, however much a damaged chunk would give.
+
+    Raises
+    ------
+    zlib.error
+        They are no whole stream.
+    """
     inflating = zlib.decompressobj()
     # one more, so that the end of what is right is reached, with its checksum
     found = inflating.decompress(packed, size + 1)
-    return found if inflating.eof else b""
+    if not inflating.eof and len(found) <= size:
+        raise zlib.error("it is cut short")
+    return found
 
 
 def unpacked(data: Array) -> Array:
