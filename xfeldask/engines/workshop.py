@@ -137,7 +137,7 @@ _workshops: Kept[Workshop] = Kept()
 
 
 def keep(run: Run, shop: Workshop) -> None:
-    """Keep the workshop of a run for the shards to come, and let the oldest of more than `MOST` go."""
+    """Keep the workshop of a run for the shards to come; see `Kept`."""
     _workshops.keep(key_of(run), shop)
 
 

@@ -161,10 +161,11 @@ def _ingested(
         layout = layout_of_frames(frames, photon_dtype)
         refuse_full_disk(path, estimate_intake(frames, layout, elsewhere is None).bytes_on_disk)
         run = publish_frames(path, frames, layout, intake, elsewhere, keep=True)
-        keep_desk(run, make_desk(run.group, frames, layout, elsewhere is None))
     else:
         run, _ = _resumed(path, intake, elsewhere, photon_dtype, write=True)
     try:
+        if fresh:
+            keep_desk(run, make_desk(run.group, frames, layout, elsewhere is None))
         run_pending(run, "ingest", ingest_shard, progress)
     except InputError:
         # a file that turns out to be damaged half-way leaves nothing behind that looks like its shots
