@@ -5,7 +5,11 @@ import pytest
 
 from xfeldask.config import Detector
 from xfeldask.errors import FormatError
-from xfeldask.formats.crystfel import is_crystfel_geometry, read_crystfel_geometry
+from xfeldask.formats.crystfel import (
+    is_crystfel_geometry,
+    read_crystfel_geometry,
+    read_crystfel_photon_energy,
+)
 from xfeldask.formats.geometries import read_detector
 
 ONE = {
@@ -39,6 +43,30 @@ def test_distance__goes_before_the_files(tmp_path):
     path = written(tmp_path / "a.geom", a__ss="y")
     found = read_detector(Detector(source=str(path), distance=0.7))
     np.testing.assert_allclose(found.pixel_position[..., 2], 0.7)
+
+
+@pytest.mark.parametrize(
+    ("beam", "due"),
+    [
+        ({"photon_energy": "9300"}, 9300),
+        ({"photon_energy": "9300 eV"}, 9300),
+        ({"photon_energy": "9.3 keV"}, 9300),
+        ({"photon_energy": "0.0093 MeV"}, 9300),
+        ({"wavelength": "1.33316 A"}, 9300),
+        ({"wavelength": "1.33316e-10 m"}, 9300),
+        ({"photon_energy": "/LCLS/photon_energy_eV"}, None),
+        ({}, None),
+    ],
+)
+def test_photon_energy__is_a_number_in_any_unit(tmp_path, beam, due):
+    found = read_crystfel_photon_energy(written(tmp_path / "a.geom", **beam))
+    assert found == (due and pytest.approx(due, rel=1e-4))
+
+
+@pytest.mark.parametrize("beam", [{"photon_energy": "9 J"}, {"photon_energy": "-9"}, {"wavelength": "1 nm"}])
+def test_photon_energy__of_another_unit_or_sign_is_refused(tmp_path, beam):
+    with pytest.raises(FormatError, match="give a positive number of"):
+        read_crystfel_photon_energy(written(tmp_path / "a.geom", **beam))
 
 
 def test_real__is_where_extra_geom_says(shared):

@@ -103,3 +103,13 @@ def test_photon_energy__beyond_any_laboratory_is_refused(tmp_path):
     np.save(tmp_path / "run.npy", np.zeros((2, 16, 16), np.uint8))
     with pytest.raises(InputError, match=r"photon_energy: 4.6 eV is beyond any laboratory .*did you mean 4600 eV"):
         open_frames(tmp_path / "run.npy", geometry="square-16", photon_energy=4.6)
+
+
+@pytest.mark.parametrize(("given", "due"), [({}, 9300), ({"photon_energy": 8000.0}, 8000)])
+def test_photon_energy__of_a_crystfel_file_holds_unless_one_is_given(tmp_path, given, due):
+    panel = {"min_fs": 0, "max_fs": 3, "min_ss": 0, "max_ss": 2, "fs": "x", "ss": "y", "corner_x": -2, "corner_y": 1}
+    lines = ["photon_energy = 9300 eV", "clen = 0.2", "res = 5000", *(f"a/{key} = {panel[key]}" for key in panel)]
+    (tmp_path / "a.geom").write_text("\n".join(lines))
+    np.save(tmp_path / "run.npy", np.zeros((2, 3, 4), np.uint8))
+    frames = open_frames(tmp_path / "run.npy", geometry=tmp_path / "a.geom", **given)
+    assert frames.wavelength == pytest.approx(wavelength(due))

@@ -29,7 +29,7 @@ def frames_options(function: Any) -> Any:
         ),
         click.option("--pixel-size", type=float, help="Edge of a pixel in m, where the detector does not tell."),
         click.option("--distance", type=float, help="Distance of the detector in m, where it does not tell."),
-        click.option("--wavelength", type=float, help="Wavelength in m, where the files do not tell."),
+        click.option("--wavelength", type=float, help="Wavelength in m, where the files (or a .geom) do not tell."),
         click.option(
             "--mask",
             multiple=True,

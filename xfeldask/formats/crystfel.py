@@ -1,7 +1,8 @@
 """Geometry files of CrystFEL (`.geom`): panels of an array, each with the place of its corner and the way of its rows.
 
 The language is that of the manual page crystfel_geometry(5), https://www.desy.de/~twhite/crystfel/. What tells where
-pixels are, and which are bad for good, is read; what tells of data, gain or masks in other files is passed over.
+pixels are, which are bad for good, and a photon energy that is a number, is read; what tells of data, gain or masks in
+other files is passed over.
 """
 
 from __future__ import annotations
@@ -16,11 +17,13 @@ from numpy.typing import NDArray
 
 from xfeldask.errors import FormatError, InputError
 from xfeldask.formats.text import read_lines
-from xfeldask.physics.detectors import Geometry, make_geometry
+from xfeldask.physics.detectors import HC, Geometry, make_geometry
 
 _LIMITS = ("min_fs", "max_fs", "min_ss", "max_ss")
 _TERM = re.compile(r"([+-]?\s*(?:\d+\.?\d*|\.\d+)?(?:[eE][+-]?\d+)?)\s*([xyz])")
 _MOST = 2**26
+_ENERGY = {"": 1.0, "eV": 1.0, "keV": 1e3, "MeV": 1e6}
+_WAVELENGTH = {"": 1.0, "m": 1.0, "A": 1e-10}
 Values = dict[str, str]
 
 
@@ -103,6 +106,40 @@ def read_crystfel_geometry(path: str | os.PathLike[str], distance: float | None 
         return make_geometry(position, min(sizes), good)
     except InputError as error:
         raise FormatError(path, str(error)) from error
+
+
+def read_crystfel_photon_energy(path: str | os.PathLike[str]) -> float | None:
+    r"""Photon energy that a geometry file tells as a number, or as a wavelength [eV]; None where it tells none.
+
+    A file may name a place in the files of frames in the stead of a number; that is none.
+
+    Raises
+    ------
+    MissingFileError
+        No such file.
+    FormatError
+        A number that is not positive, or of another unit than eV, keV and MeV, or m and A.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp(), "detector.geom")
+    >>> _ = path.write_text("photon_energy = 9.3 keV ; nominal\n")
+    >>> read_crystfel_photon_energy(path)
+    9300.0
+    """
+    told: Values = {}
+    for line in read_lines(path, "geometry file"):
+        key, _, value = (part.strip() for part in line.partition(";")[0].partition("="))
+        if key in ("photon_energy", "wavelength") and not value.startswith("/"):
+            told = {key: value}
+    for key, value in told.items():
+        units = _ENERGY if key == "photon_energy" else _WAVELENGTH
+        number, unit = _number(path, "the beam", told, key), " ".join(value.split()[1:])
+        if unit not in units or number <= 0:
+            raise FormatError(path, f"{key} is {value!r}; give a positive number of {', '.join(filter(None, units))}")
+        return number * units[unit] if key == "photon_energy" else HC / (number * units[unit])
+    return None
 
 
 def _parsed(path: str | os.PathLike[str]) -> tuple[dict[str, Values], dict[str, Values]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from xfeldask.config import Detector
 from xfeldask.errors import InputError
-from xfeldask.formats.crystfel import is_crystfel_geometry, read_crystfel_geometry
+from xfeldask.formats.crystfel import is_crystfel_geometry, read_crystfel_geometry, read_crystfel_photon_energy
 from xfeldask.formats.dragonfly import is_dragonfly_detector, read_dragonfly_detector
 from xfeldask.formats.mask_files import masked
 from xfeldask.formats.psana import read_psana_geometry
@@ -34,6 +34,21 @@ def read_detector(detector: Detector) -> Geometry:
     (1, 2, 3)
     """
     return masked(_unmasked(detector), detector.mask)
+
+
+def told_photon_energy(source: str) -> float | None:
+    """Photon energy that a file of a detector tells beside its pixels [eV]; None of others.
+
+    Raises
+    ------
+    FormatError
+
+    Examples
+    --------
+    >>> told_photon_energy("square-32") is None
+    True
+    """
+    return read_crystfel_photon_energy(source) if is_crystfel_geometry(source) else None
 
 
 def _unmasked(detector: Detector) -> Geometry:

@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from xfeldask.config import Detector, Photonize
+from xfeldask.config import Photonize
 from xfeldask.config.limits import LIMITS, WAVELENGTH
 from xfeldask.engines.estimate import Estimate, refuse_full_disk
 from xfeldask.engines.kinds import frames_at, recognised
@@ -35,7 +35,7 @@ from xfeldask.formats.frames import columns_of
 from xfeldask.formats.inputs import geometry_digest
 from xfeldask.formats.joined import JoinedFrames
 from xfeldask.formats.mask_files import masked
-from xfeldask.physics.detectors import HC, Geometry
+from xfeldask.physics.detectors import HC
 from xfeldask.store.elsewhere import KEY, Elsewhere, stored_elsewhere
 from xfeldask.store.intake import Intake, fingerprint, stored_intake
 from xfeldask.store.layout import FORMAT, INGESTED
@@ -47,7 +47,7 @@ from xfeldask.store.shards import pending_shards
 from xfeldask.store.urls import URL, StorePath, store_path
 from xfeldask.verbs.ingest_template import publish_frames
 from xfeldask.verbs.known_background import Given, find_background, refuse_background
-from xfeldask.verbs.open_frames import geometry_of
+from xfeldask.verbs.open_frames import GeometryLike, geometry_of, photon_energy_with
 from xfeldask.verbs.pending import refuse_broken, refuse_existing, run_pending
 
 Source = str | os.PathLike[str]
@@ -58,7 +58,7 @@ def ingest(
     store: str | StorePath,
     *,
     format: str | None = None,
-    geometry: str | Path | Detector | Mapping[str, Any] | Geometry | None = None,
+    geometry: GeometryLike | None = None,
     wavelength: float | None = None,
     mask: str | Path | ArrayLike | Sequence[Source] | None = None,
     photonize: Photonize | Mapping[str, Any] | float | str | Path | None = None,
@@ -78,8 +78,8 @@ def ingest(
     format : name of the kind of frames, as `open_frames` knows them; by default what is in the file tells
     geometry : of files that do not tell their own, or in its place: a detector's name, ``flat-ROWSxCOLUMNS``, a psana,
         Dragonfly or CrystFEL file, parts as `xfeldask.config.Detector`, or a `Geometry`
-    wavelength : float, nominal, of files that do not tell their own, or in its place [m]; what no laboratory has is
-        refused, of files too
+    wavelength : float, nominal, of files that do not tell their own, or in its place [m]; by default what a CrystFEL
+        file given as `geometry` tells as a number. What no laboratory has is refused, of files too
     mask : array of the detector's shape, true where a pixel is good, or a file of one; after ``bad:`` the name of a
         file that marks bad pixels; or several files. What the geometry or the file marks bad stays so
     photonize : of files in ADU: the ADU of a photon, a .npy file of that for each pixel, or parts as
@@ -259,9 +259,9 @@ def open_sources(
         raise InputError(f"{sources[0]} describes an experiment; simulate it instead: xfeldask simulate --experiment")
     if wavelength is not None and not (np.isfinite(wavelength) and wavelength > 0):
         raise InputError(f"the wavelength must be positive, got {wavelength} m")
-    energy = None if wavelength is None else HC / WAVELENGTH.check("wavelength", wavelength)
+    told = photon_energy_with(geometry) if wavelength is None else HC / WAVELENGTH.check("wavelength", wavelength)
     given = geometry_of(geometry)
-    found = JoinedFrames([frames_at(one, kind, given, energy) for one in sources])
+    found = JoinedFrames([frames_at(one, kind, given, told) for one in sources])
     if found.n_shots == 0:
         raise InputError(f"{sources[0]} holds no frames; there is nothing to ingest")
     # the file's own, where none was given

@@ -10,8 +10,11 @@ from xfeldask.config import Detector
 from xfeldask.config.limits import LIMITS
 from xfeldask.engines.kinds import KINDS, frames_at
 from xfeldask.formats.frames import Frames, FramesKind
-from xfeldask.formats.geometries import read_detector
+from xfeldask.formats.geometries import read_detector, told_photon_energy
 from xfeldask.physics.detectors import Geometry
+
+GeometryLike = str | Path | Detector | Mapping[str, Any] | Geometry
+"""A detector in any form: a name or a file, parts, or its pixels."""
 
 
 def register_frames(name: str, kind: FramesKind) -> None:
@@ -34,7 +37,7 @@ def open_frames(
     source: str | Path,
     *,
     format: str | None = None,
-    geometry: str | Path | Detector | Mapping[str, Any] | Geometry | None = None,
+    geometry: GeometryLike | None = None,
     photon_energy: float | None = None,
 ) -> Frames:
     """Open a source of frames; nothing is read but what tells its shape.
@@ -46,7 +49,8 @@ def open_frames(
     format : "npy", "hdf5", "zarr", "experiment" or the name of a kind of your own; by default what is there tells
     geometry : of frames that do not have their own: a built-in detector's name, ``"square-N"``, the path of a
         geometry file of psana, CrystFEL or Dragonfly, parts as `xfeldask.config.Detector`, or a `Geometry`
-    photon_energy : float, of frames that do not have their own [eV]
+    photon_energy : float, of frames that do not have their own [eV]; by default what a CrystFEL file given as
+        `geometry` tells as a number
 
     Returns
     -------
@@ -72,10 +76,10 @@ def open_frames(
     """
     if photon_energy is not None:
         LIMITS["photon_energy"].check("photon_energy", photon_energy)
-    return frames_at(str(source), format, geometry_of(geometry), photon_energy)
+    return frames_at(str(source), format, geometry_of(geometry), photon_energy or photon_energy_with(geometry))
 
 
-def geometry_of(given: str | Path | Detector | Mapping[str, Any] | Geometry | None) -> Geometry | None:
+def geometry_of(given: GeometryLike | None) -> Geometry | None:
     """Return the pixels of a detector given in any form; see `open_frames`.
 
     Examples
@@ -85,8 +89,21 @@ def geometry_of(given: str | Path | Detector | Mapping[str, Any] | Geometry | No
     >>> geometry_of({"source": "square-32", "distance": 0.2}).pixel_position[..., 2].max().tolist()
     0.2
     """
-    if given is None or isinstance(given, Geometry):
-        return given
+    return given if given is None or isinstance(given, Geometry) else read_detector(_detector(given))
+
+
+def photon_energy_with(given: GeometryLike | None) -> float | None:
+    """Return the photon energy that a file tells beside the pixels of a detector [eV]; None where there is none.
+
+    Examples
+    --------
+    >>> photon_energy_with("square-32") is None
+    True
+    """
+    return None if given is None or isinstance(given, Geometry) else told_photon_energy(_detector(given).source)
+
+
+def _detector(given: str | Path | Detector | Mapping[str, Any]) -> Detector:
     if isinstance(given, Detector):
-        return read_detector(given)
-    return read_detector(Detector(**given) if isinstance(given, Mapping) else Detector(source=str(given)))
+        return given
+    return Detector(**given) if isinstance(given, Mapping) else Detector(source=str(given))
