@@ -8,9 +8,8 @@ from typing import Any
 
 import dask
 
-from benchmarks.common import PNCCD, Folder, effort, measures
+from benchmarks.common import DEVICES, PNCCD, Folder, effort, measures
 from xfeldask import reconstruct, reconstruction_quality, simulate
-from xfeldask.devices import device_of
 from xfeldask.scores.quality import Quality
 
 SMOKE = effort(1, 0) == 1
@@ -38,7 +37,7 @@ class Found:
 class Reconstruct(Folder):
     """Single hits of the chaperonin, D8 given, to 2 nm, 50,100 rotations before symmetry; two threads, or a GPU."""
 
-    params = ("cpu", "cuda") if device_of("auto") else ("cpu",)
+    params = (DEVICES,)
     param_names = ("device",)
     timeout = 3600
     options: dict[str, Any] = COARSE if SMOKE else {"symmetry": "D8"}

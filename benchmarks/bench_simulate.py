@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from benchmarks.common import SIZES, Folder, measures, particle, watch
+from benchmarks.common import DEVICES, SIZES, Folder, measures, particle, watch
 
 ONE_RUN = Path(__file__).with_name("one_run.py")
 
@@ -22,7 +22,7 @@ class Run:
     bytes_on_disk: int
 
 
-def run_one(store: Path, name: str, n_shots: int, workers: str) -> Run:
+def run_one(store: Path, name: str, n_shots: int, workers: str, device: str) -> Run:
     """Run `simulate` and watch it.
 
     Raises
@@ -30,49 +30,49 @@ def run_one(store: Path, name: str, n_shots: int, workers: str) -> Run:
     RuntimeError
         It failed; the message is what it wrote.
     """
-    watched = watch([sys.executable, str(ONE_RUN), str(store), particle(name), str(n_shots), workers])
+    watched = watch([sys.executable, str(ONE_RUN), str(store), particle(name), str(n_shots), workers, device])
     disk = sum(file.stat().st_size for file in store.rglob("*") if file.is_file())
     return Run(watched.seconds, float(watched.out.split()[-1]), watched.peak_bytes, disk)
 
 
 class Simulate(Folder):
-    """Full resolution, 99 % single and 1 % double hits, threads scheduler with two workers."""
+    """Full resolution, 99 % single and 1 % double hits, threads scheduler with two workers, or drawn on a GPU."""
 
-    params = (SIZES, ["1ei7", "chaperonin"])
-    param_names = ("n_shots", "particle")
+    params = (SIZES, ["1ei7", "chaperonin"], DEVICES)
+    param_names = ("n_shots", "particle", "device")
     timeout = 3600
     workers = "threads"
 
-    def setup(self, n_shots: int, name: str) -> None:
+    def setup(self, n_shots: int, name: str, device: str) -> None:
         particle(name)
-        self.arguments = (self.make_folder() / "run.zarr", name, n_shots, self.workers)
+        self.arguments = (self.make_folder() / "run.zarr", name, n_shots, self.workers, device)
 
     @cached_property
     def run(self) -> Run:
         return run_one(*self.arguments)
 
     @measures("s", "about 100 for 100K")
-    def track_seconds(self, n_shots: int, name: str) -> float:
+    def track_seconds(self, n_shots: int, name: str, device: str) -> float:
         """simulate: from the start of the process to its end"""
         return self.run.seconds
 
     @measures("s")
-    def track_seconds_of_shards(self, n_shots: int, name: str) -> float:
+    def track_seconds_of_shards(self, n_shots: int, name: str, device: str) -> float:
         """simulate: shards alone, without imports, form factor and template"""
         return self.run.seconds_of_shards
 
     @measures("shots/s", "about 1,000")
-    def track_rate(self, n_shots: int, name: str) -> float:
+    def track_rate(self, n_shots: int, name: str, device: str) -> float:
         """simulate: shots a second, shards alone"""
         return n_shots / self.run.seconds_of_shards
 
     @measures("GB", "4 or less")
-    def track_peak_memory(self, n_shots: int, name: str) -> float:
+    def track_peak_memory(self, n_shots: int, name: str, device: str) -> float:
         """simulate: peak memory of all processes together"""
         return self.run.peak_bytes / 1e9
 
     @measures("MB", "under 1,000 for 100K")
-    def track_bytes(self, n_shots: int, name: str) -> float:
+    def track_bytes(self, n_shots: int, name: str, device: str) -> float:
         """simulate: store on disk"""
         return self.run.bytes_on_disk / 1e6
 
@@ -84,4 +84,4 @@ class SimulateOnCluster(Simulate):
     """
 
     workers, on = "processes", ("two processes",)
-    params = (SIZES[:2], ["1ei7"])
+    params = (SIZES[:2], ["1ei7"], ["cpu"])

@@ -19,6 +19,7 @@ import psutil
 from numpy.typing import ArrayLike, NDArray
 
 from xfeldask.config import Experiment
+from xfeldask.devices import device_of
 from xfeldask.engines.preparation import Prepared, prepare
 from xfeldask.engines.workshop import Workshop, forget, keep, make_workshop
 from xfeldask.errors import MissingFileError
@@ -31,6 +32,8 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 SIZES = {"full": [1_000, 10_000, 100_000], "smoke": [64]}.get(os.environ.get("XFELDASK_BENCH", ""), [1_000])
 PNCCD, SQUARE = "pnccd-amo86615", "square-1024"
 SAMPLE_SECONDS = 0.05
+DEVICES = ["cpu", "cuda"] if device_of("auto") else ["cpu"]
+"""What a benchmark that takes a device runs on."""
 
 Method = TypeVar("Method", bound=Callable[..., object])
 

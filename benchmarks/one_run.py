@@ -1,4 +1,4 @@
-"""One run of `simulate`, as a script of its own: ``one_run.py store particle n_shots threads|processes``.
+"""One run of `simulate`, as a script of its own: ``one_run.py store particle n_shots threads|processes device``.
 
 Prints the seconds that the shards took, without what comes before and after.
 """
@@ -12,7 +12,7 @@ from typing import Any
 from unittest import mock
 
 
-def main(store: str, particle: str, n_shots: str, workers: str) -> None:
+def main(store: str, particle: str, n_shots: str, workers: str, device: str) -> None:
     import dask
     from distributed import Client, LocalCluster
 
@@ -34,7 +34,8 @@ def main(store: str, particle: str, n_shots: str, workers: str) -> None:
         else:
             stack.enter_context(dask.config.set(scheduler="threads", num_workers=2))
         stack.enter_context(mock.patch("xfeldask.verbs.pending.run_tasks", timed))
-        simulate(store, particle=particle, n_shots=int(n_shots), single_fraction=0.99, seed=7, progress=False)
+        simulate(store, particle=particle, n_shots=int(n_shots), single_fraction=0.99, seed=7, device=device,
+                 progress=False)  # fmt: skip
     print(seconds[0])
 
 
