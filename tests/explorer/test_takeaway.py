@@ -22,13 +22,15 @@ from xfeldask.errors import InputError
 from xfeldask.explorer.model import takeaway
 from xfeldask.explorer.model.pictures import Pictures
 from xfeldask.explorer.model.session import Session
-from xfeldask.explorer.model.takeaway import PATTERNS, means_hdf5, patterns_zip, quantities_csv, report_html
+from xfeldask.explorer.model.takeaway import means_hdf5, patterns_zip, quantities_csv, report_html
 from xfeldask.explorer.tabs import TABS
+from xfeldask.explorer.tabs.export import FORMS
 from xfeldask.explorer.tabs.taking import Taking
 from xfeldask.explorer.tabs.watch import Watch
 from xfeldask.physics.detectors import square
 from xfeldask.store.columns import Shots
 from xfeldask.store.run import Run
+from xfeldask.verbs.export import FORMATS
 
 N = 9
 CHOSEN = np.array([1, 2, 7])
@@ -62,11 +64,11 @@ def test_quantities__are_those_of_the_store(stores: dict[str, Path], shots: Shot
     assert "photon_energy [eV]" in rows[0]
 
 
-@pytest.mark.parametrize("kind", PATTERNS)
+@pytest.mark.parametrize("kind", FORMATS)
 def test_patterns__are_what_export_writes_of_the_shots(run: Run, kind: str, tmp_path: Path) -> None:
     told: list[tuple[Any, ...]] = []
     archive = zipfile.ZipFile(io.BytesIO(patterns_zip(run, CHOSEN, kind, None, lambda *what: told.append(what))))
-    export(run.path, tmp_path / f"run{PATTERNS[kind]}", where="shot == 1 or shot == 2 or shot == 7", format=kind,
+    export(run.path, tmp_path / f"run{FORMATS[kind]}", where="shot == 1 or shot == 2 or shot == 7", format=kind,
            progress=False)  # fmt: skip
     files = {str(file.relative_to(tmp_path)): file for file in tmp_path.rglob("*") if file.is_file()}
     assert {name for name in archive.namelist() if not name.endswith("/")} == set(files)
@@ -165,3 +167,7 @@ def test_tab__names_files_by_what_is_looked_at(stores: dict[str, Path]) -> None:
     assert {"whole-pairs-shots.npy", "whole-pairs.png"} <= names()
     session.reopen("second")
     assert {"whole-second-shots.npy", "whole-second.png"} <= names()
+
+
+def test_forms__are_the_formats_of_export():
+    assert set(FORMS.values()) == set(FORMATS)

@@ -221,7 +221,7 @@ def test_write_back__goes_to_the_frames_that_were_ingested_and_to_no_others(tmp_
 @pytest.mark.parametrize(
     ("out", "more", "error", "told"),
     [
-        ("out.tif", {}, InputError, "ends on no format"),
+        ("out.tif", {}, InputError, "names no format"),
         ("out.emc", {"format": "xtc"}, UnknownNameError, "unknown format 'xtc'"),
         ("out.emc", {"where": "photon_count < 0"}, InputError, "no shot of .* fulfils 'photon_count < 0'"),
         ("out.emc", {"where": "glitter > 1"}, UnknownNameError, "glitter"),

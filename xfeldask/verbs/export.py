@@ -28,10 +28,12 @@ from xfeldask.store.selecting import select, shots_in
 from xfeldask.store.urls import StorePath
 from xfeldask.work.progress import Tell, reporter
 
+FORMATS = {"emc": ".emc", "emc_hdf5": ".h5", "cxi": ".cxi", "cspi": ".h5", "png": ""}
+"""Formats that shots are written in, and how the names of their files end."""
 ENDINGS = {".emc": "emc", ".h5": "emc_hdf5", ".hdf5": "emc_hdf5", ".cxi": "cxi", "": "png"}
+"""The format that is meant where only a file is named."""
 SAMPLE = 64
 """Shots that are compared with files that have changed."""
-FORMATS = ("emc", "emc_hdf5", "cxi", "cspi", "png")
 
 
 def export(
@@ -234,7 +236,9 @@ def _format(path: Path, asked: str | None) -> str:
             raise UnknownNameError("format", asked, FORMATS)
         return asked
     if path.suffix not in ENDINGS:
-        raise InputError(f"{path} ends on no format; end it on {', '.join(filter(None, ENDINGS))}, or pass format")
+        raise InputError(
+            f"the ending of {path} names no format; take {', '.join(filter(None, ENDINGS))}, or pass format"
+        )
     return ENDINGS[path.suffix]
 
 

@@ -18,11 +18,9 @@ from xfeldask.explorer.model.statistics import pattern_statistics
 from xfeldask.formats.hdf5 import labelled
 from xfeldask.store.columns import Shots
 from xfeldask.store.run import Run
-from xfeldask.verbs.export import export
+from xfeldask.verbs.export import FORMATS, export
 from xfeldask.work.progress import Tell
 
-PATTERNS = {"emc": ".emc", "emc_hdf5": ".h5", "cxi": ".cxi", "cspi": ".h5", "png": ""}
-"""Formats that patterns leave in, and how the names of their files end."""
 MOST = 5_000
 """Patterns that leave through a browser; more leave by the command."""
 MOST_PIXELS = 5_000_000_000
@@ -74,7 +72,7 @@ def patterns_zip(run: Run, chosen: Indices, kind: str, embedding: str | None, te
     ----------
     run : Run
     chosen : int64 (n,), absolute indices
-    kind : str, one of `PATTERNS`
+    kind : str, one of `xfeldask.verbs.export.FORMATS`
     embedding : str or None, whose verdicts a CXI file holds
     tell : told how far it is
 
@@ -90,7 +88,7 @@ def patterns_zip(run: Run, chosen: Indices, kind: str, embedding: str | None, te
             f"xfeldask export {run.path} --where"
         )
     with TemporaryDirectory() as folder:
-        out = Path(folder) / f"{run.path.stem}{PATTERNS[kind]}"
+        out = Path(folder) / f"{run.path.stem}{FORMATS[kind]}"
         export(run.path, out, where=chosen, format=kind, embedding=embedding, progress=tell)
         made = BytesIO()
         with ZipFile(made, "w", ZIP_DEFLATED, compresslevel=1) as archive:
