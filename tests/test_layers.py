@@ -15,7 +15,6 @@ ROOMS = [
     "units",
     "schema",
     "records",
-    "registry",
     "config",
     "physics",
     "features",
@@ -48,12 +47,10 @@ ALLOWED = {
 }
 """Modules and rooms that may import what is costly or foreign; everybody may import anything else."""
 SAME_SUBJECT = {
-    "sparse": "photons as lists, of shots and as they are stored",
     "config": "experiments and the command about them",
     "export": "shots written for other programs, and figures of the explorer",
     "report": "what is written about runs, and the command that writes it",
     "species": "what is in the beam: asked for, read, and made of bodies",
-    "registry": "things found by name, and features among them",
     "orientation": "orientations scored, and looked at",
     "known_background": "the background of a run: as it is stored, and as it is found",
     "labels": "what people say of shots: as it is stored, and as it is given",
@@ -116,6 +113,7 @@ def test_rooms__are_the_package():
     modules = {room_of(path.relative_to(PACKAGE).with_suffix("").parts) for path in PACKAGE.rglob("*.py")}
     assert modules - {"__init__"} <= set(ROOMS)
     assert set(ROOMS) <= modules
+    assert len(set(ROOMS)) == len(ROOMS)
 
 
 def written(root: Path, **modules: str) -> Path:
@@ -132,7 +130,7 @@ def only(module: str) -> str:
 
 
 def namesakes(root: Path) -> list[str]:
-    """Names that two modules share though they are about two subjects, or that a module shares with a room."""
+    """Names that two modules share, or a module and a room."""
     places: dict[str, list[str]] = {}
     for path in sorted(root.rglob("*.py")):
         inside = path.relative_to(root).with_suffix("").parts
@@ -140,8 +138,6 @@ def namesakes(root: Path) -> list[str]:
             places.setdefault(inside[-1], []).append("/".join(inside))
     told = []
     for name, found in places.items():
-        if name in SAME_SUBJECT:
-            continue
         # a command is named after the verb that it runs
         others = [where for where in found if not where.startswith("cli/")]
         if len(others) > 1 or (name in ROOMS and found):
@@ -149,9 +145,8 @@ def namesakes(root: Path) -> list[str]:
     return told
 
 
-def test_modules__of_one_name_are_about_one_subject():
-    assert namesakes(PACKAGE) == []
-    assert set(SAME_SUBJECT) <= {path.stem for path in PACKAGE.rglob("*.py")}
+def test_modules__of_one_name_are_known_to_be_about_one_subject():
+    assert {told.partition(":")[0] for told in namesakes(PACKAGE)} == set(SAME_SUBJECT)
 
 
 def test_namesakes__are_found(tmp_path):
