@@ -2,16 +2,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.images import LAMBDA, two_panels
-from tests.strategies import examples
 from xfeldask.errors import InputError
 from xfeldask.physics.binning import (
     bin_factor,
     binned_shape,
-    coarser,
     image_axes,
     image_grid,
     low_q_axes,
@@ -104,24 +101,12 @@ def test_axes__run_along_y_and_x(name):
         np.testing.assert_allclose(grid.s[near], np.stack([x[column], y[row]], axis=-1), atol=0.3 * grid.step[0])
 
 
-@given(seed=SEEDS, bin=st.integers(1, 4), factor=st.integers(1, 6))
-@examples(0.5)
-def test_coarser__is_the_grid_of_larger_bins(seed, bin, factor):
-    geometry = two_panels(seed)
-    joined, direct = coarser(image_grid(geometry, LAMBDA, bin), factor), image_grid(geometry, LAMBDA, bin * factor)
-    assert joined.center == pytest.approx(direct.center)
-    np.testing.assert_allclose(joined.step, direct.step)
-    np.testing.assert_allclose(joined.weight, direct.weight, rtol=1e-6)
-    np.testing.assert_allclose(joined.s, direct.s, atol=1e-5 * direct.step[0])
-
-
 @pytest.mark.parametrize(
     ("call", "told"),
     [
         (lambda g: image_grid(g, LAMBDA, 0), "at least 1 pixel"),
         (lambda g: image_grid(g, 0.0, 1), "wavelength must be positive"),
         (lambda g: image_grid(g, np.nan, 1), "wavelength must be positive"),
-        (lambda g: coarser(image_grid(g, LAMBDA, 1), 0), "factor of at least 1"),
     ],
 )
 def test_grids__refuse_bad_input(call, told):

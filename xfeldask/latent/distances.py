@@ -9,40 +9,8 @@ from sklearn.neighbors import KernelDensity
 
 from xfeldask.errors import InputError
 
-# singular values below this fraction of the largest are rounding: of float32 rows, and of float32 Gram matrices
-_ROUNDING_OF_ROWS = 1e-6
+# singular values below this fraction of the largest are rounding of float32 Gram matrices
 _ROUNDING_OF_LATENTS = 1e-3
-
-
-def principal_angle(a: ArrayLike, b: ArrayLike) -> float:
-    """Largest principal angle between the spaces that rows span.
-
-    Parameters
-    ----------
-    a, b : (row, feature)
-
-    Returns
-    -------
-    float [rad], 0 to pi/2; pi/2 between spaces of unlike dimension, 0 between two of none
-
-    Raises
-    ------
-    InputError
-        Arrays that do not match or are not finite.
-
-    Notes
-    -----
-    Knyazev and Argentati, SIAM J. Sci. Comput. 23, 2009 (2002), by scipy.
-
-    Examples
-    --------
-    >>> round(principal_angle([[1, 0, 0]], [[1, 1, 0]]), 6)
-    0.785398
-    """
-    rows_a, rows_b = matrix(a, "a"), matrix(b, "b")
-    if rows_a.shape[1] != rows_b.shape[1]:
-        raise InputError(f"both spaces need the same features, got {rows_a.shape[1]} and {rows_b.shape[1]}")
-    return _angle(*(_column_basis(rows.T, _ROUNDING_OF_ROWS) for rows in (rows_a, rows_b)))
 
 
 def held_out_angle(latent_a: ArrayLike, latent_b: ArrayLike) -> float:

@@ -242,30 +242,6 @@ def _low_q_center(geometry: Geometry) -> tuple[float, float]:
     return row, column
 
 
-def coarser(grid: ImageGrid, factor: int) -> ImageGrid:
-    """Grid of the images whose bins are `factor` x `factor` bins of this one, counted from bin (0, 0).
-
-    Raises
-    ------
-    InputError
-        A factor below 1.
-
-    Examples
-    --------
-    >>> from xfeldask.physics.detectors import square
-    >>> coarser(image_grid(square(8, 1e-3, 0.1), 1e-10, 1), 2).center
-    (1.5, 1.5)
-    """
-    if factor < 1:
-        raise InputError(f"bins are joined by a factor of at least 1, got {factor}")
-    y, x = (-(-n // factor) for n in grid.shape)
-    terms = np.concatenate([grid.s, np.ones((*grid.shape, 1))], axis=-1) * grid.weight[..., None]
-    padded = np.pad(terms, [(0, y * factor - grid.shape[0]), (0, x * factor - grid.shape[1]), (0, 0)])
-    total = padded.reshape(y, factor, x, factor, 3).sum(axis=(1, 3))
-    row, column = ((c + 0.5) / factor - 0.5 for c in grid.center)
-    return _grid(total[..., :2], total[..., 2], factor * factor, grid.step * factor, (row, column))
-
-
 def _grid_of(
     geometry: Geometry,
     wavelength: float,

@@ -52,10 +52,6 @@ class Spheroid:
         shell = np.cbrt(((np.arange(n) * 0.7548776662466927) % 1 * n + 0.5) / n)
         return even_directions(n) * shell[:, None] * [self.across, self.across, self.along]
 
-    def surface(self, n: int) -> NDArray[np.float64]:
-        """Return points on its surface, float64 (n, 3) [m]."""
-        return even_directions(n) * [self.across, self.across, self.along]
-
 
 def spheroid_amplitude(spheroid: Spheroid, s: NDArray[np.float64]) -> NDArray[np.complex64]:
     """Form factor ``electrons x 3 (sin u - u cos u) / u^3``, u = 2 pi sqrt(across^2 (sx^2 + sy^2) + along^2 sz^2).

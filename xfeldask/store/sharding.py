@@ -107,12 +107,6 @@ class ShardFile:
         self._filled = 0
 
 
-def write_chunk(array: zarr.Array[Any], folder: StorePath, index: int, values: NDArray[Any]) -> None:
-    """Write a chunk of an array, whole; see `chunk_parts`."""
-    key, parts = chunk_parts(array, index, values)
-    place_of(folder).write({key: parts})
-
-
 def chunk_parts(array: zarr.Array[Any], index: int, values: NDArray[Any]) -> tuple[str, list[bytes]]:
     """Encode a chunk of an array that is cut along its first axis, and not sharded, as zarr does but at once.
 
