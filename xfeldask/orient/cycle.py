@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from xfeldask.devices import Device
 from xfeldask.orient import kernels
-from xfeldask.orient.iteration import ONLY, Problem, compared, next_state, told_of
+from xfeldask.orient.iteration import Problem, compared, next_state, told_of
 from xfeldask.orient.models import (
     LEAST_SIGNAL,
     PSEUDO,
@@ -34,7 +34,7 @@ from xfeldask.orient.rotations import TILE
 from xfeldask.orient.schedule import Level
 from xfeldask.orient.sparse import Pixels, SparseFrames
 from xfeldask.orient.state import State
-from xfeldask.physics.orientations import rotation_matrix
+from xfeldask.physics.orientations import rotation_matrix, rotations_of
 
 
 def expand_maximise_compress(
@@ -85,7 +85,7 @@ def expand_maximise_compress(
     >>> found.responsibility.shape, found.models.intensity.shape
     ((30, 2), (2, 13, 13, 13))
     """
-    turns = ONLY if group is None else np.atleast_2d(np.asarray(group, np.float64))
+    turns = rotations_of(group)
     problem = Problem(frames, pixels, schedule, turns, size_prior, each, device)
     state = models if isinstance(models, State) else State(models)
     while state.level < len(schedule):
@@ -137,7 +137,7 @@ def judged(
     >>> judged(frames, pixels, models, [Level(1, 3.0, 1), Level(2, 5.0, 1)]).rotation.shape
     (30, 12)
     """
-    turns = ONLY if group is None else np.atleast_2d(np.asarray(group, np.float64))
+    turns = rotations_of(group)
     problem, state = Problem(frames, pixels, schedule, turns, each=each, device=device, mean=mean), State(models)
     for number, level in enumerate(schedule):
         found = compared(problem, state, level, 1.0, merge=False)
@@ -170,7 +170,7 @@ def merged(
     >>> merged(frames, pixels, np.eye(3, 4), 5.0).intensity.shape
     (1, 13, 13, 13)
     """
-    turns = ONLY if group is None else np.atleast_2d(np.asarray(group, np.float64))
+    turns = rotations_of(group)
     matrix, size = rotation_matrix(orientation), grid_size(radius)
     mean = profile(frames, pixels, radius)
     view = View.of(frames, pixels, radius, mean)

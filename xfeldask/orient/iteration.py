@@ -22,9 +22,7 @@ from xfeldask.orient.schedule import GROWTH, Level, first_exponent
 from xfeldask.orient.sparse import Pixels, SparseFrames
 from xfeldask.orient.state import Look, State
 from xfeldask.orient.visits import MOST_VISITS, Part, Visits, parts_of
-
-ONLY = np.array([[1.0, 0.0, 0.0, 0.0]])
-"""The group of a particle without symmetry."""
+from xfeldask.physics.orientations import IDENTITY
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +50,7 @@ class Problem:
     frames: SparseFrames
     pixels: Pixels
     schedule: Sequence[Level]
-    group: NDArray[np.float64] = field(default_factory=lambda: ONLY)
+    group: NDArray[np.float64] = field(default_factory=lambda: IDENTITY)
     size_prior: bool = False
     each: Each = in_turn
     device: Device | None = None

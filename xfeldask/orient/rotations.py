@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
 
 from xfeldask.errors import InputError
-from xfeldask.physics.orientations import canonical, multiply, rotation_matrix
+from xfeldask.physics.orientations import canonical, multiply, rotation_matrix, rotations_of
 
 TILE = 32
 """Neighbouring rotations that are compared with a shot together."""
@@ -137,7 +137,7 @@ def rotation_grid(refinement: int, group: ArrayLike | None = None) -> RotationGr
     """
     if not 1 <= refinement <= FINEST:
         raise InputError(f"the refinement of rotations must be 1 to {FINEST}, got {refinement}")
-    turns = np.array([[1.0, 0, 0, 0]]) if group is None else np.atleast_2d(np.asarray(group, np.float64))
+    turns = rotations_of(group)
     return _grid(int(refinement), np.ascontiguousarray(turns).tobytes())
 
 

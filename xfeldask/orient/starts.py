@@ -13,13 +13,13 @@ from xfeldask.devices import Device
 from xfeldask.errors import InputError
 from xfeldask.orient.alignment import isotropic, symmetric_turn, turned_by
 from xfeldask.orient.cycle import expand_maximise_compress
-from xfeldask.orient.iteration import ONLY
 from xfeldask.orient.models import Models, estimate, random_models, symmetrised
 from xfeldask.orient.parallel import Each, in_turn
 from xfeldask.orient.rotations import rotation_grid
 from xfeldask.orient.schedule import Level
 from xfeldask.orient.sparse import Pixels, SparseFrames
 from xfeldask.orient.state import State
+from xfeldask.physics.orientations import IDENTITY, rotations_of
 
 INNER = 0.57
 """Radius that starts begin within, over that of the first level: few speckles have few false maxima."""
@@ -108,7 +108,7 @@ def begun(
     if starts < 1:
         raise InputError(f"a reconstruction needs at least 1 start, got {starts}")
     some = frames[compared_shots(len(frames), most_shots)]
-    turns = ONLY if group is None else np.atleast_2d(np.asarray(group, np.float64))
+    turns = rotations_of(group)
     done, best = (0, None) if before is None else before
     for attempt in range(done, starts):
         own, its_level = (seed, attempt), level
@@ -137,7 +137,7 @@ def _from_within(
     """Return models to begin the first level with, made within a smaller radius, and the level as it is then."""
     first = replace(level, radius=max(2.0, INNER * level.radius))
     free = free and len(group) > 1 and len(frames) >= rotation_grid(level.refinement).n_rotations
-    turns = ONLY if free else group
+    turns = IDENTITY if free else group
     if len(turns) > 1:
         most, finer = rotation_grid(level.refinement).n_rotations, range(level.refinement, INNER_FINEST + 1)
         fitting = [n for n in finer if rotation_grid(n, turns).n_rotations <= most]

@@ -16,6 +16,8 @@ from xfeldask.errors import InputError, UnknownNameError
 from xfeldask.physics.elementary import GOLDEN_RATIO, cosine_sine_of
 
 _SUPER_FIBONACCI_PSI = 1.533751168755204288118041
+IDENTITY = np.array([[1.0, 0.0, 0.0, 0.0]])
+"""The group of no symmetry, (1, 4)."""
 _FRIEDEL = np.array([[1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0]])
 
 
@@ -52,6 +54,17 @@ def rotation_matrix(q: ArrayLike) -> NDArray[np.float64]:
         [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
     ]
     return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
+
+
+def rotations_of(group: ArrayLike | None) -> NDArray[np.float64]:
+    """Return the rotations of a symmetry group as quaternions, float64 (n, 4); the identity alone where there is none.
+
+    Examples
+    --------
+    >>> rotations_of(None).tolist(), rotations_of([0, 0, 0, 1]).shape
+    ([[1.0, 0.0, 0.0, 0.0]], (1, 4))
+    """
+    return IDENTITY if group is None else np.atleast_2d(np.asarray(group, np.float64))
 
 
 def beam_directions(q: ArrayLike) -> NDArray[np.float64]:

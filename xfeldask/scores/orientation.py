@@ -10,9 +10,8 @@ from scipy.spatial import cKDTree
 from sklearn.neighbors import NearestNeighbors
 
 from xfeldask.errors import InputError
-from xfeldask.physics.orientations import angle_between, multiply
+from xfeldask.physics.orientations import IDENTITY, angle_between, multiply, rotations_of
 
-_IDENTITY = np.array([[1.0, 0.0, 0.0, 0.0]])
 _HALF_TURN_ABOUT_Z = np.array([[0.0, 0.0, 0.0, 1.0]])
 
 
@@ -94,7 +93,7 @@ def orientation_scores(
     x, q = x[order], q[order]
     others = (np.arange(looked)[:, None] + rng.integers(1, n, (looked, neighbours))) % n
     nearest = _nearest_points(x, looked, neighbours)
-    symmetry = _IDENTITY if group is None else np.atleast_2d(np.asarray(group, np.float64))
+    symmetry = rotations_of(group)
     median_error, random = (
         _median_degrees(angle_between(q[:looked, None], q[at], symmetry, friedel)) for at in (nearest, others)
     )
@@ -123,7 +122,7 @@ def _nearest_angles(
     All quaternions that look like a shot's are points of one tree; the chord between two at angle a is
     2 sin(a / 4). A shot counts once, by the nearest of its points.
     """
-    turns = np.concatenate([_IDENTITY, _HALF_TURN_ABOUT_Z]) if friedel else _IDENTITY
+    turns = np.concatenate([IDENTITY, _HALF_TURN_ABOUT_Z]) if friedel else IDENTITY
     alike = multiply(multiply(turns[:, None, None], q), group[:, None]).reshape(-1, 4)
     tree = cKDTree(np.concatenate([alike, -alike]), balanced_tree=False)
     angle = np.empty((looked, neighbours))

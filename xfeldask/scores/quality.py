@@ -16,6 +16,7 @@ from xfeldask.physics.orientations import (
     conjugate,
     multiply,
     rotation_matrix,
+    rotations_of,
     uniform_quaternion,
 )
 
@@ -130,7 +131,7 @@ def chance_correlation(
     >>> chance_correlation(intensity, 1e7, symmetry_group("D8")).shape
     (4,)
     """
-    turns = np.array([[1.0, 0, 0, 0]]) if group is None else np.atleast_2d(np.asarray(group, np.float64))
+    turns = rotations_of(group)
     known, least = radius_of_gyration(intensity, step), 1 / (len(intensity) * step)
     radius = max(known, least) if known > 0 else 1 / (2 * UNKNOWN_SPECKLE * step)
     strangers = [_stranger(len(intensity), step, radius, turns, number) for number in range(STRANGERS)]
