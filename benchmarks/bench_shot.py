@@ -22,7 +22,8 @@ from xfeldask.formats.inputs import resolve
 from xfeldask.physics import sampling
 from xfeldask.physics.forward import ForwardModel
 from xfeldask.physics.images import Recorder
-from xfeldask.physics.plan import plan_shots, shots_of_plan
+from xfeldask.physics.plan import plan_shots
+from xfeldask.physics.planned_shots import shots_of_plan
 from xfeldask.physics.rates import tile_rates
 from xfeldask.physics.scattering import Shot
 from xfeldask.store.layout import create_template

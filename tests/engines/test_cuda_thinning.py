@@ -19,7 +19,7 @@ from xfeldask.engines.cuda_thinning import TRIED, CudaThinning, _launch_unfused,
 from xfeldask.engines.preparation import prepare
 from xfeldask.errors import InputError, RunError, UnknownNameError
 from xfeldask.formats.inputs import resolve
-from xfeldask.physics.plan import shots_of_plan
+from xfeldask.physics.planned_shots import shots_of_plan
 from xfeldask.verbs import selfcheck
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -8,7 +8,7 @@ from xfeldask.engines.preparation import prepare
 from xfeldask.engines.thinning import Thinning
 from xfeldask.formats.inputs import resolve
 from xfeldask.physics.atoms import make_atoms
-from xfeldask.physics.plan import shots_of_plan
+from xfeldask.physics.planned_shots import shots_of_plan
 
 SHOTS = np.array([3, 4, 5, 900])
 

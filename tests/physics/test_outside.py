@@ -20,7 +20,8 @@ from xfeldask.physics.detectors import R_E, square, wavelength
 from xfeldask.physics.draws import Stream, poisson, stream_key
 from xfeldask.physics.forward import Margins, largest_s, make_forward_model
 from xfeldask.physics.jit import kernel
-from xfeldask.physics.plan import plan_shots, shots_of_plan, strongest_pulse
+from xfeldask.physics.plan import plan_shots, strongest_pulse
+from xfeldask.physics.planned_shots import shots_of_plan
 from xfeldask.physics.scattering import Shot
 from xfeldask.physics.volume import build_volume, interpolate
 

@@ -6,13 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from tests import oracles
 from tests.strategies import examples, seeds
 from xfeldask.config import Experiment
-from xfeldask.physics.detectors import HC, R_E, builtin_geometry, square
-from xfeldask.physics.draws import Stream, stream_key
+from xfeldask.physics.detectors import builtin_geometry
 from xfeldask.physics.orientations import rotation_matrix, super_fibonacci, uniform_quaternion
-from xfeldask.physics.plan import CUT, dead_pixels, draw_counts, first_orientations, margins, plan_shots, shots_of_plan
+from xfeldask.physics.plan import dead_pixels, draw_counts, first_orientations, margins, plan_shots
+from xfeldask.physics.variates import NORMAL_CUT
 
 pytestmark = pytest.mark.rounding
 
@@ -208,7 +207,7 @@ def test_normal_parts__have_their_spreads():
         "size": (plan.size[~np.isnan(plan.size)] - 1) / 0.03,
     }
     for name, value in parts.items():
-        assert np.abs(value).max() <= CUT + 1e-9, name
+        assert np.abs(value).max() <= NORMAL_CUT + 1e-9, name
         assert stats.kstest(value, "norm").pvalue > 1e-3, name
     assert abs(np.corrcoef(parts["x"], parts["y"])[0, 1]) < 4 / np.sqrt(len(MANY))
 
@@ -307,26 +306,6 @@ def test_margins__of_the_widest_spreads_keep_values_positive():
     plan = plan_of(e, np.arange(100_000))
     assert plan.photon_energy.min() > 0
     assert np.nanmin(plan.size) > 0
-
-
-def test_shots_of_plan__carry_the_truth():
-    e, geometry = experiment("poisson:1.2", EVERYTHING), square(16, PIXEL, 0.1)
-    shots = np.arange(50, 90)
-    plan = plan_of(e, shots, single_photons=500.0)
-    keys = stream_key(e.seed, Stream.PHOTONS, shots)
-    made = shots_of_plan(plan, e.seed, shots, geometry)
-    assert len(made) == len(shots)
-    for i, shot in enumerate(made):
-        k = plan.n_particles[i]
-        assert shot.rotation.shape == (k, 3, 3)
-        np.testing.assert_allclose(shot.rotation, rotation_matrix(plan.orientation[i, :k]))
-        assert np.array_equal(shot.position, plan.position[i, :k])
-        assert np.array_equal(shot.size, plan.size[i, :k])
-        np.testing.assert_allclose(shot.strength**2, plan.fluence[i, :k] * 1e12 * PIXEL**2 * R_E**2)
-        assert shot.wavenumber == pytest.approx(plan.photon_energy[i] / HC)
-        assert np.array_equal(shot.center, plan.beam_center[i])
-        assert shot.background * geometry.mask.size == pytest.approx(plan.background[i])
-        assert int(shot.key) == int(keys[i]) == oracles.stream_key(e.seed, Stream.PHOTONS, int(shots[i]))
 
 
 @pytest.mark.parametrize("fraction", [0.0, 0.001, 0.3])

@@ -26,7 +26,6 @@ from xfeldask.physics.detectors import (
 )
 from xfeldask.physics.forward import largest_s, mean_photons
 from xfeldask.physics.plan import (
-    CUT,
     ShotPlan,
     draw_counts,
     first_orientations,
@@ -36,6 +35,7 @@ from xfeldask.physics.plan import (
 )
 from xfeldask.physics.readout import Readout
 from xfeldask.physics.species import Form, Mixture, build_form, form_bytes, form_error
+from xfeldask.physics.variates import NORMAL_CUT
 from xfeldask.schema import named
 from xfeldask.store.layout import READ, TRUTH, TRUTH_PER_CHUNK, Layout, shard_length
 from xfeldask.store.volumes import atom_variables
@@ -180,7 +180,8 @@ def brightest(experiment: Experiment, mixture: Mixture, photons: Sequence[float]
         amplitude = float(np.sqrt(np.asarray(photons)[species.body]).sum(axis=1).max())
         size = 1.0
         if asked.sphere is not None:
-            size = max(np.atleast_1d(asked.sphere.diameter)) / asked.sphere.nominal * np.exp(CUT * asked.sphere.spread)
+            widest = max(np.atleast_1d(asked.sphere.diameter)) / asked.sphere.nominal
+            size = widest * np.exp(NORMAL_CUT * asked.sphere.spread)
         found.append(amplitude**2 * size**6)
     return float(max(found))
 

@@ -12,7 +12,8 @@ from xfeldask.engines.skopi import SkopiEngine
 from xfeldask.errors import InputError
 from xfeldask.physics.atoms import Atoms
 from xfeldask.physics.detectors import R_E, Geometry
-from xfeldask.physics.plan import ShotPlan, shots_of_plan
+from xfeldask.physics.plan import ShotPlan
+from xfeldask.physics.planned_shots import shots_of_plan
 from xfeldask.physics.scattering import Shot
 
 

@@ -13,7 +13,8 @@ from xfeldask.engines.cuda_thinning import CudaThinning, gpu_for
 from xfeldask.physics.detectors import Geometry, wavelength
 from xfeldask.physics.forward import make_forward_model
 from xfeldask.physics.images import Photons
-from xfeldask.physics.plan import ShotPlan, margins, shots_of_plan
+from xfeldask.physics.plan import ShotPlan, margins
+from xfeldask.physics.planned_shots import shots_of_plan
 from xfeldask.physics.species import Form, Mixture
 
 _lock = threading.Lock()

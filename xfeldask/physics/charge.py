@@ -50,13 +50,6 @@ class Keys(NamedTuple):
     false: np.uint64
 
 
-@kernel
-def normals(u: NDArray[np.float64], out: NDArray[np.float64]) -> None:
-    """Write normal variates from uniform ones."""
-    for i in range(u.size):
-        out[i] = normal_quantile(u[i] + 2.0**-54)
-
-
 @inner_inline_kernel
 def _normal_at(bits: np.uint64) -> float:
     return normal_quantile(unit(bits) + 2.0**-54)

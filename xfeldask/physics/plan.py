@@ -10,22 +10,12 @@ from numpy.typing import NDArray
 from scipy.special import gammaincinv
 
 from xfeldask.config import Experiment, Hits, Nuisance
-from xfeldask.errors import InputError
-from xfeldask.physics.detectors import HC, R_E, Geometry
-from xfeldask.physics.draws import Stream, gamma, normal_quantile, stream_key, uniform
+from xfeldask.physics.draws import Stream, stream_key, uniform
 from xfeldask.physics.elementary import cosine_sine_of, cube_root_of, exp_of
 from xfeldask.physics.forward import Margins
-from xfeldask.physics.jit import kernel
-from xfeldask.physics.members import Members, taken_apart, whole
-from xfeldask.physics.orientations import canonical, rotation_matrix, super_fibonacci, uniform_quaternion
-from xfeldask.physics.scattering import Shot
+from xfeldask.physics.orientations import canonical, super_fibonacci, uniform_quaternion
 from xfeldask.physics.species import NO_PARTICLE, Mixture
-
-CUT = 4.0
-"""Normal variates are cut at this many standard deviations, so that reciprocal space stays bounded."""
-
-LEAST_SPREAD = 1e-100
-"""Of pulses; the square of one below has no inverse."""
+from xfeldask.physics.variates import LEAST_SPREAD, NORMAL_CUT, cut_normals, unit_gammas
 
 PER_PARTICLE = ("orientation", "position", "fluence", "size", "species", "variant", "coordinate")
 """Fields of a plan with a value for each particle of a shot."""
@@ -123,11 +113,11 @@ def plan_shots(
     if orientations is not None:
         quaternion[:, 0] = canonical(orientations[shots % len(orientations)])
     place, focus_factor = _places(seed, hits, nuisance, beam.focus_radius, shots, room)
-    pulse = _gamma(stream_key(seed, Stream.PULSE, shots), nuisance.pulse_spread)
+    pulse = unit_gammas(stream_key(seed, Stream.PULSE, shots), nuisance.pulse_spread)
     fluence = beam.fluence * 1e-12 * pulse[:, None] * focus_factor
-    size = 1 + nuisance.size_spread * _normal(uniform(seed, Stream.SIZE, shots, room))
-    energy = 1 + nuisance.energy_spread * _normal(uniform(seed, Stream.ENERGY, shots, 1)[:, 0])
-    center = nuisance.center_spread * pixel_size * _normal(uniform(seed, Stream.CENTER, shots, 2))
+    size = 1 + nuisance.size_spread * cut_normals(uniform(seed, Stream.SIZE, shots, room))
+    energy = 1 + nuisance.energy_spread * cut_normals(uniform(seed, Stream.ENERGY, shots, 1)[:, 0])
+    center = nuisance.center_spread * pixel_size * cut_normals(uniform(seed, Stream.CENTER, shots, 2))
 
     species, variant, coordinate = None, None, None
     if experiment.species is not None and mixture is not None:
@@ -156,7 +146,7 @@ def _background_weight(
     if asked is not None and asked.weights is not None and listed is not None:
         return np.asarray(listed[shots % len(listed)])
     if asked is not None and asked.spread is not None:
-        return _gamma(stream_key(experiment.seed, Stream.BACKGROUND, shots), asked.spread)
+        return unit_gammas(stream_key(experiment.seed, Stream.BACKGROUND, shots), asked.spread)
     return pulse
 
 
@@ -188,7 +178,7 @@ def _relative_diameters(
             out[mine] = (low + u[mine] * (high - low)) / sphere.nominal
         if sphere.spread:
             v = uniform(experiment.seed, Stream.SPREAD, shots, species.shape[1])
-            out[mine] *= exp_of(sphere.spread * _normal(v[mine]))
+            out[mine] *= exp_of(sphere.spread * cut_normals(v[mine]))
     return out
 
 
@@ -223,88 +213,6 @@ def draw_counts(seed: int, hits: Hits, shots: NDArray[np.int64]) -> NDArray[np.i
     return np.searchsorted(edges[:-1], u, side="right").astype(np.int16)
 
 
-def shots_of_plan(
-    plan: ShotPlan, seed: int, shots: NDArray[np.int64], geometry: Geometry, mixture: Mixture | None = None
-) -> list[Shot]:
-    """Rows of a plan, which are the absolute `shots`, as the samplers take them.
-
-    Parameters
-    ----------
-    plan : ShotPlan
-    seed : int
-    shots : int (n,), absolute indices
-    geometry : Geometry
-    mixture : Mixture, where the plan has species
-
-    Raises
-    ------
-    InputError
-        Truth that is none: a number that is not finite, a fluence below 0, a species that there is not.
-
-    Examples
-    --------
-    >>> from xfeldask.physics.detectors import square
-    >>> plan = plan_shots(Experiment(particle="chaperonin", n_shots=3, hits={2: 1}), 1e-3, np.arange(3))
-    >>> shots = shots_of_plan(plan, 0, np.arange(3), square(4, 1e-3, 0.1))
-    >>> [shot.position.shape for shot in shots]
-    [(2, 3), (2, 3), (2, 3)]
-    """
-    present = np.arange(plan.fluence.shape[1]) < plan.n_particles[:, None]
-    _refuse_no_truth(plan, present, shots, mixture)
-    members = _members(plan, present, mixture)
-    rotation = rotation_matrix(members.orientation)
-    fluence = plan.fluence[present][members.particle]
-    strength = np.sqrt(fluence * 1e12) * geometry.pixel_size * R_E * members.growth
-    wavenumber = plan.photon_energy / HC
-    background = plan.background / geometry.mask.size
-    key = stream_key(seed, Stream.PHOTONS, shots)
-    # members of a shot are neighbours
-    ends = np.searchsorted(members.particle, np.cumsum(present.sum(axis=1)))
-    out = []
-    start = 0
-    for i, end in enumerate(ends.tolist()):
-        mine = slice(start, end)
-        start = end
-        out.append(
-            Shot(
-                rotation[mine],
-                members.position[mine],
-                strength[mine],
-                members.size[mine],
-                float(wavenumber[i]),
-                plan.beam_center[i],
-                float(background[i]),
-                key[i],
-                members.body[mine],
-            )
-        )
-    return out
-
-
-def _members(plan: ShotPlan, present: NDArray[np.bool_], mixture: Mixture | None) -> Members:
-    at = plan.orientation[present], plan.position[present], plan.size[present]
-    if plan.species is None or plan.variant is None or mixture is None:
-        return whole(*at)
-    return taken_apart(mixture, plan.species[present], plan.variant[present], *at)
-
-
-def _refuse_no_truth(
-    plan: ShotPlan, present: NDArray[np.bool_], shots: NDArray[np.int64], mixture: Mixture | None
-) -> None:
-    good = np.isfinite(plan.photon_energy) & (plan.photon_energy > 0) & np.isfinite(plan.beam_center).all(axis=1)
-    good &= np.isfinite(plan.background) & (plan.background >= 0)
-    good &= (plan.n_particles >= 0) & (plan.n_particles <= present.shape[1])
-    particles = np.isfinite(plan.orientation).all(axis=2) & np.isfinite(plan.position).all(axis=2)
-    particles &= np.isfinite(plan.fluence) & (plan.fluence >= 0) & np.isfinite(plan.size) & (plan.size > 0)
-    if plan.species is not None and plan.variant is not None and mixture is not None:
-        known = (plan.species >= 0) & (plan.species < len(mixture.species))
-        most = mixture.variants[np.where(known, plan.species, 0)]
-        particles &= known & (plan.variant >= 0) & (plan.variant < most)
-    good &= (particles | ~present).all(axis=1)
-    if not good.all():
-        raise InputError(f"the truth of shot {shots[good.argmin()]} holds numbers that cannot be; verify the store")
-
-
 def margins(nuisance: Nuisance, pixel_size: float) -> Margins:
     """How far the shots of a plan may leave the nominal geometry.
 
@@ -315,8 +223,8 @@ def margins(nuisance: Nuisance, pixel_size: float) -> Margins:
     1.0
     """
     return Margins(
-        center=np.sqrt(2) * CUT * nuisance.center_spread * pixel_size,
-        scale=(1 + CUT * nuisance.energy_spread) * (1 + CUT * nuisance.size_spread),
+        center=np.sqrt(2) * NORMAL_CUT * nuisance.center_spread * pixel_size,
+        scale=(1 + NORMAL_CUT * nuisance.energy_spread) * (1 + NORMAL_CUT * nuisance.size_spread),
     )
 
 
@@ -369,30 +277,3 @@ def _places(
 
 def _draw(seed: int, stream: Stream, shots: NDArray[np.int64], room: int, each: int) -> NDArray[np.float64]:
     return uniform(seed, stream, shots, room * each).reshape(len(shots), room, each)
-
-
-def _normal(u: NDArray[np.float64]) -> NDArray[np.float64]:
-    # the half step keeps u = 0 away from minus infinity
-    out = np.ravel(u) + 2.0**-54
-    _normal_quantiles(out)
-    return np.clip(out.reshape(u.shape), -CUT, CUT)
-
-
-@kernel
-def _normal_quantiles(p: NDArray[np.float64]) -> None:
-    for i in range(p.size):
-        p[i] = normal_quantile(p[i])
-
-
-def _gamma(key: NDArray[np.uint64], spread: float) -> NDArray[np.float64]:
-    """Gamma variates of mean 1 and relative `spread`."""
-    out = np.ones(key.shape)
-    if spread > LEAST_SPREAD:
-        _gammas(key, 1 / (spread * spread), out)
-    return out
-
-
-@kernel
-def _gammas(key: NDArray[np.uint64], shape: float, out: NDArray[np.float64]) -> None:
-    for i in range(key.size):
-        out[i] = gamma(key[i], shape) / shape

@@ -31,14 +31,13 @@ from numpy.typing import NDArray
 
 from xfeldask.config import Response
 from xfeldask.errors import InputError
-from xfeldask.physics.charge import Keys, Pixels, count_photons, normals, read_pixels, spread
+from xfeldask.physics.charge import Keys, Pixels, count_photons, read_pixels, spread
 from xfeldask.physics.detectors import Geometry
 from xfeldask.physics.draws import Stream, stream_key, uniform
 from xfeldask.physics.images import refuse_event
 from xfeldask.physics.photonizing import Correction, corrected, make_correction
+from xfeldask.physics.variates import NORMAL_CUT, cut_normals
 
-CUT = 4.0
-"""Gains and levels are cut at this many standard deviations."""
 WIDEST = 1 / 3
 """Pixels that the charge of a photon may have as its standard deviation: three more reach beyond the next pixel."""
 MOST_LEVEL = 0.5
@@ -111,7 +110,7 @@ class Readout:
         touched = _collect(pixel, count, pixels, keys, held)
         rows, columns = self.correction.block
         groups = 0 if not rows else -(-pixels.shape[1] // rows) * -(-pixels.shape[2] // columns) * pixels.shape[0]
-        levels = self.level * _normal(uniform(self.seed, Stream.COMMON_MODE, shot, groups))
+        levels = self.level * cut_normals(uniform(self.seed, Stream.COMMON_MODE, shot, groups))
         out = np.empty(pixels.shape, np.int32)
         scale = photon_energy / self.photon_energy
         read_pixels(pixels, keys, scale, held, levels, rows, columns, float(self.correction.gain.flat[0]), out)
@@ -166,7 +165,7 @@ def make_readout(asked: Response, geometry: Geometry, seed: int, photon_energy: 
             f"cloud: {asked.cloud:g} m is more than a third of a pixel of {geometry.pixel_size:g} m, and charge would "
             "reach beyond the next one; give less"
         )
-    if CUT * level > MOST_LEVEL:
+    if NORMAL_CUT * level > MOST_LEVEL:
         raise InputError(
             f"common_mode_spread: {asked.common_mode_spread:g} eV is more than an eighth of a photon of "
             f"{photon_energy:g} eV, whose levels cannot be told from photons; give less"
@@ -175,7 +174,7 @@ def make_readout(asked: Response, geometry: Geometry, seed: int, photon_energy: 
         raise InputError(
             f"adu_per_kev: {asked.adu_per_kev:g} ADU of a keV are {photon:.2g} ADU of a photon, too few; give more"
         )
-    gain = 1 + asked.gain_spread * _normal(uniform(seed, Stream.GAIN, 0, size))
+    gain = 1 + asked.gain_spread * cut_normals(uniform(seed, Stream.GAIN, 0, size))
     gain[uniform(seed, Stream.BLIND_PIXELS, 0, size) < asked.dead_fraction] = 0.0
     good = geometry.mask.ravel()
     hot = np.flatnonzero(good & (uniform(seed, Stream.HOT_PIXELS, 0, size) < asked.hot_fraction))
@@ -199,10 +198,3 @@ def _collect(
         held[touched[:n]] = 0
         refuse_event(pixel[bad], count[bad], held.size)
     return touched[:n]
-
-
-def _normal(u: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return normal variates from uniform ones, within `CUT`."""
-    out = np.empty(u.shape)
-    normals(u.ravel(), out.ravel())
-    return np.clip(out, -CUT, CUT)

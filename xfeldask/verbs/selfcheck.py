@@ -26,7 +26,7 @@ from xfeldask.orient.sparse import Pixels, SparseFrames, pixels_of
 from xfeldask.orient.state import State
 from xfeldask.physics.detectors import square
 from xfeldask.physics.orientations import symmetry_group
-from xfeldask.physics.plan import shots_of_plan
+from xfeldask.physics.planned_shots import shots_of_plan
 from xfeldask.store.run import open_run
 from xfeldask.verbs.judge import compared_with_truth, quaternions, reconstructed
 from xfeldask.verbs.reconstruction_plan import planned
