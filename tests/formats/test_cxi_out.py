@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from tests.formats.conftest import TRUTH
+from xfeldask.config.limits import ELECTRON_CHARGE
 from xfeldask.errors import FormatError, InputError
-from xfeldask.formats.cxi import EV
 from xfeldask.formats.cxi_out import panels_of, write_back_result, write_cxi, write_result
 from xfeldask.physics.detectors import make_geometry, square
 from xfeldask.store.chosen import Chosen
@@ -30,7 +30,9 @@ def test_cxi__has_frames_detector_and_columns(tmp_path, written):
     with h5py.File(tmp_path / "out.cxi") as file:
         entry, detector = file["entry_1"], file["entry_1/instrument_1/detector_1"]
         np.testing.assert_array_equal(entry["data_1/data"][:], written.read("photons")[[0, 2, 5]])
-        np.testing.assert_allclose(entry["instrument_1/source_1/energy"][:], TRUTH["photon_energy"][[0, 2, 5]] * EV)
+        np.testing.assert_allclose(
+            entry["instrument_1/source_1/energy"][:], TRUTH["photon_energy"][[0, 2, 5]] * ELECTRON_CHARGE
+        )
         assert detector["trainId"][:].tolist() == [500, 502, 505]
         assert detector["sample"].asstr()[:].tolist() == ["a", "", "ü"]
         assert entry["experiment_identifier"].asstr()[:].tolist() == ["run_shot0", "run_shot2", "run_shot5"]

@@ -5,10 +5,9 @@ import pytest
 
 from xfeldask import photonize
 from xfeldask.errors import InputError
+from xfeldask.physics.adu_peaks import fit_peaks
 from xfeldask.physics.photonizing import (
     bad_pixels,
-    fit_peaks,
-    histogram_centers,
     leveled,
     make_correction,
 )
@@ -91,14 +90,6 @@ def test_peaks__tell_a_wrong_gain():
     assert right.one == pytest.approx(1, abs=0.01)
     assert (right.zero_width, right.one_width) == pytest.approx((NOISE, NOISE), rel=0.05)
     assert fit_peaks(photonize(adu, gain=1.2 * GAIN).histogram).one == pytest.approx(1 / 1.2, abs=0.02)
-
-
-def test_peaks__of_nothing_are_none():
-    x = histogram_centers()
-    assert np.isnan(fit_peaks(np.zeros(len(x)))).all()
-    only_noise = fit_peaks(1e6 * np.exp(-(x**2) / (2 * NOISE**2)))
-    assert only_noise.zero_width == pytest.approx(NOISE, rel=0.01)
-    assert np.isnan(only_noise.one)
 
 
 def test_bad_pixels__are_found_by_what_photons_cannot_do():

@@ -8,7 +8,8 @@ import pytest
 from tests.tiny import frames, tiny_run
 from xfeldask.config import Photonize
 from xfeldask.errors import InputError
-from xfeldask.physics.photonizing import fit_peaks, histogram_centers
+from xfeldask.physics.adu_peaks import fit_peaks
+from xfeldask.physics.photonizing import histogram_centers
 from xfeldask.report.photon_peaks import peaks_told, photon_histogram, save_histogram
 from xfeldask.store.adu_histogram import create_histogram, histogram_array
 from xfeldask.store.intake import Intake

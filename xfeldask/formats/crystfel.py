@@ -21,7 +21,7 @@ from xfeldask.physics.detectors import HC, Geometry, make_geometry
 
 _LIMITS = ("min_fs", "max_fs", "min_ss", "max_ss")
 _TERM = re.compile(r"([+-]?\s*(?:\d+\.?\d*|\.\d+)?(?:[eE][+-]?\d+)?)\s*([xyz])")
-_MOST = 2**26
+MOST_PIXELS = 2**26
 _ENERGY = {"": 1.0, "eV": 1.0, "keV": 1e3, "MeV": 1e6}
 _WAVELENGTH = {"": 1.0, "m": 1.0, "A": 1e-10}
 Values = dict[str, str]
@@ -87,8 +87,8 @@ def read_crystfel_geometry(path: str | os.PathLike[str], distance: float | None 
         panels = {name: {**values, "clen": str(distance), "coffset": "0"} for name, values in panels.items()}
     places = {name: _place(path, name, values) for name, values in panels.items()}
     shape = tuple(max(place[axis].stop for place in places.values()) for axis in range(3))
-    if np.prod(shape) > _MOST:
-        raise FormatError(path, f"describes an array of {shape} pixels, more than {_MOST:,}")
+    if np.prod(shape) > MOST_PIXELS:
+        raise FormatError(path, f"describes an array of {shape} pixels, more than {MOST_PIXELS:,}")
     sizes = {1 / _number(path, name, values, "res") for name, values in panels.items()}
     if max(sizes) > 1.001 * min(sizes):
         raise FormatError(path, "has panels of different pixel sizes; split it into files of one kind")

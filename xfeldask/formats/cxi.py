@@ -14,6 +14,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from xfeldask.config.limits import ELECTRON_CHARGE
 from xfeldask.errors import FormatError, InputError
 from xfeldask.formats.cxi_detector import cxi_geometry, fixed_mask, shot_masks
 from xfeldask.formats.frames import Frames
@@ -23,7 +24,6 @@ from xfeldask.formats.shot_columns import ShotColumn, columns_of_group, from_exp
 from xfeldask.formats.stacks import StackFrames
 from xfeldask.physics.detectors import Geometry, make_geometry
 
-EV = 1.602176634e-19
 """Electronvolt [J]."""
 ENERGIES = ("energy", "photon_energy")
 NOT_COLUMNS = ("data", "mask", "data_white", *ENERGIES)
@@ -199,7 +199,7 @@ def cxi_energies(entry: h5py.Group, n_shots: int) -> NDArray[np.float64] | float
     Examples
     --------
     >>> file = h5py.File("run.cxi", "w", driver="core", backing_store=False)
-    >>> file["entry_1/instrument_1/source_1/energy"] = np.array([1.0, 2.0]) * 4600 * EV
+    >>> file["entry_1/instrument_1/source_1/energy"] = np.array([1.0, 2.0]) * 4600 * ELECTRON_CHARGE
     >>> cxi_energies(file["entry_1"], 2).tolist()
     [4600.0, 9200.0]
     """
@@ -211,7 +211,7 @@ def cxi_energies(entry: h5py.Group, n_shots: int) -> NDArray[np.float64] | float
                     continue
                 values = np.asarray(item[()], np.float64).ravel()
                 # the standard has J; files of the European XFEL's first years have eV
-                values = np.where(values < 1e-3, values / EV, values)
+                values = np.where(values < 1e-3, values / ELECTRON_CHARGE, values)
                 if len(values) == n_shots and n_shots > 1:
                     return values
                 if np.isfinite(values[0]) and values[0] > 0:

@@ -10,8 +10,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from xfeldask.config.limits import ELECTRON_CHARGE
 from xfeldask.errors import FormatError, InputError
-from xfeldask.formats.cxi import EV
 from xfeldask.formats.hdf5 import first_line
 from xfeldask.physics.detectors import Geometry
 from xfeldask.store.chosen import Chosen
@@ -42,7 +42,7 @@ def write_cxi(
         entry["sample_1/name"] = str(run.attributes.get("particle", run.path.stem))
         entry["instrument_1/name"] = "unknown"
         energies = chosen.values("photon_energy")
-        entry["instrument_1/source_1/energy"] = (run.photon_energy if energies is None else energies) * EV
+        entry["instrument_1/source_1/energy"] = (run.photon_energy if energies is None else energies) * ELECTRON_CHARGE
         detector = entry.create_group("instrument_1/detector_1")
         _write_columns(entry, detector, chosen)
         _write_detector(detector, geometry)

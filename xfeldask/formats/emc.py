@@ -26,7 +26,7 @@ HEADER_BYTES = 1024
 SPARSE, DENSE_INT, DENSE_DOUBLE = 0, 1, 2
 PLACES = ("place_ones", "place_multi", "count_multi")
 LENGTHS = ("ones", "multi")
-_ITEM = np.dtype("<i4")
+INT32 = np.dtype("<i4")
 
 
 class Lists(NamedTuple):
@@ -174,9 +174,9 @@ class SparseEmcFrames(FlatFrames):
     def __init__(self, source: str, geometry: Geometry | None, photon_energy: float | None) -> None:
         n_shots, n_pixels, _ = _header(source)
         size = Path(source).stat().st_size - HEADER_BYTES
-        if size % _ITEM.itemsize:
-            raise FormatError(source, f"is not made of numbers of {_ITEM.itemsize} bytes; it is cut short")
-        items = np.memmap(source, _ITEM, "r", HEADER_BYTES) if size else _NONE
+        if size % INT32.itemsize:
+            raise FormatError(source, f"is not made of numbers of {INT32.itemsize} bytes; it is cut short")
+        items = np.memmap(source, INT32, "r", HEADER_BYTES) if size else _NONE
         if len(items) < 2 * n_shots:
             raise FormatError(source, f"ends among the numbers of pixels of its {n_shots:,} shots; it is cut short")
         ones, multi, rest = items[:n_shots], items[n_shots : 2 * n_shots], items[2 * n_shots :]
@@ -298,7 +298,7 @@ class BinaryEmc:
         if not Path(source).is_file():
             return False
         with Path(source).open("rb") as file:
-            start = np.frombuffer(file.read(12), _ITEM) if Path(source).stat().st_size >= HEADER_BYTES else _NONE
+            start = np.frombuffer(file.read(12), INT32) if Path(source).stat().st_size >= HEADER_BYTES else _NONE
             rest = file.read(HEADER_BYTES - 12)
         # other formats begin with letters, and zeros follow in none
         return len(start) == 3 and start[0] > 0 and start[1] > 0 and 0 <= start[2] <= DENSE_DOUBLE and not any(rest)
@@ -311,14 +311,14 @@ class BinaryEmc:
         return kind(source, geometry, photon_energy)
 
 
-_NONE = np.empty(0, _ITEM)
+_NONE = np.empty(0, INT32)
 
 
 def _header(source: str) -> tuple[int, int, int]:
     """Numbers of shots and pixels, and whether the file is sparse or dense."""
     if not BinaryEmc.recognises(source):
         raise FormatError(source, "does not begin as a binary EMC file; its header is 256 numbers of 4 bytes")
-    shots, pixels, kind = np.fromfile(source, _ITEM, 3).tolist()
+    shots, pixels, kind = np.fromfile(source, INT32, 3).tolist()
     return shots, pixels, kind
 
 

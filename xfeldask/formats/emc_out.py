@@ -15,12 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xfeldask.formats.dragonfly import BAD
-from xfeldask.formats.emc import PLACES, SPARSE
+from xfeldask.formats.emc import INT32, PLACES, SPARSE
 from xfeldask.physics.detectors import Geometry, polarization, scattering_vector, solid_angle
 from xfeldask.physics.images import Photons, photons_of_frames
 
 Advance = Callable[[int], None]
-_ITEM = np.dtype("<i4")
 
 
 def write_emc(path: Path, blocks: Iterable[NDArray[Any]], n_shots: int, n_pixels: int, advance: Advance) -> None:
@@ -44,7 +43,7 @@ def write_emc(path: Path, blocks: Iterable[NDArray[Any]], n_shots: int, n_pixels
     >>> SparseEmcFrames(str(path), square(2, 1e-3, 0.1), 4600).read(range(2)).tolist()
     [[[[0, 1], [5, 0]]], [[[0, 0], [0, 2]]]]
     """
-    header = np.zeros(256, _ITEM)
+    header = np.zeros(256, INT32)
     header[:3] = n_shots, n_pixels, SPARSE
     with ExitStack() as stack:
         lengths = {name: stack.enter_context(TemporaryFile(dir=path.parent)) for name in ("ones", "multi")}
@@ -52,9 +51,9 @@ def write_emc(path: Path, blocks: Iterable[NDArray[Any]], n_shots: int, n_pixels
         for block in blocks:
             for ones, places, counts in _lists(photons_of_frames(block)):
                 for file, value in zip(lengths.values(), (len(ones), len(places)), strict=True):
-                    file.write(_ITEM.type(value).tobytes())
+                    file.write(INT32.type(value).tobytes())
                 for file, values in zip(lists.values(), (ones, places, counts), strict=True):
-                    file.write(values.astype(_ITEM).tobytes())
+                    file.write(values.astype(INT32).tobytes())
             advance(len(block))
         with path.open("wb") as out:
             out.write(header.tobytes())
@@ -77,14 +76,14 @@ def write_hdf5_emc(path: Path, blocks: Iterable[NDArray[Any]], n_shots: int, n_p
     [[1], [2], [5]]
     """
     with h5py.File(path, "w") as file:
-        file["num_pix"] = np.array([n_pixels], _ITEM)
-        lists = [file.create_dataset(name, (n_shots,), h5py.vlen_dtype(_ITEM)) for name in PLACES]
+        file["num_pix"] = np.array([n_pixels], INT32)
+        lists = [file.create_dataset(name, (n_shots,), h5py.vlen_dtype(INT32)) for name in PLACES]
         shot = count()
         for block in blocks:
             for values in _lists(photons_of_frames(block)):
                 row = next(shot)
                 for data, value in zip(lists, values, strict=True):
-                    data[row] = value.astype(_ITEM)
+                    data[row] = value.astype(INT32)
             advance(len(block))
 
 

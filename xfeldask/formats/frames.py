@@ -15,7 +15,7 @@ from xfeldask.physics.images import Counts, Photons, photons_of_frames
 
 
 class Frames(Protocol):
-    """A source of frames: a simulation, a file, or anything else with these five.
+    """A source of frames: a simulation, a file, or anything else with these attributes and methods.
 
     Attributes
     ----------
@@ -23,6 +23,17 @@ class Frames(Protocol):
     n_shots : int
     geometry : Geometry
     wavelength : float, nominal [m]
+
+    Notes
+    -----
+    A source may have more, which is used where it is there:
+
+    - ``photons(shots)`` returns the photons of consecutive shots as a list, `xfeldask.physics.images.Photons`, where
+      frames are kept so; they are never spread out;
+    - ``columns()`` returns values of all shots by name, as `ShotColumn`;
+    - ``largest`` is the most photons that a pixel holds;
+    - ``chunk`` is the number of shots of a chunk of the file, at whose ends blocks end;
+    - ``files`` lists the paths of the files that are read.
 
     Examples
     --------
@@ -80,20 +91,6 @@ SAMPLE = 64
 """Shots that are looked at where nothing tells how many photons a pixel may hold."""
 MARGIN = 4
 """How many times more than in those shots a pixel may hold."""
-
-
-class Listed(Protocol):
-    """What frames may have besides, where only pixels that hold photons are kept: these are never spread out."""
-
-    def photons(self, shots: range, /) -> Photons:
-        """Photons of consecutive shots as a list."""
-
-
-class WithColumns(Protocol):
-    """What frames may have besides, where there is more to tell of each shot than photons and truth."""
-
-    def columns(self) -> Mapping[str, ShotColumn]:
-        """Return values of all shots, by name."""
 
 
 def events_of(frames: Frames, shots: range) -> Photons:

@@ -7,7 +7,12 @@ from pathlib import Path
 
 from xfeldask.config import Detector
 from xfeldask.errors import InputError
-from xfeldask.formats.crystfel import is_crystfel_geometry, read_crystfel_geometry, read_crystfel_photon_energy
+from xfeldask.formats.crystfel import (
+    MOST_PIXELS,
+    is_crystfel_geometry,
+    read_crystfel_geometry,
+    read_crystfel_photon_energy,
+)
 from xfeldask.formats.dragonfly import is_dragonfly_detector, read_dragonfly_detector
 from xfeldask.formats.mask_files import masked
 from xfeldask.formats.psana import read_psana_geometry
@@ -18,7 +23,6 @@ from xfeldask.store.run import Run
 from xfeldask.store.urls import URL, store_path
 
 _FLAT = re.compile(r"flat-(\d{1,5})x(\d{1,5})(?:@([\d.]+),([\d.]+))?")
-_MOST = 2**26
 
 
 def read_detector(detector: Detector) -> Geometry:
@@ -81,8 +85,8 @@ def _unmasked(detector: Detector) -> Geometry:
 def _flat(found: re.Match[str], pixel_size: float | None, distance: float | None) -> Geometry:
     """One panel, ss along +y and fs along +x, as an image is kept; the beam meets its middle, or where it is told."""
     rows, columns = int(found[1]), int(found[2])
-    if not 0 < rows * columns <= _MOST:
-        raise InputError(f"{found[0]} has {rows * columns:,} pixels; a flat detector has 1 to {_MOST:,}")
+    if not 0 < rows * columns <= MOST_PIXELS:
+        raise InputError(f"{found[0]} has {rows * columns:,} pixels; a flat detector has 1 to {MOST_PIXELS:,}")
     if pixel_size is None or distance is None:
         raise InputError(
             f"{found[0]} does not say how large its pixels are and where; give pixel_size and distance in m"

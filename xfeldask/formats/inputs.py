@@ -17,7 +17,7 @@ from xfeldask.formats.backgrounds import background_digest, read_background, rea
 from xfeldask.formats.beam import read_beam
 from xfeldask.formats.geometries import read_detector
 from xfeldask.formats.particles import particle_name, read_particle
-from xfeldask.formats.species import read_mixture
+from xfeldask.formats.species import build_mixture
 from xfeldask.formats.text import load_array
 from xfeldask.physics.atoms import Atoms
 from xfeldask.physics.detectors import Geometry, make_geometry
@@ -123,7 +123,7 @@ def mixture_of(experiment: Experiment, atoms: Atoms | Mapping[str, Atoms] | None
         named = particle.model_copy(update={"digest": centered.digest})
         return Mixture.single(particle_name(particle.source), centered), {"particle": named}
     given = atoms if isinstance(atoms, Mapping) else {}
-    mixture, digests = read_mixture(experiment.species, experiment.wanted_index, given)
+    mixture, digests = build_mixture(experiment.species, experiment.wanted_index, given)
     known = {
         name: species.model_copy(update={"digest": digests.get(name, "")})
         for name, species in experiment.species.items()

@@ -21,7 +21,9 @@ from xfeldask.physics.spheroid import Spheroid
 from xfeldask.physics.water import hydrated
 
 
-def read_mixture(asked: Mapping[str, Asked], wanted: int, given: Mapping[str, Atoms]) -> tuple[Mixture, dict[str, str]]:
+def build_mixture(
+    asked: Mapping[str, Asked], wanted: int, given: Mapping[str, Atoms]
+) -> tuple[Mixture, dict[str, str]]:
     """Read all species of an experiment.
 
     Parameters
@@ -100,7 +102,7 @@ def _atoms(kind: Asked, source: str, given: Atoms | None) -> Atoms:
 
 
 def _hinged(name: str, kind: Asked, hinge: Hinge, found: _Bodies) -> Species:
-    """Return the chains that stay and those that turn as two bodies, in as many variants as there are angles."""
+    """Split a hinged structure into a fixed and a turning body, with one variant for each angle."""
     particle = Particle(source=str(kind.source), assembly=kind.assembly, waters=kind.waters)
     parts = [read_particle(particle, hinge.chains, others=stays) for stays in (True, False)]
     middles = np.stack([part.middle for part in parts])

@@ -241,7 +241,7 @@ class DenseFrames:
     def _merged(
         self, values: Any, slices: Slices, view: View, contrast: NDArray[np.float64], turns: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """Put photons where slices read them, and beside them how much was looked there."""
+        """Accumulate photons and exposure on the grid of the intensity, the adjoint of slicing."""
         device, xp, size, models = self.device, self.device.xp, contrast.shape[-1], contrast.astype(np.float32)
         at, turn = self._places(view, turns)
         pattern = device.array(view.pattern.astype(np.float32))

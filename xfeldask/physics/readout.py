@@ -6,8 +6,8 @@ are thought to have, levels are subtracted, and one photon is counted from the t
 `xfeldask.physics.photonizing.photonize`.
 
 There are two ways to the same counts. `Readout.frame` draws the noise of every pixel, which gives ADU and takes a
-million normal variates a shot. `Readout.counts` draws that of pixels that collected charge, and of all others only what
-lies above the threshold, so that it takes as long as there are photons.
+million normal variates a shot. `Readout.counts` draws noise only for pixels that collected charge, and for all others
+just the false photons above the threshold, so that its cost grows with the photons and not with the pixels.
 
 Exact in `counts`, in distribution: which pixels collect what; noise, gain and saturation; the number of pixels in which
 noise alone passes for a photon, their places (a Bernoulli trial a pixel, by geometric gaps), and what is counted there

@@ -88,7 +88,7 @@ def truth_told(kinds: NDArray[np.uint8], accepted: NDArray[np.bool_], score: NDA
 
 
 def decision_told(decision: Decision) -> dict[str, str]:
-    """Return what a rule tells of its threshold and of what it expects, as far as it does.
+    """Return the threshold of a rule and the purity and loss that it expects, where it gives them.
 
     Examples
     --------

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xfeldask.errors import InputError
-from xfeldask.physics.photonizing import fit_peaks
+from xfeldask.physics.adu_peaks import fit_peaks
 from xfeldask.store.adu_histogram import read_histogram
 from xfeldask.store.intake import stored_intake
 from xfeldask.store.run import Run

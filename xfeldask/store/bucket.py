@@ -215,7 +215,7 @@ class Bucket(Place):
         return Bucket(self.path.with_name(mark_name(self.path.name, place, "new")))
 
     def _broken_off(self) -> Iterator[tuple[Bucket, str]]:
-        """Return what lies beside the store, and of what group it tells, where nobody uploads that any more."""
+        """Yield marks of uploads whose writer is gone, each with the group that it was uploading."""
         beside = f".{self.path.name}."
         for key in Bucket(self.path.parent).children():
             name = key.rsplit("/", 1)[-1]

@@ -20,9 +20,9 @@ from xfeldask.store.manifest import FILE, KEY, PUBLISHED
 class BucketStore(ObjectStore[Any]):
     """A Zarr store of what lies at a place in a bucket.
 
-    The manifest names all groups and arrays of a run, which are what they are for as long as it is there; so their
-    metadata are asked for all at once, and what it does not name is not looked for. Groups that are published one by
-    one are read anew whenever they are asked for.
+    The manifest lists every group and array of a run and does not change while the run is there, so that their metadata
+    are fetched in one request, and keys that it does not list are never looked up. Groups that are published one by one
+    are read anew whenever they are asked for.
 
     Parameters
     ----------

@@ -27,8 +27,8 @@ RANGES = "shards"
 def held(store: StorePath, place: str = "") -> Iterator[None]:
     """Be the only one who writes a store, or a group in it, within; a thread may do so again inside.
 
-    Who writes the shots excludes those who write a range of the shards each; they exclude that one, and those whose
-    ranges are cut otherwise.
+    A lock on all shots conflicts with locks on ranges of shards. Locks on ranges conflict with one another only where
+    they divide the shards differently.
 
     Parameters
     ----------

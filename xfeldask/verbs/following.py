@@ -19,7 +19,7 @@ ENOUGH_TO_FOLLOW = 12_000
 """Shots that must be there before a model is fitted to a store that is still being written."""
 SECONDS_BETWEEN_LOOKS = 2.0
 MOST_SECONDS_ALONE = 300.0
-"""For which shots of a store are waited for that no process tells it writes, as those of older versions do not."""
+"""How long new shots are waited for where no process holds the lock of the store [s]."""
 
 
 def follow_store(run: Run, name: str, options: Options) -> None:

@@ -134,7 +134,7 @@ def reconstruct(
 
 
 def _kept(place: Reconstruction, parameters: Reconstructing, overwrite: bool) -> Reconstruction:
-    """Return where iterations are kept as they are made, and gone on from where it is there.
+    """Return the checkpoint that iterations are saved to, and resumed from where it exists.
 
     Raises
     ------

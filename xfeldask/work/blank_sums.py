@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from xfeldask.sorting.pairs.networks import HIT
 from xfeldask.sorting.pairs.window import Window, excess
+from xfeldask.store.layout import IMAGES
 from xfeldask.store.run import Run
 from xfeldask.work.compute import run_reduced, run_tasks
 from xfeldask.work.progress import Reporter, Tell, reporter
@@ -19,7 +20,6 @@ from xfeldask.work.tasks import shard_tasks, shared
 
 Blanks = Window | NDArray[np.bool_]
 """How blanks are told: by a window, or one by one (shot,)."""
-IMAGES = ("image", "low_q")
 
 
 def summed(run: Run, blanks: Blanks, cell: NDArray[np.int32], progress: bool | Tell) -> dict[str, NDArray[Any]]:

@@ -22,7 +22,7 @@ from xfeldask.work.tasks import shared as sent
 from xfeldask.work.tasks import single_task
 
 BLOCK = 1024
-"""Shots that a task reads, those that are not asked for among them."""
+"""Shots that a task reads, counting those that are not selected."""
 ADVICE = "what was reconstructed by then is kept; run it again to go on"
 
 

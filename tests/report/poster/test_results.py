@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xfeldask.errors import InputError
-from xfeldask.report.poster.results import OLD_NAMES, Row, Run, read_table
+from xfeldask.report.poster.results import OLD_NAMES, Case, Row, read_table
 from xfeldask.report.poster.table import write_table
 from xfeldask.scores import Confusion
 
@@ -44,10 +44,10 @@ def test_row__of_an_older_table_has_the_names_of_today():
 
 @pytest.mark.parametrize(("mixture", "told"), [(0.99, "99:1"), (0.8, "80:20"), (0.995, "99.5:0.5"), (1.0, "100:0")])
 def test_run__is_told_as_people_tell_mixtures(mixture, told):
-    run = Run("jitter", 100_000, mixture)
-    assert run.title == f"jitter, 100,000 shots, {told}"
-    assert run.name == f"jitter-100000-{mixture}"
-    assert ROW.run == Run("ideal", 1000, 0.9)
+    case = Case("jitter", 100_000, mixture)
+    assert case.title == f"jitter, 100,000 shots, {told}"
+    assert case.name == f"jitter-100000-{mixture}"
+    assert ROW.case == Case("ideal", 1000, 0.9)
 
 
 @pytest.fixture
@@ -59,8 +59,8 @@ def folder(tmp_path, monkeypatch):
 
 def test_read_table__has_each_run_and_rule(folder):
     found = read_table(folder, MADE_OF)
-    assert list(found) == [(ROW.run, "reference"), (ROW.run, "ours")]
-    assert found[ROW.run, "ours"] == ROW
+    assert list(found) == [(ROW.case, "reference"), (ROW.case, "ours")]
+    assert found[ROW.case, "ours"] == ROW
     assert read_table(folder / "none", MADE_OF) == {}
 
 

@@ -19,7 +19,7 @@ from tests.once import Once
 from xfeldask import open_dataset
 from xfeldask.errors import ExperimentMismatchError, InputError
 from xfeldask.physics.orientations import symmetry_group
-from xfeldask.report.poster.results import Run, read_table
+from xfeldask.report.poster.results import Case, read_table
 from xfeldask.report.poster.series import reproduce, series
 from xfeldask.report.poster.table import COLUMNS, PRINTED, print_table
 from xfeldask.scores import Confusion, calibration, orientation_scores, sorting_scores
@@ -237,7 +237,7 @@ def test_series__is_every_combination_once_and_small_ones_first() -> None:
     assert len(set(runs)) == len(runs) == 8
     assert [run.shots for run in runs] == [1000] * 4 + [2000] * 4
     assert runs[0].name == "ideal-1000-0.9"
-    assert Run("jitter", 100_000, 0.95).title == "jitter, 100,000 shots, 95:5"
+    assert Case("jitter", 100_000, 0.95).title == "jitter, 100,000 shots, 95:5"
 
 
 @pytest.mark.usefixtures("nothing_is_made", "undrawn")

@@ -58,17 +58,17 @@ def test_orientation__draws_every_shot_and_the_baselines(latents) -> None:
     figure = spaces.orientation(latents["orientation"].isel(shot=slice(SINGLES)), orientations, scores, "a run")
     clouds = [ax for ax in figure.axes if ax.get_xlabel().startswith("component")]
     assert [len(ax.collections[0].get_offsets()) for ax in clouds] == [SINGLES] * 4
-    np.testing.assert_allclose(clouds[0].collections[0].get_array(), spaces.axis_angles(orientations)[0])
-    np.testing.assert_allclose(clouds[3].collections[0].get_array(), spaces.axis_angles(orientations)[1])
+    np.testing.assert_allclose(clouds[0].collections[0].get_array(), spaces.folded_axis_angles(orientations)[0])
+    np.testing.assert_allclose(clouds[3].collections[0].get_array(), spaces.folded_axis_angles(orientations)[1])
     (bars,) = (ax for ax in figure.axes if "median angle" in ax.get_ylabel())
     assert [bar.get_height() for bar in bars.patches] == [48.0, 30.0, 9.0, 4.0]
     assert_nothing_is_cut_off(figure)
 
 
 @given(quaternions)
-def test_axis_angles__are_those_of_the_turned_axis(q: np.ndarray) -> None:
+def test_folded_axis_angles__are_those_of_the_turned_axis(q: np.ndarray) -> None:
     x, y, z = Rotation.from_quat(np.roll(q, -1)).apply([0, 0, 1])
-    polar, azimuth = spaces.axis_angles(q[None])
+    polar, azimuth = spaces.folded_axis_angles(q[None])
     assert np.cos(np.deg2rad(polar[0])) == pytest.approx(abs(z), abs=1e-9)
     # twice the azimuth has no seam at 180 degrees
     length = np.hypot(x, y) ** 2
@@ -77,10 +77,10 @@ def test_axis_angles__are_those_of_the_turned_axis(q: np.ndarray) -> None:
 
 
 @given(quaternions)
-def test_axis_angles__are_the_same_for_what_looks_the_same(q: np.ndarray) -> None:
+def test_folded_axis_angles__are_the_same_for_what_looks_the_same(q: np.ndarray) -> None:
     alike = multiply(q, symmetry_group("D8"))
     alike = np.concatenate([alike, multiply([0, 0, 0, 1], alike)])
-    polar, azimuth = spaces.axis_angles(alike)
+    polar, azimuth = spaces.folded_axis_angles(alike)
     np.testing.assert_allclose(polar, polar[0], atol=1e-5)
     turn = np.sin(np.deg2rad(polar)) * np.exp(2j * np.deg2rad(azimuth))
     np.testing.assert_allclose(turn, turn[0], atol=1e-6)

@@ -14,7 +14,7 @@ from xfeldask.store.embedding import Embedding
 from xfeldask.store.model import Features, make_features
 from xfeldask.store.run import Run
 
-IMAGES = ("counts", "normalised", "variance_stabilised", "unit_root")
+IMAGE_FEATURES = ("counts", "normalised", "variance_stabilised", "unit_root")
 """Features that have a number for each bin of the image."""
 _ORTHONORMAL = 1e-3
 
@@ -81,7 +81,7 @@ class LinearSpace:
     Attributes
     ----------
     name : str, of the embedding
-    feature : str, one of `IMAGES`
+    feature : str, one of `IMAGE_FEATURES`
     units : str, of the mean, and of a step along a component
     mean : float64 (y, x)
     components : float32 (component, y, x), orthonormal: the eigen-images
@@ -121,10 +121,10 @@ class LinearSpace:
         """
         name, run, parameters = embedding.name, embedding.run, embedding.refuse_other().refuse_older().parameters
         options = parameters.features
-        if (feature := str(options.get("name"))) not in IMAGES:
+        if (feature := str(options.get("name"))) not in IMAGE_FEATURES:
             raise InputError(
                 f"{name} is of the feature {feature}, which has no number for each bin of the image, so no image can "
-                f"be rebuilt; embed with features={' or '.join(map(repr, IMAGES))}"
+                f"be rebuilt; embed with features={' or '.join(map(repr, IMAGE_FEATURES))}"
             )
         arrays = {str(key): value.values for key, value in embedding.parts()["estimator"].data_vars.items()}
         components, mean = _basis(name, parameters.method, arrays)

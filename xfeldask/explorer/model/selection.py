@@ -18,7 +18,7 @@ from xfeldask.store.selections import WHAT, publish_selection, remove_selection
 
 
 class Selecting(param.Parameterized):
-    """What is selected of some shots, which whoever inherits from it has, and which of them are visible."""
+    """Mixin: which shots are selected and which are visible; subclasses provide the shots."""
 
     where = param.String("", doc="expression whose shots are selected; empty where the pointer selected them")
     outline = param.String("", doc="lasso or box whose shots are selected; empty where other things selected them")

@@ -14,12 +14,12 @@ from xfeldask.scores import Confusion
 
 
 @dataclass(frozen=True)
-class Run:
+class Case:
     """One mixture: `shots` of them, of which the fraction `mixture` holds one particle, the rest two.
 
     Examples
     --------
-    >>> Run("ideal", 10_000, 0.99).title
+    >>> Case("ideal", 10_000, 0.99).title
     'ideal, 10,000 shots, 99:1'
     """
 
@@ -46,7 +46,7 @@ class Row:
 
     Attributes
     ----------
-    condition, shots, mixture : of the `Run`
+    condition, shots, mixture : of the `Case`
     rule : str
     confusion : Confusion
     roc_auc, average_precision, multiples_rejected_fraction_at_1_percent : float, of finding multiples by the score,
@@ -88,9 +88,9 @@ class Row:
     seed: int
 
     @property
-    def run(self) -> Run:
-        """Run that it is of."""
-        return Run(self.condition, self.shots, self.mixture)
+    def case(self) -> Case:
+        """What was run."""
+        return Case(self.condition, self.shots, self.mixture)
 
     def to_line(self) -> dict[str, str]:
         """Return the fields of the file by name."""
@@ -151,7 +151,7 @@ def _renamed(line: Mapping[str, str]) -> Mapping[str, str]:
     return {OLD_NAMES.get(name, name): value for name, value in line.items()} | counts
 
 
-def read_table(folder: Path, made_of: Mapping[str, Any]) -> dict[tuple[Run, str], Row]:
+def read_table(folder: Path, made_of: Mapping[str, Any]) -> dict[tuple[Case, str], Row]:
     """Read ``reproduction.csv`` of a folder, nothing if it is not there.
 
     Parameters
@@ -181,4 +181,4 @@ def read_table(folder: Path, made_of: Mapping[str, Any]) -> dict[tuple[Run, str]
             if getattr(row, name) != asked:
                 raise InputError(f"{folder} holds a series of {name} {getattr(row, name)}, asked {asked}; "
                                  "use another folder")  # fmt: skip
-    return {(row.run, row.rule): row for row in rows}
+    return {(row.case, row.rule): row for row in rows}

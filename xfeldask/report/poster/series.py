@@ -21,7 +21,7 @@ from xfeldask.formats.inputs import resolve
 from xfeldask.physics.orientations import symmetry_group
 from xfeldask.physics.symmetry import SYMMETRY
 from xfeldask.report.poster import curves, spaces
-from xfeldask.report.poster.results import Row, Run, read_table
+from xfeldask.report.poster.results import Case, Row, read_table
 from xfeldask.report.poster.table import MOST_ORIENTED, NEIGHBOURS, ORIENTED, place, write_table
 from xfeldask.scores import OrientationScores, calibration, orientation_scores, sorting_scores
 from xfeldask.sorting.decision import Decision
@@ -81,22 +81,22 @@ def reproduce(
     except OSError as error:
         raise InputError(f"cannot make the folder {folder}: {error.strerror}") from error
     table = read_table(folder, made_of)
-    for number, run in enumerate(runs, 1):
+    for number, case in enumerate(runs, 1):
         if progress:
-            print(f"run {number} of {len(runs)}: {run.title}", file=sys.stderr, flush=True)
-        store = folder / f"{run.name}.zarr"
+            print(f"run {number} of {len(runs)}: {case.title}", file=sys.stderr, flush=True)
+        store = folder / f"{case.name}.zarr"
         simulate(
-            store, particle=particle, n_shots=run.shots, detector=detector, single_fraction=run.mixture,
-            nuisance=run.condition, seed=seed, resume=store.exists(), progress=progress,
+            store, particle=particle, n_shots=case.shots, detector=detector, single_fraction=case.mixture,
+            nuisance=case.condition, seed=seed, resume=store.exists(), progress=progress,
         )  # fmt: skip
-        took = {key[1]: row.seconds for key, row in table.items() if key[0] == run} | _embed_missing(store, progress)
-        for row in _scored(run, store, folder / "figures", took, made_of):
-            table[run, row.rule] = row
+        took = {key[1]: row.seconds for key, row in table.items() if key[0] == case} | _embed_missing(store, progress)
+        for row in _scored(case, store, folder / "figures", took, made_of):
+            table[case, row.rule] = row
         write_table(folder, sorted(table.values(), key=place))
     return sorted(table.values(), key=place)
 
 
-def series(sizes: Iterable[int], mixtures: Iterable[float], conditions: Iterable[str]) -> list[Run]:
+def series(sizes: Iterable[int], mixtures: Iterable[float], conditions: Iterable[str]) -> list[Case]:
     """List all runs that are asked for, the small ones first; refuse those that make no sense.
 
     Raises
@@ -105,7 +105,7 @@ def series(sizes: Iterable[int], mixtures: Iterable[float], conditions: Iterable
 
     Examples
     --------
-    >>> [run.name for run in series([2000, 1000], [0.9], ["ideal"])]
+    >>> [case.name for case in series([2000, 1000], [0.9], ["ideal"])]
     ['ideal-1000-0.9', 'ideal-2000-0.9']
     """
     shots, singles, under = list(dict.fromkeys(sizes)), list(dict.fromkeys(mixtures)), list(dict.fromkeys(conditions))
@@ -121,7 +121,7 @@ def series(sizes: Iterable[int], mixtures: Iterable[float], conditions: Iterable
     for condition in under:
         if condition not in NUISANCES:
             raise UnknownNameError("condition", condition, NUISANCES)
-    return [Run(condition, size, float(single)) for size in sorted(shots) for condition in under for single in singles]
+    return [Case(condition, size, float(single)) for size in sorted(shots) for condition in under for single in singles]
 
 
 def _embed_missing(store: Path, progress: bool) -> dict[str, float]:
@@ -147,7 +147,7 @@ def _embed_missing(store: Path, progress: bool) -> dict[str, float]:
     return took
 
 
-def _scored(run: Run, store: Path, figures: Path, took: Mapping[str, float], made_of: Mapping[str, Any]) -> list[Row]:
+def _scored(case: Case, store: Path, figures: Path, took: Mapping[str, float], made_of: Mapping[str, Any]) -> list[Row]:
     """Score a run and draw its figures."""
     opened = open_run(store)
     ds = opened.dataset(chunks=None)
@@ -158,12 +158,12 @@ def _scored(run: Run, store: Path, figures: Path, took: Mapping[str, float], mad
         rule: _oriented(latents[name].latent.values[sample], orientation[sample], made_of)
         for rule, name in ORIENTED.items()
     }
-    _draw(run, figures, single, latents, (sample, orientation[sample]), oriented)
-    return [_row(run, rule, single, latents[rule], oriented[rule], took, made_of) for rule in ORIENTED]
+    _draw(case, figures, single, latents, (sample, orientation[sample]), oriented)
+    return [_row(case, rule, single, latents[rule], oriented[rule], took, made_of) for rule in ORIENTED]
 
 
 def _draw(
-    run: Run, figures: Path, single: NDArray[np.bool_], latents: Mapping[str, xr.Dataset],
+    case: Case, figures: Path, single: NDArray[np.bool_], latents: Mapping[str, xr.Dataset],
     orientations: tuple[NDArray[np.int64], NDArray[np.float64]], oriented: Mapping[str, OrientationScores],
 ) -> None:  # fmt: skip
     """Save the figures of a run; `orientations` are those of some shots, and which shots."""
@@ -174,17 +174,17 @@ def _draw(
     }
     shots, quaternions = orientations
     pictures: dict[str, Callable[[], Figure]] = {
-        "latent": lambda: spaces.latent_spaces(single, rules, run.title),
-        "convergence": lambda: spaces.convergence(watched, run.title),
+        "latent": lambda: spaces.latent_spaces(single, rules, case.title),
+        "convergence": lambda: spaces.convergence(watched, case.title),
         "orientation": lambda: spaces.orientation(
-            latents["orientation"].isel(shot=shots), quaternions, angles, run.title
+            latents["orientation"].isel(shot=shots), quaternions, angles, case.title
         ),
-        "certainty": lambda: curves.certainty(single, rules, run.title),
+        "certainty": lambda: curves.certainty(single, rules, case.title),
     }
     if single.any() and not single.all():
-        pictures["detection"] = lambda: curves.detection(single, rules, run.title)
+        pictures["detection"] = lambda: curves.detection(single, rules, case.title)
     for name, draw in pictures.items():
-        draw().savefig(figures / f"{run.name}-{name}.png", dpi=110)
+        draw().savefig(figures / f"{case.name}-{name}.png", dpi=110)
 
 
 def _oriented(latent: NDArray[Any], orientation: NDArray[np.float64], made_of: Mapping[str, Any]) -> OrientationScores:
@@ -196,13 +196,13 @@ def _oriented(latent: NDArray[Any], orientation: NDArray[np.float64], made_of: M
 
 
 def _row(
-    run: Run, rule: str, single: NDArray[np.bool_], latent: xr.Dataset, oriented: OrientationScores,
+    case: Case, rule: str, single: NDArray[np.bool_], latent: xr.Dataset, oriented: OrientationScores,
     took: Mapping[str, float], made_of: Mapping[str, Any],
 ) -> Row:  # fmt: skip
     scores = sorting_scores(single, latent.is_single.values, latent.score.values)
     promised = "probability_single" in latent
     return Row(
-        **asdict(run),
+        **asdict(case),
         rule=rule,
         confusion=scores.confusion,
         roc_auc=scores.roc_auc,

@@ -163,7 +163,7 @@ def orientation(latent: xr.Dataset, orientations: NDArray[np.float64], scores: M
     figure = Figure(figsize=(15, 9.2), layout=ConstrainedLayoutEngine(wspace=0.05))
     pairs = component_pairs(latent)
     grid = figure.add_gridspec(2, len(pairs) + 1, width_ratios=[*[1.25] * len(pairs), 1.3])
-    polar, azimuth = axis_angles(orientations)
+    polar, azimuth = folded_axis_angles(orientations)
     views: list[tuple[NDArray[np.float64], str | Colormap, int, str]] = [
         (polar, "cividis", 90, "between the particle's axis and the beam (°)"),
         (azimuth, AZIMUTHS, 180, "azimuth of the axis, modulo 180 (°)"),
@@ -180,7 +180,7 @@ def orientation(latent: xr.Dataset, orientations: NDArray[np.float64], scores: M
     return figure
 
 
-def axis_angles(orientations: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def folded_axis_angles(orientations: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Compute where a particle's z axis points, as far as a pattern of one that looks the same upside down tells.
 
     Parameters
@@ -194,7 +194,7 @@ def axis_angles(orientations: NDArray[np.float64]) -> tuple[NDArray[np.float64],
 
     Examples
     --------
-    >>> [angle.round(6).tolist() for angle in axis_angles(np.array([[1, 0, 0, 0], [1, 1, 0, 0], [1, 0, 1, 0]]))]
+    >>> [angle.round(6).tolist() for angle in folded_axis_angles(np.array([[1, 0, 0, 0], [1, 1, 0, 0], [1, 0, 1, 0]]))]
     [[0.0, 90.0, 90.0], [0.0, 90.0, 0.0]]
     """
     x, y, z = rotation_matrix(orientations)[..., 2].T

@@ -67,7 +67,7 @@ def write_table(folder: Path, rows: list[Row]) -> None:
     writer.writerows(lines)
     counts: dict[str, dict[str, Confusion]] = {}
     for row in rows:
-        counts.setdefault(row.run.title, {})[row.rule] = row.confusion
+        counts.setdefault(row.case.title, {})[row.rule] = row.confusion
     for name, text in (("reproduction.csv", out.getvalue()), ("reproduction.md", page(rows))):
         fresh = folder / f".{name}.new"
         fresh.write_text(text, "utf-8")
@@ -76,7 +76,7 @@ def write_table(folder: Path, rows: list[Row]) -> None:
 
 
 COLUMNS: dict[str, Callable[[Row], str]] = {
-    "run": lambda row: row.run.title,
+    "run": lambda row: row.case.title,
     "rule": lambda row: row.rule,
     "singles accepted": lambda row: f"{row.confusion.singles_accepted:,} of {row.confusion.singles:,}",
     "multiples accepted": lambda row: f"{row.confusion.multiples_accepted:,} of {row.confusion.multiples:,}",
@@ -169,25 +169,25 @@ def page(rows: list[Row]) -> str:
     "# A poster's mixtures, sorted again"
     """
     lines = [[*COLUMNS], ["---"] * len(COLUMNS), *([tell(row) for tell in COLUMNS.values()] for row in rows)]
-    runs = list(dict.fromkeys(row.run for row in rows))
+    cases = list(dict.fromkeys(row.case for row in rows))
     known = SYMMETRY.get(rows[0].particle)
     links = [
-        [f"[{what}](figures/{run.name}-{name}.png)" for name, what in FIGURES.items() if _drawn(name, row)]
-        for run, row in ((row.run, row) for row in rows if row.rule == "ours")
+        [f"[{what}](figures/{case.name}-{name}.png)" for name, what in FIGURES.items() if _drawn(name, row)]
+        for case, row in ((row.case, row) for row in rows if row.rule == "ours")
     ]
     return ABOUT.format(
-        runs=len(runs),
+        runs=len(cases),
         particle=rows[0].particle,
         detector=rows[0].detector,
         seed=rows[0].seed,
-        conditions="; ".join(CONDITIONS[name] for name in dict.fromkeys(run.condition for run in runs)),
+        conditions="; ".join(CONDITIONS[name] for name in dict.fromkeys(case.condition for case in cases)),
         table="\n".join(f"| {' | '.join(line)} |" for line in lines),
         neighbours=NEIGHBOURS,
         most=MOST_ORIENTED,
         symmetry=f"the particle's symmetry {known} is allowed for"
         if known
         else "no symmetry of the particle is known here",
-        figures="\n".join(f"- {run.title}: {', '.join(line)}" for run, line in zip(runs, links, strict=True)),
+        figures="\n".join(f"- {case.title}: {', '.join(line)}" for case, line in zip(cases, links, strict=True)),
     )
 
 
@@ -220,7 +220,7 @@ def print_table(rows: list[Row], folder: Path) -> None:
     for row in rows:
         if row.rule == "reference":
             table.add_section()
-            table.add_row(row.run.title.replace(" shots", ""), style="bold")
+            table.add_row(row.case.title.replace(" shots", ""), style="bold")
         table.add_row(*(COLUMNS[name](row) for name in PRINTED))
     out = console()
     out.print(table)

@@ -94,7 +94,7 @@ def _grown(
 
 
 def _leveled(background: NDArray[np.float64], mean: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return a background (y, x) as bright as all shots are, on average, where they hold the least besides it."""
+    """Scale a background (y, x) to the mean of all shots in the bins with the least scattering from particles."""
     under, whole = (gaussian_filter(image, WIDE) for image in (background, mean))
     order = np.argsort((whole / np.maximum(under, 1e-9)).ravel())
     place = np.searchsorted(np.cumsum(under.ravel()[order]), LEAST_LIT * under.sum())

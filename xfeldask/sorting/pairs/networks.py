@@ -25,8 +25,7 @@ HIT = 5.0
 OWN = ("center", "width", "lesson_odds", "floor")
 """What networks know besides their layers."""
 LATER = ("steady", "gauge", "known", "signal", "floor")
-"""What rules of earlier versions lack: images, as nothing was steady to them, components that were signal, as all of
-them were, and floors, as they had none."""
+"""What rules of earlier versions lack; for those nothing is steady, every component is signal, and no floor holds."""
 
 
 @dataclass(frozen=True)

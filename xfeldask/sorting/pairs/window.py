@@ -128,7 +128,7 @@ def checked(images: Images, shape: tuple[int, ...]) -> Images:
 
 
 def too_bright(photons: NDArray[Any]) -> NDArray[np.bool_]:
-    """Shots (shot,) so much brighter than other bright ones that they would outweigh all that is to be learned.
+    """Tell which shots (shot,) are so bright that they would dominate the fit.
 
     Examples
     --------
