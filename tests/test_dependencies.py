@@ -18,8 +18,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 EXPLORER = ("explorer", "dashboard")
 BLOCKED = ("panel", "panel_material_ui", "holoviews", "bokeh", "param", "shapely")
-NAMED_ONLY = {"zarrs"}
-"""Dependencies that zarr imports, by their names in its settings."""
+NAMED_ONLY = {"xraydb", "zarrs"}
+"""Dependencies that are not imported here: of one the database is read, one is imported by zarr."""
 LATE = ("matplotlib", "scipy.stats", "scipy.optimize", "sklearn", "dask_ml", "distributed")
 """What takes long to import, and what a process, or a command, that simulates can do without."""
 BLOCK = f"import sys; sys.modules.update(dict.fromkeys({BLOCKED}))"

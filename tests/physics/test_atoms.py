@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
+import xraydb
 
 from xfeldask.errors import InputError
 from xfeldask.formats.structures import read_structure
@@ -56,6 +58,16 @@ def test_form_factor__matches_golden(golden):
 )
 def test_form_factor__at_zero(element, f0):
     assert float(form_factor(element, [0, 0, 0])) == pytest.approx(f0, abs=1e-6)
+
+
+def test_form_factor__and_mass_are_those_that_xraydb_tells():
+    h = np.linspace(0, 2, 5)
+    s = np.stack([2e10 * h, 0 * h, 0 * h], axis=1)
+    names = sorted({str(ion) for ion in xraydb.f0_ions()} - {"Cval", "Siva"})
+    told = [xraydb.atomic_mass(re.match("[A-Z][a-z]?", name)[0]) for name in names]
+    np.testing.assert_array_equal(make_atoms(np.zeros((len(names), 3)), names).mass, told)
+    for name in names:
+        np.testing.assert_allclose(form_factor(name, s), xraydb.f0(name, h), rtol=1e-12, atol=1e-12)
 
 
 def test_form_factor__of_an_ion_lacks_its_electrons():

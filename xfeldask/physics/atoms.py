@@ -6,8 +6,12 @@ import hashlib
 import json
 import math
 import re
+import sqlite3
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cache
+from importlib.metadata import distribution
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -55,7 +59,8 @@ class Atoms:
     def mass(self) -> NDArray[np.float64]:
         """Mass of each atom times its occupancy, float64 (n,) [Da]."""
         symbol, index = np.unique(self.element, return_inverse=True)
-        return np.array([_atomic_mass(str(name)) for name in symbol])[index] * self.occupancy
+        mass = [_atomic_masses()[re.sub(r"\d*[+-]$", "", str(name))] for name in symbol]
+        return np.array(mass)[index] * self.occupancy
 
     @property
     def radius(self) -> float:
@@ -178,7 +183,7 @@ def form_factor(element: str, s: ArrayLike) -> NDArray[np.float64]:
             f"form factors hold up to sin(theta)/lambda = {H_MAX:g} 1/angstrom, asked at {h.max():.3g}; "
             "use a lower photon energy or a smaller detector"
         )
-    scale, exponent, offset = _waasmaier_kirfel(name)
+    scale, exponent, offset = _waasmaier_kirfel()[name]
     out = np.full(h.shape, offset)
     for a, b in zip(scale, exponent, strict=True):
         out += a * exp_of(-b * h * h)
@@ -275,7 +280,7 @@ def _known_elements(symbol: NDArray[np.str_]) -> NDArray[np.str_]:
     unique, index = np.unique(symbol, return_inverse=True)
     names = [_normal_symbol(str(name)) for name in unique]
     for i, name in enumerate(names):
-        if name not in _known_symbols():
+        if name not in _waasmaier_kirfel():
             count = int((index == i).sum())
             raise InputError(
                 f"unknown element {str(unique[i])!r} of {count} atom{'s' * (count > 1)}; "
@@ -290,25 +295,20 @@ def _normal_symbol(text: str) -> str:
 
 
 @cache
-def _known_symbols() -> frozenset[str]:
+def _waasmaier_kirfel() -> dict[str, tuple[list[float], list[float], float]]:
+    """Factors and exponents of the five Gaussians, and the constant, of each element and ion."""
+    rows = _read_xraydb("SELECT ion, scale, exponents, offset FROM Waasmaier")
     # Cval and Siva are valence states, not elements
-    return frozenset(name for name in map(str, _xraydb().f0_ions()) if name not in ("Cval", "Siva"))
+    return {ion: (json.loads(a), json.loads(b), c) for ion, a, b, c in rows if ion not in ("Cval", "Siva")}
 
 
 @cache
-def _waasmaier_kirfel(name: str) -> tuple[list[float], list[float], float]:
-    """Factors and exponents of the five Gaussians, and the constant."""
-    rows = _xraydb().get_xraydb().get_cache("Waasmaier")
-    row = next(row for row in rows if row.ion == name)
-    return json.loads(row.scale), json.loads(row.exponents), float(row.offset)
+def _atomic_masses() -> dict[str, float]:
+    return dict(_read_xraydb("SELECT element, molar_mass FROM elements"))
 
 
-@cache
-def _atomic_mass(symbol: str) -> float:
-    return float(_xraydb().atomic_mass(re.sub(r"\d*[+-]$", "", symbol)))
-
-
-def _xraydb() -> Any:
-    import xraydb
-
-    return xraydb
+def _read_xraydb(query: str) -> list[tuple[Any, ...]]:
+    """Ask the database that xraydb comes with; the package itself takes a second to import and to open it."""
+    database = Path(str(distribution("xraydb").locate_file("xraydb/xraydb.sqlite")))
+    with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)) as tables:
+        return tables.execute(query).fetchall()
