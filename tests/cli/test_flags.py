@@ -71,3 +71,28 @@ def test_options__of_a_scheduler_refuse_no_workers() -> None:
     assert CliRunner().invoke(command, []).output == "local None\n"
     assert CliRunner().invoke(command, ["--scheduler", "tcp://a:1", "--workers", "3"]).output == "tcp://a:1 3\n"
     assert CliRunner().invoke(command, ["--workers", "0"]).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("simulate", "a.zarr", "--particle", "missing.pdb", "--n-shots", "4"),
+        ("simulate", "missing/a.zarr", "--particle", "chaperonin", "--n-shots", "4"),
+        ("ingest", "missing.cxi", "a.zarr"),
+        ("embed", "missing.zarr"),
+        ("sort", "missing.zarr"),
+        ("project", "missing.zarr", "ipca", "a.zarr"),
+        ("verify", "missing.zarr"),
+        ("reconstruct", "missing.zarr"),
+        ("judge", "missing.zarr"),
+        ("kinds", "missing.zarr"),
+        ("background", "missing.zarr"),
+    ],
+)
+def test_options__of_a_scheduler_start_none_for_what_is_refused(run, tmp_path: Path, monkeypatch, words) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, _, err = run(*words)
+    assert code == 2
+    assert "missing" in err
+    assert "dashboard" not in err
+    assert err.count("\n") == 1

@@ -4,12 +4,13 @@ import logging
 import os
 
 import dask
+import dask.array as da
+import distributed
 import pytest
 
 from xfeldask.errors import InputError, UnknownNameError
 from xfeldask.machine import cores
-from xfeldask.work import schedulers
-from xfeldask.work.compute import worker_count
+from xfeldask.work.compute import active_client, worker_count
 from xfeldask.work.schedulers import scheduled
 
 
@@ -60,11 +61,13 @@ class FakeCluster:
 )
 def test_scheduled__makes_a_cluster_of_threads_or_of_processes_and_closes_it(monkeypatch, capsys, name, shape):
     made = []
-    monkeypatch.setattr(schedulers, "LocalCluster", lambda **asked: made.append(FakeCluster(**asked)) or made[0])
+    monkeypatch.setattr(distributed, "LocalCluster", lambda **asked: made.append(FakeCluster(**asked)) or made[0])
     client = FakeCluster()
     client.dashboard_link = "http://127.0.0.1:1/status"
-    monkeypatch.setattr(schedulers, "Client", lambda address, timeout: client)
+    monkeypatch.setattr(distributed, "Client", lambda address, timeout: client)
     with scheduled(name, 3, quiet=False):
+        assert not made
+        assert active_client() is client
         asked = made[0].asked
         assert (asked["processes"], asked["n_workers"], asked["threads_per_worker"]) == shape
         assert asked["silence_logs"] == logging.CRITICAL  # an error of a task is raised, and told once
@@ -78,7 +81,17 @@ def test_scheduled__says_when_nobody_answers(monkeypatch):
     def client(*_, **__):
         raise OSError("timed out")
 
-    monkeypatch.setattr(schedulers, "Client", client)
+    monkeypatch.setattr(distributed, "Client", client)
     told = "no Dask scheduler answers at tcp://10.0.0.1:8786; start one with: dask scheduler"
     with pytest.raises(InputError, match=told), scheduled("tcp://10.0.0.1:8786", None, quiet=True):
         raise AssertionError
+
+
+def test_scheduled__starts_a_cluster_for_what_dask_itself_computes(capsys):
+    with scheduled("local", 1, quiet=True):
+        waiting = dask.config.get("scheduler")
+        assert da.ones(3).sum().compute() == 3
+        assert active_client() is waiting.client()
+        assert dask.config.get("scheduler") == "dask.distributed"
+    assert active_client() is None
+    assert capsys.readouterr().err == ""

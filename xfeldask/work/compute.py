@@ -19,6 +19,7 @@ from threadpoolctl import threadpool_limits
 from xfeldask.errors import RunError, XfeldaskError
 from xfeldask.machine import cores
 from xfeldask.work.progress import Reporter
+from xfeldask.work.schedulers import Waiting
 from xfeldask.work.tasks import single_task
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ JOINED = 2
 
 
 def active_client() -> Client | None:
-    """Return the distributed client that Dask would use now, if any.
+    """Return the distributed client that Dask would use now, if any; one that waits for work is started.
 
     Examples
     --------
@@ -37,7 +38,10 @@ def active_client() -> Client | None:
     ...     print(active_client())
     None
     """
-    if dask.config.get("scheduler", None) not in (None, "dask.distributed", "distributed"):
+    chosen = dask.config.get("scheduler", None)
+    if isinstance(chosen, Waiting):
+        return chosen.client()
+    if chosen not in (None, "dask.distributed", "distributed"):
         return None
     if "distributed" not in sys.modules:  # nobody made a client; it takes long to import
         return None

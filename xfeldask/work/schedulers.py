@@ -3,25 +3,54 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from logging import CRITICAL
-from typing import Any
+from threading import Lock
+from typing import TYPE_CHECKING, Any
 
 import dask
-from distributed import Client, LocalCluster
 from rich.console import Console
 
 from xfeldask.errors import InputError, UnknownNameError
 from xfeldask.machine import cores
 
+if TYPE_CHECKING:
+    from distributed import Client, LocalCluster
+
 SCHEDULERS = ("local", "processes", "threads", "synchronous", "tcp://HOST:PORT")
+
+
+class Waiting:
+    """A cluster that is started when something is first computed; Dask takes a callable for a scheduler.
+
+    What is refused before has started nothing, and what computes nothing waits for nothing.
+
+    Parameters
+    ----------
+    start : callable, makes the cluster and the client, which becomes the active one
+    """
+
+    def __init__(self, start: Callable[[], Client]) -> None:
+        self._start, self._lock = start, Lock()
+        self._client: Client | None = None
+
+    def client(self) -> Client:
+        """Return the client, of a cluster that is started now unless it was."""
+        with self._lock:
+            if self._client is None:
+                self._client = self._start()
+        return self._client
+
+    def __call__(self, graph: Any, keys: Any, **options: Any) -> Any:
+        """Compute keys of a graph."""
+        return self.client().get(graph, keys, **options)
 
 
 @contextmanager
 def scheduled(name: str, workers: int | None, quiet: bool) -> Iterator[None]:
-    """Make a scheduler the active one, and say where its dashboard is.
+    """Make a scheduler the active one: one of its own is started, and its dashboard told, when work first asks for it.
 
     Parameters
     ----------
@@ -52,12 +81,27 @@ def scheduled(name: str, workers: int | None, quiet: bool) -> Iterator[None]:
             yield
         return
     with ExitStack() as stack:
-        address: Any = name
-        if name in ("local", "processes"):
-            stack.enter_context(dask.config.set({"distributed.dashboard.link": "http://127.0.0.1:{port}/status"}))
-            address = stack.enter_context(_cluster(threads, processes=name == "processes"))
-        elif "://" not in name:
+        client = _client(name, threads, quiet)
+        if "://" in name:
+            stack.enter_context(client)
+        elif name in ("local", "processes"):
+            stack.enter_context(dask.config.set(scheduler=Waiting(lambda: stack.enter_context(client))))
+        else:
             raise UnknownNameError("scheduler", name, SCHEDULERS)
+        yield
+
+
+@contextmanager
+def _client(name: str, threads: int, quiet: bool) -> Iterator[Client]:
+    """Connect to the cluster at an address, or to one of this computer that is made, and say where its dashboard is."""
+    from distributed import Client
+
+    with ExitStack() as stack:
+        address: Any = name
+        if "://" not in name:
+            link = "http://127.0.0.1:{port}/status"
+            stack.enter_context(dask.config.set({"scheduler": None, "distributed.dashboard.link": link}))
+            address = stack.enter_context(_cluster(threads, processes=name == "processes"))
         try:
             client = stack.enter_context(Client(address, timeout="10s"))
         except (OSError, ValueError) as error:
@@ -66,10 +110,12 @@ def scheduled(name: str, workers: int | None, quiet: bool) -> Iterator[None]:
             Console(stderr=True, markup=False).print(
                 f"Dask dashboard: {client.dashboard_link}", highlight=False, soft_wrap=True
             )
-        yield
+        yield client
 
 
 def _cluster(workers: int, processes: bool) -> LocalCluster:
+    from distributed import LocalCluster
+
     shape: dict[str, Any] = {"n_workers": 1, "threads_per_worker": workers}
     if processes:
         shape = {"n_workers": workers, "threads_per_worker": 1, "host": "127.0.0.1"}
