@@ -22,6 +22,8 @@ NAMED_ONLY = {"xraydb", "zarrs"}
 """Dependencies that are not imported here: of one the database is read, one is imported by zarr."""
 LATE = ("matplotlib", "scipy.stats", "scipy.optimize", "sklearn", "dask_ml", "distributed")
 """What takes long to import, and what a process, or a command, that simulates can do without."""
+SHOWN_WITHOUT = ("sklearn", "scipy.stats", "scipy.optimize", "dask.array", "dask_ml", "distributed")
+"""What takes long to import, and what the explorer needs for what a visitor may ask of it, not to begin."""
 BLOCK = f"import sys; sys.modules.update(dict.fromkeys({BLOCKED}))"
 """A line of Python, after which these cannot be imported."""
 
@@ -100,6 +102,13 @@ if __name__ == "__main__":
     assert done.returncode == 0, done.stderr
     assert "4 of 4 shots" in done.stderr
     assert "dashboard" not in done.stderr
+
+
+def test_explorer__begins_without_what_takes_long_to_import():
+    found = f"[name for name in {SHOWN_WITHOUT} if name in sys.modules]"
+    script = f"import sys, xfeldask.explorer.serving as serving; assert serving.Explorer; assert not {found}, {found}"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_version__is_told_by_the_package_and_the_command(run):

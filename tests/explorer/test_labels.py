@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -11,7 +12,6 @@ from tests.explorer.few_shots import N, few_shots, pictures, session, texts
 from xfeldask.errors import InputError
 from xfeldask.explorer.model.labels import doubt
 from xfeldask.explorer.model.session import Session
-from xfeldask.explorer.tabs import teaching
 from xfeldask.explorer.tabs.bench import KEYS, NEXT, Bench
 from xfeldask.explorer.tabs.teaching import Teaching, refusal
 from xfeldask.explorer.tabs.watch import Watch
@@ -225,7 +225,7 @@ def test_teaching__gives_the_labels_to_embed_and_shows_what_came_of_it(stores, t
         shutil.copytree(store / "latent" / "pairs", store / "latent" / told["name"])
         told["progress"]("learning to sort", 1, 1, "rule")
 
-    monkeypatch.setattr(teaching, "embed", embedded)
+    monkeypatch.setattr(import_module("xfeldask.verbs.embed"), "embed", embedded)
     view = Teaching(looked)
     view.start()
     view.thread.join(60)

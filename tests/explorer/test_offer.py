@@ -2,6 +2,7 @@
 
 import html
 import shutil
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -78,7 +79,7 @@ def test_making__tells_some_five_times_a_second(bare: Path, monkeypatch: pytest.
             progress("fitting", shot, 500, "shots")
             clock += 1 / 512
 
-    monkeypatch.setattr(module, "embed", busy)
+    monkeypatch.setattr(import_module("xfeldask.verbs.embed"), "embed", busy)
     monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock))
     making = Making(Session(bare), "")
     heard = Heard(making)
@@ -97,7 +98,7 @@ def test_making__that_fails_says_why_and_can_be_begun_again(
         progress("fitting", 0, 10, "shots")
         raise fault
 
-    monkeypatch.setattr(module, "embed", fail)
+    monkeypatch.setattr(import_module("xfeldask.verbs.embed"), "embed", fail)
     making = Making(Session(bare), "")
     making.start()
     finish(making)

@@ -35,7 +35,6 @@ from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.serving import CALL, STORE, Options, lasting, one_skeleton, page_of, read_options, served_page
 from xfeldask.explorer.tabs import TABS
 from xfeldask.explorer.tabs.statistics import Statistics
-from xfeldask.explorer.view import offer as offer_module
 from xfeldask.explorer.view.page import Explorer, make_page
 from xfeldask.explorer.view.plane import locked
 
@@ -364,7 +363,7 @@ def test_closed_page__leaves_its_embedding_in_the_store(
         closed.wait(SOON)
         embed(path, sort=None, progress=progress)
 
-    monkeypatch.setattr(offer_module, "embed", slow)
+    monkeypatch.setattr(importlib.import_module("xfeldask.verbs.embed"), "embed", slow)
     pages: list[Any] = []
 
     def page() -> pmui.Page:

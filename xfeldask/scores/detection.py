@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
 
 from xfeldask.errors import InputError
 from xfeldask.scores.confusion import Confusion, as_flags, fraction, refuse_other_length
@@ -89,6 +88,8 @@ def sorting_scores(
     counted = Confusion.of(single, accepted)
     auc = precision = found = np.nan
     if counted.singles and counted.multiples:
+        from sklearn.metrics import average_precision_score, roc_auc_score  # scikit-learn takes a second to import
+
         auc, precision = roc_auc_score(~single, -score), average_precision_score(~single, -score)
         singles_rejected, multiples_rejected = roc(single, score)
         found = multiples_rejected[singles_rejected <= max_singles_lost + _ROUNDING].max()
@@ -130,6 +131,8 @@ def roc(single: ArrayLike, score: ArrayLike) -> tuple[NDArray[np.float64], NDArr
     >>> singles_rejected.tolist(), multiples_rejected.tolist()
     ([0.0, 0.5, 0.5, 1.0], [0.0, 0.0, 1.0, 1.0])
     """
+    from sklearn.metrics import roc_curve
+
     single, score = _two_kinds(single, score)
     singles_rejected, multiples_rejected, _ = roc_curve(~single, -score, drop_intermediate=False)
     return singles_rejected, multiples_rejected
@@ -159,6 +162,8 @@ def precision_recall(single: ArrayLike, score: ArrayLike) -> tuple[NDArray[np.fl
     >>> recall.tolist(), precision.round(2).tolist()
     ([0.0, 0.0, 1.0, 1.0], [1.0, 0.0, 0.5, 0.33])
     """
+    from sklearn.metrics import precision_recall_curve
+
     single, score = _two_kinds(single, score)
     precision, recall, _ = precision_recall_curve(~single, -score)
     return recall[::-1], precision[::-1]

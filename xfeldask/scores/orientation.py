@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.spatial import cKDTree
-from sklearn.neighbors import NearestNeighbors
 
 from xfeldask.errors import InputError
 from xfeldask.physics.orientations import IDENTITY, angle_between, multiply, rotations_of
@@ -107,6 +105,8 @@ def _median_degrees(angle: NDArray[np.float64]) -> float:
 
 def _nearest_points(x: NDArray[np.float64], looked: int, neighbours: int) -> NDArray[np.int64]:
     """Index (looked, neighbours) of those nearest to each of the first points, itself left out."""
+    from sklearn.neighbors import NearestNeighbors  # scikit-learn takes a second to import
+
     found = NearestNeighbors(n_neighbors=neighbours + 1).fit(x).kneighbors(x[:looked], return_distance=False)
     left_out = found == np.arange(looked)[:, None]
     # among equal points a point may miss itself
@@ -122,6 +122,8 @@ def _nearest_angles(
     All quaternions that look like a shot's are points of one tree; the chord between two at angle a is
     2 sin(a / 4). A shot counts once, by the nearest of its points.
     """
+    from scipy.spatial import cKDTree
+
     turns = np.concatenate([IDENTITY, _HALF_TURN_ABOUT_Z]) if friedel else IDENTITY
     alike = multiply(multiply(turns[:, None, None], q), group[:, None]).reshape(-1, 4)
     tree = cKDTree(np.concatenate([alike, -alike]), balanced_tree=False)

@@ -9,11 +9,8 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.covariance import MinCovDet
-from sklearn.metrics import pairwise_distances
 
 from xfeldask.errors import InputError, XfeldaskWarning
-from xfeldask.latent.linear import NotFittedError
 from xfeldask.schema import LATENT, MULTIPLE, SINGLE
 from xfeldask.sorting.decision import Decision
 from xfeldask.sorting.protocol import Allowance, Columns, Rule, Shots
@@ -72,6 +69,8 @@ class EnvelopeRule(Rule):
 
     def fit(self, shots: Shots) -> Self:
         """Learn the ellipsoid from the coordinates of all shots."""
+        from sklearn.covariance import MinCovDet  # scikit-learn takes a second to import
+
         latent = np.asarray(shots.read("latent"), np.float64)
         n, components = latent.shape
         if n <= 2 * components:
@@ -107,10 +106,14 @@ class EnvelopeRule(Rule):
             Nothing learned yet, or another number of components.
         """
         if not hasattr(self, "location_"):
+            from xfeldask.latent.linear import NotFittedError  # scikit-learn takes a second to import
+
             raise NotFittedError("the envelope has learned nothing yet; fit it, or restore one that has")
         latent, known = np.asarray(shots["latent"]), len(self.location_)
         if latent.shape[1:] != (known,):
             raise InputError(f"the envelope is of {known} components, the coordinates of shape {latent.shape}")
+        from sklearn.metrics import pairwise_distances
+
         distance = pairwise_distances(latent, self.location_[None], metric="mahalanobis", VI=self.precision_)
         return {"envelope_distance": distance.reshape(len(latent)) ** 2}
 

@@ -8,7 +8,6 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import clone
 
 from xfeldask.errors import InputError
 from xfeldask.schema import LATENT
@@ -51,6 +50,8 @@ class OutlierRule(Rule):
 
     def fit(self, shots: Shots) -> Self:
         """Fit a copy of the estimator to the coordinates of all shots."""
+        from sklearn.base import clone  # scikit-learn takes a second to import
+
         points = _checked(shots.read("latent"))
         try:
             self._own: Any = clone(self.estimator)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.cluster import HDBSCAN
-from sklearn.mixture import GaussianMixture
-from sklearn.neighbors import KNeighborsClassifier
 
 from xfeldask.errors import InputError
 from xfeldask.store.by_name import check_name
 from xfeldask.store.columns import Column
+
+if TYPE_CHECKING:
+    from sklearn.mixture import GaussianMixture
+    from sklearn.neighbors import KNeighborsClassifier
 
 CLUSTER, NO_CLUSTER = "cluster", -1
 """Name of the quantity, and what it is of shots in no cluster."""
@@ -120,12 +121,17 @@ def find_clusters(
 
 
 def _dense(sample: NDArray[np.float64], least: float) -> KNeighborsClassifier:
+    from sklearn.cluster import HDBSCAN  # scikit-learn takes a second to import
+    from sklearn.neighbors import KNeighborsClassifier
+
     smallest = max(5, round(least * len(sample)))
     found = HDBSCAN(min_cluster_size=smallest, copy=True).fit_predict(sample)
     return KNeighborsClassifier(1).fit(sample, found)
 
 
 def _normal(sample: NDArray[np.float64], number: int) -> GaussianMixture:
+    from sklearn.mixture import GaussianMixture
+
     return GaussianMixture(number, n_init=3, max_iter=500, reg_covar=1e-4, random_state=0).fit(sample)
 
 

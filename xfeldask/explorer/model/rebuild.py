@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from xfeldask.errors import InputError
 from xfeldask.store.background_rows import background_of_shots
 from xfeldask.store.embedding import Embedding
-from xfeldask.store.model import Features, make_features
 from xfeldask.store.run import Run
+
+if TYPE_CHECKING:
+    from xfeldask.store.model import Features
 
 IMAGE_FEATURES = ("counts", "normalised", "variance_stabilised", "unit_root")
 """Features that have a number for each bin of the image."""
@@ -119,6 +121,8 @@ class LinearSpace:
         CorruptStoreError
             What is stored of it cannot be read.
         """
+        from xfeldask.store.model import make_features  # takes a second to import
+
         name, run, parameters = embedding.name, embedding.run, embedding.refuse_other().refuse_older().parameters
         options = parameters.features
         if (feature := str(options.get("name"))) not in IMAGE_FEATURES:

@@ -18,7 +18,6 @@ from xfeldask.explorer.model.statistics import pattern_statistics
 from xfeldask.formats.hdf5 import labelled
 from xfeldask.store.columns import Shots
 from xfeldask.store.run import Run
-from xfeldask.verbs.export import FORMATS, export
 from xfeldask.work.progress import Tell
 
 MOST = 5_000
@@ -81,6 +80,8 @@ def patterns_zip(run: Run, chosen: Indices, kind: str, embedding: str | None, te
     InputError
         More patterns than `MOST`, or of more pixels than `MOST_PIXELS`.
     """
+    from xfeldask.verbs.export import FORMATS, export  # all formats take a while to import
+
     most = min(MOST, MOST_PIXELS // run.geometry.mask.size)
     if len(chosen) > most:
         raise InputError(

@@ -17,7 +17,6 @@ from xfeldask.sorting.expected import expected
 from xfeldask.sorting.rules import RULES
 from xfeldask.store.columns import Shots
 from xfeldask.store.labels import lessons
-from xfeldask.verbs.embed import embed
 
 Verdict = tuple[NDArray[np.bool_] | None, Decision, NDArray[Any] | None]
 """Which shots are accepted, None where nobody sorted them, what the rule expects of that, and probabilities."""
@@ -73,6 +72,8 @@ class Teaching(Making):
         return self._known[name][1]
 
     def _make(self, tell: Callable[..., None]) -> None:
+        from xfeldask.verbs.embed import embed  # takes a second to import
+
         session = self._session
         assert session.embedding is not None
         plain, self._name = of_one(session.embedding)

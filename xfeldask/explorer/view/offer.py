@@ -14,7 +14,6 @@ import panel_material_ui as pmui
 
 from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.view.plane import locked
-from xfeldask.verbs.embed import embed
 
 OFTEN = 0.2
 """Seconds between reports of progress."""
@@ -84,6 +83,8 @@ class Making:
         self._locked(lambda: self._end(fault), document)
 
     def _make(self, tell: Callable[..., None]) -> None:
+        from xfeldask.verbs.embed import embed  # takes a second to import
+
         embed(self._session.shots.path, progress=tell)
 
     def _made(self) -> None:

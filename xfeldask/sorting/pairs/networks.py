@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xfeldask.errors import InputError
-from xfeldask.latent.linear import NotFittedError
 from xfeldask.physics.binning import ImageGrid
 from xfeldask.sorting.pairs.batches import BATCH, Images
 from xfeldask.sorting.pairs.evidence import Evidence
@@ -212,6 +211,8 @@ class PairNetworks:
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "taught"):
+            from xfeldask.latent.linear import NotFittedError  # scikit-learn takes a second to import
+
             raise NotFittedError("the pair rule has learned nothing yet; fit it, or restore one that has")
 
     def _judge(self, images: Images) -> Judgement:

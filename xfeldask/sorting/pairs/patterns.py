@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from sklearn.utils.extmath import randomized_svd
 
 from xfeldask.errors import InputError
 from xfeldask.latent.sent import FieldsOnly
@@ -128,6 +127,8 @@ def fit_patterns(crops: Images, window: Window, n_components: int = 40, seed: in
         raise InputError(f"crops are (shot, {2 * window.half}, {2 * window.half}) by their window, got {crops.shape}")
     total = _merge(crops.sum(axis=0, dtype=np.float64)[None])[0]
     weight = _merge(window.crop(window.weight[None]))[0] / 4
+    from sklearn.utils.extmath import randomized_svd  # scikit-learn takes a second to import
+
     used = (total > LEAST_PHOTONS) & (weight > 0)
     if used.sum() < 2:
         raise InputError(

@@ -9,8 +9,6 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logit
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.neural_network import MLPClassifier
 
 from xfeldask.sorting.pairs.batches import Array
 
@@ -72,6 +70,9 @@ class Networks:
 
 
 def _train(x: Array, y: NDArray[Any], seed: int) -> list[tuple[Array, Array]]:
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.neural_network import MLPClassifier  # scikit-learn takes a second to import
+
     rounds = max(ROUNDS, STEPS * LESSONS // len(x))
     network = MLPClassifier(LAYERS, alpha=1e-2, batch_size=min(LESSONS, len(x)), max_iter=rounds, random_state=seed)
     with warnings.catch_warnings():
