@@ -46,3 +46,17 @@ def test_sort__embeds_what_nobody_has_and_decides_anew(run, sorted_run: Path, tm
     assert (code, "--name" in err) == (2, True)
     code, _, err = run("sort", store, "--name", "second", "--max-singles-lost", "0.1")
     assert (code, "sort='pairs'" in err) == (2, True)
+
+
+def test_sort__like_accepts_the_wanted_species_of_what_was_embedded_or_not(run, sorted_run: Path, tmp_path: Path):
+    store = Path(shutil.copytree(sorted_run, tmp_path / "run.zarr"))
+    before = open_run(store).embedding().dataset().is_single.values
+    code, out, _ = run("sort", store, "--like", store, "--scheduler", "threads")
+    assert code == 0
+    assert f"{before.sum():,} chaperonin; chaperonin wanted" in out
+    kind = open_run(store).embedding().dataset().kind.values
+    assert (kind[before] == 0).all()
+    assert (kind[~before] == -1).all()
+    code, _, err = run("embed", store, "--name", "again", "--sort", "models", *THREADS)
+    assert (code, "sort='models' goes by the species of like=" in err) == (2, True)
+    assert "again" not in open_run(store).embeddings

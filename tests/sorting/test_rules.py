@@ -71,6 +71,8 @@ def test_make_rule__finds_by_name_takes_objects_and_copies_them() -> None:
 def test_register_rule__takes_classes_and_free_names() -> None:
     with pytest.raises(InputError, match="there is a rule 'pairs' in xfeldask itself"):
         register_rule("pairs", Bright)
+    with pytest.raises(InputError, match="species that are named; give the rule another name"):
+        register_rule("models", Bright)
     with pytest.raises(InputError, match="registered as a class"):
         register_rule("bright", Bright())
     with pytest.raises(InputError, match="the name of a rule, a Rule, or an outlier estimator"):

@@ -203,3 +203,20 @@ def test_find_kinds__refuses_what_names_no_species(store: Path, tmp_path: Path) 
     with pytest.raises(InputError, match="was not simulated and names no species"):
         find_kinds(store, "ipca", like=tmp_path / "real.zarr", progress=False)
     assert "kind" not in open_dataset(store, group="latent/ipca")
+
+
+def test_embed__sorts_by_models_as_by_pairs_and_then_by_the_species_that_are_named(store: Path) -> None:
+    found = embed(store, name="models", sort="models", like=named(), max_singles_lost=0.05, progress=False).load()
+    one_by_one = find_kinds(store, "pairs", like=named(), progress=False).load()
+    for name in ("kind", "probability_wanted", "verdict", "is_single"):
+        np.testing.assert_array_equal(found[name], one_by_one[name])
+    assert json.loads(found.attrs["decision"])["kind_names"] == ["drop", "protein"]
+
+
+def test_embed__by_models_refuses_before_anything_is_done(store: Path, tmp_path: Path) -> None:
+    for options in ({"sort": "models"}, {"like": named()}):
+        with pytest.raises(InputError, match="sort='models' goes by the species of like="):
+            embed(store, name="models", progress=False, **options)
+    with pytest.raises(MissingFileError, match=r"no .*nowhere to take species from"):
+        embed(store, name="models", sort="models", like=tmp_path / "nowhere", progress=False)
+    assert "models" not in open_run(store).embeddings

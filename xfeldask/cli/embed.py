@@ -32,7 +32,13 @@ from xfeldask.store.urls import StorePath
     "--sort",
     default="pairs",
     show_default=True,
-    help="Rule that tells single hits from the rest: pairs, elliptic_envelope or none.",
+    help="Rule that tells single hits from the rest: pairs, models (pairs, then species of --like), elliptic_envelope "
+    "or none.",
+)
+@click.option(
+    "--like",
+    type=STORE,
+    help="Experiment (.toml) or simulated store whose species the beam may hold, for --sort models.",
 )
 @click.option(
     "--max-singles-lost",

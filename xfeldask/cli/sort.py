@@ -22,16 +22,22 @@ from xfeldask.store.urls import StorePath
     "--max-contamination", type=float,
     help="Decide anew, and accept so few that at most this fraction of them is expected not to be single.",
 )  # fmt: skip
+@click.option(
+    "--like", type=STORE,
+    help="Tell single hits by the species of an experiment (.toml) or a simulated store, and accept the wanted ones.",
+)  # fmt: skip
 @scheduler_options
 @click.option("--quiet", is_flag=True, help=QUIET)
 def sort(
-    store: StorePath, name: str | None, scheduler: str, workers: int | None, quiet: bool, **allowance: float | None
+    store: StorePath, name: str | None, like: StorePath | None, scheduler: str, workers: int | None, quiet: bool,
+    **allowance: float | None,
 ) -> None:  # fmt: skip
     """Say which shots of STORE are single hits and how sure that is; embed it first if nobody has."""
     from xfeldask.report.printing import print_verdict
     from xfeldask.sorting.rules import rule_that_goes_by
     from xfeldask.store.run import open_run
     from xfeldask.verbs.embed import embed as build
+    from xfeldask.verbs.particle_kinds import find_kinds
     from xfeldask.verbs.sort import sort as run
     from xfeldask.work.schedulers import scheduled
 
@@ -45,5 +51,8 @@ def sort(
         found = run(store, opened.embedding(name).name, **asked)
     else:
         found = opened.refuse_incomplete().embedding(name).dataset()
+    if like is not None:
+        with scheduled(scheduler, workers, quiet):
+            found = find_kinds(store, name, like=like, progress=not quiet)
     if not quiet:
         print_verdict(opened, found)

@@ -21,6 +21,8 @@ from xfeldask.sorting.protocol import COORDINATES, Allowance, Columns, Rule, Sho
 _OURS: dict[str, type[Rule]] = {"pairs": PairRule, "elliptic_envelope": EnvelopeRule}
 RULES: Registry[type[Rule]] = Registry("rule", _OURS)
 """Rules by name."""
+MODELS = "models"
+"""What `embed` is told to sort by the default rule and then by species that are named; no rule by itself."""
 BLOCK = 1024
 """Shots of which images are in memory at a time where a rule needs them besides coordinates."""
 VERDICT = ("score", "probability_single", "is_single", "verdict")
@@ -59,6 +61,8 @@ def register_rule(name: str, kind: type[Rule]) -> None:
     """
     if not isinstance(kind, type):
         raise InputError(f"a rule is registered as a class, got {kind!r:.60}")
+    if name == MODELS:
+        raise InputError(f"sort={MODELS!r} of `embed` goes by species that are named; give the rule another name")
     RULES.register(name, kind)
 
 

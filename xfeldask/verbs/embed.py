@@ -6,15 +6,20 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
+from xfeldask.config import Experiment
 from xfeldask.errors import InputError
 from xfeldask.sorting.protocol import Allowance
+from xfeldask.sorting.rules import MODELS
 from xfeldask.store.embedding import Embedding
 from xfeldask.store.lock import held
 from xfeldask.store.model import Choice
+from xfeldask.store.urls import StorePath
 from xfeldask.verbs.building import fit_model, publish
 from xfeldask.verbs.following import follow_store
+from xfeldask.verbs.named_species import beam_like
 from xfeldask.verbs.options import Options, Store, opened, refuse, refuse_name, tell_conflict
 from xfeldask.verbs.orientation_features import orientation_feature
+from xfeldask.verbs.particle_kinds import find_kinds
 from xfeldask.work.progress import Tell
 from xfeldask.work.sources import StoreSource, project_all
 
@@ -34,6 +39,7 @@ def embed(
     max_singles_lost: float = 0.01,
     contamination: float = 0.1,
     max_contamination: float | None = None,
+    like: str | StorePath | Experiment | None = None,
     labels: ArrayLike | None = None,
     stop: bool = True,
     measures: tuple[str, ...] = (),
@@ -61,13 +67,16 @@ def embed(
         of profiles, ``bin`` [pixels] of the images, made of the photons where the store's are coarser
     n_components : int, of a named method
     batch_size : int, shots that enter the fit together, in ascending order
-    sort : "pairs", which weighs what speaks for two particles; "elliptic_envelope"; a name given to `register_rule`, or
-        such a rule itself; an outlier estimator of scikit-learn; or None
+    sort : "pairs", which weighs what speaks for two particles; "models", which then compares what is left with the
+        species of `like`, as `find_kinds` does, and gives those that are not wanted the verdict "other";
+        "elliptic_envelope"; a name given to `register_rule`, or such a rule itself; an outlier estimator of
+        scikit-learn; or None
     max_singles_lost : float, fraction of the singles that "pairs" may reject
     contamination : float, fraction of the shots that the envelope rejects
     max_contamination : float, optional, fraction of the accepted shots that may be anything but a single hit, as
         "pairs" expects it; the least sure are rejected until it is kept, even where that costs more singles than
         `max_singles_lost`. Then a warning says what each of the two would cost, and so does the decision
+    like : Experiment, path of one as TOML, or of a simulated store: species that the beam may hold, for "models"
     labels : int (shot,), optional: 1 for a single hit, 0 for anything else, -1 where not known; for "pairs"
     stop : bool, fit no further once the latent space has converged
     measures : any of "jensen_shannon" and "reconstruction", recorded with the convergence
@@ -102,7 +111,12 @@ def embed(
     >>> embed(path, progress=False).latent.shape
     (600, 3)
     """
-    run = opened(store)
+    run, named = opened(store), sort == MODELS
+    if named != (like is not None):
+        raise InputError("sort='models' goes by the species of like=, an experiment (.toml) or a simulated store")
+    if like is not None:
+        beam_like(like)  # refused, if it must be, before anything is done
+        sort = "pairs"
     if method == ORIENTATION:
         if features != "counts":
             raise InputError(f"the method 'orientation' has features of its own, got {features!r:.60}; leave them out")
@@ -137,4 +151,7 @@ def embed(
             run.refuse_incomplete()
             model, fitted = fit_model(source, options, run.n_shots)
             publish(run, name, options, model, fitted, project_all(source, model, run.n_shots, progress))
-    return tell_conflict(Embedding(run, name).dataset())
+    embedding = Embedding(run, name)
+    if named and embedding.dataset().is_single.any():
+        find_kinds(run.path, name, like=like, progress=progress)
+    return tell_conflict(embedding.dataset())

@@ -38,13 +38,31 @@ def kinds_like(like: str | StorePath | Experiment, frames: SparseFrames, pixels:
         A store that was not simulated.
     MissingFileError, FormatError, UnknownNameError
     """
-    experiment, mixture = _beam(like)
+    experiment, mixture = beam_like(like)
     s_max = (min(RADIUS, pixels.reach) + MARGIN) * pixels.step
     forms = [build_form(body, s_max) for body in mixture.bodies]
     return named_kinds(experiment.named_species(), mixture, forms, frames, pixels), experiment.wanted_index
 
 
-def _beam(like: str | StorePath | Experiment) -> tuple[Experiment, Mixture]:
+def beam_like(like: str | StorePath | Experiment) -> tuple[Experiment, Mixture]:
+    """Return the experiment that is meant, and what its beam may hold.
+
+    Parameters
+    ----------
+    like : as of `kinds_like`
+
+    Raises
+    ------
+    InputError
+        A store that was not simulated.
+    MissingFileError, FormatError, UnknownNameError
+
+    Examples
+    --------
+    >>> experiment, mixture = beam_like(Experiment(particle="chaperonin"))
+    >>> experiment.wanted_index, [species.name for species in mixture.species]
+    (0, ['chaperonin'])
+    """
     if not isinstance(like, Experiment):
         path = store_path(like)
         if isinstance(path, Path) and not exists(path):
