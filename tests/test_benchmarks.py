@@ -20,6 +20,7 @@ LONG = {
     "FiveVisitors",
     "Gestures",
     "HardBeams",
+    "HeldOut",
     "Hover",
     "Import",
     "Ingest",

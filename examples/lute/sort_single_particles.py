@@ -27,7 +27,7 @@ class SortSingleParticlesParameters(ThirdPartyParameters):
     common_mode: Optional[str] = Field(None, description="Pixels that share an offset.", flag_type="--",
                                        rename_param="common-mode")  # fmt: skip
     model: Optional[str] = Field(None, description="Store whose model is applied.", flag_type="--")
-    max_contamination: Optional[float] = Field(None, description="Largest expected fraction of other shots.",
+    max_contamination: Optional[float] = Field(None, description="Largest fraction of other shots.",
                                                flag_type="--", rename_param="max-contamination")  # fmt: skip
     workers: Optional[int] = Field(None, description="Number of threads.", flag_type="--")
     quiet: bool = Field(True, description="Print the summary alone, one line of JSON.", flag_type="--")

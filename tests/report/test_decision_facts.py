@@ -35,13 +35,14 @@ def test_told__of_a_contamination_that_was_asked_for() -> None:
     )
     rows = decision_told(decision)
     assert rows == {
-        "threshold": "score 1.234, at most 5 % of the accepted not single and 1 % of the singles rejected, as expected",
+        "threshold": "score 1.234, at most 5 % of the accepted not single by the interval of the purity, and 1 % of "
+        "the singles rejected as expected",
         "expected": "12.30 % of the singles rejected (10.00 to 14.00), purity 95.000 % (94.00 to 96.00)",
     }
     both = decision_told(decision.model_copy(update={"purity_otherwise": (0.9, 0.88, 0.92)}))
-    assert both["threshold"] == "score 1.234, at most 5 % of the accepted not single, as expected"
+    assert both["threshold"] == "score 1.234, at most 5 % of the accepted not single by the interval of the purity"
     assert both["costs"].startswith(
-        "5 % contamination costs 12.3 % (10.0 to 14.0) of the single hits; with at most 1 %"
+        "a contamination of no more than 5 % costs 12.3 % (10.0 to 14.0) of the single hits; with at most 1 %"
     )
 
 

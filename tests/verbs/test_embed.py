@@ -370,7 +370,8 @@ def test_sort__keeps_the_contamination_that_is_asked_for_and_says_what_it_costs(
 ) -> None:
     asked = 1e-30  # no probability is so near to 1
     with pytest.warns(
-        XfeldaskWarning, match="contamination costs .* of the single hits; with at most 1 % of them lost"
+        XfeldaskWarning,
+        match="contamination of no more than .* costs .* of the single hits; with at most 1 % of them lost",
     ):
         found = sort(store, "sorted", max_contamination=asked).load()
     assert not found.is_single.any()
@@ -379,7 +380,7 @@ def test_sort__keeps_the_contamination_that_is_asked_for_and_says_what_it_costs(
     assert {"not single, at most", "costs"} <= embedding.facts().keys()
     assert embedding.decision.expected_purity is None  # of no accepted shot
     shutil.copytree(store, tmp_path / "other.zarr")
-    with pytest.warns(XfeldaskWarning, match="contamination costs"):
+    with pytest.warns(XfeldaskWarning, match="contamination of no more than"):
         again = project(store, "sorted", tmp_path / "other.zarr", overwrite=True, progress=False)
     np.testing.assert_array_equal(again.is_single, found.is_single)
     assert sort(store, "sorted").load().equals(sorted_)

@@ -57,7 +57,7 @@ from xfeldask.store.urls import StorePath
 @click.option(
     "--max-contamination",
     type=float,
-    help="Largest fraction of the accepted shots that the rule pairs may expect not to be single.",
+    help="Largest fraction of the accepted shots that may be other than single, by the interval that pairs tells.",
 )
 @click.option(
     "--labels",

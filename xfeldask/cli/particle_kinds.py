@@ -18,7 +18,7 @@ from xfeldask.store.urls import StorePath
 )
 @click.option(
     "--max-contamination", type=float,
-    help="Reject shots until at most this fraction of the accepted is expected to be anything else.",
+    help="Reject shots until at most this fraction of the accepted is anything else, by its interval.",
 )  # fmt: skip
 @click.option("--most", type=int, default=4, show_default=True, help="Number of kinds to seek without --like.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help=SEED)

@@ -20,7 +20,7 @@ from xfeldask.store.urls import StorePath
 @click.option("--contamination", type=float, help="Decide anew, and reject this fraction of the shots.")
 @click.option(
     "--max-contamination", type=float,
-    help="Decide anew, and accept so few that at most this fraction of them is expected not to be single.",
+    help="Decide anew, and accept so few that at most this fraction of them is not single, by its interval.",
 )  # fmt: skip
 @click.option(
     "--like", type=STORE,

@@ -154,8 +154,10 @@ def _asked(decision: Decision) -> str:
     """Tell what a threshold was to do."""
     lost, wrong = decision.max_singles_lost, decision.max_contamination
     if wrong is not None:
-        also = "" if lost is None or decision.conflict else f" and {100 * lost:g} % of the singles rejected"
-        return f"at most {100 * wrong:g} % of the accepted not single{also}, as expected"
+        also = (
+            "" if lost is None or decision.conflict else f", and {100 * lost:g} % of the singles rejected as expected"
+        )
+        return f"at most {100 * wrong:g} % of the accepted not single by the interval of the purity{also}"
     if lost is not None:
         return (
             f"where rejecting one more multiple costs {WORTH:g} singles, and at most {100 * lost:g} % of the singles "

@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from xfeldask.sorting.expected import most_expected
+
 Array = NDArray[np.float64]
 
 LET_IN = 0.5
@@ -49,14 +51,14 @@ class Cuts:
         return int(np.searchsorted(self.lost, max_singles_lost, side="right")) - 1
 
     def pure(self, max_contamination: float) -> int:
-        """Return the loosest cut at which no larger fraction of the accepted is expected not to be single.
+        """Return the loosest cut at which no larger fraction of the accepted is other than single by its interval.
 
-        Equal scores are on one side; where no hit is sure enough none is accepted.
+        The interval is that of `xfeldask.sorting.expected`. Equal scores are on one side; where no hit is sure enough
+        none is accepted.
         """
-        place = int(np.argmax(self.others <= max_contamination * np.arange(len(self.ordered), -1, -1)))
-        if 0 < place < len(self.ordered) and self.ordered[place - 1] == self.ordered[place]:
-            place = int(np.searchsorted(self.ordered, self.ordered[place], side="right"))
-        return place
+        pure = self.others <= most_expected(np.arange(len(self.ordered), -1, -1), max_contamination)
+        between = np.concatenate([[True], self.ordered[1:] > self.ordered[:-1], [True]])
+        return int(np.argmax(pure & between))
 
     def threshold(self, place: int) -> float:
         """Return the score half way between the hits on both sides of a cut."""
@@ -76,8 +78,8 @@ def find_threshold(
     score : (hit,), log odds of a single hit
     max_singles_lost : float, fraction of the singles that may be rejected
     let_in : float, expected number of accepted multiples that is as good as none
-    max_contamination : float, optional, fraction of the accepted hits that may be expected not to be single, whatever
-        that costs
+    max_contamination : float, optional, fraction of the accepted hits that may be other than single, as of
+        `Cuts.pure`, whatever that costs
 
     Examples
     --------

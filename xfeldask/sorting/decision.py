@@ -43,7 +43,7 @@ class Decision(Record):
     steady_photons : float, photons of a shot, on average, that do not grow with its brightness; taken for background
     background_photons : float, photons of the background of a shot, on average, that was known beforehand
     max_contamination : float, fraction of the accepted that might be anything but a single hit, or where kinds were
-        found of the wanted one
+        found of the wanted one; the interval of the purity ends there or above
     expected_singles_lost_interval, expected_purity_interval : (float, float), where the true ones are in 95 % of runs,
         as of `xfeldask.sorting.expected`
     purity_otherwise : (float, float, float), purity expected at `max_singles_lost`, and its interval; told where
@@ -88,10 +88,11 @@ class Decision(Record):
             return None
         purity, low, high = self.purity_otherwise
         lost = _percents(self.expected_singles_lost or 0.0, *(self.expected_singles_lost_interval or ()))
+        others = _percents(1 - purity, 1 - high, 1 - low)
         return (
-            f"{100 * (self.max_contamination or 0.0):g} % contamination costs {lost} of the single hits; with at most "
-            f"{100 * (self.max_singles_lost or 0.0):g} % of them lost, {_percents(1 - purity, 1 - high, 1 - low)} of "
-            "the accepted are not single"
+            f"a contamination of no more than {100 * (self.max_contamination or 0.0):g} % costs {lost} of the single "
+            f"hits; with at most {100 * (self.max_singles_lost or 0.0):g} % of them lost, {others} of the accepted are "
+            "not single"
         )
 
 
@@ -168,8 +169,8 @@ def decide(
     log_ratio : (hit,), log of p(measures | one) / p(measures | several)
     max_singles_lost : float, fraction of the singles that may be rejected, above 0 and below 1
     seed : int, of the resampling that gives the interval of the threshold
-    max_contamination : float, optional, fraction of the accepted that may be expected not to be single, above 0 and
-        below 1; kept even where that rejects more singles than allowed
+    max_contamination : float, optional, fraction of the accepted that may be other than single, above 0 and below 1;
+        the interval of the purity ends there, even where that rejects more singles than allowed
 
     Raises
     ------
@@ -181,10 +182,10 @@ def decide(
     The fraction of multiples is the likeliest one (Saerens, Latinne and Decaestecker, Neural Computation 14, 21,
     2002). The threshold is the loosest at which fewer than `LET_IN` multiples are expected among the accepted, or at
     which rejecting one more would cost `WORTH` singles; where that would reject more singles than allowed, the
-    strictest that is allowed. Where more of the accepted would then be expected not to be single than may be, it is
-    the loosest at which they are not. Its interval comes from resampled hits; of more than `RESAMPLED` as many are
-    drawn, and the interval is narrowed as the root of the number (Bickel, Götze and van Zwet, Statistica Sinica 7, 1,
-    1997).
+    strictest that is allowed. Where the interval of the purity would then reach beyond the contamination that is
+    allowed, it is the loosest at which it does not. Its interval comes from resampled hits; of more than `RESAMPLED`
+    as many are drawn, and the interval is narrowed as the root of the number (Bickel, Götze and van Zwet, Statistica
+    Sinica 7, 1, 1997).
 
     Examples
     --------

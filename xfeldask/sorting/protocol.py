@@ -28,8 +28,9 @@ class Allowance:
     ----------
     max_singles_lost : float, fraction of the singles that may be rejected, above 0 and below 1
     contamination : float, fraction of the shots to reject, above 0 and at most 0.5
-    max_contamination : float, optional, fraction of the accepted that may be expected not to be single, above 0 and
-        below 1, whatever that costs; for a rule that goes by `max_singles_lost`, which needs probabilities too
+    max_contamination : float, optional, fraction of the accepted that may be other than single, above 0 and below 1, by
+        the interval of the purity and whatever that costs; for a rule that goes by `max_singles_lost`, which needs
+        probabilities too
 
     Raises
     ------

@@ -116,7 +116,9 @@ class Embedding(Made):
         if decision.threshold is not None:
             out["threshold"] = f"{decision.threshold:.2f}"
         if decision.max_contamination is not None:
-            out["not single, at most"] = f"{100 * decision.max_contamination:g} % of the accepted, as expected"
+            out["not single, at most"] = (
+                f"{100 * decision.max_contamination:g} % of the accepted, by the interval of the purity"
+            )
         if decision.conflict is not None:
             out["costs"] = decision.conflict
         return out

@@ -73,9 +73,9 @@ def embed(
         scikit-learn; or None
     max_singles_lost : float, fraction of the singles that "pairs" may reject
     contamination : float, fraction of the shots that the envelope rejects
-    max_contamination : float, optional, fraction of the accepted shots that may be anything but a single hit, as
-        "pairs" expects it; the least sure are rejected until it is kept, even where that costs more singles than
-        `max_singles_lost`. Then a warning says what each of the two would cost, and so does the decision
+    max_contamination : float, optional, fraction of the accepted shots that may be anything but a single hit; the least
+        sure are rejected until the interval of the purity that "pairs" expects keeps to it, even where that costs more
+        singles than `max_singles_lost`. Then a warning says what each of the two would cost, and so does the decision
     like : Experiment, path of one as TOML, or of a simulated store: species that the beam may hold, for "models"
     labels : int (shot,), optional: 1 for a single hit, 0 for anything else, -1 where not known; for "pairs"
     stop : bool, fit no further once the latent space has converged

@@ -68,8 +68,8 @@ def find_kinds(
     wanted : int or str, the kind to accept; by default the most frequent, or the one that `like` wants; names are those
         of `like`
     max_contamination : float, optional, fraction of the accepted shots that may be anything but a single hit of the
-        wanted kind; shots are rejected, the least sure first, until so few are expected; by default that which the
-        embedding was sorted by, if any
+        wanted kind; shots are rejected, the least sure first, until the interval of the purity keeps to it; by default
+        that which the embedding was sorted by, if any
     most : int, kinds that are sought where none are named
     seed : int, of the noise that intensities begin with
     device : as of `reconstruct`
