@@ -204,8 +204,10 @@ def of_names(names: Sequence[str]) -> Variable:
     return replace(LATENT["kind"], flags=((NO_KIND, "none"), *enumerate(names)))
 
 
-GROUPS = ("known_background", "labels", "latent", "photonizing", "reconstruction", "selection", "unfinished", "volume")
-"""Groups of a store; no variable has such a name."""
+PUBLISHED = ("known_background", "labels", "latent", "reconstruction", "selection", "unfinished")
+"""Groups of a store whose groups are published one by one, each with a manifest of its own."""
+GROUPS = (*PUBLISHED, "photonizing", "volume")
+"""All groups of a store; no variable has such a name."""
 WORKED_OUT = ("hit", "confusion", "azimuth", "elevation", "rotation")
 """Quantities that are worked out from variables, to look at and to select by; no variable has such a name."""
 

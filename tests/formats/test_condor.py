@@ -9,7 +9,7 @@ from tests.formats.cxi_writer import (
     write_condor,
 )
 from xfeldask import open_frames
-from xfeldask.engines.kinds import recognised
+from xfeldask.engines.frame_formats import recognised
 from xfeldask.errors import FormatError
 from xfeldask.formats.frames import columns_of
 from xfeldask.formats.stacks import flat_panel

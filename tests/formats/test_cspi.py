@@ -9,7 +9,7 @@ from tests.formats.cxi_writer import (
     write_cspi,
 )
 from xfeldask import open_frames
-from xfeldask.engines.kinds import recognised
+from xfeldask.engines.frame_formats import recognised
 from xfeldask.errors import FormatError
 from xfeldask.formats.cspi import geometry_of_vectors, wavelength_of
 from xfeldask.physics.detectors import scattering_vector, square

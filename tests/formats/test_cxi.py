@@ -12,7 +12,7 @@ from tests.formats.cxi_writer import (
     write_virtual,
 )
 from xfeldask import open_frames
-from xfeldask.engines.kinds import recognised
+from xfeldask.engines.frame_formats import recognised
 from xfeldask.errors import FormatError
 from xfeldask.formats.frames import columns_of
 from xfeldask.physics.detectors import make_geometry

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from xfeldask import open_frames
-from xfeldask.engines.kinds import recognised
+from xfeldask.engines.frame_formats import recognised
 from xfeldask.errors import FormatError, InputError
 from xfeldask.formats.frames import columns_of
 from xfeldask.physics.detectors import make_geometry

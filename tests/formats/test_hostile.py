@@ -9,7 +9,7 @@ import pytest
 from tests.formats import cxi_writer
 from tests.formats.emc_writer import dense_bytes, sparse_bytes, write_flat, write_vlen
 from xfeldask.config import Detector
-from xfeldask.engines.kinds import frames_at
+from xfeldask.engines.frame_formats import frames_at
 from xfeldask.errors import XfeldaskError
 from xfeldask.formats.frames import columns_of, events_of
 from xfeldask.formats.geometries import read_detector

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from xfeldask import open_frames
-from xfeldask.engines.kinds import recognised
+from xfeldask.engines.frame_formats import recognised
 from xfeldask.errors import FormatError
 from xfeldask.formats.frames import columns_of
 from xfeldask.formats.simex import SimexFrames

@@ -10,7 +10,7 @@ from xfeldask.engines.simulated import SimulatedFrames
 from xfeldask.errors import FormatError, InputError, MissingFileError, UnknownNameError
 from xfeldask.formats.arrays import Hdf5Frames, NpyFrames
 from xfeldask.physics.detectors import builtin_geometry, wavelength
-from xfeldask.verbs.open_frames import KINDS, register_frames
+from xfeldask.verbs.open_frames import FRAME_FORMATS, register_frames
 
 VALUES = np.random.default_rng(1).poisson(0.4, (3, 1, 16, 16)).astype(np.uint8)
 GIVEN = {"geometry": "square-16", "photon_energy": 4600.0}
@@ -19,7 +19,7 @@ GIVEN = {"geometry": "square-16", "photon_energy": 4600.0}
 @pytest.fixture(autouse=True)
 def registry(monkeypatch):
     """Kinds that a test registers are gone after it."""
-    monkeypatch.setattr(KINDS, "_things", dict(KINDS._things))
+    monkeypatch.setattr(FRAME_FORMATS, "_things", dict(FRAME_FORMATS._things))
 
 
 @pytest.fixture

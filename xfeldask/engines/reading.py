@@ -17,8 +17,8 @@ from zarr.storage import MemoryStore
 
 from xfeldask.config import Photonize
 from xfeldask.engines.estimate import FIXED_BYTES, SAMPLE, Estimate
+from xfeldask.engines.frame_formats import frames_at
 from xfeldask.engines.kept import Kept, key_of
-from xfeldask.engines.kinds import frames_at
 from xfeldask.errors import CorruptStoreError, InputError
 from xfeldask.formats.adu import PhotonizedFrames, read_correction
 from xfeldask.formats.frames import Frames, columns_of, events_of

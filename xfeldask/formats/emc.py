@@ -306,7 +306,7 @@ class BinaryEmc:
     def __call__(
         self, source: str, geometry: Geometry | None, photon_energy: float | None
     ) -> SparseEmcFrames | DenseEmcFrames:
-        """Open a file; see `xfeldask.formats.frames.FramesKind`."""
+        """Open a file; see `xfeldask.formats.frames.FrameFormat`."""
         kind = SparseEmcFrames if _header(source)[2] == SPARSE else DenseEmcFrames
         return kind(source, geometry, photon_energy)
 

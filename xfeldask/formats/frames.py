@@ -65,11 +65,11 @@ class Frames(Protocol):
         """
 
 
-class FramesKind(Protocol):
-    """What opens one kind of frames: a class with a static method `recognises`, mostly."""
+class FrameFormat(Protocol):
+    """What opens frames of one format: a class with a static method `recognises`, mostly."""
 
     def recognises(self, source: str, /) -> bool:
-        """Whether a path leads to frames of this kind, by what is there and not by its name."""
+        """Whether a path leads to frames of this format, by what is there and not by its name."""
 
     def __call__(self, source: str, geometry: Geometry | None, photon_energy: float | None, /) -> Frames:
         """Open frames.

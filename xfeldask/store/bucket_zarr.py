@@ -12,9 +12,10 @@ from zarr.abc.store import ByteRequest
 from zarr.core.buffer import Buffer, BufferPrototype
 from zarr.storage import ObjectStore
 
+from xfeldask.schema import PUBLISHED
 from xfeldask.store.bucket import Bucket
 from xfeldask.store.connection import told
-from xfeldask.store.manifest import FILE, KEY, PUBLISHED
+from xfeldask.store.manifest import FILE, KEY
 
 
 class BucketStore(ObjectStore[Any]):

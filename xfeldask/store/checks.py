@@ -16,12 +16,12 @@ import zarr
 from numpy.typing import NDArray
 
 from xfeldask.errors import CorruptStoreError, UnreachableError, printable
-from xfeldask.schema import DONE, VARIABLES, Variable, named
+from xfeldask.schema import DONE, PUBLISHED, VARIABLES, Variable, named
 from xfeldask.store.codecs import EXACT
 from xfeldask.store.elsewhere import KEY
 from xfeldask.store.intake import stored_intake
 from xfeldask.store.layout import IMAGES, RUN, Layout
-from xfeldask.store.manifest import PUBLISHED, broken
+from xfeldask.store.manifest import broken
 from xfeldask.store.older import AXES
 from xfeldask.store.opening import stored_experiment
 from xfeldask.store.places import Place

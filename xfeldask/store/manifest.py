@@ -19,8 +19,6 @@ from xfeldask.store.urls import StorePath
 KEY = "manifest"
 CHANGES = ("complete", "elsewhere", "ingest", KEY)
 """Attributes of a root that change: while it is written, and where files moved that it was ingested from."""
-PUBLISHED = ("known_background", "labels", "latent", "reconstruction", "selection", "unfinished")
-"""Groups whose groups are published one by one, each with a manifest of its own."""
 FILE = "zarr.json"
 
 

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from xfeldask.config import Photonize
 from xfeldask.config.limits import LIMITS, WAVELENGTH
 from xfeldask.engines.estimate import Estimate, refuse_full_disk
-from xfeldask.engines.kinds import frames_at, recognised
+from xfeldask.engines.frame_formats import frames_at, recognised
 from xfeldask.engines.reading import (
     as_photons,
     estimate_intake,

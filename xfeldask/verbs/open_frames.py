@@ -8,8 +8,8 @@ from typing import Any
 
 from xfeldask.config import Detector
 from xfeldask.config.limits import LIMITS
-from xfeldask.engines.kinds import KINDS, frames_at
-from xfeldask.formats.frames import Frames, FramesKind
+from xfeldask.engines.frame_formats import FRAME_FORMATS, frames_at
+from xfeldask.formats.frames import FrameFormat, Frames
 from xfeldask.formats.geometries import read_detector, told_photon_energy
 from xfeldask.physics.detectors import Geometry
 
@@ -17,20 +17,20 @@ GeometryLike = str | Path | Detector | Mapping[str, Any] | Geometry
 """A detector in any form: a name or a file, parts, or its pixels."""
 
 
-def register_frames(name: str, kind: FramesKind) -> None:
+def register_frames(name: str, kind: FrameFormat) -> None:
     """Let `open_frames` open frames of a kind of your own; those registered last are asked first.
 
     Parameters
     ----------
     name : str, to be given as `format` where nothing is to be recognised
-    kind : FramesKind, a class with a static method `recognises`, mostly
+    kind : FrameFormat, a class with a static method `recognises`, mostly
 
     Raises
     ------
     InputError
         A name that is no identifier, or that of a kind of this package.
     """
-    KINDS.register(name, kind)
+    FRAME_FORMATS.register(name, kind)
 
 
 def open_frames(

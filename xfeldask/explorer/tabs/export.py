@@ -22,7 +22,7 @@ from xfeldask.explorer.tabs.widgets import caption, heading
 from xfeldask.store.selecting import shots_as
 from xfeldask.work.progress import Tell
 
-KINDS = ("png", "pdf", "svg")
+FIGURE_FORMATS = ("png", "pdf", "svg")
 """Of files that the latent plot can be."""
 FORMS = {"Dragonfly .emc": "emc", "Dragonfly .h5": "emc_hdf5", "CXI": "cxi", "cspi": "cspi", "pictures": "png"}
 """What patterns leave as, by the words for it."""
@@ -34,7 +34,7 @@ def export(session: Session, _: Pictures, watch: Watch) -> pn.viewable.Viewable:
     told, words = caption(), recipe_pane(session)
     files = {kind: _download(f"shots.{kind}", partial(_shots, session, kind)) for kind in ("npy", "csv")}
     quantities, patterns, means, report = _larger(session)
-    kind = _choice({kind: kind for kind in KINDS})
+    kind = _choice({kind: kind for kind in FIGURE_FORMATS})
     picture = _download("", lambda: _poster(session, kind.value))
 
     def show(*_: Any) -> None:

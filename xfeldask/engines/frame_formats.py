@@ -1,4 +1,4 @@
-"""Kinds of frames by name, and frames opened by what is there."""
+"""Formats of frames by name, and frames opened by what is there."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from xfeldask.formats.cxi import CxiFile
 from xfeldask.formats.cxidb58 import Cxidb58Frames
 from xfeldask.formats.emc import BinaryEmc, FlatEmcFrames, Hdf5EmcFrames
 from xfeldask.formats.euxfel import EuxfelRun
-from xfeldask.formats.frames import Frames, FramesKind
+from xfeldask.formats.frames import FrameFormat, Frames
 from xfeldask.formats.psana_run import PsanaRun
 from xfeldask.formats.simex import SimexFrames
 from xfeldask.machine import exists
 from xfeldask.physics.detectors import Geometry
 from xfeldask.registry import Registry
 
-KINDS: Registry[FramesKind] = Registry(
+FRAME_FORMATS: Registry[FrameFormat] = Registry(
     "kind of frames",
     {
         "npy": NpyFrames,
@@ -60,10 +60,10 @@ def recognised(source: str) -> str:
     'npy'
     """
     _refuse_missing(source)
-    for name in reversed(list(KINDS)):
-        if KINDS[name].recognises(source):
+    for name in reversed(list(FRAME_FORMATS)):
+        if FRAME_FORMATS[name].recognises(source):
             return name
-    raise FormatError(source, f"holds no frames of a kind that is known; known: {', '.join(KINDS)}")
+    raise FormatError(source, f"holds no frames of a kind that is known; known: {', '.join(FRAME_FORMATS)}")
 
 
 def frames_at(source: str, kind: str | None, geometry: Geometry | None, photon_energy: float | None) -> Frames:
@@ -86,7 +86,7 @@ def frames_at(source: str, kind: str | None, geometry: Geometry | None, photon_e
     ...
     xfeldask.errors.MissingFileError: there is no gone.npy; give the path of frames
     """
-    opener = KINDS[recognised(source) if kind is None else kind]
+    opener = FRAME_FORMATS[recognised(source) if kind is None else kind]
     _refuse_missing(source)
     return opener(source, geometry, photon_energy)
 

@@ -7,7 +7,7 @@ import zarr
 
 from tests.formats.cxi_writer import frames, write_condor, write_cspi, write_euxfel
 from tests.formats.emc_writer import dense_bytes, sparse_bytes, write_flat, write_vlen
-from xfeldask.engines.kinds import KINDS, frames_at, recognised
+from xfeldask.engines.frame_formats import FRAME_FORMATS, frames_at, recognised
 from xfeldask.errors import FormatError, MissingFileError, UnknownNameError
 from xfeldask.physics.detectors import square
 
@@ -78,6 +78,6 @@ def test_frames_at__refuses_what_it_does_not_know(tmp_path):
 def test_kinds__are_never_an_error_where_nothing_is_theirs(tmp_path):
     (tmp_path / "empty").touch()
     (tmp_path / "folder").mkdir()
-    for name in KINDS:
-        kind = KINDS[name]
+    for name in FRAME_FORMATS:
+        kind = FRAME_FORMATS[name]
         assert not any(kind.recognises(f"{tmp_path}/{file}") for file in ("empty", "folder", "none", "none:/a"))
