@@ -128,10 +128,7 @@ def ingest(
             f"the photons of {path} cannot stay in files, as it is in a bucket; leave out copy=False (--no-copy)"
         )
     refuse_existing(path, resume, overwrite)
-    frames, intake = open_sources(source, format, geometry, wavelength, mask, photonize)
-    _refuse_own(path, frames, intake)
-    if background is not None:
-        refuse_background(background, frames.geometry)
+    frames, intake = _opened_for(path, background, source, format, geometry, wavelength, mask, photonize)
     elsewhere = None if copy else left_photons(frames, intake, photon_dtype)
     if resume and place_of(path).exists():
         run, moved = _resumed(path, intake, elsewhere, photon_dtype)
@@ -234,12 +231,21 @@ def estimate_ingest(
     overwrite: bool = False,
 ) -> Estimate:
     """Estimate what `ingest` with the same arguments would take; nothing is written."""
-    refuse_existing(store_path(store), resume, overwrite)
-    frames, intake = open_sources(source, format, geometry, wavelength, mask, photonize)
-    _refuse_own(store_path(store), frames, intake)
+    path = store_path(store)
+    refuse_existing(path, resume, overwrite)
+    frames, _ = _opened_for(path, background, source, format, geometry, wavelength, mask, photonize)
+    return estimate_intake(frames, layout_of_frames(frames, photon_dtype), copy)
+
+
+def _opened_for(path: StorePath, background: Given | None, *sources: Any) -> tuple[JoinedFrames, Intake]:
+    """Open sources, as of `open_sources`, for a store at `path`; refuse what cannot go there."""
+    frames, intake = open_sources(*sources)
+    for file in files_read(frames, intake):
+        if isinstance(path, Path) and is_in(file, path):
+            raise InputError(f"{file} lies in {path}, whose place the store would take; ingest it into another path")
     if background is not None:
         refuse_background(background, frames.geometry)
-    return estimate_intake(frames, layout_of_frames(frames, photon_dtype), copy)
+    return frames, intake
 
 
 def open_sources(
@@ -292,13 +298,6 @@ def _absolute(source: Source) -> str:
     if not Path(path).exists():
         return text
     return f"{Path(path).absolute()}{colon}{part}"
-
-
-def _refuse_own(path: StorePath, frames: JoinedFrames, intake: Intake) -> None:
-    """Refuse to put a store into the place of what it is made of, which would be gone before it is read."""
-    for file in files_read(frames, intake):
-        if isinstance(path, Path) and is_in(file, path):
-            raise InputError(f"{file} lies in {path}, whose place the store would take; ingest it into another path")
 
 
 def _refuse_other(run: Run, asked: Intake) -> None:
