@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
@@ -61,8 +60,8 @@ from xfeldask.store.urls import StorePath
 )
 @click.option(
     "--labels",
-    type=STORE,
-    help="Labels that a person gave: .npy file (shot,), 1 single, 0 anything else, -1 not known.",
+    help="Labels that a person gave: the name given in the explorer, the .csv table from there, or a .npy file (shot,) "
+    "with 1 for a single hit, 0 for anything else, -1 where not known.",
 )
 @click.option(
     "--stop/--no-stop", default=True, show_default=True, help="Fit no further once the latent space has converged."
@@ -75,18 +74,16 @@ from xfeldask.store.urls import StorePath
 @click.option("--overwrite", is_flag=True, help=OVERWRITE_EMBEDDING)
 @click.option("--quiet", is_flag=True, help=QUIET)
 def embed(
-    store: StorePath, features: str, sort: str, labels: Path | None, scheduler: str, workers: int | None, quiet: bool,
+    store: StorePath, features: str, sort: str, scheduler: str, workers: int | None, quiet: bool,
     **options: Any,
 ) -> None:  # fmt: skip
     """Build a latent space of the shots of STORE and tell single hits from the rest."""
-    from xfeldask.formats.text import load_array
     from xfeldask.report.printing import print_verdict
     from xfeldask.store.run import open_run
     from xfeldask.verbs.embed import embed as run
     from xfeldask.work.schedulers import scheduled
 
     options |= {"features": features_flag(features), "sort": None if sort == "none" else sort}
-    options["labels"] = None if labels is None else load_array(labels, "labels")
     with scheduled(scheduler, workers, quiet):
         found = run(store, progress=not quiet, **options)
     if not quiet:

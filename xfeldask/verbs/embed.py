@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
+from os import PathLike
+
 import xarray as xr
 from numpy.typing import ArrayLike
 
@@ -16,6 +17,7 @@ from xfeldask.store.model import Choice
 from xfeldask.store.urls import StorePath
 from xfeldask.verbs.building import fit_model, publish
 from xfeldask.verbs.following import follow_store
+from xfeldask.verbs.given_labels import given_labels
 from xfeldask.verbs.named_species import beam_like
 from xfeldask.verbs.options import Options, Store, opened, refuse, refuse_name, tell_conflict
 from xfeldask.verbs.orientation_features import orientation_feature
@@ -40,7 +42,7 @@ def embed(
     contamination: float = 0.1,
     max_contamination: float | None = None,
     like: str | StorePath | Experiment | None = None,
-    labels: ArrayLike | None = None,
+    labels: ArrayLike | str | PathLike[str] | None = None,
     stop: bool = True,
     measures: tuple[str, ...] = (),
     history: bool = False,
@@ -77,7 +79,8 @@ def embed(
         sure are rejected until the interval of the purity that "pairs" expects keeps to it, even where that costs more
         singles than `max_singles_lost`. Then a warning says what each of the two would cost, and so does the decision
     like : Experiment, path of one as TOML, or of a simulated store: species that the beam may hold, for "models"
-    labels : int (shot,), optional: 1 for a single hit, 0 for anything else, -1 where not known; for "pairs"
+    labels : int (shot,), optional: 1 for a single hit, 0 for anything else, -1 where not known; a ``.npy`` file of
+        that, a ``.csv`` table as the explorer writes it, or the name of who labelled shots there; for "pairs"
     stop : bool, fit no further once the latent space has converged
     measures : any of "jensen_shannon" and "reconstruction", recorded with the convergence
     history : bool, keep the coordinates of all shots at each checkpoint of the fit, to see how the space settled
@@ -132,7 +135,7 @@ def embed(
         allowance=Allowance(
             max_singles_lost=max_singles_lost, contamination=contamination, max_contamination=max_contamination
         ),
-        labels=None if labels is None else np.asarray(labels),
+        labels=None if labels is None else given_labels(run, labels),
         stop=stop,
         measures=measures,
         history=history,
