@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from xfeldask.errors import InputError
+from xfeldask.report.confusion_figure import confusion_figure, kinds_matrix, verdict_matrix
 from xfeldask.report.contact_sheet import contact_sheet
 from xfeldask.report.decision_facts import decision_told
 from xfeldask.report.figures import q_extent
@@ -45,6 +46,8 @@ _STYLE = (
 
 def report(store: str | StorePath, out: str | Path | None = None, *, embedding: str | None = None) -> Path:
     """Write a report of a run: facts, verdicts, powders, profiles, scores in order, shots nearest to the threshold.
+
+    Where the store holds the truth, verdicts and kinds are counted against it.
 
     Parameters
     ----------
@@ -116,6 +119,10 @@ def figures(run: Run, latent: xr.Dataset | None) -> Iterator[tuple[str, Figure]]
             score = latent.score.values
             sheet = contact_sheet(run, nearest, lambda i: f"{i}: {score[i]:.3g}", binned=True)
             yield "nearest to the threshold", sheet
+    if latent is not None and "verdict" in latent and "n_particles" in run:
+        yield "verdict and truth", confusion_figure({"verdicts, number of shots": verdict_matrix(run, latent)})
+        if "kind" in latent:
+            yield "kinds and truth", confusion_figure({"kinds, number of shots": kinds_matrix(run, latent)})
     if GROUP in run:
         yield "histogram of ADU", photon_histogram(run)
 
