@@ -95,3 +95,10 @@ def test_told__of_the_truth_takes_singles_of_another_species_for_none(tmp_path: 
         "16 of 16 singles accepted, 8 of 8 singles of another species accepted, 0 of 0 multiples accepted, "
         "purity 66.667 %"
     )
+
+
+def test_told__of_kinds_that_were_found_says_how_rare_another_may_be() -> None:
+    found = Decision(kinds=(900, 100), wanted_kind=0, rarest_kind=20 / 3000)
+    told = "900 kind 0, 100 kind 1; kind 0 wanted"
+    assert decision_told(found)["kinds"] == f"{told}; one of less than 0.67 % of them, or a dim one, would not be found"
+    assert decision_told(found.model_copy(update={"rarest_kind": None}))["kinds"] == told

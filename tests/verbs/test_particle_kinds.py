@@ -66,6 +66,7 @@ def test_find_kinds__tells_the_kind_of_each_single_hit(store: Path) -> None:
     assert -1 in found.kind.values
     decision = json.loads(found.attrs["decision"])
     assert decision["kinds"] == [int((found.kind.values == k).sum()) for k in (0, 1)]
+    assert decision["rarest_kind"] == 20 / single.sum()
     assert verify(store, progress=False).ok
 
 
@@ -176,6 +177,7 @@ def test_find_kinds__of_species_that_are_named_accepts_the_wanted_one(store: Pat
     decision = json.loads(found.attrs["decision"])
     assert decision["kind_names"] == ["drop", "protein"]
     assert decision["wanted_kind"] == 1
+    assert decision["rarest_kind"] is None
     told = open_dataset(store, group="latent/ipca/kinds", chunks=None)
     assert told.attrs["names"] == ["drop", "protein"]
     assert verify(store, progress=False).ok

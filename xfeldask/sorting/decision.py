@@ -52,6 +52,7 @@ class Decision(Record):
         the order of their names
     kind_names : tuple of str, where they were named
     wanted_kind : int, the kind that is accepted
+    rarest_kind : float, fraction of the single hits that a kind must have to be found; none where kinds were named
     kinds_background : str, digest of the background of the run that kinds were found with; None where none was known
 
     Examples
@@ -79,6 +80,7 @@ class Decision(Record):
     kinds: tuple[int, ...] | None = None
     kind_names: tuple[str, ...] | None = None
     wanted_kind: int | None = None
+    rarest_kind: float | None = None
     kinds_background: str | None = None
 
     @property

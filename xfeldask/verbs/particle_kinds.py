@@ -19,7 +19,7 @@ from xfeldask.schema import MULTIPLE, NO_KIND, OF_KINDS, OTHER, SINGLE, of_names
 from xfeldask.sorting.decision import Decision, intervals
 from xfeldask.sorting.kinds.fits import misfits
 from xfeldask.sorting.kinds.found import RADIUS, Kinds, log_likelihoods, looks, posterior
-from xfeldask.sorting.kinds.growth import LEAST_HITS, MOST, grow_kinds, most_made
+from xfeldask.sorting.kinds.growth import LEAST_HITS, LEAST_SHOTS, MOST, grow_kinds, most_made
 from xfeldask.sorting.kinds.wanted import accepted_at
 from xfeldask.sorting.rules import RULES, goes_by
 from xfeldask.store.embedding import Embedding
@@ -229,7 +229,10 @@ def _decided(
         changed["probability_single"][shots] = both
     decision = Decision.from_json(before.attrs["decision"])
     sizes = tuple(np.bincount(columns["kind"], minlength=len(kinds)).tolist())
-    told: dict[str, Any] = {"kinds": sizes, "kind_names": kinds.names or None, "wanted_kind": wanted}
+    rarest = None if kinds.names else LEAST_SHOTS / min(FITTED, len(shots))
+    told: dict[str, Any] = {
+        "kinds": sizes, "kind_names": kinds.names or None, "wanted_kind": wanted, "rarest_kind": rarest
+    }  # fmt: skip
     known = decision.purity_by_peaks is None
     if known and (decision.expected_purity is not None or max_contamination is not None):
         told["expected_others_kept"] = float((1 - both)[chosen].sum())
