@@ -41,7 +41,9 @@ def fit(
         `mask` (panel, ss, fs), and as attributes or variables without dimensions `photon_energy` [eV] or `wavelength`
         [m], `pixel_size` [m], and `bin`, the pixels a side of a bin of `image`; further what the rule needs: `low_q`
         (shot, low_y, low_x) [count] for "pairs". One that `open_dataset` gives has all of it, and so has a part of it
-    method, features, n_components, batch_size, sort, labels, stop, seed, progress : as of `embed`
+    sort : as of `embed`, but for "models"
+    labels : int (shot,), optional, as of `embed`
+    method, features, n_components, batch_size, stop, seed, progress : as of `embed`
 
     Returns
     -------
