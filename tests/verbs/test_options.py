@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from tests.tiny import embed_tiny, frames, tiny_run
-from xfeldask.errors import InputError, MissingFileError, StoreExistsError
+from xfeldask.errors import InputError
 from xfeldask.latent.pca import PCA
 from xfeldask.sorting.envelope import EnvelopeRule
 from xfeldask.sorting.protocol import Allowance
 from xfeldask.store.model import make_features
-from xfeldask.verbs.options import LONGEST_NAME, Options, opened, refuse, refuse_name
+from xfeldask.verbs.options import Options, refuse
 from xfeldask.work.fitting import Fit
 from xfeldask.work.sources import StoreSource, dataset_source
 
@@ -56,43 +56,6 @@ def test_refuse__names_what_a_rule_needs_and_shots_do_not_have(run):
     refuse(bare, 24, USUAL)
     with pytest.raises(InputError, match=r"sort='pairs' needs low_q, which the shots do not have; give it, or sort by"):
         refuse(bare, 24, replace(USUAL, sort="pairs"))
-
-
-@pytest.mark.parametrize("name", ["", "a b", "a/b", "../a", "ä", "a.b", "-", "__", "a" * (LONGEST_NAME + 1)])
-def test_refuse_name__that_is_none(run, name):
-    with pytest.raises(InputError, match="may hold letters, digits, dash and underscore only, 100 at most"):
-        refuse_name(run, name, overwrite=False)
-
-
-def test_refuse_name__that_is_taken_unless_it_may_be_replaced(run):
-    refuse_name(run, "other-1_a", overwrite=False)
-    refuse_name(run, "pca", overwrite=True)
-    with pytest.raises(StoreExistsError, match=r"has an embedding pca; pass overwrite=True \(--overwrite\) or another"):
-        refuse_name(run, "pca", overwrite=False)
-
-
-def test_opened__takes_a_path_or_a_dataset_of_all_of_a_store(run, tmp_path):
-    for store in (run.path, str(run.path), run.dataset(), run.dataset(chunks=None)):
-        assert opened(store).path == run.path
-    with pytest.raises(MissingFileError):
-        opened(tmp_path / "none.zarr")
-    for part in (run.dataset().isel(shot=slice(5)), run.dataset()[["photon_count"]]):
-        with pytest.raises(InputError, match=r"is a part of the store .*; give the store's path, or use fit"):
-            opened(part)
-    assert opened(run.dataset().load().assign(seen=run.dataset().image.sum("shot"))).path == run.path
-    ds = run.dataset()
-    for turned in (ds.isel(shot=slice(None, None, -1)), ds.sortby("photon_count"), ds.drop_vars("shot")):
-        with pytest.raises(InputError, match="or in another order; give the store's path, or use fit and transform on"):
-            opened(turned)
-    for name, other in (("image", ds.image * 0), ("low_q", ds.low_q.where(ds.low_q > 1, 0)), ("photon_count", 0)):
-        with pytest.raises(
-            InputError, match=rf"{name} of this Dataset is another than .*or use fit and transform on the"
-        ):
-            opened(ds.assign({name: other}))
-    loose = run.dataset().load()
-    loose.encoding.pop("source", None)
-    with pytest.raises(InputError, match="was not opened from a store; give the path of one, or use fit and transform"):
-        opened(loose)
 
 
 def test_parameters__say_all_that_the_embedding_depends_on(run):

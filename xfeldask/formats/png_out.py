@@ -6,9 +6,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.image import imsave
 
 from xfeldask.physics.detectors import assembled_index, assembled_shape
 from xfeldask.store.chosen import Chosen
@@ -25,6 +23,9 @@ def write_png(folder: Path, chosen: Chosen, advance: Callable[[int], None]) -> N
     chosen : Chosen
     advance : callable, is told how many shots are done
     """
+    import matplotlib as mpl  # takes a while to import
+    from matplotlib.image import imsave
+
     folder.mkdir()
     geometry = chosen.run.geometry
     row, column = assembled_index(geometry)

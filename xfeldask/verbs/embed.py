@@ -17,9 +17,10 @@ from xfeldask.store.model import Choice
 from xfeldask.store.urls import StorePath
 from xfeldask.verbs.building import fit_model, publish
 from xfeldask.verbs.following import follow_store
+from xfeldask.verbs.given import Store, opened, refuse_name
 from xfeldask.verbs.given_labels import given_labels
 from xfeldask.verbs.named_species import beam_like
-from xfeldask.verbs.options import Options, Store, opened, refuse, refuse_name, tell_conflict
+from xfeldask.verbs.options import Options, refuse, tell_conflict
 from xfeldask.verbs.orientation_features import orientation_feature
 from xfeldask.verbs.particle_kinds import find_kinds
 from xfeldask.work.progress import Tell

@@ -27,8 +27,8 @@ from xfeldask.store.columns import Shots
 from xfeldask.store.reconstruction import Reconstruction, outdated, refuse_unfinished
 from xfeldask.store.run import Run
 from xfeldask.store.truth import true_singles
+from xfeldask.verbs.given import NUMBER, WHOLE, Store, opened, refuse_seed, refuse_unlike
 from xfeldask.verbs.on_device import device_for
-from xfeldask.verbs.options import NUMBER, WHOLE, Store, opened, refuse_seed, refuse_unlike
 from xfeldask.verbs.reconstruction_plan import planned, refuse_few
 from xfeldask.work.compute import one_thread_a_task
 from xfeldask.work.progress import Tell, reporter

@@ -29,8 +29,7 @@ from xfeldask.store.lock import held
 from xfeldask.store.run import Run
 from xfeldask.store.selecting import select
 from xfeldask.store.shots import StoredShots
-from xfeldask.verbs.options import Store, opened
-from xfeldask.work.blank_sums import gauged, summed
+from xfeldask.verbs.given import Store, opened
 from xfeldask.work.compute import one_thread_a_task
 from xfeldask.work.progress import Tell
 
@@ -242,6 +241,8 @@ def _of_blanks(
     progress: bool | Tell,
 ) -> tuple[Images, NDArray[np.bool_]]:  # fmt: skip
     """Measure the background of each cell on blanks, and tell which shots these are."""
+    from xfeldask.work.blank_sums import summed  # scikit-learn takes a second to import
+
     if where is None:
         _, blanks = find_blanks(_sample(run), run.low_q_grid)
         sums = summed(run, blanks, of, progress)
@@ -267,6 +268,8 @@ def _measured_weights(
     run: Run, each: Images, of: NDArray[np.int32], blank: NDArray[np.bool_], progress: bool | Tell
 ) -> NDArray[np.float32]:
     """Weigh the background in each shot: of blanks by their photons, of others beside the mean pattern."""
+    from xfeldask.work.blank_sums import gauged  # scikit-learn takes a second to import
+
     low_q = each["low_q"]
     mean = np.tensordot(np.bincount(of) / len(of), low_q, 1)
     plain = np.full(mean.shape, 1 / float(mean.sum()), np.float32)

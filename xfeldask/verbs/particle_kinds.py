@@ -28,9 +28,9 @@ from xfeldask.store.particle_kinds import KINDS, kinds_dataset
 from xfeldask.store.run import Run
 from xfeldask.store.urls import StorePath
 from xfeldask.verbs.building import variables
+from xfeldask.verbs.given import Store, opened, refuse_seed
 from xfeldask.verbs.named_species import kinds_like
 from xfeldask.verbs.on_device import device_for
-from xfeldask.verbs.options import Store, opened, refuse_seed
 from xfeldask.verbs.sort import decided_anew
 from xfeldask.work.compute import one_thread_a_task
 from xfeldask.work.progress import Tell, reporter

@@ -14,7 +14,7 @@ from xfeldask.store.lock import held
 from xfeldask.store.opening import open_lazily
 from xfeldask.store.reconstructed import variable
 from xfeldask.store.reconstruction import Reconstruction, refuse_unfinished
-from xfeldask.verbs.options import WHOLE, Store, opened, refuse_seed, refuse_unlike
+from xfeldask.verbs.given import WHOLE, Store, opened, refuse_seed, refuse_unlike
 from xfeldask.work.compute import one_thread_a_task
 
 MADE = ("density", "position", "phase_transfer", "density_correlation")

@@ -13,7 +13,8 @@ from xfeldask.store.lock import held
 from xfeldask.store.model import restored_model
 from xfeldask.store.run import Run
 from xfeldask.verbs.building import judged, sorted_dataset
-from xfeldask.verbs.options import Store, opened, refuse_name, tell_conflict
+from xfeldask.verbs.given import Store, opened, refuse_name
+from xfeldask.verbs.options import tell_conflict
 from xfeldask.work.progress import Tell
 from xfeldask.work.sources import StoreSource, project_all
 

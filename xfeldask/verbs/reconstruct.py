@@ -13,8 +13,8 @@ from xfeldask.orient.sparse import pixels_of
 from xfeldask.physics.orientations import symmetry_group
 from xfeldask.store.lock import held
 from xfeldask.store.reconstruction import Reconstructing, Reconstruction, Unfinished
+from xfeldask.verbs.given import NUMBER, WHOLE, Store, opened, refuse_seed, refuse_unlike, refuse_unnameable
 from xfeldask.verbs.on_device import device_for
-from xfeldask.verbs.options import NUMBER, WHOLE, Store, opened, refuse_seed, refuse_unlike, refuse_unnameable
 from xfeldask.verbs.reconstruction_plan import chosen_shots, held_out, planned, refuse_blank, refuse_few
 from xfeldask.verbs.reconstruction_work import Reconstructor
 from xfeldask.work.compute import one_thread_a_task

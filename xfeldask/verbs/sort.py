@@ -15,7 +15,8 @@ from xfeldask.store.model import restored_rule
 from xfeldask.store.parameters import Parameters
 from xfeldask.store.particle_kinds import KIND_COLUMNS, KINDS
 from xfeldask.verbs.building import variables
-from xfeldask.verbs.options import Store, opened, tell_conflict
+from xfeldask.verbs.given import Store, opened
+from xfeldask.verbs.options import tell_conflict
 
 
 def sort(
