@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from zarr.storage import MemoryStore
 
 from xfeldask.errors import InputError
 from xfeldask.store.urls import URL, local, store_path
@@ -45,3 +46,9 @@ def test_local__refuses_a_bucket():
     assert local(Path("a"), "a report") == Path("a")
     with pytest.raises(InputError, match=r"a report is written into a folder, not into s3://b/a"):
         local(URL("s3", "b", "a"), "a report")
+
+
+@pytest.mark.parametrize("given", [MemoryStore(), 7, None])
+def test_store_path__refuses_what_is_neither_a_path_nor_a_url(given):
+    with pytest.raises(InputError, match=f"a store is given by its path or URL, got {type(given).__name__}"):
+        store_path(given)

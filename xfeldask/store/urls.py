@@ -78,7 +78,7 @@ def store_path(given: str | Path | URL) -> StorePath:
     Raises
     ------
     InputError
-        A URL of another kind, or of a bucket without anything in it.
+        A URL of another kind, or of a bucket without anything in it; what is neither a path nor a URL.
 
     Examples
     --------
@@ -93,6 +93,10 @@ def store_path(given: str | Path | URL) -> StorePath:
     """
     if isinstance(given, URL):
         return given
+    if not isinstance(given, str | os.PathLike):
+        raise InputError(
+            f"a store is given by its path or URL, got {type(given).__name__}; xarray.open_zarr reads others"
+        )
     # a `Path` of a URL has lost one of its slashes
     found = _URL.fullmatch(os.fspath(given))
     if found is None or not (isinstance(given, Path) or "://" in given):
