@@ -32,6 +32,7 @@ MODULES = (
     "bench_held_out",
     "bench_embed",
     "bench_reconstruct",
+    "bench_dragonfly",
     "bench_kinds",
     "bench_explorer",
     "bench_wire",
