@@ -14,6 +14,8 @@ from xfeldask.scores.quality import Quality
 
 SMOKE = effort(1, 0) == 1
 DETECTOR, N_SHOTS = ("square-64" if SMOKE else PNCCD), effort(300, 5_000)
+BEAM = {"photon_energy": 4600.0, "photons_per_pulse": 2.1e12, "focus_radius": 5e-7}
+"""Of 1,003 photons a shot on the pnCCD."""
 COARSE = {"symmetry": "D8", "resolution": 5e-9, "starts": 1, "progress": False}
 
 
@@ -46,7 +48,7 @@ class Reconstruct(Folder):
         self.device = device
         self.path = self.make_folder() / "run.zarr"
         simulate(self.path, particle="chaperonin", detector=DETECTOR, n_shots=N_SHOTS, single_fraction=1.0, seed=11,
-                 progress=False)  # fmt: skip
+                 beam=BEAM, progress=False)  # fmt: skip
 
     @cached_property
     def found(self) -> Found:

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from tests.verbs.test_reconstruct import COMMON, SMALL
 from xfeldask import embed, judge, open_run, reconstruct, reconstruction_quality, simulate
 from xfeldask.errors import InputError
 from xfeldask.orient import schedule
 from xfeldask.report.judging import judgement_figure, judgement_table, sentence
-from xfeldask.verbs.judge import exact_intensity
+from xfeldask.verbs.judge import SETS, exact_intensity
 
 FEW = {"resolution": 5e-9, "rotations": 420, "starts": 1, "repeats": 1, "progress": False}
 
@@ -43,7 +44,20 @@ def test_judgement__compares_three_sets(path, tmp_path):
     assert float(found.mean_correlation.sel(set="true singles").mean()) > 0.6
     assert judgement_table(found).row_count == 3
     assert "contamination costs" in sentence(found)
+    assert found.other_species.values.tolist() == [0, 0, 0]
     judgement_figure(found).savefig(tmp_path / "judged.png")
+
+
+def test_sentence__says_that_another_species_was_accepted():
+    found = xr.Dataset(
+        {"mean_correlation": (("set", "repeat"), [[0.6, 0.7], [0.58, 0.59], [0.96, 0.97]]),
+         "other_species": (("set",), [0.2, 0.195, 0])},
+        coords={"set": list(SETS)},
+    )  # fmt: skip
+    told = sentence(found)
+    assert "sorting gives none back" in told
+    assert told.endswith("; 19.5% of the accepted are of another species, which xfeldask kinds tells apart")
+    assert "species" not in sentence(found.assign(other_species=(("set",), [0.2, 0.004, 0])))
 
 
 def test_quality__is_that_of_a_stored_reconstruction(path):

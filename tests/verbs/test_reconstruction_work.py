@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 
 from tests.orient.shots import PIXELS, RADIUS, atoms_of, intensity
+from tests.orient.shots import shots as shots_of
+from xfeldask.errors import XfeldaskWarning
 from xfeldask.orient.cycle import judged
-from xfeldask.orient.models import Models, at_radii, grid_size, profile, radii
+from xfeldask.orient.models import Models, at_radii, grid_size, profile, radii, random_models
 from xfeldask.orient.schedule import Level
 from xfeldask.orient.sparse import SparseFrames
 from xfeldask.physics.orientations import rotation_matrix, uniform_quaternion
 from xfeldask.store.reconstruction import HeldOut
-from xfeldask.verbs.reconstruction_work import look_at
+from xfeldask.verbs.reconstruction_work import look_at, warn_of_nothing
 
 ATOMS = atoms_of(4)
 NEAR = PIXELS.within(RADIUS)
@@ -62,3 +64,18 @@ def test_no_particle__shows_nothing_however_the_shots_differ(shots):
     told = looked(f"no particle, {shots}", 400)
     assert not told.shows
     assert abs(told.above - 0.5) < 3 * told.error
+
+
+@pytest.mark.rounding
+@pytest.mark.parametrize("photons", [200, 1000])
+def test_random_intensity__shows_nothing_of_shots_of_a_particle(photons):
+    """It fits speckles better than what has none, and whole shots no better than halves of two."""
+    known, frames = (shots_of(50, photons, seed, atoms=ATOMS).frames for seed in (4, 5))
+    models = random_models(frames, PIXELS, RADIUS, seed=1)
+    look = partial(judged, pixels=PIXELS, models=models, schedule=[Level(3, RADIUS, 1)])
+    told = look_at(known, frames, PIXELS, RADIUS, look)[1]
+    assert told.gain > 1
+    assert told.above - 0.5 > 3 * told.error
+    assert not told.shows
+    with pytest.warns(XfeldaskWarning, match=r"nothing was found: .* than halves of two shots put together"):
+        warn_of_nothing(told)

@@ -38,13 +38,24 @@ def judgement_table(found: xr.Dataset) -> Table:
     return table
 
 
+LEAST_FOREIGN = 0.005
+"""Fraction of the accepted shots that are of another species, from which on it is told."""
+
+
 def sentence(found: xr.Dataset) -> str:
-    """Say in one sentence what contamination cost and what sorting gave back.
+    """Say in one sentence what contamination cost, what sorting gave back, and what it let in.
 
     Parameters
     ----------
     found : Dataset, as of `judge`
     """
+    foreign = float(found["other_species"].sel(set="accepted"))
+    if foreign < LEAST_FOREIGN:
+        return _cost(found)
+    return f"{_cost(found)}; {foreign:.1%} of the accepted are of another species, which xfeldask kinds tells apart"
+
+
+def _cost(found: xr.Dataset) -> str:
     everything, accepted, best = found["mean_correlation"].mean("repeat").values
     if best - everything < 0.005:
         return f"contamination costs this reconstruction nothing that can be seen ({everything:.3f} to {best:.3f})"

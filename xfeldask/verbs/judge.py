@@ -21,12 +21,12 @@ from xfeldask.orient.starts import begun
 from xfeldask.orient.state import State
 from xfeldask.physics.intensities import species_intensity
 from xfeldask.physics.orientations import symmetry_group
-from xfeldask.schema import BLANK
+from xfeldask.schema import BLANK, OTHER
 from xfeldask.scores.quality import Quality, chance_correlation, quality
 from xfeldask.store.columns import Shots
 from xfeldask.store.reconstruction import Reconstruction, outdated, refuse_unfinished
 from xfeldask.store.run import Run
-from xfeldask.store.truth import true_singles
+from xfeldask.store.truth import true_kinds, true_singles
 from xfeldask.verbs.given import NUMBER, WHOLE, Store, opened, refuse_seed, refuse_unlike
 from xfeldask.verbs.on_device import device_for
 from xfeldask.verbs.reconstruction_plan import planned, refuse_few
@@ -70,7 +70,7 @@ def judge(
     xarray.Dataset
         `correlation` (set, repeat, shell) with the exact intensity, about the mean of each shell; `mean_correlation`
         (set, repeat) of all shells; `orientation_error` (set, repeat) of the true singles in the set [deg];
-        `n_shots`, `purity` (set,)
+        `n_shots`, `purity`, `other_species` (set,), fractions of true singles and of single hits of another species
 
     Raises
     ------
@@ -108,7 +108,8 @@ def judge(
                     compared_with_truth(run, state.models, quaternions(state, group), some, single, group)
                 )
                 telling.advance(1)
-    return _dataset(found, {name: (len(shots), single[shots].mean()) for name, shots in sets.items()})
+    other = true_kinds(run) == OTHER
+    return _dataset(found, {name: (len(s), single[s].mean(), other[s].mean()) for name, s in sets.items()})
 
 
 def reconstruction_quality(store: Store, name: str | None = None) -> Quality:
@@ -230,7 +231,8 @@ def compared_with_truth(
     return quality(models.intensity[0], exact, models.step, orientation[known], truth, group, oracle, imposed)
 
 
-def _dataset(found: Mapping[str, list[Quality]], facts: Mapping[str, tuple[int, float]]) -> xr.Dataset:
+def _dataset(found: Mapping[str, list[Quality]], facts: Mapping[str, tuple[int, float, float]]) -> xr.Dataset:
+    n_shots, purity, other = (np.array(values) for values in zip(*facts.values(), strict=True))
     correlation = np.array([[each.shells.correlation for each in many] for many in found.values()])
     error = np.array([[each.orientation_error for each in many] for many in found.values()])
     s = next(iter(found.values()))[0].shells.s
@@ -239,8 +241,9 @@ def _dataset(found: Mapping[str, list[Quality]], facts: Mapping[str, tuple[int, 
             "correlation": (("set", "repeat", "shell"), correlation),
             "mean_correlation": (("set", "repeat"), correlation.mean(axis=2)),
             "orientation_error": (("set", "repeat"), error, {"units": "degree"}),
-            "n_shots": (("set",), np.array([n for n, _ in facts.values()])),
-            "purity": (("set",), np.array([purity for _, purity in facts.values()])),
+            "n_shots": (("set",), n_shots),
+            "purity": (("set",), purity),
+            "other_species": (("set",), other),
         },
         coords={"set": list(found), "s": (("shell",), s, {"units": "m-1"})},
     )
