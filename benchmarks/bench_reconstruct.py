@@ -7,15 +7,22 @@ from functools import cached_property
 from typing import Any
 
 import dask
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from benchmarks.common import DEVICES, PNCCD, Folder, effort, measures
-from xfeldask import reconstruct, reconstruction_quality, simulate
+from xfeldask import open_run, phase, reconstruct, reconstruction_quality, simulate
+from xfeldask.orient.densities import laid_on
+from xfeldask.physics.orientations import rotation_matrix
 from xfeldask.scores.quality import Quality
+from xfeldask.store.run import Run
 
 SMOKE = effort(1, 0) == 1
 DETECTOR, N_SHOTS = ("square-64" if SMOKE else PNCCD), effort(300, 5_000)
 BEAM = {"photon_energy": 4600.0, "photons_per_pulse": 2.1e12, "focus_radius": 5e-7}
 """Of 1,003 photons a shot on the pnCCD."""
+FINE = 4
+"""Voxels of the density of atoms in one of a reconstructed one, along an edge, before it is made coarse."""
 COARSE = {"symmetry": "D8", "resolution": 5e-9, "starts": 1, "progress": False}
 
 
@@ -74,6 +81,62 @@ class Reconstruct(Folder):
     def track_orientation_error(self, device: str) -> float:
         """Median orientation error, up to the symmetry"""
         return self.found.quality.orientation_error
+
+
+class Phasing(Folder):
+    """The density of the chaperonin from its reconstruction, D8 given, to 2 nm."""
+
+    timeout = 3600
+
+    def setup(self) -> None:
+        self.path = self.make_folder() / "run.zarr"
+        simulate(self.path, particle="chaperonin", detector=DETECTOR, n_shots=N_SHOTS, single_fraction=1.0, seed=11,
+                 beam=BEAM, progress=False)  # fmt: skip
+        reconstruct(self.path, **(COARSE if SMOKE else {"symmetry": "D8", "progress": False}))
+
+    @cached_property
+    def found(self) -> tuple[float, float]:
+        """Time of the processor, and correlation with the density of the atoms."""
+        used = time.process_time()
+        found = phase(self.path)
+        used = time.process_time() - used
+        turn = reconstruction_quality(self.path).turn
+        density, step = found["density"].values, float(found["s"].values[-1] - found["s"].values[-2])
+        true = density_of_atoms(open_run(self.path), turn, len(density), step, float(found["s"].values[-2]))
+        return used, float(np.corrcoef(laid_on(density, true).ravel(), true.ravel())[0, 1])
+
+    @measures("s")
+    def track_processor_seconds(self) -> float:
+        """Phased, time of the processor"""
+        return self.found[0]
+
+    @measures("", "0.8 or more")
+    def track_correlation(self) -> float:
+        """Correlation of the density with that of the atoms at the resolution of the intensity"""
+        return self.found[1]
+
+
+def density_of_atoms(run: Run, turn: ArrayLike, size: int, step: float, reach: float) -> NDArray[np.float64]:
+    """Mass of the atoms of a run, turned as an intensity lies, as far as a resolution shows it.
+
+    Parameters
+    ----------
+    run : Run, of one body
+    turn : float64 (4,), rotation by which ``exact(R x)`` is the intensity
+    size : int, voxels a side
+    step : of the intensity's grid [1/m]
+    reach : largest scattering vector [1/m]
+    """
+    assert run.atoms is not None
+    fine = FINE * size
+    place = run.atoms.position @ rotation_matrix(turn) * (fine * step)
+    mass = np.zeros((fine,) * 3)
+    np.add.at(mass, tuple(np.rint(place).astype(np.int64).T % fine), run.atoms.mass)
+    amplitude = np.fft.fftn(mass)
+    near = np.fft.fftfreq(size, 1 / size).astype(np.int64)
+    amplitude = amplitude[np.ix_(near, near, near)]
+    far = np.sqrt(near[:, None, None] ** 2 + near[:, None] ** 2 + near**2) * step
+    return np.asarray(np.fft.ifftn(np.where(far <= reach, amplitude, 0)).real)
 
 
 class ReconstructWithoutSymmetry(Reconstruct):

@@ -28,6 +28,7 @@ LONG = {
     "LikeSpeckleNN",
     "NamedKinds",
     "Orientation",
+    "Phasing",
     "Reconstruct",
     "ReconstructWithoutSymmetry",
     "ReferenceRule",

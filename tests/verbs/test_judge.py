@@ -94,12 +94,22 @@ def test_exact_intensity__is_that_of_the_atoms(path):
 def test_what_cannot_be_judged__is_refused(path, tmp_path):
     with pytest.raises(InputError, match="at least 1 repeat"):
         judge(path, **{**FEW, "repeats": 0})
+    with pytest.raises(InputError, match="at least 1 repeat and 1 shot, got 1 and most_shots=-5"):
+        judge(path, most_shots=-5, **FEW)
     with pytest.raises(InputError, match="too few for the 420 rotations"):
         judge(path, most_shots=100, **FEW)
     bare = tmp_path / "bare.zarr"
     simulate(bare, n_shots=4, **COMMON)
     with pytest.raises(InputError, match="was not sorted"):
         judge(bare, **FEW)
+
+
+def test_command__refuses_a_picture_that_cannot_be_before_it_begins(path, tmp_path, run, monkeypatch):
+    monkeypatch.setattr("xfeldask.verbs.judge.judge", lambda *_, **__: pytest.fail("it began"))
+    for name, why in (("judged.foo", "give it an ending of a picture"), ("no/judged.png", "there is no folder")):
+        code, _, err = run("judge", path, "--scheduler", "synchronous", "--out", tmp_path / name)
+        assert code == 2
+        assert why in err
 
 
 def test_command__prints_a_table_and_draws(path, tmp_path, run):

@@ -242,6 +242,8 @@ def test_one_orientation__is_told(tmp_path):
 @pytest.mark.parametrize(
     ("options", "told"),
     [
+        ({"where": "photon_count > 1e9"}, r"there are no shots where photon_count > 1e9; choose others"),
+        ({"where": "shot == 3"}, "1 shot where shot == 3 is too few for the 420 rotations"),
         ({"where": "shot < 30"}, "30 shots where shot < 30 are too few for the 420 rotations"),
         ({"where": "n_particles == 0", "rotations": 60, "symmetry": "D8"}, "blank"),
         ({"resolution": 1e-12}, "which the detector sees"),

@@ -27,14 +27,19 @@ from xfeldask.store.urls import StorePath
 @click.option("--quiet", is_flag=True, help=QUIET)
 def judge(store: StorePath, out: Path | None, scheduler: str, workers: int | None, quiet: bool, **options: Any) -> None:
     """Say what contamination costs a reconstruction of STORE, and what sorting gives back."""
-    from xfeldask.errors import InputError
-    from xfeldask.report.judging import judgement_figure, judgement_table, sentence, write_figure
+    from xfeldask.report.judging import (
+        judgement_figure,
+        judgement_table,
+        refuse_no_picture,
+        sentence,
+        write_figure,
+    )
     from xfeldask.report.printing import console
     from xfeldask.verbs.judge import judge as run
     from xfeldask.work.schedulers import scheduled
 
-    if out is not None and not out.parent.is_dir():
-        raise InputError(f"cannot write {out}: there is no folder {out.parent}")
+    if out is not None:
+        refuse_no_picture(out)
     with scheduled(scheduler, workers, quiet):
         found = run(store, progress=not quiet, **options)
     if not quiet:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
+from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 from rich.table import Table
@@ -82,20 +83,42 @@ def judgement_figure(found: xr.Dataset) -> Figure:
     for which in found["set"].values:
         own = found["correlation"].sel(set=which).values
         color = _COLORS.get(str(which), "black")
+        # what was accepted may lie on what is single in truth
+        line = "--" if which == "true singles" else "-"
         label = f"{which}, {float(found['purity'].sel(set=which)):.1%} single"
-        axes.plot(s, own.mean(axis=0), color=color, label=label)
+        axes.plot(s, own.mean(axis=0), line, color=color, label=label)
         axes.fill_between(s, own.min(axis=0), own.max(axis=0), color=color, alpha=0.2, linewidth=0)
     axes.set(
         xlabel="s (1/nm)",
         ylabel="correlation with the exact intensity",
-        ylim=(min(0, found["correlation"].min()), 1.02),
+        ylim=(min(0, float(found["correlation"].min()) - 0.02), 1.02),
     )
     above = axes.secondary_xaxis("top", functions=(_inverse, _inverse))
     above.set_xlabel("resolution (nm)")
     above.set_xticks([t for t in (10, 6, 4, 3, 2.5, 2, 1.5, 1) if s[0] <= 1 / t <= s[-1]])
-    axes.legend(frameon=False, loc="lower left")
+    axes.legend(frameon=False, loc="best")
     axes.spines[["right"]].set_visible(False)
     return figure
+
+
+def refuse_no_picture(path: Path) -> None:
+    """Refuse a name that is none of a picture, or in no folder, before anything is worked out.
+
+    Raises
+    ------
+    InputError
+
+    Examples
+    --------
+    >>> refuse_no_picture(Path("judged.foo"))
+    Traceback (most recent call last):
+        ...
+    xfeldask.errors.InputError: cannot write judged.foo: give it an ending of a picture, such as .png, .pdf or .svg
+    """
+    if not path.parent.is_dir():
+        raise InputError(f"cannot write {path}: there is no folder {path.parent}")
+    if path.suffix.lower().removeprefix(".") not in FigureCanvasBase.get_supported_filetypes():
+        raise InputError(f"cannot write {path}: give it an ending of a picture, such as .png, .pdf or .svg")
 
 
 def write_figure(figure: Figure, path: Path) -> None:

@@ -82,11 +82,11 @@ def judge(
     refuse_unlike("a number of metres", NUMBER, resolution=resolution)
     refuse_unlike("text", str, symmetry=symmetry, embedding=embedding)
     refuse_seed(seed)
+    if repeats < 1 or most_shots < 1:
+        raise InputError(f"a judgement needs at least 1 repeat and 1 shot, got {repeats} and most_shots={most_shots}")
     run = opened(store).refuse_incomplete()
     if "n_particles" not in run or run.atoms is None:
         raise InputError(f"{run.path} holds no truth to judge by; it was not simulated")
-    if repeats < 1:
-        raise InputError(f"a judgement needs at least 1 repeat, got {repeats}")
     sets, single = _sets(run, embedding)
     pixels = pixels_of(run.geometry, run.wavelength)
     plan, group = planned(pixels, resolution, rotations, None), symmetry_group(symmetry or "C1")

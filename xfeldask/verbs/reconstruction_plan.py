@@ -71,9 +71,12 @@ def refuse_few(shots: int, plan: Sequence[Level], group: NDArray[np.float64], wh
     InputError
     """
     needed = rotation_grid(plan[0].refinement, group).n_rotations
+    if not shots:
+        raise InputError(f"there are no shots {which}; choose others with where (--where)")
     if shots < needed:
+        counted, verb = ("1 shot", "is") if shots == 1 else (f"{shots:,} shots", "are")
         raise InputError(
-            f"{shots:,} shots {which} are too few for the {needed:,} rotations that a reconstruction begins with; give "
+            f"{counted} {which} {verb} too few for the {needed:,} rotations that a reconstruction begins with; give "
             "more shots, the particle's symmetry, or fewer rotations"
         )
 
