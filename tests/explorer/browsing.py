@@ -20,7 +20,6 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import numpy as np
 from numpy.typing import NDArray
 
-from xfeldask.explorer.tabs import MORE, TABS
 from xfeldask.store.columns import Shots
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -80,10 +79,11 @@ HELPERS = """
   };
 
   // whether a tab holds something, and all of it stands
-  const opened = place => {
+  const opened = name => {
     const all = views(), bar = all.find(v => v.model?.name == "Tabs");
     const parts = all.find(v => v.child_views?.includes(bar));
-    const box = parts?.child_views[1 + place], within = v => [v, ...(v.child_views ?? []).flatMap(within)];
+    const box = parts?.child_views.find(v => v.model.name == name);
+    const within = v => [v, ...(v.child_views ?? []).flatMap(within)];
     return box?.model.visible && box.child_views.length > 0
       && !box.child_views.some(v => v.model.css_classes.includes("working")) && Bokeh.documents[0].is_idle
       && within(box).every(v => v.has_finished());
@@ -321,7 +321,7 @@ class Visit:
     def tab(self, name: str) -> None:
         """Open a tab, and wait until what it holds stands."""
         self.page.get_by_role("tab", name=name, exact=True).click()
-        self.until("place => explorer.opened(place)", [*TABS, *MORE].index(name))
+        self.until("name => explorer.opened(name)", name)
 
     def query(self) -> dict[str, str]:
         """The state that the address carries."""

@@ -11,7 +11,8 @@ from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.tabs.bench import KEYS as LABEL_KEYS
 from xfeldask.explorer.tabs.bench import REDO, UNDO
 from xfeldask.explorer.view import bar as module
-from xfeldask.explorer.view.bar import KEYS_TOLD, bar, data_sets, keys_told, number
+from xfeldask.explorer.view.bar import KEYS_TOLD, bar, data_sets, number
+from xfeldask.explorer.view.icons import Icons
 from xfeldask.explorer.view.keys import Keys
 from xfeldask.store.codecs import EXACT
 from xfeldask.store.run import Run
@@ -23,7 +24,7 @@ def keys_of(parts):
 
 def test_bar__tells_how_many_shots_there_are_and_are_selected():
     looked = session()
-    told = bar(looked, [few_shots().path], 0, keys_told())[0]
+    told = bar(looked, [few_shots().path], 0)[0]
     assert told.object == "24 shots · 0 selected"
     looked.choose_where("n_particles == 1")
     assert told.object == "24 shots · 8 selected"
@@ -33,13 +34,13 @@ def test_bar__of_a_run_that_is_being_written_tells_how_many_there_will_be(tmp_pa
     run = Run.open(shutil.copytree(few_shots().path, tmp_path / "run.zarr"), "r+")
     run.array("shot_status", EXACT)[20:] = np.zeros(4, np.uint8)
     run.group.attrs["complete"] = False
-    assert bar(Session(run.path), [run.path], 0, keys_told())[0].object.startswith("20 of 24 shots")
+    assert bar(Session(run.path), [run.path], 0)[0].object.startswith("20 of 24 shots")
 
 
 def test_bar__goes_from_shot_to_shot_by_keys_and_clears_the_selection():
     looked = session()
     looked.choose_where("shot in (3, 7, 9)")
-    actions = keys_of(bar(looked, [few_shots().path], 0, keys_told()))._actions
+    actions = keys_of(bar(looked, [few_shots().path], 0))._actions
     seen = []
     for key in ("ArrowRight", "ArrowRight", "ArrowLeft", "r"):
         actions[key]()
@@ -60,7 +61,7 @@ def test_data_sets__are_offered_where_there_are_several(tmp_path):
 @pytest.mark.parametrize("link", [None, "http://127.0.0.1:8787/status"])
 def test_bar__links_to_what_the_workers_do_if_anybody_shows_it(monkeypatch, link):
     monkeypatch.setattr(module, "active_client", lambda: SimpleNamespace(dashboard_link=link))
-    links = [getattr(part, "href", None) for part in bar(session(), [few_shots().path], 0, keys_told())]
+    links = [getattr(part, "href", None) for part in bar(session(), [few_shots().path], 0)]
     assert links.count("http://127.0.0.1:8787/status") == bool(link)
 
 
@@ -76,7 +77,7 @@ def test_number__goes_to_a_shot_and_follows_the_pinned_one():
 
 def test_bar__undoes_and_redoes_selections_by_keys():
     looked = session()
-    keys = keys_of(bar(looked, [few_shots().path], 0, keys_told()))
+    keys = keys_of(bar(looked, [few_shots().path], 0))
     looked.choose_where("shot < 3")
     keys._handle_msg("Control+z")
     assert not looked.selected.any()
@@ -85,12 +86,30 @@ def test_bar__undoes_and_redoes_selections_by_keys():
     assert set(keys.known) == set(keys._actions)
 
 
+def icons_of(parts):
+    return next(part for part in parts if isinstance(part, Icons))
+
+
 def test_keys__are_all_in_a_list_that_a_key_opens_and_closes():
-    listed = keys_told()
-    keys = keys_of(bar(session(), [few_shots().path], 0, listed))
+    parts = bar(session(), [few_shots().path], 0)
+    keys, icons = keys_of(parts), icons_of(parts)
     for wanted in (True, False):
         keys._handle_msg("?")
-        assert listed.open is wanted
+        assert icons.is_open is wanted
     words = {"ArrowLeft": "left", "ArrowRight": "right", "Control+z": "Ctrl+Z", "Control+Z": "Ctrl+Shift+Z"}
     told = {key.strip() for keys in KEYS_TOLD for key in keys.split(",")}
     assert {words.get(key, key) for key in (*keys.known, *LABEL_KEYS, UNDO, REDO)} <= told
+    assert all(what in icons.keys for what in ("Ctrl+Shift+Z", "this list"))
+
+
+def test_icons__do_what_keys_do_and_pass_over_what_they_do_not_know():
+    looked = session(shot=3)
+    icons = icons_of(bar(looked, [few_shots().path], 0))
+    for name, shot in (("next", 4), ("previous", 3)):
+        icons._handle_msg(name)
+        assert looked.shot == shot
+    # a browser may send anything; copying is its own affair
+    for name in ("copy", "keys", "ArrowLeft", None, 7, ["next"]):
+        icons._handle_msg(name)
+    assert looked.shot == 3
+    assert [name for name, _, _ in icons.buttons] == ["previous", "next", "random", "copy", "keys"]

@@ -51,16 +51,19 @@ def test_sidebar__offers_all_quantities_for_axes_and_colours():
 def test_chips__hide_and_show_the_classes_of_what_colours_tell():
     looked = session()
     looked.colour = "hit"
+    looked.hidden = ["elsewhere"]
     box = chips(looked)
-    assert [chip.label for chip in box.objects] == ["blank (8)", "single (8)", "multiple (8)"]
-    box.objects[0].value = False
+    (group,) = box.objects
+    assert list(group.options) == ["blank (8)", "single (8)", "multiple (8)"]
+    group.value = ["single", "multiple"]
     np.testing.assert_array_equal(looked.visible, NUMBER > 0)
-    box.objects[0].value = True
+    assert looked.hidden == ["elsewhere", "blank"]
+    group.value = ["single", "multiple", "blank"]
     assert looked.visible.all()
     looked.colour = "density"
     assert box.objects == []
     seen = []
-    box.param.watch(lambda event: seen.extend(chip.label for chip in event.new), "objects")
+    box.param.watch(lambda event: seen.extend(label for group in event.new for label in group.options), "objects")
     looked.colour = "hit"
     assert seen == ["blank (8)", "single (8)", "multiple (8)"], "with their labels from the start"
     looked.colour = "density"

@@ -15,6 +15,7 @@ from typing import Any
 
 import panel as pn
 import xarray as xr
+from bokeh.settings import settings
 from bokeh.util.warnings import BokehUserWarning
 from panel.io.application import build_applications
 from panel.io.resources import LOCAL_DIST
@@ -82,6 +83,8 @@ def serve(
     origins : ``host:port`` that pages may come from besides the server's own
     """
     pass_over_warnings()
+    # a twentieth of the time that a page takes to be made, for what tests tell
+    settings.perform_document_validation = False
     for here in range(len(options.stores)):
         # what the first visitor would wait for is read now
         make_page(options.stores, here).get_root()

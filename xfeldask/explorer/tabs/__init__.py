@@ -81,15 +81,15 @@ class Tabs:
     def __init__(self, session: Session, pictures: Pictures, kinds: Mapping[str, Tab] = TABS) -> None:
         self._session, self._pictures, self._kinds = session, pictures, kinds
         self._watches: dict[str, tuple[Watch, Shots]] = {}
-        self._boxes = {name: pn.Column(visible=False, sizing_mode="stretch_width") for name in kinds}
+        self._boxes: dict[str, pn.Column] = {}
         # contents beside the bar, not in it: there they would be taken apart and drawn anew at each change of tabs
         self.bar = pmui.Tabs(*((name, pn.Spacer(height=0)) for name in kinds), sizing_mode="stretch_width", sx=NARROW,
                              stylesheets=[STAYS])  # fmt: skip
         self.bar.param.watch(self._turn, "active")
         session.param.watch(self._turn, ["embedding", "selected"])
-        self._boxes[self.name].visible = True
+        self.view = pn.Column(self.bar, sizing_mode="stretch_width")
+        self._box(self.name)
         self._make(self.name)
-        self.view = pn.Column(self.bar, *self._boxes.values(), sizing_mode="stretch_width")
 
     @property
     def name(self) -> str:
@@ -101,9 +101,16 @@ class Tabs:
             if name != self.name:
                 watch.close()
         # first to be seen: a figure that is made while it is hidden has no size
+        self._box(self.name)
         for name, box in self._boxes.items():
             box.visible = name == self.name
         self._fill(self.name)
+
+    def _box(self, name: str) -> None:
+        """Put the place of a tab into the page, when it is first opened."""
+        if name not in self._boxes:
+            self._boxes[name] = pn.Column(name=name, sizing_mode="stretch_width")
+            self.view.append(self._boxes[name])
 
     def _fill(self, name: str) -> None:
         watch, shots = self._watches.get(name, (None, None))

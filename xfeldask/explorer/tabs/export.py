@@ -19,6 +19,7 @@ from xfeldask.explorer.tabs.recipe import recipe, recipe_pane
 from xfeldask.explorer.tabs.taking import Make, Taking
 from xfeldask.explorer.tabs.watch import Watch
 from xfeldask.explorer.tabs.widgets import caption, heading
+from xfeldask.explorer.view.fields import AS_WRITTEN
 from xfeldask.store.selecting import shots_as
 from xfeldask.work.progress import Tell
 
@@ -26,7 +27,6 @@ FIGURE_FORMATS = ("png", "pdf", "svg")
 """Of files that the latent plot can be."""
 FORMS = {"Dragonfly .emc": "emc", "Dragonfly .h5": "emc_hdf5", "CXI": "cxi", "cspi": "cspi", "pictures": "png"}
 """What patterns leave as, by the words for it."""
-AS_WRITTEN = {"& .MuiToggleButton-root": {"textTransform": "none", "whiteSpace": "nowrap"}}
 
 
 def export(session: Session, _: Pictures, watch: Watch) -> pn.viewable.Viewable:

@@ -15,11 +15,17 @@ from xfeldask.explorer.model.pictures import Pictures
 from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.tabs.watch import Watch
 from xfeldask.explorer.tabs.widgets import caption, sentence
+from xfeldask.explorer.view.fields import AS_WRITTEN, choice
 from xfeldask.explorer.view.plane import Plane
 from xfeldask.physics.orientations import symmetry_group
 from xfeldask.physics.symmetry import turns_about_z
 from xfeldask.store.angles import GROUPS, folded
 
+HIGH = (
+    ":host { flex: 0 0 auto !important; height: clamp(440px, 100cqh - 10px, 640px) !important;"
+    " max-height: none !important; }"
+)
+"""Of what is in the tab: as high as there is room below the plots, and scrolled where that is too low for a plot."""
 TOLD = (
     "Where the z axis of each shot's first particle points; a lasso or a box selects here as in the latent plot. "
     "Equal areas of the sphere are equal steps of sin(elevation): towards the poles shots look sparser than they are. "
@@ -46,10 +52,10 @@ def orientation(session: Session, _: Pictures, watch: Watch) -> pn.viewable.View
     known = session.shots.symmetry or ""
     sphere = Sphere(session, known, watch)
     groups = {"none": ""} | {f"{group}, of the particle" if group == known else group: group for group in GROUPS}
-    by = pmui.Select(label="symmetry", options=groups, value=known, width=210, size="small", margin=(4, 10))
+    by = choice(label="symmetry", options=groups, value=known, width=210)
     colours = pmui.RadioButtonGroup(
-        options={"as the latent plot": False, "by rotation": True}, value=False, width=330, size="small",
-        margin=(4, 10), align="center",
+        options={"as the latent plot": False, "by rotation": True}, value=False, width=300, size="small",
+        margin=(4, 10), align="center", sx=AS_WRITTEN,
     )  # fmt: skip
     told = caption(about(known, known))
 
@@ -59,7 +65,8 @@ def orientation(session: Session, _: Pictures, watch: Watch) -> pn.viewable.View
 
     by.param.watch(fold, "value")
     colours.param.watch(lambda event: sphere.by_rotation(event.new), "value")
-    return pn.Column(pn.Row(by, colours), told, sphere.pane, height=600, sizing_mode="stretch_width")
+    parts = pn.Row(by, colours), sphere.pane, told
+    return pn.Column(*parts, height=600, sizing_mode="stretch_width", stylesheets=[HIGH])
 
 
 def about(group: str, known: str) -> str:
@@ -101,6 +108,12 @@ class Sphere(Plane):
     @property
     def _folded(self) -> tuple[str, str]:
         return folded("azimuth", self._group), folded("elevation", self._group)
+
+    def _take(self) -> None:
+        super()._take()
+        # of what, is told below the plot; along it there is no room
+        folding = f", folded by {self._group}" if self._group else ""
+        self._labels = [f"{name}{folding} (°)" for name in ("azimuth", "elevation")]
 
     def fold(self, group: str) -> None:
         """Fold orientations by another group, or by none."""

@@ -11,7 +11,7 @@ import panel_material_ui as pmui
 
 from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.tabs.widgets import table
-from xfeldask.explorer.view.copying import copying
+from xfeldask.explorer.view.icons import Icons
 from xfeldask.explorer.view.keys import Keys
 from xfeldask.store.urls import StorePath
 from xfeldask.work.compute import active_client
@@ -34,8 +34,8 @@ KEYS_TOLD = {
 }
 
 
-def bar(session: Session, stores: Sequence[StorePath], here: int, listed: Any) -> list[Any]:
-    """Make what stands in the bar; `listed` is the list of keys, which it opens."""
+def bar(session: Session, stores: Sequence[StorePath], here: int) -> list[Any]:
+    """Make what stands in the bar."""
     told = pn.pane.HTML("", styles={"color": "white", "font-size": "14px"}, align="center", margin=(0, 16),
                         stylesheets=[WIDE])  # fmt: skip
 
@@ -46,32 +46,25 @@ def bar(session: Session, stores: Sequence[StorePath], here: int, listed: Any) -
 
     session.param.watch(count, ["selected", "embedding"])
     count()
-    steps = {
-        "ArrowLeft": ("chevron_left", "previous shot of the selection (left arrow)", lambda: session.step(-1)),
-        "ArrowRight": ("chevron_right", "next shot of the selection (right arrow)", lambda: session.step(1)),
-        "r": ("shuffle", "random shot of the selection (r)", lambda: session.jump(session.rng)),
-    }
-    buttons = [_icon(icon, tip, action) for icon, tip, action in steps.values()]
-    selecting = {"Escape": lambda: session.choose_where(""), "Control+z": session.undo, "Control+Z": session.redo}
-    more = selecting | {"?": lambda: listed.param.update(open=not listed.open)}
-    keys = Keys({key: action for key, (_, _, action) in steps.items()} | more)
-    show_keys = _icon("keyboard", "list of keys (?)", lambda: listed.param.update(open=True))
-    copy = pmui.IconButton(icon="link", description="copy the address of this view", sx=WHITE, margin=0, align="center")
-    copy.js_on_click(code=copying("window.location.href"))
-    out = [*data_sets(stores, here), told, *buttons, number(session), copy, show_keys, keys]
+    before, after, chance = lambda: session.step(-1), lambda: session.step(1), lambda: session.jump(session.rng)
+    icons = Icons({
+        "previous": ("previous shot of the selection (left arrow)", before),
+        "next": ("next shot of the selection (right arrow)", after),
+        "random": ("random shot of the selection (r)", chance),
+        "copy": ("copy the address of this view", None),
+        "keys": ("list of keys (?)", None),
+    }, table(KEYS_TOLD.items()))  # fmt: skip
+    keys = Keys({
+        "ArrowLeft": before, "ArrowRight": after, "r": chance, "?": icons.turn,
+        "Escape": lambda: session.choose_where(""), "Control+z": session.undo, "Control+Z": session.redo,
+    })  # fmt: skip
+    out = [*data_sets(stores, here), told, icons, number(session), keys]
     client = active_client()
     if client is not None and client.dashboard_link:
         dask = pmui.Button(label="Dask", href=client.dashboard_link, target="_blank", size="small", sx=WHITE,
                            variant="outlined", description="what the workers do", align="center")  # fmt: skip
         out.append(dask)
     return out
-
-
-def keys_told() -> Any:
-    """Make the list of keys, which opens over the page; in the bar itself, it would have the bar's colours."""
-    rows = table(KEYS_TOLD.items())
-    return pmui.Dialog(pn.pane.HTML(rows, styles={"font-size": "14px"}), title="Keys", open=False,
-                       show_close_button=True, close_on_click=True, width_option="sm")  # fmt: skip
 
 
 def number(session: Session) -> Any:
@@ -82,12 +75,6 @@ def number(session: Session) -> Any:
     session.param.watch(lambda event: field.param.update(value=event.new), "shot")
     session.param.watch(lambda _: field.param.update(end=session.shots.n_shots - 1), "embedding")
     return field
-
-
-def _icon(icon: str, tip: str, action: Any) -> Any:
-    button = pmui.IconButton(icon=icon, description=tip, sx=WHITE, margin=0, align="center")
-    button.on_click(lambda _: action())
-    return button
 
 
 def data_sets(stores: Sequence[StorePath], here: int) -> list[Any]:

@@ -38,7 +38,7 @@ LEAST = 0.5
 """Where a logarithmic scale of photons begins."""
 COUNTED = (np.uint8, np.uint16)
 """Kinds of whole numbers in which counts are sent, a quarter or half as many bytes as numbers that can be unknown."""
-NARROW = (0, 3)
+NARROW = (0, 2)
 PARTS = ("image", "x", "y", "dw", "dh")
 EMPTY = (np.ones((1, 1), np.float32), 0.0, 0.0, 1.0, 1.0)
 SCALES = {"linear": LinearColorMapper, "log": LogColorMapper, "equalised": EqHistColorMapper}
@@ -111,7 +111,8 @@ class Card:
         self.cover = self._cover() if counts else None
         for axis in (self.figure.x_range, self.figure.y_range):
             axis.renderers = [self.image]
-        self.rings = Rings(self.figure) if reciprocal else None
+        self._reciprocal = reciprocal
+        self.rings: Rings | None = None
         self._ringed, self._reach = False, 0.0
         self.tickers = {name: ticker(name) for name in SCALES}
         self.bar = ColorBar(
@@ -157,7 +158,9 @@ class Card:
 
     def ring(self, wanted: bool) -> None:
         """Show rings of equal resolution or none; a card that is not of reciprocal space has none."""
-        if self.rings is not None and (wanted or self._ringed):
+        if self._reciprocal and (wanted or self._ringed):
+            # made when they are first wished for: few wish for them, and a page has them made and drawn sooner without
+            self.rings = self.rings or Rings(self.figure)
             self.rings.show(self._reach if wanted else 0.0)
         self._ringed = wanted
 
@@ -221,12 +224,12 @@ def contrast(cards: Iterable[Card], recoloured: Iterable[Card] = ()) -> pn.viewa
     recoloured : that follow the colour map only
     """
     cards = list(cards)
-    scale = choice(options=list(SCALES), value=cards[0].scale, width=78, label="scale", margin=NARROW)
+    scale = choice(options=list(SCALES), value=cards[0].scale, width=74, label="scale", margin=NARROW)
     palette = choice(
-        options=[name.removesuffix("256") for name in NUMBERS], width=88, label="colour map", margin=NARROW
+        options=[name.removesuffix("256") for name in NUMBERS], width=84, label="colour map", margin=NARROW
     )
     limits = [
-        pn.widgets.FloatInput(value=None, placeholder="auto", width=62, label=name, margin=NARROW)
+        pn.widgets.FloatInput(value=None, placeholder="auto", width=58, label=name, margin=NARROW)
         for name in ("min", "max")
     ]
     palettes = {name: list(all_palettes[name][256]) for name in palette.options}
@@ -246,4 +249,4 @@ def contrast(cards: Iterable[Card], recoloured: Iterable[Card] = ()) -> pn.viewa
                 args={**card.mappers, "least": LEAST if end == "low" else None, "end": end},
                 value=LIMIT,
             )
-    return pn.Row(scale, palette, *limits, margin=(4, 0))
+    return pn.Row(scale, palette, *limits, margin=(6, 0, 2, 0))

@@ -18,9 +18,10 @@ from xfeldask.explorer.model.shared import shared_pictures
 from xfeldask.explorer.tabs import tabs
 from xfeldask.explorer.view.address import keep_address, read_address
 from xfeldask.explorer.view.arrangement import laid_out
-from xfeldask.explorer.view.bar import bar, data_sets, keys_told
+from xfeldask.explorer.view.bar import bar, data_sets
 from xfeldask.explorer.view.browser import Browser
 from xfeldask.explorer.view.cards import Card, contrast, follow_rings
+from xfeldask.explorer.view.fields import checks
 from xfeldask.explorer.view.flow import Flow
 from xfeldask.explorer.view.offer import offer
 from xfeldask.explorer.view.plane import Plane
@@ -103,11 +104,10 @@ class Explorer:
         """Lay out what is in the middle, as `laid_out` takes it."""
         pictures = [self.pattern.view(PATTERN)]
         pictures += [self.particles.view()] if self.pictures.has_particles else []
-        controls = pn.FlexBox(
+        controls = pn.Row(
             pn.Row(zoom(self.session), rings(self.session), margin=0),
             contrast([self.pattern], recoloured=[self.particles]),
-            align_items="center",
-            gap="0px 4px",
+            styles={"flex-wrap": "wrap", "align-items": "center", "gap": "0px 4px"},
         )
         cards = [self.line, controls, pn.Row(*pictures, sizing_mode="stretch_both", margin=0)]
         return laid_out(above, self.plane.pane, cards, tabs(self.session, self.pictures), fills)
@@ -123,11 +123,10 @@ class Explorer:
         # another embedding has other quantities
         self.session.param.watch(fill, "embedding")
         fill()
-        listed = keys_told()
         return _page(
             title=self.session.shots.path.name,
-            header=bar(self.session, stores, here, listed),
-            main=[self.main(*offer(self.session, self.allow_write), listed, fills=True)],
+            header=bar(self.session, stores, here),
+            main=[self.main(*offer(self.session, self.allow_write), fills=True)],
             sidebar=[side],
             sidebar_width=280,
         )
@@ -178,9 +177,11 @@ def zoom(session: Session) -> Any:
 
 def rings(session: Session) -> Any:
     """Make the switch of rings of equal resolution, which all large pictures of patterns follow."""
-    small = {"padding": "4px", "& + .MuiFormControlLabel-label": {"fontSize": "13px"}}
-    box = pmui.Checkbox(label="rings", size="small", margin=0, height=30, sx=small)
-    return bound(box, session, "rings")
+    # a single box of Panel's has no name for those who hear the page
+    box = checks(options=["rings"], value=["rings"] if session.rings else [], width=64, margin=(5, 4, 0, 4))
+    box.param.watch(lambda event: session.param.update(rings=bool(event.new)), "value")
+    session.param.watch(lambda event: box.param.update(value=["rings"] if event.new else []), "rings")
+    return box
 
 
 def make_page(

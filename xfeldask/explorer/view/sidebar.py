@@ -12,7 +12,7 @@ import panel_material_ui as pmui
 from xfeldask.errors import XfeldaskError
 from xfeldask.explorer.model.listing import listed
 from xfeldask.explorer.model.session import COUNTS, Session
-from xfeldask.explorer.view.fields import choice
+from xfeldask.explorer.view.fields import AS_WRITTEN, button, checks, choice
 
 WIDTH = 250
 GESTURES = {"replace": "replaces", "add": "adds to", "subtract": "takes from", "intersect": "keeps of"}
@@ -78,43 +78,41 @@ def chips(session: Session) -> Any:
         nonlocal told
         name = session.colour
         classes = () if name in COUNTS else session.classes(name)
-        known: list[Any] = box.objects
-        if made := told != (told := (name, session.shots, classes)):
-            known = [_chip(session, meaning, session.colours(name)[meaning]) for _, meaning in classes]
+        made = told != (told := (name, session.shots, classes))
         if classes:
             counts, within = session.counts(name), session.counts(name, session.selected)
-            for chip, (meaning, n) in zip(known, counts.items(), strict=True):
-                chip.label = f"{meaning} ({f'{within[meaning]:,} of ' if session.selected.any() else ''}{n:,})"
-        if made:
-            # last: a browser may miss what changes while it makes them
-            box.objects = known
+            of = {meaning: f"{within[meaning]:,} of " if session.selected.any() else "" for meaning in counts}
+            options = {f"{meaning} ({of[meaning]}{n:,})": meaning for meaning, n in counts.items()}
+            if made:
+                box.objects = [_chips(session, options)]
+            else:
+                box.objects[0].options = options
+        elif made:
+            box.objects = []
 
     session.param.watch(fill, ["colour", "embedding", "selected"])
     fill()
     return box
 
 
-def _chip(session: Session, meaning: str, colour: str) -> Any:
-    chip = pmui.Checkbox(
-        value=meaning not in session.hidden,
-        sx={"color": colour, "&.Mui-checked": {"color": colour}},
-        margin=0,
-        height=30,
-    )
+def _chips(session: Session, options: dict[str, str]) -> Any:
+    classes, colours = list(options.values()), session.colours(session.colour)
+    shown = [meaning for meaning in classes if meaning not in session.hidden]
+    group = checks([colours[meaning] for meaning in classes], options=options, value=shown, width=WIDTH)
 
     def toggle(event: Any) -> None:
-        others = [m for m in session.hidden if m != meaning]
-        session.hidden = others if event.new else [*others, meaning]
+        others = [meaning for meaning in session.hidden if meaning not in classes]
+        session.hidden = [*others, *(meaning for meaning in classes if meaning not in event.new)]
 
-    chip.param.watch(toggle, "value")
-    return chip
+    group.param.watch(toggle, "value")
+    return group
 
 
 def selecting(session: Session) -> list[pn.viewable.Viewable]:
     """Make the choice of what a gesture does, and a selection in words."""
     gesture = pmui.RadioButtonGroup(
         options={"new": "replace", "+": "add", "-": "subtract", "∩": "intersect"}, size="small", width=WIDTH,
-        label="lasso and box",
+        label="lasso and box", sx=AS_WRITTEN,
     )  # fmt: skip
     gesture_told = pn.pane.HTML("", width=WIDTH, margin=(0, 10), styles={"font-size": "12px"})
     words = pn.widgets.TextInput(
@@ -127,10 +125,7 @@ def selecting(session: Session) -> list[pn.viewable.Viewable]:
         f"Numbers have the units of the store: {units}." if units else "", width=WIDTH, margin=(0, 10),
         styles={"font-size": "12px", "opacity": "0.8"},
     )  # fmt: skip
-    invert = pmui.Button(label="invert", size="small", variant="outlined")
-    clear = pmui.Button(label="clear", size="small", variant="outlined")
-    undo = pmui.IconButton(icon="undo", size="small", description="selection before (Ctrl+Z)", align="center")
-    redo = pmui.IconButton(icon="redo", size="small", description="undone selection (Ctrl+Shift+Z)", align="center")
+    invert, clear, undo, redo = (button(label) for label in ("invert", "clear", "undo", "redo"))
 
     def offer(*_: Any) -> None:
         undo.disabled, redo.disabled = (not steps for steps in session.history.steps)
@@ -164,7 +159,7 @@ def selecting(session: Session) -> list[pn.viewable.Viewable]:
 def saving(session: Session, allow_write: bool) -> list[Any]:
     """Make the field that names selections, which the field above, colours and axes then know."""
     name = pn.widgets.TextInput(label="save the selection as", placeholder="a_name", width=WIDTH - 90)
-    save = pmui.Button(label="save", size="small", variant="outlined", align="center")
+    save = button("save", align="end")
     told = pn.pane.HTML("", width=WIDTH, margin=(0, 10), styles={"font-size": "12px"})
 
     def keep(_: Any) -> None:
