@@ -105,6 +105,20 @@ def test_tab__offers_saved_selections_and_says_what_is_in_both(tab):
     assert "8 shots are in both" in compared(found)
 
 
+@pytest.mark.parametrize("chosen", [None, "all others"])
+def test_tab__that_is_open_offers_what_was_taught_unless_somebody_chose(tmp_path, chosen):
+    path = shutil.copytree(few_shots().path, tmp_path / "run.zarr")
+    looked = Session(path, "pca")
+    found = Compare(looked, Pictures(looked.shots.run), Watch(looked))
+    a, b = found.sides
+    assert (a.value, b.value) == ("taken for single", "taken for multiple")
+    b.value = chosen or b.value
+    shutil.copytree(path / "latent" / "pca", path / "latent" / "pca_taught")
+    looked.reopen("pca_taught")
+    offered = "accepted by pca", "accepted by pca_taught"
+    assert (a.value, b.value) == (("taken for single", chosen) if chosen else offered)
+
+
 def test_tab__compares_first_what_was_accepted_before_and_after_a_rule_was_taught(tmp_path):
     path = shutil.copytree(few_shots().path, tmp_path / "run.zarr")
     shutil.copytree(path / "latent" / "pca", path / "latent" / "pca_taught")

@@ -49,6 +49,47 @@ def test_plots_and_tabs__are_used_at_once_at_1280_by_800(visit: Visit, server: S
     assert visit.ask(PLACES) == found
 
 
+LOW = """
+() => {
+  const bar = explorer.views().find(v => v.model?.name == "Tabs");
+  const parts = explorer.views().find(v => v.child_views?.includes(bar));
+  const within = v => [v, ...(v.child_views ?? []).flatMap(within)];
+  return within(parts).filter(v => ["Column", "Row"].some(kind => v.model.type.endsWith(kind)))
+    .map(v => v.el.scrollHeight - v.el.clientHeight).filter(less => less > 2);
+}
+"""
+"""By how much parts of tabs are lower than what they hold [pixels], and so lie over what follows."""
+
+
+def test_tab_of_labels__is_as_high_as_what_it_holds_and_its_bar_stays(visit: Visit, server: Server) -> None:
+    visit.page.set_viewport_size({"width": 1280, "height": 800})
+    visit.open(server.address(embedding="pairs")).tab("labels")
+    visit.settle()
+    assert visit.ask(LOW) == []
+    before = visit.ask(PLACES)["tabs"]
+    visit.page.get_by_role("button", name="teach the rule").scroll_into_view_if_needed()
+    visit.until(SCROLLED)
+    assert visit.ask(PLACES)["tabs"] == before
+
+
+def test_list_of_keys__is_closed_by_a_key_that_does_nothing_else_then(page: Visit) -> None:
+    page.settle()
+    field = page.page.get_by_label("select where")
+    field.fill("shot < 7")
+    field.press("Enter")
+    page.reads("7 selected")
+    page.page.get_by_role("button", name="list of keys").click()
+    page.page.get_by_role("dialog", name="list of keys").wait_for()
+    page.page.keyboard.press("Escape")
+    page.page.get_by_role("dialog", name="list of keys").wait_for(state="hidden")
+    page.page.keyboard.press("?")
+    page.page.get_by_role("dialog", name="list of keys").wait_for()
+    page.page.keyboard.press("?")
+    page.page.get_by_role("dialog", name="list of keys").wait_for(state="hidden")
+    page.reads("7 selected")
+    page.clear()
+
+
 def test_plots_and_tabs__follow_each_other_where_there_is_no_room(visit: Visit, server: Server) -> None:
     # a laptop at a zoom of 200 %
     visit.page.set_viewport_size({"width": 640, "height": 400})

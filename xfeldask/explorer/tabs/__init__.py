@@ -27,6 +27,7 @@ from xfeldask.explorer.tabs.statistics import statistics
 from xfeldask.explorer.tabs.verdict import verdict
 from xfeldask.explorer.tabs.watch import Watch
 from xfeldask.explorer.tabs.widgets import sentence
+from xfeldask.explorer.view.mosaic import WHOLE
 from xfeldask.explorer.view.plane import locked
 from xfeldask.store.columns import Shots
 
@@ -87,7 +88,8 @@ class Tabs:
                              stylesheets=[STAYS])  # fmt: skip
         self.bar.param.watch(self._turn, "active")
         session.param.watch(self._turn, ["embedding", "selected"])
-        self.view = pn.Column(self.bar, sizing_mode="stretch_width")
+        # no higher than its place, tabs would lie over each other's parts, and their bar would scroll away with them
+        self.view = pn.Column(self.bar, sizing_mode="stretch_width", stylesheets=[WHOLE])
         self._box(self.name)
         self._make(self.name)
 

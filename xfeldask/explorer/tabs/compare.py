@@ -67,6 +67,7 @@ class Compare:
         self._found: tuple[str, list[Patterns]] | None = None
         self._asked: tuple[list[Mask], list[str]] = [], []
         self.sides = [choice(label=name, width=230) for name, _ in SIDES]
+        self._offered: list[str] = []
         self.run = pmui.Button(label="compare", variant="contained", size="small", align="end")
         self.run.on_click(self.start)
         self.told = caption()
@@ -127,8 +128,11 @@ class Compare:
         )
         likely = [pair for pair in (taught, taken) if set(pair) <= set(options) and not session.selected.any()]
         first = likely[0] if likely else [SELECTED, OTHERS]
+        # what somebody chose is kept, and not what was offered before there was something likelier
+        chosen = [side.value for side in self.sides] != self._offered
+        self._offered = first
         for side, start in zip(self.sides, first, strict=True):
-            value = side.value if side.value in options else start
+            value = side.value if chosen and side.value in options else start
             side.param.update(options=options, value=value)
 
     def _forget(self, *_: Any) -> None:

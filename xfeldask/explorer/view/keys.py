@@ -26,6 +26,8 @@ class Keys(JSComponent):
         if (event.altKey) return;
         const key = (event.ctrlKey || event.metaKey ? 'Control+' : '') + event.key;
         if (!model.known.includes(key)) return;
+        // of what lies over the page, Escape closes that alone
+        if (key != '?' && event.composedPath().some((part) => part.localName == 'dialog' && part.open)) return;
         if (field.matches?.('input, textarea, select, [contenteditable], [role=slider]')) return;
         // what has the focus moves by these itself
         if (field.matches?.('[role=tab]') && /^(Arrow|Home|End|Enter| )/.test(event.key)) return;
