@@ -243,3 +243,12 @@ def test_teaching__gives_the_labels_to_embed_and_shows_what_came_of_it(stores, t
     assert shown.count(f"{accepted.sum()} of 400") == 2
     decision = looked.shots.run.embedding("pairs").decision
     assert f"{decision.expected_purity:.2%}" in shown
+
+
+def test_bench__says_that_the_store_is_gone(tmp_path):
+    path = shutil.copytree(few_shots().path, tmp_path / "run.zarr")
+    bench = bench_of(Session(path, "pca"))
+    shutil.rmtree(path)
+    bench.give("single")
+    assert "run.zarr" in bench.teaching.told.object
+    assert bench.teaching.make.disabled

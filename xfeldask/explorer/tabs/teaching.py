@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import panel as pn
 from numpy.typing import NDArray
 
+from xfeldask.errors import XfeldaskError
 from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.tabs.widgets import CHANCE, SMALL, caption, table
 from xfeldask.explorer.view.offer import Making
@@ -51,7 +53,11 @@ class Teaching(Making):
         session = self._session
         if self.thread is not None and self.thread.is_alive():
             return
-        why = refusal(session)
+        try:
+            why = refusal(session)
+        except XfeldaskError as error:
+            # the store may go while somebody looks at it
+            why = html.escape(str(error))
         self.make.disabled = bool(why)
         # what has been made is told as long as it is looked at
         self.told.object = why or (self._taught if session.embedding == self._name else "")
