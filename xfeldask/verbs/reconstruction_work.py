@@ -32,8 +32,8 @@ from xfeldask.work.reconstructing import ByDask
 
 LIKENESSES = 8
 """Likenesses of each shot that is held out: so many that are scrambled, and so many that are mixed from two."""
-LEAST_HELD_OUT, LEAST_EVIDENCE = 40, 50.0
-"""Shots held out, and what must be explained of all of them [nat], for likenesses mixed from two to tell anything."""
+LEAST_HELD_OUT, LEAST_EXPLAINED = 40, 2.0
+"""Shots held out, and what must be explained of each [nat], for likenesses mixed from two to tell anything."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,7 +174,7 @@ def look_at(
         return float(found.mean()), float((np.sign(looked.contrast - found) / 2 + 0.5).mean())
 
     by_chance, above = of_likenesses(scrambled)
-    telling = len(frames) >= LEAST_HELD_OUT and looked.contrast.sum() >= LEAST_EVIDENCE
+    telling = len(frames) >= LEAST_HELD_OUT and looked.contrast.mean() >= LEAST_EXPLAINED
     error = np.sqrt((LIKENESSES + 2) / (12 * LIKENESSES * len(frames))) if len(frames) >= FEW else np.inf
     at_once = explained_at_once(known, frames, pixels, radius)
     told = HeldOut(gain=float(looked.contrast.mean()), scrambled=by_chance, above=above, error=float(error),
@@ -208,7 +208,7 @@ def warn_of_nothing(looked: HeldOut) -> None:
     elif not looked.shows:
         told = (
             "nothing was found: the intensity explains shots that it was not made of no better than "
-            f"{_what_else(looked)}; take more or brighter shots, to a lower resolution, or give the symmetry"
+            f"{_what_else(looked)}; take more or brighter shots, a lower resolution, or give the symmetry"
         )
     if told is not None:
         warnings.warn(told, XfeldaskWarning, stacklevel=4)
