@@ -114,5 +114,5 @@ def confusion_figure(matrices: Mapping[str, xr.DataArray]) -> Figure:
         ax.set_title(title, fontsize=10)
     axes[0].set_ylabel("in truth")
     if drawn is not None:
-        figure.colorbar(drawn, ax=axes, shrink=0.8, pad=0.02, label="part of the row's shots")
+        figure.colorbar(drawn, ax=axes, shrink=0.8, pad=0.02, label="fraction of the row's shots")
     return figure
