@@ -60,7 +60,7 @@ def test_made__of_another_run_is_refused(kind: type[Made], tmp_path: Path) -> No
     found = publish(kind, run, "a")
     assert found.fits
     assert found.dataset()["values"].values.tolist() == [0, 1, 2, 3]
-    group = Run.open(run.path, "r+").group[found.place]
+    group = Run.open(run.path, "r+").group[found.group_path]
     group.attrs["run"] = "another"
     with pytest.raises(CorruptStoreError, match=f"the {kind.word} a was made from the shots of another run"):
         kind(run, "a").dataset()

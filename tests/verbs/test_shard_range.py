@@ -114,7 +114,7 @@ def test_ranges__and_who_writes_the_whole_exclude_each_other(tmp_path, arguments
     store = tmp_path / "run.zarr"
     simulate(store, **arguments, shards="1/2")
     before = digests(store)
-    with held(store, ShardRange(2, 2).place):
+    with held(store, ShardRange(2, 2).lock_path):
         for how in ({"resume": True}, {"overwrite": True}, {"shards": "2/2"}):
             (raised,) = elsewhere(simulate, store, **arguments, **how)
             assert isinstance(raised, StoreBusyError)
@@ -127,7 +127,7 @@ def test_ranges__and_who_writes_the_whole_exclude_each_other(tmp_path, arguments
 def test_ranges__that_are_cut_otherwise_are_refused_while_one_is_written(tmp_path, arguments):
     store = tmp_path / "run.zarr"
     simulate(store, **arguments, shards="1/2")
-    with held(store, ShardRange(2, 2).place):
+    with held(store, ShardRange(2, 2).lock_path):
         (raised,) = elsewhere(simulate, store, **arguments, shards="3/3")
         assert isinstance(raised, StoreBusyError)
         assert not elsewhere(simulate, store, **arguments, shards="1/2")
@@ -141,7 +141,7 @@ def test_range__of_a_store_that_was_removed_meanwhile_waits_and_then_says_so(tmp
     monkeypatch.setattr(shard_range, "PATIENCE", 0.1)
     monkeypatch.setattr(shard_range, "LOOK", 0.04)
     monkeypatch.setattr(simulate_module, "_begin", lambda *_: begun.append(1))
-    with held(store, ShardRange(2, 2).place):
+    with held(store, ShardRange(2, 2).lock_path):
         (raised,) = elsewhere(simulate, store, **arguments, shards="1/2")
     assert isinstance(raised, StoreBusyError)
     assert not begun
@@ -152,7 +152,7 @@ def test_last_ranges__leave_alone_what_the_other_is_writing(tmp_path, arguments)
     simulate(store, **arguments, shards="1/2")
     unfinished = store / "photons" / "c" / "9.1234.partial"
     unfinished.touch()
-    with held(store, ShardRange(1, 2).place):
+    with held(store, ShardRange(1, 2).lock_path):
         assert not elsewhere(simulate, store, **arguments, shards="2/2")
     assert unfinished.exists()
     assert open_run(store).complete
@@ -177,7 +177,7 @@ def test_range__waits_for_who_writes_the_whole_and_not_for_ever(tmp_path, argume
 def test_range__of_a_bucket_is_locked_as_in_a_folder(arguments):
     store = "memory://ranges/run.zarr"
     simulate(store, **arguments, shards="1/2")
-    with held(store_path(store), ShardRange(2, 2).place):
+    with held(store_path(store), ShardRange(2, 2).lock_path):
         (raised,) = elsewhere(simulate, store, **arguments, resume=True)
     assert isinstance(raised, StoreBusyError)
     simulate(store, **arguments, shards="2/2")

@@ -167,7 +167,7 @@ class Bucket(Place):
         found = BucketStore(self, read_only=mode == "r")
         return zarr.open_group(found, mode=mode, zarr_format=3, use_consolidated=False)
 
-    def replace_by(self, folder: Path, place: str = "") -> None:
+    def replace_by(self, folder: Path, group: str = "") -> None:
         """Write a group that lies in a folder into its place here, in that of one that is there.
 
         What makes it a group is removed first, and written last: there is the old one, or none, or the new one.
@@ -175,15 +175,15 @@ class Bucket(Place):
         Parameters
         ----------
         folder : Path
-        place : str, of the group in the store, which this is the place of
+        group : str, its path in the store, which this is the place of
 
         Raises
         ------
         StoreBusyError
             Somebody else made it meanwhile.
         """
-        target, left = Bucket(self.path / place), self._left(place)
-        left.put("", json.dumps({"store": self.path.name, "place": place}).encode())
+        target, left = Bucket(self.path / group), self._left(group)
+        left.put("", json.dumps({"store": self.path.name, "place": group}).encode())
         target.remove()
         files = [file for file in sorted(folder.rglob("*")) if file.is_file() and file != folder / "zarr.json"]
         side_by_side(lambda file: target.put(file.relative_to(folder).as_posix(), file.read_bytes()), files)
@@ -201,8 +201,8 @@ class Bucket(Place):
 
     def sweep_beside(self) -> None:
         """Remove what uploads that broke off left; see `Place`."""
-        for left, place in self._broken_off():
-            target = Bucket(self.path / place)
+        for left, group in self._broken_off():
+            target = Bucket(self.path / group)
             if target.size("zarr.json") is None:
                 target.remove()
             left.delete("")
@@ -210,9 +210,9 @@ class Bucket(Place):
     def sweep_within(self) -> None:
         """Remove nothing: an object is whole or not there; see `Place`."""
 
-    def _left(self, place: str) -> Bucket:
+    def _left(self, group: str) -> Bucket:
         """Return what lies beside the store for as long as a group is uploaded."""
-        return Bucket(self.path.with_name(mark_name(self.path.name, place, "new")))
+        return Bucket(self.path.with_name(mark_name(self.path.name, group, "new")))
 
     def _broken_off(self) -> Iterator[tuple[Bucket, str]]:
         """Yield marks of uploads whose writer is gone, each with the group that it was uploading."""
@@ -224,24 +224,24 @@ class Bucket(Place):
             left = Bucket(self.path.with_name(name))
             try:
                 found = json.loads(left.read(""))
-                store, place = str(found["store"]), str(found["place"])
+                store, group = str(found["store"]), str(found["place"])
             except (ValueError, KeyError, TypeError, FileNotFoundError):
                 continue
-            mark = self.mark(place)
+            mark = self.mark(group)
             if store == self.path.name and ((holder := mark.holder()) is None or is_dead(mark, holder)):
-                yield left, place
+                yield left, group
 
-    def mark(self, place: str) -> Mark:
+    def mark(self, group: str) -> Mark:
         """Return the object that says who writes; see `Place`."""
         from xfeldask.store.bucket_mark import ObjectMark  # speaks of `Bucket`
 
-        return ObjectMark(self.path.with_name(mark_name(self.path.name, place)))
+        return ObjectMark(self.path.with_name(mark_name(self.path.name, group)))
 
-    def marks(self, place: str) -> dict[str, Mark]:
+    def marks(self, group: str) -> dict[str, Mark]:
         """Return the objects that say who writes groups in a group; see `Place`."""
         from xfeldask.store.bucket_mark import ObjectMark  # speaks of `Bucket`
 
-        before, after = mark_name(self.path.name, place, ""), ".lock"
+        before, after = mark_name(self.path.name, group, ""), ".lock"
         names = sorted(key.rsplit("/", 1)[-1] for key in Bucket(self.path.parent).children())
         found = [name for name in names if name.startswith(before) and name.endswith(after)]
         return {name.removeprefix(before).removesuffix(after): ObjectMark(self.path.with_name(name)) for name in found}
@@ -256,7 +256,7 @@ class Bucket(Place):
 
 
 @contextmanager
-def uploaded(store: URL, place: str = "") -> Iterator[Path]:
+def uploaded(store: URL, group: str = "") -> Iterator[Path]:
     """Give a folder to write a store to, or a group in one, and put it into its place when the context ends.
 
     Nothing in the bucket changes before that. Parameters and errors are those of `Bucket.replace_by`.
@@ -264,4 +264,4 @@ def uploaded(store: URL, place: str = "") -> Iterator[Path]:
     with TemporaryDirectory(prefix="xfeldask-") as folder:
         fresh = Path(folder) / store.name
         yield fresh
-        Bucket(store).replace_by(fresh, place)
+        Bucket(store).replace_by(fresh, group)

@@ -24,7 +24,7 @@ RANGES = "shards"
 
 
 @contextmanager
-def held(store: StorePath, place: str = "") -> Iterator[None]:
+def held(store: StorePath, group: str = "") -> Iterator[None]:
     """Be the only one who writes a store, or a group in it, within; a thread may do so again inside.
 
     A lock on all shots conflicts with locks on ranges of shards. Locks on ranges conflict with one another only where
@@ -33,8 +33,8 @@ def held(store: StorePath, place: str = "") -> Iterator[None]:
     Parameters
     ----------
     store : Path or URL, there or not
-    place : str, of a group such as ``latent/ipca``, or of a `ShardRange`; of the shots and all that belongs to them by
-        default
+    group : str, path of a group such as ``latent/ipca``, or of a `ShardRange`; by default of the shots and all that
+        belongs to them
 
     Raises
     ------
@@ -59,14 +59,14 @@ def held(store: StorePath, place: str = "") -> Iterator[None]:
     >>> writer(store) is None
     True
     """
-    mark = place_of(store).mark(place)
+    mark = place_of(store).mark(group)
     with _guard:
         mine = _held.get(mark)
         if mine is None or mine.thread != get_ident():
-            mine = _Mine(get_ident(), _take(mark, store / place))
+            mine = _Mine(get_ident(), _take(mark, store / group))
         _held[mark] = mine._replace(times=mine.times + 1)
     try:
-        _refuse_others(store, place)
+        _refuse_others(store, group)
         yield
     finally:
         with _guard:
@@ -80,7 +80,7 @@ def held(store: StorePath, place: str = "") -> Iterator[None]:
                 _alive.rest()
 
 
-def writer(store: StorePath, place: str = "") -> Holder | None:
+def writer(store: StorePath, group: str = "") -> Holder | None:
     """Return who writes a store, or a group in it; None where nobody does who is alive.
 
     Examples
@@ -92,7 +92,7 @@ def writer(store: StorePath, place: str = "") -> Holder | None:
     ...     print(writer(store) is None, writer(store, "latent/ipca").process == os.getpid())
     True True
     """
-    mark = place_of(store).mark(place)
+    mark = place_of(store).mark(group)
     holder = mark.holder()
     return holder if holder is not None and not is_dead(mark, holder) else None
 
@@ -130,21 +130,21 @@ def _take(mark: Mark, what: StorePath) -> Holder:
     raise StoreBusyError(f"{what} is being written by another process that began just now; wait for it")
 
 
-def _refuse_others(store: StorePath, place: str) -> None:
+def _refuse_others(store: StorePath, group: str) -> None:
     """Refuse to write shots that others write too, whole or a range of them."""
-    if place and not place.startswith(f"{RANGES}/"):
+    if group and not group.startswith(f"{RANGES}/"):
         return
     there = place_of(store)
-    others = [mark for name, mark in there.marks(RANGES).items() if not place or _cut(name) != _cut(place)]
-    for mark in [*others, there.mark("")] if place else others:
+    others = [mark for name, mark in there.marks(RANGES).items() if not group or _cut(name) != _cut(group)]
+    for mark in [*others, there.mark("")] if group else others:
         holder = mark.holder()
         if not is_dead(mark, holder):
             raise StoreBusyError(f"{store} is being written by {_told(holder)}; wait for it, or choose another")
 
 
-def _cut(place: str) -> str:
-    """Return into how many ranges the shards are cut of which a place is one."""
-    return place.rpartition("-")[2]
+def _cut(group: str) -> str:
+    """Return into how many ranges the shards are cut of which a group's path names one."""
+    return group.rpartition("-")[2]
 
 
 def _told(holder: Holder | None) -> str:

@@ -94,8 +94,8 @@ class Made:
             raise UnknownNameError(cls.word, name, have, none)
 
     @property
-    def place(self) -> str:
-        """The group in the store."""
+    def group_path(self) -> str:
+        """Path of the group in the store."""
         return f"{self.room}/{self.name}"
 
     def dataset(self, chunks: Any = None) -> xr.Dataset:
@@ -106,16 +106,16 @@ class Made:
         CorruptStoreError
             It tells of shots of another run, or of more than there are.
         """
-        return self.refuse_other().run.dataset(self.place, chunks)
+        return self.refuse_other().run.dataset(self.group_path, chunks)
 
     def stored(self) -> xr.Dataset:
         """Return the group as it is stored, to be published again."""
-        return open_lazily(self.run.group, self.place)
+        return open_lazily(self.run.group, self.group_path)
 
     def parts(self) -> dict[str, xr.Dataset]:
         """Return the groups in the group, in memory."""
-        names = child_groups(self.run.group, self.place)
-        return {part: open_lazily(self.run.group, f"{self.place}/{part}").load() for part in names}
+        names = child_groups(self.run.group, self.group_path)
+        return {part: open_lazily(self.run.group, f"{self.group_path}/{part}").load() for part in names}
 
     @cached_property
     def attributes(self) -> Mapping[str, Any]:
@@ -165,7 +165,7 @@ class Made:
             found = found.assign_attrs({RUN: self.run.identity})
         self.run.refuse_replaced()
         try:
-            publish_group(self.run.path, self.place, found, parts)
+            publish_group(self.run.path, self.group_path, found, parts)
         except InputError:
             self.run.refuse_replaced()  # the place of the group may have gone with the old run
             raise
@@ -173,7 +173,7 @@ class Made:
             self.run.refuse_replaced()
         except RunError:
             # the run was replaced between the two looks; what tells of the old one is not to lie in the new
-            self.run.place.remove(self.place)
+            self.run.place.remove(self.group_path)
             raise
 
     def facts(self) -> dict[str, str]:

@@ -117,10 +117,10 @@ class FileMark:
     path: Path
 
     @classmethod
-    def of(cls, store: Path, place: str) -> Self:
+    def of(cls, store: Path, group: str) -> Self:
         """Return the mark of a store, there or not, or of a group in it."""
         store = real_path(store)
-        return cls(store.with_name(mark_name(store.name, place)))
+        return cls(store.with_name(mark_name(store.name, group)))
 
     def holder(self) -> Holder | None:
         """Return who made it; see `Mark`."""
@@ -185,7 +185,7 @@ class FileMark:
                 left.unlink(missing_ok=True)
 
 
-def mark_name(store: str, place: str, kind: str = "lock") -> str:
+def mark_name(store: str, group: str, kind: str = "lock") -> str:
     """Return the name of what lies beside a store and tells of it, or of a group in it.
 
     Examples
@@ -193,7 +193,7 @@ def mark_name(store: str, place: str, kind: str = "lock") -> str:
     >>> mark_name("run.zarr", ""), mark_name("run.zarr", "latent/ipca")
     ('.run.zarr.lock', '.run.zarr.latent.ipca.lock')
     """
-    return f".{store}{''.join(f'.{part}' for part in place.split('/') if part)}.{kind}"
+    return f".{store}{''.join(f'.{part}' for part in group.split('/') if part)}.{kind}"
 
 
 def is_dead(mark: Mark, holder: Holder | None) -> bool:

@@ -93,11 +93,11 @@ class Place(ABC):
         """Remove files that killed writers left in the store."""
 
     @abstractmethod
-    def mark(self, place: str) -> Mark:
+    def mark(self, group: str) -> Mark:
         """Return what says who writes the store, or a group in it."""
 
     @abstractmethod
-    def marks(self, place: str) -> dict[str, Mark]:
+    def marks(self, group: str) -> dict[str, Mark]:
         """Return those of `mark` that are there of groups in a group, by the name of the group."""
 
 
@@ -191,14 +191,14 @@ class Folder(Place):
         for orphan in self.path.rglob("*.partial"):
             orphan.unlink(missing_ok=True)
 
-    def mark(self, place: str) -> Mark:
+    def mark(self, group: str) -> Mark:
         """Return the file that says who writes; see `Place`."""
-        return FileMark.of(self.path, place)
+        return FileMark.of(self.path, group)
 
-    def marks(self, place: str) -> dict[str, Mark]:
+    def marks(self, group: str) -> dict[str, Mark]:
         """Return the files that say who writes groups in a group; see `Place`."""
         path = real_path(self.path)
-        before, after = mark_name(path.name, place, ""), ".lock"
+        before, after = mark_name(path.name, group, ""), ".lock"
         files = sorted(path.parent.glob(f"{escape(before)}*{after}"))
         return {file.name.removeprefix(before).removesuffix(after): FileMark(file) for file in files}
 

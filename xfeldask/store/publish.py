@@ -28,7 +28,7 @@ _CANNOT = {errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.EPERM, errno.EXDE
 """What a system or a file system answers that cannot exchange two names."""
 
 
-def replaced_group(store: StorePath, place: str = "", *, keep: bool = False) -> AbstractContextManager[Path]:
+def replaced_group(store: StorePath, group: str = "", *, keep: bool = False) -> AbstractContextManager[Path]:
     """Give a folder to write a store, or a group in it, to, and put it into its place when the context ends.
 
     On a file system that is one step, as of `replaced`; in a bucket there is none between the old one and the new.
@@ -36,14 +36,14 @@ def replaced_group(store: StorePath, place: str = "", *, keep: bool = False) -> 
     Parameters
     ----------
     store : Path or URL
-    place : str, of the group; empty for the store itself
+    group : str, its path; empty for the store itself
     keep : bool, as of `replaced`; in a bucket nothing is kept
     """
     if isinstance(store, Path):
-        return replaced(store / place, store, keep=keep)
+        return replaced(store / group, store, keep=keep)
     from xfeldask.store.bucket import uploaded  # needs an extra
 
-    return uploaded(store, place)
+    return uploaded(store, group)
 
 
 @contextmanager
@@ -158,14 +158,14 @@ def exchanged(one: Path, other: Path) -> bool:
 
 
 def publish_group(
-    path: StorePath, place: str, found: xr.Dataset, parts: Mapping[str, xr.Dataset] | None = None
+    path: StorePath, group: str, found: xr.Dataset, parts: Mapping[str, xr.Dataset] | None = None
 ) -> None:
     """Write a group with groups in it, such as an embedding or a selection, in one step.
 
     Parameters
     ----------
     path : Path or URL, of the store
-    place : str, of the group: that of the group around it, and its name
+    group : str, its path: that of the group around it, and its name
     found : xarray.Dataset
     parts : Dataset by name, groups in it
 
@@ -176,18 +176,18 @@ def publish_group(
     InputError
         The disk is full or read-only; what was there before is there still.
     """
-    target = path / place
+    target = path / group
     try:
-        with held(path, place):
+        with held(path, group):
             place_of(path).sweep_beside()
-            open_root(path, mode="r+").require_group(place.split("/", maxsplit=1)[0])
-            with replaced_group(path, place) as fresh:
-                for group, part in [(None, found), *(parts or {}).items()]:
+            open_root(path, mode="r+").require_group(group.split("/", maxsplit=1)[0])
+            with replaced_group(path, group) as fresh:
+                for inner, part in [(None, found), *(parts or {}).items()]:
                     encoding = {str(name): {"compressors": compressors()} for name in part.variables}
                     # a file that is not there then means that something is missing
                     with pipeline(EXACT):
                         part.to_zarr(
-                            fresh, group=group, mode="w-", consolidated=False, encoding=encoding,
+                            fresh, group=inner, mode="w-", consolidated=False, encoding=encoding,
                             write_empty_chunks=True,
                         )  # fmt: skip
                 seal(fresh)

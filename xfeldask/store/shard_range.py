@@ -58,7 +58,7 @@ class ShardRange:
         return range(n_shards * (self.number - 1) // self.count, n_shards * self.number // self.count)
 
     @property
-    def place(self) -> str:
+    def lock_path(self) -> str:
         """What is locked while its shards are written."""
         return f"{RANGES}/{self.number}-of-{self.count}"
 

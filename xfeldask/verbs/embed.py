@@ -147,7 +147,7 @@ def embed(
     source = StoreSource(run)
     refuse(source, run.n_shots, options)
     refuse_name(run, name, overwrite)
-    with held(run.path, Embedding(run, name).place):
+    with held(run.path, Embedding(run, name).group_path):
         refuse_name(run, name, overwrite)  # another may have made it meanwhile
         if follow:
             follow_store(run, name, options)

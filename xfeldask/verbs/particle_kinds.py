@@ -112,7 +112,7 @@ def find_kinds(
     pixels = pixels_of(run.geometry, run.wavelength)
     levels = looks(min(RADIUS, pixels.reach))
     chosen = device_for(device, pixels, levels, None, progress, models=max(1, most) if like is None else 1)
-    with held(run.path, embedding.place), one_thread_a_task():
+    with held(run.path, embedding.group_path), one_thread_a_task():
         before, parts = _of_the_rule(embedding)
         shots = single_hits(embedding, before, LEAST_HITS if like is None else 1)
         known = run.known_background

@@ -73,8 +73,8 @@ def phase(
         refuse_unwritable(Path(density), "a density", MAPS)
     if intensity is not None:
         refuse_unwritable(Path(intensity), "an intensity", INTENSITIES)
-    with held(run.path, chosen.place):
-        found = open_lazily(run.group, chosen.place).load()
+    with held(run.path, chosen.group_path):
+        found = open_lazily(run.group, chosen.group_path).load()
         s, grid = found["s"].values, found["intensity"].values
         # what no shot looked at, as behind the beam stop, may be anything
         known = found["exposure"].values > 0.05 * np.median(found["exposure"].values[found["exposure"].values > 0])

@@ -65,7 +65,7 @@ def project(
     embedding = source.embedding(name).refuse_older()
     run.refuse_incomplete()
     refuse_name(run, target, overwrite)
-    with held(run.path, Embedding(run, target).place):
+    with held(run.path, Embedding(run, target).group_path):
         refuse_name(run.reopened(), target, overwrite)  # another may have made it meanwhile
         _project(embedding, run, target, progress)
     return tell_conflict(Embedding(run, target).dataset())

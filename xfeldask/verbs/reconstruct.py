@@ -120,37 +120,37 @@ def reconstruct(
         embedding=meant,
         version=version("xfeldask"),
     )
-    place = Reconstruction(run, name)
-    with held(run.path, place.place), one_thread_a_task():
+    target = Reconstruction(run, name)
+    with held(run.path, target.group_path), one_thread_a_task():
         known = run.known_background
         parameters = asked if known is None else asked.model_copy(update={"background": known.digest})
-        kept = _kept(place, parameters, overwrite)
+        checkpoint = _checkpoint_of(target, parameters, overwrite)
         frames = read_frames(run, shots, pixels, images, known, progress)
         refuse_blank(frames, pixels, plan)
-        work = Reconstructor(run, place, kept, parameters, frames, shots, pixels, plan, group, chosen)
+        work = Reconstructor(run, target, checkpoint, parameters, frames, shots, pixels, plan, group, chosen)
         with reporter("reconstructing", work.total, "iterations", progress) as telling:
             work.run_all(telling)
     return Reconstruction(run, name).dataset()
 
 
-def _kept(place: Reconstruction, parameters: Reconstructing, overwrite: bool) -> Reconstruction:
+def _checkpoint_of(target: Reconstruction, parameters: Reconstructing, overwrite: bool) -> Reconstruction:
     """Return the checkpoint that iterations are saved to, and resumed from where it exists.
 
     Raises
     ------
     StoreExistsError, InputError
     """
-    begun = place.is_there and not place.is_finished and place.fits
-    same = begun and place.parameters.model_dump() == parameters.model_dump()
-    if same or not place.is_there:
-        return place
+    begun = target.is_there and not target.is_finished and target.fits
+    same = begun and target.parameters.model_dump() == parameters.model_dump()
+    if same or not target.is_there:
+        return target
     if overwrite:
-        return place if begun else Unfinished(place.run, place.name)
+        return target if begun else Unfinished(target.run, target.name)
     if not begun:
         raise StoreExistsError(
-            f"{place.run.path} has a reconstruction {place.name}; pass overwrite=True (--overwrite) or another name"
+            f"{target.run.path} has a reconstruction {target.name}; pass overwrite=True (--overwrite) or another name"
         )
     raise InputError(
-        f"{place.run.path} has a reconstruction {place.name} that was begun otherwise; repeat that call to go on "
+        f"{target.run.path} has a reconstruction {target.name} that was begun otherwise; repeat that call to go on "
         "with it, or pass overwrite=True (--overwrite)"
     )

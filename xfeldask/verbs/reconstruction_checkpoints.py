@@ -24,23 +24,24 @@ class Checkpoints:
 
     Attributes
     ----------
-    place : Reconstruction, where they are kept
+    checkpoint : Reconstruction, where they are kept
     attributes : mapping, of all of them
     parts : Dataset by name, as of `dataset_of`; the attribute `attempts` tells how many starts it is the best of, and
         is not there once starts are over
     """
 
-    place: Reconstruction
+    checkpoint: Reconstruction
     attributes: Mapping[str, Any]
     parts: dict[str, xr.Dataset]
     _written: float = field(default_factory=time.monotonic)
 
     @classmethod
-    def read(cls, place: Reconstruction, parameters: Reconstructing, attributes: Mapping[str, Any]) -> Self:
+    def read(cls, checkpoint: Reconstruction, parameters: Reconstructing, attributes: Mapping[str, Any]) -> Self:
         """Read what a call with the same parameters has come to; nothing where there was none."""
-        if not (place.is_there and place.fits and place.parameters.model_dump() == parameters.model_dump()):
-            return cls(place, attributes, {})
-        return cls(place, attributes, {WHOLE: place.dataset().load(), **place.parts()})
+        asked = parameters.model_dump()
+        if not (checkpoint.is_there and checkpoint.fits and checkpoint.parameters.model_dump() == asked):
+            return cls(checkpoint, attributes, {})
+        return cls(checkpoint, attributes, {WHOLE: checkpoint.dataset().load(), **checkpoint.parts()})
 
     def offer(self, part: str, found: Callable[[], xr.Dataset]) -> None:
         """Write what a part has come to, if the last checkpoint is long ago."""
@@ -51,5 +52,5 @@ class Checkpoints:
         """Write what a part has come to."""
         self.parts[part] = found
         inner = {name: each for name, each in self.parts.items() if name != WHOLE}
-        self.place.publish(self.parts[WHOLE].assign_attrs(self.attributes), inner)
+        self.checkpoint.publish(self.parts[WHOLE].assign_attrs(self.attributes), inner)
         self._written = time.monotonic()

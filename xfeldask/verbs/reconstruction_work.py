@@ -41,8 +41,8 @@ class Reconstructor:
     """A reconstruction that is being made, where it goes to, and where its iterations are kept until then."""
 
     run: Run
-    place: Reconstruction
-    kept: Reconstruction
+    target: Reconstruction
+    checkpoint: Reconstruction
     parameters: Reconstructing
     frames: SparseFrames
     shots: NDArray[np.int64]
@@ -60,7 +60,7 @@ class Reconstructor:
     @cached_property
     def checkpoints(self) -> Checkpoints:
         """What an earlier call came to, and what this one comes to."""
-        return Checkpoints.read(self.kept, self.parameters, self._attributes(finished=False))
+        return Checkpoints.read(self.checkpoint, self.parameters, self._attributes(finished=False))
 
     def run_all(self, telling: Reporter) -> None:
         """Reconstruct from all shots but those held out, look at these, and reconstruct from halves."""
@@ -75,9 +75,9 @@ class Reconstructor:
             found = found.assign(self._halves(state, fit, telling))
             shows = looked is None or looked.shows
             found = found.assign_attrs(half_set_resolution=self._agreed(found) if shows else np.inf)
-        self.place.publish(found.assign_attrs(self._attributes(finished=True)))
-        if self.kept.place != self.place.place:
-            self.run.place.remove(self.kept.place)
+        self.target.publish(found.assign_attrs(self._attributes(finished=True)))
+        if self.checkpoint.group_path != self.target.group_path:
+            self.run.place.remove(self.checkpoint.group_path)
         if looked is not None:
             warn_of_nothing(looked)
 

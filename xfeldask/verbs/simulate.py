@@ -198,7 +198,7 @@ def _make_range(
 
     begun(path, begin)
     run = _resumed(path, inputs.experiment)
-    with held(path, among.place):
+    with held(path, among.lock_path):
         run_pending(run, "simulate", _task(device), progress, among)
         return run.reopened("r").dataset()
 

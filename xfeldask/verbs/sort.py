@@ -67,7 +67,7 @@ def sort(
     asked = {
         "max_singles_lost": max_singles_lost, "contamination": contamination, "max_contamination": max_contamination
     }  # fmt: skip
-    with held(embedding.run.path, embedding.place):
+    with held(embedding.run.path, embedding.group_path):
         embedding.publish(*decided_anew(embedding, {name: value for name, value in asked.items() if value is not None}))
     return tell_conflict(embedding.dataset())
 
