@@ -58,5 +58,20 @@ def test_sort__like_accepts_the_wanted_species_of_what_was_embedded_or_not(run, 
     assert (kind[before] == 0).all()
     assert (kind[~before] == -1).all()
     code, _, err = run("embed", store, "--name", "again", "--sort", "models", *THREADS)
-    assert (code, "sort='models' goes by the species of like=" in err) == (2, True)
+    assert (code, "sort='models' and like=" in err) == (2, True)
     assert "again" not in open_run(store).embeddings
+
+
+def test_sort__refuses_species_before_anything_is_embedded(run, tmp_path: Path) -> None:
+    path = tiny_run(tmp_path / "run.zarr", frames(24)).path
+    code, _, err = run("sort", path, "--like", tmp_path / "none.toml")
+    assert (code, "to take species from" in err, "Dask dashboard" in err) == (2, True, False)
+    assert not open_run(path).embeddings
+
+
+def test_embed__on_the_default_scheduler_says_what_is_wrong_itself(run, tmp_path: Path) -> None:
+    path = tiny_run(tmp_path / "run.zarr", frames(24)).path
+    code, _, err = run("embed", path, "--workers", 1)
+    assert (code, "there are no hits to sort" in err) == (2, True)
+    code, _, err = run("embed", path, "--sort", "elliptic_envelope", "--workers", 1)
+    assert (code, err.count("Dask dashboard")) == (0, 1)

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import logging
 import os
+import pickle
+from threading import Thread
 
 import dask
 import dask.array as da
@@ -54,6 +56,8 @@ class FakeCluster:
     def __exit__(self, *_):
         self.closed = True
 
+    close = __exit__
+
 
 @pytest.mark.parametrize(
     ("name", "shape"),
@@ -95,3 +99,31 @@ def test_scheduled__starts_a_cluster_for_what_dask_itself_computes(capsys):
         assert dask.config.get("scheduler") == "dask.distributed"
     assert active_client() is None
     assert capsys.readouterr().err == ""
+
+
+def test_scheduled__starts_in_whatever_thread_first_works():
+    before = dask.config.get("scheduler", None)
+    with scheduled("local", 1, quiet=True):
+        waiting, found = dask.config.get("scheduler"), []
+        threads = [Thread(target=lambda: found.append((active_client(), worker_count()))) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        # all wait for one cluster; none computes by other means meanwhile
+        assert [count for _, count in found] == [1, 1, 1]
+        assert len({id(client) for client, _ in found}) == 1
+        assert pickle.loads(pickle.dumps(waiting)) is None  # a worker has no cluster of its own to wait for
+    assert dask.config.get("scheduler", None) == before
+    assert active_client() is None
+
+
+def test_scheduled__that_cannot_start_says_why_every_time(monkeypatch):
+    def fails(**_):
+        raise OSError("no socket is left")
+
+    monkeypatch.setattr(distributed, "LocalCluster", fails)
+    with scheduled("local", 1, quiet=True):
+        for _ in range(2):
+            with pytest.raises(OSError, match="no socket is left"):
+                active_client()

@@ -37,22 +37,23 @@ def sort(
     from xfeldask.sorting.rules import rule_that_goes_by
     from xfeldask.store.run import open_run
     from xfeldask.verbs.embed import embed as build
+    from xfeldask.verbs.named_species import beam_like
     from xfeldask.verbs.particle_kinds import find_kinds
     from xfeldask.verbs.sort import sort as run
     from xfeldask.work.schedulers import scheduled
 
     opened = open_run(store)
     asked: dict[str, Any] = {field: value for field, value in allowance.items() if value is not None}
-    if not opened.embeddings and name is None:
-        rule = rule_that_goes_by(asked)
-        with scheduled(scheduler, workers, quiet):
-            found = build(store, sort=rule, progress=not quiet, **asked)
-    elif asked:
-        found = run(store, opened.embedding(name).name, **asked)
-    else:
-        found = opened.refuse_incomplete().embedding(name).dataset()
     if like is not None:
-        with scheduled(scheduler, workers, quiet):
+        beam_like(like)  # refused, if it must be, before anything is done
+    with scheduled(scheduler, workers, quiet):
+        if not opened.embeddings and name is None:
+            found = build(store, sort=rule_that_goes_by(asked), progress=not quiet, **asked)
+        elif asked:
+            found = run(store, opened.embedding(name).name, **asked)
+        else:
+            found = opened.refuse_incomplete().embedding(name).dataset()
+        if like is not None and found.is_single.any():
             found = find_kinds(store, name, like=like, progress=not quiet)
     if not quiet:
         print_verdict(opened, found)

@@ -23,7 +23,7 @@ from xfeldask.store.model import Model, make_features
 from xfeldask.store.run import Run
 from xfeldask.store.shots import EmbeddedShots
 from xfeldask.verbs.options import Options
-from xfeldask.work.compute import one_thread_a_task
+from xfeldask.work.compute import active_client, one_thread_a_task
 from xfeldask.work.fitting import Fit, fit, passes
 from xfeldask.work.progress import Tell, reporter
 from xfeldask.work.sources import Source, StoreSource
@@ -42,6 +42,7 @@ def fit_model(source: Source, options: Options, shots: int) -> tuple[Model, Fit]
     estimator = make_estimator(options.method, options.n_components, options.seed)
     rule = make_rule(options.sort, options.seed)
     rows = source.rows(made, shots, options.batch_size)
+    active_client()  # a cluster that waits for work starts, and tells of its dashboard, before progress is shown
     with one_thread_a_task(), ThreadPoolExecutor(1) as beside:
         learning: Future[Rule] | None = None
         if rule is not None and not needs_coordinates(rule):

@@ -47,6 +47,10 @@ class Waiting:
         """Compute keys of a graph."""
         return self.client().get(graph, keys, **options)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # processes that are started take over Dask's settings; a worker has no cluster of its own to wait for
+        return type(None), ()
+
 
 @contextmanager
 def scheduled(name: str, workers: int | None, quiet: bool) -> Iterator[None]:
@@ -81,11 +85,14 @@ def scheduled(name: str, workers: int | None, quiet: bool) -> Iterator[None]:
             yield
         return
     with ExitStack() as stack:
-        client = _client(name, threads, quiet)
+
+        def start() -> Client:
+            return stack.enter_context(_client(name, threads, quiet))
+
         if "://" in name:
-            stack.enter_context(client)
+            start()
         elif name in ("local", "processes"):
-            stack.enter_context(dask.config.set(scheduler=Waiting(lambda: stack.enter_context(client))))
+            stack.enter_context(dask.config.set(scheduler=Waiting(start)))
         else:
             raise UnknownNameError("scheduler", name, SCHEDULERS)
         yield
@@ -100,12 +107,14 @@ def _client(name: str, threads: int, quiet: bool) -> Iterator[Client]:
         address: Any = name
         if "://" not in name:
             link = "http://127.0.0.1:{port}/status"
-            stack.enter_context(dask.config.set({"scheduler": None, "distributed.dashboard.link": link}))
+            stack.enter_context(dask.config.set({"distributed.dashboard.link": link}))
             address = stack.enter_context(_cluster(threads, processes=name == "processes"))
         try:
-            client = stack.enter_context(Client(address, timeout="10s"))
+            client = Client(address, timeout="10s")
         except (OSError, ValueError) as error:
             raise InputError(f"no Dask scheduler answers at {name}; start one with: dask scheduler") from error
+        # entered as a context, a client has to be left by the thread that entered it; work may start in any
+        stack.callback(client.close)
         if not quiet and find_spec("bokeh"):  # without bokeh, Dask has no dashboard
             Console(stderr=True, markup=False).print(
                 f"Dask dashboard: {client.dashboard_link}", highlight=False, soft_wrap=True
