@@ -101,6 +101,10 @@ class UnknownNameError(InputError):
         return f"unknown {kind} {name!r}; {hint}"
 
 
+class MissingPhotonEnergyError(InputError):
+    """Frames that do not tell the photon energy of their beam, where nobody else does."""
+
+
 class MissingFileError(XfeldaskError, FileNotFoundError):
     """A file, store or entry that is not there; the message names the next thing to do.
 

@@ -55,6 +55,9 @@ def test_distance__goes_before_the_files(tmp_path):
         ({"wavelength": "1.33316 A"}, 9300),
         ({"wavelength": "1.33316e-10 m"}, 9300),
         ({"photon_energy": "/LCLS/photon_energy_eV"}, None),
+        ({"photon_energy": "LCLS/photon_energy_eV"}, None),
+        ({"photon_energy": ""}, None),
+        ({"wavelength": "Wavelength A"}, None),
         ({}, None),
     ],
 )
@@ -63,7 +66,9 @@ def test_photon_energy__is_a_number_in_any_unit(tmp_path, beam, due):
     assert found == (due and pytest.approx(due, rel=1e-4))
 
 
-@pytest.mark.parametrize("beam", [{"photon_energy": "9 J"}, {"photon_energy": "-9"}, {"wavelength": "1 nm"}])
+@pytest.mark.parametrize(
+    "beam", [{"photon_energy": "9 J"}, {"photon_energy": "-9"}, {"photon_energy": "0"}, {"wavelength": "1 nm"}]
+)
 def test_photon_energy__of_another_unit_or_sign_is_refused(tmp_path, beam):
     with pytest.raises(FormatError, match="give a positive number of"):
         read_crystfel_photon_energy(written(tmp_path / "a.geom", **beam))

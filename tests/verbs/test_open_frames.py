@@ -4,6 +4,8 @@ import h5py
 import numpy as np
 import pytest
 
+from tests.formats.cxi_writer import frames as cxi_writer_frames
+from tests.formats.cxi_writer import write_condor
 from xfeldask import open_frames
 from xfeldask.config import Detector
 from xfeldask.engines.simulated import SimulatedFrames
@@ -105,11 +107,29 @@ def test_photon_energy__beyond_any_laboratory_is_refused(tmp_path):
         open_frames(tmp_path / "run.npy", geometry="square-16", photon_energy=4.6)
 
 
+def crystfel(folder, shape, energy):
+    """Write the geometry of one panel, with a photon energy."""
+    panel = {"min_fs": 0, "max_fs": shape[1] - 1, "min_ss": 0, "max_ss": shape[0] - 1, "fs": "x", "ss": "y",
+             "corner_x": -2, "corner_y": 1}  # fmt: skip
+    lines = [f"photon_energy = {energy}", "clen = 0.2", "res = 5000", *(f"a/{key} = {panel[key]}" for key in panel)]
+    (folder / "a.geom").write_text("\n".join(lines))
+    return folder / "a.geom"
+
+
 @pytest.mark.parametrize(("given", "due"), [({}, 9300), ({"photon_energy": 8000.0}, 8000)])
 def test_photon_energy__of_a_crystfel_file_holds_unless_one_is_given(tmp_path, given, due):
-    panel = {"min_fs": 0, "max_fs": 3, "min_ss": 0, "max_ss": 2, "fs": "x", "ss": "y", "corner_x": -2, "corner_y": 1}
-    lines = ["photon_energy = 9300 eV", "clen = 0.2", "res = 5000", *(f"a/{key} = {panel[key]}" for key in panel)]
-    (tmp_path / "a.geom").write_text("\n".join(lines))
     np.save(tmp_path / "run.npy", np.zeros((2, 3, 4), np.uint8))
-    frames = open_frames(tmp_path / "run.npy", geometry=tmp_path / "a.geom", **given)
+    frames = open_frames(tmp_path / "run.npy", geometry=crystfel(tmp_path, (3, 4), "9300 eV"), **given)
     assert frames.wavelength == pytest.approx(wavelength(due))
+
+
+def test_photon_energy__that_frames_tell_goes_before_that_of_a_crystfel_file(tmp_path):
+    write_condor(tmp_path / "condor.h5", cxi_writer_frames(2, (16, 16)))
+    own = open_frames(tmp_path / "condor.h5", geometry="square-16").wavelength
+    found = open_frames(tmp_path / "condor.h5", geometry=crystfel(tmp_path, (16, 16), "9300 eV"))
+    assert found.wavelength == own != pytest.approx(wavelength(9300))
+
+
+def test_photon_energy__of_a_crystfel_file_that_no_laboratory_has_is_refused(tmp_path, path):
+    with pytest.raises(InputError, match=r"photon energy of .*a\.geom.*keV"):
+        open_frames(path, geometry=crystfel(tmp_path, (16, 16), "9.3"))

@@ -29,7 +29,11 @@ def frames_options(function: Any) -> Any:
         ),
         click.option("--pixel-size", type=float, help="Edge of a pixel in m, where the detector does not tell."),
         click.option("--distance", type=float, help="Distance of the detector in m, where it does not tell."),
-        click.option("--wavelength", type=float, help="Wavelength in m, where the files (or a .geom) do not tell."),
+        click.option(
+            "--wavelength",
+            type=float,
+            help="Wavelength in m, of files that do not tell it, or in its place; a .geom may tell it too.",
+        ),
         click.option(
             "--mask",
             multiple=True,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from xfeldask.engines.simulated import ExperimentFile
-from xfeldask.errors import FormatError, MissingFileError
+from xfeldask.errors import FormatError, MissingFileError, MissingPhotonEnergyError
 from xfeldask.formats.arrays import Hdf5Frames, NpyFrames, NpzFrames, ZarrFrames
 from xfeldask.formats.condor import CondorFrames
 from xfeldask.formats.cspi import CspiFrames
@@ -66,8 +66,16 @@ def recognised(source: str) -> str:
     raise FormatError(source, f"holds no frames of a kind that is known; known: {', '.join(FRAME_FORMATS)}")
 
 
-def frames_at(source: str, kind: str | None, geometry: Geometry | None, photon_energy: float | None) -> Frames:
+def frames_at(
+    source: str,
+    kind: str | None,
+    geometry: Geometry | None,
+    photon_energy: float | None,
+    otherwise: float | None = None,
+) -> Frames:
     """Open frames of a kind, or of the one that is recognised.
+
+    `otherwise` is the photon energy of frames that tell none, where no `photon_energy` is given [eV].
 
     Raises
     ------
@@ -88,7 +96,12 @@ def frames_at(source: str, kind: str | None, geometry: Geometry | None, photon_e
     """
     opener = FRAME_FORMATS[recognised(source) if kind is None else kind]
     _refuse_missing(source)
-    return opener(source, geometry, photon_energy)
+    try:
+        return opener(source, geometry, photon_energy)
+    except MissingPhotonEnergyError:
+        if otherwise is None:
+            raise
+        return opener(source, geometry, otherwise)
 
 
 def _refuse_missing(source: str) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from xfeldask.errors import FormatError, InputError
+from xfeldask.errors import FormatError, InputError, MissingPhotonEnergyError
 from xfeldask.formats.hdf5 import open_hdf5, reading
 from xfeldask.formats.text import load_array, map_array
 from xfeldask.formats.unpacking import Array, unpacked
@@ -51,7 +51,7 @@ class ArrayFrames:
         if geometry is None:
             raise InputError(f"{source} does not say where its pixels are; give its geometry (--detector)")
         if photon_energy is None:
-            raise InputError(
+            raise MissingPhotonEnergyError(
                 f"{source} does not say its photon energy; give wavelength in m (--wavelength), or photon_energy in eV "
                 "to open_frames"
             )

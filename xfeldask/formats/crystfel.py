@@ -22,8 +22,12 @@ from xfeldask.physics.detectors import HC, Geometry, make_geometry
 _LIMITS = ("min_fs", "max_fs", "min_ss", "max_ss")
 _TERM = re.compile(r"([+-]?\s*(?:\d+\.?\d*|\.\d+)?(?:[eE][+-]?\d+)?)\s*([xyz])")
 MOST_PIXELS = 2**26
-_ENERGY = {"": 1.0, "eV": 1.0, "keV": 1e3, "MeV": 1e6}
-_WAVELENGTH = {"": 1.0, "m": 1.0, "A": 1e-10}
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?:\s|$)")
+_BEAM = {
+    "photon_energy": {"": 1.0, "eV": 1.0, "keV": 1e3, "MeV": 1e6},
+    "wavelength": {"": 1.0, "m": 1.0, "A": 1e-10},
+}
+"""What tells of the beam, and its units in eV or m."""
 Values = dict[str, str]
 
 
@@ -111,7 +115,7 @@ def read_crystfel_geometry(path: str | os.PathLike[str], distance: float | None 
 def read_crystfel_photon_energy(path: str | os.PathLike[str]) -> float | None:
     r"""Photon energy that a geometry file tells as a number, or as a wavelength [eV]; None where it tells none.
 
-    A file may name a place in the files of frames in the stead of a number; that is none.
+    A file may name a place in the files of frames instead of a number; that tells none. The last number counts.
 
     Raises
     ------
@@ -128,18 +132,18 @@ def read_crystfel_photon_energy(path: str | os.PathLike[str]) -> float | None:
     >>> read_crystfel_photon_energy(path)
     9300.0
     """
-    told: Values = {}
+    found = None
     for line in read_lines(path, "geometry file"):
         key, _, value = (part.strip() for part in line.partition(";")[0].partition("="))
-        if key in ("photon_energy", "wavelength") and not value.startswith("/"):
-            told = {key: value}
-    for key, value in told.items():
-        units = _ENERGY if key == "photon_energy" else _WAVELENGTH
-        number, unit = _number(path, "the beam", told, key), " ".join(value.split()[1:])
-        if unit not in units or number <= 0:
-            raise FormatError(path, f"{key} is {value!r}; give a positive number of {', '.join(filter(None, units))}")
-        return number * units[unit] if key == "photon_energy" else HC / (number * units[unit])
-    return None
+        if key in _BEAM and _NUMBER.match(value):
+            units, (number, _, unit) = _BEAM[key], value.partition(" ")
+            energy = float(number) * units.get(unit.strip(), np.nan)
+            if not (np.isfinite(energy) and energy > 0):
+                raise FormatError(
+                    path, f"{key} is {value!r}; give a positive number of {', '.join(filter(None, units))}"
+                )
+            found = energy if key == "photon_energy" else HC / energy
+    return found
 
 
 def _parsed(path: str | os.PathLike[str]) -> tuple[dict[str, Values], dict[str, Values]]:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xfeldask.config.limits import ELECTRON_CHARGE
-from xfeldask.errors import FormatError, InputError
+from xfeldask.errors import FormatError, InputError, MissingPhotonEnergyError
 from xfeldask.formats.cxi_detector import cxi_geometry, fixed_mask, shot_masks
 from xfeldask.formats.frames import Frames
 from xfeldask.formats.hdf5 import holds, open_hdf5, reading
@@ -24,7 +24,6 @@ from xfeldask.formats.shot_columns import ShotColumn, columns_of_group, from_exp
 from xfeldask.formats.stacks import StackFrames
 from xfeldask.physics.detectors import Geometry, make_geometry
 
-"""Electronvolt [J]."""
 ENERGIES = ("energy", "photon_energy")
 NOT_COLUMNS = ("data", "mask", "data_white", *ENERGIES)
 
@@ -164,7 +163,9 @@ def _stack(
     if found is None:
         raise InputError(f"{path}:/{name} does not say where its pixels are; give its geometry (--detector)")
     if photon_energy is None and nominal is None:
-        raise InputError(f"{path}:/{name} does not say its photon energy; give wavelength in m (--wavelength)")
+        raise MissingPhotonEnergyError(
+            f"{path}:/{name} does not say its photon energy; give wavelength in m (--wavelength)"
+        )
     bad = None if detector is None else shot_masks(detector, data.shape)
     return StackFrames(f"{path}:/{name}", data, found, photon_energy or nominal, truth, columns, bad)
 

@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from xfeldask.errors import FormatError, InputError
+from xfeldask.errors import FormatError, InputError, MissingPhotonEnergyError
 from xfeldask.formats.arrays import ArrayFrames
 from xfeldask.formats.frames import scattered
 from xfeldask.formats.hdf5 import holds, number, open_hdf5, reading, refuse_endless
@@ -69,7 +69,7 @@ class ListedFrames:
         if geometry is None:
             raise InputError(f"{source} does not say where its pixels are; give its detector file (--detector)")
         if photon_energy is None:
-            raise InputError(f"{source} does not say its wavelength; give wavelength in m")
+            raise MissingPhotonEnergyError(f"{source} does not say its wavelength; give wavelength in m")
         if geometry.mask.size != n_pixels:
             raise InputError(
                 f"{source} has {n_pixels:,} pixels, its geometry {geometry.mask.size:,} of shape {geometry.shape}; "

@@ -78,8 +78,9 @@ def ingest(
     format : name of the kind of frames, as `open_frames` knows them; by default what is in the file tells
     geometry : of files that do not tell their own, or in its place: a detector's name, ``flat-ROWSxCOLUMNS``, a psana,
         Dragonfly or CrystFEL file, parts as `xfeldask.config.Detector`, or a `Geometry`
-    wavelength : float, nominal, of files that do not tell their own, or in its place [m]; by default what a CrystFEL
-        file given as `geometry` tells as a number. What no laboratory has is refused, of files too
+    wavelength : float, nominal, of files that do not tell their own, or in its place [m]. Of those that do not, by
+        default what a CrystFEL file given as `geometry` tells as a number. What no laboratory has is refused, of files
+        too
     mask : array of the detector's shape, true where a pixel is good, or a file of one; after ``bad:`` the name of a
         file that marks bad pixels; or several files. What the geometry or the file marks bad stays so
     photonize : of files in ADU: the ADU of a photon, a .npy file of that for each pixel, or parts as
@@ -265,9 +266,10 @@ def open_sources(
         raise InputError(f"{sources[0]} describes an experiment; simulate it instead: xfeldask simulate --experiment")
     if wavelength is not None and not (np.isfinite(wavelength) and wavelength > 0):
         raise InputError(f"the wavelength must be positive, got {wavelength} m")
-    told = photon_energy_with(geometry) if wavelength is None else HC / WAVELENGTH.check("wavelength", wavelength)
+    energy = None if wavelength is None else HC / WAVELENGTH.check("wavelength", wavelength)
+    told = photon_energy_with(geometry) if energy is None else None
     given = geometry_of(geometry)
-    found = JoinedFrames([frames_at(one, kind, given, told) for one in sources])
+    found = JoinedFrames([frames_at(one, kind, given, energy, told) for one in sources])
     if found.n_shots == 0:
         raise InputError(f"{sources[0]} holds no frames; there is nothing to ingest")
     # the file's own, where none was given

@@ -49,7 +49,7 @@ def open_frames(
     format : "npy", "hdf5", "zarr", "experiment" or the name of a kind of your own; by default what is there tells
     geometry : of frames that do not have their own: a built-in detector's name, ``"square-N"``, the path of a
         geometry file of psana, CrystFEL or Dragonfly, parts as `xfeldask.config.Detector`, or a `Geometry`
-    photon_energy : float, of frames that do not have their own [eV]; by default what a CrystFEL file given as
+    photon_energy : float, of frames that do not have their own [eV]; by default what a CrystFEL file that is given as
         `geometry` tells as a number
 
     Returns
@@ -76,7 +76,7 @@ def open_frames(
     """
     if photon_energy is not None:
         LIMITS["photon_energy"].check("photon_energy", photon_energy)
-    return frames_at(str(source), format, geometry_of(geometry), photon_energy or photon_energy_with(geometry))
+    return frames_at(str(source), format, geometry_of(geometry), photon_energy, photon_energy_with(geometry))
 
 
 def geometry_of(given: GeometryLike | None) -> Geometry | None:
@@ -100,7 +100,11 @@ def photon_energy_with(given: GeometryLike | None) -> float | None:
     >>> photon_energy_with("square-32") is None
     True
     """
-    return None if given is None or isinstance(given, Geometry) else told_photon_energy(_detector(given).source)
+    if given is None or isinstance(given, Geometry):
+        return None
+    source = _detector(given).source
+    told = told_photon_energy(source)
+    return told if told is None else LIMITS["photon_energy"].check(f"photon energy of {source}", told)
 
 
 def _detector(given: str | Path | Detector | Mapping[str, Any]) -> Detector:
