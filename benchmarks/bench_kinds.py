@@ -17,7 +17,7 @@ from xfeldask.config import Experiment, Species
 from xfeldask.orient.sparse import Pixels, SparseFrames, pixels_of
 from xfeldask.sorting.kinds.found import Kinds, log_likelihoods, posterior
 from xfeldask.store.run import Run
-from xfeldask.verbs.named_species import kinds_like
+from xfeldask.verbs.named_species import beam_like, kinds_like
 from xfeldask.work.compute import one_thread_a_task
 from xfeldask.work.reconstructing import ByDask, read_frames
 
@@ -66,7 +66,7 @@ class NamedKinds(Folder):
     def found(self) -> tuple[float, Kinds, NDArray[np.int64], NDArray[np.float64]]:
         """Seconds, after everything was compiled; kinds; the truth; and the probability of each kind."""
         run, frames, pixels = self.shots
-        kinds, _ = kinds_like(self.path, frames, pixels)
+        kinds = kinds_like(*beam_like(self.path), frames, pixels)
         with one_thread_a_task(), dask.config.set(scheduler="threads", num_workers=2):
             log_likelihoods(frames[np.arange(20)], pixels, kinds, each=ByDask())
             start = time.perf_counter()

@@ -12,7 +12,7 @@ from xfeldask.engines.engine import ENGINES
 from xfeldask.features.feature import FEATURES
 from xfeldask.latent.methods import METHODS
 from xfeldask.sorting.rules import RULES
-from xfeldask.verbs.open_frames import KINDS
+from xfeldask.verbs.open_frames import FRAME_FORMATS
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -20,7 +20,7 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 @pytest.fixture(autouse=True)
 def registries(monkeypatch: pytest.MonkeyPatch) -> None:
     """What an example registers is gone after it."""
-    for registry in (ENGINES, FEATURES, KINDS, METHODS, RULES):
+    for registry in (ENGINES, FEATURES, FRAME_FORMATS, METHODS, RULES):
         monkeypatch.setattr(registry, "_things", dict(registry._things))
 
 

@@ -16,7 +16,7 @@ from xfeldask.errors import UnknownNameError
 from xfeldask.explorer.model.pictures import Pictures
 from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.tabs import TABS
-from xfeldask.explorer.tabs.export import KINDS
+from xfeldask.explorer.tabs.export import FIGURE_FORMATS
 from xfeldask.explorer.tabs.provenance import parameters
 from xfeldask.explorer.tabs.watch import Watch
 from xfeldask.explorer.view.poster import NAMES, poster
@@ -143,10 +143,10 @@ def test_poster__of_another_kind_is_refused(session: Session) -> None:
 
 def test_export__offers_each_kind_of_picture(session: Session) -> None:
     view = TABS["export"](session, Pictures(session.shots.run), Watch(session))
-    choice = next(iter(view.select(lambda v: getattr(v, "options", None) == {kind: kind for kind in KINDS})))
+    choice = next(iter(view.select(lambda v: getattr(v, "options", None) == {kind: kind for kind in FIGURE_FORMATS})))
     picture = next(file for file in view.select(lambda v: hasattr(v, "filename")) if file.filename.endswith(".png"))
-    assert set(KINDS) == set(NAMES)
-    for kind in (*KINDS, "png"):
+    assert set(FIGURE_FORMATS) == set(NAMES)
+    for kind in (*FIGURE_FORMATS, "png"):
         choice.value = kind
         assert (picture.label, picture.filename) == (f"latent plot.{kind}", f"whole-pairs.{kind}")
         assert picture.callback().read().startswith(START[kind])

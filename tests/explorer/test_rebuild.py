@@ -10,7 +10,7 @@ from sklearn import decomposition
 
 from xfeldask import embed, open_dataset, simulate
 from xfeldask.errors import CorruptStoreError, InputError, MissingFileError
-from xfeldask.explorer.model.rebuild import IMAGES, LinearSpace
+from xfeldask.explorer.model.rebuild import IMAGE_FEATURES, LinearSpace
 from xfeldask.store.run import open_run
 
 ATOMS = (np.random.default_rng(1).normal(size=(30, 3)) * 5e-10, ["C", "N", "O"] * 10)
@@ -35,7 +35,7 @@ def embedded(store: Path, name: str, **options: object) -> LinearSpace:
     [
         pytest.param(method, feature, marks=() if method == "ipca" or feature == "counts" else pytest.mark.campaign)
         for method in ("ipca", "pca", "ensemble_pca")
-        for feature in IMAGES
+        for feature in IMAGE_FEATURES
     ],
 )
 def test_rebuild__is_the_least_squares_fit_of_the_components(store: Path, method: str, feature: str) -> None:

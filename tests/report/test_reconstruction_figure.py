@@ -67,6 +67,7 @@ def judged(means: list[float]) -> xr.Dataset:
             "orientation_error": (("set", "repeat"), np.full((3, 2), 4.0)),
             "n_shots": ("set", [10, 8, 8]),
             "purity": ("set", [0.8, 1.0, 1.0]),
+            "other_species": ("set", [0.0, 0.0, 0.0]),
         },
         coords={"set": ["all hits", "accepted", "true singles"], "s": ("shell", np.arange(1, 5) * 1e8)},
     )

@@ -217,7 +217,7 @@ def test_embed__sorts_by_models_as_by_pairs_and_then_by_the_species_that_are_nam
 
 def test_embed__by_models_refuses_before_anything_is_done(store: Path, tmp_path: Path) -> None:
     for options in ({"sort": "models"}, {"like": named()}):
-        with pytest.raises(InputError, match="sort='models' goes by the species of like="):
+        with pytest.raises(InputError, match="belong together"):
             embed(store, name="models", progress=False, **options)
     with pytest.raises(MissingFileError, match=r"no .*nowhere to take species from"):
         embed(store, name="models", sort="models", like=tmp_path / "nowhere", progress=False)

@@ -9,8 +9,8 @@ import pytest
 from tests.orient.devices import gpu
 from tests.orient.shots import PIXELS, shots
 from xfeldask.devices import Device
-from xfeldask.orient.iteration import ONLY
 from xfeldask.orient.schedule import Level
+from xfeldask.physics.orientations import IDENTITY
 from xfeldask.verbs import selfcheck as verb
 
 CHECKS = ["device", "products", "iteration", "reconstruction", "speed"]
@@ -35,7 +35,7 @@ def test_selfcheck__tells_what_is_wrong(run, monkeypatch):
     assert not found.fits
     level = Level(2, 6.0, 1, everywhere=True)
     for device, fits in ((on, False), (Device(half=True), True)):
-        assert verb._iteration(device, shots(60, 300, 5).frames, PIXELS, level, ONLY).fits is fits
+        assert verb._iteration(device, shots(60, 300, 5).frames, PIXELS, level, IDENTITY).fits is fits
     monkeypatch.setattr(verb, "selfcheck", lambda *_, **__: [found])
     code, out, err = run("selfcheck", "--device", "cpu")
     assert code == 1

@@ -23,7 +23,7 @@ from xfeldask.store.urls import StorePath
 @click.option(
     "--max-contamination",
     type=float,
-    help="Largest fraction of the accepted shots that may be expected not to be single.",
+    help="Largest fraction of the accepted shots that may be other than single, by the interval of the purity.",
 )
 @click.option("--write-back", is_flag=True, help="Write the verdicts into the CXI files that were ingested.")
 @scheduler_options

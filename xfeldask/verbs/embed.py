@@ -117,7 +117,10 @@ def embed(
     """
     run, named = opened(store), sort == MODELS
     if named != (like is not None):
-        raise InputError("sort='models' goes by the species of like=, an experiment (.toml) or a simulated store")
+        raise InputError(
+            "sort='models' and like=, an experiment (.toml) or a simulated store that names species, belong together; "
+            "pass both or neither"
+        )
     if like is not None:
         beam_like(like)  # refused, if it must be, before anything is done
         sort = "pairs"

@@ -19,29 +19,18 @@ MARGIN = 3
 """Grid points beyond the radius as far as which form factors are computed."""
 
 
-def kinds_like(like: str | StorePath | Experiment, frames: SparseFrames, pixels: Pixels) -> tuple[Kinds, int]:
+def kinds_like(experiment: Experiment, mixture: Mixture, frames: SparseFrames, pixels: Pixels) -> Kinds:
     """Work out the kinds that an experiment names.
 
     Parameters
     ----------
-    like : Experiment, path of one as TOML, or path of a simulated store
+    experiment, mixture : what the beam may hold, as of `beam_like`
     frames : SparseFrames, the shots that are to be judged
     pixels : Pixels, that the photons are in
-
-    Returns
-    -------
-    Kinds, and the index of the wanted one
-
-    Raises
-    ------
-    InputError
-        A store that was not simulated.
-    MissingFileError, FormatError, UnknownNameError
     """
-    experiment, mixture = beam_like(like)
     s_max = (min(RADIUS, pixels.reach) + MARGIN) * pixels.step
     forms = [build_form(body, s_max) for body in mixture.bodies]
-    return named_kinds(experiment.named_species(), mixture, forms, frames, pixels), experiment.wanted_index
+    return named_kinds(experiment.named_species(), mixture, forms, frames, pixels)
 
 
 def beam_like(like: str | StorePath | Experiment) -> tuple[Experiment, Mixture]:
@@ -49,7 +38,7 @@ def beam_like(like: str | StorePath | Experiment) -> tuple[Experiment, Mixture]:
 
     Parameters
     ----------
-    like : as of `kinds_like`
+    like : Experiment, path of one as TOML, or path of a simulated store
 
     Raises
     ------
@@ -59,7 +48,7 @@ def beam_like(like: str | StorePath | Experiment) -> tuple[Experiment, Mixture]:
 
     Examples
     --------
-    >>> experiment, mixture = beam_like(Experiment(particle="chaperonin"))
+    >>> experiment, mixture = beam_like(Experiment(particle="chaperonin", n_shots=1))
     >>> experiment.wanted_index, [species.name for species in mixture.species]
     (0, ['chaperonin'])
     """

@@ -29,7 +29,7 @@ from xfeldask.store.run import Run
 from xfeldask.store.urls import StorePath
 from xfeldask.verbs.building import variables
 from xfeldask.verbs.given import Store, opened, refuse_seed
-from xfeldask.verbs.named_species import kinds_like
+from xfeldask.verbs.named_species import beam_like, kinds_like
 from xfeldask.verbs.on_device import device_for
 from xfeldask.verbs.sort import decided_anew
 from xfeldask.work.compute import one_thread_a_task
@@ -109,6 +109,7 @@ def find_kinds(
     embedding = Embedding.chosen(run, name)
     if max_contamination is not None and not 0 < max_contamination < 1:
         raise InputError(f"max_contamination must be above 0 and below 1, got {max_contamination}")
+    beam = None if like is None else beam_like(like)  # refused, if it must be, before anything is read
     pixels = pixels_of(run.geometry, run.wavelength)
     levels = looks(min(RADIUS, pixels.reach))
     chosen = device_for(device, pixels, levels, None, progress, models=max(1, most) if like is None else 1)
@@ -117,10 +118,10 @@ def find_kinds(
         shots = single_hits(embedding, before, LEAST_HITS if like is None else 1)
         known = run.known_background
         frames = read_frames(run, shots, pixels, "image", known, progress)
-        if like is None:
+        if beam is None:
             kinds, by_default = _found(frames, pixels, most, seed, chosen, progress), 0
         else:
-            kinds, by_default = kinds_like(like, frames, pixels)
+            kinds, by_default = kinds_like(*beam, frames, pixels), beam[0].wanted_index
         target = _chosen(kinds, by_default if wanted is None else wanted)
         columns = _judged(frames, pixels, kinds, target, chosen, progress)
         allowed = embedding.parameters.max_contamination if max_contamination is None else max_contamination

@@ -22,7 +22,7 @@ def test_accepted_at__lets_the_interval_end_at_what_is_allowed_and_takes_the_sur
     assert 1 - expected(chance, taken)[0].low <= allowed + 1e-12 or not taken.any()
     left = candidate & ~taken
     if taken.any() and left.any():
-        assert chance[taken].min() >= chance[left].max()
+        assert chance[taken].min() > chance[left].max()
         surest = chance[left].max()
         one_more = taken | (candidate & (chance >= surest))
         assert 1 - expected(chance, one_more)[0].low > allowed
@@ -30,3 +30,7 @@ def test_accepted_at__lets_the_interval_end_at_what_is_allowed_and_takes_the_sur
 
 def test_accepted_at__without_a_limit_takes_all_candidates() -> None:
     assert accepted_at([0.1, 0.2], [True, False]).tolist() == [True, False]
+
+
+def test_accepted_at__keeps_equal_probabilities_together() -> None:
+    assert len({*accepted_at([0.99] * 21, [True] * 21, 0.1).tolist()}) == 1

@@ -35,6 +35,8 @@ def accepted_at(
     index = np.flatnonzero(out)
     order = index[np.argsort(-chance[index], kind="stable")]
     others = np.cumsum(1 - chance[order])
-    allowed = np.flatnonzero(others <= most_expected(np.arange(1, len(order) + 1), max_contamination))
+    # shots of equal probability stay together, whatever their order
+    last = np.append(chance[order][1:] < chance[order][:-1], True)
+    allowed = np.flatnonzero(last & (others <= most_expected(np.arange(1, len(order) + 1), max_contamination)))
     out[order[allowed[-1] + 1 if allowed.size else 0 :]] = False
     return out
