@@ -34,7 +34,6 @@ ROUNDS = ("features", "latent", "orient", "physics", "scores", "sorting")
 """Rooms that work in floating point."""
 EXACT = {
     "features/test_own.py": "names, and what is refused",
-    "orient/test_scrambling.py": "whole numbers",
     "physics/test_axes.py": "directions",
     "physics/test_binned_frames.py": "whole numbers",
     "physics/test_jit.py": "what Numba compiles",

@@ -1,4 +1,4 @@
-"""Shots of nothing that have all that a reconstruction could mistake for a particle, but speckles or their order."""
+"""Shots of nothing that have all that a reconstruction could mistake for a particle, but for its speckles."""
 
 from __future__ import annotations
 
@@ -46,45 +46,3 @@ def scrambled(frames: SparseFrames, pixels: Pixels, seed: int) -> SparseFrames:
     shot = np.repeat(np.arange(len(frames)), np.diff(frames.start))
     order = np.lexsort((moved, shot))
     return replace(frames, pixel=moved[order], count=frames.count[order])
-
-
-def mixed(frames: SparseFrames, pixels: Pixels, seed: int) -> SparseFrames:
-    """Let shots that are nearly as bright exchange what they counted in half of the directions from the beam.
-
-    Opposite directions stay together, as they are alike in shots of any particle. What is left has the photons and the
-    speckles of a particle on either half, but no orientation; an intensity that fits any speckles explains it as well.
-
-    Parameters
-    ----------
-    frames, pixels : of all shots
-    seed : int, by which the shots are paired and the halves lie; a shot that is left over stays as it is
-
-    Returns
-    -------
-    SparseFrames
-
-    Examples
-    --------
-    >>> from xfeldask.orient.sparse import pixels_of
-    >>> from xfeldask.physics.detectors import square
-    >>> pixels = pixels_of(square(64, 1.2e-3, 0.15), 2.7e-10)
-    >>> frames = SparseFrames.of(np.random.default_rng(0).poisson(0.5, (30, 64, 64)), pixels.index)
-    >>> other = mixed(frames, pixels, seed=0)
-    >>> len(other), bool((other.mean(4096) == frames.mean(4096)).all())
-    (30, True)
-    """
-    apart = 1 + seed // 2
-    brightness = np.argsort(frames.photons(len(pixels.s)), kind="stable")
-    place = np.arange(len(frames)) - apart * (seed % 2)
-    first = np.flatnonzero((place >= 0) & (place % (2 * apart) < apart) & (place + apart < place[-1] + 1))
-    partner, number = np.arange(len(frames)), np.arange(len(frames))
-    one, two = brightness[first], brightness[first + apart]
-    partner[one], partner[two], number[two] = two, one, one
-    angle = np.random.default_rng((2, seed)).random(len(frames))[number] * np.pi
-    direction = np.arctan2(pixels.s[:, 1], pixels.s[:, 0])
-    shot = np.repeat(np.arange(len(frames)), np.diff(frames.start))
-    stays = (direction[frames.pixel] - angle[shot]) % np.pi < np.pi / 2
-    shot = np.where(stays, shot, partner[shot])
-    order = np.lexsort((frames.pixel, shot))
-    start = np.concatenate([[0], np.cumsum(np.bincount(shot, minlength=len(frames)))])
-    return replace(frames, start=start, pixel=frames.pixel[order], count=frames.count[order])

@@ -138,7 +138,7 @@ class SparseFrames:
 
     @classmethod
     def joined(cls, parts: list[Self]) -> Self:
-        """Join the shots of several, in their order; none with a background."""
+        """Join the shots of several, in their order, without their backgrounds."""
         end = np.cumsum([0, *(len(part.pixel) for part in parts)])
         start = [part.start[:-1] + first for part, first in zip(parts, end, strict=False)]
         pixel, count = (np.concatenate([getattr(part, name) for part in parts]) for name in ("pixel", "count"))

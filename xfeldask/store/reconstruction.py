@@ -22,9 +22,6 @@ LEAST_GAIN = 0.2
 """What an intensity explains of a shot that was held out, if it shows anything [nat]; of nothing it is below 0."""
 SURE = 3.0
 """Standard errors by which it must explain them better than the same shots scrambled."""
-SURE_MIXED = 2.0
-"""Standard errors by which it must explain them better than likenesses mixed from two: of forty intensities that fit
-speckles anyhow one does."""
 FEW = 10
 """Shots held out below which scrambled ones tell nothing."""
 ALIKE = 0.5
@@ -41,15 +38,12 @@ class HeldOut(NamedTuple):
     above : float, fraction of its scrambled likenesses that a shot is explained better than, mean; 0.5 by chance
     error : float, standard error of `above`, by chance; infinity where too few shots were held out to tell
     at_once : float, what the mean image of the shots that it was made of explains
-    mixed : float, as `above`, of likenesses that have half of the directions of another shot, as of `mixed`
 
     Examples
     --------
     >>> HeldOut(gain=34.7, scrambled=2.4, above=0.98, error=0.04, at_once=-0.3).shows
     True
     >>> HeldOut(gain=57.1, scrambled=58.0, above=0.47, error=0.04, at_once=-0.4).shows
-    False
-    >>> HeldOut(gain=17.9, scrambled=7.6, above=0.99, error=0.04, at_once=-0.3, mixed=0.54).shows
     False
     >>> HeldOut.of({"held_out_gain": 34.7}).shows
     True
@@ -60,19 +54,13 @@ class HeldOut(NamedTuple):
     above: float | None = None
     error: float | None = None
     at_once: float | None = None
-    mixed: float | None = None
 
     @property
     def shows(self) -> bool:
         """Whether the intensity shows anything, as far as it was looked at."""
         if self.gain < LEAST_GAIN or self.above is None or self.error is None or np.isinf(self.error):
             return self.gain >= LEAST_GAIN
-        return self.above - 0.5 > SURE * self.error and self.has_order
-
-    @property
-    def has_order(self) -> bool:
-        """Whether it explains whole shots better than halves of two, as far as that was looked at."""
-        return self.mixed is None or self.error is None or self.mixed - 0.5 > SURE_MIXED * self.error
+        return self.above - 0.5 > SURE * self.error
 
     @classmethod
     def of(cls, attributes: Mapping[str, Any]) -> Self | None:
@@ -234,7 +222,5 @@ def _explained(looked: HeldOut) -> str:
     """Tell what an intensity explains of shots that it was not made of."""
     words = f"shots explained {looked.gain:.1f} nat better each than by their mean profile"
     if looked.above is not None:
-        halves = "" if looked.mixed is None else f", {100 * looked.mixed:.0f} % of halves of two put together"
-        words += f", and than {100 * looked.above:.0f} % of their likenesses whose bins were exchanged{halves}"
-        words += " (by chance 50 %)"
+        words += f", and than {100 * looked.above:.0f} % of their likenesses whose bins were exchanged (by chance 50 %)"
     return words if looked.shows else f"{words}: nothing was found"

@@ -17,7 +17,7 @@ from xfeldask.errors import XfeldaskWarning
 from xfeldask.orient.alignment import turned_onto
 from xfeldask.orient.cycle import expand_maximise_compress, explained_at_once, judged
 from xfeldask.orient.schedule import Level
-from xfeldask.orient.scrambling import mixed, scrambled
+from xfeldask.orient.scrambling import scrambled
 from xfeldask.orient.sparse import Pixels, SparseFrames
 from xfeldask.orient.starts import Start, begun, compared_shots
 from xfeldask.orient.state import State
@@ -31,9 +31,7 @@ from xfeldask.work.progress import Reporter
 from xfeldask.work.reconstructing import ByDask
 
 LIKENESSES = 8
-"""Likenesses of each shot that is held out: so many that are scrambled, and so many that are mixed from two."""
-LEAST_HELD_OUT, LEAST_EXPLAINED = 40, 2.0
-"""Shots held out, and what must be explained of each [nat], for likenesses mixed from two to tell anything."""
+"""Scrambled likenesses of each shot that is held out."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,7 +149,7 @@ class Reconstructor:
 def look_at(
     known: SparseFrames, frames: SparseFrames, pixels: Pixels, radius: float, look: Callable[[SparseFrames], State]
 ) -> tuple[State, HeldOut]:
-    """Look at shots that an intensity was not made of, and at likenesses of each, scrambled and mixed from two.
+    """Look at shots that an intensity was not made of, and at `LIKENESSES` scrambled likenesses of each.
 
     Parameters
     ----------
@@ -165,21 +163,17 @@ def look_at(
     -------
     State of the shots, and what is said of them
     """
-    looked = look(frames)
-
-    def of_likenesses(make: Callable[[SparseFrames, Pixels, int], SparseFrames]) -> tuple[float, float]:
-        """Return what is explained of likenesses, and the fraction of them that a shot is explained better than."""
-        likenesses = [make(frames, pixels, seed) for seed in range(LIKENESSES)]
-        found = look(SparseFrames.joined(likenesses)).contrast.reshape(LIKENESSES, -1)
-        return float(found.mean()), float((np.sign(looked.contrast - found) / 2 + 0.5).mean())
-
-    by_chance, above = of_likenesses(scrambled)
-    telling = len(frames) >= LEAST_HELD_OUT and looked.contrast.mean() >= LEAST_EXPLAINED
+    likenesses = SparseFrames.joined([scrambled(frames, pixels, seed) for seed in range(LIKENESSES)])
+    if frames.background is not None:
+        shots = np.tile(np.arange(len(frames)), LIKENESSES)
+        likenesses = replace(likenesses, background=frames.background[shots])
+    looked, by_chance = look(frames), look(likenesses)
+    more = looked.contrast - by_chance.contrast.reshape(LIKENESSES, -1)
     error = np.sqrt((LIKENESSES + 2) / (12 * LIKENESSES * len(frames))) if len(frames) >= FEW else np.inf
     at_once = explained_at_once(known, frames, pixels, radius)
-    told = HeldOut(gain=float(looked.contrast.mean()), scrambled=by_chance, above=above, error=float(error),
-                   at_once=float(at_once.mean()), mixed=of_likenesses(mixed)[1] if telling else None)  # fmt: skip
-    return looked, told
+    return looked, HeldOut(gain=float(looked.contrast.mean()), scrambled=float(by_chance.contrast.mean()),
+                           above=float((np.sign(more) / 2 + 0.5).mean()), error=float(error),
+                           at_once=float(at_once.mean()))  # fmt: skip
 
 
 def warn_of_nothing(looked: HeldOut) -> None:
@@ -206,20 +200,12 @@ def warn_of_nothing(looked: HeldOut) -> None:
             "particles that lie in many ways, and a mask of bright pixels"
         )
     elif not looked.shows:
+        by = "their mean profile" if gain < LEAST_GAIN else "shots whose photons were moved around the beam by chance"
+        beside = "" if looked.scrambled is None else f", {looked.scrambled:.2g} scrambled"
         told = (
-            "nothing was found: the intensity explains shots that it was not made of no better than "
-            f"{_what_else(looked)}; take more or brighter shots, a lower resolution, or give the symmetry"
+            f"nothing was found: the intensity explains shots that it was not made of no better than {by} ({gain:.2g} "
+            f"nat a shot{beside}); reconstruct from more or brighter shots, to a lower "
+            "resolution, or give the symmetry"
         )
     if told is not None:
         warnings.warn(told, XfeldaskWarning, stacklevel=4)
-
-
-def _what_else(looked: HeldOut) -> str:
-    """Tell than what shots are explained no better."""
-    gain = f"{looked.gain:.2g} nat a shot"
-    if looked.gain < LEAST_GAIN:
-        return f"their mean profile ({gain})"
-    beside = "" if looked.scrambled is None else f", {looked.scrambled:.2g} scrambled"
-    if looked.has_order:
-        return f"shots whose photons were moved around the beam by chance ({gain}{beside})"
-    return f"halves of two shots put together ({gain}, more than {100 * (looked.mixed or 0):.0f} % of those)"
