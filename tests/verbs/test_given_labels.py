@@ -53,13 +53,34 @@ def test_given_labels__go_by_the_absolute_index_of_a_shot(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "\ufeffshot,label\r\n0,single\r\n1,Multiple\r\n",
+        '"shot","label"\n"0","SINGLE"\n"1","multiple"\n',
+        "label,why,shot\nsingle,clear,0\nmultiple,fringes,1\n",
+        "Shot, Label,\n0,single,\n0,single,\n1,multiple,\n",
+    ],
+)
+def test_given_labels__take_tables_as_others_write_them(run: Run, tmp_path: Path, text: str) -> None:
+    (tmp_path / "labels.CSV").write_bytes(text.encode())
+    assert given_labels(run, tmp_path / "labels.CSV").tolist() == [1, 0, -1, -1, -1, -1]
+
+
+@pytest.mark.parametrize(
     ("text", "error", "words"),
     [
-        ("index,verdict\n1,single\n", FormatError, "a table that begins with 'shot,label'"),
+        ("index,verdict\n1,single\n", FormatError, "has the columns shot and label"),
         ("", FormatError, "is empty"),
-        ("shot,label\n1,single\n6,single\n", FormatError, "line 3 is of the shot '6', which this store does not have"),
-        ("shot,label\n1.5,single\n", FormatError, "line 2 is of the shot '1.5'"),
-        ("shot,label\n1,a b\n", InputError, "a b"),
+        ("shot,label\n1,single\n6,single\n", FormatError, "line 3: '6' is no shot of this store"),
+        ("shot,label\n1.5,single\n", FormatError, "line 2: '1.5' is no shot"),
+        ("shot,label\n1,a b\n", FormatError, "line 2: .*a b"),
+        ("shot,label\n1,\n", FormatError, "line 2: .*letters"),
+        ("shot,label\n1,none\n", FormatError, "line 2: 'none' is what"),
+        ("shot,label\n1,singles\n", FormatError, "line 2: 'singles' is not single; write that"),
+        ("shot,label\n1,single\n2,blank\n1,multiple\n", FormatError, "line 4: shot 1 has two labels"),
+        ("shot,label\n" + "9" * 5000 + ",single\n", FormatError, "is no shot"),
+        ("shot,label\n1,blank\n", InputError, "labels no hit"),
+        ("shot,label\n", InputError, "labels no hit"),
     ],
 )
 def test_given_labels__refuse_other_tables(run: Run, tmp_path: Path, text: str, error: type, words: str) -> None:
@@ -73,5 +94,5 @@ def test_given_labels__refuse_what_is_not_there(run: Run, tmp_path: Path) -> Non
     with pytest.raises(UnknownNameError, match="nobody gave the shots of this store labels"):
         given_labels(run, "anna")
     for name in ("labels.csv", "labels.npy", "labels"):
-        with pytest.raises(MissingFileError, match="no labels"):
+        with pytest.raises(MissingFileError, match=r"no (table of )?labels"):
             given_labels(run, tmp_path / name)
