@@ -69,9 +69,9 @@ def test_frames_at__says_what_is_not_there(tmp_path, kind, source):
 
 def test_frames_at__refuses_what_it_does_not_know(tmp_path):
     (tmp_path / "notes.txt").write_text("no frames")
-    with pytest.raises(FormatError, match=r"notes\.txt: holds no frames of a kind that is known; known: npy, hdf5"):
+    with pytest.raises(FormatError, match=r"notes\.txt: holds no frames of a format that is known; known: npy, hdf5"):
         frames_at(str(tmp_path / "notes.txt"), None, None, None)
-    with pytest.raises(UnknownNameError, match="unknown kind of frames 'cxi2'; did you mean cxi"):
+    with pytest.raises(UnknownNameError, match="unknown format of frames 'cxi2'; did you mean cxi"):
         frames_at(str(tmp_path / "notes.txt"), "cxi2", None, None)
 
 

@@ -56,7 +56,7 @@ def test_sentence__says_that_another_species_was_accepted():
     )  # fmt: skip
     told = sentence(found)
     assert "sorting gives none back" in told
-    assert told.endswith("; 19.5% of the accepted are of another species, which xfeldask kinds tells apart")
+    assert told.endswith("; 19.5% of the accepted are of another species (see xfeldask kinds)")
     assert "species" not in sentence(found.assign(other_species=(("set",), [0.2, 0.004, 0])))
 
 

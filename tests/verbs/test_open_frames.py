@@ -86,9 +86,9 @@ def test_register__has_ones_own_kind_asked_first(path):
     [
         ("none.npy", {}, MissingFileError, "there is no .*none.npy"),
         ("none.h5:/photons", {}, MissingFileError, "there is no .*none.h5:/photons"),
-        ("notes.txt", {}, FormatError, "notes.txt: holds no frames of a kind that is known; known: npy, hdf5, zarr"),
+        ("notes.txt", {}, FormatError, "notes.txt: holds no frames of a format that is known; known: npy, hdf5, zarr"),
         (".", {}, FormatError, "holds no frames"),
-        ("run.npy", {"format": "npx"}, UnknownNameError, "unknown kind of frames 'npx'; did you mean np"),
+        ("run.npy", {"format": "npx"}, UnknownNameError, "unknown format of frames 'npx'; did you mean np"),
         ("run.npy", {"geometry": "square-17"}, InputError, "give the geometry that belongs to them"),
         ("run.npy", {"geometry": None}, InputError, "give its geometry"),
         ("run.npy", {"geometry": "squaer-16"}, UnknownNameError, "unknown detector"),

@@ -66,7 +66,7 @@ def test_find_kinds__tells_the_kind_of_each_single_hit(store: Path) -> None:
     assert -1 in found.kind.values
     decision = json.loads(found.attrs["decision"])
     assert decision["kinds"] == [int((found.kind.values == k).sum()) for k in (0, 1)]
-    assert decision["rarest_kind"] == 20 / single.sum()
+    assert decision["rarest_kind"] is None  # as many were found as were sought
     assert verify(store, progress=False).ok
 
 

@@ -19,7 +19,7 @@ from xfeldask.physics.detectors import Geometry
 from xfeldask.registry import Registry
 
 FRAME_FORMATS: Registry[FrameFormat] = Registry(
-    "kind of frames",
+    "format of frames",
     {
         "npy": NpyFrames,
         "hdf5": Hdf5Frames,
@@ -43,7 +43,7 @@ FRAME_FORMATS: Registry[FrameFormat] = Registry(
 
 
 def recognised(source: str) -> str:
-    """Return the name of the kind of frames that a path leads to.
+    """Return the name of the format of the frames that a path leads to.
 
     Raises
     ------
@@ -63,7 +63,7 @@ def recognised(source: str) -> str:
     for name in reversed(list(FRAME_FORMATS)):
         if FRAME_FORMATS[name].recognises(source):
             return name
-    raise FormatError(source, f"holds no frames of a kind that is known; known: {', '.join(FRAME_FORMATS)}")
+    raise FormatError(source, f"holds no frames of a format that is known; known: {', '.join(FRAME_FORMATS)}")
 
 
 def frames_at(
@@ -73,7 +73,7 @@ def frames_at(
     photon_energy: float | None,
     otherwise: float | None = None,
 ) -> Frames:
-    """Open frames of a kind, or of the one that is recognised.
+    """Open frames of a format, or of the one that is recognised.
 
     `otherwise` is the photon energy of frames that tell none, where no `photon_energy` is given [eV].
 

@@ -53,7 +53,7 @@ def sentence(found: xr.Dataset) -> str:
     foreign = float(found["other_species"].sel(set="accepted"))
     if foreign < LEAST_FOREIGN:
         return _cost(found)
-    return f"{_cost(found)}; {foreign:.1%} of the accepted are of another species, which xfeldask kinds tells apart"
+    return f"{_cost(found)}; {foreign:.1%} of the accepted are of another species (see xfeldask kinds)"
 
 
 def _cost(found: xr.Dataset) -> str:

@@ -52,7 +52,8 @@ class Decision(Record):
         the order of their names
     kind_names : tuple of str, where they were named
     wanted_kind : int, the kind that is accepted
-    rarest_kind : float, fraction of the single hits that a kind must have to be found; none where kinds were named
+    rarest_kind : float, fraction of the single hits that a kind must have at least to be found; none where kinds were
+        named, or as many were found as were sought
     kinds_background : str, digest of the background of the run that kinds were found with; None where none was known
 
     Examples

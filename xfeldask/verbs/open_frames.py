@@ -18,7 +18,7 @@ GeometryLike = str | Path | Detector | Mapping[str, Any] | Geometry
 
 
 def register_frames(name: str, kind: FrameFormat) -> None:
-    """Let `open_frames` open frames of a kind of your own; those registered last are asked first.
+    """Let `open_frames` open frames of a format of your own; those registered last are asked first.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ def register_frames(name: str, kind: FrameFormat) -> None:
     Raises
     ------
     InputError
-        A name that is no identifier, or that of a kind of this package.
+        A name that is no identifier, or that of a format of this package.
     """
     FRAME_FORMATS.register(name, kind)
 
@@ -46,7 +46,7 @@ def open_frames(
     ----------
     source : path of a .npy file, of a dataset ``file.h5:/path``, of a Zarr array, or of an experiment file, whose
         frames are drawn when they are read
-    format : "npy", "hdf5", "zarr", "experiment" or the name of a kind of your own; by default what is there tells
+    format : "npy", "hdf5", "zarr", "experiment" or the name of a format of your own; by default what is there tells
     geometry : of frames that do not have their own: a built-in detector's name, ``"square-N"``, the path of a
         geometry file of psana, CrystFEL or Dragonfly, parts as `xfeldask.config.Detector`, or a `Geometry`
     photon_energy : float, of frames that do not have their own [eV]; by default what a CrystFEL file that is given as

@@ -125,7 +125,9 @@ def find_kinds(
         target = _chosen(kinds, by_default if wanted is None else wanted)
         columns = _judged(frames, pixels, kinds, target, chosen, progress)
         allowed = embedding.parameters.max_contamination if max_contamination is None else max_contamination
-        found = _decided(before, shots, columns, kinds, target, allowed)
+        # where as many kinds were found as were sought, one more of any size would not have been
+        rarest = None if kinds.names or len(kinds) >= most else LEAST_SHOTS / min(FITTED, len(shots))
+        found = _decided(before, shots, columns, kinds, target, allowed, rarest)
         if known is not None:
             decision = Decision.from_json(found.attrs["decision"]).model_copy(update={"kinds_background": known.digest})
             found = found.assign_attrs(decision=decision.to_json())
@@ -209,7 +211,7 @@ def _judged(
 
 def _decided(
     before: xr.Dataset, shots: NDArray[np.int64], columns: dict[str, NDArray[Any]], kinds: Kinds, wanted: int,
-    max_contamination: float | None,
+    max_contamination: float | None, rarest: float | None,
 ) -> xr.Dataset:  # fmt: skip
     """Return the embedding with kinds, verdicts by them, and what is expected of those accepted."""
     n = before.sizes["shot"]
@@ -230,7 +232,6 @@ def _decided(
         changed["probability_single"][shots] = both
     decision = Decision.from_json(before.attrs["decision"])
     sizes = tuple(np.bincount(columns["kind"], minlength=len(kinds)).tolist())
-    rarest = None if kinds.names else LEAST_SHOTS / min(FITTED, len(shots))
     told: dict[str, Any] = {
         "kinds": sizes, "kind_names": kinds.names or None, "wanted_kind": wanted, "rarest_kind": rarest
     }  # fmt: skip
