@@ -16,6 +16,7 @@ from xfeldask.errors import (
     LostPhotonsWarning,
     MemoryNeededError,
     MissingFileError,
+    MissingPhotonEnergyError,
     RunError,
     StoreBusyError,
     StoreExistsError,
@@ -38,6 +39,7 @@ EXAMPLES = [
     (UnknownNameError("beam", "zz", ["amo86615", "cxi"]), "unknown beam 'zz'; known: amo86615, cxi", [InputError]),
     (MissingFileError("no file a; make it"), "no file a; make it", [FileNotFoundError, OSError]),
     (StoreExistsError("run.zarr exists"), "run.zarr exists", [FileExistsError, OSError]),
+    (MissingPhotonEnergyError("a.npy does not say it"), "a.npy does not say it", [InputError, ValueError]),
     (StoreBusyError("run.zarr is being written"), "run.zarr is being written", [InputError, ValueError]),
     (IncompleteStoreError("run.zarr is half written"), "run.zarr is half written", [InputError, ValueError]),
     (
