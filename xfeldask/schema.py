@@ -158,7 +158,7 @@ LATENT = {
         Variable("score", ("shot",), "float64", "how much the shot looks like a single hit",
                  comment="under the pairs rule, the log odds of a single hit; larger is more like one"),
         Variable("probability_single", ("shot",), "float64", "probability of a single hit"),
-        Variable("is_single", ("shot",), "bool", "kept as a single hit"),
+        Variable("is_single", ("shot",), "bool", "accepted as a single hit"),
         Variable("verdict", ("shot",), "uint8", "what the shot is taken for",
                  flags=((BLANK, "blank"), (SINGLE, "single"), (MULTIPLE, "multiple"))),
         Variable("kind", ("shot",), "int8", "kind of particle",
