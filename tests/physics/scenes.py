@@ -15,6 +15,16 @@ FLUENCE = 3e24
 MARGINS = Margins(center=2e-3, scale=1.15)
 TURNS = rotation_matrix(uniform_quaternion(np.random.default_rng(5).random((3, 3))))
 
+EVERYTHING = {
+    "pulse_spread": 0.3,
+    "focus": "gaussian",
+    "energy_spread": 0.002,
+    "center_spread": 1.5,
+    "size_spread": 0.03,
+    "background": 0.2,
+}
+"""All nuisances at once, as of `xfeldask.config.Nuisance`."""
+
 
 def flat():
     """64 x 64 pixels with a dead stripe and a dead block."""

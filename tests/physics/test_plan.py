@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from tests.physics.scenes import EVERYTHING
 from tests.strategies import examples, seeds
 from xfeldask.config import Experiment
 from xfeldask.physics.detectors import builtin_geometry
@@ -17,14 +18,6 @@ pytestmark = pytest.mark.rounding
 
 PIXEL = 75e-6
 MANY = np.arange(40_000)
-EVERYTHING = {
-    "pulse_spread": 0.3,
-    "focus": "gaussian",
-    "energy_spread": 0.002,
-    "center_spread": 1.5,
-    "size_spread": 0.03,
-    "background": 0.2,
-}
 LIST = uniform_quaternion(np.random.default_rng(3).random((7, 3)))
 
 

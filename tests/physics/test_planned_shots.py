@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests import oracles
+from tests.physics.scenes import EVERYTHING
 from xfeldask.config import Experiment
 from xfeldask.physics.detectors import HC, R_E, square
 from xfeldask.physics.draws import Stream, stream_key
@@ -14,14 +15,6 @@ from xfeldask.physics.planned_shots import shots_of_plan
 pytestmark = pytest.mark.rounding
 
 PIXEL = 75e-6
-EVERYTHING = {
-    "pulse_spread": 0.3,
-    "focus": "gaussian",
-    "energy_spread": 0.002,
-    "center_spread": 1.5,
-    "size_spread": 0.03,
-    "background": 0.2,
-}
 
 
 def test_shots_of_plan__carry_the_truth():
