@@ -18,7 +18,7 @@ from xfeldask.store import made as made_module
 from xfeldask.store.columns import Shots
 from xfeldask.verbs import pending as pending_module
 from xfeldask.verbs import simulate as simulate_module
-from xfeldask.verbs.verify import verify
+from xfeldask.verbs.verify import reopen, verify
 
 ATOMS = (np.random.default_rng(1).normal(size=(30, 3)) * 5e-10, ["C", "N", "O"] * 10)
 BRIGHT = {"photon_energy": 4600.0, "photons_per_pulse": 1e16, "focus_radius": 5e-7}
@@ -151,6 +151,32 @@ def test_embed__of_a_store_that_is_replaced_before_a_move_says_so(store, monkeyp
     monkeypatch.setattr(made_module, "publish_group", moved_away)
     with pytest.raises(RunError, match="was replaced by another run meanwhile"):
         embed(store, **EMBED)
+
+
+def test_embed__that_fails_because_the_store_was_replaced_says_so(store, monkeypatch):
+    embed_module = sys.modules["xfeldask.verbs.embed"]
+
+    def of_nothing(*_):
+        simulate(store, **RUN | {"seed": 3}, overwrite=True)
+        raise InputError("no envelope fits the coordinates")
+
+    monkeypatch.setattr(embed_module, "fit_model", of_nothing)
+    with pytest.raises(RunError, match="was replaced by another run meanwhile"):
+        embed(store, **EMBED)
+
+
+def test_embed__of_shots_that_are_drawn_again_meanwhile_is_refused(store, monkeypatch):
+    embed_module = sys.modules["xfeldask.verbs.embed"]
+
+    def damage():
+        file = store / "photons" / "c" / "0" / "0" / "0" / "0"
+        file.write_bytes(file.read_bytes()[:-9])
+        reopen(store, verify(store, progress=False))
+
+    paused(monkeypatch, embed_module, "publish", damage)
+    with pytest.raises(RunError, match="are being written anew; nothing was written, begin again when it is complete"):
+        embed(store, **EMBED)
+    assert list(open_run(store).embeddings) == []
 
 
 def test_embed__of_one_name_at_once_is_refused_to_the_second(store, monkeypatch):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
@@ -13,6 +14,7 @@ from xfeldask.errors import CorruptStoreError, InputError, MissingFileError, Run
 from xfeldask.records import Record
 from xfeldask.store.html import run_html
 from xfeldask.store.layout import RUN
+from xfeldask.store.lock import held
 from xfeldask.store.opening import child_groups, open_lazily
 from xfeldask.store.publish import publish_group
 from xfeldask.store.urls import from_here
@@ -146,6 +148,38 @@ class Made:
             )
         return self
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Be the only one who makes the group, within; what fails because its shots changed meanwhile says that.
+
+        Raises
+        ------
+        StoreBusyError
+            Another makes it.
+        RunError
+            As of `refuse_changed`.
+        """
+        with held(self.run.path, self.group_path):
+            try:
+                yield
+            except Exception:
+                self.refuse_changed()
+                raise
+
+    def refuse_changed(self) -> None:
+        """Refuse what was made of shots that are not those of the store by now.
+
+        Raises
+        ------
+        RunError
+            The store holds another run, or was complete and now has shots that are still to be written.
+        """
+        self.run.refuse_replaced()
+        if self.run.complete and not self.run.reopened().complete:
+            raise RunError(
+                f"shots of {self.run.path} are being written anew; nothing was written, begin again when it is complete"
+            )
+
     def publish(self, found: xr.Dataset, parts: Mapping[str, xr.Dataset] | None = None) -> None:
         """Write the group in one step; an older one of the same name stays if that fails.
 
@@ -159,11 +193,11 @@ class Made:
         InputError
             The disk is full or read-only.
         RunError
-            The store holds another run by now.
+            As of `refuse_changed`.
         """
         if self.run.identity is not None:
             found = found.assign_attrs({RUN: self.run.identity})
-        self.run.refuse_replaced()
+        self.refuse_changed()
         try:
             publish_group(self.run.path, self.group_path, found, parts)
         except InputError:

@@ -12,7 +12,6 @@ from xfeldask.errors import InputError
 from xfeldask.sorting.protocol import Allowance
 from xfeldask.sorting.rules import MODELS
 from xfeldask.store.embedding import Embedding
-from xfeldask.store.lock import held
 from xfeldask.store.model import Choice
 from xfeldask.store.urls import StorePath
 from xfeldask.verbs.building import fit_model, publish
@@ -150,7 +149,7 @@ def embed(
     source = StoreSource(run)
     refuse(source, run.n_shots, options)
     refuse_name(run, name, overwrite)
-    with held(run.path, Embedding(run, name).group_path):
+    with Embedding(run, name).held():
         refuse_name(run, name, overwrite)  # another may have made it meanwhile
         if follow:
             follow_store(run, name, options)

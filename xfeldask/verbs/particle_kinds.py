@@ -23,7 +23,6 @@ from xfeldask.sorting.kinds.growth import LEAST_HITS, LEAST_SHOTS, MOST, grow_ki
 from xfeldask.sorting.kinds.wanted import accepted_at
 from xfeldask.sorting.rules import RULES, goes_by
 from xfeldask.store.embedding import Embedding
-from xfeldask.store.lock import held
 from xfeldask.store.particle_kinds import KINDS, kinds_dataset
 from xfeldask.store.run import Run
 from xfeldask.store.urls import StorePath
@@ -113,7 +112,7 @@ def find_kinds(
     pixels = pixels_of(run.geometry, run.wavelength)
     levels = looks(min(RADIUS, pixels.reach))
     chosen = device_for(device, pixels, levels, None, progress, models=max(1, most) if like is None else 1)
-    with held(run.path, embedding.group_path), one_thread_a_task():
+    with embedding.held(), one_thread_a_task():
         before, parts = _of_the_rule(embedding)
         shots = single_hits(embedding, before, LEAST_HITS if like is None else 1)
         known = run.known_background

@@ -10,7 +10,6 @@ import xarray as xr
 from xfeldask.formats.maps import INTENSITIES, MAPS, refuse_unwritable, write_intensity, write_map
 from xfeldask.orient.densities import fourier_shell_correlation
 from xfeldask.orient.phasing import phased
-from xfeldask.store.lock import held
 from xfeldask.store.opening import open_lazily
 from xfeldask.store.reconstructed import variable
 from xfeldask.store.reconstruction import Reconstruction, refuse_unfinished
@@ -73,7 +72,7 @@ def phase(
         refuse_unwritable(Path(density), "a density", MAPS)
     if intensity is not None:
         refuse_unwritable(Path(intensity), "an intensity", INTENSITIES)
-    with held(run.path, chosen.group_path):
+    with chosen.held():
         found = open_lazily(run.group, chosen.group_path).load()
         s, grid = found["s"].values, found["intensity"].values
         # what no shot looked at, as behind the beam stop, may be anything

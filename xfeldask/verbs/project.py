@@ -9,7 +9,6 @@ import numpy as np
 import xarray as xr
 
 from xfeldask.store.embedding import Embedding
-from xfeldask.store.lock import held
 from xfeldask.store.model import restored_model
 from xfeldask.store.run import Run
 from xfeldask.verbs.building import judged, sorted_dataset
@@ -65,7 +64,7 @@ def project(
     embedding = source.embedding(name).refuse_older()
     run.refuse_incomplete()
     refuse_name(run, target, overwrite)
-    with held(run.path, Embedding(run, target).group_path):
+    with Embedding(run, target).held():
         refuse_name(run.reopened(), target, overwrite)  # another may have made it meanwhile
         _project(embedding, run, target, progress)
     return tell_conflict(Embedding(run, target).dataset())

@@ -11,7 +11,6 @@ import xarray as xr
 from xfeldask.errors import InputError, StoreExistsError
 from xfeldask.orient.sparse import pixels_of
 from xfeldask.physics.orientations import symmetry_group
-from xfeldask.store.lock import held
 from xfeldask.store.reconstruction import Reconstructing, Reconstruction, Unfinished
 from xfeldask.verbs.given import NUMBER, WHOLE, Store, opened, refuse_seed, refuse_unlike, refuse_unnameable
 from xfeldask.verbs.on_device import device_for
@@ -121,7 +120,7 @@ def reconstruct(
         version=version("xfeldask"),
     )
     target = Reconstruction(run, name)
-    with held(run.path, target.group_path), one_thread_a_task():
+    with target.held(), one_thread_a_task():
         known = run.known_background
         parameters = asked if known is None else asked.model_copy(update={"background": known.digest})
         checkpoint = _checkpoint_of(target, parameters, overwrite)

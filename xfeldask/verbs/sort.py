@@ -10,7 +10,6 @@ from xfeldask.errors import InputError
 from xfeldask.sorting.protocol import Allowance, Rule
 from xfeldask.sorting.rules import RULES, decided, goes_by
 from xfeldask.store.embedding import Embedding
-from xfeldask.store.lock import held
 from xfeldask.store.model import restored_rule
 from xfeldask.store.parameters import Parameters
 from xfeldask.store.particle_kinds import KIND_COLUMNS, KINDS
@@ -67,7 +66,7 @@ def sort(
     asked = {
         "max_singles_lost": max_singles_lost, "contamination": contamination, "max_contamination": max_contamination
     }  # fmt: skip
-    with held(embedding.run.path, embedding.group_path):
+    with embedding.held():
         embedding.publish(*decided_anew(embedding, {name: value for name, value in asked.items() if value is not None}))
     return tell_conflict(embedding.dataset())
 
