@@ -17,6 +17,7 @@ from xfeldask.physics.binning import ImageGrid
 from xfeldask.sorting.decision import Cut, decide
 from xfeldask.sorting.pairs.blanks import find_blanks
 from xfeldask.sorting.pairs.rule import PairRule
+from xfeldask.sorting.pairs.zero_fluence import Moments, at_zero_fluence, central_bins
 from xfeldask.sorting.protocol import Allowance, Columns
 from xfeldask.store.run import open_run
 
@@ -27,6 +28,8 @@ USUAL = 0.05
 MULTIPLE = {"5 % multiples": 0.05, "50 % multiples": 0.5, "65 % multiples": 0.65, "80 % multiples": 0.8}
 BLANKS = ", with blanks"
 """What is written after a condition under which a third of the shots are blank, and tell the background."""
+BY_HITS = ", by its hits"
+"""What is written after a condition whose background is measured on what the rule first takes for single hits."""
 STEADY = {"spot, 0.2 a pixel": 0.2, "spot, 1 a pixel": 1.0, "streak, 15 %": 0.15, "ring, 15 %": 0.15, "ring, 50 %": 0.5}
 
 
@@ -65,11 +68,17 @@ def steady(condition: str, grid: ImageGrid, photons: float) -> NDArray[np.float6
 class HardBeams:
     """1EI7 under realistic conditions, hits and, where it is said, blanks; steady light differs by half."""
 
-    params = [*MULTIPLE, *STEADY, *(condition + BLANKS for condition in STEADY)][:: 9 if SMOKE else 1]
+    params = [
+        *MULTIPLE,
+        *STEADY,
+        *(condition + BLANKS for condition in STEADY),
+        *(condition + BY_HITS for condition in STEADY),
+    ][:: 9 if SMOKE else 1]
     param_names = ("condition",)
     timeout = 1800
 
     def setup(self, condition: str) -> None:
+        condition, by_hits, _ = condition.partition(BY_HITS)
         condition, blanks, _ = condition.partition(BLANKS)
         rng = np.random.default_rng(0)
         (grid, one), (_, several) = hits(1), hits(2)
@@ -83,7 +92,7 @@ class HardBeams:
             images = (images + rng.poisson(mean * spread, images.shape)).astype(np.uint16)
         order = rng.permutation(len(images))
         self.grid, self.images, self.single = grid, images[order], (np.arange(len(images)) < N_HITS - n)[order]
-        self.tell_background = bool(blanks)
+        self.tell_background, self.measure_on_hits = bool(blanks), bool(by_hits)
 
     @cached_property
     def rule(self) -> PairRule | None:
@@ -94,10 +103,19 @@ class HardBeams:
             if self.tell_background:
                 background = self.images[find_blanks(self.images, self.grid)[0]].mean(axis=0)
             rule.networks.fit(self.images, self.grid, background=background)
+            if self.measure_on_hits:
+                rule.networks.fit(self.images, self.grid, background=self.background_of_hits(rule))
         except InputError as error:
             print(error)
             return None
         return rule
+
+    def background_of_hits(self, rule: PairRule) -> NDArray[np.float64]:
+        """Photons that the hits which a rule accepts hold whatever their brightness."""
+        accepted = rule.decide(rule.evidence({"low_q": self.images}), Allowance())[0]["is_single"]
+        good, images = self.grid.weight, self.images[accepted]
+        central = central_bins(images.sum(axis=0, dtype=np.float64), good, self.grid.center)
+        return at_zero_fluence(Moments.of(images, central), central, good)
 
     @cached_property
     def evidence(self) -> Columns:

@@ -106,6 +106,39 @@ def test_where__names_the_blanks(run):
     )
 
 
+def test_hits__tell_what_does_not_grow_with_their_brightness(tmp_path):
+    path, radius = tmp_path / "run.zarr", np.linspace(0, 0.04, 81)
+    np.save(tmp_path / "ring.npy", np.stack([radius, np.exp(-(((radius - 0.016) / 0.004) ** 2))], axis=1))
+    simulate(
+        path, particle="chaperonin", detector="square-64", n_shots=1500, seed=6, single_fraction=0.9,
+        nuisance={"background": 0.5, "focus": "gaussian"},
+        background={"source": str(tmp_path / "ring.npy"), "spread": 0.5}, progress=False, photon_dtype="uint16",
+    )  # fmt: skip
+    found = find_background(path, "hits", where="n_particles == 1", progress=False)
+    due = truth(path)
+    assert found["image"].values.sum() == pytest.approx(due.sum(), rel=0.2)
+    assert found["low_q"].values.sum() == pytest.approx(due.sum(), rel=0.2)
+    assert np.corrcoef(found["image"].values.ravel(), due.ravel())[0, 1] > 0.9
+    assert np.corrcoef(found.background_weight.values, open_dataset(path).background.values)[0, 1] > 0.3
+    assert "given by what single hits hold whatever their brightness" in open_run(path).facts()["background"]
+    embed(path, n_components=2, sort="elliptic_envelope", progress=False)
+    again = find_background(path, "hits", overwrite=True, progress=False)
+    assert np.corrcoef(again["image"].values.ravel(), due.ravel())[0, 1] > 0.9
+    embed(path, name="unsorted", n_components=2, sort=None, progress=False)
+    with pytest.raises(InputError, match="was not sorted, so nothing tells single hits"):
+        find_background(path, "hits", embedding="unsorted", overwrite=True, progress=False)
+
+
+def test_hits__tell_one_background_for_all_and_none_before_they_are_sorted(run, tmp_path):
+    with pytest.raises(InputError, match="and on hits that of all cells alone"):
+        find_background(run, "hits", by="n_particles", progress=False)
+    np.save(tmp_path / "frames.npy", open_dataset(run).photons.values[:, 0])
+    with pytest.raises(InputError, match="when these were sorted: ingest and embed first"):
+        ingest(tmp_path / "frames.npy", tmp_path / "new.zarr", geometry="square-64", wavelength=2.7e-10,
+               background="hits", progress=False)  # fmt: skip
+    assert not (tmp_path / "new.zarr").exists()
+
+
 @pytest.mark.parametrize("kind", ["array", "npy", "npz", "h5", "profile"])
 def test_source__may_be_given(run, tmp_path, kind):
     h5py = pytest.importorskip("h5py")
@@ -214,7 +247,9 @@ def test_background__that_another_finds_before_the_lock_is_not_replaced(run, mon
     ("source", "where", "error", "told"),
     [
         ("blanks", "n_particles == 7", InputError, "is true of 0 shots; a background takes 30 blanks or more"),
-        (np.ones((1, 64, 64)), "shot > 3", InputError, "where names the blanks"),
+        (np.ones((1, 64, 64)), "shot > 3", InputError, "where names the shots"),
+        ("hits", None, MissingFileError, "has no embedding; make one with xfeldask embed"),
+        ("hits", "n_particles == 7", InputError, "0 shots are too few"),
         (np.ones((3, 64, 64)), None, InputError, r"a background is a profile \(n, 2\)"),
         (np.zeros((1, 64, 64)), None, InputError, "not 0 everywhere"),
         ("gone.npy", None, MissingFileError, "no background file gone.npy"),

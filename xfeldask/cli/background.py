@@ -16,9 +16,9 @@ from xfeldask.store.urls import StorePath
     "--weights", help="Background of each shot over that of others: a column or a file.  [default: the shots tell]"
 )
 @click.option(
-    "--where", help="Expression of the shots that are blank, such as: 'hit_score < 5'.  [default: the shots tell]"
+    "--where", help="Expression of the shots to measure it on, such as: 'hit_score < 5'.  [default: the shots tell]"
 )
-@click.option("--embedding", help="Embedding whose verdicts --where means.  [default: the first]")
+@click.option("--embedding", help="Embedding whose verdicts are meant.  [default: the only one]")
 @scheduler_options
 @click.option("--overwrite", is_flag=True, help="Replace the background that the store has.")
 @click.option("--quiet", is_flag=True, help=QUIET)
@@ -26,9 +26,10 @@ def background(
     store: StorePath, source: str, by: str | None, weights: str | None, where: str | None, embedding: str | None,
     scheduler: str, workers: int | None, overwrite: bool, quiet: bool,
 ) -> None:  # fmt: skip
-    """Measure the background of STORE on its blanks, or take it from the file SOURCE.
+    """Measure the background of STORE on its blanks or its hits, or take it from a file.
 
-    SOURCE holds the photons of a shot: an image of the detector or a profile (n, 2) of radius in m and photons of a
+    SOURCE is "blanks", or "hits": what the single hits of a store that was sorted hold whatever their brightness. A
+    file holds the photons of a shot: an image of the detector or a profile (n, 2) of radius in m and photons of a
     pixel; .npy, FILE.npz:/NAME or FILE.h5:/NAME. With --by it holds one after the other, by the values of the column.
     """
     from xfeldask.store.run import open_run

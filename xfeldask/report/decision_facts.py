@@ -98,6 +98,8 @@ def decision_told(decision: Decision) -> dict[str, str]:
     {'expected': '1.23 % of the hits are multiple, purity 99.870 %'}
     >>> list(decision_told(Decision(multiple_fraction=0.7, purity_by_peaks=0.4, steady_photons=12.0)))
     ['expected', 'beware', 'background']
+    >>> decision_told(Decision(light_photons=160.0))["beware"][:46]
+    'purity unknown: 160 photons of a single hit li'
     >>> decision_told(Decision(background_photons=12.0))
     {'background': '12 photons a shot on average, as measured or given'}
     """
@@ -142,6 +144,12 @@ def decision_told(decision: Decision) -> dict[str, str]:
             f"purity unknown: about {100 * decision.purity_by_peaks:.0f} % of the accepted look like one particle by "
             "their peaks, and the rule expects more; use one taught on a simulation (simulate with --like, sort that, "
             "project)"
+        )
+    if decision.light_photons is not None:
+        rows["beware"] = (
+            f"purity unknown: {decision.light_photons:.3g} photons of a single hit lie about the beam, do not grow "
+            "with its brightness (a ring?) and are taken for those of the particle; measure them (xfeldask background "
+            "STORE hits), and embed again"
         )
     if decision.steady_photons is not None:
         rows["background"] = (

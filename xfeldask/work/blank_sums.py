@@ -1,8 +1,10 @@
-"""Passes over the shots of a store for their background: which are blank, what these hold, and how much others do."""
+"""Passes over the shots of a store for their background: which are blank, what these or hits hold, and how much."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import reduce
+from operator import add
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ from numpy.typing import NDArray
 
 from xfeldask.sorting.pairs.networks import HIT
 from xfeldask.sorting.pairs.window import Window, excess
+from xfeldask.sorting.pairs.zero_fluence import Moments
 from xfeldask.store.layout import IMAGES
 from xfeldask.store.run import Run
 from xfeldask.work.compute import run_reduced, run_tasks
@@ -91,6 +94,43 @@ def joined_sums(*parts: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
 def _add(sums: NDArray[np.float64], own: NDArray[np.int64], images: NDArray[Any]) -> None:
     for index in np.unique(own):
         sums[index] += images[own == index].sum(axis=0, dtype=np.float64)
+
+
+def hit_moments(
+    run: Run, central: dict[str, NDArray[np.bool_]], single: NDArray[np.bool_], progress: bool | Tell
+) -> dict[str, Moments]:
+    """Add up single hits of a run, and their products with the photons about the beam.
+
+    Parameters
+    ----------
+    run : Run
+    central : bool (y, x) by name of the images, bins about the beam
+    single : bool (shot,)
+    progress : as of `xfeldask.embed`
+
+    Returns
+    -------
+    Moments by name of the images
+    """
+    tasks, weights = _in_blocks("sum-hits", sum_hits, run, (central, single))
+    found: dict[str, Moments] = run_reduced(tasks, weights, joined_moments, _telling(run, progress), ADVICE)
+    return found
+
+
+def sum_hits(run: Run, told: tuple[dict[str, NDArray[np.bool_]], NDArray[np.bool_]], block: int) -> dict[str, Moments]:
+    """Add up the single hits of a block of shots; the task that Dask runs."""
+    central, single = told
+    return joined_moments(
+        *(
+            {name: Moments.of(run.read(name, part)[single[part]], bins) for name, bins in central.items()}
+            for part in _batches(run, block)
+        )
+    )
+
+
+def joined_moments(*parts: dict[str, Moments]) -> dict[str, Moments]:
+    """Join what was added up of several parts: sums of counts are the same in any order."""
+    return {name: reduce(add, (part[name] for part in parts)) for name in parts[0]}
 
 
 def gauged(run: Run, gauge: NDArray[np.float32], progress: bool | Tell) -> NDArray[np.float32]:

@@ -26,7 +26,7 @@ WIDE = 3.0
 """Standard deviation of the filter, in bins, under which backgrounds are compared with all shots."""
 LEAST_LIT = 0.1
 """Fraction of the background's photons that lie where particles scatter the least."""
-ADVICE = "say which shots are blank (--where), or give the background as a file"
+ADVICE = "say which are (--where), measure it on the single hits (hits), or give it as a file"
 
 
 def find_blanks(images: Images, grid: ImageGrid) -> tuple[NDArray[np.bool_], Window]:

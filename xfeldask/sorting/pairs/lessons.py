@@ -18,6 +18,7 @@ from xfeldask.sorting.pairs.synthesis import Synthesis, make_synthesis
 from xfeldask.sorting.pairs.weighing import Networks
 from xfeldask.sorting.pairs.window import Window
 from xfeldask.sorting.pairs.witness import FEW, most_singles, noise_levels
+from xfeldask.sorting.pairs.zero_fluence import light_beside
 
 LEAST_HITS = 300
 PUREST = 0.5
@@ -53,11 +54,14 @@ class Taught:
     networks : Networks
     noise_peaks : float64 (level,), of counting noise, as of `xfeldask.sorting.pairs.witness.noise_levels`; empty where
         they are not known
+    light : float, photons of a single hit, on average, that lie on both sides of the beam and that no particle
+        scattered; see `xfeldask.sorting.pairs.zero_fluence`
     """
 
     evidence: Evidence
     networks: Networks
     noise_peaks: NDArray[np.float64]
+    light: float = 0.0
 
 
 class Teacher:
@@ -100,7 +104,13 @@ class Teacher:
             # dim pairs have no peaks: what is left then is no purer, and fewer multiples are found
             single = cleaned if more >= several else single
         self._turn(single, FINAL)
-        return replace(self.taught, noise_peaks=noise_levels(self._noise(single)))
+        return replace(self.taught, noise_peaks=noise_levels(self._noise(single)), light=self._light(single))
+
+    def _light(self, single: NDArray[np.bool_]) -> float:
+        """Photons that no particle scattered, where no background is known that they might be of."""
+        if self.window.steady.any():
+            return 0.0
+        return light_beside(self.crops[single], self.window.good[self.window.inner[1:]], self.offset)
 
     def _cleaned(self, single: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], float]:
         """Learn from likely singles without fringes; return those of the last turn, and the fraction of multiples.

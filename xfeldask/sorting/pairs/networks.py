@@ -128,6 +128,11 @@ class PairNetworks:
         return float(self.window.known.sum()) or None if hasattr(self, "window") else None
 
     @property
+    def light_photons(self) -> float | None:
+        """Photons of a single hit, on average, that no particle scattered and that pass for its own; None if few."""
+        return self.taught.light or None if hasattr(self, "taught") else None
+
+    @property
     def noise_peaks(self) -> NDArray[np.float64]:
         """Peaks of counting noise, as of `noise_levels`; empty where they are not known."""
         return self.taught.noise_peaks if hasattr(self, "taught") else np.zeros(0)
@@ -166,7 +171,7 @@ class PairNetworks:
         evidence, networks = self.taught.evidence, self.taught.networks
         parts = (self.window, evidence.patterns, evidence)
         out = {name: getattr(part, name) for part in parts for name in _plain(type(part))}
-        out |= {"seed": self.seed, "noise_peaks": self.taught.noise_peaks} | {
+        out |= {"seed": self.seed, "noise_peaks": self.taught.noise_peaks, "light": self.taught.light} | {
             name: getattr(networks, name) for name in OWN
         }
         for i, layers in enumerate(networks.layers):
@@ -206,7 +211,8 @@ class PairNetworks:
         evidence = of(Evidence, patterns=of(Patterns, window=rule.window))
         layers = [[(known[weight], known[bias]) for weight, bias in network] for network in networks]
         noise = np.array(arrays.get("noise_peaks", np.zeros(0)))
-        rule.taught = Taught(evidence, Networks(**{name: known[name] for name in OWN}, layers=layers), noise)
+        rule.taught = Taught(evidence, Networks(**{name: known[name] for name in OWN}, layers=layers), noise,
+                            float(arrays.get("light", 0.0)))  # fmt: skip
         return rule
 
     def _check_fitted(self) -> None:
