@@ -19,3 +19,5 @@ def test_embed__prints_the_verdict_against_the_truth(run, tmp_path: Path) -> Non
     assert run("embed", store, "--features", "fourier_crop:n", "--name", "b")[0] == 2
     code, _, err = run("embed", store, "--name", "b", "--labels", tmp_path / "no.npy")
     assert (code, "no labels file" in err) == (2, True)
+    code, _, err = run("kinds", store, "--labels", tmp_path / "no.npy")
+    assert (code, "no labels file" in err) == (2, True)

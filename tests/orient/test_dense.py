@@ -25,14 +25,23 @@ from xfeldask.physics.orientations import symmetry_group
 pytestmark = pytest.mark.rounding
 
 DATA = shots(90, 300, 5)
+RNG = np.random.default_rng(3)
+OVER_RING = replace(DATA.frames, background=Background(RNG.random(len(PIXELS.s)), RNG.gamma(2, 0.1, 90)))
 LEVELS = (Level(2, 6.0, 8, 0.1, everywhere=True), Level(3, RADIUS, 3, 1.0))
 
 
-def iterated(device: Device | None, exponent: float = 0.5, frames: SparseFrames = DATA.frames) -> State:
+def iterated(
+    device: Device | None,
+    exponent: float = 0.5,
+    frames: SparseFrames = DATA.frames,
+    barred: np.ndarray | None = None,
+) -> State:
     """One iteration of two models of symmetry C2."""
     level, group = Level(2, 6.0, 1, exponent, everywhere=True), symmetry_group("C2")
     models = replace(random_models(frames, PIXELS, 6.0, 2, 7, group), prior=np.array([0.3, 0.7]))
-    return next_state(Problem(frames, PIXELS, [level], group, size_prior=True, device=device), State(models))
+    return next_state(
+        Problem(frames, PIXELS, [level], group, size_prior=True, device=device, barred=barred), State(models)
+    )
 
 
 def agree(found: State, expected: State, relative: float, nats: float) -> None:
@@ -65,9 +74,22 @@ def test_iteration__is_that_of_the_loops(device: Callable[[], Device], relative,
 
 @pytest.mark.parametrize("device", [Device, pytest.param(gpu, marks=pytest.mark.cuda)])
 def test_background__is_mixed_in_as_by_the_loops(device: Callable[[], Device]):
-    rng = np.random.default_rng(3)
-    frames = replace(DATA.frames, background=Background(rng.random(len(PIXELS.s)), rng.gamma(2, 0.1, 90)))
-    agree(iterated(device(), frames=frames), iterated(None, frames=frames), 5e-3, 2e-2)
+    agree(iterated(device(), frames=OVER_RING), iterated(None, frames=OVER_RING), 5e-3, 2e-2)
+
+
+@pytest.mark.parametrize("frames", [DATA.frames, OVER_RING], ids=["alone", "over a ring"])
+@pytest.mark.parametrize("device", [None, Device, strict, pytest.param(gpu, marks=pytest.mark.cuda)])
+def test_barred__models_have_no_part_of_a_shot_and_leave_the_others_as_they_were(device, frames):
+    barred = np.zeros((90, 2), bool)
+    barred[:7, 0] = barred[7:9, 1] = True
+    made = None if device is None else device()
+    free, found = iterated(made, frames=frames), iterated(made, frames=frames, barred=barred)
+    np.testing.assert_array_equal(found.responsibility[barred], 0)
+    np.testing.assert_allclose(found.responsibility.sum(axis=1), 1, rtol=1e-4)
+    np.testing.assert_allclose(found.responsibility[9:], free.responsibility[9:], atol=1e-3)
+    assert np.isfinite(found.information).all()
+    assert np.isfinite(found.models.intensity).all()
+    agree(found, iterated(None, frames=frames, barred=barred), 5e-3, 2e-2)
 
 
 def test_blank_shots__are_known_to_tell_nothing():

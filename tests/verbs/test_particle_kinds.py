@@ -37,7 +37,7 @@ def sorted_store(once: Once) -> Path:
 def store(sorted_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy, whose kinds are two intensities of noise: what is found is tested elsewhere."""
 
-    def grow(frames, pixels, *, most, seed, each, device, tell):
+    def grow(frames, pixels, *, labels, most, seed, each, device, tell):
         tell()
         models = random_models(frames, pixels, 8.0, most, seed)
         return Kinds(models, np.arange(most), 8.0, growths=(Growth(True, 9, 3.0, 20.0, 0.3),))
@@ -128,6 +128,57 @@ def test_find_kinds__keeps_the_contamination_that_the_embedding_was_sorted_by(st
     assert decision.expected_purity_interval[0] <= decision.expected_purity <= decision.expected_purity_interval[1]
     low, high = decision.expected_singles_lost_interval
     assert low <= decision.expected_singles_lost <= high
+
+
+def labels_of(store: Path, ones: slice, zeros: slice) -> np.ndarray:
+    """Labels of some of the single hits of the embedding `ipca`."""
+    single = np.flatnonzero(open_dataset(store, group="latent/ipca", chunks=None).is_single.values)
+    labels = np.full(N, -1)
+    labels[single[ones]], labels[single[zeros]] = 1, 0
+    return labels
+
+
+def test_find_kinds__holds_shots_to_their_labels(store: Path, tmp_path: Path) -> None:
+    blind = find_kinds(store, "ipca", most=2, progress=False).load()
+    of = [np.flatnonzero(blind.kind.values == kind) for kind in (0, 1)]
+    labels = np.full(N, -1)
+    labels[of[1][:9]] = labels[of[0][:1]] = 1
+    labels[of[0][1:9]] = labels[of[1][9:10]] = 0
+    np.save(tmp_path / "labels.npy", labels)
+    found = find_kinds(store, "ipca", labels=tmp_path / "labels.npy", most=2, progress=False).load()
+    decision = json.loads(found.attrs["decision"])
+    assert decision["wanted_kind"] == 1  # that of most labelled 1, though there are fewer
+    assert decision["kinds_labels"] == [10, 9, 1]
+    np.testing.assert_array_equal(found.probability_wanted.values[labels == 1], 1)
+    np.testing.assert_array_equal(found.probability_wanted.values[labels == 0], 0)
+    np.testing.assert_array_equal(found.verdict.values[labels == 1], SINGLE)
+    np.testing.assert_array_equal(found.verdict.values[labels == 0], OTHER)
+    free = labels < 0
+    assert (found.kind.values == blind.kind.values)[free].mean() > 0.95
+    assert verify(store, progress=False).ok
+    other = find_kinds(store, "ipca", labels=labels, wanted=0, most=2, progress=False).load()
+    np.testing.assert_array_equal(other.kind, found.kind)
+    np.testing.assert_array_equal(other.is_single.values, found.kind.values == 0)
+
+
+def test_find_kinds__says_where_labels_cannot_be_told_apart(store: Path) -> None:
+    labels = labels_of(store, slice(0, 20), slice(20, 30))
+    with pytest.warns(XfeldaskWarning, match="10 of the 10 single hits labelled 0 look as the wanted kind does"):
+        found = find_kinds(store, "ipca", labels=labels, most=1, progress=False).load()
+    assert not found.is_single.values[labels == 0].any()
+    np.testing.assert_array_equal(found.verdict.values[labels == 0], OTHER)
+    assert found.is_single.values[labels == 1].all()
+    with pytest.warns(XfeldaskWarning, match="label at least 6 of them"):
+        find_kinds(store, "ipca", labels=labels_of(store, slice(0), slice(3)), most=1, progress=False)
+
+
+def test_find_kinds__refuses_labels_that_say_nothing_of_kinds(store: Path) -> None:
+    with pytest.raises(InputError, match="no single hit of the embedding ipca has a label"):
+        find_kinds(store, "ipca", labels=np.full(N, -1), progress=False)
+    with pytest.raises(InputError, match=r"labels are one for each of the 390 shots, got shape \(2,\)"):
+        find_kinds(store, "ipca", labels=[1, 0], progress=False)
+    with pytest.raises(InputError, match=r"labels help to find kinds that have no names"):
+        find_kinds(store, "ipca", labels=labels_of(store, slice(9), slice(9, 19)), like=named(), progress=False)
 
 
 def test_sort__forgets_kinds_as_they_went_by_other_shots(store: Path) -> None:

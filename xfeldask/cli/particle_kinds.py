@@ -13,8 +13,13 @@ from xfeldask.store.urls import StorePath
 @click.option("--name", help="Name of the embedding.  [default: the only one]")
 @click.option("--like", type=STORE, help="Experiment (.toml) or simulated store whose species the beam may hold.")
 @click.option(
+    "--labels",
+    help="Labels of some shots, as of embed: 1 for a single hit of the wanted kind, 0 for anything else.",
+)
+@click.option(
     "--wanted",
-    help="Kind to accept, by number or by its name in --like.  [default: the most frequent, or what --like wants]",
+    help="Kind to accept, by number or by its name in --like.  [default: the most frequent, or what --labels or --like "
+    "want]",
 )
 @click.option(
     "--max-contamination", type=float,
@@ -26,8 +31,9 @@ from xfeldask.store.urls import StorePath
 @scheduler_options
 @click.option("--quiet", is_flag=True, help=QUIET)
 def kinds(
-    store: StorePath, name: str | None, like: StorePath | None, wanted: str | None, max_contamination: float | None,
-    most: int, seed: int, device: str, scheduler: str, workers: int | None, quiet: bool,
+    store: StorePath, name: str | None, like: StorePath | None, labels: str | None, wanted: str | None,
+    max_contamination: float | None, most: int, seed: int, device: str, scheduler: str, workers: int | None,
+    quiet: bool,
 ) -> None:  # fmt: skip
     """Find the kinds of particles that the single hits of STORE are of, and accept those of one kind."""
     from xfeldask.report.printing import print_verdict
@@ -37,8 +43,8 @@ def kinds(
 
     with scheduled(scheduler, workers, quiet):
         found = find_kinds(
-            store, name, like=like, wanted=wanted, max_contamination=max_contamination, most=most, seed=seed,
-            device=device, progress=not quiet,
+            store, name, like=like, labels=labels, wanted=wanted, max_contamination=max_contamination, most=most,
+            seed=seed, device=device, progress=not quiet,
         )  # fmt: skip
     if not quiet:
         print_verdict(open_run(store), found)

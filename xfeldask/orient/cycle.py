@@ -45,6 +45,7 @@ def expand_maximise_compress(
     *,
     group: ArrayLike | None = None,
     size_prior: bool = False,
+    barred: NDArray[np.bool_] | None = None,
     each: Each = in_turn,
     device: Device | None = None,
     tell: Callable[[State], object] | None = None,
@@ -59,6 +60,8 @@ def expand_maximise_compress(
     schedule : levels, coarse to fine, such as `xfeldask.orient.schedule.schedule` plans
     group : (order, 4), symmetry of the particles, as of `symmetry_group`; none when not given
     size_prior : bool, take the fraction of the shots that a model holds for its prior
+    barred : bool (shot, model), optional: models that a shot is not of, whatever its photons say; one of them is left
+        to each shot
     each : callable, shares the work out; the result does not depend on it
     device : Device, as of `device_of`; shots are then compared on it with all rotations at every level, by products of
         matrices, and nothing is shared out
@@ -86,7 +89,7 @@ def expand_maximise_compress(
     ((30, 2), (2, 13, 13, 13))
     """
     turns = rotations_of(group)
-    problem = Problem(frames, pixels, schedule, turns, size_prior, each, device)
+    problem = Problem(frames, pixels, schedule, turns, size_prior, each, device, barred=barred)
     state = models if isinstance(models, State) else State(models)
     while state.level < len(schedule):
         state = next_state(problem, state)

@@ -116,7 +116,7 @@ class DenseFrames:
 
     def compared(
         self, view: View, contrast: NDArray[np.float64], turns: NDArray[np.float64], prior: NDArray[np.float64],
-        exponent: float, *, merge: bool,
+        exponent: float, *, merge: bool, barred: NDArray[np.bool_] | None = None,
     ) -> tuple[Posterior, NDArray[np.float64] | None]:  # fmt: skip
         """Compare all shots with all rotations of all models, and merge them where they fit.
 
@@ -128,6 +128,7 @@ class DenseFrames:
         prior : float64 (model, rotation), as of `log_prior`
         exponent : float, of the likelihood
         merge : bool
+        barred : bool (shot, model), optional, models that a shot is not of
 
         Returns
         -------
@@ -142,7 +143,7 @@ class DenseFrames:
             Not even one shot does.
         """
         if len(view.share) > 1:
-            return self._by_share(view, contrast, turns, prior, exponent, merge)
+            return self._by_share(view, contrast, turns, prior, exponent, merge, barred)
         device, xp, shots = self.device, self.device.xp, len(self.frames)
         needed = memory_needed(prior.size, len(view.at), half=self.half, merge=merge)
         if needed > device.free():
@@ -155,13 +156,14 @@ class DenseFrames:
         def work(rows: slice) -> None:
             nonlocal values
             counts = self.rows(rows, len(view.at))
-            probability, found = self._judged(device.product(counts, slices.table.T), slices, weight, exponent, out)
+            its = weight if barred is None else self._without(weight, barred[rows])
+            probability, found = self._judged(device.product(counts, slices.table.T), slices, its, exponent, out)
             for name, value in found._asdict().items():
                 getattr(out, name)[rows] = value
             if values is not None:
                 values += device.product(xp.astype(probability, self.dtype).T, counts)
 
-        row = CHANCE * prior.size + 4 * len(view.at)
+        row = (CHANCE + 4 * (barred is not None)) * prior.size + 4 * len(view.at)
         in_blocks(device, shots, row, MOST_SHOTS, work, f"comparing a shot with {prior.size:,} rotations")
         shared = np.empty(shots)
         kernels.weighed(slices.shared, self.frames.start, view.end, self.frames.pixel, self.frames.count, shared)
@@ -170,7 +172,7 @@ class DenseFrames:
 
     def _by_share(
         self, view: View, contrast: NDArray[np.float64], turns: NDArray[np.float64], prior: NDArray[np.float64],
-        exponent: float, merge: bool,
+        exponent: float, merge: bool, barred: NDArray[np.bool_] | None,
     ) -> tuple[Posterior, NDArray[np.float64] | None]:  # fmt: skip
         """Compare shots of which like parts are background, one part after the other; see `compared`."""
         out, sums = Posterior.blank(len(self.frames), len(prior)), np.zeros((*contrast.shape, 2))
@@ -181,7 +183,8 @@ class DenseFrames:
                 share=view.share[k : k + 1], reference=view.reference[k : k + 1], level=np.zeros(len(shots), np.int64),
                 end=some.frames.ends(len(view.at)), photons=view.photons[shots], constant=view.constant[shots],
             )  # fmt: skip
-            found, added = some.compared(its, contrast, turns, prior, exponent, merge=merge)
+            no = None if barred is None else barred[shots]
+            found, added = some.compared(its, contrast, turns, prior, exponent, merge=merge, barred=no)
             for name, value in found._asdict().items():
                 getattr(out, name)[shots] = value
             sums += 0 if added is None else added
@@ -221,6 +224,12 @@ class DenseFrames:
         """Return pixels (3, pixel) on the device, and rotations as `_cells` takes them."""
         at = np.ascontiguousarray(view.at.T, np.float32)
         return self.device.array(at), np.ascontiguousarray(np.swapaxes(turns, 1, 2), np.float32)
+
+    def _without(self, prior: Any, barred: NDArray[np.bool_]) -> Any:
+        """Return the prior of each rotation for each shot, (shot, rotation): minus infinity where it is barred."""
+        xp, (shots, models) = self.device.xp, barred.shape
+        no = self.device.array(np.where(barred, -np.inf, 0.0).astype(np.float32))
+        return xp.reshape(xp.reshape(prior, (1, models, -1)) + no[:, :, None], (shots, -1))
 
     def _judged(
         self, likelihood: Any, slices: Slices, prior: Any, exponent: float, like: Posterior

@@ -40,6 +40,8 @@ class Problem:
     device : Device, on which shots are compared with all rotations; none to compare them on the CPU, photon by photon
     mean : callable, optional, gives the mean profile within a radius [bins], as of `profile`; by default it is that of
         the shots
+    barred : bool (shot, model), optional: models that a shot is not of, whatever its photons say; one of them is left
+        to each shot
 
     Raises
     ------
@@ -55,6 +57,7 @@ class Problem:
     each: Each = in_turn
     device: Device | None = None
     mean: Callable[[float], NDArray[np.float64]] | None = None
+    barred: NDArray[np.bool_] | None = None
     _seen: dict[float, tuple[NDArray[np.float64], View]] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
@@ -137,7 +140,9 @@ def compared(problem: Problem, state: State, level: Level, exponent: float | Non
         visits = _visits(problem, state, level, grid, len(models))
         posterior, sums = _compared_sparsely(problem, view, contrast, grid, visits, prior, exponent, merge)
     else:
-        posterior, sums = problem.dense.compared(view, contrast, grid.matrix, prior, exponent, merge=merge)
+        posterior, sums = problem.dense.compared(
+            view, contrast, grid.matrix, prior, exponent, merge=merge, barred=problem.barred
+        )
     if sums is not None:
         sums = np.stack([symmetrised(each, problem.group) for each in sums])
     return Compared(view, average, models, grid, exponent, posterior, sums)
@@ -194,6 +199,8 @@ def _compare_block(
     """Compare a block of shots, fill in what is known of them, and add them to the sums of all, if there are any."""
     parts = parts_of(grid.n_tiles, len(contrast))
     likelihood, totals = _expanded(problem, view, contrast, grid, visits, parts)
+    if problem.barred is not None:
+        likelihood[problem.barred[visits.shot, visits.tile // grid.n_tiles]] = -np.inf
     _judge(likelihood, totals, prior, grid, visits, exponent, out)
     if sums is None:
         return

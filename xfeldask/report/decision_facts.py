@@ -113,6 +113,9 @@ def decision_told(decision: Decision) -> dict[str, str]:
         names = decision.kind_names or tuple(f"kind {kind}" for kind in range(len(decision.kinds)))
         counts = ", ".join(f"{count:,} {name}" for count, name in zip(decision.kinds, names, strict=True))
         rows["kinds"] = f"{counts}; {names[decision.wanted_kind or 0]} wanted"
+    if decision.kinds_labels is not None:
+        wanted, others, alike = decision.kinds_labels
+        rows["kinds"] += f"; labels called {wanted} wanted and {others} not, {alike} of which look wanted"
     if decision.rarest_kind is not None:
         rows["kinds"] += (
             f"; one of less than {100 * decision.rarest_kind:.2g} % of them, or a dim one, would not be found"

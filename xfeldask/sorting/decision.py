@@ -56,6 +56,8 @@ class Decision(Record):
     wanted_kind : int, the kind that is accepted
     rarest_kind : float, fraction of the single hits that a kind must have at least to be found; none where kinds were
         named, or as many were found as were sought
+    kinds_labels : (int, int, int), single hits that labels called wanted, and something else, and those of the latter
+        that look as the wanted kind does; None where kinds were found without labels
     kinds_background : str, digest of the background of the run that kinds were found with; None where none was known
 
     Examples
@@ -85,6 +87,7 @@ class Decision(Record):
     kind_names: tuple[str, ...] | None = None
     wanted_kind: int | None = None
     rarest_kind: float | None = None
+    kinds_labels: tuple[int, int, int] | None = None
     kinds_background: str | None = None
 
     @property

@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
+import os
+import warnings
 from collections.abc import Iterator
 from functools import cache, partial
 from typing import Any
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from xfeldask.config import Experiment
 from xfeldask.devices import Device
-from xfeldask.errors import InputError
+from xfeldask.errors import InputError, XfeldaskWarning
 from xfeldask.orient.models import profile, radius_of_gyration
 from xfeldask.orient.sparse import Pixels, SparseFrames, pixels_of
-from xfeldask.schema import MULTIPLE, NO_KIND, OF_KINDS, OTHER, SINGLE, of_names
-from xfeldask.sorting.decision import Decision, intervals
+from xfeldask.sorting.decision import Decision
 from xfeldask.sorting.kinds.fits import misfits
 from xfeldask.sorting.kinds.found import RADIUS, Kinds, log_likelihoods, looks, posterior
 from xfeldask.sorting.kinds.growth import LEAST_HITS, LEAST_SHOTS, MOST, grow_kinds, most_made
-from xfeldask.sorting.kinds.wanted import accepted_at
+from xfeldask.sorting.kinds.labelled import LEAST_LABELLED, Held, held_to
+from xfeldask.sorting.labels import UNKNOWN, checked_labels
 from xfeldask.sorting.rules import RULES, goes_by
 from xfeldask.store.embedding import Embedding
 from xfeldask.store.particle_kinds import KINDS, kinds_dataset
 from xfeldask.store.run import Run
 from xfeldask.store.urls import StorePath
-from xfeldask.verbs.building import variables
 from xfeldask.verbs.given import Store, opened, refuse_seed
+from xfeldask.verbs.given_labels import given_labels
+from xfeldask.verbs.kinds_decided import decided_by_kinds
 from xfeldask.verbs.named_species import beam_like, kinds_like
 from xfeldask.verbs.on_device import device_for
 from xfeldask.verbs.sort import decided_anew
@@ -46,6 +49,7 @@ def find_kinds(
     name: str | None = None,
     *,
     like: str | StorePath | Experiment | None = None,
+    labels: ArrayLike | str | os.PathLike[str] | None = None,
     wanted: int | str | None = None,
     max_contamination: float | None = None,
     most: int = MOST,
@@ -56,16 +60,19 @@ def find_kinds(
     """Find the kinds of particles that single hits are of, and accept those of the wanted one.
 
     No kind need be known: intensities are worked out from the shots until nothing new is found. Where it is known what
-    the beam may hold, `like` tells, and intensities are those of its species. Each single hit is judged by all of them;
-    shots of another kind than the wanted one get the verdict "other" and are no longer accepted.
+    the beam may hold, `like` tells, and intensities are those of its species; a few shots that a person labelled help
+    where kinds are hard to tell. Each single hit is judged by all of them; shots of another kind than the wanted one
+    get the verdict "other" and are no longer accepted.
 
     Parameters
     ----------
     store : path of a store, or a Dataset of all of it as `open_dataset` gives
     name : str, of an embedding that was sorted; the only one by default
     like : Experiment, path of one as TOML, or of a simulated store, optional: species that the beam may hold
-    wanted : int or str, the kind to accept; by default the most frequent, or the one that `like` wants; names are those
-        of `like`
+    labels : as of `embed`: 1 for a single hit of the wanted kind, 0 for anything else, -1 where not known; what they
+        say of a shot holds
+    wanted : int or str, the kind to accept; by default the most frequent, the one that most shots labelled 1 are of, or
+        the one that `like` wants; names are those of `like`
     max_contamination : float, optional, fraction of the accepted shots that may be anything but a single hit of the
         wanted kind; shots are rejected, the least sure first, until the interval of the purity keeps to it; by default
         that which the embedding was sorted by, if any
@@ -83,9 +90,15 @@ def find_kinds(
     ------
     InputError
         Shots were not sorted, too few were accepted, there is no such kind, a fraction out of range,
-        `like` is a store that was not simulated, or there is no such device.
+        `like` is a store that was not simulated, labels are of no single hit or come with `like`, or there is no such
+        device.
     MissingFileError
         There is no such embedding.
+
+    Warns
+    -----
+    XfeldaskWarning
+        Most single hits that labels call another kind look as the wanted kind does.
 
     Notes
     -----
@@ -108,25 +121,34 @@ def find_kinds(
     embedding = Embedding.chosen(run, name)
     if max_contamination is not None and not 0 < max_contamination < 1:
         raise InputError(f"max_contamination must be above 0 and below 1, got {max_contamination}")
+    if like is not None and labels is not None:
+        raise InputError("labels help to find kinds that have no names, and `like` names them; pass one of the two")
     beam = None if like is None else beam_like(like)  # refused, if it must be, before anything is read
+    given = None if labels is None else checked_labels(given_labels(run, labels), run.n_shots)
     pixels = pixels_of(run.geometry, run.wavelength)
     levels = looks(min(RADIUS, pixels.reach))
     chosen = device_for(device, pixels, levels, None, progress, models=max(1, most) if like is None else 1)
     with embedding.held(), one_thread_a_task():
         before, parts = _of_the_rule(embedding)
         shots = single_hits(embedding, before, LEAST_HITS if like is None else 1)
+        mine = None if given is None else _of_single_hits(embedding, given, shots)
         known = run.known_background
         frames = read_frames(run, shots, pixels, "image", known, progress)
         if beam is None:
-            kinds, by_default = _found(frames, pixels, most, seed, chosen, progress), 0
+            kinds, by_default = _found(frames, pixels, mine, most, seed, chosen, progress), 0
         else:
             kinds, by_default = kinds_like(*beam, frames, pixels), beam[0].wanted_index
         target = _chosen(kinds, by_default if wanted is None else wanted)
-        columns = _judged(frames, pixels, kinds, target, chosen, progress)
+        likelihood = _compared(frames, pixels, kinds, chosen, progress)
+        held = None if mine is None else held_to(mine, likelihood, kinds.fractions)
+        if held is not None:
+            _warn_of(held)
+            target = target if wanted is not None else held.wanted
+        columns = _judged(frames, pixels, kinds, target, likelihood, held)
         allowed = embedding.parameters.max_contamination if max_contamination is None else max_contamination
         # where as many kinds were found as were sought, one more of any size would not have been
         rarest = None if kinds.names or len(kinds) >= most else LEAST_SHOTS / min(FITTED, len(shots))
-        found = _decided(before, shots, columns, kinds, target, allowed, rarest)
+        found = decided_by_kinds(before, shots, columns, kinds, target, allowed, rarest, held)
         if known is not None:
             decision = Decision.from_json(found.attrs["decision"]).model_copy(update={"kinds_background": known.digest})
             found = found.assign_attrs(decision=decision.to_json())
@@ -176,19 +198,35 @@ def _chosen(kinds: Kinds, wanted: int | str) -> int:
     return int(wanted)
 
 
+def _of_single_hits(embedding: Embedding, labels: NDArray[Any], shots: NDArray[np.int64]) -> NDArray[Any]:
+    """Return the labels of single hits; others say nothing of kinds."""
+    mine = labels[shots]
+    if (mine == UNKNOWN).all():
+        raise InputError(f"no single hit of the embedding {embedding.name} has a label; label some that it accepted")
+    return mine
+
+
 def _found(
-    frames: SparseFrames, pixels: Pixels, most: int, seed: int, device: Device | None, progress: bool | Tell
-) -> Kinds:
-    some = np.unique(np.linspace(0, len(frames) - 1, min(FITTED, len(frames))).astype(np.int64))
+    frames: SparseFrames, pixels: Pixels, labels: NDArray[Any] | None, most: int, seed: int, device: Device | None,
+    progress: bool | Tell,
+) -> Kinds:  # fmt: skip
+    some = _spread(np.arange(len(frames)), FITTED)
+    if labels is not None:
+        some = np.union1d(some, _spread(np.flatnonzero(labels != UNKNOWN), FITTED // 2))
     with reporter("finding kinds", most_made(most), "intensities", progress) as telling:
-        return grow_kinds(frames[some], pixels, most=most, seed=seed, each=ByDask(), device=device,
-                          tell=lambda: telling.advance(1))  # fmt: skip
+        return grow_kinds(frames[some], pixels, labels=None if labels is None else labels[some], most=most, seed=seed,
+                          each=ByDask(), device=device, tell=lambda: telling.advance(1))  # fmt: skip
 
 
-def _judged(
-    frames: SparseFrames, pixels: Pixels, kinds: Kinds, wanted: int, device: Device | None, progress: bool | Tell
-) -> dict[str, NDArray[Any]]:
-    """Judge single hits by the intensities of all kinds."""
+def _spread(shots: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """Return some of the shots, evenly spread, as many as may be."""
+    return shots[np.unique(np.linspace(0, len(shots) - 1, min(most, len(shots))).astype(np.int64))]
+
+
+def _compared(
+    frames: SparseFrames, pixels: Pixels, kinds: Kinds, device: Device | None, progress: bool | Tell
+) -> NDArray[np.float64]:
+    """Compare single hits with the intensities of all kinds, float64 (shot, kind) [nat]."""
     # of all shots, so that what is found of one does not depend on those that it is judged with
     mean = cache(partial(profile, frames, pixels))
 
@@ -198,8 +236,18 @@ def _judged(
             yield log_likelihoods(block, pixels, kinds, each=ByDask(), device=device, tell=telling.advance, mean=mean)
 
     with reporter("judging", len(frames) * len(kinds.kind), "comparisons", progress) as telling:
-        likelihood = np.concatenate(list(judge()))
-    probability, fractions = posterior(likelihood, kinds.fractions)
+        return np.concatenate(list(judge()))
+
+
+def _judged(
+    frames: SparseFrames, pixels: Pixels, kinds: Kinds, wanted: int, likelihood: NDArray[np.float64],
+    held: Held | None,
+) -> dict[str, NDArray[Any]]:  # fmt: skip
+    """Judge single hits by how well each kind explains them, and by what labels say."""
+    told = likelihood if held is None else np.where(held.barred, -np.inf, likelihood)
+    probability, fractions = posterior(told, kinds.fractions)
+    if held is not None:
+        probability[held.unwanted, held.wanted] = 0  # where there is one kind, too
     photons = frames.photons(pixels.within(kinds.radius))
     return {
         "kind": probability.argmax(axis=1).astype(np.int8),
@@ -208,59 +256,18 @@ def _judged(
     }
 
 
-def _decided(
-    before: xr.Dataset, shots: NDArray[np.int64], columns: dict[str, NDArray[Any]], kinds: Kinds, wanted: int,
-    max_contamination: float | None, rarest: float | None,
-) -> xr.Dataset:  # fmt: skip
-    """Return the embedding with kinds, verdicts by them, and what is expected of those accepted."""
-    n = before.sizes["shot"]
-    rest = {"kind": NO_KIND, "probability_wanted": np.nan, "misfit": np.nan}
-    out = {name: np.full(n, value, columns[name].dtype) for name, value in rest.items()}
-    for name, values in columns.items():
-        out[name][shots] = values
-    single = before.probability_single.values[shots] if "probability_single" in before else np.ones(len(shots))
-    both = single * columns["probability_wanted"]
-    chosen = accepted_at(both, columns["kind"] == wanted, max_contamination)
-    verdict = before.verdict.values.copy() if "verdict" in before else np.full(n, MULTIPLE, np.uint8)
-    verdict[shots] = np.where(chosen, SINGLE, np.where(columns["kind"] == wanted, MULTIPLE, OTHER))
-    accepted = np.zeros(n, bool)
-    accepted[shots] = chosen
-    changed: dict[str, NDArray[Any]] = {**out, "verdict": verdict, "is_single": accepted}
-    if "probability_single" in before:
-        changed["probability_single"] = before.probability_single.values.copy()
-        changed["probability_single"][shots] = both
-    decision = Decision.from_json(before.attrs["decision"])
-    sizes = tuple(np.bincount(columns["kind"], minlength=len(kinds)).tolist())
-    told: dict[str, Any] = {
-        "kinds": sizes, "kind_names": kinds.names or None, "wanted_kind": wanted, "rarest_kind": rarest
-    }  # fmt: skip
-    known = decision.purity_by_peaks is None
-    if known and (decision.expected_purity is not None or max_contamination is not None):
-        told["expected_others_kept"] = float((1 - both)[chosen].sum())
-        told["expected_purity"] = float(both[chosen].mean()) if chosen.any() else None
-        told["expected_purity_interval"] = intervals(both, chosen).get("expected_purity_interval")
-    if max_contamination is not None:
-        told |= {"max_contamination": max_contamination, **_loss(decision, both, chosen)}
-    if not known:
-        told["expected_purity_interval"] = None
-    decision = decision.model_copy(update=told)
-    stored = variables(changed, None) | {"verdict": xr.Variable(("shot",), verdict, OF_KINDS.attributes())}
-    if kinds.names:
-        stored["kind"] = xr.Variable(("shot",), out["kind"], of_names(kinds.names).attributes())
-    return before.assign(stored).assign_attrs(decision=decision.to_json())
-
-
-def _loss(decision: Decision, both: NDArray[np.float64], chosen: NDArray[np.bool_]) -> dict[str, Any]:
-    """Return intervals, and the singles lost by the rule and then by kinds; of the wanted the rule loses as many."""
-    told: dict[str, Any] = {**intervals(both, chosen), "purity_otherwise": None}
-    before = decision.expected_singles_lost
-    if before is None or "expected_singles_lost_interval" not in told:
-        return told
-    low, high = told["expected_singles_lost_interval"]
-    here = float(both[~chosen].sum() / max(both.sum(), 1e-300))
-    lost, low, high = (1 - (1 - before) * (1 - part) for part in (here, low, high))
-    told |= {"expected_singles_lost": lost, "expected_singles_lost_interval": (low, high)}
-    return told
+def _warn_of(held: Held) -> None:
+    """Say where labels mean what intensities cannot tell apart."""
+    _, others, alike = held.counts
+    if 2 * alike <= others:
+        return
+    more = f"at least {LEAST_LABELLED}" if others < LEAST_LABELLED else "more"
+    warnings.warn(
+        f"{alike} of the {others} single hits labelled 0 look as the wanted kind does, and no kind of their own is "
+        f"found; only the labelled are kept out: label {more} of them, or name the species by like=",
+        XfeldaskWarning,
+        stacklevel=3,
+    )
 
 
 def _described(

@@ -53,6 +53,39 @@ def test_grow_kinds__finds_another_particle(mixed: tuple[SparseFrames, np.ndarra
     assert found.models.prior[1] == pytest.approx(FEW / (MANY + FEW), abs=0.02)
 
 
+def labelled(truth: np.ndarray, shots: np.ndarray) -> np.ndarray:
+    """Labels that call some shots unwanted."""
+    labels = np.full(len(truth), -1)
+    labels[shots] = 0
+    return labels
+
+
+def test_grow_kinds__accepts_by_labels_what_nothing_else_would_tell(
+    mixed: tuple[SparseFrames, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = np.arange(300)
+    frames, truth = mixed[0][few], mixed[1][few]
+    monkeypatch.setattr(growth, "GAIN", np.inf)
+    labels = labelled(truth, np.flatnonzero(truth == 1)[:20])
+    told = grow_kinds(frames, PIXELS, labels=labels, radius=RADIUS, most=2, seed=1)
+    assert len(told) == 2
+    assert len(told.growths) == 1  # what resembles the labelled shots came first
+    assert told.growths[0].chance < 1e-3
+    kind = log_likelihoods(frames, PIXELS, told).argmax(axis=1)
+    assert (kind[truth == 0] == 0).mean() > 0.97
+    assert (kind[truth == 1] == 1).mean() > 0.97
+
+
+@pytest.mark.campaign
+def test_grow_kinds__labels_of_shots_like_all_others_make_no_kind(mixed: tuple[SparseFrames, np.ndarray]) -> None:
+    frames, truth = mixed
+    labels = labelled(truth, np.flatnonzero(truth == 0)[:20])
+    told = grow_kinds(frames[truth == 0], PIXELS, labels=labels[truth == 0], radius=RADIUS, most=2, seed=1)
+    assert len(told) == 1
+    assert told.growths[0].chance > 1e-3
+    assert not any(each.real for each in told.growths)
+
+
 @pytest.mark.campaign
 def test_grow_kinds__of_one_particle_finds_one(mixed: tuple[SparseFrames, np.ndarray]) -> None:
     frames, truth = mixed

@@ -37,6 +37,8 @@ class Growth:
     gain : float, mean of the log likelihood that its shots gained
     agreement : float, of its intensity with that of the largest kind, the correlation of `alignment`
     usual : float, agreement of the largest kind with an intensity of as many of its own shots, 0 where nobody looked
+    chance : float, probability that as many labelled shots that were held back would be of it by chance; none where it
+        did not begin with labelled shots
 
     Examples
     --------
@@ -50,6 +52,7 @@ class Growth:
     gain: float
     agreement: float
     usual: float = 0.0
+    chance: float | None = None
 
 
 @dataclass(frozen=True, eq=False)

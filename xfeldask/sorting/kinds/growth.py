@@ -4,16 +4,20 @@ One intensity of everything comes first. Two kinds of many shots each then part 
 from noise; a rare kind is grown from the shots that fit worst. All intensities compete for all shots, each with a prior
 from its size. A kind is real only if shots are explained far better than before: the views of one particle from a side
 can make an intensity of their own, too, but that saves no more than the few bits that tell the side.
+
+Labels of some shots help: what they say of a shot holds while intensities compete. Shots that are none of the wanted
+kind, and were left together with it, begin an intensity with all that resemble them. Every other one of them is held
+back, free to be of any kind: where these witnesses go tells whether the new intensity is what the labels mean.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from xfeldask.devices import Device
 from xfeldask.errors import InputError
@@ -27,6 +31,15 @@ from xfeldask.orient.starts import begun
 from xfeldask.orient.state import State
 from xfeldask.sorting.kinds.fits import misfits
 from xfeldask.sorting.kinds.found import RADIUS, Growth, Kinds, looks
+from xfeldask.sorting.kinds.labelled import (
+    CHANCE,
+    LEAST_LABELLED,
+    barred,
+    chance_of,
+    resembling,
+    wanted_kind,
+)
+from xfeldask.sorting.labels import UNKNOWN, UNWANTED
 
 FIRST = Level(3, 10.0, 12, 0.0, everywhere=True)
 ITERATIONS = 12, 5
@@ -52,6 +65,7 @@ def grow_kinds(
     frames: SparseFrames,
     pixels: Pixels,
     *,
+    labels: ArrayLike | None = None,
     radius: float = RADIUS,
     most: int = MOST,
     seed: int = 0,
@@ -65,6 +79,7 @@ def grow_kinds(
     ----------
     frames : SparseFrames, of single hits
     pixels : Pixels, that the photons are in
+    labels : int (shot,), optional: 1 a single hit of the wanted kind, 0 anything else, -1 not known
     radius : float [bins], as far as patterns are compared
     most : int, kinds that are sought, at least 1
     seed : int, of the noise that intensities begin with
@@ -90,10 +105,11 @@ def grow_kinds(
     if len(frames) < LEAST_HITS:
         raise InputError(f"kinds are sought among at least {LEAST_HITS} single hits, got {len(frames)}")
     radius = min(radius, pixels.reach)
-    growing = _Growing(frames, pixels, radius, seed, each, device, tell)
+    told = np.full(len(frames), UNKNOWN) if labels is None else np.asarray(labels)
+    growing = _Growing(frames, pixels, told, radius, seed, each, device, tell)
     models, growths = growing.first(), list[Growth]()
     while len(models) < most:
-        found = growing.one_more(models, 1 + len(growths))
+        found = growing.one_more(models, growths)
         growths += found[1]
         if found[0] is None:
             break
@@ -114,11 +130,25 @@ def most_made(most: int) -> int:
 
 
 @dataclass(frozen=True, eq=False)
+class _Start:
+    """Models to begin with, the last one new or two of them, and the wanted one among them.
+
+    Witnesses are shots, int64 (some,), whose labels are held back.
+    """
+
+    models: Models
+    wanted: int
+    split: bool = False
+    witnesses: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+
+
+@dataclass(frozen=True, eq=False)
 class _Growing:
     """Makes intensities of some shots, and lets them compete for all."""
 
     frames: SparseFrames
     pixels: Pixels
+    labels: NDArray[np.int64]
     radius: float
     seed: int
     each: Each
@@ -151,49 +181,74 @@ class _Growing:
         self.tell()
         return made.models
 
-    def one_more(self, models: Models, turn: int) -> tuple[Models | None, list[Growth]]:
+    def one_more(self, models: Models, before: list[Growth]) -> tuple[Models | None, list[Growth]]:
         """Return models with one more kind if there is one, and what was tried."""
         state = judged(self.frames, self.pixels, models, looks(self.radius), each=self.each, device=self.device)
         tried = list[Growth]()
-        for started, split in self._begun(models, state, turn):
-            after, growth = self._competed(started, state.log_likelihood, split)
+        for start in self._begun(models, state, before):
+            after, growth = self._competed(start, state.log_likelihood)
             tried.append(growth)
             if growth.real:
                 return after, tried
         return None, tried
 
-    def _begun(self, models: Models, state: State, turn: int) -> Iterator[tuple[Models, bool]]:
-        """Yield models to begin with: one more that explains what fits worst, or the largest split from noise."""
+    def _begun(self, models: Models, state: State, before: list[Growth]) -> Iterator[_Start]:
+        """Yield models to begin with: one more of labelled shots, one of what fits worst, or the largest split."""
+        turn, kind = 1 + len(before), state.responsibility.argmax(axis=1)
+        wanted = wanted_kind(self.labels, kind, models.prior)
+        left = np.flatnonzero((self.labels == UNWANTED) & (kind == wanted))
+        refused = any(growth.chance is not None and not growth.real for growth in before)
+        if len(left) >= LEAST_LABELLED and not refused:
+            alike = resembling(self.frames, self.pixels, self.radius, left[::2])
+            part = min(0.5, len(alike) / len(kind))
+            yield _Start(_joined(models, self._grown(alike, turn), part), wanted, witnesses=left[1::2])
+            turn += 1
         misfit = misfits(state.log_likelihood, self.photons)
         for part in WORST[: None if len(models) == 1 else 1]:
             count = int(part * len(misfit))
             if count >= LEAST_SHOTS:
                 worst = np.sort(np.argsort(-misfit, kind="stable")[:count])
-                yield _joined(models, self._grown(worst, turn), part), False
+                yield _Start(_joined(models, self._grown(worst, turn), part), wanted)
                 turn += 1
         largest = int(np.argmax(models.prior))
-        shots = np.flatnonzero(state.responsibility.argmax(axis=1) == largest)
+        shots = np.flatnonzero(kind == largest)
         rest = np.delete(np.arange(len(models)), largest)
-        yield _joined(_chosen(models, rest), self._grown(shots, turn, 2), float(models.prior[largest])), True
+        halves = _joined(_chosen(models, rest), self._grown(shots, turn, 2), float(models.prior[largest]))
+        yield _Start(halves, self._wanted(halves), split=True)
 
-    def _competed(self, models: Models, before: NDArray[np.float64], split: bool) -> tuple[Models, Growth]:
+    def _wanted(self, models: Models) -> int:
+        """Return which of the models is the wanted one, by the labelled shots."""
+        told = np.flatnonzero(self.labels != UNKNOWN)
+        if not told.size:
+            return 0
+        state = judged(self.frames[told], self.pixels, models, looks(self.radius), each=self.each, device=self.device)
+        return wanted_kind(self.labels[told], state.responsibility.argmax(axis=1), models.prior)
+
+    def _competed(self, start: _Start, before: NDArray[np.float64]) -> tuple[Models, Growth]:
         """Let intensities compete for all shots; tell whether the last one is a kind, or the smaller of two halves."""
-        made = expand_maximise_compress(
-            self.frames, self.pixels, models, self.levels, size_prior=True, each=self.each, device=self.device
-        )
+        models, labels = start.models, self.labels.copy()
+        labels[start.witnesses] = UNKNOWN
+        no = barred(labels, start.wanted, len(models)) if (labels != UNKNOWN).any() else None
+        made = expand_maximise_compress(self.frames, self.pixels, models, self.levels, size_prior=True, barred=no,
+                                        each=self.each, device=self.device)  # fmt: skip
         after = judged(self.frames, self.pixels, made.models, looks(self.radius), each=self.each, device=self.device)
         kind, last = after.responsibility.argmax(axis=1), len(models) - 1
-        new = min((last - 1, last), key=lambda k: int((kind == k).sum())) if split else last
+        new = min((last - 1, last), key=lambda k: int((kind == k).sum())) if start.split else last
         mine = kind == new
         self.tell()
         intensity, prior = made.models.intensity, np.where(np.arange(len(models)) == new, 0, made.models.prior)
         other = int(np.argmax(prior))
         alike = alignment(intensity[new], intensity[other])[1]
         found = Growth(real=False, shots=int(mine.sum()), misfit=0.0, gain=0.0, agreement=alike)
+        if len(start.witnesses):
+            unknown = mine[self.labels == UNKNOWN]
+            found = replace(found, chance=chance_of(mine[start.witnesses], unknown))
         if found.shots < LEAST_SHOTS:
             return made.models, found
         misfit = float(np.median(misfits(before, self.photons)[mine]))
         found = replace(found, misfit=misfit, gain=float((after.log_likelihood - before)[mine].mean()))
+        if found.chance is not None and found.chance < CHANCE:
+            return made.models, replace(found, real=True)
         if found.gain < GAIN:
             return made.models, found
         theirs = np.flatnonzero(kind == other)

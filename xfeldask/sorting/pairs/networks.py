@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from xfeldask.errors import InputError
 from xfeldask.physics.binning import ImageGrid
+from xfeldask.sorting.labels import UNKNOWN, checked_labels
 from xfeldask.sorting.pairs.batches import BATCH, Images
 from xfeldask.sorting.pairs.evidence import Evidence
 from xfeldask.sorting.pairs.lessons import LEAST_HITS, Taught, Teacher
@@ -95,7 +96,7 @@ class PairNetworks:
             too few hits, or so many multiple ones that what one particle looks like cannot be learned.
         """
         images = checked(images, grid.shape)
-        known = _checked_labels(labels, len(images))
+        known = np.full(len(images), UNKNOWN) if labels is None else checked_labels(labels, len(images))
         self.window = find_window(images, grid, background)
         hit = np.flatnonzero(self.is_hit(images))
         usable = int((known[hit] != 0).sum())
@@ -245,13 +246,3 @@ def _chosen(hit: NDArray[np.int64], known: NDArray[Any], rng: np.random.Generato
     rest = np.flatnonzero(~first & (known[chosen] != 0))[: MOST_HITS - int(first.sum())]
     first[rest] = True
     return chosen[first]
-
-
-def _checked_labels(labels: ArrayLike | None, shots: int) -> NDArray[Any]:
-    known = np.full(shots, -1) if labels is None else np.asarray(labels)
-    if known.shape != (shots,):
-        raise InputError(f"labels are one for each of the {shots} shots, got shape {known.shape}")
-    if not np.isin(known, (-1, 0, 1)).all():
-        other = known[~np.isin(known, (-1, 0, 1))][0]
-        raise InputError(f"labels are 1 (single), 0 (anything else) or -1 (not known), got {other}")
-    return known
