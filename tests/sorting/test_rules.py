@@ -65,6 +65,8 @@ def test_make_rule__finds_by_name_takes_objects_and_copies_them() -> None:
     assert type(make_rule("bright", seed=5)) is Bright
     with pytest.raises(UnknownNameError, match="did you mean bright"):
         make_rule("brigt")
+    with pytest.raises(InputError, match="unknown rule 'modle'; did you mean models"):
+        make_rule("modle")
 
 
 @pytest.mark.usefixtures("registered")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.once import Once
-from xfeldask import embed, find_kinds, ingest, open_dataset, open_run, simulate, sort, verify
+from xfeldask import embed, find_kinds, ingest, open_dataset, open_run, project, simulate, sort, verify
 from xfeldask.config import Experiment
 from xfeldask.errors import InputError, MissingFileError, XfeldaskWarning
 from xfeldask.orient.models import random_models
@@ -104,7 +104,8 @@ def test_find_kinds__again_knows_what_the_rule_said_of_the_kind_that_was_not_wan
         decision = json.loads(found.attrs["decision"])
         assert decision["expected_purity"] == pytest.approx(float(expected[found.is_single.values].mean()))
         assert decision["max_singles_lost"] == 0.05
-    again = sort(store, "pairs", max_singles_lost=0.05)
+    with pytest.warns(XfeldaskWarning, match="are dropped"):
+        again = sort(store, "pairs", max_singles_lost=0.05)
     np.testing.assert_array_equal(again.is_single, ruled.is_single)
     np.testing.assert_array_equal(again.verdict, ruled.verdict)
 
@@ -183,9 +184,19 @@ def test_find_kinds__refuses_labels_that_say_nothing_of_kinds(store: Path) -> No
 
 def test_sort__forgets_kinds_as_they_went_by_other_shots(store: Path) -> None:
     find_kinds(store, "ipca", most=2, progress=False)
-    found = sort(store, "ipca", contamination=0.05)
+    with pytest.warns(XfeldaskWarning, match="the embedding ipca .* are dropped; find them again with: xfeldask kinds"):
+        found = sort(store, "ipca", contamination=0.05)
     assert "kind" not in found
     assert "kinds" not in open_run(store).embeddings["ipca"].parts()
+    sort(store, "ipca", contamination=0.05)  # there are none to tell of
+
+
+def test_project__leaves_kinds_behind_and_says_so(store: Path, sorted_store: Path, tmp_path: Path) -> None:
+    other = Path(shutil.copytree(sorted_store, tmp_path / "other.zarr"))
+    find_kinds(store, "ipca", most=2, progress=False)
+    with pytest.warns(XfeldaskWarning, match="the embedding ipca .* are dropped"):
+        found = project(store, "ipca", other, as_name="again", progress=False)
+    assert "kind" not in found
 
 
 @pytest.mark.parametrize(

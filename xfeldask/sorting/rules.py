@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xfeldask.errors import InputError
+from xfeldask.errors import InputError, UnknownNameError
 from xfeldask.registry import Registry, call
 from xfeldask.schema import LATENT, MULTIPLE, SINGLE
 from xfeldask.sorting.decision import Decision
@@ -87,6 +87,8 @@ def make_rule(sort: str | object | None, seed: int = 0) -> Rule | None:
     if sort is None:
         return None
     if isinstance(sort, str):
+        if sort not in RULES:  # `embed` takes one name more
+            raise UnknownNameError("rule", sort, sorted({*RULES, MODELS} - {sort}))
         return _checked(call(RULES[sort], seed=seed))
     if isinstance(sort, Rule) and not isinstance(sort, type):
         return _checked(copy.deepcopy(sort))

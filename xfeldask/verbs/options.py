@@ -108,3 +108,13 @@ def tell_conflict(found: xr.Dataset) -> xr.Dataset:
     if conflict is not None:
         warnings.warn(conflict, XfeldaskWarning, stacklevel=3)
     return found
+
+
+def tell_dropped_kinds(name: str) -> None:
+    """Warn that kinds of an embedding are not kept, as they went by which shots were accepted."""
+    warnings.warn(
+        f"the kinds that were found in the embedding {name} went by its verdict and are dropped; find them again "
+        "with: xfeldask kinds",
+        XfeldaskWarning,
+        stacklevel=3,
+    )

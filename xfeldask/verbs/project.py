@@ -10,10 +10,11 @@ import xarray as xr
 
 from xfeldask.store.embedding import Embedding
 from xfeldask.store.model import restored_model
+from xfeldask.store.particle_kinds import KINDS
 from xfeldask.store.run import Run
 from xfeldask.verbs.building import judged, sorted_dataset
 from xfeldask.verbs.given import Store, opened, refuse_name
-from xfeldask.verbs.options import tell_conflict
+from xfeldask.verbs.options import tell_conflict, tell_dropped_kinds
 from xfeldask.work.progress import Tell
 from xfeldask.work.sources import StoreSource, project_all
 
@@ -49,6 +50,11 @@ def project(
     StoreExistsError
         The embedding is there and `overwrite` is false.
 
+    Warns
+    -----
+    XfeldaskWarning
+        Kinds were found in the embedding, and the new one has none.
+
     Examples
     --------
     >>> import tempfile, xfeldask
@@ -67,6 +73,8 @@ def project(
     with Embedding(run, target).held():
         refuse_name(run.reopened(), target, overwrite)  # another may have made it meanwhile
         _project(embedding, run, target, progress)
+    if KINDS in embedding.parts():
+        tell_dropped_kinds(name)
     return tell_conflict(Embedding(run, target).dataset())
 
 

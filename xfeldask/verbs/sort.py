@@ -15,7 +15,7 @@ from xfeldask.store.parameters import Parameters
 from xfeldask.store.particle_kinds import KIND_COLUMNS, KINDS
 from xfeldask.verbs.building import variables
 from xfeldask.verbs.given import Store, opened
-from xfeldask.verbs.options import tell_conflict
+from xfeldask.verbs.options import tell_conflict, tell_dropped_kinds
 
 
 def sort(
@@ -51,6 +51,11 @@ def sort(
     MissingFileError
         There is no such embedding.
 
+    Warns
+    -----
+    XfeldaskWarning
+        Kinds were found in it and are dropped; a contamination costs more singles than may be lost.
+
     Examples
     --------
     >>> import tempfile, xfeldask
@@ -67,7 +72,10 @@ def sort(
         "max_singles_lost": max_singles_lost, "contamination": contamination, "max_contamination": max_contamination
     }  # fmt: skip
     with embedding.held():
+        had_kinds = KINDS in embedding.parts()
         embedding.publish(*decided_anew(embedding, {name: value for name, value in asked.items() if value is not None}))
+    if had_kinds:
+        tell_dropped_kinds(name)
     return tell_conflict(embedding.dataset())
 
 
