@@ -25,6 +25,7 @@ LONG = {
     "Import",
     "Ingest",
     "Interpolation",
+    "LabelledKinds",
     "LikeSpeckleNN",
     "NamedKinds",
     "Orientation",
