@@ -15,9 +15,11 @@ from xfeldask import embed, find_kinds, ingest, open_dataset, open_run, project,
 from xfeldask.config import Experiment
 from xfeldask.errors import InputError, MissingFileError, XfeldaskWarning
 from xfeldask.orient.models import random_models
+from xfeldask.report.decision_facts import decision_told
 from xfeldask.schema import OTHER, SINGLE
+from xfeldask.sorting.decision import Decision
 from xfeldask.sorting.kinds.found import Growth, Kinds
-from xfeldask.verbs import particle_kinds
+from xfeldask.verbs import particle_kinds, strangers_found
 
 N = 390
 RUN = {"particle": "chaperonin", "detector": "square-64", "n_shots": N, "hits": {0: 0.05, 1: 0.95}, "seed": 3}
@@ -246,6 +248,29 @@ def test_find_kinds__of_species_that_are_named_accepts_the_wanted_one(store: Pat
     again = find_kinds(store, "ipca", like=named(), wanted="drop", progress=False).load()
     np.testing.assert_array_equal(again.kind, found.kind)
     np.testing.assert_array_equal(again.is_single.values, again.kind.values == 0)
+
+
+@pytest.mark.parametrize(("like", "names"), [(named(), ["drop"]), (RUN, ["chaperonin"])])
+def test_find_kinds__tells_from_which_fraction_on_strangers_are_found(
+    store: Path, monkeypatch: pytest.MonkeyPatch, like: object, names: list[str]
+) -> None:
+    asked = []
+
+    def least(hits, pixels, kinds, kind, **_):
+        asked.append((len(hits), kinds.names[kind]))
+        return 0.02
+
+    monkeypatch.setattr(strangers_found, "least_found", least)
+    experiment = like if isinstance(like, Experiment) else Experiment(**RUN)
+    found = find_kinds(store, "ipca", most=2, strangers=experiment, progress=False).load()
+    decision = Decision.from_json(found.attrs["decision"])
+    assert decision.strangers_found == dict.fromkeys(names, 0.02)
+    assert asked == [(int((found.kind == 0).sum()), name) for name in names]
+    assert f"put among them, {names[0]} is found at 2 % and more" in decision_told(decision)["kinds"]
+    none = decision.model_copy(update={"strangers_found": {"drop": None}})
+    assert "drop is not found at 10 %" in decision_told(none)["kinds"]
+    with pytest.raises(InputError, match="strangers tell what is not found blind"):
+        find_kinds(store, "ipca", strangers=experiment, like=experiment, progress=False)
 
 
 def test_find_kinds__takes_species_from_a_simulated_store(store: Path) -> None:

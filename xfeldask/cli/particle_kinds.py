@@ -26,14 +26,19 @@ from xfeldask.store.urls import StorePath
     help="Reject shots until at most this fraction of the accepted is anything else, by its interval.",
 )  # fmt: skip
 @click.option("--most", type=int, default=4, show_default=True, help="Number of kinds to seek without --like.")
+@click.option(
+    "--strangers", type=STORE,
+    help="Experiment (.toml) or simulated store whose species are put among the hits, to tell from which fraction on "
+    "each would be found.",
+)  # fmt: skip
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help=SEED)
 @device_option
 @scheduler_options
 @click.option("--quiet", is_flag=True, help=QUIET)
 def kinds(
     store: StorePath, name: str | None, like: StorePath | None, labels: str | None, wanted: str | None,
-    max_contamination: float | None, most: int, seed: int, device: str, scheduler: str, workers: int | None,
-    quiet: bool,
+    max_contamination: float | None, most: int, strangers: StorePath | None, seed: int, device: str, scheduler: str,
+    workers: int | None, quiet: bool,
 ) -> None:  # fmt: skip
     """Find the kinds of particles that the single hits of STORE are of, and accept those of one kind."""
     from xfeldask.report.printing import print_verdict
@@ -44,7 +49,7 @@ def kinds(
     with scheduled(scheduler, workers, quiet):
         found = find_kinds(
             store, name, like=like, labels=labels, wanted=wanted, max_contamination=max_contamination, most=most,
-            seed=seed, device=device, progress=not quiet,
+            strangers=strangers, seed=seed, device=device, progress=not quiet,
         )  # fmt: skip
     if not quiet:
         print_verdict(open_run(store), found)

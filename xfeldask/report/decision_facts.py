@@ -120,6 +120,10 @@ def decision_told(decision: Decision) -> dict[str, str]:
         rows["kinds"] += (
             f"; one of less than {100 * decision.rarest_kind:.2g} % of them, or a dim one, would not be found"
         )
+    for name, least in (decision.strangers_found or {}).items():
+        rows["kinds"] += "; put among them, " + (
+            f"{name} is not found at 10 %" if least is None else f"{name} is found at {100 * least:g} % and more"
+        )
     if asked := _asked(decision):
         rows["threshold"] = f"{rows.get('threshold', 'none told')}, {asked}"
     expected = (

@@ -58,6 +58,8 @@ class Decision(Record):
         named, or as many were found as were sought
     kinds_labels : (int, int, int), single hits that labels called wanted, and something else, and those of the latter
         that look as the wanted kind does; None where kinds were found without labels
+    strangers_found : fraction by name, the least at which shots of a species were found as a kind when they were put
+        among the wanted hits; None of one that was not found at 10 %
     kinds_background : str, digest of the background of the run that kinds were found with; None where none was known
 
     Examples
@@ -88,6 +90,7 @@ class Decision(Record):
     wanted_kind: int | None = None
     rarest_kind: float | None = None
     kinds_labels: tuple[int, int, int] | None = None
+    strangers_found: dict[str, float | None] | None = None
     kinds_background: str | None = None
 
     @property

@@ -15,11 +15,15 @@ from xfeldask.sorting.kinds.named import named_kinds
 from xfeldask.store.run import Run
 from xfeldask.store.urls import URL, StorePath, store_path
 
+NEARLY_NONE = 1e-9
+"""Weight of species that are not there, over that which they are given."""
 MARGIN = 3
 """Grid points beyond the radius as far as which form factors are computed."""
 
 
-def kinds_like(experiment: Experiment, mixture: Mixture, frames: SparseFrames, pixels: Pixels) -> Kinds:
+def kinds_like(
+    experiment: Experiment, mixture: Mixture, frames: SparseFrames, pixels: Pixels, *, all_wanted: bool = False
+) -> Kinds:
     """Work out the kinds that an experiment names.
 
     Parameters
@@ -27,10 +31,16 @@ def kinds_like(experiment: Experiment, mixture: Mixture, frames: SparseFrames, p
     experiment, mixture : what the beam may hold, as of `beam_like`
     frames : SparseFrames, the shots that are to be judged
     pixels : Pixels, that the photons are in
+    all_wanted : bool, take all these shots for the wanted species, whatever the weights of others
     """
+    asked = experiment.named_species()
+    if all_wanted:
+        wanted = list(asked)[experiment.wanted_index]
+        asked = {name: one if name == wanted else one.model_copy(update={"weight": NEARLY_NONE * one.weight})
+                 for name, one in asked.items()}  # fmt: skip
     s_max = (min(RADIUS, pixels.reach) + MARGIN) * pixels.step
     forms = [build_form(body, s_max) for body in mixture.bodies]
-    return named_kinds(experiment.named_species(), mixture, forms, frames, pixels)
+    return named_kinds(asked, mixture, forms, frames, pixels)
 
 
 def beam_like(like: str | StorePath | Experiment) -> tuple[Experiment, Mixture]:

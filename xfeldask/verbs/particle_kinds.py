@@ -34,6 +34,7 @@ from xfeldask.verbs.kinds_decided import decided_by_kinds
 from xfeldask.verbs.named_species import beam_like, kinds_like
 from xfeldask.verbs.on_device import device_for
 from xfeldask.verbs.sort import decided_anew
+from xfeldask.verbs.strangers_found import strangers_found
 from xfeldask.work.compute import one_thread_a_task
 from xfeldask.work.progress import Tell, reporter
 from xfeldask.work.reconstructing import ByDask, read_frames
@@ -53,6 +54,7 @@ def find_kinds(
     wanted: int | str | None = None,
     max_contamination: float | None = None,
     most: int = MOST,
+    strangers: str | StorePath | Experiment | None = None,
     seed: int = 0,
     device: str = "auto",
     progress: bool | Tell = True,
@@ -77,6 +79,9 @@ def find_kinds(
         wanted kind; shots are rejected, the least sure first, until the interval of the purity keeps to it; by default
         that which the embedding was sorted by, if any
     most : int, kinds that are sought where none are named
+    strangers : as `like`: shots of each species but the wanted one (or of the only one) are put among the hits of the
+        wanted kind, 10 % and ever fewer, to tell from which fraction on they would be found; each takes as long as
+        finding kinds
     seed : int, of the noise that intensities begin with
     device : as of `reconstruct`
     progress : as of `embed`
@@ -90,8 +95,8 @@ def find_kinds(
     ------
     InputError
         Shots were not sorted, too few were accepted, there is no such kind, a fraction out of range,
-        `like` is a store that was not simulated, labels are of no single hit or come with `like`, or there is no such
-        device.
+        `like` is a store that was not simulated, labels are of no single hit, labels or strangers come with `like`, or
+        there is no such device.
     MissingFileError
         There is no such embedding.
 
@@ -123,6 +128,9 @@ def find_kinds(
         raise InputError(f"max_contamination must be above 0 and below 1, got {max_contamination}")
     if like is not None and labels is not None:
         raise InputError("labels help to find kinds that have no names, and `like` names them; pass one of the two")
+    if like is not None and strangers is not None:
+        raise InputError("strangers tell what is not found blind, and `like` names all kinds; pass one of the two")
+    strange = None if strangers is None else beam_like(strangers)
     beam = None if like is None else beam_like(like)  # refused, if it must be, before anything is read
     given = None if labels is None else checked_labels(given_labels(run, labels), run.n_shots)
     pixels = pixels_of(run.geometry, run.wavelength)
@@ -135,7 +143,8 @@ def find_kinds(
         known = run.known_background
         frames = read_frames(run, shots, pixels, "image", known, progress)
         if beam is None:
-            kinds, by_default = _found(frames, pixels, mine, most, seed, chosen, progress), 0
+            some = _fitted(len(frames), mine)
+            kinds, by_default = _found(frames, pixels, mine, some, most, seed, chosen, progress), 0
         else:
             kinds, by_default = kinds_like(*beam, frames, pixels), beam[0].wanted_index
         target = _chosen(kinds, by_default if wanted is None else wanted)
@@ -149,9 +158,12 @@ def find_kinds(
         # where as many kinds were found as were sought, one more of any size would not have been
         rarest = None if kinds.names or len(kinds) >= most else LEAST_SHOTS / min(FITTED, len(shots))
         found = decided_by_kinds(before, shots, columns, kinds, target, allowed, rarest, held)
-        if known is not None:
-            decision = Decision.from_json(found.attrs["decision"]).model_copy(update={"kinds_background": known.digest})
-            found = found.assign_attrs(decision=decision.to_json())
+        more: dict[str, Any] = {} if known is None else {"kinds_background": known.digest}
+        if strange is not None:
+            hits = frames[some[columns["kind"][some] == target]]
+            more["strangers_found"] = strangers_found(*strange, hits, pixels, seed, chosen, progress)
+        decision = Decision.from_json(found.attrs["decision"]).model_copy(update=more)
+        found = found.assign_attrs(decision=decision.to_json())
         told = _described(run, pixels, frames, kinds, columns["kind"], seed)
         embedding.publish(found, parts | {KINDS: told})
     return embedding.dataset()
@@ -206,13 +218,16 @@ def _of_single_hits(embedding: Embedding, labels: NDArray[Any], shots: NDArray[n
     return mine
 
 
+def _fitted(count: int, labels: NDArray[Any] | None) -> NDArray[np.int64]:
+    """Return the single hits that intensities are made of, labelled ones among them."""
+    some = _spread(np.arange(count), FITTED)
+    return some if labels is None else np.union1d(some, _spread(np.flatnonzero(labels != UNKNOWN), FITTED // 2))
+
+
 def _found(
-    frames: SparseFrames, pixels: Pixels, labels: NDArray[Any] | None, most: int, seed: int, device: Device | None,
-    progress: bool | Tell,
+    frames: SparseFrames, pixels: Pixels, labels: NDArray[Any] | None, some: NDArray[np.int64], most: int, seed: int,
+    device: Device | None, progress: bool | Tell,
 ) -> Kinds:  # fmt: skip
-    some = _spread(np.arange(len(frames)), FITTED)
-    if labels is not None:
-        some = np.union1d(some, _spread(np.flatnonzero(labels != UNKNOWN), FITTED // 2))
     with reporter("finding kinds", most_made(most), "intensities", progress) as telling:
         return grow_kinds(frames[some], pixels, labels=None if labels is None else labels[some], most=most, seed=seed,
                           each=ByDask(), device=device, tell=lambda: telling.advance(1))  # fmt: skip

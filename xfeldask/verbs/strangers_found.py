@@ -1,0 +1,39 @@
+"""From which fraction on species would be found among the hits of a run."""
+
+from __future__ import annotations
+
+from xfeldask.config import Experiment
+from xfeldask.devices import Device
+from xfeldask.orient.sparse import Pixels, SparseFrames
+from xfeldask.physics.species import Mixture
+from xfeldask.sorting.kinds.strangers import FRACTIONS, least_found
+from xfeldask.verbs.named_species import kinds_like
+from xfeldask.work.progress import Tell, reporter
+from xfeldask.work.reconstructing import ByDask
+
+
+def strangers_found(
+    experiment: Experiment, mixture: Mixture, hits: SparseFrames, pixels: Pixels, seed: int, device: Device | None,
+    progress: bool | Tell,
+) -> dict[str, float | None]:  # fmt: skip
+    """Put shots of species among hits of the wanted kind, and tell from which fraction on each is found.
+
+    Parameters
+    ----------
+    experiment, mixture : of the species, as of `beam_like`. The hits are taken for the wanted one: they tell how strong
+        pulses are. Where there are others, these are the strangers, else it is
+    hits : SparseFrames, of the wanted kind, of which intensities were made
+    pixels, seed, device, progress : as of `find_kinds`
+
+    Returns
+    -------
+    the least fraction by name, as of `least_found`
+    """
+    kinds = kinds_like(experiment, mixture, hits, pixels, all_wanted=True)
+    strange = [k for k in range(len(kinds)) if k != experiment.wanted_index] or [0]
+    with reporter("putting strangers among hits", len(strange) * len(FRACTIONS), "mixtures", progress) as telling:
+        return {
+            kinds.names[k]: least_found(hits, pixels, kinds, k, seed=seed, each=ByDask(), device=device,
+                                        tell=lambda: telling.advance(1))
+            for k in strange
+        }  # fmt: skip
