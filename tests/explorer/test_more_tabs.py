@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from importlib import import_module
 
 import numpy as np
@@ -25,6 +26,8 @@ from xfeldask.physics.orientations import beam_directions, super_fibonacci
 from xfeldask.schema import of_names
 from xfeldask.sorting.decision import Decision
 from xfeldask.store.particle_kinds import KINDS
+from xfeldask.store.reconstruction import Reconstructing, Reconstruction
+from xfeldask.store.run import Run
 
 
 @pytest.fixture
@@ -110,6 +113,29 @@ def test_reconstruction__is_chosen_and_shown_in_three_planes_with_its_curves(loo
     which.value = "phased"
     assert "electron density" in texts(view)
     assert len(view.select(pn.pane.Bokeh)) == 3 + 3 + 2 + 2
+
+
+def test_reconstruction__that_is_being_made_is_shown_as_it_comes(tmp_path):
+    looked = Session(shutil.copytree(few_shots().path, tmp_path / "run.zarr"))
+    run, watch = looked.shots.run, Watch(looked)
+    view = reconstruction(looked, Pictures(run), watch)
+    assert "There is none yet: xfeldask reconstruct" in texts(view)
+    assert not looked.grows
+    more = Run.open(with_more(tmp_path / "more.zarr")).reconstructions["bare"].dataset().load().drop_attrs()
+    for n_used, finished in ((12, False), (17, False), (20, True)):
+        told = Reconstructing(n_used=n_used).to_json()
+        Reconstruction(run, "emc").publish(more.assign_attrs(n_shots=N, finished=finished, parameters=told))
+        looked.look_again()
+        assert f"{n_used} of {N}" in texts(view)
+        assert ("not finished" in texts(view)) == looked.grows == (not finished)
+        shown = view.objects[1].objects
+        looked.look_again()
+        assert view.objects[1].objects is shown
+    watch.close()
+    run.place.remove("reconstruction/emc")
+    looked.look_again()
+    watch.open()
+    assert "There is none yet" in texts(view)
 
 
 def test_agreement__has_each_curve_where_its_shells_are_and_directions_of_shots_that_were_used(looked):

@@ -105,8 +105,7 @@ def begun(
     InputError
         No shot, or no start.
     """
-    if starts < 1:
-        raise InputError(f"a reconstruction needs at least 1 start, got {starts}")
+    refuse_no_start(starts)
     some = frames[compared_shots(len(frames), most_shots)]
     turns = rotations_of(group)
     done, best = (0, None) if before is None else before
@@ -128,6 +127,17 @@ def begun(
     last = replace(level, iterations=2, exponent=1.0)
     return expand_maximise_compress(frames, pixels, best.models, [last], group=group, size_prior=size_prior, each=each,
                                     device=device, tell=tell)  # fmt: skip
+
+
+def refuse_no_start(starts: int) -> None:
+    """Refuse to begin from noise no time at all.
+
+    Raises
+    ------
+    InputError
+    """
+    if starts < 1:
+        raise InputError(f"a reconstruction needs at least 1 start, got {starts}")
 
 
 def _from_within(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,10 @@ class Look(NamedTuple):
     information: float
     log_likelihood: float
     change: float
+
+
+PER_SHOT = ("rotation", "probability", "responsibility", "log_likelihood", "contrast", "information", "fluence")
+"""What a state knows of each shot."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,3 +75,13 @@ class State:
     information: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     fluence: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     history: tuple[Look, ...] = ()
+
+    def of(self, shots: NDArray[Any]) -> Self:
+        """Return the state of some of the shots, by number or as bool (shot,)."""
+        values: dict[str, Any] = {name: getattr(self, name)[shots] for name in PER_SHOT}
+        return replace(self, **values)
+
+    def with_shots(self, other: Self) -> Self:
+        """Return the state of these shots and of those of another, which was compared with the same rotations."""
+        values: dict[str, Any] = {n: np.concatenate([getattr(self, n), getattr(other, n)]) for n in PER_SHOT}
+        return replace(self, **values)

@@ -109,9 +109,25 @@ def shot_writers(store: StorePath) -> list[Holder | None]:
     ...     print(len(shot_writers(store)))
     2
     """
-    place = place_of(store)
-    marks = [place.mark(""), *place.marks(RANGES).values()]
-    return [holder for mark, holder in ((mark, mark.holder()) for mark in marks) if not is_dead(mark, holder)]
+    mark = place_of(store).mark("")
+    holder = mark.holder()
+    return [*([] if is_dead(mark, holder) else [holder]), *makers(store, RANGES).values()]
+
+
+def makers(store: StorePath, group: str) -> dict[str, Holder | None]:
+    """Return those who write groups in a group of a store and are alive, by the name of what they write.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> store = Path(tempfile.mkdtemp()) / "run.zarr"
+    >>> with held(store, "latent/ipca"):
+    ...     print(list(makers(store, "latent")))
+    ['ipca']
+    """
+    found = ((name, mark, mark.holder()) for name, mark in place_of(store).marks(group).items())
+    return {name: holder for name, mark, holder in found if not is_dead(mark, holder)}
 
 
 def _take(mark: Mark, what: StorePath) -> Holder:

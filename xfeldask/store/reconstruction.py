@@ -90,6 +90,7 @@ class Reconstructing(Record):
     seed : int
     embedding : str or None, whose verdicts and quantities were meant
     background : str or None, digest of the background of the run that was part of the model; None where none was known
+    follow : bool, whether it was begun while shots were being written
     version : str, of this package
 
     Examples
@@ -110,7 +111,13 @@ class Reconstructing(Record):
     seed: int = 0
     embedding: str | None = None
     background: str | None = None
+    follow: bool = False
     version: str = ""
+
+    def is_asked_as(self, other: Reconstructing) -> bool:
+        """Whether the same was asked for; of those that follow a store, whichever shots there were by then."""
+        late = {"shots_digest", "n_used", "embedding", "background"} if self.follow and other.follow else set()
+        return self.model_dump(exclude=late) == other.model_dump(exclude=late)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

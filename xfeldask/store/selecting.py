@@ -44,10 +44,15 @@ def select(store: str | StorePath, where: str, embedding: str | None = None) -> 
     [4, 5]
     """
     shots = Shots.of(Run.open(store), embedding)
-    mask = expression.select(where, shots.column, shots.n_shots) & shots.done
     if left := int((~shots.done).sum()):
         told = f"{left:,} of {shots.n_shots:,} shots of {store} are still to be written, and left out"
         warnings.warn(f"{told}; finish it with resume=True (--resume) and select again", XfeldaskWarning, stacklevel=2)
+    return selected(shots, where)
+
+
+def selected(shots: Shots, where: str) -> NDArray[np.int64]:
+    """Return the indices of the shots that an expression is true of, of those that have been written; as `select`."""
+    mask = expression.select(where, shots.column, shots.n_shots) & shots.done
     return np.asarray(shots.column("shot").values[mask], np.int64)
 
 

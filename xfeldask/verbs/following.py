@@ -61,10 +61,11 @@ class Patience:
     Parameters
     ----------
     run : Run
+    then : str, what is to be done once the store is complete
     """
 
-    def __init__(self, run: Run) -> None:
-        self._run, self._there, self._since = run, -1, time.monotonic()
+    def __init__(self, run: Run, then: str = "embed it then") -> None:
+        self._run, self._then, self._there, self._since = run, then, -1, time.monotonic()
 
     def wait(self, there: int) -> None:
         """Wait a little for more shots than are there.
@@ -79,7 +80,7 @@ class Patience:
         elif time.monotonic() - self._since > MOST_SECONDS_ALONE:
             raise RunError(
                 f"{there:,} of {self._run.n_shots:,} shots of {self._run.path} are there and nobody writes more; "
-                "finish it with --resume, and embed it then"
+                f"finish it with --resume, and {self._then}"
             )
         time.sleep(SECONDS_BETWEEN_LOOKS)
 

@@ -6,14 +6,20 @@ import hashlib
 from dataclasses import asdict
 from importlib.metadata import version
 
+import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from xfeldask.errors import InputError, StoreExistsError
+from xfeldask.orient.schedule import Level
 from xfeldask.orient.sparse import pixels_of
+from xfeldask.orient.starts import refuse_no_start
 from xfeldask.physics.orientations import symmetry_group
 from xfeldask.store.reconstruction import Reconstructing, Reconstruction, Unfinished
+from xfeldask.store.run import Run
 from xfeldask.verbs.given import NUMBER, WHOLE, Store, opened, refuse_seed, refuse_unlike, refuse_unnameable
 from xfeldask.verbs.on_device import device_for
+from xfeldask.verbs.reconstruction_following import Follower
 from xfeldask.verbs.reconstruction_plan import chosen_shots, held_out, planned, refuse_blank, refuse_few
 from xfeldask.verbs.reconstruction_work import Reconstructor
 from xfeldask.work.compute import one_thread_a_task
@@ -36,6 +42,7 @@ def reconstruct(
     embedding: str | None = None,
     seed: int = 0,
     device: str = "auto",
+    follow: bool = False,
     overwrite: bool = False,
     progress: bool | Tell = True,
 ) -> xr.Dataset:
@@ -61,6 +68,8 @@ def reconstruct(
     embedding : str, optional, whose verdicts and quantities are meant; the first by default
     seed : int, of the noise
     device : "auto", "cpu" or "cuda"; "auto" takes a GPU where CuPy finds one with enough memory
+    follow : bool, take a store that is still being written, publish what its shots have come to every few seconds, and
+        finish with all of them when it is complete; while an embedding is being made, wait for its verdicts
     overwrite : bool, replace a reconstruction of the same name, which stands until the new one is finished
     progress : as of `embed`
 
@@ -76,6 +85,8 @@ def reconstruct(
         No shots, only blank ones, fewer than rotations; a parameter out of range; a device that is not there.
     StoreExistsError
         The reconstruction is there and `overwrite` is false.
+    RunError
+        Shots that are followed are not written any more, or another run has taken the place of theirs.
 
     Warns
     -----
@@ -94,21 +105,14 @@ def reconstruct(
     refuse_unlike("a number of metres", NUMBER, resolution=resolution)
     refuse_unlike("text", str, where=where, name=name, symmetry=symmetry, images=images, embedding=embedding)
     refuse_seed(seed)
-    run = opened(store).refuse_incomplete()
+    run = opened(store) if follow else opened(store).refuse_incomplete()
     refuse_unnameable(name, "reconstruction")
-    shots, meant = chosen_shots(run, where, embedding)
     pixels = pixels_of(run.geometry, run.wavelength, images)
     plan = planned(pixels, resolution, rotations, n_iterations)
     group = symmetry_group(symmetry or "C1")
-    which = f"where {where}" if where else "that were accepted" if meant else "of the store"
-    refuse_few(len(shots), plan, group, which)
-    if half_sets:
-        refuse_few((len(shots) - int(held_out(len(shots)).sum())) // 2, plan, group, "of half a set")
-    chosen = device_for(device, pixels, plan, group, progress)
+    refuse_no_start(starts)
     asked = Reconstructing(
         where=where,
-        shots_digest=hashlib.sha256(shots.tobytes()).hexdigest(),
-        n_used=len(shots),
         images=images,
         symmetry=symmetry or "C1",
         resolution=1 / (plan[-1].radius * pixels.step),
@@ -116,20 +120,50 @@ def reconstruct(
         starts=starts,
         half_sets=half_sets,
         seed=seed,
-        embedding=meant,
+        embedding=embedding,
         version=version("xfeldask"),
+        **({"follow": True} if follow else {}),
     )
-    target = Reconstruction(run, name)
+    shots, parameters = (None, asked) if follow else _meant(asked, run, plan, group)
+    chosen = device_for(device, pixels, plan, group, progress)
+    target, before = Reconstruction(run, name), None
     with target.held(), one_thread_a_task():
+        if shots is None:
+            checkpoint = _checkpoint_of(target, asked, overwrite)
+            before = Follower(target, checkpoint, asked, pixels, plan, group, chosen, progress).until_complete()
+            run = run.reopened()
+            target, (shots, parameters) = Reconstruction(run, name), _meant(asked, run, plan, group)
         known = run.known_background
-        parameters = asked if known is None else asked.model_copy(update={"background": known.digest})
+        if known is not None:
+            parameters = parameters.model_copy(update={"background": known.digest})
         checkpoint = _checkpoint_of(target, parameters, overwrite)
         frames = read_frames(run, shots, pixels, images, known, progress)
         refuse_blank(frames, pixels, plan)
         work = Reconstructor(run, target, checkpoint, parameters, frames, shots, pixels, plan, group, chosen)
+        if before is not None:
+            work.begin_from(before)
         with reporter("reconstructing", work.total, "iterations", progress) as telling:
             work.run_all(telling)
     return Reconstruction(run, name).dataset()
+
+
+def _meant(
+    asked: Reconstructing, run: Run, plan: tuple[Level, ...], group: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], Reconstructing]:
+    """Return the shots that are meant, absolute indices, and what was asked for with them.
+
+    Raises
+    ------
+    InputError
+        They are too few.
+    """
+    shots, meant = chosen_shots(run, asked.where, asked.embedding)
+    which = f"where {asked.where}" if asked.where else "that were accepted" if meant else "of the store"
+    refuse_few(len(shots), plan, group, which)
+    if asked.half_sets:
+        refuse_few((len(shots) - int(held_out(len(shots)).sum())) // 2, plan, group, "of half a set")
+    of = {"shots_digest": hashlib.sha256(shots.tobytes()).hexdigest(), "n_used": len(shots), "embedding": meant}
+    return shots, asked.model_copy(update=of)
 
 
 def _checkpoint_of(target: Reconstruction, parameters: Reconstructing, overwrite: bool) -> Reconstruction:
@@ -140,7 +174,7 @@ def _checkpoint_of(target: Reconstruction, parameters: Reconstructing, overwrite
     StoreExistsError, InputError
     """
     begun = target.is_there and not target.is_finished and target.fits
-    same = begun and target.parameters.model_dump() == parameters.model_dump()
+    same = begun and target.parameters.is_asked_as(parameters)
     if same or not target.is_there:
         return target
     if overwrite:

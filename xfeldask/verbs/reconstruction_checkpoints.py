@@ -28,12 +28,13 @@ class Checkpoints:
     attributes : mapping, of all of them
     parts : Dataset by name, as of `dataset_of`; the attribute `attempts` tells how many starts it is the best of, and
         is not there once starts are over
+    written : float, when the last was written, by `time.monotonic` [s]
     """
 
     checkpoint: Reconstruction
     attributes: Mapping[str, Any]
     parts: dict[str, xr.Dataset]
-    _written: float = field(default_factory=time.monotonic)
+    written: float = field(default_factory=time.monotonic)
 
     @classmethod
     def read(cls, checkpoint: Reconstruction, parameters: Reconstructing, attributes: Mapping[str, Any]) -> Self:
@@ -45,7 +46,7 @@ class Checkpoints:
 
     def offer(self, part: str, found: Callable[[], xr.Dataset]) -> None:
         """Write what a part has come to, if the last checkpoint is long ago."""
-        if time.monotonic() - self._written > BETWEEN_CHECKPOINTS:
+        if time.monotonic() - self.written > BETWEEN_CHECKPOINTS:
             self.put(part, found())
 
     def put(self, part: str, found: xr.Dataset) -> None:
@@ -53,4 +54,4 @@ class Checkpoints:
         self.parts[part] = found
         inner = {name: each for name, each in self.parts.items() if name != WHOLE}
         self.checkpoint.publish(self.parts[WHOLE].assign_attrs(self.attributes), inner)
-        self._written = time.monotonic()
+        self.written = time.monotonic()

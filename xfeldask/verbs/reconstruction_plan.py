@@ -14,7 +14,7 @@ from xfeldask.orient.schedule import Level, refinement_of, schedule
 from xfeldask.orient.sparse import Pixels, SparseFrames
 from xfeldask.store.columns import Shots
 from xfeldask.store.run import Run
-from xfeldask.store.selecting import select
+from xfeldask.store.selecting import selected
 
 USUAL_RADIUS = 34.0
 """Radius that is reconstructed unless a resolution is given [bins], as far as the detector reaches."""
@@ -25,13 +25,17 @@ HELD_OUT, MOST_HELD_OUT = 20, 250
 
 def chosen_shots(run: Run, where: str | None, embedding: str | None) -> tuple[NDArray[np.int64], str | None]:
     """Return the shots that are meant, absolute indices, and the embedding that told of them."""
-    columns = Shots.of(run, embedding)
+    return chosen_of(Shots.of(run, embedding), where)
+
+
+def chosen_of(columns: Shots, where: str | None) -> tuple[NDArray[np.int64], str | None]:
+    """Return the shots that are meant of those that have been written by now, as `chosen_shots`."""
     meant = columns.embedding
     if where is not None:
-        return select(run.path, where, embedding), meant
+        return selected(columns, where), meant
     if "is_single" in columns.names():
         return np.flatnonzero(columns.column("is_single").values).astype(np.int64), meant
-    return np.flatnonzero(run.done()).astype(np.int64), None
+    return np.flatnonzero(columns.done).astype(np.int64), None
 
 
 def planned(
@@ -108,4 +112,39 @@ def held_out(shots: int) -> NDArray[np.bool_]:
     count = min(shots // HELD_OUT, MOST_HELD_OUT)
     if count > 1:
         out[np.linspace(0, shots - 1, count).round().astype(np.int64)] = True
+    return out
+
+
+def dealt(n_shots: int) -> NDArray[np.int64]:
+    """Return a place for each shot of a run in an order that is as good as any, int64 (shot,), always the same.
+
+    What is dealt by it is even among any shots, however many have been written, and whatever repeats itself in a run.
+    """
+    return np.random.default_rng(0).permutation(n_shots)
+
+
+def held_back(shots: NDArray[np.int64], n_shots: int) -> NDArray[np.bool_]:
+    """Return which shots are never reconstructed from while shots are being written, bool (shot,); one of `HELD_OUT`.
+
+    Examples
+    --------
+    >>> back = held_back(np.arange(1000), 1000)
+    >>> int(back.sum()), (held_back(np.arange(0, 1000, 3), 1000) == back[::3]).all()
+    (50, np.True_)
+    """
+    return np.asarray(dealt(n_shots)[shots] % HELD_OUT == 0)
+
+
+def held_out_of(back: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return which shots are held out of those that were held back; evenly chosen, as of `held_out`.
+
+    Examples
+    --------
+    >>> int(held_out_of(np.arange(10_000) % 20 == 0).sum()), int(held_out_of(np.arange(10) == 3).sum())
+    (250, 0)
+    """
+    out, may = np.zeros(len(back), bool), np.flatnonzero(back)
+    count = min(len(may), MOST_HELD_OUT)
+    if count > 1:
+        out[may[np.linspace(0, len(may) - 1, count).round().astype(np.int64)]] = True
     return out

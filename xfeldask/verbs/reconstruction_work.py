@@ -26,12 +26,15 @@ from xfeldask.store.reconstructed import columns_of, dataset_of, state_of, varia
 from xfeldask.store.reconstruction import ALIKE, FEW, LEAST_GAIN, HeldOut, Reconstructing, Reconstruction
 from xfeldask.store.run import Run
 from xfeldask.verbs.reconstruction_checkpoints import HALVES, WHOLE, Checkpoints
-from xfeldask.verbs.reconstruction_plan import held_out
+from xfeldask.verbs.reconstruction_plan import held_back, held_out, held_out_of
 from xfeldask.work.progress import Reporter
 from xfeldask.work.reconstructing import ByDask
 
 LIKENESSES = 8
 """Scrambled likenesses of each shot that is held out."""
+
+LAST_OF_FIRST = 2
+"""Iterations with all shots at the first level, where it is the only one, after some shots went through it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,9 +63,31 @@ class Reconstructor:
         """What an earlier call came to, and what this one comes to."""
         return Checkpoints.read(self.checkpoint, self.parameters, self._attributes(finished=False))
 
+    @cached_property
+    def out(self) -> NDArray[np.bool_]:
+        """Which shots are held out; of those that were held back from the beginning, if there was one before."""
+        if self.parameters.follow:
+            return held_out_of(held_back(self.shots, self.run.n_shots))
+        return held_out(len(self.frames))
+
+    def begin_from(self, before: State) -> None:
+        """Begin with an intensity that some of the shots have come to, if an earlier call did not do that.
+
+        Its last level comes again, with all shots, and those that are left.
+        """
+        if WHOLE in self.checkpoints.parts:
+            return
+        fit = np.flatnonzero(~self.out)
+        last = max(min(1, len(self.plan) - 1), levels_seen(before) - 1)
+        placed = judged(self.frames[fit], self.pixels, before.models, self.plan[: max(1, last)], group=self.group,
+                        each=ByDask(), device=self.device)  # fmt: skip
+        begun = replace(placed, level=last, iteration=0 if last else max(0, self.plan[0].iterations - LAST_OF_FIRST),
+                        exposure=before.exposure, history=before.history)  # fmt: skip
+        self.checkpoints.put(WHOLE, self._found(begun, fit))
+
     def run_all(self, telling: Reporter) -> None:
         """Reconstruct from all shots but those held out, look at these, and reconstruct from halves."""
-        out = held_out(len(self.frames))
+        out = self.out
         fit = np.flatnonzero(~out)
         state = self._reconstructed(WHOLE, fit, self.parameters.seed, telling)
         found = self._found(state, fit)
@@ -144,6 +169,19 @@ class Reconstructor:
     def _attributes(self, *, finished: bool) -> dict[str, Any]:
         told: dict[str, Any] = {"parameters": self.parameters.to_json(), "finished": finished}
         return told if self.device is None else told | {"device": self.device.label}
+
+
+def levels_seen(state: State) -> int:
+    """Return how many levels a state has begun with.
+
+    Examples
+    --------
+    >>> from xfeldask.orient.models import Models
+    >>> state = State(Models(np.ones((1, 9, 9, 9)), np.ones(1), 1e7), level=2)
+    >>> levels_seen(state), levels_seen(replace(state, iteration=1))
+    (2, 3)
+    """
+    return state.level + (state.iteration > 0)
 
 
 def look_at(

@@ -47,6 +47,13 @@ def read_frames(
     tasks = [single_task(read_block, run, block, index, images) for block in blocks]
     telling = reporter("reading", len(shots), "shots", progress)
     frames = SparseFrames.joined(run_tasks(tasks, [len(block) for block in blocks], telling, ADVICE))
+    return with_background(frames, shots, pixels, images, known)
+
+
+def with_background(
+    frames: SparseFrames, shots: NDArray[np.int64], pixels: Pixels, images: str, known: KnownBackground | None
+) -> SparseFrames:
+    """Put the background of the run beside the photons of some shots, if it is known; as `read_frames`."""
     return frames if known is None else replace(frames, background=_background_of(known, shots, pixels, images))
 
 

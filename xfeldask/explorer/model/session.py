@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cached_property
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import numpy as np
 import param
@@ -19,6 +20,7 @@ from xfeldask.explorer.model.pictures import PHOTONS, ZOOMS
 from xfeldask.explorer.model.selection import Selecting
 from xfeldask.explorer.model.shared import shared_shots
 from xfeldask.store.columns import Column
+from xfeldask.store.run import Run
 from xfeldask.store.urls import StorePath
 from xfeldask.units import shown, with_unit
 
@@ -59,11 +61,13 @@ class Session(Selecting):
     zoom = param.String(PHOTONS, doc="part of the detector that pictures of patterns show, one of `ZOOMS`")
     rings = param.Boolean(False, doc="whether pictures of patterns show rings of equal resolution")
     shot = param.Integer(None, allow_None=True, doc="the shot that is pinned")
+    rebuilt = param.Dict({}, doc="when each reconstruction of the store was written, and whether it is finished")
     may_write = param.Boolean(False, doc="whether the store may be written")
 
     def __init__(self, path: str | StorePath, embedding: str | None = None, **params: Any) -> None:
         super().__init__(**params)
         self.shots = shared_shots(path, embedding)
+        self.rebuilt = rebuilt(self.shots.run)
         self._settle()
         if self.outline and not self.where:
             drawn = Outline.read(self.outline)
@@ -92,11 +96,17 @@ class Session(Selecting):
         now = shared_shots(self.shots.path, self.embedding)
         if (now.n_done, now.complete) != (self.shots.n_done, self.complete):
             self.reopen(self.embedding)
+        self.rebuilt = rebuilt(self.shots.run, self.rebuilt)
 
     @property
     def complete(self) -> bool:
         """Whether the store is complete."""
         return self.shots.complete
+
+    @property
+    def grows(self) -> bool:
+        """Whether shots or reconstructions of the store are still being made, as far as can be told."""
+        return not self.complete or not all(made.is_finished for made in self.rebuilt.values())
 
     @property
     def quantities(self) -> list[str]:
@@ -217,6 +227,29 @@ class Session(Selecting):
     def rng(self) -> np.random.Generator:
         """Generator of random shots."""
         return np.random.default_rng()
+
+
+class Rebuilt(NamedTuple):
+    """A reconstruction as it was found.
+
+    Attributes
+    ----------
+    stamp : when it was written last
+    is_finished : bool
+    """
+
+    stamp: object
+    is_finished: bool
+
+
+def rebuilt(run: Run, before: Mapping[str, Rebuilt] = MappingProxyType({})) -> dict[str, Rebuilt]:
+    """Return what there is of reconstructions of a run; what is as it was before is not read again."""
+    out = {}
+    for name, made in run.reconstructions.items():
+        stamp = run.place.stamp(f"{made.group_path}/zarr.json")
+        known = before.get(name)
+        out[name] = known if known is not None and known.stamp == stamp else Rebuilt(stamp, made.is_finished)
+    return out
 
 
 def few_values(values: NDArray[Any]) -> tuple[tuple[int, str], ...]:

@@ -50,10 +50,10 @@ TABS: dict[str, Tab] = {
 """By name, in the order of the page."""
 MORE: dict[str, tuple[Tab, Callable[[Session], object]]] = {
     "kinds": (kinds, with_kinds),
-    "reconstruction": (reconstruction, lambda session: session.shots.run.reconstructions),
+    "reconstruction": (reconstruction, lambda session: session.rebuilt or not session.complete),
 }
 """Tabs that come after the others where a store has something for them, and what tells that."""
-LASTING = ("labels", "clusters", "compare", "statistics", "histograms", "export")
+LASTING = ("labels", "clusters", "compare", "statistics", "histograms", "export", "reconstruction")
 """Tabs that go on where others are made anew, when another embedding or more shots are looked at."""
 
 

@@ -9,15 +9,17 @@ import panel as pn
 import xarray as xr
 from numpy.typing import NDArray
 
+from xfeldask.errors import XfeldaskError
 from xfeldask.explorer.model.pictures import Pictures
-from xfeldask.explorer.model.session import Session
+from xfeldask.explorer.model.session import Rebuilt, Session
 from xfeldask.explorer.tabs.agreement import agreement
 from xfeldask.explorer.tabs.kinds_tab import middle, scaled
 from xfeldask.explorer.tabs.watch import Watch
-from xfeldask.explorer.tabs.widgets import MIDDLE, SMALL, heading, plot, table
+from xfeldask.explorer.tabs.widgets import MIDDLE, SMALL, heading, plot, sentence, table
 from xfeldask.explorer.view.cards import Card
 from xfeldask.explorer.view.fields import choice
 from xfeldask.scores.classes import BLUE
+from xfeldask.store.reconstruction import Reconstruction
 from xfeldask.store.run import Run
 from xfeldask.units import shown
 
@@ -30,18 +32,34 @@ ROOM = 1.3
 
 def reconstruction(session: Session, _: Pictures, watch: Watch) -> pn.viewable.Viewable:
     """Make the tab of reconstructions."""
-    del watch
-    made = session.shots.run.reconstructions
     box = pn.Column(sizing_mode="stretch_width")
-    which = choice(label="reconstruction", options=list(made), width=260)
+    which = choice(label="reconstruction", options=list(session.rebuilt), width=260)
+    shown: list[tuple[str, Rebuilt]] = []
 
     def show(*_: Any) -> None:
-        one = made[which.value]
-        facts = pn.pane.HTML(table(one.facts().items()), styles=SMALL, margin=(0, 10))
-        box.objects = [facts, *parts(one.dataset(), truth_of(session.shots.run))]
+        if which.value not in session.rebuilt or shown == [(which.value, session.rebuilt[which.value])]:
+            return
+        shown[:] = [(which.value, session.rebuilt[which.value])]
+        run = session.shots.run
+        try:
+            one = Reconstruction.chosen(run, which.value)
+            facts = pn.pane.HTML(table(one.facts().items()), styles=SMALL, margin=(0, 10))
+            box.objects = [facts, *parts(one.dataset(), truth_of(run))]
+        except XfeldaskError as error:  # it was taken away while the page was open
+            box.objects = [sentence(str(error))]
+
+    def look(*_: Any) -> None:
+        which.param.update(options=list(session.rebuilt), visible=bool(session.rebuilt))
+        if which.value is None and session.rebuilt:
+            which.value = next(iter(session.rebuilt))
+        if not session.rebuilt:
+            box.objects = [sentence(f"There is none yet: xfeldask reconstruct {session.shots.path} --follow makes one "
+                                    "while shots are being written.")]  # fmt: skip
+        show()
 
     which.param.watch(show, "value")
-    show()
+    watch(look, ["rebuilt"])
+    look()
     return pn.Column(which, box, sizing_mode="stretch_width")
 
 

@@ -137,15 +137,15 @@ class Explorer:
         return pn.Row(side, self.main(), sizing_mode="stretch_width")
 
     def _follow(self) -> None:
-        """Read a store that is still being written again and again."""
-        if self.session.complete or pn.state.curdoc is None:
+        """Read a store that is still being written, or reconstructed from, again and again."""
+        if not self.session.grows or pn.state.curdoc is None:
             return
         callback = pn.state.add_periodic_callback(lambda: self._look_again(), period=FOLLOW_EVERY)
         self._callbacks = [callback]
 
     def _look_again(self) -> None:
         self.session.look_again()
-        if self.session.complete:
+        if not self.session.grows:
             for callback in self._callbacks:
                 callback.stop()
 
