@@ -70,7 +70,9 @@ def test_patience__does_not_end_while_shots_come_or_somebody_writes(run, clock):
     with held(run.path):
         for _ in range(200):
             patience.wait(200)
-    assert clock[0] == 400 * following.SECONDS_BETWEEN_LOOKS
+    for _ in range(200):
+        patience.wait(200, busy=True)
+    assert clock[0] == 600 * following.SECONDS_BETWEEN_LOOKS
 
 
 def test_follow__publishes_what_is_there_until_it_is_complete(run, monkeypatch):

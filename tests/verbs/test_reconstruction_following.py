@@ -62,7 +62,7 @@ def growing(monkeypatch, path, *steps):
     """Let each wait for shots bring some, or do what a step does."""
     left = iter(steps)
 
-    def wait(*_):
+    def wait(*_, **__):
         step = next(left)
         step() if callable(step) else mark(path, step)
 

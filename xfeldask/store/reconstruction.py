@@ -171,12 +171,14 @@ class Reconstruction(Made):
     def facts(self) -> dict[str, str]:
         """Return what a person wants to know first, by name."""
         parameters, found = self.parameters, self.dataset()
-        resolution = told(parameters.resolution, "m")
+        # an intensity that is not finished may not reach as far yet
+        resolution = told(max(parameters.resolution, 0 if self.is_finished else 1 / float(found["s"][-2])), "m")
+        again = "; follow=True (--follow) goes on" if parameters.follow else "; reconstruct again"
         where = parameters.where or ("those accepted" if parameters.embedding else "all")
         return {
             "shots": f"{parameters.n_used:,} of {self.run.n_shots:,}, {where}",
             "grid": f"{found.sizes['u']}^3 points to {resolution}, symmetry {parameters.symmetry}",
-            "iterations": f"{found.sizes['step']}{'' if self.is_finished else ', not finished; reconstruct again'}",
+            "iterations": f"{found.sizes['step']}{'' if self.is_finished else f', not finished{again}'}",
             **({} if parameters.background is None else {"background": "known, part of the model"}),
             **({} if (old := outdated(self.run, parameters)) is None else {"outdated": old}),
             **({} if (device := found.attrs.get("device")) is None else {"device": str(device)}),

@@ -67,15 +67,15 @@ class Patience:
     def __init__(self, run: Run, then: str = "embed it then") -> None:
         self._run, self._then, self._there, self._since = run, then, -1, time.monotonic()
 
-    def wait(self, there: int) -> None:
-        """Wait a little for more shots than are there.
+    def wait(self, there: int, busy: bool = False) -> None:
+        """Wait a little for more shots than are there, or for somebody who is busy with those that are.
 
         Raises
         ------
         RunError
             None came for long, and nobody writes any.
         """
-        if there != self._there or shot_writers(self._run.path):
+        if busy or there != self._there or shot_writers(self._run.path):
             self._there, self._since = there, time.monotonic()
         elif time.monotonic() - self._since > MOST_SECONDS_ALONE:
             raise RunError(

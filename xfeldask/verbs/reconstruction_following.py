@@ -51,12 +51,14 @@ class There(NamedTuple):
     shots : int64 (n,), those that are meant
     embedding : str or None, that told of them
     written : int, shots
+    embedded : bool, whether an embedding that may tell of them is being made
     last : bool, whether no more will be meant
     """
 
     shots: NDArray[np.int64]
     embedding: str | None
     written: int
+    embedded: bool
     last: bool
 
 
@@ -111,7 +113,7 @@ class Follower:
                 self._improve()
             else:
                 self._show(late=True)
-                patience.wait(there.written)
+                patience.wait(there.written, busy=there.embedded)
 
     def _look(self) -> There:
         """Look which shots are meant of those that are there."""
@@ -124,17 +126,17 @@ class Follower:
         except UnknownNameError:
             if not embedded:
                 raise
-            return There(nothing, None, int(run.done().sum()), False)
+            return There(nothing, None, int(run.done().sum()), embedded=True, last=False)
         written = int(run.done().sum())
-        if meant is None and embedded and self.asked.where is None:
-            return There(nothing, None, written, False)
+        if meant is None and embedded.keys() - run.embeddings.keys() and self.asked.where is None:
+            return There(nothing, None, written, embedded=True, last=False)
         last = run.complete and not (embedded.keys() if meant is None else embedded.keys() & {meant})
         if last and meant is not None and not columns.complete:
             raise RunError(
                 f"the embedding {meant} tells of {columns.n_shots:,} of {run.n_shots:,} shots of {run.path} and nobody "
                 "goes on with it; embed again with overwrite=True (--overwrite), and repeat this to go on"
             )
-        return There(shots, meant, written, last)
+        return There(shots, meant, written, bool(embedded), last)
 
     def _take(self, shots: NDArray[np.int64]) -> bool:
         """Take those that are new, and leave those that are not meant any more; return whether there are any."""
@@ -218,35 +220,30 @@ class Follower:
         return state
 
     def _keep(self, start: Start) -> None:
-        some = compared_shots(len(self._shots))
-        self._publish(start.best, self._shots[some], {"attempts": start.attempts})
+        self._publish(start.best, self._shots[compared_shots(len(self._shots))], attempts=start.attempts)
 
     def _reach(self, state: State) -> None:
         self._state = replace(state, history=state.history[-LOOKS_KEPT:])
         self._show()
 
     def _show(self, *, late: bool = False) -> None:
-        """Publish the intensity if that was not done for long, or, late, if it was not done since it is as it is."""
-        state = self._state
-        if state is not None and self._frames is not None and state is not self._shown:
-            self._publish(state, self._shots, {}, late=late)
+        """Publish the intensity as it is if that was not done; unless late, only if the last time is long ago."""
+        if self._state is not None and self._frames is not None and self._state is not self._shown:
+            self._publish(self._state, self._shots, late=late)
 
-    def _publish(self, state: State, shots: NDArray[np.int64], more: dict[str, Any], *, late: bool = False) -> None:
+    def _publish(
+        self, state: State, shots: NDArray[np.int64], *, attempts: int | None = None, late: bool = False
+    ) -> None:
         there = self._there
         assert there is not None
         parameters = self.asked.model_copy(update={"n_used": len(shots), "embedding": there.embedding})
-        looked = {} if self._gain is None else HeldOut(self._gain).attributes()
-        device = {} if self.device is None else {"device": self.device.label}
-        self._checkpoints.attributes = {
-            "parameters": parameters.to_json(),
-            "finished": False,
-            **looked,
-            **device,
-            **more,
-        }
+        told: dict[str, Any] = {"parameters": parameters.to_json(), "finished": False}
+        told |= {} if self._gain is None else HeldOut(self._gain).attributes()
+        told |= {} if self.device is None else {"device": self.device.label}
+        self._checkpoints.attributes = told if attempts is None else told | {"attempts": attempts}
 
         def found() -> xr.Dataset:
-            self._tell(state, there)
+            self._tell(state, there, attempts)
             self._shown = state
             return dataset_of(state, shots, self.target.run.n_shots, self.group)
 
@@ -255,7 +252,7 @@ class Follower:
         else:
             self._checkpoints.offer(WHOLE, found)
 
-    def _tell(self, state: State, there: There) -> None:
+    def _tell(self, state: State, there: There, attempts: int | None) -> None:
         """Tell how far it is."""
         n_shots = self.target.run.n_shots
         if callable(self.progress):
@@ -265,9 +262,16 @@ class Follower:
         reach = in_words(1 / (self.plan[level - 1].radius * self.pixels.step), "m")
         words = [f"{there.written:,} of {n_shots:,} shots, {len(state.rotation):,} in use",
                  f"level {level} of {len(self.plan)}, to {reach}"]  # fmt: skip
-        if self._gain is not None:
-            words.append(f"new shots explained {self._gain:.1f} nat better than by their mean profile")
-        if self._shown is not None and self._shown.models.intensity.shape == state.models.intensity.shape:
-            alike = shell_correlation(self._shown.models.intensity[0], state.models.intensity[0], state.models.step)
-            words.append(f"every shell as before to {max(0.0, alike.correlation.min()):.2f}")
+        if attempts is not None:
+            words.append(f"start {attempts} of {self.asked.starts}")
+        else:
+            words += [] if self._gain is None else [f"new shots explained {self._gain:.1f} nat over their mean"]
+            words += [] if (least := self._least_alike(state)) is None else [f"shells as before to {least:.2f}"]
         say(f"following: {'; '.join(words)}", self.progress)
+
+    def _least_alike(self, state: State) -> float | None:
+        """Correlation with the intensity that was shown before, of the least alike shell; None on another grid."""
+        if self._shown is None or self._shown.models.intensity.shape != state.models.intensity.shape:
+            return None
+        before, now = (each.models.intensity[0] for each in (self._shown, state))
+        return max(0.0, float(shell_correlation(before, now, state.models.step).correlation.min()))

@@ -26,41 +26,80 @@ from xfeldask.units import shown
 PLANES = {"along z": 2, "along y": 1, "along x": 0}
 NAMES = ("x", "y", "z")
 HEIGHT = 320
+LOW = 700
+"""Height that is kept for what stands below the intensity, so that the page stays where it is when that is new."""
 ROOM = 1.3
 """Half the width of a picture of the density, in distances from the middle to the particle's far end."""
 
 
 def reconstruction(session: Session, _: Pictures, watch: Watch) -> pn.viewable.Viewable:
     """Make the tab of reconstructions."""
-    box = pn.Column(sizing_mode="stretch_width")
-    which = choice(label="reconstruction", options=list(session.rebuilt), width=260)
-    shown: list[tuple[str, Rebuilt]] = []
+    return Reconstructions(session, watch).view
 
-    def show(*_: Any) -> None:
-        if which.value not in session.rebuilt or shown == [(which.value, session.rebuilt[which.value])]:
+
+class Reconstructions:
+    """The reconstruction that is chosen, shown anew in its place when it is written anew.
+
+    Parameters
+    ----------
+    session : Session
+    watch : Watch
+    """
+
+    def __init__(self, session: Session, watch: Watch) -> None:
+        self._session = session
+        self._seen: tuple[str, Rebuilt] | None = None
+        self._facts = pn.pane.HTML("", styles=SMALL, margin=(0, 10))
+        self._intensity = Planes("m-1", "photons in a bin", "q")
+        self._more = pn.Column(sizing_mode="stretch_width", min_height=LOW)
+        self._which = choice(label="reconstruction", options=list(session.rebuilt), width=260)
+        self._box = pn.Column(sizing_mode="stretch_width")
+        self._which.param.watch(self._show, "value")
+        watch(self._look, ["rebuilt"])
+        self._look()
+        self.view = pn.Column(self._which, self._box, sizing_mode="stretch_width")
+
+    def _look(self, *_: Any) -> None:
+        """Look what there is."""
+        there = self._session.rebuilt
+        self._which.param.update(options=list(there), visible=bool(there))
+        if there:
+            self._which.value = self._which.value if self._which.value in there else next(iter(there))
+            self._show()
+        else:
+            self._seen = None
+            how = f"xfeldask reconstruct {self._session.shots.path} --follow"
+            self._box.objects = [sentence(f"There is none yet: {how} makes one while shots are being written.")]
+
+    def _show(self, *_: Any) -> None:
+        name, run = self._which.value, self._session.shots.run
+        if name not in self._session.rebuilt or self._seen == (name, self._session.rebuilt[name]):
             return
-        shown[:] = [(which.value, session.rebuilt[which.value])]
-        run = session.shots.run
+        self._seen = name, self._session.rebuilt[name]
         try:
-            one = Reconstruction.chosen(run, which.value)
-            facts = pn.pane.HTML(table(one.facts().items()), styles=SMALL, margin=(0, 10))
-            box.objects = [facts, *parts(one.dataset(), truth_of(run))]
+            found, self._facts.object = read(run, name)
         except XfeldaskError as error:  # it was taken away while the page was open
-            box.objects = [sentence(str(error))]
+            self._box.objects = [sentence(str(error))]
+            return
+        self._intensity.show(found["intensity"].values, found["s"].values)
+        self._more.objects = parts(found, truth_of(run))
+        if self._facts not in self._box.objects:
+            self._box.objects = [self._facts, heading("intensity"), self._intensity.view, self._more]
 
-    def look(*_: Any) -> None:
-        which.param.update(options=list(session.rebuilt), visible=bool(session.rebuilt))
-        if which.value is None and session.rebuilt:
-            which.value = next(iter(session.rebuilt))
-        if not session.rebuilt:
-            box.objects = [sentence(f"There is none yet: xfeldask reconstruct {session.shots.path} --follow makes one "
-                                    "while shots are being written.")]  # fmt: skip
-        show()
 
-    which.param.watch(show, "value")
-    watch(look, ["rebuilt"])
-    look()
-    return pn.Column(which, box, sizing_mode="stretch_width")
+def read(run: Run, name: str) -> tuple[xr.Dataset, str]:
+    """Read a reconstruction and its facts, as HTML; a second time if it was written anew meanwhile."""
+
+    def once() -> tuple[xr.Dataset, str]:
+        one = Reconstruction.chosen(run, name)
+        return one.dataset().load(), table(one.facts().items())
+
+    try:
+        return once()
+    except XfeldaskError:
+        raise
+    except Exception:  # a decoder may raise anything on the half of one file and of another
+        return once()
 
 
 def truth_of(run: Run) -> NDArray[Any] | None:
@@ -69,11 +108,12 @@ def truth_of(run: Run) -> NDArray[Any] | None:
 
 
 def parts(found: xr.Dataset, truth: NDArray[Any] | None = None) -> list[pn.viewable.Viewable]:
-    """Make planes of the intensity, of the density where it was phased, what they agree with, and the iterations."""
-    out = [heading("intensity"), planes(found["intensity"].values, found["s"].values, "m-1", "photons in a bin", "q")]
+    """Make planes of the density where it was phased, what it and the intensity agree with, and the iterations."""
+    out = []
     if "density" in found:
-        density, at = about_particle(found["density"].values, found["position"].values)
-        out += [heading("electron density"), planes(density, at, "m", "arbitrary scale", "")]
+        planes = Planes("m", "arbitrary scale", "")
+        planes.show(*about_particle(found["density"].values, found["position"].values))
+        out = [heading("electron density"), planes.view]
     return [*out, heading("agreement"), agreement(found, truth), heading("iterations"), curves(found)]
 
 
@@ -97,21 +137,33 @@ def about_particle(
     return density[np.ix_(near, near, near)], at[near]
 
 
-def planes(
-    values: np.ndarray[Any, Any], at: np.ndarray[Any, Any], unit: str, quantity: str, letter: str
-) -> pn.viewable.Viewable:
-    """Make three planes through the middle of a grid, intensities on a logarithmic scale."""
-    reciprocal, cards = unit == "m-1", []
-    for title, axis in PLANES.items():
-        names = [f"{letter} {name}".strip() for i, name in enumerate(NAMES) if i != axis]
-        labels = (shown(unit).label(names[0]), shown(unit).label(names[1]))
-        card = Card(title, quantity, labels, reciprocal, "log" if reciprocal else "linear")
-        card.figure.toolbar.active_scroll = None
-        card.show(middle(values, at, axis, unit))
-        if reciprocal:
-            scaled(card)
-        cards.append(card)
-    return pn.Row(*(card.view() for card in cards), height=HEIGHT, sizing_mode="stretch_width")
+class Planes:
+    """Three planes through the middle of a grid, intensities on a logarithmic scale.
+
+    Parameters
+    ----------
+    unit : str, of the places of its points
+    quantity : str
+    letter : str, of the places
+    """
+
+    def __init__(self, unit: str, quantity: str, letter: str) -> None:
+        self._unit, self._cards = unit, []
+        reciprocal = unit == "m-1"
+        for title, axis in PLANES.items():
+            names = [f"{letter} {name}".strip() for i, name in enumerate(NAMES) if i != axis]
+            labels = (shown(unit).label(names[0]), shown(unit).label(names[1]))
+            card = Card(title, quantity, labels, reciprocal, "log" if reciprocal else "linear")
+            card.figure.toolbar.active_scroll = None
+            self._cards.append(card)
+        self.view = pn.Row(*(card.view() for card in self._cards), height=HEIGHT, sizing_mode="stretch_width")
+
+    def show(self, values: NDArray[Any], at: NDArray[np.float64]) -> None:
+        """Show a grid (u, v, w) whose points are at these places along each axis (u,)."""
+        for card, axis in zip(self._cards, PLANES.values(), strict=True):
+            card.show(middle(values, at, axis, self._unit))
+            if self._unit == "m-1":
+                scaled(card)
 
 
 def curves(found: xr.Dataset) -> pn.viewable.Viewable:
