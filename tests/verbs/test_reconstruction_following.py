@@ -205,6 +205,19 @@ def test_shots__are_those_accepted_by_an_embedding_that_is_being_made(path, monk
     assert Reconstruction(open_run(path), "emc").parameters.embedding == "ipca"
 
 
+def test_embedding__without_verdicts_is_not_waited_for(path, monkeypatch):
+    mark(path, 200)
+    shown = publishing(monkeypatch)
+    growing(monkeypatch, path, lambda: plain("ipca"), stopped)
+
+    def plain(name):
+        Embedding(Run.open(path), name).publish(xr.Dataset(attrs={"n_shots": 200}))
+
+    with held(path, "latent/ipca"), pytest.raises(KeyboardInterrupt):
+        reconstruct(path, **OPTIONS)
+    assert int(shown[0].used.sum()) == (~held_back(np.arange(200), N)).sum()
+
+
 def test_embedding__that_nobody_goes_on_with_is_told(path, monkeypatch):
     mark(path, N)
     sorted_as(path, np.ones(250))
