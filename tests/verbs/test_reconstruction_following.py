@@ -17,7 +17,7 @@ from xfeldask.orient import schedule
 from xfeldask.store.codecs import EXACT
 from xfeldask.store.embedding import Embedding
 from xfeldask.store.lock import held
-from xfeldask.store.reconstruction import Reconstruction
+from xfeldask.store.reconstruction import Reconstructing, Reconstruction
 from xfeldask.store.run import Run
 from xfeldask.verbs import following, reconstruction_checkpoints, reconstruction_work
 from xfeldask.verbs import reconstruction_following as module
@@ -216,6 +216,24 @@ def test_embedding__without_verdicts_is_not_waited_for(path, monkeypatch):
     with held(path, "latent/ipca"), pytest.raises(KeyboardInterrupt):
         reconstruct(path, **OPTIONS)
     assert int(shown[0].used.sum()) == (~held_back(np.arange(200), N)).sum()
+
+
+def test_verdicts__that_are_written_anew_are_read_again(path, monkeypatch):
+    mark(path, N)
+    monkeypatch.setattr(module, "BETWEEN_TRIES", 0.0)
+    chosen, fails = module.chosen_of, [OSError("half a file"), KeyError("is_single")]
+
+    def torn(*arguments):
+        if fails:
+            raise fails.pop()
+        return chosen(*arguments)
+
+    monkeypatch.setattr(module, "chosen_of", torn)
+    follower = Follower(Reconstruction(Run.open(path), "emc"), None, Reconstructing(), *[None] * 4, progress=False)
+    assert follower._look().shots.tolist() == list(range(N))
+    fails.extend([OSError("gone")] * module.TRIES)
+    with pytest.raises(OSError, match="gone"):
+        follower._look()
 
 
 def test_embedding__that_nobody_goes_on_with_is_told(path, monkeypatch):

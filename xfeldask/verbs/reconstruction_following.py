@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any, NamedTuple
@@ -11,7 +12,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from xfeldask.devices import Device
-from xfeldask.errors import RunError, UnknownNameError
+from xfeldask.errors import InputError, RunError, UnknownNameError
 from xfeldask.orient.cycle import expand_maximise_compress, judged
 from xfeldask.orient.models import profile
 from xfeldask.orient.rotations import rotation_grid
@@ -39,6 +40,8 @@ ROTATIONS_A_SHOT = 8
 """Rotations of a level over shots, at most, while more shots are to come."""
 MOST_SHOTS, MOST_ON_DEVICE = 8000, 100_000
 """Shots that are iterated with while more are to come, so that an iteration takes no more than seconds."""
+TRIES, BETWEEN_TRIES = 5, 0.5
+"""How often verdicts are read that cannot be, and the time between [s]."""
 LOOKS_KEPT = 500
 """Last iterations that are told of."""
 
@@ -115,8 +118,19 @@ class Follower:
                 self._show(late=True)
                 patience.wait(there.written, busy=there.embedded)
 
-    def _look(self) -> There:
-        """Look which shots are meant of those that are there."""
+    def _look(self, tries: int = TRIES) -> There:
+        """Look which shots are meant of those that are there; again where an embedding was written anew meanwhile."""
+        try:
+            return self._looked()
+        except (InputError, RunError):
+            raise
+        except Exception:  # a decoder may raise anything on the half of one file and of another
+            if tries == 1:
+                raise
+        time.sleep(BETWEEN_TRIES)
+        return self._look(tries - 1)
+
+    def _looked(self) -> There:
         run = self.target.run.reopened()
         embedded = makers(run.path, Embedding.room)  # before what they make is read
         nothing = np.zeros(0, np.int64)
