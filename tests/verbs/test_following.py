@@ -15,7 +15,9 @@ from xfeldask.store.codecs import EXACT
 from xfeldask.store.lock import held
 from xfeldask.store.run import Run
 from xfeldask.verbs import following
-from xfeldask.verbs.following import Patience, follow_store, shots_there
+from xfeldask.verbs import patience as waiting
+from xfeldask.verbs.following import follow_store, shots_there
+from xfeldask.verbs.patience import Patience
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +35,8 @@ def run(made, tmp_path):
 def clock(monkeypatch):
     """Time that passes by waiting alone."""
     now = [0.0]
-    monkeypatch.setattr(following.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(following.time, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
+    monkeypatch.setattr(waiting.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(waiting.time, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
     return now
 
 
@@ -57,10 +59,10 @@ def test_shots_there__are_those_without_a_gap(status, there):
 def test_patience__ends_when_nothing_comes_and_nobody_writes(run, clock):
     patience = Patience(run)
     told = "4 of 24 shots of .*run.zarr are there and nobody writes more; finish it with --resume"
-    waits = range(10 * int(following.MOST_SECONDS_ALONE / following.SECONDS_BETWEEN_LOOKS))
+    waits = range(10 * int(waiting.MOST_SECONDS_ALONE / waiting.SECONDS_BETWEEN_LOOKS))
     with pytest.raises(RunError, match=told):
         deque((patience.wait(4) for _ in waits), maxlen=0)
-    assert clock[0] == pytest.approx(following.MOST_SECONDS_ALONE, abs=2 * following.SECONDS_BETWEEN_LOOKS)
+    assert clock[0] == pytest.approx(waiting.MOST_SECONDS_ALONE, abs=2 * waiting.SECONDS_BETWEEN_LOOKS)
 
 
 def test_patience__does_not_end_while_shots_come_or_somebody_writes(run, clock):
@@ -72,7 +74,7 @@ def test_patience__does_not_end_while_shots_come_or_somebody_writes(run, clock):
             patience.wait(200)
     for _ in range(200):
         patience.wait(200, busy=True)
-    assert clock[0] == 600 * following.SECONDS_BETWEEN_LOOKS
+    assert clock[0] == 600 * waiting.SECONDS_BETWEEN_LOOKS
 
 
 def test_follow__publishes_what_is_there_until_it_is_complete(run, monkeypatch):

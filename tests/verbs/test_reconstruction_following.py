@@ -19,9 +19,9 @@ from xfeldask.store.embedding import Embedding
 from xfeldask.store.lock import held
 from xfeldask.store.reconstruction import Reconstructing, Reconstruction
 from xfeldask.store.run import Run
-from xfeldask.verbs import following, reconstruction_checkpoints, reconstruction_work
+from xfeldask.verbs import patience, reconstruction_checkpoints, reconstruction_work
 from xfeldask.verbs import reconstruction_following as module
-from xfeldask.verbs.following import Patience
+from xfeldask.verbs.patience import Patience
 from xfeldask.verbs.reconstruction_following import Follower
 from xfeldask.verbs.reconstruction_plan import dealt, held_back
 
@@ -166,9 +166,9 @@ def test_too_few_to_follow__are_reconstructed_from_when_they_are_complete(path, 
 
 def test_shots_that_nobody_writes__are_told_and_what_was_shown_stays(path, monkeypatch):
     now = [0.0]
-    monkeypatch.setattr(following, "MOST_SECONDS_ALONE", 5.0)
-    monkeypatch.setattr(following.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(following.time, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
+    monkeypatch.setattr(patience, "MOST_SECONDS_ALONE", 5.0)
+    monkeypatch.setattr(patience.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(patience.time, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
     mark(path, 150)
     told = r"150 of 320 shots of .* nobody writes more; finish it with --resume, and repeat this to go on"
     with pytest.raises(RunError, match=told):

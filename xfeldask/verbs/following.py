@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 
-from xfeldask.errors import RunError
 from xfeldask.sorting.protocol import Columns
-from xfeldask.store.lock import shot_writers
 from xfeldask.store.run import Run
 from xfeldask.verbs.building import fit_model, publish
 from xfeldask.verbs.options import Options
+from xfeldask.verbs.patience import Patience
 from xfeldask.work.projection import BLOCK, joined
 from xfeldask.work.sources import StoreSource, project_blocks
 
 ENOUGH_TO_FOLLOW = 12_000
 """Shots that must be there before a model is fitted to a store that is still being written."""
-SECONDS_BETWEEN_LOOKS = 2.0
-MOST_SECONDS_ALONE = 300.0
-"""How long new shots are waited for where no process holds the lock of the store [s]."""
 
 
 def follow_store(run: Run, name: str, options: Options) -> None:
@@ -53,36 +47,6 @@ def _wait_for(run: Run, shots: int) -> int:
         if there >= shots or complete:
             return there
         patience.wait(there)
-
-
-class Patience:
-    """Waits for shots as long as somebody writes them, or not long after.
-
-    Parameters
-    ----------
-    run : Run
-    then : str, what is to be done once the store is complete
-    """
-
-    def __init__(self, run: Run, then: str = "embed it then") -> None:
-        self._run, self._then, self._there, self._since = run, then, -1, time.monotonic()
-
-    def wait(self, there: int, busy: bool = False) -> None:
-        """Wait a little for more shots than are there, or for somebody who is busy with those that are.
-
-        Raises
-        ------
-        RunError
-            None came for long, and nobody writes any.
-        """
-        if busy or there != self._there or shot_writers(self._run.path):
-            self._there, self._since = there, time.monotonic()
-        elif time.monotonic() - self._since > MOST_SECONDS_ALONE:
-            raise RunError(
-                f"{there:,} of {self._run.n_shots:,} shots of {self._run.path} are there and nobody writes more; "
-                f"finish it with --resume, and {self._then}"
-            )
-        time.sleep(SECONDS_BETWEEN_LOOKS)
 
 
 def shots_there(run: Run) -> int:

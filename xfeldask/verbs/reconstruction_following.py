@@ -27,7 +27,7 @@ from xfeldask.store.lock import makers
 from xfeldask.store.reconstructed import dataset_of, state_of
 from xfeldask.store.reconstruction import FEW, HeldOut, Reconstructing, Reconstruction
 from xfeldask.units import told as in_words
-from xfeldask.verbs.following import Patience
+from xfeldask.verbs.patience import Patience
 from xfeldask.verbs.reconstruction_checkpoints import WHOLE, Checkpoints
 from xfeldask.verbs.reconstruction_plan import chosen_of, dealt, held_back, refuse_blank
 from xfeldask.verbs.reconstruction_work import levels_seen
