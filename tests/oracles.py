@@ -157,6 +157,33 @@ def cells_within(cell, side, distance):
     return near
 
 
+def cut_tiles(geometry, side, zoom_radius):
+    """Centre, spread, first pixel with rows and columns, and level of each tile, one at a time."""
+    tiles, half = [], (side + 1) // 2
+    panels, rows, columns = geometry.mask.shape
+    for p, i, j in product(range(panels), range(0, rows, side), range(0, columns, side)):
+        height, width = min(side, rows - i), min(side, columns - j)
+        x, y, _ = np.moveaxis(geometry.pixel_position[p, i : i + height, j : j + width], -1, 0)
+        level = int(np.hypot(x, y).max() <= zoom_radius)
+        step = half if level else side
+        for di, dj in product(range(0, height, step), range(0, width, step)):
+            tile = slice(i + di, min(i + height, i + di + step)), slice(j + dj, min(j + width, j + dj + step))
+            if geometry.mask[p, *tile].any():
+                place = geometry.pixel_position[p, *tile].reshape(-1, 3)
+                center = (place.min(axis=0) + place.max(axis=0)) / 2
+                first = np.ravel_multi_index((p, i + di, j + dj), geometry.mask.shape)
+                size = [part.stop - part.start for part in tile]
+                tiles.append((center, np.linalg.norm(place - center, axis=1).max(), (first, *size), level))
+    return [np.array(column) for column in zip(*sorted(tiles, key=lambda tile: tile[3]), strict=True)]
+
+
+def cell_bounds(values, matrices):
+    """Largest modulus of the control points of each cell; `matrices` are those of `bernstein`, of a cell's parts."""
+    windows = np.lib.stride_tricks.sliding_window_view(values, (4, 4, 4))
+    points = np.einsum("ijkabc,xpa,yqb,zrc->ixjykzpqr", windows, matrices, matrices, matrices, optimize=True)
+    return np.abs(points).max(axis=(-3, -2, -1)).reshape([n * len(matrices) for n in windows.shape[:3]])
+
+
 def tiles_over_pixels(tiles, shape):
     """How many tiles hold each pixel, int (panel, ss, fs)."""
     covered = np.zeros(shape, int)

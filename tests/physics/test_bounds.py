@@ -59,6 +59,19 @@ def test_reach__bounds_everything_within_distance(volume, fineness, distance, pa
         assert np.all(np.abs(interpolate(volume, near)) <= reach)
 
 
+@pytest.mark.parametrize("fineness", [1, 2, 3])
+def test_cell__is_the_largest_of_its_control_points(fineness):
+    rng = np.random.default_rng(8)
+    values = rng.standard_normal((14, 14, 14, 2)).astype(np.float32).view(np.complex64)[..., 0]
+    taps = kernel_pieces(2.3).astype(np.float32)
+    bound = bound_volume(Volume(values, 1e7, 2e7, taps), 1e9, 0.0, fineness)
+    parts = [bernstein(taps, part / fineness, (part + 1) / fineness) for part in range(fineness)]
+    largest = oracles.cell_bounds(values[1:, 1:, 1:], np.array(parts))
+    assert bound.cell.shape == largest.shape
+    np.testing.assert_allclose(bound.cell, largest, rtol=2e-5)
+    assert np.all(bound.cell >= largest)
+
+
 @pytest.mark.parametrize(("fineness", "distance"), [(1, 0.0), (1, 0.4), (1, 1.4), (2, 1.4), (3, 0.7), (1, 2.0)])
 def test_reach__is_the_largest_cell_within_distance(fineness, distance):
     rng = np.random.default_rng(6)

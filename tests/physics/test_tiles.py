@@ -24,6 +24,16 @@ def test_cut__holds_every_good_pixel_once(geometry, side, zoom):
 
 
 @given(geometries(), sides, zooms)
+def test_cut__makes_the_tiles_that_one_makes_one_at_a_time(geometry, side, zoom):
+    tiles = cut(geometry, side, zoom)
+    center, spread, pixel, level = oracles.cut_tiles(geometry, side, zoom)
+    assert np.array_equal(tiles.pixel, pixel)
+    assert np.array_equal(tiles.level, level)
+    assert np.array_equal(tiles.center, center)
+    assert np.array_equal(tiles.spread, spread)
+
+
+@given(geometries(), sides, zooms)
 def test_cut__leaves_out_tiles_without_good_pixels(geometry, side, zoom):
     good = geometry.mask.astype(int)
     for first, height, width in cut(geometry, side, zoom).pixel:

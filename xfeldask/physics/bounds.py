@@ -14,7 +14,6 @@ from math import comb
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import maximum_filter
 
 from xfeldask.machine import cores
 from xfeldask.physics.interpolation import TAPS
@@ -97,7 +96,8 @@ def bound_volume(volume: Volume, s_max: float, distance: float, fineness: int = 
     margin = int(np.ceil(distance / volume.step)) + 1
     half = min(int(np.ceil(s_max / volume.step)) + margin, n // 2 - TAPS // 2)
     first = n // 2 - 1 - half
-    block = np.ascontiguousarray(volume.values[(slice(first, first + 2 * half + TAPS - 1),) * 3])
+    block = volume.values[(slice(first, first + 2 * half + TAPS - 1),) * 3]
+    parts = np.stack([block.real, block.imag], axis=2)
     matrices = np.stack([bernstein(volume.taps, q / fineness, (q + 1) / fineness) for q in range(fineness)]).astype(
         np.float32
     )
@@ -106,74 +106,124 @@ def bound_volume(volume: Volume, s_max: float, distance: float, fineness: int = 
     cuts = np.linspace(0, 2 * half, slabs_at_once + 1).astype(int).tolist()
     with ThreadPoolExecutor(slabs_at_once) as pool:
         slabs = [
-            pool.submit(_cell_bounds, block[i : j + TAPS - 1], matrices, cell[i * fineness : j * fineness])
+            pool.submit(_cell_bounds, parts[i : j + TAPS - 1], matrices, cell[i * fineness : j * fineness])
             for i, j in pairwise(cuts)
         ]
     for slab in slabs:
         slab.result()
     np.sqrt(cell, out=cell)
     cell *= np.float32(ROUNDING)
-    reach = maximum_filter(cell, footprint=_ball(distance * fineness / volume.step))
+    reach = _largest_within(cell, distance * fineness / volume.step)
     return Bound(cell, reach, float(half * fineness), fineness, distance)
 
 
-def _ball(radius: float) -> NDArray[np.bool_]:
-    """Offsets of the cells that come closer than `radius` (in cells) to some point of the middle cell."""
+def _largest_within(cell: NDArray[np.float32], radius: float) -> NDArray[np.float32]:
+    """Largest of the cells that come closer than `radius` (in cells) to some point of each cell."""
     k = int(np.ceil(radius))
     gap = np.maximum(np.abs(np.arange(-k, k + 1)) - 1, 0) ** 2
     apart = gap[:, None, None] + gap[:, None] + gap
-    return np.asarray((apart < radius * radius) | (apart == 0))
+    # a ball is rows along the last axis, here by how far they go to either side; -1 where there is none
+    rows = (((apart < radius * radius) | (apart == 0)).sum(axis=2) - 1) // 2
+    found, row = cell.copy(), cell.copy()
+    for length in range(k + 1):
+        if length:
+            _raise_shifted(row, cell, (0, 0, length))
+            _raise_shifted(row, cell, (0, 0, -length))
+        for i, j in np.argwhere(rows == length).tolist():
+            _raise_shifted(found, row, (i - k, j - k, 0))
+    return found
+
+
+def _raise_shifted(found: NDArray[np.float32], other: NDArray[np.float32], offset: tuple[int, ...]) -> None:
+    """Raise each cell to that of another array which is `offset` away, where there is one."""
+    here = tuple(slice(max(0, -d), max(0, n - d)) for d, n in zip(offset, found.shape, strict=True))
+    there = tuple(slice(max(0, d), max(0, n + d)) for d, n in zip(offset, found.shape, strict=True))
+    np.maximum(found[here], other[there], out=found[here])
 
 
 @kernel
-def _cell_bounds(values: NDArray[np.complex64], matrices: NDArray[np.float32], cell: NDArray[np.float32]) -> None:
-    """Fill `cell` with the largest squared modulus of the control points of each cell."""
-    fineness, n, cells = matrices.shape[0], values.shape[1], values.shape[1] - 3
-    rows = 4 * fineness
-    along_x = np.empty((rows, n, n), np.complex64)
-    along_y = np.empty((rows, rows, n), np.complex64)
+def _cell_bounds(values: NDArray[np.float32], matrices: NDArray[np.float32], cell: NDArray[np.float32]) -> None:
+    """Fill `cell` with the largest squared modulus of the control points of each cell.
+
+    `values` are (i, j, part, k), real and imaginary parts.
+    """
+    fineness, n = matrices.shape[0], values.shape[1]
+    rows, cells = 4 * fineness, n - 3
+    along_x = np.empty((rows, n, 2, n), np.float32)
+    along_y = np.empty((rows, rows, 2, n), np.float32)
     for i in range(values.shape[0] - 3):
         for a in range(rows):
-            m = matrices[a // 4, a % 4]
             for j in range(n):
-                for k in range(n):
-                    along_x[a, j, k] = (
-                        m[0] * values[i, j, k]
-                        + m[1] * values[i + 1, j, k]
-                        + m[2] * values[i + 2, j, k]
-                        + m[3] * values[i + 3, j, k]
+                for part in range(2):
+                    _combine(
+                        matrices[a // 4, a % 4],
+                        values[i, j, part],
+                        values[i + 1, j, part],
+                        values[i + 2, j, part],
+                        values[i + 3, j, part],
+                        along_x[a, j, part],
                     )
         for j in range(cells):
-            for b in range(rows):
-                m = matrices[b // 4, b % 4]
-                for a in range(rows):
-                    for k in range(n):
-                        along_y[a, b, k] = (
-                            m[0] * along_x[a, j, k]
-                            + m[1] * along_x[a, j + 1, k]
-                            + m[2] * along_x[a, j + 2, k]
-                            + m[3] * along_x[a, j + 3, k]
+            for a in range(rows):
+                for b in range(rows):
+                    for part in range(2):
+                        _combine(
+                            matrices[b // 4, b % 4],
+                            along_x[a, j, part],
+                            along_x[a, j + 1, part],
+                            along_x[a, j + 2, part],
+                            along_x[a, j + 3, part],
+                            along_y[a, b, part],
                         )
             _bound_row(along_y, matrices, cell, i * fineness, j * fineness)
 
 
 @inner_kernel
+def _combine(
+    m: NDArray[np.float32],
+    first: NDArray[np.float32],
+    second: NDArray[np.float32],
+    third: NDArray[np.float32],
+    fourth: NDArray[np.float32],
+    out: NDArray[np.float32],
+) -> None:
+    m0, m1, m2, m3 = m[0], m[1], m[2], m[3]
+    for k in range(out.size):
+        out[k] = m0 * first[k] + m1 * second[k] + m2 * third[k] + m3 * fourth[k]
+
+
+@inner_kernel
 def _bound_row(
-    points: NDArray[np.complex64],
+    points: NDArray[np.float32],
     matrices: NDArray[np.float32],
     cell: NDArray[np.float32],
     i0: int,
     j0: int,
 ) -> None:
-    fineness, rows, cells = matrices.shape[0], points.shape[0], points.shape[2] - 3
-    for a in range(rows):
-        for b in range(rows):
-            row = points[a, b]
-            out = cell[i0 + a // 4, j0 + b // 4]
-            for c in range(rows):
-                m = matrices[c // 4, c % 4]
+    fineness, cells = matrices.shape[0], points.shape[3] - 3
+    best = np.empty(cells, np.float32)
+    for x in range(fineness):
+        for y in range(fineness):
+            for z in range(fineness):
+                best[:] = 0
+                for a in range(4 * x, 4 * x + 4):
+                    for b in range(4 * y, 4 * y + 4):
+                        for c in range(4):
+                            _raise(best, matrices[z, c], points[a, b, 0], points[a, b, 1])
+                out = cell[i0 + x, j0 + y]
                 for k in range(cells):
-                    v = m[0] * row[k] + m[1] * row[k + 1] + m[2] * row[k + 2] + m[3] * row[k + 3]
-                    square = v.real * v.real + v.imag * v.imag
-                    index = k * fineness + c // 4
-                    out[index] = max(out[index], square)
+                    out[k * fineness + z] = best[k]
+
+
+@inner_kernel
+def _raise(
+    best: NDArray[np.float32], m: NDArray[np.float32], real: NDArray[np.float32], imaginary: NDArray[np.float32]
+) -> None:
+    """Raise `best` to the squared moduli of one control point of each cell of a row."""
+    m0, m1, m2, m3 = m[0], m[1], m[2], m[3]
+    for k in range(best.size):
+        re = m0 * real[k] + m1 * real[k + 1] + m2 * real[k + 2] + m3 * real[k + 3]
+        im = m0 * imaginary[k] + m1 * imaginary[k + 1] + m2 * imaginary[k + 2] + m3 * imaginary[k + 3]
+        square = re * re + im * im
+        if square > best[k]:
+            best[k] = square

@@ -196,7 +196,7 @@ def solid_angle(geometry: Geometry) -> NDArray[np.float64]:
     >>> round(float(solid_angle(square(1, 1e-3, 0.1))[0, 0, 0]), 9)
     0.0001
     """
-    r = _length(geometry.pixel_position)
+    r = length_of(geometry.pixel_position)
     return np.asarray(geometry.pixel_size * geometry.pixel_size * np.abs(geometry.pixel_position[..., 2]) / (r * r * r))
 
 
@@ -209,13 +209,18 @@ def polarization(geometry: Geometry) -> NDArray[np.float64]:
     [[[0.64, 1.0]]]
     """
     x = geometry.pixel_position[..., 0]
-    return np.asarray(1 - (x / _length(geometry.pixel_position)) ** 2)
+    return np.asarray(1 - (x / length_of(geometry.pixel_position)) ** 2)
 
 
-def _length(position: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Length of vectors (..., 3), as `numpy.linalg.norm` gives it, which takes three times as long."""
-    x, y, z = np.moveaxis(position, -1, 0)
-    return np.asarray(np.sqrt(x * x + y * y + z * z))
+def length_of(position: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Length of vectors (..., 2) or (..., 3), as `numpy.linalg.norm` gives it, which takes three times as long.
+
+    Examples
+    --------
+    >>> length_of(np.array([[3.0, 4.0, 0.0], [0.0, 0.0, 2.0]])).tolist()
+    [5.0, 2.0]
+    """
+    return np.asarray(np.sqrt(sum(axis * axis for axis in np.moveaxis(position, -1, 0))))
 
 
 def assembled_index(geometry: Geometry) -> tuple[NDArray[np.int32], NDArray[np.int32]]:

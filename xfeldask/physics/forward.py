@@ -14,6 +14,7 @@ from xfeldask.physics.bounds import Bound, bound_volume
 from xfeldask.physics.detectors import (
     R_E,
     Geometry,
+    length_of,
     polarization,
     scattering_vector,
     solid_angle,
@@ -125,7 +126,7 @@ def largest_s(geometry: Geometry, wavelength: float, margins: Margins) -> float:
     '4.160e+09'
     """
     position = geometry.pixel_position
-    across, z = np.linalg.norm(position[..., :2], axis=-1) + margins.center, position[..., 2]
+    across, z = length_of(position[..., :2]) + margins.center, position[..., 2]
     r = np.sqrt(across * across + z * z)
     # 2 sin(theta / 2), from cos(theta) = z / r
     return max(LEAST_S, float(np.sqrt(2 * across * across / (r * (r + z))).max() / wavelength * margins.scale))
@@ -183,10 +184,10 @@ class _Cutting:
 
 def _cut(geometry: Geometry, wavelength: float, margins: Margins, step: float) -> _Cutting:
     position = geometry.pixel_position
-    nearest = float(np.linalg.norm(position, axis=-1).min())
+    nearest = float(length_of(position).min())
     per_m = margins.scale / (wavelength * nearest)
     side = max(2, int(REACH * step / per_m * np.sqrt(2) / geometry.pixel_size) + 1)
-    distance = float(np.linalg.norm(position[..., :2], axis=-1).max())
+    distance = float(length_of(position[..., :2]).max())
     tiles = cut(geometry, min(side, 64), distance * ZOOM)
     radial = np.linalg.norm(tiles.center[:, :2], axis=1) + margins.center
     apart = np.linalg.norm(tiles.center, axis=1) - margins.center - tiles.spread
@@ -230,7 +231,7 @@ def mean_photons(form: Form, geometry: Geometry, beam: Beam, s_max: float | None
     shell = np.linspace(0, s_max, 256)
     amplitude = form_amplitude(form, shell[:, None, None] * even_directions(400))
     intensity = (amplitude.real * amplitude.real + amplitude.imag * amplitude.imag).mean(axis=1, dtype=np.float64)
-    s = np.linalg.norm(scattering_vector(geometry.pixel_position, wavelength(beam.photon_energy)), axis=-1)
+    s = length_of(scattering_vector(geometry.pixel_position, wavelength(beam.photon_energy)))
     factor = beam.fluence * R_E * R_E * polarization(geometry) * solid_angle(geometry) * geometry.mask
     return float((factor * Table(intensity, shell[1])(s)).sum())
 
