@@ -24,11 +24,15 @@ NAMED_ONLY = {"xraydb", "zarrs"}
 """Dependencies that are not imported here: of one the database is read, one is imported by zarr."""
 LATE = ("matplotlib", "scipy.stats", "scipy.optimize", "sklearn", "dask.array", "dask_ml", "distributed", "xraydb")
 """What takes long to import, and what a process, or a command, can do without until its work needs it."""
+NOT_TO_SIMULATE = (*LATE, "xarray", "pandas", "scipy.special", "scipy.ndimage", "scipy.spatial")
+"""What takes long to import, and what the command that simulates can do without."""
 QUICK = (
     *(f"verbs.{verb}" for verb in ("simulate", "ingest", "verify", "export", "reconstruct", "judge", "phase")),
     "report.printing",
 )
 """Modules of commands that begin without."""
+SIMULATE = ("cli", "verbs.simulate", "report.printing", "work.schedulers")
+"""Modules of the command that simulates."""
 SHOWN_WITHOUT = ("sklearn", "scipy.stats", "scipy.optimize", "dask.array", "dask_ml", "distributed")
 """What takes long to import, and what the explorer needs for what a visitor may ask of it, not to begin."""
 BLOCK = f"import sys; sys.modules.update(dict.fromkeys({BLOCKED}))"
@@ -111,7 +115,9 @@ if __name__ == "__main__":
     assert "dashboard" not in done.stderr
 
 
-@pytest.mark.parametrize(("begun", "late"), [(QUICK, LATE), (("explorer.serving",), SHOWN_WITHOUT)])
+@pytest.mark.parametrize(
+    ("begun", "late"), [(QUICK, LATE), (SIMULATE, NOT_TO_SIMULATE), (("explorer.serving",), SHOWN_WITHOUT)]
+)
 def test_command__begins_without_what_only_some_of_its_work_needs(begun, late):
     modules = ", ".join(f"xfeldask.{name}" for name in begun)
     script = f"import sys, {modules}; print([name for name in {late} if name in sys.modules])"

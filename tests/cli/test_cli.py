@@ -18,7 +18,7 @@ def test_main__no_traceback_for_what_nobody_expected(run, monkeypatch: pytest.Mo
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("secret")
 
-    monkeypatch.setattr("xfeldask.verbs.simulate.simulate", broken)
+    monkeypatch.setattr("xfeldask.verbs.simulate.simulate_run", broken)
     code, _, err = run("simulate", tmp_path / "a.zarr", *SMALL)
     assert code == 1
     assert "ZeroDivisionError: secret" in err

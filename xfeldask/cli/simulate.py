@@ -37,17 +37,16 @@ def simulate(
 ) -> None:  # fmt: skip
     """Simulate shots into STORE."""
     from xfeldask.report.printing import print_estimate, print_range, print_run
-    from xfeldask.verbs.simulate import estimate_run
-    from xfeldask.verbs.simulate import simulate as run
+    from xfeldask.verbs.simulate import estimate_run, simulate_run
     from xfeldask.work.schedulers import scheduled
 
-    chosen = keywords(flags)
+    chosen = keywords(flags) | {"resume": resume, "overwrite": overwrite, "device": device}
     if dry_run:
         if shards is not None:
             raise InputError("a dry run tells what the whole store takes; leave out --shards")
-        print_estimate(estimate_run(store, resume=resume, overwrite=overwrite, device=device, **chosen), workers)
+        print_estimate(estimate_run(store, **chosen), workers)
         return
     with scheduled(scheduler, workers, quiet), print_run(store, quiet or shards is not None):
-        run(store, resume=resume, overwrite=overwrite, shards=shards, device=device, progress=not quiet, **chosen)
+        simulate_run(store, shards=shards, progress=not quiet, **chosen)
     if shards is not None and not quiet:
         print_range(store)

@@ -10,8 +10,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_erosion
-from scipy.spatial import cKDTree
 
 from xfeldask.physics.draws import hashed
 from xfeldask.physics.elementary import cosine_sine_of
@@ -47,6 +45,8 @@ def contact_distance(there: Points, coming: Points, direction: NDArray[np.float6
     >>> contact_distance(np.zeros((1, 3)), np.zeros((1, 3)), np.array([0.0, 0.0, 1.0]), 3e-10)
     3e-10
     """
+    from scipy.spatial import cKDTree
+
     first = np.cross(direction, np.eye(3)[np.abs(direction).argmin()])
     first /= np.sqrt((first * first).sum())
     plane = np.stack([first, np.cross(direction, first)])
@@ -138,6 +138,8 @@ def grown(points: Points, copies: int, towards: Literal["last", "middle"], gap: 
 
 def _surface(points: Points) -> tuple[Points, float]:
     """Return points on the surface of others, as many as are soon dealt with, and about how far they are apart [m]."""
+    from scipy.ndimage import binary_erosion
+
     low = points.min(axis=0)
     spacing = 3.5e-10
     while True:

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammaincinv
 
 from xfeldask.config import Experiment, Hits, Nuisance
 from xfeldask.physics.draws import Stream, stream_key, uniform
@@ -238,6 +237,8 @@ def strongest_pulse(spread: float) -> float:
     """
     if spread <= LEAST_SPREAD:
         return 1.0
+    from scipy.special import gammaincinv
+
     shape = 1 / (spread * spread)
     return float(gammaincinv(shape, 1 - 2.0**-53) / shape)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from xfeldask.physics.atoms import Atoms, make_atoms
 from xfeldask.physics.draws import hashed
@@ -60,6 +59,8 @@ def hydrated(atoms: Atoms, thickness: float) -> Atoms:
 
 def _sites(position: NDArray[np.float64], thickness: float) -> tuple[NDArray[np.float64], NDArray[np.uint64]]:
     """Places of the shell's molecules (n, 3) [m], and a number that each one has of its own."""
+    from scipy.spatial import cKDTree
+
     tree, reach = cKDTree(position), EXCLUDED + thickness
     low, high = position.min(axis=0) - reach, position.max(axis=0) + reach
     first, last = np.floor(low / SPACING).astype(np.int64), np.ceil(high / SPACING).astype(np.int64)

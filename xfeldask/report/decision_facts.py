@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
 from xfeldask.schema import BLANK, MULTIPLE, OTHER, SINGLE
@@ -13,6 +14,9 @@ from xfeldask.store.embedding import outdated
 from xfeldask.store.parameters import Parameters
 from xfeldask.store.run import Run
 from xfeldask.store.truth import true_kinds
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 COUNTED = {SINGLE: "singles", OTHER: "singles of another species", MULTIPLE: "multiples", BLANK: "blanks"}
 """Kinds of shots, as they are counted against the verdict."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import prod
+from typing import TYPE_CHECKING
 
 import numpy as np
-import xarray as xr
 from rich.console import Console
 from rich.table import Table
 
@@ -18,8 +19,11 @@ from xfeldask.report.decision_facts import verdict_told
 from xfeldask.report.photon_peaks import peaks_told
 from xfeldask.store.embedding import Embedding
 from xfeldask.store.places import place_of
-from xfeldask.store.run import Run, open_dataset, open_run
+from xfeldask.store.run import Run, open_run
 from xfeldask.store.urls import StorePath
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 def console() -> Console:
@@ -104,16 +108,17 @@ def print_run(store: StorePath, quiet: bool) -> Iterator[None]:
     if quiet:
         return
     seconds = time.monotonic() - start
-    ds = open_dataset(store, chunks=None)
-    shots = ds.sizes["shot"]
+    run = open_run(store)
+    layout, shots = run.layout, run.n_shots
+    size = shots * prod(layout.pixels) * np.dtype(layout.photon_dtype).itemsize
     rows = {
         "shots": f"{shots:,} in {seconds:.1f} s with start-up, {shots / seconds:,.0f} a second",
-        "on disk": f"{bytes_text(size_on_disk(store))} for {bytes_text(ds.photons.nbytes)} of photons",
-        "photons a shot": _quartiles(ds.photon_count.values),
+        "on disk": f"{bytes_text(size_on_disk(store))} for {bytes_text(size)} of photons",
+        "photons a shot": _quartiles(run.read("photon_count")),
     }
-    if "n_particles" in ds:
-        rows["particles a shot"] = _counts(ds.n_particles.values)
-    if told := peaks_told(open_run(store)):
+    if "n_particles" in run:
+        rows["particles a shot"] = _counts(run.read("n_particles"))
+    if told := peaks_told(run):
         rows["photonized"] = told
     console().print(facts(str(store), rows))
     console().print(f"next: xfeldask embed {printable(store)}    or, in Python: xfeldask.open_dataset({str(store)!r})")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
 
 from xfeldask.sorting.expected import most_expected
 
@@ -37,6 +36,8 @@ class Cuts:
     """
 
     def __init__(self, score: Array) -> None:
+        from scipy.special import expit
+
         self.ordered = np.sort(score)
         single = expit(self.ordered)
         self.others = np.concatenate([np.cumsum(expit(-self.ordered)[::-1])[::-1], [0.0]])

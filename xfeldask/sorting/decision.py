@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import AliasChoices, Field
-from scipy.special import expit, logit
 
 from xfeldask.errors import InputError
 from xfeldask.records import Record
@@ -206,6 +205,8 @@ def decide(
     >>> int(found.kept.sum()), round(found.prevalence, 3)
     (95, 0.05)
     """
+    from scipy.special import expit, logit  # as all of scipy here, imported by who needs it: who simulates has no use
+
     if not 0 < max_singles_lost < 1:
         raise InputError(f"max_singles_lost is a fraction of the singles, above 0 and below 1, got {max_singles_lost}")
     if max_contamination is not None and not 0 < max_contamination < 1:
@@ -262,7 +263,7 @@ def multiple_fraction(log_ratio: ArrayLike) -> float:
     least = 0.1 / (len(likelier) + 1)
     if slope(least) <= 0 or slope(1 - least) >= 0:
         return least if slope(least) <= 0 else 1 - least
-    from scipy.optimize import brentq  # imported by who needs it: each process that simulates imports this module
+    from scipy.optimize import brentq
 
     return float(brentq(slope, least, 1 - least))
 
@@ -271,6 +272,8 @@ def _interval(
     ratio: Array, max_singles_lost: float, max_contamination: float | None, threshold: float, seed: int
 ) -> tuple[float, float]:
     """Where 95 % of the thresholds of resampled hits fall, this one among them."""
+    from scipy.special import logit
+
     rng = np.random.default_rng(seed)
     size = min(len(ratio), RESAMPLED)
     again = np.empty(RESAMPLES)

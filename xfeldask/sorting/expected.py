@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import pdtri
 
 INTERVAL = 0.95
 """Probability that the number of singles or others lies within an interval, if `WRONG` is not exceeded."""
@@ -91,6 +90,8 @@ def most_expected(accepted: ArrayLike, max_contamination: float) -> NDArray[np.f
     >>> round(purity.low, 2)
     0.95
     """
+    from scipy.special import pdtri
+
     allowed = max_contamination * np.asarray(accepted, np.float64)
     # the largest Poisson mean whose high quantile is no larger than that; what is expected lies within its interval
     return np.asarray(np.minimum(pdtri(np.floor(allowed), (1 + INTERVAL) / 2) / WRONG, allowed), np.float64)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-import xarray as xr
 from numpy.typing import NDArray
 
 from xfeldask.errors import InputError
@@ -14,6 +13,8 @@ from xfeldask.store.opening import child_groups, open_lazily
 from xfeldask.store.publish import publish_group
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from xfeldask.store.run import Run
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
@@ -29,6 +30,8 @@ def publish_by_name(
     InputError
         The store cannot be written.
     """
+    import xarray as xr
+
     told = {} if run.identity is None else {RUN: run.identity}
     run.refuse_replaced()
     publish_group(run.path, f"{top}/{name}", xr.Dataset({variable: ("shot", values, attributes)}, attrs=told))

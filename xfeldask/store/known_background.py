@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
 from xfeldask.schema import BACKGROUND
@@ -17,6 +16,8 @@ from xfeldask.store.opening import child_groups, open_lazily
 from xfeldask.store.publish import publish_group
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from xfeldask.store.run import Run
 
 ROOM, NAME = "known_background", "run"
@@ -103,6 +104,8 @@ class KnownBackground:
 
     def dataset(self) -> xr.Dataset:
         """Return it as it is stored, with its digest."""
+        import xarray as xr
+
         values: dict[str, NDArray[Any]] = {
             "image": self.image, "low_q": self.low_q, "background_weight": self.weight, "taken_for_blank": self.blank
         }  # fmt: skip
@@ -177,6 +180,8 @@ def other_background(run: Run, used: str | None) -> str | None:
 
 def background_columns(run: Run) -> xr.Dataset:
     """Return what is known of the background of each shot, (shot,); nothing where no background is."""
+    import xarray as xr
+
     found = _stored(run)
     return xr.Dataset() if found is None else found[[name for name in found if found[name].dims == ("shot",)]]
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
 from xfeldask.errors import InputError
@@ -15,6 +14,8 @@ from xfeldask.store.by_name import check_name, publish_by_name, read_by_name
 from xfeldask.store.lock import held
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from xfeldask.store.run import Run
 
 WHO, CLASS = "a person", "a class"
@@ -101,6 +102,7 @@ def classes_of(labels: xr.DataArray) -> dict[str, int]:
 
     Examples
     --------
+    >>> import xarray as xr
     >>> flags = {"flag_values": np.array([16], np.int8), "flag_meanings": "ice"}
     >>> classes_of(xr.DataArray([16], attrs=flags))["ice"]
     16

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
-import xarray as xr
-
 from xfeldask.errors import CorruptStoreError, InputError, MissingFileError, RunError, UnknownNameError
 from xfeldask.records import Record
 from xfeldask.store.html import run_html
@@ -20,6 +18,8 @@ from xfeldask.store.publish import publish_group
 from xfeldask.store.urls import from_here
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from xfeldask.store.run import Run
 
 R = TypeVar("R", bound=Record)
@@ -157,14 +157,28 @@ class Made:
         StoreBusyError
             Another makes it.
         RunError
-            As of `Run.refuse_replaced`.
+            As of `refuse_changed`.
         """
         with held(self.run.path, self.group_path):
             try:
                 yield
             except Exception:
-                self.run.refuse_replaced(written=True)
+                self.refuse_changed()
                 raise
+
+    def refuse_changed(self) -> None:
+        """Refuse what was made of shots that are not those of the store by now.
+
+        Raises
+        ------
+        RunError
+            The store holds another run, or was complete and now has shots that are still to be written.
+        """
+        self.run.refuse_replaced()
+        if self.run.complete and not self.run.reopened().complete:
+            raise RunError(
+                f"shots of {self.run.path} are being written anew; nothing was written, begin again when it is complete"
+            )
 
     def publish(self, found: xr.Dataset, parts: Mapping[str, xr.Dataset] | None = None) -> None:
         """Write the group in one step; an older one of the same name stays if that fails.
@@ -179,11 +193,11 @@ class Made:
         InputError
             The disk is full or read-only.
         RunError
-            The store holds another run by now, or shots of it are being written anew.
+            As of `refuse_changed`.
         """
         if self.run.identity is not None:
             found = found.assign_attrs({RUN: self.run.identity})
-        self.run.refuse_replaced(written=True)
+        self.refuse_changed()
         try:
             publish_group(self.run.path, self.group_path, found, parts)
         except InputError:

@@ -6,11 +6,13 @@ Before format 4, rows of images went along x and columns along y, though their d
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 UPRIGHT = 4
 """The first format whose images have y along their rows."""
@@ -47,6 +49,7 @@ def upright_dataset(ds: xr.Dataset) -> xr.Dataset:
 
     Examples
     --------
+    >>> import xarray as xr
     >>> image = xr.DataArray([[[1, 2, 3], [4, 5, 6]]], dims=("shot", "y", "x"), name="image")
     >>> upright_dataset(image.to_dataset()).image[0].values.tolist()
     [[1, 4], [2, 5], [3, 6]]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
-import xarray as xr
 import zarr
 from zarr.errors import ContainsArrayError, GroupNotFoundError, NodeNotFoundError
 
@@ -18,6 +17,9 @@ from xfeldask.store.elsewhere import KEY, photon_store
 from xfeldask.store.leftovers import sweep_beside
 from xfeldask.store.places import Mode, place_of
 from xfeldask.store.urls import StorePath, store_path
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 def open_root(store: str | StorePath, mode: Mode = "r") -> zarr.Group:
@@ -110,6 +112,8 @@ def open_lazily(root: zarr.Group, group: str | None = None) -> xr.Dataset:
     >>> open_lazily(root).score.values.tolist()
     [0.5, 2.0]
     """
+    import xarray as xr
+
     try:
         with pipeline(FAST):
             found: xr.Dataset = xr.open_zarr(root.store, group=group, consolidated=False, chunks=None)

@@ -10,9 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
-
-import xarray as xr
+from typing import TYPE_CHECKING, Any
 
 from xfeldask.errors import InputError
 from xfeldask.store.codecs import EXACT, compressors, pipeline
@@ -22,6 +20,9 @@ from xfeldask.store.manifest import seal
 from xfeldask.store.opening import open_root
 from xfeldask.store.places import place_of
 from xfeldask.store.urls import StorePath
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 _CANNOT = {errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.EPERM, errno.EXDEV}

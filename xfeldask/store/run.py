@@ -6,10 +6,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
-import xarray as xr
 import zarr
 from numpy.typing import NDArray
 
@@ -21,7 +20,6 @@ from xfeldask.physics.detectors import Geometry, make_geometry, wavelength
 from xfeldask.physics.species import Form, Mixture
 from xfeldask.physics.symmetry import SYMMETRY
 from xfeldask.schema import DONE
-from xfeldask.store import accessor as accessor
 from xfeldask.store.codecs import FAST
 from xfeldask.store.elsewhere import KEY, PhotonStore, photon_store
 from xfeldask.store.embedding import Embedding
@@ -34,11 +32,13 @@ from xfeldask.store.older import is_transposed, upright
 from xfeldask.store.opening import open_root, stored_experiment
 from xfeldask.store.places import Place, place_of
 from xfeldask.store.reconstruction import Reconstruction
-from xfeldask.store.run_dataset import run_dataset
 from xfeldask.store.run_facts import run_facts
 from xfeldask.store.selections import read_selections
 from xfeldask.store.urls import StorePath, from_here, store_path
 from xfeldask.store.volumes import ATOMS, read_form, read_mixture
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -170,12 +170,8 @@ class Run:
         """What tells these shots from any others, the digest of the experiment, or of what was ingested."""
         return _identity(self.attributes)
 
-    def refuse_replaced(self, *, written: bool = False) -> None:
+    def refuse_replaced(self) -> None:
         """Refuse to go on where another run has taken the place of this one.
-
-        Parameters
-        ----------
-        written : bool, refuse as well where all shots were written and some are to be written again
 
         Raises
         ------
@@ -191,10 +187,6 @@ class Run:
             old, new = {"identity": self.identity}, {"identity": _identity(now)}
         if old != new:
             raise RunError(f"{self.path} was replaced by another run meanwhile; nothing was written, begin again")
-        if written and self.complete and not now.get("complete", True):
-            raise RunError(
-                f"shots of {self.path} are being written anew; nothing was written, begin again when it is complete"
-            )
 
     @cached_property
     def photon_energy(self) -> float:
@@ -356,6 +348,8 @@ class Run:
 
     def dataset(self, group: str | None = None, chunks: Any = "shard") -> xr.Dataset:
         """Return the store, or a group of it, as a lazy Dataset; parameters as of `xfeldask.open_dataset`."""
+        from xfeldask.store.run_dataset import run_dataset  # by xarray, which takes long to import
+
         return run_dataset(self, group, chunks)
 
     def __repr__(self) -> str:

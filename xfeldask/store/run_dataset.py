@@ -9,6 +9,7 @@ import xarray as xr
 from xfeldask.errors import MissingFileError
 from xfeldask.physics.binning import image_axes, low_q_axes
 from xfeldask.schema import LATENT, VARIABLES, named
+from xfeldask.store import accessor as accessor
 from xfeldask.store.older import AXES, is_transposed, upright_dataset
 from xfeldask.store.opening import child_groups, open_lazily
 

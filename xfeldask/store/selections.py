@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
 from xfeldask.errors import InputError
@@ -13,6 +12,8 @@ from xfeldask.store.by_name import check_name, publish_by_name, read_by_name
 from xfeldask.store.lock import held
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from xfeldask.store.run import Run
 
 WHAT = "a selection"

@@ -6,9 +6,8 @@ import warnings
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import xarray as xr
 import zarr
 from numpy.typing import ArrayLike
 
@@ -45,6 +44,9 @@ from xfeldask.verbs.asked import as_experiment
 from xfeldask.verbs.drawing_device import CPU, told_device
 from xfeldask.verbs.pending import refuse_broken, refuse_existing, run_pending
 from xfeldask.verbs.simulation_attributes import attributes_of
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 AT_ONCE = 16
 """Chunks of truth that are written together: an array takes about as long to be told of one chunk as of many."""
@@ -139,25 +141,54 @@ def simulate(
     >>> ds.photons.shape
     (8, 1, 64, 64)
     """
+    return simulate_run(
+        store,
+        experiment,
+        particle=particle,
+        species=species,
+        wanted=wanted,
+        n_shots=n_shots,
+        detector=detector,
+        response=response,
+        beam=beam,
+        single_fraction=single_fraction,
+        hits=hits,
+        nuisance=nuisance,
+        background=background,
+        orientations=orientations,
+        seed=seed,
+        engine=engine,
+        intensity=intensity,
+        photon_dtype=photon_dtype,
+        like=like,
+        resume=resume,
+        overwrite=overwrite,
+        shards=shards,
+        device=device,
+        progress=progress,
+    ).dataset()
+
+
+def simulate_run(
+    store: str | StorePath,
+    experiment: Experiment | None = None,
+    *,
+    particle: Any = None,
+    n_shots: int | None = None,
+    orientations: Any = None,
+    like: str | StorePath | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    shards: str | None = None,
+    device: str = "cpu",
+    progress: bool = True,
+    **parts: Any,
+) -> Run:
+    """Do as `simulate` with the same arguments, for whom the run will do: a Dataset takes some time to begin with."""
     path = store_path(store)
     among = None if shards is None else ShardRange.read(shards)
     if among and overwrite:
         raise InputError("shards of several processes replace nothing; remove the store first, or leave out overwrite")
-    parts = {
-        "species": species,
-        "wanted": wanted,
-        "detector": detector,
-        "response": response,
-        "beam": beam,
-        "single_fraction": single_fraction,
-        "hits": hits,
-        "nuisance": nuisance,
-        "background": background,
-        "seed": seed,
-        "engine": engine,
-        "intensity": intensity,
-        "photon_dtype": photon_dtype,
-    }
     finish = resume or among is not None
     inputs = _inputs(path, finish, overwrite, experiment, particle, n_shots, orientations, parts, like)
     gpu = gpu_for(device, inputs.experiment.engine)
@@ -167,7 +198,7 @@ def simulate(
     if resume and place.exists():
         run = _resumed(path, inputs.experiment)
         if run.complete and not pending_shards(run):
-            return run.reopened("r").dataset()
+            return run.reopened("r")
     label = told_device(gpu, progress)
     with held(path):
         refuse_existing(path, resume, overwrite)  # another may have made it meanwhile
@@ -175,10 +206,10 @@ def simulate(
             run = _resumed(path, inputs.experiment)
         else:
             prepared = prepare(inputs)
-            warn_of_few_photons(prepared)
+            warn_of_few_photons(prepared, stacklevel=4)
             run = _begin(path, prepared, label)
         run_pending(run, "simulate", _task(device), progress)
-        return run.reopened("r").dataset()
+        return run.reopened("r")
 
 
 def _task(device: str) -> Callable[[Run, int], None]:
@@ -186,21 +217,19 @@ def _task(device: str) -> Callable[[Run, int], None]:
     return simulate_shard if device == "cpu" else partial(simulate_shard, device=device)
 
 
-def _make_range(
-    path: StorePath, inputs: Inputs, among: ShardRange, device: str, label: str, progress: bool
-) -> xr.Dataset:
+def _make_range(path: StorePath, inputs: Inputs, among: ShardRange, device: str, label: str, progress: bool) -> Run:
     """Make a range of the shards, beside others who make the rest."""
 
     def begin() -> None:
         prepared = prepare(inputs)
-        warn_of_few_photons(prepared, stacklevel=6)
+        warn_of_few_photons(prepared, stacklevel=7)
         _begin(path, prepared, label)
 
     begun(path, begin)
     run = _resumed(path, inputs.experiment)
     with held(path, among.lock_path):
         run_pending(run, "simulate", _task(device), progress, among)
-        return run.reopened("r").dataset()
+        return run.reopened("r")
 
 
 def _begin(path: StorePath, prepared: Prepared, device: str) -> Run:
