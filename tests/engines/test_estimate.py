@@ -48,6 +48,20 @@ def test_estimate__grows_with_what_a_shot_takes(tmp_path):
     assert many.bytes_of_memory == pytest.approx(few.bytes_of_memory, rel=0.01)
 
 
+def test_most_bytes__are_more_than_a_run_takes_and_draw_nothing(tmp_path, monkeypatch):
+    path, found, drawn = tmp_path / "run.zarr", [], []
+
+    def most(prepared):
+        found.append(module.most_bytes(prepared))
+        return found[-1]
+
+    monkeypatch.setattr("xfeldask.verbs.simulate.most_bytes", most)
+    monkeypatch.setattr(module, "_rehearse", lambda *asked: drawn.append(asked))
+    simulate(path, n_shots=20, progress=False, **RUN)
+    assert sum(file.stat().st_size for file in path.rglob("*") if file.is_file()) < found[0]
+    assert not drawn
+
+
 def test_estimate__fills_both_images_of_every_shot(tmp_path, monkeypatch):
     seen, record = [], Recorder.record
 

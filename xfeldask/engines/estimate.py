@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from math import prod
+from math import inf, prod
 from pathlib import Path
 from shutil import disk_usage
 
@@ -77,11 +77,27 @@ def _rehearse(prepared: Prepared, shop: Workshop, n: int) -> tuple[int, int]:
     return sink.encode(), sink.bytes_held
 
 
+def most_bytes(prepared: Prepared) -> int:
+    """Bytes of a run without compression, more than it takes on disk; nothing is drawn."""
+    layout = prepared.layout
+    shot = sum(prod(layout.inner(v)) * layout.dtype(v).itemsize for v in layout.stored())
+    return layout.n_shots * shot + prepared.bytes_of_fixed + 2 * sum(map(form_bytes, prepared.forms)) + FIXED_BYTES
+
+
+def free_bytes(path: StorePath) -> float:
+    """Bytes that are free on the disk of a store; buckets do not tell what they hold.
+
+    Examples
+    --------
+    >>> free_bytes(URL("s3", "beamtime", "run.zarr"))
+    inf
+    """
+    return inf if isinstance(path, URL) else float(disk_usage(path.absolute().parent).free)
+
+
 def refuse_full_disk(path: StorePath, needed: int) -> None:
-    """Refuse a run that would not fit on its disk; buckets do not tell what they hold."""
-    if isinstance(path, URL):
-        return
-    free = disk_usage(path.absolute().parent).free
+    """Refuse a run that would not fit on its disk."""
+    free = free_bytes(path)
     if needed > free:
         raise InputError(
             f"{path} will take about {needed / 1e9:.2f} GB and {free / 1e9:.2f} GB are free; "

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from xfeldask.config import Background, Beam, Detector, Experiment, Hits, Nuisance, Orientations, Particle, Response
 from xfeldask.config.species import NO_SPECIES
 from xfeldask.engines.cuda_thinning import gpu_for
-from xfeldask.engines.estimate import Estimate, estimate, refuse_full_disk
+from xfeldask.engines.estimate import Estimate, estimate, free_bytes, most_bytes, refuse_full_disk
 from xfeldask.engines.likeness import alike
 from xfeldask.engines.preparation import Prepared, blocks_of, fixed_variables, prepare
 from xfeldask.engines.workshop import keep, make_workshop, simulate_shard
@@ -234,7 +234,8 @@ def _make_range(path: StorePath, inputs: Inputs, among: ShardRange, device: str,
 
 def _begin(path: StorePath, prepared: Prepared, device: str) -> Run:
     """Make the store without shots."""
-    refuse_full_disk(path, estimate(prepared).bytes_on_disk)
+    if most_bytes(prepared) > free_bytes(path):  # else there is no need to draw shots for an estimate
+        refuse_full_disk(path, estimate(prepared).bytes_on_disk)
     run = publish_template(path, prepared, device)
     keep(run, make_workshop(run.group, prepared.engine, prepared.inputs.geometry, prepared.readout))
     return run
