@@ -68,7 +68,7 @@ def test_options__of_an_experiment_are_its_fields(tmp_path: Path) -> None:
 
 def test_options__of_a_scheduler_refuse_no_workers() -> None:
     command = click.command()(scheduler_options(lambda scheduler, workers: print(scheduler, workers)))
-    assert CliRunner().invoke(command, []).output == "local None\n"
+    assert CliRunner().invoke(command, []).output == "auto None\n"
     assert CliRunner().invoke(command, ["--scheduler", "tcp://a:1", "--workers", "3"]).output == "tcp://a:1 3\n"
     assert CliRunner().invoke(command, ["--workers", "0"]).exit_code == 2
 

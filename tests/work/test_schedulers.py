@@ -3,16 +3,18 @@ from __future__ import annotations
 import logging
 import os
 import pickle
-from threading import Thread
+from threading import Thread, current_thread
 
 import dask
 import dask.array as da
 import distributed
 import pytest
+from dask.delayed import delayed
 
 from xfeldask.errors import InputError, UnknownNameError
 from xfeldask.machine import cores
-from xfeldask.work.compute import active_client, worker_count
+from xfeldask.work.compute import active_client, run_tasks, worker_count
+from xfeldask.work.progress import Silent
 from xfeldask.work.schedulers import scheduled
 
 
@@ -79,6 +81,36 @@ def test_scheduled__makes_a_cluster_of_threads_or_of_processes_and_closes_it(mon
     assert made[0].closed
     assert client.closed
     assert "Dask dashboard: http://127.0.0.1:1/status" in capsys.readouterr().err
+
+
+def test_scheduled__starts_no_cluster_for_no_more_tasks_than_threads(monkeypatch):
+    started = []
+
+    def starts(**_):
+        started.append(current_thread())
+        raise OSError("a cluster")
+
+    monkeypatch.setattr(distributed, "LocalCluster", starts)
+    tasks = [delayed(current_thread)() for _ in range(3)]
+    with scheduled("auto", 3, quiet=True):
+        ran = run_tasks(tasks, [1, 1, 1], Silent(), "try again")
+        assert current_thread() not in ran
+        assert not started
+    for name, workers in (("auto", 2), ("local", 3)):
+        with scheduled(name, workers, quiet=True), pytest.raises(OSError, match="a cluster"):
+            run_tasks(tasks, [1, 1, 1], Silent(), "try again")
+    assert len(started) == 2
+
+
+def test_scheduled__that_has_a_cluster_uses_it_for_few_tasks(monkeypatch):
+    client = FakeCluster()
+    monkeypatch.setattr(distributed, "LocalCluster", FakeCluster)
+    monkeypatch.setattr(distributed, "Client", lambda address, timeout: client)
+    with scheduled("auto", 3, quiet=True):
+        waiting = dask.config.get("scheduler")
+        assert waiting.spared(3)
+        assert active_client() is client
+        assert not waiting.spared(1)
 
 
 def test_scheduled__says_when_nobody_answers(monkeypatch):

@@ -123,10 +123,10 @@ def scheduler_options(function: Any) -> Any:
     )
     scheduler = click.option(
         "--scheduler",
-        default="local",
+        default="auto",
         show_default=True,
-        help="Dask scheduler: local (threads) or processes, both with a dashboard, threads, synchronous, or "
-        "tcp://HOST:PORT of a running one.",
+        help="Dask scheduler: local (threads) or processes, both with a dashboard, threads, synchronous, "
+        "tcp://HOST:PORT of a running one, or auto, which is threads for no more tasks than cores and local for more.",
     )
     return scheduler(workers(function))
 

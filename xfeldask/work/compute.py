@@ -105,11 +105,15 @@ def run_tasks(
     xfeldask.errors.RunError: the run stopped: invalid literal for int() with base 10: 'ten'; mend it and run again
     """
     weight = dict(zip((task.key for task in (*tasks, *passing)), weights, strict=True))
-    client = active_client()
+    chosen, options = dask.config.get("scheduler", None), {}
+    if isinstance(chosen, Waiting) and chosen.spared(len(weight)):
+        client, options = None, {"scheduler": "threads", "num_workers": chosen.few}
+    else:
+        client = active_client()
     try:
         with progress:
             if client is None:
-                return _run_local(tasks, weight, progress.advance)
+                return _run_local(tasks, weight, progress.advance, options)
             return _run_distributed(client, tasks, passing, weight, progress.advance)
     except XfeldaskError:
         raise
@@ -209,13 +213,15 @@ def one_thread_a_task() -> Iterator[None]:
         _ONE_THREAD.leave()
 
 
-def _run_local(tasks: Sequence[Delayed], weight: Mapping[Any, int], advance: Callable[[int], None]) -> list[Any]:
+def _run_local(
+    tasks: Sequence[Delayed], weight: Mapping[Any, int], advance: Callable[[int], None], options: Mapping[str, Any]
+) -> list[Any]:
     def after(key: Any, *_: object) -> None:
         if weight.get(key):
             advance(weight[key])
 
     with Callback(posttask=after):
-        return list(compute(*tasks))
+        return list(compute(*tasks, **options))
 
 
 def _run_distributed(

@@ -19,7 +19,7 @@ from xfeldask.machine import cores
 if TYPE_CHECKING:
     from distributed import Client, LocalCluster
 
-SCHEDULERS = ("local", "processes", "threads", "synchronous", "tcp://HOST:PORT")
+SCHEDULERS = ("auto", "local", "processes", "threads", "synchronous", "tcp://HOST:PORT")
 
 
 class Waiting:
@@ -30,9 +30,11 @@ class Waiting:
     Parameters
     ----------
     start : callable, makes the cluster and the client, which becomes the active one
+    few : int, tasks that are no reason to start it: threads of this process compute as many
     """
 
-    def __init__(self, start: Callable[[], Client]) -> None:
+    def __init__(self, start: Callable[[], Client], few: int = 0) -> None:
+        self.few = few
         self._start, self._lock = start, Lock()
         self._client: Client | None = None
 
@@ -42,6 +44,17 @@ class Waiting:
             if self._client is None:
                 self._client = self._start()
         return self._client
+
+    def spared(self, tasks: int) -> bool:
+        """Return whether so many tasks do without a cluster, as none was started and each can have a thread of its own.
+
+        Examples
+        --------
+        >>> waiting = Waiting(lambda: None, few=2)
+        >>> waiting.spared(2), waiting.spared(3)
+        (True, False)
+        """
+        return self._client is None and tasks <= self.few
 
     def __call__(self, graph: Any, keys: Any, **options: Any) -> Any:
         """Compute keys of a graph."""
@@ -55,6 +68,8 @@ class Waiting:
 @contextmanager
 def scheduled(name: str, workers: int | None, quiet: bool) -> Iterator[None]:
     """Make a scheduler the active one: one of its own is started, and its dashboard told, when work first asks for it.
+
+    That of "auto" is the one of "local", and is not started for no more tasks than there are threads.
 
     Parameters
     ----------
@@ -91,8 +106,9 @@ def scheduled(name: str, workers: int | None, quiet: bool) -> Iterator[None]:
 
         if "://" in name:
             start()
-        elif name in ("local", "processes"):
-            stack.enter_context(dask.config.set(scheduler=Waiting(start)))
+        elif name in ("auto", "local", "processes"):
+            few = threads if name == "auto" else 0
+            stack.enter_context(dask.config.set(scheduler=Waiting(start, few)))
         else:
             raise UnknownNameError("scheduler", name, SCHEDULERS)
         yield
