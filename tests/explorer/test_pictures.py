@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+from threading import Barrier
 
 import numpy as np
 import pytest
@@ -39,6 +40,21 @@ def test_particles__of_a_store_that_does_not_tell_are_none():
     found = pictures()
     assert not found.has_particles
     assert found.particles(0) is None
+
+
+def test_tiles__are_read_side_by_side_and_told_in_their_order(monkeypatch):
+    found, shots, side_by_side = pictures(), [5, 2, 7, 3], Barrier(4)
+    alone = [found.seen(shot, WHOLE).values for shot in shots]
+    read = Run.read
+
+    def waits_for_the_others(self, name, shots):
+        side_by_side.wait(60)
+        return read(self, name, shots)
+
+    monkeypatch.setattr(Run, "read", waits_for_the_others)
+    values, labels = found.tiles(shots, WHOLE, list("abcd"))
+    assert labels == list("abcd")
+    np.testing.assert_array_equal(values, alone)
 
 
 def test_picture__of_a_shot_that_is_damaged_names_it(tmp_path):

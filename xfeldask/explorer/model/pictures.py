@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
@@ -38,6 +39,8 @@ HELD = 0.9
 """Fraction of the photons about the beam that is looked at; the rest is mostly background."""
 ENOUGH = 0.8
 """Fraction of the photons that the finer bins must hold, to be what is shown of them."""
+AT_ONCE = 16
+"""Images that are read at a time."""
 RINGS = 64
 """Of a radial curve, out to the corner."""
 CHUNKS = 24
@@ -108,21 +111,20 @@ class Pictures:
         CorruptStoreError
             The photons cannot be read.
         """
-        name, grid = self.bins(zoom)
-        values = self._read(name, shot).astype(np.float32)
+        return self._shown(self._read(self.bins(zoom)[0], shot), zoom)
+
+    def _shown(self, image: NDArray[Any], zoom: str) -> Picture:
+        """Return the part that is looked at of an image in these bins."""
+        grid, values = self.bins(zoom)[1], image.astype(np.float32)
         values[grid.weight == 0] = np.nan
         return self.cut(Picture(values, _extent(grid)), zoom)
 
     def tiles(self, shots: Sequence[int], zoom: str, labels: Sequence[str]) -> tuple[list[Array], list[str]]:
         """Read the same of several shots: values, and labels, which tell of shots that cannot be read."""
         values, told = [], []
-        for shot, label in zip(shots, labels, strict=True):
-            try:
-                values.append(self.seen(shot, zoom).values)
-                told.append(label)
-            except CorruptStoreError:
-                values.append(np.full((1, 1), np.nan, np.float32))
-                told.append(f"{label} · damaged")
+        for image, label in zip(self._read_each(self.bins(zoom)[0], shots), labels, strict=True):
+            values.append(np.full((1, 1), np.nan, np.float32) if image is None else self._shown(image, zoom).values)
+            told.append(f"{label} · damaged" if image is None else label)
         return values, told
 
     def bins(self, zoom: str) -> tuple[str, ImageGrid]:
@@ -207,12 +209,9 @@ class Pictures:
         done = np.flatnonzero(self.run.done())
         some = done[np.unique(np.linspace(0, len(done) - 1, SAMPLE).astype(int))] if len(done) else done
         out = np.zeros(self.run.low_q_grid.shape), np.zeros(self.grid.shape)
-        for shot in some:
-            try:
-                for total, name in zip(out, ("low_q", "image"), strict=True):
-                    total += self._read(name, int(shot))
-            except CorruptStoreError:
-                continue
+        for total, name in zip(out, ("low_q", "image"), strict=True):
+            for values in self._read_each(name, some.tolist()):
+                total += 0 if values is None else values
         return out
 
     def whole(self, shot: int) -> Picture:
@@ -280,6 +279,18 @@ class Pictures:
             which = f"a shot from {shot.start:,} on" if isinstance(shot, slice) else f"shot {shot:,}"
             told = f"{which} cannot be read ({error}); xfeldask verify names what is broken"
             raise CorruptStoreError(told) from error
+
+    def _read_each(self, name: str, shots: Sequence[int]) -> Iterator[NDArray[Any] | None]:
+        """Read an image of each of some shots, None where it cannot be read; a bucket takes long for any of them."""
+
+        def read(shot: int) -> NDArray[Any] | None:
+            try:
+                return self._read(name, shot)
+            except CorruptStoreError:
+                return None
+
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            yield from pool.map(read, shots)
 
     @property
     def grid(self) -> ImageGrid:
