@@ -24,6 +24,7 @@ from benchmarks.synthetic_million import EMBEDDING, synthetic_store
 from tests.explorer.browsing import FLAGS, READY, VIEWPORT, Frame, Server, Visit, find_chromium
 from xfeldask.store.columns import Shots
 from xfeldask.store.run import open_run
+from xfeldask.store.urls import StorePath
 
 GIVEN = os.environ.get("XFELDASK_BENCH_STORE", "")
 """Path of a store with an embedding to look at instead of synthetic ones."""
@@ -55,12 +56,16 @@ class _Visited(Folder):
             raise NotImplementedError(f"{error.name} is not installed") from None
 
         folder = self.make_folder()
-        store = Path(GIVEN) if GIVEN else _synthetic(folder, shots)
-        self.shots = Shots.of(open_run(store), None if GIVEN else EMBEDDING)
         self.stack = contextlib.ExitStack()
+        store = self._store(folder, shots)
+        self.shots = Shots.of(open_run(store), None if GIVEN else EMBEDDING)
         self.server = self.stack.enter_context(Server(folder, [store], self.flags))
         self.browser = self.stack.enter_context(sync_playwright()).chromium.launch(executable_path=path, args=FLAGS)
         self._open().page.close()
+
+    def _store(self, folder: Path, shots: str) -> StorePath:
+        """Make the store that is looked at."""
+        return Path(GIVEN) if GIVEN else synthetic(folder, SHOTS[shots])
 
     def teardown(self, *_: object) -> None:
         if hasattr(self, "stack"):
@@ -197,9 +202,10 @@ class Visits(_Visited):
         return self.left[1]
 
 
-def _synthetic(folder: Path, shots: str) -> Path:
+def synthetic(folder: Path, shots: int) -> Path:
+    """Make a store of so many shots, or of few where there is little time."""
     small = {"detector": "square-64"} if effort(True, False) else {}
-    return synthetic_store(folder / "synthetic.zarr", effort(2048, SHOTS[shots]), **small)
+    return synthetic_store(folder / "synthetic.zarr", effort(2048, shots), **small)
 
 
 def _places(shots: Shots, frame: Frame) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""A line between a browser and a server: a proxy that counts what comes through it, and can be slow."""
+"""A line between a client and a server: a proxy that counts what comes through it, and can be slow."""
 
 from __future__ import annotations
 
@@ -9,18 +9,23 @@ from typing import Self
 
 
 class Line:
-    """A SOCKS proxy on this machine, in a thread of its own; ends with the context.
+    """A proxy on this machine, in a thread of its own; ends with the context.
+
+    Parameters
+    ----------
+    to : (host, port), optional, where it goes; by default its clients say where they want to go, as to a SOCKS proxy
 
     Attributes
     ----------
-    received : int, bytes that the browser was sent so far
-    bits : float or None, that the line carries towards the browser in a second; None for as many as come
+    received : int, bytes that clients were sent so far
+    bits : float or None, that the line carries towards clients in a second; None for as many as come
     delay : float, of each direction [s]
     """
 
     bits: float | None
 
-    def __init__(self) -> None:
+    def __init__(self, to: tuple[str, int] | None = None) -> None:
+        self._to = to
         self.received, self.bits, self.delay = 0, None, 0.0
         self._free = 0.0
         self._loop = asyncio.new_event_loop()
@@ -48,11 +53,16 @@ class Line:
     @property
     def proxy(self) -> dict[str, str]:
         """As Playwright takes it."""
-        return {"server": f"socks5://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"}
+        return {"server": f"socks5://127.0.0.1:{self.port}"}
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return int(self._server.sockets[0].getsockname()[1])
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            host, port = await _greeted(reader, writer)
+            host, port = self._to or await _greeted(reader, writer)
             there, back = await asyncio.open_connection(host, port)
             await asyncio.gather(self._carry(reader, back, False), self._carry(there, writer, True))
         except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):

@@ -22,6 +22,7 @@ LONG = {
     "HardBeams",
     "HeldOut",
     "Hover",
+    "HoverInBucket",
     "Import",
     "Ingest",
     "Interpolation",
