@@ -1,11 +1,12 @@
 """Four small stores that between them use all that decides the bytes of shots, and one that is sorted by pairs.
 
-``python -m tests.small_stores FOLDER`` makes the four, ``python -m tests.small_stores FOLDER taught`` the other one.
+``python -m tests.small_stores FOLDER NAME ...`` makes those of the four that are named, or the other one, ``taught``.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -48,10 +49,10 @@ TAUGHT = {
 }
 
 
-def make(folder: Path) -> None:
-    """Make the four, and an embedding of each."""
-    for name, parts in STORES.items():
-        simulate(folder / f"{name}.zarr", **COMMON, **parts)
+def make(folder: Path, names: Iterable[str] = STORES) -> None:
+    """Make some of the four, and an embedding of each."""
+    for name in names:
+        simulate(folder / f"{name}.zarr", **COMMON, **STORES[name])
         embed(folder / f"{name}.zarr", n_components=2, sort=None, progress=False)
 
 
@@ -62,4 +63,7 @@ def teach(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    (teach if sys.argv[2:] == ["taught"] else make)(Path(sys.argv[1]))
+    if sys.argv[2:] == ["taught"]:
+        teach(Path(sys.argv[1]))
+    else:
+        make(Path(sys.argv[1]), sys.argv[2:])
