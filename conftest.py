@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 LARGE = 2_000_000
 """Bytes that it takes to build a form factor that is worth to be kept."""
+KEPT = 12
+"""How many of what was worked out once a session a process holds in memory, those that it used last."""
 
 # Threads of BLAS wait for one another in loops: where each worker has as many of them as there are cores, that is most
 # of what the cores do. Read when NumPy is loaded, which is after this, and inherited by the processes that tests start.
@@ -57,18 +59,32 @@ def once(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReques
 
 @pytest.fixture(scope="session", autouse=True)
 def form_factors(once: Once) -> Iterator[None]:
-    """Work out the form factor of a particle, its error and its bounds once a session, which is most of a small run."""
+    """Work out the form factor of a particle, its error and its bounds once a session, which is most of a small run.
+
+    Tests share what they are given, and must not change it.
+    """
     from xfeldask.physics import forward, species, volume
     from xfeldask.store import volumes
+
+    kept: dict[str, Any] = {}
+
+    def name_of(argument: object) -> str:
+        known = (name for name, value in kept.items() if value is argument)
+        return next(known, "") or hashlib.sha256(pickle.dumps(argument)).hexdigest()
 
     def shared(function: Callable[..., Any], is_large: Callable[..., bool]) -> Callable[..., Any]:
         def found(*arguments: Any) -> Any:
             if not is_large(*arguments):
                 return function(*arguments)
-            digest = hashlib.sha256(pickle.dumps(arguments)).hexdigest()
+            digest = hashlib.sha256(" ".join(map(name_of, arguments)).encode()).hexdigest()
             name = f"{function.__name__}-{digest}"
+            if name in kept:
+                kept[name] = kept.pop(name)
+                return kept[name]
             made = once(name, lambda path: path.write_bytes(pickle.dumps(function(*arguments))))
-            return pickle.loads(made.read_bytes())
+            if len(kept) == KEPT:
+                del kept[next(iter(kept))]
+            return kept.setdefault(name, pickle.loads(made.read_bytes()))
 
         return found
 
