@@ -19,6 +19,7 @@ from hypothesis.extra.numpy import arrays
 
 from tests.formats import cxi_writer
 from tests.formats.emc_writer import write_vlen
+from tests.rarely import rarely
 from tests.strategies import examples
 from xfeldask import embed, export, ingest, open_dataset, open_run, verify
 from xfeldask.errors import InputError, LostPhotonsWarning, MissingFileError, StoreBusyError
@@ -84,7 +85,7 @@ def adu(folder: Path) -> tuple[list[Path], dict]:
 
 
 @pytest.mark.filterwarnings("ignore::xfeldask.errors.LostPhotonsWarning")
-@pytest.mark.parametrize("write", [npy, several, chunked, cxi, virtual, adu])
+@pytest.mark.parametrize("write", [rarely(npy), rarely(several), chunked, cxi, virtual, adu])
 def test_left__is_as_copied(tmp_path, write):
     sources, given_ = write(tmp_path)
     copied = ingest(sources, tmp_path / "copied.zarr", **given_)

@@ -16,6 +16,7 @@ import dask
 import pytest
 from distributed import Client, LocalCluster
 
+from tests.rarely import rarely
 from xfeldask import open_dataset, simulate
 from xfeldask.errors import IncompleteStoreError, RunError, XfeldaskWarning
 from xfeldask.verbs.verify import verify
@@ -157,11 +158,11 @@ def uninterrupted(kill, tmp_path_factory):
 @pytest.mark.parametrize(
     ("place", "when", "kept"),
     [
-        ("template", "before", None),
-        pytest.param("published", "after", 0, marks=pytest.mark.campaign),
+        rarely("template", "before", None),
+        rarely("published", "after", 0),
         ("shard", "before", 2),
-        pytest.param("status", "before", 2, marks=pytest.mark.campaign),
-        pytest.param("status", "after", 3, marks=pytest.mark.campaign),
+        rarely("status", "before", 2),
+        rarely("status", "after", 3),
         ("last", "before", SHARDS),
     ],
 )
@@ -181,6 +182,7 @@ def test_simulate__killed_at_a_file_is_finished_to_the_same_bytes(kill, uninterr
     assert assert_finishes(tmp_path / "run.zarr", whole) == (kept or 0)
 
 
+@pytest.mark.campaign
 def test_simulate__killed_with_its_processes_is_finished_to_the_same_bytes(uninterrupted, tmp_path):
     path = tmp_path / "run.zarr"
     process = start(tmp_path, PROCESSES, path)

@@ -10,6 +10,7 @@ import pytest
 import zarr
 from click.testing import CliRunner
 
+from tests.rarely import rarely
 from xfeldask import (
     embed,
     find_background,
@@ -139,7 +140,7 @@ def test_hits__tell_one_background_for_all_and_none_before_they_are_sorted(run, 
     assert not (tmp_path / "new.zarr").exists()
 
 
-@pytest.mark.parametrize("kind", ["array", "npy", "npz", "h5", "profile"])
+@pytest.mark.parametrize("kind", ["array", rarely("npy"), rarely("npz"), "h5", "profile"])
 def test_source__may_be_given(run, tmp_path, kind):
     h5py = pytest.importorskip("h5py")
     image = np.random.default_rng(0).random((1, 64, 64))

@@ -3,7 +3,6 @@ from __future__ import annotations
 import operator
 import os
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import ExitStack
 from multiprocessing import get_context
 from threading import Event
 
@@ -46,6 +45,12 @@ def cluster():
         yield cluster
 
 
+@pytest.fixture(scope="module")
+def pool():
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        yield pool
+
+
 @pytest.fixture(params=["threads", "synchronous", "processes", "cluster"])
 def scheduler(request):
     """Each scheduler in turn, made the active one."""
@@ -53,11 +58,8 @@ def scheduler(request):
         with Client(request.getfixturevalue("cluster")):
             yield request.param
         return
-    with ExitStack() as stack:
-        stack.enter_context(dask.config.set(scheduler=request.param, num_workers=2))
-        if request.param == "processes":
-            pool = stack.enter_context(ProcessPoolExecutor(2, mp_context=get_context("spawn")))
-            stack.enter_context(dask.config.set(pool=pool))
+    ways = {"pool": request.getfixturevalue("pool")} if request.param == "processes" else {}
+    with dask.config.set(scheduler=request.param, num_workers=2, **ways):
         yield request.param
 
 
