@@ -60,11 +60,11 @@ def project(
     >>> import tempfile, xfeldask
     >>> paths = [tempfile.mkdtemp() + "/run.zarr" for _ in range(2)]
     >>> for seed, path in enumerate(paths):
-    ...     _ = xfeldask.simulate(path, particle="chaperonin", detector="square-64", n_shots=600,
-    ...                           single_fraction=0.9, seed=seed, progress=False)
-    >>> _ = xfeldask.embed(paths[0], progress=False)
+    ...     _ = xfeldask.simulate(path, particle="chaperonin", detector="square-64", n_shots=40, seed=seed,
+    ...                           progress=False)
+    >>> _ = xfeldask.embed(paths[0], sort=None, progress=False)
     >>> project(paths[0], "ipca", paths[1], progress=False).latent.shape
-    (600, 3)
+    (40, 3)
     """
     source, run, target = opened(model_store).refuse_incomplete(), opened(other_store), as_name or name
     embedding = source.embedding(name).refuse_older()
