@@ -110,7 +110,9 @@ class Teacher:
         """Photons that no particle scattered, where no background is known that they might be of."""
         if self.window.steady.any():
             return 0.0
-        return light_beside(self.crops[single], self.window.good[self.window.inner[1:]], self.offset)
+        hits = self.crops[single]
+        flat = self.window.background * float(hits.sum(axis=(1, 2), dtype=np.float64).mean()) if len(hits) else 0.0
+        return light_beside(hits, self.window.good[self.window.inner[1:]], self.offset, flat)
 
     def _cleaned(self, single: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], float]:
         """Learn from likely singles without fringes; return those of the last turn, and the fraction of multiples.

@@ -141,12 +141,11 @@ def at_zero_fluence(
     mean, scattered, noise = _parted(moments, central, good, smooth)
     sure = mean - scattered > SURE * noise
     share = np.divide(scattered, mean, out=np.ones(mean.shape), where=sure)
-    # each bin lends its photons to its neighbours, and what falls where there are no pixels is made up for
-    lent = mean / np.maximum(gaussian_filter(np.asarray(good, np.float64), smooth), 1e-3)
-    return np.asarray(np.clip(1 - share, 0, 1) * lent * good)
+    # of the photons as they are: smoothed, those of a sharp spot would lie beside it
+    return np.asarray(np.clip(1 - share, 0, 1) * moments.photons / moments.shots)
 
 
-def light_beside(images: Images, good: NDArray[Any], center: tuple[float, float]) -> float:
+def light_beside(images: Images, good: NDArray[Any], center: tuple[float, float], flat: float = 0.0) -> float:
     """Return the photons of a shot that no particle scattered, where many bins hold mostly such; else 0.
 
     Parameters
@@ -154,6 +153,7 @@ def light_beside(images: Images, good: NDArray[Any], center: tuple[float, float]
     images : (shot, y, x), single hits, as far as is known
     good : (y, x), part of a bin's pixels that are good
     center : (row, column) of the beam, in bins
+    flat : float, photons of a full bin of a flat background, which does not count
 
     Examples
     --------
@@ -162,7 +162,7 @@ def light_beside(images: Images, good: NDArray[Any], center: tuple[float, float]
     >>> alone = rng.gamma(3, 0.3, (2000, 1, 1)) * particle
     >>> good, center = np.ones((32, 32)), (15.5, 15.5)
     >>> light_beside(rng.poisson(alone), good, center), round(light_beside(rng.poisson(alone + ring), good, center), -1)
-    (0.0, 190.0)
+    (0.0, 180.0)
     """
     try:
         central = central_bins(images.sum(axis=0, dtype=np.float64), good, center)
@@ -170,10 +170,11 @@ def light_beside(images: Images, good: NDArray[Any], center: tuple[float, float]
         mean, scattered, noise = _parted(moments, central, good, SMOOTH)
     except InputError:  # nothing is known of it
         return 0.0
-    mostly = (good > 0) & (mean - scattered > np.maximum(MOSTLY * mean, SURE * noise))
+    light = mean - scattered - flat * gaussian_filter(np.asarray(good, np.float64), SMOOTH)
+    mostly = (good > 0) & (light > np.maximum(MOSTLY * mean, SURE * noise))
     if mean[mostly].sum() < LEAST_TOTAL * mean.sum():
         return 0.0
-    return float(at_zero_fluence(moments, central, good).sum())
+    return max(0.0, float((at_zero_fluence(moments, central, good) - flat * good).sum()))
 
 
 def _parted(
