@@ -102,8 +102,8 @@ def decision_told(decision: Decision) -> dict[str, str]:
     {'expected': '1.23 % of the hits are multiple, purity 99.870 %'}
     >>> list(decision_told(Decision(multiple_fraction=0.7, purity_by_peaks=0.4, steady_photons=12.0)))
     ['expected', 'beware', 'background']
-    >>> decision_told(Decision(light_photons=160.0))["beware"][:46]
-    'purity unknown: 160 photons of a single hit li'
+    >>> decision_told(Decision(light_photons=160.0))["light"][:60]
+    '160 photons of a single hit do not grow with its brightness:'
     >>> decision_told(Decision(background_photons=12.0))
     {'background': '12 photons a shot on average, as measured or given'}
     """
@@ -157,10 +157,10 @@ def decision_told(decision: Decision) -> dict[str, str]:
             "project)"
         )
     if decision.light_photons is not None:
-        rows["beware"] = (
-            f"purity unknown: {decision.light_photons:.3g} photons of a single hit lie about the beam, do not grow "
-            "with its brightness (a ring?) and are taken for those of the particle; measure them (xfeldask background "
-            "STORE hits), and embed again"
+        rows["light"] = (
+            f"{decision.light_photons:.3g} photons of a single hit do not grow with its brightness: particles whose "
+            "sizes or kinds differ, or light beside them (a ring?), with which the purity is lower than told; if it is "
+            "light, measure it (xfeldask background STORE hits) and embed again"
         )
     if decision.steady_photons is not None:
         rows["background"] = (

@@ -41,8 +41,8 @@ class Decision(Record):
         accepted that looks single by `xfeldask.sorting.pairs.witness`, which is too low for dim shots
     steady_photons : float, photons of a shot, on average, that do not grow with its brightness; taken for background
     background_photons : float, photons of the background of a shot, on average, that was known beforehand
-    light_photons : float, photons of a single hit, on average, that no particle scattered and that are taken for those
-        of one, as those of a ring are; no purity is told then
+    light_photons : float, photons of a single hit, on average, that do not grow with its brightness and lie on both
+        sides of the beam; where they are light beside the particle, the purity is lower than told
     max_contamination : float, fraction of the accepted that might be anything but a single hit, or where kinds were
         found of the wanted one; the interval of the purity ends there or above
     expected_singles_lost_interval, expected_purity_interval : (float, float), where the true ones are in 95 % of runs,

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 ROOM, NAME = "known_background", "run"
 PLACE = f"{ROOM}/{NAME}"
+OF_HITS = "what single hits hold whatever their brightness"
+"""How the source of a background begins that was measured so."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +90,7 @@ class KnownBackground:
         """What a person wants to know first."""
         n, total = int(self.blank.sum()), float(self.image.sum())
         how = f"measured on {n:,} of {len(self.blank):,} shots ({self.source})" if n else f"given by {self.source}"
+        how = f"measured by {self.source}" if self.source.startswith(OF_HITS) else how
         told = f"{total:.3g} photons a shot on average, {how}"
         if self.cells is None:
             return told

@@ -18,6 +18,7 @@ from xfeldask.physics.detectors import Geometry
 from xfeldask.sorting.pairs.blanks import LEAST_BLANKS
 from xfeldask.store.columns import Shots
 from xfeldask.store.known_background import (
+    OF_HITS,
     PLACE,
     CellBackgrounds,
     KnownBackground,
@@ -33,7 +34,6 @@ from xfeldask.work.progress import Tell
 
 BLANKS, HITS = "blanks", "hits"
 """Shots that a background is measured on."""
-OF_HITS = "what single hits hold whatever their brightness"
 MOST_CELLS = 4096
 """Backgrounds of a run at most: all of their images are in memory."""
 LEAST_SHOTS = 3 * LEAST_BLANKS
@@ -120,7 +120,8 @@ def find_background(
     with held(run.path, PLACE), one_thread_a_task():
         _refuse_known(run, overwrite)  # another may have found it meanwhile
         if on_hits:
-            each, blank, told = of_hits(run, where, embedding, progress), np.zeros(run.n_shots, bool), OF_HITS
+            each, blank = of_hits(run, given, where, embedding, progress), np.zeros(run.n_shots, bool)
+            told = f"{OF_HITS} ({where})" if where else OF_HITS
         elif measured:
             each, blank = of_blanks(run, of, given, where, embedding, progress)
             told = where or "told by the shots"

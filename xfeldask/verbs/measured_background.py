@@ -55,7 +55,9 @@ def of_blanks(
     return {name: (sums[name] + LEAST_BLANKS * mean) / each for name, mean in means.items()}, blank
 
 
-def of_hits(run: Run, where: str | None, embedding: str | None, progress: bool | Tell) -> Images:
+def of_hits(
+    run: Run, weights: NDArray[np.float32] | None, where: str | None, embedding: str | None, progress: bool | Tell
+) -> Images:
     """Measure the background on single hits, by what of their photons does not grow with their brightness.
 
     Raises
@@ -65,28 +67,38 @@ def of_hits(run: Run, where: str | None, embedding: str | None, progress: bool |
     """
     from xfeldask.work.blank_sums import hit_moments  # scikit-learn takes a second to import
 
-    single = np.zeros(run.n_shots, bool)
-    if where is None:
-        found = Embedding.chosen(run, embedding).dataset()
-        if "is_single" not in found:
-            raise InputError(
-                f"the embedding of {run.path} was not sorted, so nothing tells single hits; name them (--where)"
-            )
-        single[:] = found.is_single.values
-    else:
-        single[select(run.path, where, embedding)] = True
+    single = _single_hits(run, where, embedding)
     grids = {"image": run.image_grid, "low_q": run.low_q_grid}
     central = {
         name: central_bins(_sample(run, name).sum(axis=0, dtype=np.float64), grid.weight, grid.center)
         for name, grid in grids.items()
     }
     moments, step = hit_moments(run, central, single, progress), float(run.low_q_grid.step.mean())
+    exposure = 1.0 if weights is None or not single.any() else float(weights[single].mean())
+    if exposure == 0:
+        raise InputError("weights of the background are 0 in all single hits; there is nothing to measure it by")
+    smooth = {name: max(LEAST_SMOOTH, SMOOTH * step / float(grid.step.mean())) for name, grid in grids.items()}
     return {
-        name: at_zero_fluence(
-            moments[name], central[name], grid.weight, max(LEAST_SMOOTH, SMOOTH * step / float(grid.step.mean()))
-        )[None]
+        name: at_zero_fluence(moments[name], central[name], grid.weight, smooth[name])[None] / exposure
         for name, grid in grids.items()
     }
+
+
+def _single_hits(run: Run, where: str | None, embedding: str | None) -> NDArray[np.bool_]:
+    """Return the shots that an expression names, or that an embedding accepts, bool (shot,)."""
+    single = np.zeros(run.n_shots, bool)
+    if where is not None:
+        single[select(run.path, where, embedding)] = True
+        return single
+    found = Embedding.chosen(run, embedding).dataset()
+    if "is_single" not in found:
+        raise InputError(
+            f"the embedding of {run.path} was not sorted, so nothing tells single hits; name them (--where)"
+        )
+    # one that was stopped while it followed its run tells of the first shots
+    accepted = found.is_single.values
+    single[: len(accepted)] = accepted
+    return single
 
 
 def measured_weights(

@@ -78,7 +78,7 @@ def test_rule__sorts_particles_over_a_background_that_is_known() -> None:
     lit = images + rng.poisson(ring * rng.gamma(4, 0.25, (len(images), 1, 1))).astype(np.uint16)
     rule = PairNetworks(seed=3).fit(lit, grid(), background=lit[number == 0].mean(axis=0))
     assert rule.background_photons == pytest.approx(150 + 0.01 * grid().weight.size, rel=0.05)
-    assert rule.steady_photons is None
+    assert (rule.steady_photons, rule.light_photons) == (None, None)
     found = PairNetworks.restore(rule.arrays()).judge(lit)
     assert found.hit[number > 0].mean() > 0.99
     assert found.hit[number == 0].mean() < 0.01

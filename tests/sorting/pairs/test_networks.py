@@ -226,16 +226,25 @@ def test_rule__sizes_that_differ_are_not_taken_for_multiples(monkeypatch: pytest
     assert (~decision.kept & (number == 1)).sum() < 0.06 * (number == 1).sum()
 
 
+class StoppedError(Exception):
+    """Teaching was begun, and what it was given was seen."""
+
+
+def stopped(_: object) -> None:
+    raise StoppedError
+
+
 @pytest.mark.parametrize("kind", [0, 1])
 def test_fit__of_too_many_hits_takes_labelled_ones_up_to_half(kind: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pairs, "MOST_HITS", 500)
     seen = []
-    monkeypatch.setattr(lessons.Teacher, "teach", lambda teacher: seen.append(teacher.known))
+    monkeypatch.setattr(lessons.Teacher, "teach", lambda teacher: stopped(seen.append(teacher.known)))
     images, number, _ = shots(1500, 1)
     hit = np.flatnonzero(number > 0)
     labels = np.full(len(images), -1)
     labels[hit[:900]] = kind
-    PairNetworks().fit(images, grid(), labels)
+    with pytest.raises(StoppedError):
+        PairNetworks().fit(images, grid(), labels)
     [known] = seen
     assert len(known) == 500
     assert (known == kind).sum() >= 250
@@ -248,8 +257,11 @@ def test_fit__of_too_many_hits_takes_those_that_are_labelled(monkeypatch: pytest
     images, number, _ = shots(1500, 1)
     labels = np.where((number > 0) & (np.arange(len(images)) % 5 == 0), number == 1, -1)
     seen = []
-    monkeypatch.setattr(lessons.Teacher, "teach", lambda teacher: seen.append((len(teacher.crops), teacher.known)))
-    PairNetworks().fit(images, grid(), labels)
+    monkeypatch.setattr(
+        lessons.Teacher, "teach", lambda teacher: stopped(seen.append((len(teacher.crops), teacher.known)))
+    )
+    with pytest.raises(StoppedError):
+        PairNetworks().fit(images, grid(), labels)
     [(n, known)] = seen
     assert n == 500
     assert (known >= 0).sum() >= min(250, (labels >= 0).sum())

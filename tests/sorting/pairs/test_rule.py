@@ -49,7 +49,7 @@ def test_rule__measures_decides_and_tells(rule: PairRule) -> None:
     assert told.max_singles_lost == 0.05
     assert told.threshold_interval[0] <= told.threshold <= told.threshold_interval[1]
     kept = found["is_single"]
-    assert told.steady_photons is None
+    assert (told.steady_photons, told.light_photons) == (None, None)
     assert told.expected_purity == pytest.approx(1 - told.expected_others_kept / kept.sum())
     low, high = told.expected_purity_interval
     assert low <= told.expected_purity <= high

@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 
 from tests.sorting.pairs.test_window import STEP, expected, make_grid
 from xfeldask.errors import InputError
+from xfeldask.sorting.pairs import lessons, weighing
+from xfeldask.sorting.pairs.networks import PairNetworks
 from xfeldask.sorting.pairs.zero_fluence import Moments, at_zero_fluence, central_bins, light_beside
 
 pytestmark = pytest.mark.rounding
@@ -56,6 +58,27 @@ def test_light_beside__is_told_where_bins_hold_mostly_that(shape: str, least: fl
     assert light_beside(shots(shape, photons=8.0), GRID.weight, GRID.center) == 0
 
 
+def test_light_beside__leaves_out_what_is_known() -> None:
+    flat = np.full((48, 48), 0.2)
+    images = shots("none") + np.random.default_rng(4).poisson(flat, (3000, 48, 48)).astype(np.uint16)
+    assert light_beside(images, GRID.weight, GRID.center) > 300
+    assert light_beside(images, GRID.weight, GRID.center, flat) == 0
+    both = images + shots("a ring") - shots("none")
+    assert 75 < light_beside(both, GRID.weight, GRID.center, flat) < 180
+
+
+@pytest.mark.parametrize("blank", [0, 1500])
+def test_rule__tells_of_light_that_is_known_for_none(monkeypatch: pytest.MonkeyPatch, blank: int) -> None:
+    monkeypatch.setattr(lessons, "FINAL", (1, 0.3))
+    monkeypatch.setattr(weighing, "STEPS", 300)
+    dark = np.random.default_rng(5).poisson(150 * SHAPES["a ring"] / SHAPES["a ring"].sum(), (blank, 48, 48))
+    images = np.concatenate([shots("a ring", n=1000), dark.astype(np.uint16)])
+    rule = PairNetworks(seed=3).fit(images, GRID)
+    assert PairNetworks.restore(rule.arrays()).light_photons == rule.light_photons
+    assert rule.light_photons == pytest.approx(150, rel=0.35)
+    assert PairNetworks(seed=3).fit(shots("none", n=1000), GRID).light_photons is None
+
+
 def test_light_beside__is_not_told_where_nothing_tells_it() -> None:
     assert light_beside(shots("a ring", n=200), GRID.weight, GRID.center) == 0
     assert light_beside(shots("a ring", fluence=0.0), GRID.weight, GRID.center) == 0
@@ -92,6 +115,14 @@ def test_moments__add_up_to_the_same_bits_however_shots_are_cut(cuts: list[int],
 def test_shots__that_tell_nothing_are_refused(images: np.ndarray, told: str) -> None:
     with pytest.raises(InputError, match=told):
         estimated(images)
+
+
+def test_shots__of_which_nothing_grows_are_refused() -> None:
+    central = np.zeros((48, 48), bool)
+    central[23:25, 23:25] = True
+    images = np.zeros((400, 48, 48), np.uint16)
+    with pytest.raises(InputError, match="same fluence"):
+        at_zero_fluence(Moments.of(images, central), central, GRID.weight)
 
 
 def test_photons__are_needed_to_tell_the_fluence() -> None:

@@ -18,7 +18,6 @@ from xfeldask.sorting.pairs.synthesis import Synthesis, make_synthesis
 from xfeldask.sorting.pairs.weighing import Networks
 from xfeldask.sorting.pairs.window import Window
 from xfeldask.sorting.pairs.witness import FEW, most_singles, noise_levels
-from xfeldask.sorting.pairs.zero_fluence import light_beside
 
 LEAST_HITS = 300
 PUREST = 0.5
@@ -54,8 +53,8 @@ class Taught:
     networks : Networks
     noise_peaks : float64 (level,), of counting noise, as of `xfeldask.sorting.pairs.witness.noise_levels`; empty where
         they are not known
-    light : float, photons of a single hit, on average, that lie on both sides of the beam and that no particle
-        scattered; see `xfeldask.sorting.pairs.zero_fluence`
+    light : float, photons of a single hit, on average, that do not grow with its brightness, beyond what is known of
+        backgrounds; see `xfeldask.sorting.pairs.zero_fluence`
     """
 
     evidence: Evidence
@@ -75,10 +74,15 @@ class Teacher:
     window : Window, that they were cropped by
     seed : int, of what is fitted
     rng : numpy.random.Generator, of what is drawn
+
+    Attributes
+    ----------
+    single : bool (shot,), the hits that were taken for single in the end
     """
 
     taught: Taught
     peak: Array
+    single: NDArray[np.bool_]
 
     def __init__(
         self, crops: Images, known: NDArray[Any], grid: ImageGrid, window: Window, seed: int, rng: np.random.Generator
@@ -104,15 +108,8 @@ class Teacher:
             # dim pairs have no peaks: what is left then is no purer, and fewer multiples are found
             single = cleaned if more >= several else single
         self._turn(single, FINAL)
-        return replace(self.taught, noise_peaks=noise_levels(self._noise(single)), light=self._light(single))
-
-    def _light(self, single: NDArray[np.bool_]) -> float:
-        """Photons that no particle scattered, where no background is known that they might be of."""
-        if self.window.steady.any():
-            return 0.0
-        hits = self.crops[single]
-        flat = self.window.background * float(hits.sum(axis=(1, 2), dtype=np.float64).mean()) if len(hits) else 0.0
-        return light_beside(hits, self.window.good[self.window.inner[1:]], self.offset, flat)
+        self.single = single
+        return replace(self.taught, noise_peaks=noise_levels(self._noise(single)))
 
     def _cleaned(self, single: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], float]:
         """Learn from likely singles without fringes; return those of the last turn, and the fraction of multiples.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
 import numpy as np
@@ -18,6 +18,7 @@ from xfeldask.sorting.pairs.lessons import LEAST_HITS, Taught, Teacher
 from xfeldask.sorting.pairs.patterns import Patterns
 from xfeldask.sorting.pairs.weighing import LAYERS, Networks
 from xfeldask.sorting.pairs.window import Window, checked, excess, find_window, too_bright
+from xfeldask.sorting.pairs.zero_fluence import light_beside
 
 MOST_HITS = 12_000
 HIT = 5.0
@@ -111,7 +112,12 @@ class PairNetworks:
         fault = too_bright(crops.sum(axis=(1, 2), dtype=np.float64))
         if fault.any():
             chosen, crops = chosen[~fault], crops[~fault]
-        self.taught = Teacher(crops, known[chosen], grid, self.window, self.seed, rng).teach()
+        teacher = Teacher(crops, known[chosen], grid, self.window, self.seed, rng)
+        taught, part = teacher.teach(), self.window.inner[1:]
+        flat = self.window.background * float(images.sum(axis=(1, 2), dtype=np.float64).mean()) * self.window.good
+        background = (flat + self.window.steady)[part]
+        light = light_beside(crops[teacher.single], self.window.good[part], teacher.offset, background)
+        self.taught = replace(taught, light=light)
         return self
 
     def is_hit(self, images: Images) -> NDArray[np.bool_]:
@@ -130,7 +136,7 @@ class PairNetworks:
 
     @property
     def light_photons(self) -> float | None:
-        """Photons of a single hit, on average, that no particle scattered and that pass for its own; None if few."""
+        """Photons of a single hit, on average, that do not grow with its brightness; None where they are few."""
         return self.taught.light or None if hasattr(self, "taught") else None
 
     @property

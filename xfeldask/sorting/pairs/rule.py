@@ -90,7 +90,7 @@ class PairRule(Rule):
         accepted = int(found.kept.sum())
         expected = 1 - found.let_in / accepted if accepted else None
         most = None if expected is None else self._contradicted(columns, hit, found, expected)
-        doubted = most is not None or self.networks.light_photons is not None
+        doubted = most is not None
         told = _intervals_and_target(allowance.max_contamination, found)
         if doubted:
             told |= {"expected_purity_interval": None, "purity_otherwise": None, "purity_by_peaks": most}

@@ -28,8 +28,8 @@ LIT = 0.02
 LOWEST = 0.3
 """Fraction of the particles' photons that lies where there may be no background at all."""
 MOSTLY, LEAST_TOTAL = 0.4, 0.05
-"""Fraction of the photons of a bin from which they are mostly background, and of all photons, in such bins, from which
-that is worth a word: particles of one kind, whatever their sizes within some per cent, do not reach either."""
+"""Fraction of the photons of a bin from which they mostly do not grow, and of all photons, in such bins, from which
+that is worth a word: particles of one kind whose sizes differ by some per cent do not reach either."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,8 +124,8 @@ def at_zero_fluence(
     pattern, as there may be background about the beam as well. That part is taken to be the one with which the `LOWEST`
     of the particles' photons are without background. It is the place in the focus that tells: light in proportion to
     the energy of the pulse is found as far as fluences differ by more than that. Multiple hits must be few: their
-    fringes lie about the beam, too, and vary without the fluence. So do sizes: where they spread by a fifth, a fifth of
-    the photons of the particles is taken for background at high angles.
+    fringes lie about the beam, too, and vary without the fluence. So do sizes: of spheres whose diameters differ by a
+    tenth, a seventh of the photons is taken for background, at high angles.
 
     Examples
     --------
@@ -145,15 +145,17 @@ def at_zero_fluence(
     return np.asarray(np.clip(1 - share, 0, 1) * moments.photons / moments.shots)
 
 
-def light_beside(images: Images, good: NDArray[Any], center: tuple[float, float], flat: float = 0.0) -> float:
-    """Return the photons of a shot that no particle scattered, where many bins hold mostly such; else 0.
+def light_beside(
+    images: Images, good: NDArray[Any], center: tuple[float, float], known: NDArray[Any] | None = None
+) -> float:
+    """Return the photons of a shot that do not grow with its brightness, where many bins hold mostly such; else 0.
 
     Parameters
     ----------
     images : (shot, y, x), single hits, as far as is known
     good : (y, x), part of a bin's pixels that are good
     center : (row, column) of the beam, in bins
-    flat : float, photons of a full bin of a flat background, which does not count
+    known : (y, x), optional, photons of the background that is known, which do not count
 
     Examples
     --------
@@ -168,13 +170,14 @@ def light_beside(images: Images, good: NDArray[Any], center: tuple[float, float]
         central = central_bins(images.sum(axis=0, dtype=np.float64), good, center)
         moments = Moments.of(images, central)
         mean, scattered, noise = _parted(moments, central, good, SMOOTH)
-    except InputError:  # nothing is known of it
+    except InputError:  # the shots tell nothing
         return 0.0
-    light = mean - scattered - flat * gaussian_filter(np.asarray(good, np.float64), SMOOTH)
+    told = np.zeros(mean.shape) if known is None else np.asarray(known, np.float64)
+    light = mean - scattered - gaussian_filter(told, SMOOTH)
     mostly = (good > 0) & (light > np.maximum(MOSTLY * mean, SURE * noise))
     if mean[mostly].sum() < LEAST_TOTAL * mean.sum():
         return 0.0
-    return max(0.0, float((at_zero_fluence(moments, central, good) - flat * good).sum()))
+    return max(0.0, float((at_zero_fluence(moments, central, good) - told).sum()))
 
 
 def _parted(
@@ -187,7 +190,7 @@ def _parted(
     mean, level = moments.photons / n, moments.level / n
     whole = moments.squares / n - level**2
     variance = whole - level
-    if variance < (LEAST_SPREAD * level) ** 2:
+    if not variance > (LEAST_SPREAD * level) ** 2:
         raise InputError(
             "all shots have about the same fluence, so nothing tells what stays without it; say which shots are blank "
             "(--where), or give the background as a file"
@@ -196,7 +199,9 @@ def _parted(
     slope = gaussian_filter(covariance, smooth) * level / variance
     smoothed = gaussian_filter(mean, smooth)
     noise = gaussian_filter(mean + 2 * mean**2, smooth) * whole / n / (4 * np.pi * smooth**2)
-    lit = (good > 0) & (slope > LIT * slope.max())
+    lit = (good > 0) & (slope > LIT * max(float(slope.max()), 0.0))
+    if not lit.any():
+        raise InputError("no photons of the shots grow with those about the beam; name single hits (--where)")
     over = (smoothed / np.where(lit, slope, 1))[lit]
     order = np.argsort(over)
     reached = np.searchsorted(np.cumsum(slope[lit][order]), LOWEST * slope[lit].sum())
