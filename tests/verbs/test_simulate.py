@@ -20,6 +20,8 @@ from hypothesis import strategies as st
 from tests.rarely import rarely
 from tests.strategies import examples
 from xfeldask import Experiment, open_dataset, simulate
+from xfeldask.engines.engine import ENGINES
+from xfeldask.engines.thinning import Thinning
 from xfeldask.engines.workshop import simulate_shard
 from xfeldask.errors import (
     ExperimentMismatchError,
@@ -319,6 +321,20 @@ def test_simulate__keeps_the_old_store_when_the_new_one_cannot_be_made(tmp_path,
         with pytest.raises(InputError, match="the disk is gone"):
             run(tmp_path / "run.zarr", n_shots=5, overwrite=True)
     assert tree(tmp_path) == before
+
+
+def test_simulate__leaves_the_disk_as_it_was_when_an_engine_fails_on_the_first_shots(tmp_path, monkeypatch):
+    class Broken(Thinning):
+        def draw(self, *_, **__):
+            raise ValueError("no shot can be drawn")
+
+    run(tmp_path / "run.zarr", n_shots=3)
+    before = tree(tmp_path)
+    for engine, replaced in (("broken", "run.zarr"), ("broken", "new.zarr"), ("xfeldask", "run.zarr")):
+        monkeypatch.setitem(ENGINES._things, engine, Broken)
+        with pytest.raises(ValueError, match="no shot can be drawn"):
+            run(tmp_path / replaced, n_shots=5, overwrite=True, engine=engine)
+        assert tree(tmp_path) == before
 
 
 def test_simulate__particle_in_any_form_is_the_same_experiment(tmp_path):

@@ -48,6 +48,7 @@ from xfeldask.verbs.simulation_attributes import attributes_of
 if TYPE_CHECKING:
     import xarray as xr
 
+OWN_ENGINE = "xfeldask"
 AT_ONCE = 16
 """Chunks of truth that are written together: an array takes about as long to be told of one chunk as of many."""
 
@@ -234,7 +235,9 @@ def _make_range(path: StorePath, inputs: Inputs, among: ShardRange, device: str,
 
 def _begin(path: StorePath, prepared: Prepared, device: str) -> Run:
     """Make the store without shots."""
-    if most_bytes(prepared) > free_bytes(path):  # else there is no need to draw shots for an estimate
+    # shots drawn for an estimate tell of an engine that fails, too, before a store that is there is replaced
+    doubtful = place_of(path).exists() or prepared.inputs.experiment.engine != OWN_ENGINE
+    if doubtful or most_bytes(prepared) > free_bytes(path):
         refuse_full_disk(path, estimate(prepared).bytes_on_disk)
     run = publish_template(path, prepared, device)
     keep(run, make_workshop(run.group, prepared.engine, prepared.inputs.geometry, prepared.readout))
