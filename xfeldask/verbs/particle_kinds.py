@@ -147,12 +147,12 @@ def find_kinds(
             kinds, by_default = _found(frames, pixels, mine, some, most, seed, chosen, progress), 0
         else:
             kinds, by_default = kinds_like(*beam, frames, pixels), beam[0].wanted_index
-        target = _chosen(kinds, by_default if wanted is None else wanted)
+        asked = None if wanted is None else _chosen(kinds, wanted)
         likelihood = _compared(frames, pixels, kinds, chosen, progress)
-        held = None if mine is None else held_to(mine, likelihood, kinds.fractions)
+        held = None if mine is None else held_to(mine, likelihood, kinds.fractions, asked)
         if held is not None:
             _warn_of(held)
-            target = target if wanted is not None else held.wanted
+        target = held.wanted if held is not None else by_default if asked is None else asked
         columns = _judged(frames, pixels, kinds, target, likelihood, held)
         allowed = embedding.parameters.max_contamination if max_contamination is None else max_contamination
         # where as many kinds were found as were sought, one more of any size would not have been

@@ -71,7 +71,7 @@ class Held(NamedTuple):
 
     Attributes
     ----------
-    wanted : int, the kind that labels call wanted
+    wanted : int, the wanted kind
     barred : bool (shot, kind), kinds that a shot is not of
     unwanted : bool (shot,), whether it is none of the wanted kind
     counts : (int, int, int), shots that are labelled as wanted, as unwanted, and those of the unwanted that look as the
@@ -84,7 +84,7 @@ class Held(NamedTuple):
     counts: tuple[int, int, int]
 
 
-def held_to(labels: ArrayLike, log_likelihood: ArrayLike, fractions: ArrayLike) -> Held:
+def held_to(labels: ArrayLike, log_likelihood: ArrayLike, fractions: ArrayLike, wanted: int | None = None) -> Held:
     """Hold shots to their labels.
 
     Parameters
@@ -92,6 +92,7 @@ def held_to(labels: ArrayLike, log_likelihood: ArrayLike, fractions: ArrayLike) 
     labels : int (shot,)
     log_likelihood : (shot, kind) [nat], as of `log_likelihoods`
     fractions : (kind,), of all shots
+    wanted : int, optional, the wanted kind; that which labels call wanted by default
 
     Returns
     -------
@@ -102,12 +103,14 @@ def held_to(labels: ArrayLike, log_likelihood: ArrayLike, fractions: ArrayLike) 
     >>> held = held_to([1, 0, 0, -1], [[0, -9], [-9, 0], [0, -9], [0, -9]], [0.7, 0.3])
     >>> held.wanted, held.counts
     (0, (1, 2, 1))
+    >>> held_to([1, 0, 0, -1], [[0, -9], [-9, 0], [0, -9], [0, -9]], [0.7, 0.3], wanted=1).barred[:2].tolist()
+    [[True, False], [False, True]]
     """
     told, kinds = np.asarray(labels), len(np.asarray(fractions))
     kind = posterior(log_likelihood, fractions)[0].argmax(axis=1)
-    wanted, unwanted = wanted_kind(told, kind, fractions), told == UNWANTED
-    counts = int((told == WANTED).sum()), int(unwanted.sum()), int((unwanted & (kind == wanted)).sum())
-    return Held(wanted, barred(told, wanted, kinds), unwanted, counts)
+    mine, unwanted = wanted_kind(told, kind, fractions) if wanted is None else wanted, told == UNWANTED
+    counts = int((told == WANTED).sum()), int(unwanted.sum()), int((unwanted & (kind == mine)).sum())
+    return Held(mine, barred(told, mine, kinds), unwanted, counts)
 
 
 def resembling(frames: SparseFrames, pixels: Pixels, radius: float, shots: NDArray[np.int64]) -> NDArray[np.int64]:
