@@ -271,6 +271,7 @@ def test_find_kinds__tells_from_which_fraction_on_strangers_are_found(
         return 0.02
 
     monkeypatch.setattr(strangers_found, "least_found", least)
+    monkeypatch.setattr(strangers_found, "refuse_few", lambda hits: None)
     experiment = like if isinstance(like, Experiment) else Experiment(**RUN)
     found = find_kinds(store, "ipca", most=2, strangers=experiment, progress=False).load()
     decision = Decision.from_json(found.attrs["decision"])
@@ -281,6 +282,13 @@ def test_find_kinds__tells_from_which_fraction_on_strangers_are_found(
     assert "drop is not found at 10 %" in decision_told(none)["kinds"]
     with pytest.raises(InputError, match="strangers tell what is not found blind"):
         find_kinds(store, "ipca", strangers=experiment, like=experiment, progress=False)
+
+
+def test_find_kinds__refuses_strangers_among_too_few_hits(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(strangers_found, "kinds_like", lambda *_, **__: pytest.fail("nothing is prepared for nothing"))
+    with pytest.raises(InputError, match=r"at least 200 hits of the wanted kind, and there are \d+; find"):
+        find_kinds(store, "ipca", most=2, wanted=1, strangers=named(), progress=False)
+    assert "kind" not in open_dataset(store, group="latent/ipca")
 
 
 def test_find_kinds__takes_species_from_a_simulated_store(store: Path) -> None:

@@ -94,9 +94,9 @@ def find_kinds(
     Raises
     ------
     InputError
-        Shots were not sorted, too few were accepted, there is no such kind, a fraction out of range,
-        `like` is a store that was not simulated, labels are of no single hit, labels or strangers come with `like`, or
-        there is no such device.
+        Shots were not sorted, too few were accepted, too few are of the wanted kind to put strangers among them, there
+        is no such kind, a fraction out of range, `like` is a store that was not simulated, labels are of no single hit,
+        labels or strangers come with `like`, or there is no such device.
     MissingFileError
         There is no such embedding.
 

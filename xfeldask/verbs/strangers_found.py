@@ -6,7 +6,7 @@ from xfeldask.config import Experiment
 from xfeldask.devices import Device
 from xfeldask.orient.sparse import Pixels, SparseFrames
 from xfeldask.physics.species import Mixture
-from xfeldask.sorting.kinds.strangers import FRACTIONS, least_found
+from xfeldask.sorting.kinds.strangers import FRACTIONS, least_found, refuse_few
 from xfeldask.verbs.named_species import kinds_like
 from xfeldask.work.progress import Tell, reporter
 from xfeldask.work.reconstructing import ByDask
@@ -28,7 +28,13 @@ def strangers_found(
     Returns
     -------
     the least fraction by name, as of `least_found`
+
+    Raises
+    ------
+    InputError
+        As of `refuse_few`.
     """
+    refuse_few(hits)
     kinds = kinds_like(experiment, mixture, hits, pixels, all_wanted=True)
     strange = [k for k in range(len(kinds)) if k != experiment.wanted_index] or [0]
     with reporter("putting strangers among hits", len(strange) * len(FRACTIONS), "mixtures", progress) as telling:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tests.orient.shots import PIXELS, RADIUS, atoms_of, intensity, shots
+from xfeldask.errors import InputError
 from xfeldask.orient.models import Models, grid_size, profile
 from xfeldask.orient.shares import Background
 from xfeldask.orient.sparse import SparseFrames
@@ -88,5 +89,6 @@ def test_least_found__is_the_least_fraction_down_to_which_all_are_found(
     assert len(tried) == (1 if least is None else min(3, FRACTIONS.index(least) + 2))
 
 
-def test_least_found__among_too_few_is_none() -> None:
-    assert least_found(DATA.frames[np.arange(50)], PIXELS, kind_of(atoms_of(2), 300.0), 0) is None
+def test_least_found__refuses_too_few_hits() -> None:
+    with pytest.raises(InputError, match="at least 200 hits of the wanted kind, and there are 199"):
+        least_found(DATA.frames[np.arange(199)], PIXELS, kind_of(atoms_of(2), 300.0), 0)

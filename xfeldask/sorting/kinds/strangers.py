@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xfeldask.devices import Device
+from xfeldask.errors import InputError
 from xfeldask.orient import kernels
 from xfeldask.orient.alignment import isotropic
 from xfeldask.orient.parallel import Each, in_turn
@@ -89,6 +90,21 @@ def told_apart(kind: ArrayLike, strange: ArrayLike) -> bool:
     return bool((theirs & they).sum() >= TOLD * max(they.sum(), theirs.sum()))
 
 
+def refuse_few(hits: SparseFrames) -> None:
+    """Refuse hits that are too few to find strangers among.
+
+    Raises
+    ------
+    InputError
+        Fewer than `LEAST_HITS`.
+    """
+    if len(hits) < LEAST_HITS:
+        raise InputError(
+            f"strangers are put among at least {LEAST_HITS} hits of the wanted kind, and there are {len(hits)}; find "
+            "kinds without strangers"
+        )
+
+
 def least_found(
     frames: SparseFrames,
     pixels: Pixels,
@@ -113,11 +129,15 @@ def least_found(
     Returns
     -------
     float, the least of `FRACTIONS` of all shots at which they are found, as they are at all larger ones; none where
-    they are not found at the largest
+    they are not found at the largest. Fractions that are fewer than `LEAST_SHOTS` shots are not tried
+
+    Raises
+    ------
+    InputError
+        As of `refuse_few`.
     """
+    refuse_few(frames)
     least, numbers = None, [round(len(frames) * part / (1 - part)) for part in FRACTIONS]
-    if len(frames) < LEAST_HITS:
-        return None
     like = np.random.default_rng((seed, kind)).choice(len(frames), numbers[0])
     drawn = drawn_strangers(strangers, kind, frames, pixels, like, (seed, kind, 1))
     for part, count in zip(FRACTIONS, numbers, strict=True):
