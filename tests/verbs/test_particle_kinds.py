@@ -174,6 +174,22 @@ def test_find_kinds__holds_shots_to_their_labels_of_whatever_kind_is_asked_for(s
     np.testing.assert_array_equal(found.is_single.values, found.kind.values == 0)
 
 
+def test_find_kinds__tells_how_many_hits_intensities_are_made_of(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+
+    def watched(frames: object, *asked: object, **options: object) -> Kinds:
+        made.append(len(frames))
+        return grow(frames, *asked, **options | {"most": 1})
+
+    grow = particle_kinds.grow_kinds
+    monkeypatch.setattr(particle_kinds, "grow_kinds", watched)
+    monkeypatch.setattr(particle_kinds, "FITTED", 100)
+    found = find_kinds(store, "ipca", labels=labels_of(store, slice(0, 30), slice(0)), most=2, progress=False)
+    assert made[0] > 100  # the labelled ones are among them
+    assert open_dataset(store, group="latent/ipca/kinds", chunks=None).attrs["n_fitted"] == made[0]
+    assert json.loads(found.attrs["decision"])["rarest_kind"] == 20 / made[0]
+
+
 def test_find_kinds__says_where_labels_cannot_be_told_apart(store: Path) -> None:
     labels = labels_of(store, slice(0, 20), slice(20, 30))
     with pytest.warns(XfeldaskWarning, match="10 of the 10 single hits labelled 0 look as the wanted kind does"):

@@ -142,8 +142,8 @@ def find_kinds(
         mine = None if given is None else _of_single_hits(embedding, given, shots)
         known = run.known_background
         frames = read_frames(run, shots, pixels, "image", known, progress)
+        some = _fitted(len(frames), mine)
         if beam is None:
-            some = _fitted(len(frames), mine)
             kinds, by_default = _found(frames, pixels, mine, some, most, seed, chosen, progress), 0
         else:
             kinds, by_default = kinds_like(*beam, frames, pixels), beam[0].wanted_index
@@ -156,7 +156,7 @@ def find_kinds(
         columns = _judged(frames, pixels, kinds, target, likelihood, held)
         allowed = embedding.parameters.max_contamination if max_contamination is None else max_contamination
         # where as many kinds were found as were sought, one more of any size would not have been
-        rarest = None if kinds.names or len(kinds) >= most else LEAST_SHOTS / min(FITTED, len(shots))
+        rarest = None if kinds.names or len(kinds) >= most else LEAST_SHOTS / len(some)
         found = decided_by_kinds(before, shots, columns, kinds, target, allowed, rarest, held)
         more: dict[str, Any] = {} if known is None else {"kinds_background": known.digest}
         if strange is not None:
@@ -164,7 +164,7 @@ def find_kinds(
             more["strangers_found"] = strangers_found(*strange, hits, pixels, seed, chosen, progress)
         decision = Decision.from_json(found.attrs["decision"]).model_copy(update=more)
         found = found.assign_attrs(decision=decision.to_json())
-        told = _described(run, pixels, frames, kinds, columns["kind"], seed)
+        told = _described(run, pixels, frames, kinds, columns["kind"], len(some), seed)
         embedding.publish(found, parts | {KINDS: told})
     return embedding.dataset()
 
@@ -286,7 +286,7 @@ def _warn_of(held: Held) -> None:
 
 
 def _described(
-    run: Run, pixels: Pixels, frames: SparseFrames, kinds: Kinds, kind: NDArray[np.int8], seed: int
+    run: Run, pixels: Pixels, frames: SparseFrames, kinds: Kinds, kind: NDArray[np.int8], n_fitted: int, seed: int
 ) -> xr.Dataset:
     """Return what a person looks at to name each kind."""
     intensity, step = kinds.models.intensity[kinds.first], kinds.models.step
@@ -305,4 +305,4 @@ def _described(
     if kinds.names:
         return kinds_dataset(values, {"names": list(kinds.names)})
     tried = [vars(growth) for growth in kinds.growths]
-    return kinds_dataset(values, {"seed": seed, "n_fitted": min(FITTED, len(frames)), "tried": tried})
+    return kinds_dataset(values, {"seed": seed, "n_fitted": n_fitted, "tried": tried})
