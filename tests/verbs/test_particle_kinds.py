@@ -222,9 +222,18 @@ def test_sort__forgets_kinds_as_they_went_by_other_shots(store: Path) -> None:
 def test_project__leaves_kinds_behind_and_says_so(store: Path, sorted_store: Path, tmp_path: Path) -> None:
     other = Path(shutil.copytree(sorted_store, tmp_path / "other.zarr"))
     find_kinds(store, "ipca", most=2, progress=False)
-    with pytest.warns(XfeldaskWarning, match="the embedding ipca .* are dropped"):
+    with pytest.warns(XfeldaskWarning, match="the embedding ipca .* are not taken along"):
         found = project(store, "ipca", other, as_name="again", progress=False)
     assert "kind" not in found
+    assert "kinds" in open_run(store).embeddings["ipca"].part_names()
+
+
+def test_project__says_that_kinds_of_the_embedding_it_replaces_are_dropped(store: Path, sorted_store: Path) -> None:
+    for source in (store, sorted_store):  # onto itself, and from one without kinds
+        find_kinds(store, "ipca", most=2, progress=False)
+        with pytest.warns(XfeldaskWarning, match="the embedding ipca .* are dropped"):
+            found = project(source, "ipca", store, overwrite=True, progress=False)
+        assert "kind" not in found
 
 
 @pytest.mark.parametrize(

@@ -116,8 +116,11 @@ class Made:
 
     def parts(self) -> dict[str, xr.Dataset]:
         """Return the groups in the group, in memory."""
-        names = child_groups(self.run.group, self.group_path)
-        return {part: open_lazily(self.run.group, f"{self.group_path}/{part}").load() for part in names}
+        return {part: open_lazily(self.run.group, f"{self.group_path}/{part}").load() for part in self.part_names()}
+
+    def part_names(self) -> list[str]:
+        """Return the names of the groups in the group, in order; none where it is not there."""
+        return child_groups(self.run.group, self.group_path)
 
     @cached_property
     def attributes(self) -> Mapping[str, Any]:

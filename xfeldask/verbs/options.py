@@ -118,3 +118,13 @@ def tell_dropped_kinds(name: str) -> None:
         XfeldaskWarning,
         stacklevel=3,
     )
+
+
+def tell_kinds_left_behind(name: str) -> None:
+    """Warn that what is made from an embedding has none of its kinds, as they are of its own shots."""
+    warnings.warn(
+        f"the kinds that were found in the embedding {name} are of its own shots and are not taken along; find those "
+        "of the new one with: xfeldask kinds",
+        XfeldaskWarning,
+        stacklevel=3,
+    )

@@ -14,7 +14,7 @@ from xfeldask.store.particle_kinds import KINDS
 from xfeldask.store.run import Run
 from xfeldask.verbs.building import judged, sorted_dataset
 from xfeldask.verbs.given import Store, opened, refuse_name
-from xfeldask.verbs.options import tell_conflict, tell_dropped_kinds
+from xfeldask.verbs.options import tell_conflict, tell_dropped_kinds, tell_kinds_left_behind
 from xfeldask.work.progress import Tell
 from xfeldask.work.sources import StoreSource, project_all
 
@@ -53,7 +53,7 @@ def project(
     Warns
     -----
     XfeldaskWarning
-        Kinds were found in the embedding, and the new one has none.
+        Kinds were found in the embedding, or in the one that is replaced, and the new one has none.
 
     Examples
     --------
@@ -72,9 +72,12 @@ def project(
     refuse_name(run, target, overwrite)
     with Embedding(run, target).held():
         refuse_name(run.reopened(), target, overwrite)  # another may have made it meanwhile
+        had_kinds = [KINDS in each.part_names() for each in (Embedding(run.reopened(), target), embedding)]
         _project(embedding, run, target, progress)
-    if KINDS in embedding.parts():
-        tell_dropped_kinds(name)
+    if had_kinds[0]:
+        tell_dropped_kinds(target)
+    elif had_kinds[1]:
+        tell_kinds_left_behind(name)
     return tell_conflict(Embedding(run, target).dataset())
 
 

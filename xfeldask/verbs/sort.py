@@ -72,7 +72,7 @@ def sort(
         "max_singles_lost": max_singles_lost, "contamination": contamination, "max_contamination": max_contamination
     }  # fmt: skip
     with embedding.held():
-        had_kinds = KINDS in embedding.parts()
+        had_kinds = KINDS in embedding.part_names()
         embedding.publish(*decided_anew(embedding, {name: value for name, value in asked.items() if value is not None}))
     if had_kinds:
         tell_dropped_kinds(name)
