@@ -126,7 +126,8 @@ def scheduler_options(function: Any) -> Any:
         default="auto",
         show_default=True,
         help="Dask scheduler: local (threads) or processes, both with a dashboard, threads, synchronous, "
-        "tcp://HOST:PORT of a running one, or auto, which is threads for no more tasks than cores and local for more.",
+        "tcp://HOST:PORT of a running one, or auto, which is threads for a run of no more shards than --workers, "
+        "as one of few shots is, and local for more.",
     )
     return scheduler(workers(function))
 
