@@ -91,6 +91,12 @@ def sorted_as(path, single, name="ipca"):
     Embedding(Run.open(path), name).publish(found)
 
 
+def looking(path, **asked):
+    """Make a follower that only looks which shots are meant."""
+    target = Reconstruction(Run.open(path), "emc")
+    return Follower(target, target, Reconstructing(**asked), *[None] * 4, progress=False)
+
+
 def test_follow__shows_what_shots_come_to_until_they_are_complete(path, monkeypatch):
     shown = publishing(monkeypatch)
     growing(monkeypatch, path, 40, 150, 300, N)
@@ -229,7 +235,7 @@ def test_verdicts__that_are_written_anew_are_read_again(path, monkeypatch):
         return chosen(*arguments)
 
     monkeypatch.setattr(module, "chosen_of", torn)
-    follower = Follower(Reconstruction(Run.open(path), "emc"), None, Reconstructing(), *[None] * 4, progress=False)
+    follower = looking(path)
     assert follower._look().shots.tolist() == list(range(N))
     fails.extend([OSError("gone")] * module.TRIES)
     with pytest.raises(OSError, match="gone"):
@@ -243,6 +249,12 @@ def test_embedding__that_nobody_goes_on_with_is_told(path, monkeypatch):
         reconstruct(path, **OPTIONS)
     with pytest.raises(UnknownNameError, match="mine"):
         reconstruct(path, **OPTIONS | {"embedding": "mine"})
+
+
+def test_shots__that_were_accepted_and_are_to_be_written_anew_are_left_out(path):
+    sorted_as(path, np.ones(N))
+    mark(path, 200)
+    assert looking(path)._look().shots.tolist() == list(range(200))
 
 
 def test_blocks_of_shots__stay_the_same_as_far_as_they_fit(path, monkeypatch):

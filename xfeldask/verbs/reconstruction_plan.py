@@ -34,7 +34,8 @@ def chosen_of(columns: Shots, where: str | None) -> tuple[NDArray[np.int64], str
     if where is not None:
         return selected(columns, where), meant
     if "is_single" in columns.names():
-        return np.flatnonzero(columns.column("is_single").values).astype(np.int64), meant
+        # shots may be written anew after they were accepted
+        return np.flatnonzero(columns.column("is_single").values & columns.done).astype(np.int64), meant
     return np.flatnonzero(columns.done).astype(np.int64), None
 
 
