@@ -211,6 +211,32 @@ def test_shots__are_those_accepted_by_an_embedding_that_is_being_made(path, monk
     assert Reconstruction(open_run(path), "emc").parameters.embedding == "ipca"
 
 
+def test_embedding__that_is_meant_stays_the_same_whatever_else_is_made(path, monkeypatch):
+    even = np.arange(N) % 2 == 0
+    mark(path, N)
+    sorted_as(path, even)
+    growing(monkeypatch, path, stopped)
+    with held(path, "latent/ipca"), pytest.raises(KeyboardInterrupt):
+        reconstruct(path, **OPTIONS)
+    sorted_as(path, ~even, "earlier")  # by name
+    with pytest.raises(InputError, match="begun otherwise"):
+        reconstruct(path, **OPTIONS | {"embedding": "earlier"})
+    found = reconstruct(path, **OPTIONS)
+    assert (np.isfinite(found.log_likelihood.values) == even).all()
+    assert Reconstruction(open_run(path), "emc").parameters.embedding == "ipca"
+
+
+def test_embedding__that_was_found_first_is_looked_at_again(path):
+    mark(path, N)
+    follower = looking(path)
+    with held(path, "latent/ipca"), held(path, "latent/earlier"):
+        sorted_as(path, np.ones(300))
+        assert follower._look().embedding == "ipca"
+        sorted_as(path, np.zeros(300), "earlier")
+        there = follower._look()
+    assert (there.embedding, len(there.shots)) == ("ipca", 300)
+
+
 def test_embedding__without_verdicts_is_not_waited_for(path, monkeypatch):
     mark(path, 200)
     shown = publishing(monkeypatch)

@@ -115,8 +115,13 @@ class Reconstructing(Record):
     version: str = ""
 
     def is_asked_as(self, other: Reconstructing) -> bool:
-        """Whether the same was asked for; of those that follow a store, whichever shots there were by then."""
-        late = {"shots_digest", "n_used", "embedding", "background"} if self.follow and other.follow else set()
+        """Whether the same was asked for; of those that follow a store, whichever shots there were by then.
+
+        An embedding that one of them does not name may be any: it is chosen while the store is followed.
+        """
+        late = {"shots_digest", "n_used", "background"} if self.follow and other.follow else set()
+        if late and None in (self.embedding, other.embedding):
+            late.add("embedding")
         return self.model_dump(exclude=late) == other.model_dump(exclude=late)
 
 

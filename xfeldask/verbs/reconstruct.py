@@ -16,7 +16,6 @@ from xfeldask.orient.sparse import pixels_of
 from xfeldask.orient.starts import refuse_no_start
 from xfeldask.physics.orientations import symmetry_group
 from xfeldask.store.reconstruction import Reconstructing, Reconstruction, Unfinished
-from xfeldask.store.run import Run
 from xfeldask.verbs.given import NUMBER, WHOLE, Store, opened, refuse_seed, refuse_unlike, refuse_unnameable
 from xfeldask.verbs.on_device import device_for
 from xfeldask.verbs.reconstruction_following import Follower
@@ -124,15 +123,17 @@ def reconstruct(
         version=version("xfeldask"),
         **({"follow": True} if follow else {}),
     )
-    shots, parameters = (None, asked) if follow else _meant(asked, run, plan, group)
+    shots, parameters = (None, asked) if follow else _meant(asked, *chosen_shots(run, where, embedding), plan, group)
     chosen = device_for(device, pixels, plan, group, progress)
     target, before = Reconstruction(run, name), None
     with target.held(), one_thread_a_task():
         if shots is None:
             checkpoint = _checkpoint_of(target, asked, overwrite)
-            before = Follower(target, checkpoint, asked, pixels, plan, group, chosen, progress).until_complete()
+            following = Follower(target, checkpoint, asked, pixels, plan, group, chosen, progress)
+            before, there = following.until_complete()
+            shots, parameters = _meant(asked, there.shots, there.embedding, plan, group)
             run = run.reopened()
-            target, (shots, parameters) = Reconstruction(run, name), _meant(asked, run, plan, group)
+            target = Reconstruction(run, name)
         known = run.known_background
         if known is not None:
             parameters = parameters.model_copy(update={"background": known.digest})
@@ -148,21 +149,21 @@ def reconstruct(
 
 
 def _meant(
-    asked: Reconstructing, run: Run, plan: tuple[Level, ...], group: NDArray[np.float64]
-) -> tuple[NDArray[np.int64], Reconstructing]:
-    """Return the shots that are meant, absolute indices, and what was asked for with them.
+    asked: Reconstructing, shots: NDArray[np.int64], embedding: str | None, plan: tuple[Level, ...],
+    group: NDArray[np.float64],
+) -> tuple[NDArray[np.int64], Reconstructing]:  # fmt: skip
+    """Return the shots that are meant, absolute indices, and what was asked for with them and whose verdicts.
 
     Raises
     ------
     InputError
         They are too few.
     """
-    shots, meant = chosen_shots(run, asked.where, asked.embedding)
-    which = f"where {asked.where}" if asked.where else "that were accepted" if meant else "of the store"
+    which = f"where {asked.where}" if asked.where else "that were accepted" if embedding else "of the store"
     refuse_few(len(shots), plan, group, which)
     if asked.half_sets:
         refuse_few((len(shots) - int(held_out(len(shots)).sum())) // 2, plan, group, "of half a set")
-    of = {"shots_digest": hashlib.sha256(shots.tobytes()).hexdigest(), "n_used": len(shots), "embedding": meant}
+    of = {"shots_digest": hashlib.sha256(shots.tobytes()).hexdigest(), "n_used": len(shots), "embedding": embedding}
     return shots, asked.model_copy(update=of)
 
 

@@ -94,10 +94,15 @@ class Follower:
     _state: State | None = None
     _gain: float | None = None
     _there: There | None = None
+    _embedding: str | None = None
     _shown: State | None = None
 
-    def until_complete(self) -> State | None:
-        """Follow the store until no more shots come; return what was come to, None where too few were there to begin.
+    def until_complete(self) -> tuple[State | None, There]:
+        """Follow the store until no more shots come.
+
+        Returns
+        -------
+        What was come to, None where too few were there to begin; and what is in the store
 
         Raises
         ------
@@ -106,12 +111,12 @@ class Follower:
             run has taken the place of this one.
         """
         patience = Patience(self.target.run, "repeat this to go on")
-        self._state = self._before
+        self._state = self._before()
         while True:
             self.target.refuse_changed()
             there = self._there = self._look()
             if there.last:
-                return self._state
+                return self._state, there
             if self._take(there.shots):
                 self._improve()
             else:
@@ -135,12 +140,13 @@ class Follower:
         embedded = makers(run.path, Embedding.room)  # before what they make is read
         nothing = np.zeros(0, np.int64)
         try:
-            columns = Shots.of(run, self.asked.embedding)
+            columns = Shots.of(run, self._embedding or self.asked.embedding)
             shots, meant = chosen_of(columns, self.asked.where)
         except UnknownNameError:
             if not embedded:
                 raise
             return There(nothing, None, int(run.done().sum()), embedded=True, last=False)
+        self._embedding = meant or self._embedding  # others that are made meanwhile do not take its place
         written = int(run.done().sum())
         if meant is None and embedded.keys() - run.embeddings.keys() and self.asked.where is None:
             return There(nothing, None, written, embedded=True, last=False)
@@ -221,12 +227,12 @@ class Follower:
     def _checkpoints(self) -> Checkpoints:
         return Checkpoints(self.checkpoint, {}, {}, written=-np.inf)  # the first intensity is shown at once
 
-    @property
     def _before(self) -> State | None:
-        """What an earlier call came to; None where there was none, or it was still at its starts."""
+        """Go on with what an earlier call came to; None where there was none, or it was still at its starts."""
         found = self.checkpoint
         if not (found.is_there and not found.is_finished and found.fits and found.parameters.is_asked_as(self.asked)):
             return None
+        self._embedding = found.parameters.embedding
         data = found.dataset().load()
         if "attempts" in data.attrs:
             return None
