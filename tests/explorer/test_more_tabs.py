@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from importlib import import_module
+from types import SimpleNamespace
 
 import numpy as np
 import panel as pn
@@ -21,10 +22,12 @@ from xfeldask.explorer.tabs.kinds_tab import Kind, kinds, middle
 from xfeldask.explorer.tabs.reconstruction_tab import reconstruction
 from xfeldask.explorer.tabs.verdict import Verdict
 from xfeldask.explorer.tabs.watch import Watch
+from xfeldask.explorer.view.page import Explorer
 from xfeldask.explorer.view.plane import Plane
 from xfeldask.physics.orientations import beam_directions, super_fibonacci
 from xfeldask.schema import of_names
 from xfeldask.sorting.decision import Decision
+from xfeldask.store.lock import held
 from xfeldask.store.particle_kinds import KINDS
 from xfeldask.store.reconstruction import Reconstructing, Reconstruction
 from xfeldask.store.run import Run
@@ -121,13 +124,17 @@ def test_reconstruction__that_is_being_made_is_shown_as_it_comes(tmp_path):
     view = reconstruction(looked, Pictures(run), watch)
     assert "There is none yet: xfeldask reconstruct" in texts(view)
     assert not looked.grows
+    with held(run.path, "reconstruction/emc"):  # before there is anything
+        assert looked.grows
+        assert MORE["reconstruction"][1](looked)
     more = Run.open(with_more(tmp_path / "more.zarr")).reconstructions["bare"].dataset().load().drop_attrs()
     for n_used, finished in ((12, False), (17, False), (20, True)):
         told = Reconstructing(n_used=n_used).to_json()
         Reconstruction(run, "emc").publish(more.assign_attrs(n_shots=N, finished=finished, parameters=told))
         looked.look_again()
         assert f"{n_used} of {N}" in texts(view)
-        assert ("not finished" in texts(view)) == looked.grows == (not finished)
+        assert ("not finished" in texts(view)) == (not finished)
+        assert not looked.grows  # nobody goes on with it
         shown = view.objects[1].objects
         looked.look_again()
         assert view.objects[1].objects is shown
@@ -136,6 +143,28 @@ def test_reconstruction__that_is_being_made_is_shown_as_it_comes(tmp_path):
     looked.look_again()
     watch.open()
     assert "There is none yet" in texts(view)
+
+
+def test_page__looks_once_more_after_whoever_makes_a_reconstruction_has_let_go(tmp_path):
+    looked = Session(shutil.copytree(few_shots().path, tmp_path / "run.zarr"))
+    found = Run.open(with_more(tmp_path / "more.zarr")).reconstructions["bare"].dataset().load()
+    page, stopped = Explorer(looked), []
+    page._callbacks = [SimpleNamespace(stop=lambda: stopped.append(True))]
+    lock, look = held(looked.shots.path, "reconstruction/emc"), looked.look_again
+
+    def look_just_before():
+        look()
+        if not looked.rebuilt:
+            Reconstruction(looked.shots.run, "emc").publish(found)
+            lock.__exit__(None, None, None)
+
+    looked.look_again = look_just_before
+    lock.__enter__()
+    page._look_again()
+    assert not stopped
+    page._look_again()
+    assert list(looked.rebuilt) == ["emc"]
+    assert stopped
 
 
 def test_agreement__has_each_curve_where_its_shells_are_and_directions_of_shots_that_were_used(looked):

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import cached_property
-from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import param
@@ -20,6 +19,8 @@ from xfeldask.explorer.model.pictures import PHOTONS, ZOOMS
 from xfeldask.explorer.model.selection import Selecting
 from xfeldask.explorer.model.shared import shared_shots
 from xfeldask.store.columns import Column
+from xfeldask.store.lock import makers
+from xfeldask.store.reconstruction import Reconstruction
 from xfeldask.store.run import Run
 from xfeldask.store.urls import StorePath
 from xfeldask.units import shown, with_unit
@@ -61,7 +62,7 @@ class Session(Selecting):
     zoom = param.String(PHOTONS, doc="part of the detector that pictures of patterns show, one of `ZOOMS`")
     rings = param.Boolean(False, doc="whether pictures of patterns show rings of equal resolution")
     shot = param.Integer(None, allow_None=True, doc="the shot that is pinned")
-    rebuilt = param.Dict({}, doc="when each reconstruction of the store was written, and whether it is finished")
+    rebuilt = param.Dict({}, doc="when each reconstruction of the store was written")
     may_write = param.Boolean(False, doc="whether the store may be written")
 
     def __init__(self, path: str | StorePath, embedding: str | None = None, **params: Any) -> None:
@@ -96,7 +97,7 @@ class Session(Selecting):
         now = shared_shots(self.shots.path, self.embedding)
         if (now.n_done, now.complete) != (self.shots.n_done, self.complete):
             self.reopen(self.embedding)
-        self.rebuilt = rebuilt(self.shots.run, self.rebuilt)
+        self.rebuilt = rebuilt(self.shots.run)
 
     @property
     def complete(self) -> bool:
@@ -106,7 +107,7 @@ class Session(Selecting):
     @property
     def grows(self) -> bool:
         """Whether shots or reconstructions of the store are still being made, as far as can be told."""
-        return not self.complete or not all(made.is_finished for made in self.rebuilt.values())
+        return not self.complete or bool(makers(self.shots.path, Reconstruction.room))
 
     @property
     def quantities(self) -> list[str]:
@@ -229,27 +230,9 @@ class Session(Selecting):
         return np.random.default_rng()
 
 
-class Rebuilt(NamedTuple):
-    """A reconstruction as it was found.
-
-    Attributes
-    ----------
-    stamp : when it was written last
-    is_finished : bool
-    """
-
-    stamp: object
-    is_finished: bool
-
-
-def rebuilt(run: Run, before: Mapping[str, Rebuilt] = MappingProxyType({})) -> dict[str, Rebuilt]:
-    """Return what there is of reconstructions of a run; what is as it was before is not read again."""
-    out = {}
-    for name, made in run.reconstructions.items():
-        stamp = run.place.stamp(f"{made.group_path}/zarr.json")
-        known = before.get(name)
-        out[name] = known if known is not None and known.stamp == stamp else Rebuilt(stamp, made.is_finished)
-    return out
+def rebuilt(run: Run) -> dict[str, object]:
+    """Return when each reconstruction of a run was written last, by name."""
+    return {name: run.place.stamp(f"{made.group_path}/zarr.json") for name, made in run.reconstructions.items()}
 
 
 def few_values(values: NDArray[Any]) -> tuple[tuple[int, str], ...]:

@@ -50,7 +50,7 @@ TABS: dict[str, Tab] = {
 """By name, in the order of the page."""
 MORE: dict[str, tuple[Tab, Callable[[Session], object]]] = {
     "kinds": (kinds, with_kinds),
-    "reconstruction": (reconstruction, lambda session: session.rebuilt or not session.complete),
+    "reconstruction": (reconstruction, lambda session: session.rebuilt or session.grows),
 }
 """Tabs that come after the others where a store has something for them, and what tells that."""
 LASTING = ("labels", "clusters", "compare", "statistics", "histograms", "export", "reconstruction")

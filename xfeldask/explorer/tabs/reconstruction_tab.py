@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from xfeldask.errors import XfeldaskError
 from xfeldask.explorer.model.pictures import Pictures
-from xfeldask.explorer.model.session import Rebuilt, Session
+from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.tabs.agreement import agreement
 from xfeldask.explorer.tabs.kinds_tab import middle, scaled
 from xfeldask.explorer.tabs.watch import Watch
@@ -48,7 +48,7 @@ class Reconstructions:
 
     def __init__(self, session: Session, watch: Watch) -> None:
         self._session = session
-        self._seen: tuple[str, Rebuilt] | None = None
+        self._seen: tuple[str, object] | None = None
         self._facts = pn.pane.HTML("", styles=SMALL, margin=(0, 10))
         self._intensity = Planes("m-1", "photons in a bin", "q")
         self._more = pn.Column(sizing_mode="stretch_width", min_height=LOW)

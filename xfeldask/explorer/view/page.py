@@ -144,8 +144,9 @@ class Explorer:
         self._callbacks = [callback]
 
     def _look_again(self) -> None:
+        grows = self.session.grows  # before the look: whoever makes something publishes it, and then lets go
         self.session.look_again()
-        if not self.session.grows:
+        if not grows:
             for callback in self._callbacks:
                 callback.stop()
 
