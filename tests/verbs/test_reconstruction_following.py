@@ -170,6 +170,20 @@ def test_too_few_to_follow__are_reconstructed_from_when_they_are_complete(path, 
     assert list(open_run(path).reconstructions) == ["emc"]
 
 
+def test_blank_beginning__is_waited_for_to_end(path, monkeypatch):
+    images = Run.open(path, "r+").array("image", EXACT)
+    images[:180] = 0
+    shown = publishing(monkeypatch)
+    growing(monkeypatch, path, 180, 300, stopped)
+    with pytest.raises(KeyboardInterrupt):
+        reconstruct(path, **OPTIONS)
+    assert {int(found.used.sum()) for found in shown} == {int((~held_back(np.arange(300), N)).sum())}
+    images[:] = 0
+    growing(monkeypatch, path, N)
+    with pytest.raises(InputError, match="the shots are blank"):
+        reconstruct(path, **OPTIONS | {"name": "blank"})
+
+
 def test_shots_that_nobody_writes__are_told_and_what_was_shown_stays(path, monkeypatch):
     now = [0.0]
     monkeypatch.setattr(patience, "MOST_SECONDS_ALONE", 5.0)

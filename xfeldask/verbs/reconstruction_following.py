@@ -29,7 +29,7 @@ from xfeldask.store.reconstruction import FEW, HeldOut, Reconstructing, Reconstr
 from xfeldask.units import told as in_words
 from xfeldask.verbs.patience import Patience
 from xfeldask.verbs.reconstruction_checkpoints import WHOLE, Checkpoints
-from xfeldask.verbs.reconstruction_plan import chosen_of, dealt, held_back, refuse_blank
+from xfeldask.verbs.reconstruction_plan import LEAST_PHOTONS, chosen_of, dealt, held_back, photons_each
 from xfeldask.verbs.reconstruction_work import levels_seen
 from xfeldask.work.progress import Tell, say
 from xfeldask.work.reconstructing import ByDask, read_frames, with_background
@@ -198,9 +198,8 @@ class Follower:
         frames, state, each = self._frames, self._state, ByDask()
         assert frames is not None
         if state is None:
-            if len(frames) < self._enough:
+            if len(frames) < self._enough or photons_each(frames, self.pixels, self.plan) < LEAST_PHOTONS:
                 return
-            refuse_blank(frames, self.pixels, self.plan)
             state = begun(frames, self.pixels, self.plan[0], starts=self.asked.starts, seed=self.asked.seed,
                           group=self.group, inner=True, each=each, device=self.device, keep=self._keep)  # fmt: skip
             self._reach(state)

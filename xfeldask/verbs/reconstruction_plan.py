@@ -23,6 +23,10 @@ HELD_OUT, MOST_HELD_OUT = 20, 250
 """One shot of so many is not reconstructed from, no more than so many: they tell whether there is anything in it."""
 
 
+LEAST_PHOTONS = 2
+"""Photons within the resolution below which shots are blank, mean."""
+
+
 def chosen_shots(run: Run, where: str | None, embedding: str | None) -> tuple[NDArray[np.int64], str | None]:
     """Return the shots that are meant, absolute indices, and the embedding that told of them."""
     return chosen_of(Shots.of(run, embedding), where)
@@ -93,12 +97,16 @@ def refuse_blank(frames: SparseFrames, pixels: Pixels, plan: Sequence[Level]) ->
     ------
     InputError
     """
-    photons = frames.photons(pixels.within(plan[-1].radius))
-    if photons.mean() < 2:
+    if (photons := photons_each(frames, pixels, plan)) < LEAST_PHOTONS:
         raise InputError(
-            f"the shots are blank: {photons.mean():.2g} photons each within the resolution; choose others with where, "
+            f"the shots are blank: {photons:.2g} photons each within the resolution; choose others with where, "
             "such as 'photon_count > 100'"
         )
+
+
+def photons_each(frames: SparseFrames, pixels: Pixels, plan: Sequence[Level]) -> float:
+    """Return the mean photons of a shot within the resolution."""
+    return float(frames.photons(pixels.within(plan[-1].radius)).mean())
 
 
 def held_out(shots: int) -> NDArray[np.bool_]:
