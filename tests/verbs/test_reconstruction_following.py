@@ -170,6 +170,30 @@ def test_too_few_to_follow__are_reconstructed_from_when_they_are_complete(path, 
     assert list(open_run(path).reconstructions) == ["emc"]
 
 
+def test_store_too_small__is_refused_before_anything_is_waited_for(path, monkeypatch):
+    growing(monkeypatch, path)
+    monkeypatch.setattr(schedule, "COARSE", (2, 4.0, 6))
+    options = OPTIONS | {"rotations": None}
+    with pytest.raises(InputError, match="320 shots of the store are too few for the 420 rotations"):
+        reconstruct(path, **options)
+    with pytest.raises(InputError, match="152 shots of half a set are too few for the"):
+        reconstruct(path, **options | {"symmetry": "C2", "half_sets": True})
+
+
+def test_mistyped_names__are_refused_while_an_embedding_is_being_made(path, monkeypatch):
+    growing(monkeypatch, path)
+    mark(path, 200)
+    with held(path, "latent/ipca"):
+        with pytest.raises(UnknownNameError, match="ipac"):
+            reconstruct(path, **OPTIONS | {"embedding": "ipac"})
+        # verdicts are still to come
+        for asked in ({"where": "is_single"}, {"embedding": "ipca"}):
+            assert looking(path, **asked)._look().embedded
+        sorted_as(path, np.ones(200))
+        with pytest.raises(UnknownNameError, match="is_singel"):
+            reconstruct(path, **OPTIONS | {"where": "is_singel"})
+
+
 def test_blank_beginning__is_waited_for_to_end(path, monkeypatch):
     images = Run.open(path, "r+").array("image", EXACT)
     images[:180] = 0

@@ -123,6 +123,8 @@ def reconstruct(
         version=version("xfeldask"),
         **({"follow": True} if follow else {}),
     )
+    if follow:
+        _refuse_few(asked, run.n_shots, plan, group, "of the store")
     shots, parameters = (None, asked) if follow else _meant(asked, *chosen_shots(run, where, embedding), plan, group)
     chosen = device_for(device, pixels, plan, group, progress)
     target, before = Reconstruction(run, name), None
@@ -160,11 +162,23 @@ def _meant(
         They are too few.
     """
     which = f"where {asked.where}" if asked.where else "that were accepted" if embedding else "of the store"
-    refuse_few(len(shots), plan, group, which)
-    if asked.half_sets:
-        refuse_few((len(shots) - int(held_out(len(shots)).sum())) // 2, plan, group, "of half a set")
+    _refuse_few(asked, len(shots), plan, group, which)
     of = {"shots_digest": hashlib.sha256(shots.tobytes()).hexdigest(), "n_used": len(shots), "embedding": embedding}
     return shots, asked.model_copy(update=of)
+
+
+def _refuse_few(
+    asked: Reconstructing, shots: int, plan: tuple[Level, ...], group: NDArray[np.float64], which: str
+) -> None:
+    """Refuse fewer shots than a reconstruction begins with, and its half sets if they were asked for.
+
+    Raises
+    ------
+    InputError
+    """
+    refuse_few(shots, plan, group, which)
+    if asked.half_sets:
+        refuse_few((shots - int(held_out(shots).sum())) // 2, plan, group, "of half a set")
 
 
 def _checkpoint_of(target: Reconstruction, parameters: Reconstructing, overwrite: bool) -> Reconstruction:

@@ -138,16 +138,17 @@ class Follower:
     def _looked(self) -> There:
         run = self.target.run.reopened()
         embedded = makers(run.path, Embedding.room)  # before what they make is read
-        nothing = np.zeros(0, np.int64)
+        nothing, written, named = np.zeros(0, np.int64), int(run.done().sum()), self._embedding or self.asked.embedding
+        columns = None
         try:
-            columns = Shots.of(run, self._embedding or self.asked.embedding)
+            columns = Shots.of(run, named)
             shots, meant = chosen_of(columns, self.asked.where)
         except UnknownNameError:
-            if not embedded:
+            to_come = embedded.keys() & {named} if columns is None else embedded.keys() - {*columns.embeddings}
+            if not to_come:
                 raise
-            return There(nothing, None, int(run.done().sum()), embedded=True, last=False)
+            return There(nothing, None, written, embedded=True, last=False)
         self._embedding = meant or self._embedding  # others that are made meanwhile do not take its place
-        written = int(run.done().sum())
         if meant is None and embedded.keys() - run.embeddings.keys() and self.asked.where is None:
             return There(nothing, None, written, embedded=True, last=False)
         last = run.complete and not (embedded.keys() if meant is None else embedded.keys() & {meant})
