@@ -188,7 +188,7 @@ def test_mistyped_names__are_refused_while_an_embedding_is_being_made(path, monk
             reconstruct(path, **OPTIONS | {"embedding": "ipac"})
         # verdicts are still to come
         for asked in ({"where": "is_single"}, {"embedding": "ipca"}):
-            assert looking(path, **asked)._look().embedded
+            assert looking(path, **asked)._look().makes == ("ipca",)
         sorted_as(path, np.ones(200))
         with pytest.raises(UnknownNameError, match="is_singel"):
             reconstruct(path, **OPTIONS | {"where": "is_singel"})
@@ -247,6 +247,21 @@ def test_shots__are_those_accepted_by_an_embedding_that_is_being_made(path, monk
     assert any((each % 2 == 0).all() and len(each) > 100 for each in used)
     assert (np.isfinite(found.log_likelihood.values) == even).all()
     assert Reconstruction(open_run(path), "emc").parameters.embedding == "ipca"
+
+
+def test_what_is_waited_for__is_told_when_it_changes(path, monkeypatch, capsys):
+    verdicts = [lambda n=n: sorted_as(path, np.ones(n)) for n in (40, 60, 300)]
+    growing(monkeypatch, path, 30, 300, *verdicts, N, stopped)
+    with held(path, "latent/ipca"), pytest.raises(KeyboardInterrupt):
+        reconstruct(path, **OPTIONS | {"progress": True})
+    lines = capsys.readouterr().err.splitlines()
+    first = (~held_back(np.arange(40), N)).sum()
+    assert [line for line in lines if "waits" in line] == [
+        "following: 0 of 320 shots; waits for verdicts of ipca",
+        f"following: 300 of 320 shots, {first} to begin with; waits for 100",
+        "following: 300 of 320 shots; waits for more shots",
+        "following: 320 of 320 shots; waits for the end of ipca",
+    ]
 
 
 def test_embedding__that_is_meant_stays_the_same_whatever_else_is_made(path, monkeypatch):

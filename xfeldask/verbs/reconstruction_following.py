@@ -54,14 +54,16 @@ class There(NamedTuple):
     shots : int64 (n,), those that are meant
     embedding : str or None, that told of them
     written : int, shots
-    embedded : bool, whether an embedding that may tell of them is being made
+    makes : tuple of str, embeddings that may tell of them and are being made
+    told : bool, whether it is known which shots are meant; else their verdicts are still to come
     last : bool, whether no more will be meant
     """
 
     shots: NDArray[np.int64]
     embedding: str | None
     written: int
-    embedded: bool
+    makes: tuple[str, ...]
+    told: bool
     last: bool
 
 
@@ -95,6 +97,7 @@ class Follower:
     _gain: float | None = None
     _there: There | None = None
     _embedding: str | None = None
+    _awaited: str = ""
     _shown: State | None = None
 
     def until_complete(self) -> tuple[State | None, There]:
@@ -121,7 +124,8 @@ class Follower:
                 self._improve()
             else:
                 self._show(late=True)
-                patience.wait(there.written, busy=there.embedded)
+                self._tell_waiting(there)
+                patience.wait(there.written, busy=bool(there.makes))
 
     def _look(self, tries: int = TRIES) -> There:
         """Look which shots are meant of those that are there; again where an embedding was written anew meanwhile."""
@@ -147,17 +151,18 @@ class Follower:
             to_come = embedded.keys() & {named} if columns is None else embedded.keys() - {*columns.embeddings}
             if not to_come:
                 raise
-            return There(nothing, None, written, embedded=True, last=False)
+            return There(nothing, None, written, (*to_come,), told=False, last=False)
         self._embedding = meant or self._embedding  # others that are made meanwhile do not take its place
-        if meant is None and embedded.keys() - run.embeddings.keys() and self.asked.where is None:
-            return There(nothing, None, written, embedded=True, last=False)
+        to_come = embedded.keys() - run.embeddings.keys()
+        if meant is None and to_come and self.asked.where is None:
+            return There(nothing, None, written, (*to_come,), told=False, last=False)
         last = run.complete and not (embedded.keys() if meant is None else embedded.keys() & {meant})
         if last and meant is not None and not columns.complete:
             raise RunError(
                 f"the embedding {meant} tells of {columns.n_shots:,} of {run.n_shots:,} shots of {run.path} and nobody "
                 "goes on with it; embed again with overwrite=True (--overwrite), and repeat this to go on"
             )
-        return There(shots, meant, written, bool(embedded), last)
+        return There(shots, meant, written, (*embedded,), told=True, last=last)
 
     def _take(self, shots: NDArray[np.int64]) -> bool:
         """Take those that are new, and leave those that are not meant any more; return whether there are any."""
@@ -288,6 +293,24 @@ class Follower:
             words += [] if self._gain is None else [f"new shots explained {self._gain:.1f} nat over their mean"]
             words += [] if (least := self._least_alike(state)) is None else [f"shells as before to {least:.2f}"]
         say(f"following: {'; '.join(words)}", self.progress)
+
+    def _tell_waiting(self, there: There) -> None:
+        """Tell what is waited for, if that is another thing than before."""
+        names, counted = " and ".join(sorted(there.makes)), f"{there.written:,} of {self.target.run.n_shots:,} shots"
+        if not there.told:
+            awaited = f"verdicts of {names}"
+        elif self._state is None and len(self._shots) < self._enough:
+            counted += f", {len(self._shots):,} to begin with"
+            awaited = f"{self._enough:,}"
+        elif self._state is None:
+            awaited = "shots that are not blank"
+        elif there.written == self.target.run.n_shots and there.makes:
+            awaited = f"the end of {names}"
+        else:
+            awaited = "more shots"
+        if awaited != self._awaited:
+            self._awaited = awaited
+            say(f"following: {counted}; waits for {awaited}", self.progress)
 
     def _least_alike(self, state: State) -> float | None:
         """Correlation with the intensity that was shown before, of the least alike shell; None on another grid."""
