@@ -168,6 +168,16 @@ def test_run_reduced__joins_in_order_and_tells_how_far_tasks_are(scheduler, coun
     assert counter.told == ["start", *[10] * count, "stop"]
 
 
+def test_run_reduced__cancels_nothing_that_was_let_go_of(cluster, monkeypatch):
+    cancelled = []
+    with Client(cluster) as client:
+        monkeypatch.setattr(client, "cancel", cancelled.extend)
+        tasks = [single_task(list, str(number)) for number in range(9)]
+        assert run_reduced(tasks, [1] * 9, joined, Counter(), "try again") == list("012345678")
+    assert not any(future.key in {task.key for task in tasks} for future in cancelled)
+    assert len(cancelled) == 1
+
+
 def test_run_reduced__tells_a_failure_in_one_sentence(scheduler):
     tasks = shard_tasks("fill", fail_at, "abcdefghi", "f", InputError("no such thing"))
     with pytest.raises(InputError, match="no such thing"):

@@ -234,15 +234,15 @@ def _run_distributed(
     from distributed import as_completed
 
     futures, asked = client.compute([*tasks, *passing]), {task.key for task in tasks}
-    found = {}
+    found, held = {}, {future.key: future for future in futures}
     try:
         for future in as_completed(futures):
             if future.key in asked or future.status == "error":
                 found[future.key] = future.result()
             else:
-                future.release()  # it stays with the workers for as long as another needs it
+                held.pop(future.key).release()  # it stays with the workers for as long as another needs it
             if weight[future.key]:
                 advance(weight[future.key])
     finally:
-        client.cancel(futures)
+        client.cancel([*held.values()])
     return [found[task.key] for task in tasks]
