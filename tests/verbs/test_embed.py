@@ -398,7 +398,7 @@ def test_embed__follows_a_store_that_is_being_written(
     store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(following, "ENOUGH_TO_FOLLOW", 380)
-    monkeypatch.setattr(following, "SECONDS_BETWEEN_LOOKS", 0.05)
+    monkeypatch.setattr("xfeldask.verbs.patience.SECONDS_BETWEEN_LOOKS", 0.05)
     monkeypatch.setattr(following, "BLOCK", 64)
     monkeypatch.setattr("xfeldask.work.projection.BLOCK", 64)
     monkeypatch.setattr("xfeldask.work.sources.BLOCK", 64)

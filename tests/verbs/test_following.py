@@ -93,7 +93,7 @@ def test_follow__publishes_what_is_there_until_it_is_complete(run, monkeypatch):
     monkeypatch.setattr(following, "publish", publish)
     monkeypatch.setattr(Patience, "wait", lambda *_: mark(run, next(steps)))
     with dask.config.set(scheduler="synchronous"):
-        follow_store(run, "mine", replace(USUAL, sort=None))
+        follow_store(run.reopened(), "mine", replace(USUAL, sort=None))
     assert published == [8, 16, 20, 24]
     found = run.reopened().embedding("mine").dataset()
     np.testing.assert_array_equal(found.fitted, np.arange(24) < 8)

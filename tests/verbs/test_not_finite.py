@@ -110,7 +110,7 @@ def test_embed__does_not_wait_for_ever_for_shots_that_nobody_writes(store, monke
     root = zarr.open_group(store, mode="r+", use_consolidated=False)
     root["shot_status"][40:] = 0
     root.attrs["complete"] = False
-    monkeypatch.setattr(following, "SECONDS_BETWEEN_LOOKS", 0.01)
+    monkeypatch.setattr("xfeldask.verbs.patience.SECONDS_BETWEEN_LOOKS", 0.01)
     monkeypatch.setattr(following, "MOST_SECONDS_ALONE", 0.05)
     refused(lambda: embed(store, sort=None, follow=True, progress=False), "40 of 60 shots", "nobody writes more")
     with held(store):

@@ -160,28 +160,14 @@ class Made:
         StoreBusyError
             Another makes it.
         RunError
-            As of `refuse_changed`.
+            As of `Run.refuse_replaced`.
         """
         with held(self.run.path, self.group_path):
             try:
                 yield
             except Exception:
-                self.refuse_changed()
+                self.run.refuse_replaced(written=True)
                 raise
-
-    def refuse_changed(self) -> None:
-        """Refuse what was made of shots that are not those of the store by now.
-
-        Raises
-        ------
-        RunError
-            The store holds another run, or was complete and now has shots that are still to be written.
-        """
-        self.run.refuse_replaced()
-        if self.run.complete and not self.run.reopened().complete:
-            raise RunError(
-                f"shots of {self.run.path} are being written anew; nothing was written, begin again when it is complete"
-            )
 
     def publish(self, found: xr.Dataset, parts: Mapping[str, xr.Dataset] | None = None) -> None:
         """Write the group in one step; an older one of the same name stays if that fails.
@@ -196,11 +182,11 @@ class Made:
         InputError
             The disk is full or read-only.
         RunError
-            As of `refuse_changed`.
+            The store holds another run by now, or shots of it are being written anew.
         """
         if self.run.identity is not None:
             found = found.assign_attrs({RUN: self.run.identity})
-        self.refuse_changed()
+        self.run.refuse_replaced(written=True)
         try:
             publish_group(self.run.path, self.group_path, found, parts)
         except InputError:

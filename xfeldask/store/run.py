@@ -170,8 +170,12 @@ class Run:
         """What tells these shots from any others, the digest of the experiment, or of what was ingested."""
         return _identity(self.attributes)
 
-    def refuse_replaced(self) -> None:
+    def refuse_replaced(self, *, written: bool = False) -> None:
         """Refuse to go on where another run has taken the place of this one.
+
+        Parameters
+        ----------
+        written : bool, refuse as well where all shots were written and some are to be written again
 
         Raises
         ------
@@ -187,6 +191,10 @@ class Run:
             old, new = {"identity": self.identity}, {"identity": _identity(now)}
         if old != new:
             raise RunError(f"{self.path} was replaced by another run meanwhile; nothing was written, begin again")
+        if written and self.complete and not now.get("complete", True):
+            raise RunError(
+                f"shots of {self.path} are being written anew; nothing was written, begin again when it is complete"
+            )
 
     @cached_property
     def photon_energy(self) -> float:

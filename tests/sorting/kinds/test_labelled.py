@@ -11,6 +11,8 @@ from tests.orient.shots import PIXELS, RADIUS, shots
 from xfeldask.orient.sparse import SparseFrames
 from xfeldask.sorting.kinds.labelled import barred, chance_of, held_to, resembling, wanted_kind
 
+pytestmark = pytest.mark.rounding
+
 MANY, FEW = 500, 50
 
 

@@ -16,6 +16,8 @@ from xfeldask.sorting.kinds import strangers
 from xfeldask.sorting.kinds.found import Kinds
 from xfeldask.sorting.kinds.strangers import FRACTIONS, drawn_strangers, least_found, told_apart
 
+pytestmark = pytest.mark.rounding
+
 INSIDE = PIXELS.within(RADIUS)
 DATA = shots(400, 300, 1)
 

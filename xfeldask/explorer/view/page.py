@@ -11,7 +11,7 @@ import numpy as np
 import panel as pn
 import panel_material_ui as pmui
 
-from xfeldask.errors import XfeldaskError
+from xfeldask.errors import MissingFileError, XfeldaskError
 from xfeldask.explorer.model.pictures import ZOOMS
 from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.model.shared import shared_pictures
@@ -145,7 +145,10 @@ class Explorer:
 
     def _look_again(self) -> None:
         grows = self.session.grows  # before the look: whoever makes something publishes it, and then lets go
-        self.session.look_again()
+        try:
+            self.session.look_again()
+        except MissingFileError:  # it was removed, as whatever is asked of the page tells
+            grows = False
         if not grows:
             for callback in self._callbacks:
                 callback.stop()
