@@ -116,7 +116,7 @@ class Follower:
         patience = Patience(self.target.run, "repeat this to go on")
         self._state = self._before()
         while True:
-            self.target.refuse_changed()
+            self.target.run.refuse_replaced(written=True)
             there = self._there = self._look()
             if there.last:
                 return self._state, there
