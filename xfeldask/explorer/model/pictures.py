@@ -209,9 +209,10 @@ class Pictures:
         done = np.flatnonzero(self.run.done())
         some = done[np.unique(np.linspace(0, len(done) - 1, SAMPLE).astype(int))] if len(done) else done
         out = np.zeros(self.run.low_q_grid.shape), np.zeros(self.grid.shape)
-        for total, name in zip(out, ("low_q", "image"), strict=True):
-            for values in self._read_each(name, some.tolist()):
-                total += 0 if values is None else values
+        for both in zip(*(self._read_each(name, some.tolist()) for name in ("low_q", "image")), strict=True):
+            for total, values in zip(out, both, strict=True):
+                # of the same shots, as one is compared with the other
+                total += 0 if values is None or any(one is None for one in both) else values
         return out
 
     def whole(self, shot: int) -> Picture:
