@@ -21,11 +21,12 @@ from xfeldask.errors import InputError
 from xfeldask.formats.inputs import resolve
 from xfeldask.physics import sampling
 from xfeldask.physics.forward import ForwardModel
-from xfeldask.physics.images import Recorder
+from xfeldask.physics.images import Recorder, joined
 from xfeldask.physics.plan import plan_shots
 from xfeldask.physics.planned_shots import shots_of_plan
 from xfeldask.physics.rates import tile_rates
 from xfeldask.physics.scattering import Shot
+from xfeldask.physics.shot_blocks import split
 from xfeldask.store.layout import create_template
 from xfeldask.store.shards import Shard
 
@@ -34,10 +35,7 @@ IDENTITY = np.array([[1.0, 0.0, 0.0, 0.0]])
 
 
 class Images:
-    """Shots of 1EI7 and memory to draw them into.
-
-    Drawing includes zeroing the frame and the images, and recording the photons in them.
-    """
+    """Shots of 1EI7; drawing them includes recording the photons in frames and images."""
 
     def __init__(self, image: str, n_shots: int) -> None:
         turned = IDENTITY if image.startswith("identity") else None
@@ -47,19 +45,12 @@ class Images:
         self.model: ForwardModel = engine.model
         experiment, geometry, indices = self.ready.inputs.experiment, self.ready.inputs.geometry, np.arange(n_shots)
         self.plan = plan_shots(experiment, geometry.pixel_size, indices, turned)
-        self.shots = shots_of_plan(self.plan, experiment.seed, indices, geometry)
-        self.recorder = Recorder(geometry)
-        self.arrays = (
-            np.zeros(geometry.shape, np.uint8),
-            np.zeros(self.recorder.image_shape, np.uint16),
-            np.zeros(self.recorder.low_q_shape, np.uint16),
-        )
+        self.shots = list(split(shots_of_plan(self.plan, experiment.seed, indices, geometry)))
+        self.recorder = Recorder(geometry, "uint8")
         self.rate = np.empty(self.model.screen.spread.size)
 
     def _recorded(self, pixel: NDArray[np.uint32], count: NDArray[np.int64]) -> int:
-        for array in self.arrays:
-            array[...] = 0
-        return self.recorder.record(pixel, count, *self.arrays).photon_count
+        return int(self.recorder.record(joined([(pixel, count)])).photon_count.item())
 
     def thinned(self, shot: Shot) -> int:
         body, screen = self.model.scatterer, self.model.screen
@@ -75,7 +66,7 @@ class Images:
 
 
 class OneShot:
-    """1EI7, one core, frame zeroed and drawn."""
+    """1EI7, one core, drawn and recorded."""
 
     params = IMAGES
     param_names = ("image",)

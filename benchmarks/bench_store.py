@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 from unittest import mock
@@ -15,9 +17,10 @@ from dask.base import compute
 from numpy.typing import NDArray
 
 from benchmarks.common import Folder, Store, effort, in_turns, measures, prepared, ratio
+from xfeldask.engines.thinning import AT_ONCE
 from xfeldask.engines.workshop import simulate_shard
 from xfeldask.physics.forward import ForwardModel
-from xfeldask.physics.images import Recorder
+from xfeldask.physics.images import Photons, Recorder, photons_of_frames
 from xfeldask.store.codecs import EXACT, FAST
 from xfeldask.store.layout import shot_array
 from xfeldask.store.sharding import ShardFile
@@ -27,14 +30,6 @@ from xfeldask.work.tasks import shard_tasks
 WORKERS = 2
 RAW, TOTALS = ("photons", "image", "low_q"), ("photon_count", "lost_photons", "shot_status")
 PARTICLES = ["1ei7", "chaperonin"]
-
-
-class ReadyFile(ShardFile):
-    """A shard's file fed with whole chunks that are there already: nothing is zeroed, filled or copied."""
-
-    def take(self, chunk: NDArray[Any]) -> None:
-        self._block, self._filled = chunk, len(chunk)
-        self._encode()
 
 
 class Frames:
@@ -49,22 +44,21 @@ class Frames:
         self._arrays = {path: {name: shot_array(root, name, path) for name in self.values} for path in (EXACT, FAST)}
 
     def by_shard(self, shard: int) -> None:
-        """Feed our writer as the simulator does: into zeroed arrays, shot by shot."""
+        """Feed our writer as the simulator does: some shots at a time, their photons listed."""
         sink = Shard(self.store.workshop.arrays, self.store.run.path, self.layout, shard)
-        for i in range(len(sink.shots)):
-            arrays = sink.next_shot()
-            for name, array in arrays.items():
-                array[...] = self.values[name][i]
-            sink.advance({name: int(self.values[name][i]) for name in TOTALS[:2]})
+        for start in range(0, len(sink.shots), AT_ONCE):
+            mine = slice(start, start + AT_ONCE)
+            raw = {name: self.values[name][mine] for name in RAW}
+            photons = photons_of_frames(raw["photons"])
+            sink.extend({**raw, "photons": photons}, {name: self.values[name][mine] for name in TOTALS[:2]})
         sink.commit()
 
     def by_files(self, shard: int) -> None:
         """Encode and write with our writer, and nothing else."""
         arrays, path = self._arrays[EXACT], self.store.run.path
         for name in RAW:
-            file, rows = ReadyFile(arrays[name], path / name, shard), arrays[name].chunks[0]
-            for start in range(0, len(self.values[name]), rows):
-                file.take(self.values[name][start : start + rows])
+            file = ShardFile(arrays[name], path / name, shard)
+            file.extend(self.values[name])
             file.write()
         self._assign(arrays, shard, TOTALS)
 
@@ -194,16 +188,15 @@ class WhereTimeGoes(Folder):
         rounds = []
         for _ in range(effort(1, 7)):
             with (
-                self._timed(ForwardModel, "draw") as draw,
+                self._timed(ForwardModel, "_draw_block") as draw,
                 self._timed(Recorder, "record") as record,
-                self._timed(ShardFile, "next_row") as zero,
-                self._timed(ShardFile, "_encode") as encode,
-                self._timed(ShardFile, "write") as write,
+                self._timed(Shard, "extend") as encode,
+                self._timed(Shard, "commit") as write,
             ):
                 start = time.perf_counter()
                 simulate_shard(self.store.run, 0)
                 all_of_it = time.perf_counter() - start
-            spent = {"draw": draw, "record": record, "zero": zero, "encode": encode, "write": write}
+            spent = {"draw": draw, "record": record, "encode": encode, "write": write}
             steps = {step: seconds[0] for step, seconds in spent.items()}
             rounds.append(steps | {"rest": all_of_it - sum(steps.values()), "all": all_of_it})
         n = self.store.workshop.layout.n_shots
@@ -214,15 +207,15 @@ class WhereTimeGoes(Folder):
         """a shot, one worker: drawing the photons"""
         return self.ms["draw"]
 
+    @measures("ms", "0.2 or less")
+    def track_besides(self, name: str) -> float:
+        """a shot, one worker: everything besides drawing"""
+        return self.ms["all"] - self.ms["draw"]
+
     @measures("ms")
     def track_record(self, name: str) -> float:
         """a shot, one worker: counting the photons into the frame and the images"""
         return self.ms["record"]
-
-    @measures("ms")
-    def track_zero(self, name: str) -> float:
-        """a shot, one worker: zeroing the frame and the images"""
-        return self.ms["zero"]
 
     @measures("ms")
     def track_encode(self, name: str) -> float:
@@ -243,3 +236,49 @@ class WhereTimeGoes(Folder):
     def track_all(self, name: str) -> float:
         """a shot, one worker: all of it"""
         return self.ms["all"]
+
+
+class Asleep:
+    """An engine of photons that are there already, which takes a while for them without a processor."""
+
+    def __init__(self, blocks: list[Photons], seconds: float) -> None:
+        self._blocks, self._seconds = blocks, seconds
+
+    def draw(self, plan: object, shots: object) -> Iterator[Photons]:
+        """Photons of the shots, in blocks."""
+        for block in self._blocks:
+            time.sleep(self._seconds * len(block))
+            yield block
+
+
+class ManyThreads(Folder):
+    """Many threads on few cores, drawing replaced by a sleep: what they wait for besides a processor."""
+
+    params = (16,)
+    param_names = ("threads",)
+    timeout = 600
+
+    def setup(self, threads: int) -> None:
+        self.store = Store.make(self.make_folder() / "run.zarr", prepared("1ei7", n_shots=effort(16, 256)))
+        simulate_shard(self.store.run, 0)
+        shop = self.store.workshop
+        self.layout, shots = shop.layout, np.arange(shop.layout.n_shots)
+        self.plan = shop.plan(range(len(shots)))
+        blocks = list(shop.engine.draw(*self.plan))
+        assert all(isinstance(block, Photons) for block in blocks)
+        self.shop = replace(shop, engine=Asleep(blocks, 1.5e-3))
+
+    def _fill(self, _: int) -> None:
+        sink = Shard(self.shop.arrays, self.store.run.path, self.layout, 0)
+        self.shop.fill(sink, *self.plan)
+
+    @measures("ms", "0.15 or less")
+    def track_a_shot(self, threads: int) -> float:
+        """a shot of many threads, drawing replaced by a sleep of 1.5 ms"""
+
+        def go() -> None:
+            with ThreadPoolExecutor(threads) as pool:
+                list(pool.map(self._fill, range(threads)))
+
+        seconds = in_turns({"it": go}, effort(1, 5))["it"]
+        return float(np.median(seconds)) * 1e3 / (threads * self.layout.n_shots)

@@ -29,6 +29,7 @@ LONG = {
     "Interpolation",
     "LabelledKinds",
     "LikeSpeckleNN",
+    "ManyThreads",
     "NamedKinds",
     "Open",
     "Orientation",

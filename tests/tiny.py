@@ -70,7 +70,7 @@ def tiny_run(
     told = {"photon_energy": ENERGY, "pixel_size": geometry.pixel_size, "bin": bin_factor(geometry),
             "low_q_bin": low_q_bin(geometry), "title": "a tiny run", "format": FORMAT, **attributes}  # fmt: skip
     create_template(path, layout, detector_variables(geometry, n, wavelength(ENERGY)), told)
-    run, recorder = Run.open(path, "r+"), Recorder(geometry)
+    run, recorder = Run.open(path, "r+"), Recorder(geometry, photons.dtype)
     arrays = {v.name: run.array(v.name, EXACT) for v in layout.stored()}
     for name, value in truth.items():
         arrays[name][...] = value
@@ -78,9 +78,8 @@ def tiny_run(
         write_column(run.group, name, value, {})
     for index in range(layout.n_shards if done is None else done // SHARD):
         shard = Shard(arrays, path, layout, index)
-        for pixel, count in photons_of_frames(photons[shard.shots.start : shard.shots.stop]):
-            found = shard.next_shot()
-            shard.advance(recorder.record(pixel, count, found["photons"], found["image"], found["low_q"])._asdict())
+        recorded = recorder.record(photons_of_frames(photons[shard.shots.start : shard.shots.stop]))
+        shard.extend(recorded.raw(), recorded.totals())
         shard.commit()
     run.group.attrs["complete"] = done is None
     return Run.open(path)

@@ -20,6 +20,7 @@ from xfeldask.engines.preparation import prepare
 from xfeldask.errors import InputError, RunError, UnknownNameError
 from xfeldask.formats.inputs import resolve
 from xfeldask.physics.planned_shots import shots_of_plan
+from xfeldask.physics.shot_blocks import split
 from xfeldask.verbs import selfcheck
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,7 +42,7 @@ def test_photons__on_a_gpu_are_those_of_the_cpu():
     pytest.importorskip("numba_cuda", reason="numba-cuda is not installed")
     asked = Experiment(particle="chaperonin", n_shots=500, hits={0: 1, 1: 8, 2: 2}, nuisance="realistic")
     ready, shots = prepare(resolve(asked)), np.arange(500)
-    planned = shots_of_plan(ready.plan(shots), 0, shots, ready.inputs.geometry)
+    planned = list(split(shots_of_plan(ready.plan(shots), 0, shots, ready.inputs.geometry)))
     for shot, (pixel, count) in zip(planned, CudaThinning(ready.engine.model, device).draw(planned), strict=True):
         mine, how_many = ready.engine.model.draw(shot)
         np.testing.assert_array_equal(pixel, mine)
@@ -194,7 +195,7 @@ def drawing(monkeypatch, n_shots, drawn):
     """What draws as `drawn` of a model says, the model and shots with photons."""
     asked = Experiment(particle="chaperonin", detector="square-32", n_shots=n_shots)
     ready, shots = prepare(resolve(asked)), np.arange(n_shots)
-    planned = shots_of_plan(ready.plan(shots), 0, shots, ready.inputs.geometry)
+    planned = list(split(shots_of_plan(ready.plan(shots), 0, shots, ready.inputs.geometry)))
     monkeypatch.setattr(CudaThinning, "_drawn", lambda self, shots: [drawn(self._model, shot) for shot in shots])
     return CudaThinning(ready.engine.model, Device()), planned
 

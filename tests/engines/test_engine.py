@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from xfeldask import simulate
-from xfeldask.engines.engine import ENGINES, events, register_engine
+from xfeldask.engines.engine import ENGINES, drawn, register_engine
 from xfeldask.errors import InputError
 from xfeldask.physics.images import Photons
 
@@ -78,13 +78,13 @@ def test_register__refuses_the_name_of_a_built_in_engine():
         ([np.zeros((3, *SHAPE))], "whole numbers"),
     ],
 )
-def test_events__refuse_what_does_not_fit(blocks, told):
+def test_drawn__refuses_what_does_not_fit(blocks, told):
     class Wrong:
         def draw(self, plan, shots):
             yield from blocks
 
     with pytest.raises(InputError, match=told):
-        list(events(Wrong(), None, np.arange(3), SHAPE))
+        list(drawn(Wrong(), None, np.arange(3), SHAPE))
 
 
 @pytest.mark.parametrize(

@@ -65,10 +65,11 @@ def test_most_bytes__are_more_than_a_run_takes_and_draw_nothing(tmp_path, monkey
 def test_estimate__fills_both_images_of_every_shot(tmp_path, monkeypatch):
     seen, record = [], Recorder.record
 
-    def watched(self, pixel, count, frame, image, low_q):
-        totals = record(self, pixel, count, frame, image, low_q)
-        seen.append((totals.photon_count, int(frame.sum()), int(image.sum()), int(low_q.sum())))
-        return totals
+    def watched(self, photons):
+        found = record(self, photons)
+        counted = [count.sum() for _, count in found.photons]
+        seen.extend(zip(found.photon_count, counted, found.image.sum((1, 2)), found.low_q.sum((1, 2)), strict=True))
+        return found
 
     monkeypatch.setattr(Recorder, "record", watched)
     estimate_run(tmp_path / "run.zarr", n_shots=50, **RUN)

@@ -5,10 +5,12 @@ import pytest
 
 from xfeldask.config import Experiment
 from xfeldask.engines.preparation import prepare
-from xfeldask.engines.thinning import Thinning
+from xfeldask.engines.thinning import AT_ONCE, Thinning
 from xfeldask.formats.inputs import resolve
+from xfeldask.physics import forward
 from xfeldask.physics.atoms import make_atoms
 from xfeldask.physics.planned_shots import shots_of_plan
+from xfeldask.physics.shot_blocks import split
 
 SHOTS = np.array([3, 4, 5, 900])
 
@@ -27,27 +29,40 @@ def ready():
 def test_thinning__draws_each_shot_from_its_own_row(ready):
     engine, plan, geometry = ready.engine, ready.plan(SHOTS), ready.inputs.geometry
     assert isinstance(engine, Thinning)
-    blocks = list(engine.draw(plan, SHOTS))
-    assert [len(list(block)) for block in blocks] == [1] * len(SHOTS)
-    for block, shot in zip(blocks, shots_of_plan(plan, ready.inputs.experiment.seed, SHOTS, geometry), strict=True):
-        pixel, count = engine.model.draw(shot)
-        np.testing.assert_array_equal(block.pixel, pixel)
-        np.testing.assert_array_equal(block.count, count)
+    drawn = [shot for block in engine.draw(plan, SHOTS) for shot in block]
+    planned = shots_of_plan(plan, ready.inputs.experiment.seed, SHOTS, geometry)
+    for (pixel, count), shot in zip(drawn, split(planned), strict=True):
+        alone, how_many = engine.model.draw(shot)
+        np.testing.assert_array_equal(pixel, alone)
+        np.testing.assert_array_equal(count, how_many)
         assert geometry.mask.ravel()[pixel].all()
 
 
-def test_thinning__draws_a_shot_alike_whatever_is_beside_it(ready):
-    alone = [next(iter(ready.engine.draw(ready.plan(SHOTS[i : i + 1]), SHOTS[i : i + 1]))) for i in range(len(SHOTS))]
-    together = list(ready.engine.draw(ready.plan(SHOTS), SHOTS))
-    for one, other in zip(alone, together, strict=True):
-        np.testing.assert_array_equal(one.pixel, other.pixel)
+@pytest.mark.parametrize("enough", [1, 200, forward.ENOUGH])
+def test_thinning__draws_a_shot_alike_whatever_is_beside_it(ready, monkeypatch, enough):
+    monkeypatch.setattr(forward, "ENOUGH", enough)
+    shots = np.arange(40)
+    alone = [next(iter(ready.engine.draw(ready.plan(shots[i : i + 1]), shots[i : i + 1]))) for i in range(len(shots))]
+    together = list(ready.engine.draw(ready.plan(shots), shots))
+    assert all(len(block) <= AT_ONCE for block in together)
+    for (one,), other in zip(alone, [shot for block in together for shot in block], strict=True):
+        np.testing.assert_array_equal(one[0], other[0])
+
+
+def test_thinning__draws_a_bright_shot_pixel_by_pixel_among_others(ready):
+    planned = shots_of_plan(ready.plan(np.arange(20)), 0, np.arange(20), ready.inputs.geometry)
+    strength = planned.strength.copy()
+    strength[planned.start[7]] *= 100
+    blocks = list(ready.engine.model.draw_blocks(planned._replace(strength=strength)))
+    assert [len(block) for block in blocks] == [7, 1, 12]
+    assert blocks[1].count.max() > 1
 
 
 def test_thinning__photons_are_as_many_as_expected(ready):
     shots = np.arange(200)
     plan = ready.plan(shots)
     mean = np.array([frame.sum(dtype=float) for frame in ready.engine.expected(plan, shots)])
-    drawn = np.array([block.count.sum() for block in ready.engine.draw(plan, shots)])
+    drawn = np.array([count.sum() for block in ready.engine.draw(plan, shots) for _, count in block])
     assert abs(drawn.sum() - mean.sum()) < 4 * np.sqrt(mean.sum())
     blank = plan.n_particles == 0
     assert blank.any()

@@ -8,28 +8,27 @@ from hypothesis import strategies as st
 from tests import oracles
 from tests.images import two_panels
 from xfeldask.errors import InputError
+from xfeldask.formats.frames import scattered
 from xfeldask.physics.binned_frames import bin_frames
 from xfeldask.physics.binning import bin_index, low_q_index
 from xfeldask.physics.detectors import assembled_index, make_geometry, square
-from xfeldask.physics.images import Photons, Recorder, photons_of_frames
+from xfeldask.physics.images import Photons, Recorder, joined, photons_of_frames
 
 pytestmark = pytest.mark.rounding
 
 SEEDS = st.integers(0, 2**32 - 1)
 
 
-def empty(recorder, dtype=np.uint8):
-    return (
-        np.zeros(recorder.geometry.shape, dtype),
-        np.zeros(recorder.image_shape, np.uint16),
-        np.zeros(recorder.low_q_shape, np.uint16),
-    )
-
-
 def some_events(rng, pixels, n, most):
     """Events of which many lie in the same few pixels."""
     pixel = np.where(rng.random(n) < 0.5, rng.integers(0, min(3, pixels), n), rng.integers(0, pixels, n))
     return pixel.astype(np.uint32), rng.integers(0, most, n, endpoint=True)
+
+
+def recorded(recorder, *shots):
+    """What is kept of shots given by their pixels and counts, and their frames."""
+    found = recorder.record(joined([(np.array(pixel, np.uint32), np.array(count)) for pixel, count in shots]))
+    return found, scattered(found.photons, recorder.geometry.shape)
 
 
 @given(seed=SEEDS, dtype=st.sampled_from([np.uint8, np.uint16]), n=st.integers(0, 60),
@@ -43,49 +42,48 @@ def test_record__equals_the_sum_pixel_by_pixel(seed, dtype, n, most, height, wid
     every = every.reshape(geometry.shape) * geometry.mask
     expected = np.minimum(every, np.iinfo(dtype).max).astype(dtype)
 
-    recorder = Recorder(geometry)
-    frame, image, low_q = empty(recorder, dtype)
-    recorded, lost = recorder.record(pixel, count, frame, image, low_q)
-    np.testing.assert_array_equal(frame, expected)
-    assert recorded == expected.sum(dtype=int)
-    assert lost == (every - expected).sum()
+    recorder = Recorder(geometry, dtype)
+    # a shot is counted as it is whatever lies beside it
+    found, frames = recorded(recorder, (pixel[::2], count[::2]), (pixel, count))
+    np.testing.assert_array_equal(frames[1], expected)
+    assert (np.diff(found.photons.pixel[found.photons.start[1] :]) > 0).all()
+    assert found.photons.count.min(initial=1) > 0
+    assert found.photon_count[1] == expected.sum(dtype=int)
+    assert found.lost_photons[1] == (every - expected).sum()
     row, column = assembled_index(geometry)
-    np.testing.assert_array_equal(image, oracles.binned(expected, row, column, 1, recorder.image_shape))
-    np.testing.assert_array_equal(low_q, bin_frames(expected[None], low_q_index(geometry), recorder.low_q_shape)[0])
+    np.testing.assert_array_equal(found.image[1], oracles.binned(expected, row, column, 1, recorder.image_shape))
+    low_q = bin_frames(expected[None], low_q_index(geometry), recorder.low_q_shape)[0]
+    np.testing.assert_array_equal(found.low_q[1], low_q)
 
 
 def test_record__bins_as_a_store_does():
     geometry = square(512, 75e-6, 0.1)
-    recorder = Recorder(geometry)
-    pixel, count = some_events(np.random.default_rng(1), geometry.mask.size, 5000, 30)
-    frame, image, low_q = empty(recorder)
-    recorder.record(pixel, count, frame, image, low_q)
+    recorder = Recorder(geometry, "uint8")
+    found, frames = recorded(recorder, some_events(np.random.default_rng(1), geometry.mask.size, 5000, 30))
     assert recorder.image_shape == recorder.low_q_shape == (128, 128)
-    np.testing.assert_array_equal(image, bin_frames(frame[None], bin_index(geometry, 4), (128, 128))[0])
-    np.testing.assert_array_equal(low_q, bin_frames(frame[None], low_q_index(geometry), (128, 128))[0])
-    assert 0 < low_q.sum() < image.sum()
+    np.testing.assert_array_equal(found.image, bin_frames(frames, bin_index(geometry, 4), (128, 128)))
+    np.testing.assert_array_equal(found.low_q, bin_frames(frames, low_q_index(geometry), (128, 128)))
+    assert 0 < found.low_q.sum() < found.image.sum()
 
 
 def test_record__keeps_full_bins_full():
-    recorder = Recorder(square(256, 75e-6, 0.1))
-    frame, image, _ = arrays = empty(recorder, np.uint16)
-    recorded, lost = recorder.record(np.array([0, 1, 0], np.uint32), np.array([65_000, 65_000, 1000]), *arrays)
-    assert (recorded, lost) == (65_535 + 65_000, 465)
-    assert frame.ravel()[:2].tolist() == [65_535, 65_000]
-    assert (image.max(), image.sum()) == (65_535, 65_535)
+    recorder = Recorder(square(256, 75e-6, 0.1), "uint16")
+    found, _ = recorded(recorder, ([0, 1, 0], [65_000, 65_000, 1000]))
+    assert (found.photon_count.item(), found.lost_photons.item()) == (65_535 + 65_000, 465)
+    assert found.photons.count.tolist() == [65_535, 65_000]
+    assert (found.image.max(), found.image.sum()) == (65_535, 65_535)
 
 
 @given(SEEDS)
 @settings(max_examples=20)
 def test_record__does_not_depend_on_the_order_of_events(seed):
     rng = np.random.default_rng(seed)
-    recorder = Recorder(two_panels(seed))
+    recorder = Recorder(two_panels(seed), "uint8")
     pixel, count = some_events(rng, recorder.geometry.mask.size, 40, 100)
     order = rng.permutation(len(pixel))
-    one, other = empty(recorder), empty(recorder)
-    assert recorder.record(pixel, count, *one) == recorder.record(pixel[order], count[order], *other)
-    for left, right in zip(one, other, strict=True):
-        np.testing.assert_array_equal(left, right)
+    found, frames = recorded(recorder, (pixel, count), (pixel[order], count[order]))
+    for values in (frames, found.image, found.low_q, found.photon_count, found.lost_photons):
+        np.testing.assert_array_equal(values[0], values[1])
 
 
 @pytest.mark.parametrize(
@@ -97,19 +95,8 @@ def test_record__does_not_depend_on_the_order_of_events(seed):
     ],
 )
 def test_record__refuses_photons_that_cannot_be(pixel, count, told):
-    recorder = Recorder(square(4, 1e-3, 0.1))
     with pytest.raises(InputError, match=told):
-        recorder.record(np.array(pixel, np.uint32), np.array(count), *empty(recorder))
-
-
-def test_record__refuses_arrays_that_would_keep_nothing():
-    recorder = Recorder(square(4, 1e-3, 0.1))
-    frame, image, low_q = empty(recorder)
-    events = np.zeros(1, np.uint32), np.ones(1, np.int64)
-    with pytest.raises(InputError, match="contiguous arrays only"):
-        recorder.record(*events, frame, np.zeros((4, 8), np.uint16)[:, ::2], low_q)
-    with pytest.raises(InputError, match="are not those of the detector"):
-        recorder.record(*events, frame[0], image, low_q)
+        recorded(Recorder(square(4, 1e-3, 0.1), "uint8"), ([3], [1]), (pixel, count))
 
 
 @given(seed=SEEDS, n=st.integers(0, 4), dtype=st.sampled_from([np.uint8, np.int64, np.uint16]))
@@ -128,10 +115,9 @@ def test_photons_of_frames__are_all_photons_of_the_frames(seed, n, dtype):
 
 
 def test_photons_of_frames__hand_negative_counts_on_to_be_refused():
-    recorder = Recorder(square(2, 1e-3, 0.1))
-    ((pixel, count),) = photons_of_frames(np.array([[[[0, -2], [0, 0]]]]))
+    recorder, photons = Recorder(square(2, 1e-3, 0.1), "uint8"), photons_of_frames(np.array([[[[0, -2], [0, 0]]]]))
     with pytest.raises(InputError, match="put -2 photons into pixel 1"):
-        recorder.record(pixel, count, *empty(recorder))
+        recorder.record(photons)
 
 
 @pytest.mark.parametrize(
@@ -152,7 +138,7 @@ def test_record__leaves_bad_pixels_dark():
     geometry = square(4, 1e-3, 0.1)
     mask = np.ones(geometry.shape, bool)
     mask[0, 1, 2] = False
-    recorder = Recorder(make_geometry(geometry.pixel_position, geometry.pixel_size, mask))
-    frame, image, low_q = empty(recorder)
-    assert recorder.record(np.array([6, 7], np.uint32), np.array([9, 1]), frame, image, low_q) == (1, 0)
-    assert (frame.sum(), image.sum(), low_q.sum()) == (1, 1, 1)
+    recorder = Recorder(make_geometry(geometry.pixel_position, geometry.pixel_size, mask), "uint8")
+    found, frames = recorded(recorder, ([6, 7], [9, 1]))
+    assert (found.photon_count.item(), found.lost_photons.item()) == (1, 0)
+    assert (frames.sum(), found.image.sum(), found.low_q.sum()) == (1, 1, 1)

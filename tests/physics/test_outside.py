@@ -116,7 +116,7 @@ def test_shots_of_plan__refuse_truth_that_cannot_be():
     shots = np.arange(40, 49)
     plan = plan_shots(e, 1e-3, shots)
     geometry = square(4, 1e-3, 0.1)
-    assert len(shots_of_plan(plan, 0, shots, geometry)) == 9
+    assert len(shots_of_plan(plan, 0, shots, geometry).key) == 9
     for name, number in [("orientation", np.nan), ("position", np.inf), ("fluence", -1.0), ("size", 0.0),
                          ("photon_energy", np.nan), ("photon_energy", 0.0), ("beam_center", np.inf),
                          ("background", -1.0), ("n_particles", 7)]:  # fmt: skip

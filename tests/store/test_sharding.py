@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.rarely import rarely
 from tests.strategies import examples
+from xfeldask.physics.images import photons_of_frames
 from xfeldask.store.codecs import EXACT, FAST, compressors, pipeline
 from xfeldask.store.layout import ALL_CHUNKS
 from xfeldask.store.sharding import ShardFile, chunk_parts
@@ -31,15 +32,14 @@ def create(path, values, shard, rows):
     )
 
 
-def write(path, values, shard, rows, is_named=False):
-    """Write `values` shot by shot, as workers do; where they are not zero may be named."""
+def write(path, values, shard, rows, together=1, listed=False):
+    """Write `values` some rows at a time, as workers do, or the photons that they are."""
     array = create(path, values, shard, rows)
     for start in range(0, len(values), shard):
-        file = ShardFile(array, path, start // shard)
-        for value in values[start : start + shard]:
-            row = file.next_row()
-            row[value != 0] = value[value != 0]
-            file.advance(np.flatnonzero(value)[::-1].astype(np.uint32) if is_named else None)
+        file, stop = ShardFile(array, path, start // shard), min(start + shard, len(values))
+        for i in range(start, stop, together):
+            some = values[i : min(i + together, stop)]
+            file.extend(photons_of_frames(some[:, None]) if listed else some)
         file.write()
 
 
@@ -61,24 +61,26 @@ def frames(draw):
 
 
 @examples(0.5)
-@given(frames())
-def test_shard_file__is_what_zarr_writes(case):
+@given(frames(), st.integers(1, 40))
+def test_shard_file__is_what_zarr_writes(case, together):
     values, shard, rows = case
     with tempfile.TemporaryDirectory() as folder:
         ours, theirs = Path(folder, "ours"), Path(folder, "theirs")
-        write(ours, values, shard, rows)
+        write(ours, values, shard, rows, together)
         create(theirs, values, shard, rows)[...] = values
         assert files(ours) == files(theirs)
 
 
-@pytest.mark.parametrize("rows", [1, 2])
-def test_shard_file__is_the_same_where_lit_values_are_named(tmp_path, rows):
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "uint32"])
+@pytest.mark.parametrize("shape", [(64, 80), (3, 5)])
+def test_shard_file__is_the_same_of_listed_photons(tmp_path, dtype, shape):
     rng = np.random.default_rng(3)
-    # few, none, many, and few again where they were
-    values = np.stack([rng.random((64, 80)) < part for part in (0.01, 0, 0.5, 0.01, 0.01)]).astype(np.uint16)
-    write(tmp_path / "named", values, 4, rows, is_named=True)
-    write(tmp_path / "found", values, 4, rows)
-    assert files(tmp_path / "named") == files(tmp_path / "found")
+    # few, none, many, and few again
+    values = np.stack([rng.random(shape) < part for part in (0.01, 0, 0.5, 0.01, 0.01)])
+    values = (values * rng.choice([1, 2, 255, 256, 70_000], values.shape)).astype(dtype)
+    write(tmp_path / "listed", values, 4, 1, together=3, listed=True)
+    write(tmp_path / "found", values, 4, 1)
+    assert files(tmp_path / "listed") == files(tmp_path / "found")
 
 
 @examples(0.5)
@@ -129,9 +131,7 @@ def test_shard_file__failing_leaves_no_part(tmp_path, monkeypatch):
     array = create(tmp_path / "a", values, 2, 1)
     monkeypatch.setattr(Path, "replace", full)
     file = ShardFile(array, tmp_path / "a", 0)
-    for _ in values:
-        file.next_row()
-        file.advance()
+    file.extend(values)
     with pytest.raises(OSError, match="No space left"):
         file.write()
     assert list(files(tmp_path / "a")) == ["zarr.json"]
@@ -143,9 +143,7 @@ def test_shard_file__rewrites_the_same_bytes(tmp_path):
     before = files(tmp_path / "a")
     array = zarr.open_array(tmp_path / "a", mode="r+")
     file = ShardFile(array, tmp_path / "a", 1)
-    for value in values[4:]:
-        file.next_row()[...] = value
-        file.advance()
+    file.extend(values[4:])
     file.write()
     assert files(tmp_path / "a") == before
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import zarr
 
@@ -18,10 +19,15 @@ def arrays(root, layout):
 def fill(root, path, layout, shard, photons=0):
     """Commit a shard whose shots hold `photons` in their first pixel."""
     sink = Shard(arrays(root, layout), path, layout, shard)
-    for _ in sink.shots:
-        sink.next_shot()["photons"][0, 0, 0] = photons
-        sink.advance({"photon_count": photons, "lost_photons": 0})
+    extend(sink, layout, len(sink.shots), photons)
     sink.commit()
+
+
+def extend(sink, layout, n, photons=0, lost=0):
+    """Append shots that hold `photons` in their first pixel."""
+    raw = {v.name: np.zeros((n, *layout.inner(v)), layout.dtype(v)) for v in layout.stored() if v.role == "raw"}
+    raw["photons"][:, 0, 0, 0] = min(photons, 255)
+    sink.extend(raw, {"photon_count": np.full(n, photons), "lost_photons": np.full(n, lost)})
 
 
 def test_commit__writes_a_file_for_blank_shots_too(tmp_path):
@@ -49,28 +55,25 @@ def test_commit__refuses_a_shard_that_is_not_full(tmp_path):
     path = tmp_path / "a"
     root, layout = template(path)
     sink = Shard(arrays(root, layout), path, layout, 0)
-    sink.next_shot()
-    sink.advance({"photon_count": 0, "lost_photons": 0})
+    extend(sink, layout, 1)
     with pytest.raises(AssertionError, match="1 of 4 shots"):
         sink.commit()
     assert pending_shards(Run.open(path)) == [0, 1, 2]
 
 
-def test_advance__refuses_photons_that_a_total_cannot_hold(tmp_path):
+def test_extend__refuses_photons_that_a_total_cannot_hold(tmp_path):
     root, layout = template(tmp_path / "a")
     sink = Shard(arrays(root, layout), tmp_path / "a", layout, 1)
-    sink.next_shot()
-    with pytest.raises(RunError, match=r"shot 4 has a lost_photons of 5e\+09 photons, more than 4294967295"):
-        sink.advance({"photon_count": 2**32 - 1, "lost_photons": 5_000_000_000})
+    extend(sink, layout, 1, 2**32 - 1)
+    with pytest.raises(RunError, match=r"shot 5 has a lost_photons of 5e\+09 photons, more than 4294967295"):
+        extend(sink, layout, 2, 2**32 - 1, 5_000_000_000)
 
 
 def test_encode__counts_the_bytes_that_commit_writes(tmp_path):
     path = tmp_path / "a"
     root, layout = template(path)
     sink = Shard(arrays(root, layout), path, layout, 2)
-    for _ in sink.shots:
-        sink.next_shot()["photons"][...] = 7
-        sink.advance({"photon_count": 0, "lost_photons": 0})
+    extend(sink, layout, len(sink.shots), 7)
     packed = sink.encode()
     assert sink.encode() == packed
     sink.commit()

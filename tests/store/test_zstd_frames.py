@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from numcodecs import zstd
 
 from tests.strategies import examples
-from xfeldask.store.zstd_frames import BLOCK, LEAST, SPARSE, compress
+from xfeldask.physics.images import photons_of_frames
+from xfeldask.store.zstd_frames import BLOCK, LEAST, SPARSE, compress, compress_listed
 
 LEVEL = 1
 SIZES = [LEAST, LEAST + 32, BLOCK - 32, BLOCK, BLOCK + 32, 3 * BLOCK]
@@ -45,13 +46,13 @@ def test_compress__takes_any_shape_and_type(dtype):
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
-@pytest.mark.parametrize("n", [0, 1, 300, 3000])
-def test_compress__makes_the_same_of_values_that_are_named(dtype, n):
-    rng = np.random.default_rng(n)
-    array = np.zeros((128, 256), dtype)
-    lit = np.sort(rng.integers(0, array.size, n).astype(np.uint32))
-    array.reshape(-1)[lit] = rng.choice([0, 1, 1, 255, 256], n).astype(dtype)
-    assert compress(array, LEVEL, lit) == compress(array, LEVEL)
+def test_compress_listed__makes_the_same_of_each_frame(dtype):
+    rng = np.random.default_rng(4)
+    frames = np.zeros((6, 1, 128, 256), dtype)
+    for frame, n in zip(frames, [0, 1, 300, 3000, 30_000, 2], strict=True):
+        frame.reshape(-1)[rng.integers(0, frame.size, n)] = rng.choice([0, 1, 1, 255, 256], n).astype(dtype)
+    packed = compress_listed(photons_of_frames(frames), frames[0].size, frames.dtype, LEVEL)
+    assert packed == [compress(frame, LEVEL) for frame in frames]
 
 
 @pytest.mark.parametrize("gap", range(1, 40))

@@ -18,6 +18,7 @@ from xfeldask.errors import InputError, RunError
 from xfeldask.physics.forward import ForwardModel
 from xfeldask.physics.sampling import CANDIDATES_PER_PIXEL
 from xfeldask.physics.scattering import Shot
+from xfeldask.physics.shot_blocks import join
 
 Drawn = tuple[NDArray[np.uint32], NDArray[np.int64]]
 """Pixels and counts of a shot, see `ForwardModel.draw`."""
@@ -147,7 +148,7 @@ class CudaThinning:
         kernel, xp, some = self._kernel, self._device.xp, shots[rows]
         photons, count = xp.empty((len(some), room), xp.uint32), xp.empty(len(some), xp.int64)
         most = CANDIDATES_PER_PIXEL * len(self._model.screen.pixel) * (1 - ROUNDING)
-        together = self._copied(_together(kernel.Shots, some))
+        together = self._copied(join(some))
         size = len(some), kernel.THREADS
         arguments = self._body, screen, together, most, self._seen(photons), self._seen(count)
         if self._device.name == "cuda":
@@ -172,23 +173,6 @@ class CudaThinning:
 
     def _seen(self, array: Any) -> Any:
         return self._kernel.cuda.as_cuda_array(array) if self._device.name == "cuda" else array
-
-
-def _together(record: Any, shots: Sequence[Shot]) -> Any:
-    """Shots as `Shots` of the kernel."""
-    bodies = [shot.strength.size for shot in shots]
-    joined = {
-        name: np.ascontiguousarray(np.concatenate([getattr(shot, name) for shot in shots]))
-        for name in ("rotation", "position", "strength", "size", "body")
-    }
-    return record(
-        start=np.concatenate([[0], np.cumsum(bodies)]).astype(np.int64),
-        **joined,
-        wavenumber=np.array([shot.wavenumber for shot in shots], np.float64),
-        center=np.array([shot.center for shot in shots], np.float64),
-        background=np.array([shot.background for shot in shots], np.float64),
-        key=np.array([shot.key for shot in shots], np.uint64),
-    )
 
 
 def _launch_unfused(kernel: Any, size: tuple[int, int], arguments: tuple[Any, ...]) -> None:

@@ -14,7 +14,7 @@ from xfeldask.engines.slicing import Slicing
 from xfeldask.engines.thinning import Thinning
 from xfeldask.errors import InputError
 from xfeldask.physics.detectors import Geometry
-from xfeldask.physics.images import Counts, Photons, photons_of_frames
+from xfeldask.physics.images import Counts, Photons, joined, photons_of_frames
 from xfeldask.physics.plan import ShotPlan
 from xfeldask.physics.species import Form, Mixture
 from xfeldask.registry import Registry, call
@@ -124,10 +124,8 @@ def make_engine(
     )
 
 
-def events(
-    engine: Engine, plan: ShotPlan, shots: NDArray[np.int64], shape: tuple[int, int, int]
-) -> Iterator[tuple[NDArray[np.uint32], NDArray[np.int64]]]:
-    """Pixels and counts of each shot that an engine draws, as in `Photons`.
+def drawn(engine: Engine, plan: ShotPlan, shots: NDArray[np.int64], shape: tuple[int, int, int]) -> Iterator[Photons]:
+    """Photons of the shots that an engine draws, in the blocks that it draws them in.
 
     Raises
     ------
@@ -139,22 +137,36 @@ def events(
     >>> class Flat:
     ...     def draw(self, plan, shots):
     ...         yield np.ones((len(shots), 1, 2, 2), np.int64)
-    >>> [count.tolist() for pixel, count in events(Flat(), None, np.arange(2), (1, 2, 2))]
+    >>> [count.tolist() for block in drawn(Flat(), None, np.arange(2), (1, 2, 2)) for pixel, count in block]
     [[1, 1, 1, 1], [1, 1, 1, 1]]
-    >>> list(events(Flat(), None, np.arange(2), (1, 3, 3)))
+    >>> list(drawn(Flat(), None, np.arange(2), (1, 3, 3)))
     Traceback (most recent call last):
     ...
     xfeldask.errors.InputError: the engine Flat drew frames of shape (2, 1, 2, 2); they must be (shot, 1, 3, 3)
     """
-    drawn, name = 0, type(engine).__name__
+    n, name = 0, type(engine).__name__
     for block in engine.draw(plan, shots):
         if not isinstance(block, Photons) and block.shape[1:] != shape:
             asked = ", ".join(map(str, shape))
             raise InputError(f"the engine {name} drew frames of shape {block.shape}; they must be (shot, {asked})")
-        for shot in block if isinstance(block, Photons) else photons_of_frames(block):
-            if drawn == len(shots):
-                raise InputError(f"the engine {name} drew more than the {drawn} shots that it was asked for")
-            yield shot
-            drawn += 1
-    if drawn < len(shots):
-        raise InputError(f"the engine {name} drew {drawn} of the {len(shots)} shots that it was asked for")
+        photons = block if isinstance(block, Photons) else photons_of_frames(block)
+        n += len(photons)
+        if n > len(shots):
+            raise InputError(f"the engine {name} drew more than the {len(shots)} shots that it was asked for")
+        yield photons
+    if n < len(shots):
+        raise InputError(f"the engine {name} drew {n} of the {len(shots)} shots that it was asked for")
+
+
+def one_by_one(blocks: Iterable[Photons]) -> Iterator[Photons]:
+    """Cut blocks of shots into single shots.
+
+    Examples
+    --------
+    >>> two = Photons(np.array([5, 5, 0], np.uint32), np.array([1, 1, 4]), np.array([0, 2, 3]))
+    >>> [one.pixel.tolist() for one in one_by_one([two, two])]
+    [[5, 5], [0], [5, 5], [0]]
+    """
+    for block in blocks:
+        for shot in block:
+            yield joined([shot])

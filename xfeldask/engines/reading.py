@@ -69,10 +69,8 @@ class Desk:
             else:
                 found = self.frames.photonized(block)
                 listed, histogram = photons_of_frames(found.photons), histogram + found.histogram
-            for pixel, count in listed:
-                arrays = sink.next_shot()
-                totals = self.recorder.record(pixel, count, arrays["photons"], arrays["image"], arrays["low_q"])
-                sink.advance(totals._asdict(), {"photons": pixel})
+            recorded = self.recorder.record(listed)
+            sink.extend(recorded.raw(), recorded.totals())
         return histogram
 
 
@@ -222,7 +220,7 @@ def make_desk(root: zarr.Group, frames: JoinedFrames, layout: Layout, copy: bool
     """Make what shards share from what has been worked out already; photons are written if `copy`."""
     written = [v.name for v in layout.stored() if v.role in ("raw", "total") and (copy or v.name != "photons")]
     arrays = {name: shot_array(root, name) for name in written}
-    return Desk(frames, Recorder(frames.geometry), arrays, layout, histogram_array(root))
+    return Desk(frames, Recorder(frames.geometry, layout.photon_dtype), arrays, layout, histogram_array(root))
 
 
 def ingest_shard(run: Run, shard: int) -> InputError | None:

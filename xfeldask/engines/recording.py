@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from xfeldask.config import Experiment
 from xfeldask.physics.detectors import Geometry
-from xfeldask.physics.images import Recorder, Totals, photons_of_frames
+from xfeldask.physics.images import Photons, Recorder, joined, photons_of_frames
 from xfeldask.physics.readout import Readout, make_readout
-
-Event = tuple[NDArray[np.uint32], NDArray[np.int64]]
-"""Pixels and counts of a shot, see `xfeldask.physics.images.Photons`."""
 
 
 def readout_of(experiment: Experiment, geometry: Geometry) -> Readout | None:
@@ -43,57 +39,52 @@ class ShotRecorder:
     Parameters
     ----------
     geometry : Geometry
+    dtype : unsigned, of a pixel
     readout : Readout, optional, through which photons are counted
 
     Examples
     --------
     >>> from xfeldask.physics.detectors import square
-    >>> shot_recorder, arrays = ShotRecorder(square(2, 1e-3, 0.1)), {"photons": np.zeros((1, 2, 2), np.uint8)}
-    >>> arrays |= {name: np.zeros((2, 2), np.uint16) for name in ("image", "low_q")}
-    >>> shot_recorder.put(0, 4600.0, (np.array([3], np.uint32), np.array([2])), arrays)[0]
-    Totals(photon_count=2, lost_photons=0)
+    >>> shot_recorder = ShotRecorder(square(2, 1e-3, 0.1), "uint8")
+    >>> photons = Photons(np.array([3], np.uint32), np.array([2]), np.array([0, 1]))
+    >>> raw, totals = shot_recorder.record([0], [4600.0], photons)
+    >>> sorted(raw), totals["photon_count"].tolist()
+    (['image', 'low_q', 'photons'], [2])
     """
 
-    def __init__(self, geometry: Geometry, readout: Readout | None = None) -> None:
-        self.recorder, self.readout = Recorder(geometry), readout
+    def __init__(self, geometry: Geometry, dtype: DTypeLike, readout: Readout | None = None) -> None:
+        self.recorder, self.readout = Recorder(geometry, dtype), readout
 
-    def put(
-        self, shot: int, photon_energy: float, event: Event, arrays: Mapping[str, NDArray[Any]]
-    ) -> tuple[Totals, dict[str, NDArray[np.uint32]]]:
-        """Put a shot down in arrays that hold nothing yet.
+    def record(
+        self, shots: ArrayLike, photon_energy: ArrayLike, photons: Photons
+    ) -> tuple[dict[str, NDArray[Any] | Photons], dict[str, NDArray[np.int64]]]:
+        """Record shots.
 
         Parameters
         ----------
-        shot : int, absolute index
-        photon_energy : float, of the pulse [eV]
-        event : Event, photons that reach the detector
-        arrays : by name, photons, image, low_q, and as far as there are such ideal_photons and adu
+        shots : int (shot,), absolute indices
+        photon_energy : (shot,), of the pulse [eV]
+        photons : Photons, that reach the detector
 
         Returns
         -------
-        Totals, and by name of a frame the flat indices of the pixels that hold photons
+        by name, photons, image, low_q and with a readout ideal_photons, and adu where it reads any; by name, totals
 
         Raises
         ------
         InputError
             Photons that cannot be.
         """
-        lit = {}
-        if self.readout is not None:
-            if "ideal_photons" in arrays:
-                self.recorder.count(*event, arrays["ideal_photons"])
-                lit["ideal_photons"] = event[0]
-            event = self._counted(self.readout, shot, photon_energy, event, arrays)
-        totals = self.recorder.record(*event, arrays["photons"], arrays["image"], arrays["low_q"])
-        return totals, {**lit, "photons": event[0]}
-
-    def _counted(
-        self, readout: Readout, shot: int, photon_energy: float, event: Event, arrays: Mapping[str, NDArray[Any]]
-    ) -> Event:
-        if not readout.adu:
-            return readout.counts(*event, shot, photon_energy)
-        frame = readout.frame(*event, shot, photon_energy)
-        if "adu" in arrays:
-            arrays["adu"][...] = frame
-        found = photons_of_frames(readout.photonized(frame)[None])
-        return found.pixel, found.count
+        if self.readout is None:
+            recorded = self.recorder.record(photons)
+            return recorded.raw(), recorded.totals()
+        raw: dict[str, NDArray[Any] | Photons] = {"ideal_photons": self.recorder.record(photons).photons}
+        read = zip(np.asarray(shots).tolist(), np.asarray(photon_energy).tolist(), photons, strict=True)
+        if self.readout.adu:
+            frames = [self.readout.frame(*event, shot, energy) for shot, energy, event in read]
+            counted = photons_of_frames(np.stack([self.readout.photonized(frame) for frame in frames]))
+            raw["adu"] = np.stack(frames)
+        else:
+            counted = joined([self.readout.counts(*event, shot, energy) for shot, energy, event in read])
+        recorded = self.recorder.record(counted)
+        return raw | recorded.raw(), recorded.totals()

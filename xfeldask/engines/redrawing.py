@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xfeldask.engines.engine import events, make_engine
+from xfeldask.engines.engine import drawn, make_engine, one_by_one
 from xfeldask.engines.recording import ShotRecorder, readout_of
 from xfeldask.errors import InputError
+from xfeldask.formats.frames import scattered
+from xfeldask.physics.images import Photons
 from xfeldask.physics.plan import ShotPlan, first_orientations, plan_shots
 from xfeldask.physics.species import form_error
 from xfeldask.store.checks import NO_SHOT, Problem
@@ -48,18 +50,17 @@ def check_redrawn(run: Run, shots: Sequence[int]) -> list[Problem]:
         for shot, row in zip(shots, value, strict=True):
             _compare(run, name, shot, row, problems)
     engine = make_engine(experiment, run.geometry, run.forms, mixture, run.background_shape)
-    shot_recorder = ShotRecorder(run.geometry, readout_of(experiment, run.geometry))
-    raw = [v for v in run.layout.stored() if v.role == "raw"]
+    pixels = run.layout.pixels
+    shot_recorder = ShotRecorder(run.geometry, run.layout.photon_dtype, readout_of(experiment, run.geometry))
     means = engine.expected(plan, index) if run.layout.intensity else [None] * len(index)
-    drawn = events(engine, plan, index, run.layout.pixels)
-    energies = plan.photon_energy.tolist()
-    for shot, energy, event, mean in zip(shots, energies, drawn, means, strict=True):
-        arrays: dict[str, NDArray[Any]] = {v.name: np.zeros(run.layout.inner(v), run.layout.dtype(v)) for v in raw}
-        totals, _ = shot_recorder.put(shot, energy, event, arrays)
+    blocks = one_by_one(drawn(engine, plan, index, pixels))
+    for i, (photons, mean) in enumerate(zip(blocks, means, strict=True)):
+        raw, totals = shot_recorder.record(index[[i]], plan.photon_energy[[i]], photons)
+        values = {n: scattered(v, pixels) if isinstance(v, Photons) else v for n, v in raw.items() if n in run}
         if mean is not None:
-            arrays["intensity"][...] = mean
-        for name, row in (arrays | totals._asdict()).items():
-            _compare(run, name, shot, row, problems)
+            values["intensity"] = mean[None]
+        for name, value in (values | totals).items():
+            _compare(run, name, int(index[i]), value[0], problems)
     return problems
 
 

@@ -10,14 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xfeldask.config import Experiment
-from xfeldask.engines.engine import events
+from xfeldask.engines.engine import drawn
 from xfeldask.engines.preparation import Prepared, prepare
 from xfeldask.engines.recording import ShotRecorder
 from xfeldask.errors import InputError
+from xfeldask.formats.frames import scattered
 from xfeldask.formats.inputs import resolve
 from xfeldask.formats.particles import particle_name
 from xfeldask.physics.detectors import Geometry, wavelength
-from xfeldask.physics.images import Counts
+from xfeldask.physics.images import Counts, Photons
 
 
 class SimulatedFrames:
@@ -32,21 +33,20 @@ class SimulatedFrames:
         experiment = prepared.inputs.experiment
         self.name, self.n_shots = particle_name(experiment.source), experiment.n_shots
         self.geometry, self.wavelength = prepared.inputs.geometry, wavelength(experiment.beam.photon_energy)
-        self._prepared, self._shot_recorder = prepared, ShotRecorder(self.geometry, prepared.readout)
+        self._prepared = prepared
+        self._shot_recorder = ShotRecorder(self.geometry, prepared.layout.photon_dtype, prepared.readout)
 
     def read(self, shots: range) -> Counts:
         """Photons of consecutive shots, uint8 or uint16 (shot, panel, ss, fs)."""
-        indices = np.arange(shots.start, shots.stop)
-        frames = np.zeros((len(shots), *self.geometry.shape), self._prepared.layout.photon_dtype)
-        recorder, plan = self._shot_recorder.recorder, self._prepared.plan(indices)
-        images = {
-            "image": np.zeros(recorder.image_shape, np.uint16),
-            "low_q": np.zeros(recorder.low_q_shape, np.uint16),
-        }
-        drawn = events(self._prepared.engine, plan, indices, self.geometry.shape)
-        energies = plan.photon_energy.tolist()
-        for frame, shot, energy, event in zip(frames, indices.tolist(), energies, drawn, strict=True):
-            self._shot_recorder.put(shot, energy, event, {"photons": frame, **images})
+        indices, dtype = np.arange(shots.start, shots.stop), self._prepared.layout.photon_dtype
+        plan, frames, begun = self._prepared.plan(indices), np.zeros((len(shots), *self.geometry.shape), dtype), 0
+        for photons in drawn(self._prepared.engine, plan, indices, self.geometry.shape):
+            mine = slice(begun, begun + len(photons))
+            raw, _ = self._shot_recorder.record(indices[mine], plan.photon_energy[mine], photons)
+            counted = raw["photons"]
+            assert isinstance(counted, Photons)
+            frames[mine] = scattered(counted, self.geometry.shape)
+            begun = mine.stop
         return frames
 
     def truth(self, shots: range) -> dict[str, NDArray[Any]]:

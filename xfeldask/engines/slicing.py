@@ -15,6 +15,7 @@ from xfeldask.physics.detectors import R_E, Geometry
 from xfeldask.physics.plan import ShotPlan
 from xfeldask.physics.planned_shots import shots_of_plan
 from xfeldask.physics.scattering import Shot
+from xfeldask.physics.shot_blocks import split
 
 
 class Slicing:
@@ -39,12 +40,12 @@ class Slicing:
 
     def draw(self, plan: ShotPlan, shots: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
         """Frames of each shot, int64 (1, panel, ss, fs)."""
-        for shot in shots_of_plan(plan, self._seed, shots, self._geometry):
+        for shot in split(shots_of_plan(plan, self._seed, shots, self._geometry)):
             yield np.random.Generator(np.random.Philox(int(shot.key))).poisson(self._mean(shot))[None]
 
     def expected(self, plan: ShotPlan, shots: NDArray[np.int64]) -> Iterator[NDArray[np.float32]]:
         """Compute expected photons of each shot, float32 (panel, ss, fs)."""
-        for shot in shots_of_plan(plan, self._seed, shots, self._geometry):
+        for shot in split(shots_of_plan(plan, self._seed, shots, self._geometry)):
             yield self._mean(shot)
 
     def _mean(self, shot: Shot) -> NDArray[np.float32]:

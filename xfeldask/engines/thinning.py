@@ -15,7 +15,12 @@ from xfeldask.physics.forward import make_forward_model
 from xfeldask.physics.images import Photons
 from xfeldask.physics.plan import ShotPlan, margins
 from xfeldask.physics.planned_shots import shots_of_plan
+from xfeldask.physics.shot_blocks import some, split
 from xfeldask.physics.species import Form, Mixture
+from xfeldask.store.layout import IMAGES_PER_CHUNK
+
+AT_ONCE = IMAGES_PER_CHUNK
+"""Shots drawn together: as many as are stored together."""
 
 _lock = threading.Lock()
 
@@ -52,13 +57,17 @@ class Thinning:
                 self._gpu = None
 
     def draw(self, plan: ShotPlan, shots: NDArray[np.int64]) -> Iterator[Photons]:
-        """Photons of each shot, a block each."""
+        """Photons of the shots, in blocks."""
         planned = shots_of_plan(plan, self._seed, shots, self._geometry, self._mixture)
         gpu = self._gpu  # another thread may take it away
-        for pixel, count in map(self.model.draw, planned) if gpu is None else gpu.draw(planned):
-            yield Photons(pixel, count, np.array([0, pixel.size]))
+        if gpu is None:
+            for first in range(0, len(shots), AT_ONCE):
+                yield from self.model.draw_blocks(some(planned, first, min(first + AT_ONCE, len(shots))))
+        else:
+            for pixel, count in gpu.draw(list(split(planned))):
+                yield Photons(pixel, count, np.array([0, pixel.size]))
 
     def expected(self, plan: ShotPlan, shots: NDArray[np.int64]) -> Iterator[NDArray[np.float32]]:
         """Compute expected photons of each shot, float32 (panel, ss, fs)."""
-        for shot in shots_of_plan(plan, self._seed, shots, self._geometry, self._mixture):
+        for shot in split(shots_of_plan(plan, self._seed, shots, self._geometry, self._mixture)):
             yield self.model.expected(shot)

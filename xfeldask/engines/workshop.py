@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,12 +12,13 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from xfeldask.engines.engine import Engine, events, make_engine
+from xfeldask.engines.engine import Engine, drawn, make_engine, one_by_one
 from xfeldask.engines.kept import Kept, key_of
 from xfeldask.engines.recording import ShotRecorder, readout_of
 from xfeldask.engines.thinning import Thinning
 from xfeldask.errors import InputError
 from xfeldask.physics.detectors import Geometry
+from xfeldask.physics.images import Photons
 from xfeldask.physics.plan import ShotPlan
 from xfeldask.physics.readout import Readout
 from xfeldask.store.layout import TRUTH_PER_CHUNK, Layout, layout_of, shot_array
@@ -96,15 +97,18 @@ class Workshop:
 
     def fill(self, sink: Shard, plan: ShotPlan, shots: NDArray[np.int64]) -> None:
         """Draw shots into a shard."""
-        means = self.engine.expected(plan, shots) if self.layout.intensity else [None] * len(shots)
-        drawn = events(self.engine, plan, shots, self.layout.pixels)
-        energies = plan.photon_energy.tolist()
-        for shot, energy, event, mean in zip(shots.tolist(), energies, drawn, means, strict=True):
-            arrays = sink.next_shot()
-            if mean is not None:
-                arrays["intensity"][...] = mean
-            totals, lit = self.shot_recorder.put(shot, energy, event, arrays)
-            sink.advance(totals._asdict(), lit)
+        blocks: Iterable[Photons] = drawn(self.engine, plan, shots, self.layout.pixels)
+        means = iter(self.engine.expected(plan, shots)) if self.layout.intensity else None
+        if means is not None or self.shot_recorder.readout is not None:
+            blocks = one_by_one(blocks)  # frames of every pixel, of four bytes and more
+        begun = 0
+        for photons in blocks:
+            mine = slice(begun, begun + len(photons))
+            raw, totals = self.shot_recorder.record(shots[mine], plan.photon_energy[mine], photons)
+            if means is not None:
+                raw["intensity"] = next(means)[None]
+            sink.extend(raw, totals)
+            begun = mine.stop
 
 
 def make_workshop(group: zarr.Group, engine: Engine, geometry: Geometry, readout: Readout | None = None) -> Workshop:
@@ -112,7 +116,7 @@ def make_workshop(group: zarr.Group, engine: Engine, geometry: Geometry, readout
     layout = layout_of(group)
     arrays = {v.name: shot_array(group, v.name) for v in layout.stored()}
     truth = Truth({name: arrays[name] for name in layout.truth})
-    return Workshop(layout, engine, ShotRecorder(geometry, readout), arrays, truth)
+    return Workshop(layout, engine, ShotRecorder(geometry, layout.photon_dtype, readout), arrays, truth)
 
 
 def simulate_shard(run: Run, shard: int, *, device: str = "cpu") -> None:

@@ -8,15 +8,15 @@ which does not depend on the run and is that of `draw_thinned`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numba.cuda
 import numpy as np
 from numba import float64, int64, uint64
-from numpy.typing import NDArray
 
 from xfeldask.physics.any_order import NONE, background_part, background_photon, holder, tile_part, tile_photon
 from xfeldask.physics.scattering import Scatterer, Screen, Shot
+from xfeldask.physics.shot_blocks import Shots
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
@@ -29,28 +29,6 @@ THREADS = 256
 
 TOO_MANY = -1
 """Told in the place of a number of photons, of a shot that promises more candidates than is allowed."""
-
-
-class Shots(NamedTuple):
-    """Several shots, their bodies one behind another; see `Shot`.
-
-    Attributes
-    ----------
-    start : int64 (shot + 1,), the first body of each shot
-    rotation, position, strength, size, body : along bodies
-    wavenumber, center, background, key : along shots
-    """
-
-    start: NDArray[np.int64]
-    rotation: NDArray[np.float64]
-    position: NDArray[np.float64]
-    strength: NDArray[np.float64]
-    size: NDArray[np.float64]
-    body: NDArray[np.int64]
-    wavenumber: NDArray[np.float64]
-    center: NDArray[np.float64]
-    background: NDArray[np.float64]
-    key: NDArray[np.uint64]
 
 
 @_inner

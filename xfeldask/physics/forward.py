@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,10 +21,11 @@ from xfeldask.physics.detectors import (
     solid_angle,
     wavelength,
 )
+from xfeldask.physics.images import Photons
 from xfeldask.physics.interpolation import TAPS, Table
 from xfeldask.physics.orientations import even_directions
-from xfeldask.physics.rates import tile_rates
 from xfeldask.physics.scattering import Level, Scatterer, Screen, Shot
+from xfeldask.physics.shot_blocks import Shots, join, some, split
 from xfeldask.physics.species import Form, form_amplitude
 from xfeldask.physics.tiles import Tiles, cut
 from xfeldask.physics.volume import OVERSAMPLING, Volume
@@ -39,6 +41,12 @@ LEAST_S = 1.0
 
 ZOOM = 0.25
 """Fraction of the detector's radius within which tiles are quartered and bounds are finer."""
+
+ENOUGH = 1 << 20
+"""Photons after which no further shot is drawn into the same block."""
+
+NOT_DRAWN = -1
+"""End of the photons of a shot that was not drawn."""
 
 FINENESS = 3
 """Bound cells a grid step near the beam, where the form factor is steep; 1 elsewhere."""
@@ -89,9 +97,10 @@ class ForwardModel:
 
     def screen_of(self, shot: Shot) -> Screen:
         """Return the finest of the screens of a shot's bodies; the bounds of all of them hold for its tiles."""
-        if not shot.body.size:
-            return self.screens[0]
-        return self.screens[int(shot.body[self.step[shot.body].argmin()])]
+        return self.screens[self._finest(shot.body)]
+
+    def _finest(self, bodies: NDArray[np.int64]) -> int:
+        return int(bodies[self.step[bodies].argmin()]) if bodies.size else 0
 
     def expected(self, shot: Shot) -> NDArray[np.float32]:
         """Compute the expected photons of a shot, float32 (panel, ss, fs)."""
@@ -106,13 +115,33 @@ class ForwardModel:
         -------
         uint32 (event,), flat index of a pixel, and int64 (event,), photons in it; in no order
         """
-        screen = self.screen_of(shot)
-        rate = np.empty(screen.spread.size)
-        candidates = tile_rates(self.scatterer, screen, shot, rate)
-        if not candidates <= sampling.CANDIDATES_PER_PIXEL * screen.pixel.shape[0]:
-            return sampling.draw_every_pixel(self.scatterer, screen, shot)
-        pixel = sampling.draw_thinned(self.scatterer, screen, shot, rate)
-        return pixel, np.ones(pixel.size, np.int64)
+        ((drawn,),) = self.draw_blocks(join([shot]))
+        return drawn
+
+    def draw_blocks(self, shots: Shots) -> Iterator[Photons]:
+        """Draw the photons of shots as `draw` does, a block of shots at a time."""
+        screens = [0] * len(shots.key)
+        if len(self.screens) > 1:
+            screens = [self._finest(shots.body[first:last]) for first, last in pairwise(shots.start.tolist())]
+        begun = 0
+        for index, alike in groupby(screens):
+            end = begun + len(list(alike))
+            while begun < end:
+                block = self._draw_block(self.screens[index], some(shots, begun, end))
+                yield block
+                begun += len(block.start) - 1
+
+    def _draw_block(self, screen: Screen, shots: Shots) -> Photons:
+        """Draw the first of some shots, or the first few."""
+        start = np.full(len(shots.key) + 1, NOT_DRAWN)
+        start[0] = 0
+        most = sampling.CANDIDATES_PER_PIXEL * screen.pixel.shape[0]
+        pixel = sampling.draw_several(self.scatterer, screen, shots, most, ENOUGH, start)
+        start = start[start != NOT_DRAWN]
+        if start.size > 1:
+            return Photons(pixel, np.ones(pixel.size, np.int64), start)
+        pixel, count = sampling.draw_every_pixel(self.scatterer, screen, next(split(shots)))
+        return Photons(pixel, count, np.array([0, pixel.size]))
 
 
 def largest_s(geometry: Geometry, wavelength: float, margins: Margins) -> float:

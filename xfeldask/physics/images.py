@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import prod
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from xfeldask.errors import InputError
 from xfeldask.physics.binned_frames import FULL
 from xfeldask.physics.binning import bin_factor, bin_index, binned_shape, low_q_index, low_q_shape
 from xfeldask.physics.detectors import Geometry
-from xfeldask.physics.jit import kernel
+from xfeldask.physics.jit import inner_inline_kernel, inner_kernel, kernel
 
 Counts = NDArray[np.integer[Any]]
+
+DIGIT = 11
+"""Bits by which pixels are sorted at a time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,9 +44,26 @@ class Photons:
     count: NDArray[np.int64]
     start: NDArray[np.int64]
 
+    def __len__(self) -> int:
+        return len(self.start) - 1
+
     def __iter__(self) -> Iterator[tuple[NDArray[np.uint32], NDArray[np.int64]]]:
         for first, last in pairwise(self.start.tolist()):
             yield self.pixel[first:last], self.count[first:last]
+
+
+def joined(shots: Sequence[tuple[NDArray[np.uint32], NDArray[np.int64]]]) -> Photons:
+    """Join the photons of single shots.
+
+    Examples
+    --------
+    >>> one, none = (np.array([5, 7], np.uint32), np.array([1, 2])), (np.zeros(0, np.uint32), np.zeros(0, np.int64))
+    >>> joined([one, none, one]).start.tolist()
+    [0, 2, 2, 4]
+    """
+    start = np.cumsum([0, *(pixel.size for pixel, _ in shots)])
+    pixel, count = (np.concatenate(values) for values in zip(*shots, strict=True))
+    return Photons(pixel, count, start)
 
 
 def photons_of_frames(frames: Counts) -> Photons:
@@ -73,20 +93,32 @@ def photons_of_frames(frames: Counts) -> Photons:
     return Photons(pixel, count, start)
 
 
-class Totals(NamedTuple):
-    """Photons counted in a shot, and those lost to full pixels.
+@dataclass(frozen=True, eq=False)
+class Recorded:
+    """What is kept of consecutive shots.
 
-    Examples
-    --------
-    >>> from xfeldask.physics.detectors import square
-    >>> recorder, photons = Recorder(square(4, 1e-3, 0.1)), np.zeros((1, 4, 4), np.uint8)
-    >>> image, low_q = np.zeros(recorder.image_shape, np.uint16), np.zeros(recorder.low_q_shape, np.uint16)
-    >>> recorder.record(np.array([5], np.uint32), np.array([300]), photons, image, low_q)
-    Totals(photon_count=255, lost_photons=45)
+    Attributes
+    ----------
+    photons : Photons, of each pixel that holds any, those of a shot in ascending order
+    image : uint16 (shot, y, x)
+    low_q : uint16 (shot, low_y, low_x)
+    photon_count : int64 (shot,), photons on all pixels
+    lost_photons : int64 (shot,), those that pixels were too full for
     """
 
-    photon_count: int
-    lost_photons: int
+    photons: Photons
+    image: NDArray[np.uint16]
+    low_q: NDArray[np.uint16]
+    photon_count: NDArray[np.int64]
+    lost_photons: NDArray[np.int64]
+
+    def raw(self) -> dict[str, NDArray[Any] | Photons]:
+        """Return what a store has of each shot, by name."""
+        return {"photons": self.photons, "image": self.image, "low_q": self.low_q}
+
+    def totals(self) -> dict[str, NDArray[np.int64]]:
+        """Return the totals of each shot, by name."""
+        return {"photon_count": self.photon_count, "lost_photons": self.lost_photons}
 
 
 class Recorder:
@@ -95,86 +127,53 @@ class Recorder:
     Parameters
     ----------
     geometry : Geometry
+    dtype : unsigned, of a pixel
 
     Attributes
     ----------
     geometry : Geometry
+    dtype : numpy.dtype
     image_shape : (y, x)
     low_q_shape : (low_y, low_x)
 
     Examples
     --------
     >>> from xfeldask.physics.detectors import square
-    >>> recorder = Recorder(square(2, 1e-3, 0.1))
-    >>> frame = np.zeros((1, 2, 2), np.uint8)
-    >>> image, low_q = np.zeros(recorder.image_shape, np.uint16), np.zeros(recorder.low_q_shape, np.uint16)
-    >>> recorder.record(np.array([3, 0, 3], np.uint32), np.array([200, 1, 60]), frame, image, low_q)
-    Totals(photon_count=256, lost_photons=5)
-    >>> frame.tolist(), image.tolist()
-    ([[[1, 0], [0, 255]]], [[1, 0], [0, 255]])
+    >>> recorder = Recorder(square(2, 1e-3, 0.1), "uint8")
+    >>> found = recorder.record(Photons(np.array([3, 0, 3], np.uint32), np.array([200, 1, 60]), np.array([0, 3])))
+    >>> found.photons.pixel.tolist(), found.photons.count.tolist(), found.image.tolist()
+    ([0, 3], [1, 255], [[[1, 0], [0, 255]]])
+    >>> found.photon_count.tolist(), found.lost_photons.tolist()
+    ([256], [5])
     """
 
-    def __init__(self, geometry: Geometry) -> None:
+    def __init__(self, geometry: Geometry, dtype: DTypeLike) -> None:
         bin = bin_factor(geometry)
-        self.geometry = geometry
+        self.geometry, self.dtype = geometry, np.dtype(dtype)
         self.image_shape = binned_shape(geometry, bin)
         self.low_q_shape = low_q_shape(geometry)
         # the two lie side by side: a photon waits for memory once
         self._bins = np.stack([bin_index(geometry, bin), low_q_index(geometry)], axis=-1).reshape(-1, 2)
 
-    def record(
-        self,
-        pixel: NDArray[np.uint32],
-        count: NDArray[np.int64],
-        frame: NDArray[np.unsignedinteger],
-        image: NDArray[np.uint16],
-        low_q: NDArray[np.uint16],
-    ) -> Totals:
-        """Add the photons of a shot to arrays that hold none yet.
-
-        Parameters
-        ----------
-        pixel, count : of the shot's events, see `Photons`
-        frame : unsigned (panel, ss, fs), zeros, contiguous as the other two are
-        image : uint16 (y, x), zeros
-        low_q : uint16 (low_y, low_x), zeros
-
-        Returns
-        -------
-        Totals
+    def record(self, photons: Photons) -> Recorded:
+        """Record the photons of shots.
 
         Raises
         ------
         InputError
-            A pixel that is not there, a negative count, arrays that are not contiguous or of another shape.
+            A pixel that is not there, a negative count.
         """
-        shapes = frame.shape, image.shape, low_q.shape
-        if shapes != (self.geometry.shape, self.image_shape, self.low_q_shape):
-            raise InputError(f"a frame and images of shapes {shapes} are not those of the detector")
-        if not all(array.flags.c_contiguous for array in (frame, image, low_q)):
-            raise InputError("photons are counted into contiguous arrays only; pass np.ascontiguousarray's result")
-        full = int(np.iinfo(frame.dtype).max)
-        flat, small, middle = frame.reshape(-1), image.reshape(-1), low_q.reshape(-1)
-        recorded, lost, bad = _record(pixel, count, self._bins, flat, small, middle, full)
+        n, full = len(photons), int(np.iinfo(self.dtype).max)
+        image, low_q = (np.zeros((n, *shape), np.uint16) for shape in (self.image_shape, self.low_q_shape))
+        pixel, count = photons.pixel.copy(), photons.count.copy()
+        start, recorded, lost = np.zeros(n + 1, np.int64), np.zeros(n, np.int64), np.zeros(n, np.int64)
+        bad = _record(
+            pixel, count, photons.start, self._bins, image.reshape(n, prod(self.image_shape)),
+            low_q.reshape(n, prod(self.low_q_shape)), full, start, recorded, lost,
+        )  # fmt: skip
         if bad >= 0:
-            refuse_event(pixel[bad], count[bad], frame.size)
-        return Totals(recorded, lost)
-
-    def count(self, pixel: NDArray[np.uint32], count: NDArray[np.int64], frame: NDArray[np.unsignedinteger]) -> None:
-        """Add the photons of a shot to a frame alone; parameters and errors as of `record`.
-
-        Examples
-        --------
-        >>> from xfeldask.physics.detectors import square
-        >>> frame = np.zeros((1, 2, 2), np.uint8)
-        >>> Recorder(square(2, 1e-3, 0.1)).count(np.array([3, 0, 3], np.uint32), np.array([200, 1, 60]), frame)
-        >>> frame.tolist()
-        [[[1, 0], [0, 255]]]
-        """
-        flat = frame.reshape(-1)
-        bad = _count_frame(pixel, count, self._bins, flat, int(np.iinfo(frame.dtype).max))
-        if bad >= 0:
-            refuse_event(pixel[bad], count[bad], frame.size)
+            refuse_event(photons.pixel[bad], photons.count[bad], len(self._bins))
+        return Recorded(Photons(pixel[: start[-1]], count[: start[-1]], start), image, low_q, recorded, lost)
 
 
 def refuse_event(pixel: int, count: int, pixels: int) -> NoReturn:
@@ -195,49 +194,82 @@ def refuse_event(pixel: int, count: int, pixels: int) -> NoReturn:
 
 
 @kernel
-def _count_frame(
-    pixel: NDArray[np.uint32],
-    count: NDArray[np.int64],
-    bins: NDArray[np.int32],
-    frame: NDArray[np.unsignedinteger],
-    full: int,
-) -> int:
-    """Add events to a flat frame; return the first event that cannot be, or -1."""
-    for e in range(pixel.size):
-        p = np.int64(pixel[e])
-        if p >= frame.size or count[e] < 0:
-            return e
-        if bins[p, 0] >= 0:
-            frame[p] += min(count[e], full - np.int64(frame[p]))
-    return -1
-
-
-@kernel
 def _record(
     pixel: NDArray[np.uint32],
     count: NDArray[np.int64],
+    start: NDArray[np.int64],
     bins: NDArray[np.int32],
-    frame: NDArray[np.unsignedinteger],
     image: NDArray[np.uint16],
     low_q: NDArray[np.uint16],
     full: int,
-) -> tuple[int, int, int]:
-    """Add events to flat arrays; returns photons recorded and lost, and the first event that cannot be, or -1."""
-    recorded = lost = 0
-    for e in range(pixel.size):
-        p = np.int64(pixel[e])
-        if p >= frame.size or count[e] < 0:
-            return recorded, lost, e
-        if bins[p, 0] < 0:
-            continue
-        held = min(count[e], full - np.int64(frame[p]))
-        frame[p] += held
-        recorded += held
-        lost += count[e] - held
-        image[bins[p, 0]] = min(FULL, np.int64(image[bins[p, 0]]) + held)
-        if bins[p, 1] >= 0:
-            low_q[bins[p, 1]] = min(FULL, np.int64(low_q[bins[p, 1]]) + held)
-    return recorded, lost, -1
+    end: NDArray[np.int64],
+    recorded: NDArray[np.int64],
+    lost: NDArray[np.int64],
+) -> int:
+    """Record shots; return the first event that cannot be, or -1.
+
+    The events of each shot are overwritten with what its pixels hold, behind those of the shot before, up to `end`.
+    """
+    spare, other = np.empty(pixel.size, np.uint32), np.empty(pixel.size, np.int64)
+    n = 0
+    for shot in range(start.size - 1):
+        first, last = start[shot], start[shot + 1]
+        for e in range(first, last):
+            if pixel[e] >= bins.shape[0] or count[e] < 0:
+                return e
+        _sort(pixel[first:last], count[first:last], spare, other, bins.shape[0])
+        e = first
+        while e < last:
+            p, photons = int(pixel[e]), 0
+            while e < last and pixel[e] == p:
+                photons += int(count[e])
+                e += 1
+            held = min(photons, full)
+            if bins[p, 0] < 0 or held == 0:
+                continue
+            recorded[shot] += held
+            lost[shot] += photons - held
+            _add(image[shot], bins[p, 0], held)
+            if bins[p, 1] >= 0:
+                _add(low_q[shot], bins[p, 1], held)
+            pixel[n], count[n] = p, held
+            n += 1
+        end[shot + 1] = n
+    return -1
+
+
+@inner_inline_kernel
+def _add(image: NDArray[np.uint16], bin: int, photons: int) -> None:
+    image[bin] = min(FULL, int(image[bin]) + photons)
+
+
+@inner_kernel
+def _sort(
+    pixel: NDArray[np.uint32],
+    count: NDArray[np.int64],
+    spare: NDArray[np.uint32],
+    other: NDArray[np.int64],
+    pixels: int,
+) -> None:
+    """Sort events by their pixel, which is below `pixels`, by some of its bits at a time, the lowest first."""
+    place = np.empty(1 << DIGIT, np.int64)
+    for shift in range(0, 64, DIGIT):
+        if pixels >> shift == 0:
+            break
+        place[:] = 0
+        for e in range(pixel.size):
+            place[(pixel[e] >> shift) & (place.size - 1)] += 1
+        before = 0
+        for digit in range(place.size):
+            here = place[digit]
+            place[digit] = before
+            before += here
+        for e in range(pixel.size):
+            digit = (pixel[e] >> shift) & (place.size - 1)
+            spare[place[digit]], other[place[digit]] = pixel[e], count[e]
+            place[digit] += 1
+        for e in range(pixel.size):
+            pixel[e], count[e] = spare[e], other[e]
 
 
 @kernel

@@ -11,13 +11,13 @@ from xfeldask.physics.draws import Stream, stream_key
 from xfeldask.physics.members import Members, taken_apart, whole
 from xfeldask.physics.orientations import rotation_matrix
 from xfeldask.physics.plan import ShotPlan
-from xfeldask.physics.scattering import Shot
+from xfeldask.physics.shot_blocks import Shots
 from xfeldask.physics.species import Mixture
 
 
 def shots_of_plan(
     plan: ShotPlan, seed: int, shots: NDArray[np.int64], geometry: Geometry, mixture: Mixture | None = None
-) -> list[Shot]:
+) -> Shots:
     """Rows of a plan, which are the absolute `shots`, as the samplers take them.
 
     Parameters
@@ -40,39 +40,27 @@ def shots_of_plan(
     >>> from xfeldask.physics.plan import plan_shots
     >>> plan = plan_shots(Experiment(particle="chaperonin", n_shots=3, hits={2: 1}), 1e-3, np.arange(3))
     >>> shots = shots_of_plan(plan, 0, np.arange(3), square(4, 1e-3, 0.1))
-    >>> [shot.position.shape for shot in shots]
-    [(2, 3), (2, 3), (2, 3)]
+    >>> shots.start.tolist(), shots.position.shape
+    ([0, 2, 4, 6], (6, 3))
     """
     present = np.arange(plan.fluence.shape[1]) < plan.n_particles[:, None]
     _refuse_impossible(plan, present, shots, mixture)
     members = _members(plan, present, mixture)
-    rotation = rotation_matrix(members.orientation)
     fluence = plan.fluence[present][members.particle]
-    strength = np.sqrt(fluence * 1e12) * geometry.pixel_size * R_E * members.growth
-    wavenumber = plan.photon_energy / HC
-    background = plan.background / geometry.mask.size
-    key = stream_key(seed, Stream.PHOTONS, shots)
     # members of a shot are neighbours
     ends = np.searchsorted(members.particle, np.cumsum(present.sum(axis=1)))
-    out = []
-    start = 0
-    for i, end in enumerate(ends.tolist()):
-        mine = slice(start, end)
-        start = end
-        out.append(
-            Shot(
-                rotation[mine],
-                members.position[mine],
-                strength[mine],
-                members.size[mine],
-                float(wavenumber[i]),
-                plan.beam_center[i],
-                float(background[i]),
-                key[i],
-                members.body[mine],
-            )
-        )
-    return out
+    return Shots(
+        np.concatenate([[0], ends]).astype(np.int64),
+        rotation_matrix(members.orientation),
+        np.ascontiguousarray(members.position),
+        np.sqrt(fluence * 1e12) * geometry.pixel_size * R_E * members.growth,
+        np.ascontiguousarray(members.size),
+        members.body,
+        plan.photon_energy / HC,
+        np.array(plan.beam_center),
+        plan.background / geometry.mask.size,
+        stream_key(seed, Stream.PHOTONS, shots),
+    )
 
 
 def _members(plan: ShotPlan, present: NDArray[np.bool_], mixture: Mixture | None) -> Members:

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from xfeldask.physics.draws import GOLDEN, mix, part_key, poisson, unit
 from xfeldask.physics.jit import inner_inline_kernel, inner_kernel, kernel
-from xfeldask.physics.rates import add_bounds
+from xfeldask.physics.rates import add_bounds, tile_rates
 from xfeldask.physics.scattering import Scatterer, Screen, Shot, background_at, intensities, intensity_at, scattering
+from xfeldask.physics.shot_blocks import Shots, shot_at
 
 CANDIDATES_PER_PIXEL = 0.6
 """Above this many candidates a pixel, drawing every pixel takes less time than thinning."""
@@ -145,6 +146,37 @@ def draw_thinned(body: Scatterer, screen: Screen, shot: Shot, rate: NDArray[np.f
         p = background_pixel(screen, state, b)
         photons[drawn] = p
         drawn += screen.pixel[p, 3] > 0
+    return photons[:drawn]
+
+
+@kernel
+def draw_several(
+    body: Scatterer, screen: Screen, shots: Shots, most: float, enough: int, start: NDArray[np.int64]
+) -> NDArray[np.uint32]:
+    """Draw the photons of shots by thinning, up to the first shot that promises too many candidates.
+
+    Parameters
+    ----------
+    most : float, candidates of a shot; one that promises more is drawn pixel by pixel in less time
+    enough : int, photons after which no further shot is begun
+    start : int64 (shot + 1,), 0 at first; overwritten with where the photons of each shot end, as far as it comes
+
+    Returns
+    -------
+    uint32 (photon,), as of `draw_thinned`, those of each shot in turn
+    """
+    photons, drawn, rate = np.empty(0, np.uint32), 0, np.empty(screen.spread.size)
+    for i in range(start.size - 1):
+        shot = shot_at(shots, i)
+        # what is not a number is too many
+        if drawn >= enough or not tile_rates(body, screen, shot, rate) <= most:
+            break
+        mine = draw_thinned(body, screen, shot, rate)
+        photons = _with_room(photons, drawn, mine.size)
+        for p in range(mine.size):
+            photons[drawn + p] = mine[p]
+        drawn += mine.size
+        start[i + 1] = drawn
     return photons[:drawn]
 
 

@@ -17,10 +17,11 @@ import zarr
 from numcodecs import zstd
 from numpy.typing import NDArray
 
+from xfeldask.physics.images import Photons
 from xfeldask.store.codecs import ZSTD_LEVEL
 from xfeldask.store.places import place_of
 from xfeldask.store.urls import StorePath
-from xfeldask.store.zstd_frames import SPARSE, compress
+from xfeldask.store.zstd_frames import compress, compress_listed
 
 MISSING = np.iinfo(np.uint64).max
 
@@ -47,31 +48,29 @@ class ShardFile:
         self._block: NDArray[Any] = np.empty(array.chunks, array.dtype)
         self._fill = array.fill_value
         self._filled = 0
-        self._is_clear = False
         self._chunks: list[bytes] = []
         self._index = np.full((length // self._rows, 2), MISSING, "<u8")
         self._end = 0
 
-    def next_row(self) -> NDArray[Any]:
-        """Zeroed memory of the next row, to be filled before `advance`."""
-        row: NDArray[Any] = self._block[self._filled]
-        if not self._is_clear:
-            row[...] = 0
-        return row
-
-    def advance(self, lit: NDArray[np.uint32] | None = None) -> None:
-        """Take the row as it is now.
+    def extend(self, rows: NDArray[Any] | Photons) -> None:
+        """Append rows.
 
         Parameters
         ----------
-        lit : uint32 (value,), optional, flat indices in any order among which are those of all values of the row that
-            are not zero; where they are few, a row that is a chunk is neither searched nor cleared as a whole
+        rows : (row, ...), or where chunks are of one row each the photons of each, as of `compress_listed`
         """
-        self._filled += 1
-        if self._filled == self._rows:
-            if lit is not None and (self._rows > 1 or SPARSE * lit.size > self._block.size):
-                lit = None
-            self._encode(None if lit is None else np.sort(lit))
+        if isinstance(rows, Photons):
+            assert self._rows == 1
+            for packed in compress_listed(rows, self._block.size, self._block.dtype, ZSTD_LEVEL):
+                self._append(packed)
+            return
+        taken = 0
+        while taken < len(rows):
+            more = min(self._rows - self._filled, len(rows) - taken)
+            self._block[self._filled : self._filled + more] = rows[taken : taken + more]
+            taken, self._filled = taken + more, self._filled + more
+            if self._filled == self._rows:
+                self._encode()
 
     @property
     def bytes_held(self) -> int:
@@ -95,16 +94,15 @@ class ShardFile:
         index = self._index.tobytes()
         return [*self._chunks, index, _checksum(index)]
 
-    def _encode(self, lit: NDArray[np.uint32] | None = None) -> None:
-        packed = compress(self._block, ZSTD_LEVEL, lit)
-        self._is_clear = lit is not None
-        if lit is not None:
-            self._block.reshape(-1)[lit] = 0
+    def _encode(self) -> None:
+        self._append(compress(self._block, ZSTD_LEVEL))
+        self._filled = 0
+
+    def _append(self, packed: bytes) -> None:
         packed += _checksum(packed)
         self._index[len(self._chunks)] = self._end, len(packed)
         self._chunks.append(packed)
         self._end += len(packed)
-        self._filled = 0
 
 
 def chunk_parts(array: zarr.Array[Any], index: int, values: NDArray[Any]) -> tuple[str, list[bytes]]:

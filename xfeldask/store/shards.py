@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 import zarr
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from xfeldask.errors import RunError, UnreachableError
+from xfeldask.physics.images import Photons
 from xfeldask.schema import DONE, named
 from xfeldask.store.codecs import EXACT
 from xfeldask.store.layout import Layout
@@ -18,11 +19,9 @@ from xfeldask.store.run import Run
 from xfeldask.store.sharding import ShardFile, chunk_parts
 from xfeldask.store.urls import StorePath
 
-NOTHING: Mapping[str, NDArray[np.uint32]] = {}
-
 
 class Shard:
-    """A shard being written, shot by shot.
+    """A shard being written, a block of shots after the other.
 
     Parameters
     ----------
@@ -41,50 +40,51 @@ class Shard:
     >>> run = Run.open(path, "r+")
     >>> arrays = {v.name: run.array(v.name, EXACT) for v in layout.stored()}
     >>> shard = Shard(arrays, path, layout, 0)
-    >>> for shot in shard.shots:
-    ...     shard.next_shot()["photons"][0, 0, 0] = 7
-    ...     shard.advance({"photon_count": 7, "lost_photons": 0})
+    >>> photons = np.full((2, *layout.pixels), 7, np.uint8)
+    >>> images = {name: np.zeros((2, *getattr(layout, name)), np.uint16) for name in ("image", "low_q")}
+    >>> shard.extend({"photons": photons, **images}, {"photon_count": [112, 112], "lost_photons": [0, 0]})
     >>> shard.commit()
     >>> run.read("photon_count").tolist(), run.done().tolist()
-    ([7, 7, 0, 0, 0], [True, True, False, False, False])
+    ([112, 112, 0, 0, 0], [True, True, False, False, False])
     """
 
     def __init__(self, arrays: Mapping[str, zarr.Array[Any]], path: StorePath, layout: Layout, index: int) -> None:
         self.shots = layout.shots(index)
         self._place, self._index = place_of(path), index
-        raw = [v for v in layout.stored() if v.role == "raw"]
-        self._files = {v.name: ShardFile(arrays[v.name], path / v.name, index) for v in raw if v.name in arrays}
-        self._scratch = {v.name: np.zeros(layout.inner(v), layout.dtype(v)) for v in raw if v.name not in arrays}
+        raw = [v.name for v in layout.stored() if v.role == "raw" and v.name in arrays]
+        self._files = {name: ShardFile(arrays[name], path / name, index) for name in raw}
         self._totals = {v.name: arrays[v.name] for v in named("total")}
         self._values: dict[str, NDArray[Any]] = {
             name: np.zeros(len(self.shots), array.dtype) for name, array in self._totals.items()
         }
         self._written = 0
 
-    def next_shot(self) -> dict[str, NDArray[Any]]:
-        """Zeroed arrays of the next shot, to be filled before `advance`."""
-        for scratch in self._scratch.values():
-            scratch.fill(0)
-        return self._scratch | {name: file.next_row() for name, file in self._files.items()}
-
-    def advance(self, totals: Mapping[str, int], lit: Mapping[str, NDArray[np.uint32]] = NOTHING) -> None:
-        """Take the arrays of the shot as they are now, and its totals.
+    def extend(self, values: Mapping[str, NDArray[Any] | Photons], totals: Mapping[str, ArrayLike]) -> None:
+        """Append shots.
 
         Parameters
         ----------
-        totals : int by name
-        lit : uint32 (event,) by name of a frame, optional, flat indices in any order of all pixels that hold photons,
-            and maybe of others; a frame is searched for them where they are not given
+        values : (shot, ...) by name of each raw variable, or the photons of frames, as of `Recorded`; of those that
+            are stored elsewhere, which are left out, any
+        totals : int (shot,) by name
+
+        Raises
+        ------
+        RunError
+            More photons than a total holds.
         """
         for name, file in self._files.items():
-            file.advance(lit.get(name))
-        for name, value in totals.items():
-            if value > np.iinfo(self._values[name].dtype).max:
-                shot, most = self.shots[self._written], np.iinfo(self._values[name].dtype).max
+            file.extend(values[name])
+        n = 0
+        for name, numbers in totals.items():
+            given, most = np.asarray(numbers), np.iinfo(self._values[name].dtype).max
+            n = len(given)
+            if (given > most).any():
+                shot, value = self.shots[self._written + int((given > most).argmax())], given.max()
                 told = f"shot {shot} has a {name} of {value:.3g} photons, more than {most}"
                 raise RunError(f"{told}; weaken the beam, or mask what holds so many")
-            self._values[name][self._written] = value
-        self._written += 1
+            self._values[name][self._written : self._written + n] = given
+        self._written += n
 
     @property
     def bytes_held(self) -> int:

@@ -14,6 +14,7 @@ import numpy as np
 from numcodecs import zstd
 from numpy.typing import NDArray
 
+from xfeldask.physics.images import Photons
 from xfeldask.physics.jit import inner_inline_kernel, inner_kernel, kernel
 from xfeldask.store.entropy import LITERAL_LENGTHS, MATCH_LENGTHS, described_literals, make_coder
 from xfeldask.store.sequences import put, write_literals, write_sequences
@@ -33,8 +34,11 @@ STRIPE = 32
 GROUP = 16
 """Words of eight bytes that are passed over at a time where all are zero."""
 
-HEADER = bytes([0x28, 0xB5, 0x2F, 0xFD, 0xA4])
+HEADER = np.array([0x28, 0xB5, 0x2F, 0xFD, 0xA4], np.uint8)
 """Of a frame: its mark, and that it is one segment, tells its size in 4 bytes, and ends on a checksum."""
+
+TOO_FULL = -1
+"""End of a frame that is not sparse."""
 
 LENGTHS, MATCHES = make_coder(LITERAL_LENGTHS), make_coder(MATCH_LENGTHS)
 LITERALS = described_literals()
@@ -45,15 +49,13 @@ P1, P2, P3, P4 = (
 """Primes of XXH64."""
 
 
-def compress(block: NDArray[Any], level: int, lit: NDArray[np.uint32] | None = None) -> bytes:
+def compress(block: NDArray[Any], level: int) -> bytes:
     """Compress an array with a checksum of its content.
 
     Parameters
     ----------
     block : array, contiguous
     level : int, of Zstandard, for an array that has too few zeros, is small, or is not made of whole stripes
-    lit : uint32 (value,), flat indices in ascending order among which are those of all values that are not zero; where
-        it is given the array is not searched for them
 
     Returns
     -------
@@ -72,17 +74,61 @@ def compress(block: NDArray[Any], level: int, lit: NDArray[np.uint32] | None = N
     True
     """
     flat = block.reshape(-1).view(np.uint8)
-    if flat.size < LEAST or flat.size % STRIPE or flat.size >= 1 << 32:
-        return bytes(zstd.compress(block, level, True))
-    places = np.empty(flat.size // SPARSE, np.int64)
-    words = flat.view(np.uint64)
-    n = _find(words, flat, places) if lit is None else _find_among(lit, block.itemsize, flat, places)
-    if n > places.size:
-        return bytes(zstd.compress(block, level, True))
-    out = np.empty(256 + 24 * n + 64 * (flat.size // BLOCK + 1), np.uint8)
-    end = _write(flat, places[:n], LENGTHS, MATCHES, LITERALS, out)
-    checksum = int(_digest(words, places[:n])) & 0xFFFFFFFF
-    return HEADER + flat.size.to_bytes(4, "little") + out[:end].tobytes() + checksum.to_bytes(4, "little")
+    if _is_sparse(flat.size):
+        places = np.empty(flat.size // SPARSE, np.int64)
+        n = _find(flat.view(np.uint64), flat, places)
+        if n <= places.size:
+            out = np.empty(_room(flat.size, n), np.uint8)
+            end = _pack(flat.size, places[:n], flat[places[:n]], LENGTHS, MATCHES, LITERALS, out, 0)
+            return out[:end].tobytes()
+    return bytes(zstd.compress(block, level, True))
+
+
+def compress_listed(photons: Photons, pixels: int, dtype: np.dtype[Any], level: int) -> list[bytes]:
+    """Compress frames of which is known where they are not zero; the bytes are those of `compress`.
+
+    Parameters
+    ----------
+    photons : Photons, pixels of each shot in ascending order, none twice, as many photons as the type holds
+    pixels : int, of a frame
+    dtype : unsigned, of the frames
+    level : int, as of `compress`
+
+    Examples
+    --------
+    >>> from xfeldask.physics.images import Photons
+    >>> photons = Photons(np.array([7, 9, 4], np.uint32), np.array([1, 2, 3]), np.array([0, 2, 3]))
+    >>> [np.flatnonzero(np.frombuffer(zstd.decompress(packed), np.uint8)).tolist()
+    ...  for packed in compress_listed(photons, 4096, np.dtype("uint8"), 1)]
+    [[7, 9], [4]]
+    """
+    size, n = pixels * dtype.itemsize, len(photons.start) - 1
+    end, out = np.full(n, TOO_FULL), np.empty(0, np.uint8)
+    if _is_sparse(size):
+        out = np.empty(_room(size, dtype.itemsize * len(photons.pixel)) + n * _room(size, 0), np.uint8)
+        _pack_listed(
+            photons.pixel, photons.count, photons.start, dtype.itemsize, size, LENGTHS, MATCHES, LITERALS, out, end
+        )
+    packed, at = [], 0
+    for (pixel, count), stop in zip(photons, end.tolist(), strict=True):
+        if stop == TOO_FULL:
+            frame = np.zeros(pixels, dtype)
+            frame[pixel] = count
+            packed.append(bytes(zstd.compress(frame, level, True)))
+        else:
+            packed.append(out[at:stop].tobytes())
+            at = stop
+    return packed
+
+
+def _is_sparse(size: int) -> bool:
+    """Whether an array of some bytes is written by what is not zero, where that is little."""
+    return LEAST <= size < 1 << 32 and size % STRIPE == 0
+
+
+def _room(size: int, n: int) -> int:
+    """Bytes that a frame takes at most, of `size` bytes of which `n` are not zero."""
+    return 256 + 24 * n + 64 * (size // BLOCK + 1)
 
 
 @inner_inline_kernel
@@ -119,64 +165,96 @@ def _find(words: NDArray[np.uint64], flat: Bytes, places: NDArray[np.int64]) -> 
 
 
 @kernel
-def _find_among(lit: NDArray[np.uint32], size: int, flat: Bytes, places: NDArray[np.int64]) -> int:
-    """List the bytes that are not zero as `_find` does, of those of some values of `size` bytes."""
-    n, stop = 0, 0
-    for i in range(lit.size):
-        first = size * int(np.int64(lit[i]))
-        # a value that is named again was listed the first time
-        for place in range(max(first, stop), first + size):
-            if flat[place]:
-                if n == places.size:
-                    return n + 1
-                places[n] = place
-                n += 1
-        stop = first + size
-    return n
+def _pack_listed(
+    pixel: NDArray[np.uint32],
+    count: NDArray[np.int64],
+    start: NDArray[np.int64],
+    itemsize: int,
+    size: int,
+    lengths: Any,
+    matches: Any,
+    tree: Bytes,
+    out: Bytes,
+    end: NDArray[np.int64],
+) -> None:
+    """Write a frame for each shot that is sparse, one behind another, and where it ends."""
+    places, values = np.empty(size // SPARSE, np.int64), np.empty(size // SPARSE, np.uint8)
+    at = 0
+    for shot in range(end.size):
+        n = 0
+        for e in range(start[shot], start[shot + 1]):
+            for byte in range(itemsize):
+                value = (count[e] >> (8 * byte)) & 0xFF
+                if value > 0:
+                    if n < places.size:
+                        places[n], values[n] = itemsize * np.int64(pixel[e]) + byte, value
+                    n += 1
+        if n <= places.size:
+            at = _pack(size, places[:n], values[:n], lengths, matches, tree, out, at)
+            end[shot] = at
 
 
 @kernel
-def _digest(words: NDArray[np.uint64], places: NDArray[np.int64]) -> np.uint64:
+def _pack(
+    size: int, places: NDArray[np.int64], values: Bytes, lengths: Any, matches: Any, tree: Bytes, out: Bytes, at: int
+) -> int:
+    """Write a frame of `size` bytes that are zero but for some values at some places; return where it ends."""
+    for i in range(HEADER.size):
+        out[at + i] = HEADER[i]
+    at = put(out, at + HEADER.size, size, 4)
+    at = _write(size, places, values, lengths, matches, tree, out, at)
+    return put(out, at, int(_digest(size, places, values) & np.uint64(0xFFFFFFFF)), 4)
+
+
+@inner_kernel
+def _digest(size: int, places: NDArray[np.int64], values: Bytes) -> np.uint64:
     """Compute XXH64 of bytes that are zero but at some places."""
     one, two, three, four = P1 + P2, P2, np.uint64(0), np.uint64(0) - P1
-    done = 0
-    for i in range(places.size + 1):
-        stripe = places[i] // STRIPE if i < places.size else words.size // 4
+    word = np.zeros(4, np.uint64)
+    i = done = 0
+    while done < size // STRIPE:
+        stripe = places[i] // STRIPE if i < places.size else size // STRIPE
         for _ in range(done, stripe):
             one, two = _turned(one, 31) * P1, _turned(two, 31) * P1
             three, four = _turned(three, 31) * P1, _turned(four, 31) * P1
-        if done <= stripe < words.size // 4:
-            word = 4 * stripe
-            one, two = _mixed(one, words[word]), _mixed(two, words[word + 1])
-            three, four = _mixed(three, words[word + 2]), _mixed(four, words[word + 3])
-        done = max(done, stripe + 1)
+        if i < places.size:
+            word[:] = np.uint64(0)
+            while i < places.size and places[i] // STRIPE == stripe:
+                within = places[i] % STRIPE
+                word[within // 8] |= np.uint64(values[i]) << np.uint64(8 * (within % 8))
+                i += 1
+            one, two = _mixed(one, word[0]), _mixed(two, word[1])
+            three, four = _mixed(three, word[2]), _mixed(four, word[3])
+        done = stripe + 1
     digest = _turned(one, 1) + _turned(two, 7) + _turned(three, 12) + _turned(four, 18)
     for lane in (one, two, three, four):
         digest = (digest ^ _mixed(np.uint64(0), lane)) * P1 + P4
-    digest += np.uint64(8 * words.size)
+    digest += np.uint64(size)
     digest = (digest ^ (digest >> np.uint64(33))) * P2
     digest = (digest ^ (digest >> np.uint64(29))) * P3
     return digest ^ (digest >> np.uint64(32))
 
 
-@kernel
-def _write(flat: Bytes, places: NDArray[np.int64], lengths: Any, matches: Any, tree: Bytes, out: Bytes) -> int:
-    """Write the blocks of a frame; return their bytes."""
+@inner_kernel
+def _write(
+    size: int, places: NDArray[np.int64], values: Bytes, lengths: Any, matches: Any, tree: Bytes, out: Bytes, at: int
+) -> int:
+    """Write the blocks of a frame; return where they end."""
     literals = np.empty(min(BLOCK, (SHORTEST + 1) * places.size + SHORTEST), np.uint8)
     sequences = np.empty((min(BLOCK // SHORTEST, places.size) + 1, 2), np.int64)
     told = np.zeros(2, np.bool_)  # whether the codes of literals and of lengths are known from a block before
-    at = first = 0
-    for start in range(0, flat.size, BLOCK):
-        stop = min(start + BLOCK, flat.size)
+    first = 0
+    for start in range(0, size, BLOCK):
+        stop = min(start + BLOCK, size)
         last = first
         while last < places.size and places[last] < stop:
             last += 1
-        ends = int(stop == flat.size)
+        ends = int(stop == size)
         if first == last:
             at = put(out, at, ends | 1 << 1 | (stop - start) << 3, 3)
             at = put(out, at, 0, 1)
         else:
-            n, m = _split(flat, places[first:last], start, stop, literals, sequences)
+            n, m = _split(places[first:last], values[first:last], start, stop, literals, sequences)
             body, huffman = write_literals(literals[:n], tree, told[0], out, at + 3)
             body = write_sequences(sequences[:m], lengths, matches, told[1], out, body)
             told[0] |= huffman
@@ -189,7 +267,7 @@ def _write(flat: Bytes, places: NDArray[np.int64], lengths: Any, matches: Any, t
 
 @inner_kernel
 def _split(
-    flat: Bytes, places: NDArray[np.int64], start: int, stop: int, literals: Bytes, sequences: NDArray[np.int64]
+    places: NDArray[np.int64], values: Bytes, start: int, stop: int, literals: Bytes, sequences: NDArray[np.int64]
 ) -> tuple[int, int]:
     """Split a block into literals and runs of zeros; return how many there are of both.
 
@@ -208,7 +286,7 @@ def _split(
             told = n
             m += 1
         if place < stop:
-            literals[n] = flat[place]
+            literals[n] = values[i]
             n += 1
         zeros = place + 1
     return n, m

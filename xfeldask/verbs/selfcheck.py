@@ -27,6 +27,7 @@ from xfeldask.orient.state import State
 from xfeldask.physics.detectors import square
 from xfeldask.physics.orientations import symmetry_group
 from xfeldask.physics.planned_shots import shots_of_plan
+from xfeldask.physics.shot_blocks import split
 from xfeldask.store.run import open_run
 from xfeldask.verbs.judge import compared_with_truth, quaternions, reconstructed
 from xfeldask.verbs.reconstruction_plan import planned
@@ -128,7 +129,7 @@ def _photons(on: Device) -> Finding:
     ready, shots = prepare(resolve(Experiment(**DRAWN))), np.arange(DRAWN["n_shots"])
     engine = ready.engine
     assert isinstance(engine, Thinning)
-    planned = shots_of_plan(ready.plan(shots), 0, shots, ready.inputs.geometry)
+    planned = list(split(shots_of_plan(ready.plan(shots), 0, shots, ready.inputs.geometry)))
     gpu = CudaThinning(engine.model, on)
     try:
         gpu.draw_here(planned)
