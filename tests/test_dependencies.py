@@ -31,7 +31,7 @@ QUICK = (
 """Modules of commands that begin without."""
 SIMULATE = ("cli", "verbs.simulate", "report.printing", "work.schedulers")
 """Modules of the command that simulates."""
-SHOWN_WITHOUT = ("sklearn", "scipy.stats", "scipy.optimize", "dask.array", "dask_ml", "distributed")
+SHOWN_WITHOUT = ("sklearn", "scipy.stats", "scipy.optimize", "dask.array", "dask_ml", "distributed", "scipy.spatial")
 """What takes long to import, and what the explorer needs for what a visitor may ask of it, not to begin."""
 BLOCK = f"import sys; sys.modules.update(dict.fromkeys({BLOCKED}))"
 """A line of Python, after which these cannot be imported."""
@@ -105,7 +105,11 @@ if __name__ == "__main__":
     for name in {names}:
         importlib.import_module(name)
     sys.argv = {words}
-    main()
+    known = set(sys.modules)
+    try:
+        main()
+    finally:
+        assert "distributed" not in set(sys.modules) - known
 """)
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

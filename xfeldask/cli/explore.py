@@ -47,17 +47,19 @@ def explore(
     workers: int | None,
 ) -> None:
     """Open STORES in a browser: the latent space, and both spaces of every shot."""
-    try:
-        from xfeldask.explorer.serving import Options, serve
-    except ModuleNotFoundError as error:
-        raise InputError(f"the explorer needs {error.name}: pip install 'xfeldask[explorer]'") from None
     from xfeldask.store.run import open_run
-    from xfeldask.work.schedulers import scheduled
 
     for store in stores:
         if wait:
             wait_for(store)
         open_run(store)
+    # what cannot be shown is told before the explorer is imported, which takes seconds
+    try:
+        from xfeldask.explorer.serving import Options, serve
+    except ModuleNotFoundError as error:
+        raise InputError(f"the explorer needs {error.name}: pip install 'xfeldask[explorer]'") from None
+    from xfeldask.work.schedulers import scheduled
+
     host = socket.gethostname()
     click.echo(f"from another computer: ssh -L {port}:127.0.0.1:{port} {host}, then http://127.0.0.1:{port}", err=True)
     with scheduled(scheduler, workers, quiet=False):

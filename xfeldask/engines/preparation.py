@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,6 +60,7 @@ class Prepared:
     single_photons : float, mean photons of a single hit of the wanted species at full fluence
     orientations : float64 (n, 4) or None, the set that first particles are turned by
     engine : Engine
+    detector : variables that follow from the detector, by name, as of `detector_variables`
     readout : Readout or None, as of `readout_of`
     """
 
@@ -69,6 +71,7 @@ class Prepared:
     single_photons: float
     orientations: NDArray[np.float64] | None
     engine: Engine
+    detector: Mapping[str, NDArray[Any]]
     readout: Readout | None = None
 
     def plan(self, shots: NDArray[np.int64]) -> ShotPlan:
@@ -125,13 +128,17 @@ def prepare(inputs: Inputs) -> Prepared:
     lam = wavelength(experiment.beam.photon_energy)
     s_max = largest_s(geometry, lam, margins(experiment.nuisance, geometry.pixel_size))
     mixture = inputs.mixture
-    forms = tuple(build_form(body, s_max, memory) for body in mixture.bodies)
-    particles = max(
-        int(draw_counts(experiment.seed, experiment.hits, shots).max()) for shots in blocks_of(experiment.n_shots)
-    )
-    each = [mean_photons(form, geometry, experiment.beam, s_max) for form in forms]
-    single_photons = sum(each[body] for body in mixture.species[mixture.wanted].body[0].tolist())
-    refuse_uncountable(experiment, particles, brightest(experiment, mixture, each), single_photons, heaviest(inputs))
+    with ThreadPoolExecutor(1) as beside:  # arrays of every pixel and sums over atoms leave Python to the rest
+        detector = beside.submit(detector_variables, geometry, experiment.n_shots, lam)
+        forms = tuple(build_form(body, s_max, memory) for body in mixture.bodies)
+        errors = beside.map(form_error, forms, mixture.bodies)
+        particles = max(
+            int(draw_counts(experiment.seed, experiment.hits, shots).max()) for shots in blocks_of(experiment.n_shots)
+        )
+        each = [mean_photons(form, geometry, experiment.beam, s_max) for form in forms]
+        single = sum(each[body] for body in mixture.species[mixture.wanted].body[0].tolist())
+        refuse_uncountable(experiment, particles, brightest(experiment, mixture, each), single, heaviest(inputs))
+        engine = make_engine(experiment, geometry, forms, mixture, inputs.background)
     shard = shard_length(geometry.shape, np.dtype(experiment.photon_dtype).itemsize)
     layout = Layout(
         experiment.n_shots,
@@ -149,10 +156,11 @@ def prepare(inputs: Inputs) -> Prepared:
         inputs,
         layout,
         forms,
-        tuple(form_error(form, body) for form, body in zip(forms, mixture.bodies, strict=True)),
-        single_photons,
+        tuple(errors),
+        single,
         first_orientations(experiment, inputs.orientations),
-        make_engine(experiment, geometry, forms, mixture, inputs.background),
+        engine,
+        detector.result(),
         readout,
     )
 
@@ -224,9 +232,8 @@ def refuse_uncountable(
 def fixed_variables(prepared: Prepared) -> dict[str, NDArray[Any]]:
     """Variables of role "fixed" in the root of a store, by name."""
     atoms = prepared.inputs.mixture.atoms
-    lam = wavelength(prepared.inputs.experiment.beam.photon_energy)
     return {
-        **detector_variables(prepared.inputs.geometry, prepared.layout.n_shots, lam),
+        **prepared.detector,
         **({} if atoms is None else atom_variables(atoms)),
         **({} if prepared.inputs.background is None else {"background_shape": prepared.inputs.background}),
         **({} if prepared.readout is None else prepared.readout.variables()),

@@ -8,7 +8,6 @@ from itertools import combinations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.spatial import cKDTree
 
 from xfeldask.errors import InputError
 from xfeldask.physics.orientations import canonical, multiply, rotation_matrix, rotations_of
@@ -71,6 +70,8 @@ class RotationGrid:
         -------
         int64 (n, count), the nearest first
         """
+        from scipy.spatial import cKDTree  # takes a while to import, and few processes need it
+
         real = np.flatnonzero(self.weight > 0)
         alike = multiply(self.quaternion[real], self.group[:, None]).reshape(-1, 4)
         tree = cKDTree(np.concatenate([alike, -alike]))

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtr
 
 from xfeldask.errors import InputError
 from xfeldask.scores.detection import truth_and_score
@@ -108,6 +107,7 @@ def wilson(successes: int, n: int, z: float = 1.96) -> tuple[float, float]:
         raise InputError(f"z must be above 0 and at most 8, got {z}")
     if n == 0:
         return 0.0, 1.0
+    from scipy.special import ndtr
     from scipy.stats import binomtest  # takes a second to import, and few need it
 
     interval = binomtest(int(successes), int(n)).proportion_ci(confidence_level=2 * ndtr(z) - 1, method="wilson")

@@ -206,9 +206,7 @@ def simulate_run(
         if resume and place.exists():
             run = _resumed(path, inputs.experiment)
         else:
-            prepared = prepare(inputs)
-            warn_of_few_photons(prepared, stacklevel=4)
-            run = _begin(path, prepared, label)
+            run = _begin(path, inputs, label, stacklevel=5)
         run_pending(run, "simulate", _task(device), progress)
         return run.reopened("r")
 
@@ -220,21 +218,17 @@ def _task(device: str) -> Callable[[Run, int], None]:
 
 def _make_range(path: StorePath, inputs: Inputs, among: ShardRange, device: str, label: str, progress: bool) -> Run:
     """Make a range of the shards, beside others who make the rest."""
-
-    def begin() -> None:
-        prepared = prepare(inputs)
-        warn_of_few_photons(prepared, stacklevel=7)
-        _begin(path, prepared, label)
-
-    begun(path, begin)
+    begun(path, partial(_begin, path, inputs, label, stacklevel=7))
     run = _resumed(path, inputs.experiment)
     with held(path, among.lock_path):
         run_pending(run, "simulate", _task(device), progress, among)
         return run.reopened("r")
 
 
-def _begin(path: StorePath, prepared: Prepared, device: str) -> Run:
-    """Make the store without shots."""
+def _begin(path: StorePath, inputs: Inputs, device: str, stacklevel: int) -> Run:
+    """Make the store without shots; what was prepared goes when it is there, but for what draws."""
+    prepared = prepare(inputs)
+    warn_of_few_photons(prepared, stacklevel)
     # shots drawn for an estimate tell of an engine that fails, too, before a store that is there is replaced
     doubtful = place_of(path).exists() or prepared.inputs.experiment.engine != OWN_ENGINE
     if doubtful or most_bytes(prepared) > free_bytes(path):

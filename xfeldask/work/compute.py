@@ -11,7 +11,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import dask
-from dask.base import compute
+from dask.base import compute, named_schedulers
 from dask.callbacks import Callback
 from dask.delayed import Delayed
 from threadpoolctl import threadpool_limits
@@ -220,8 +220,11 @@ def _run_local(
         if weight.get(key):
             advance(weight[key])
 
+    chosen = options.get("scheduler", dask.config.get("scheduler", None) or "threads")
+    # by its name Dask would import distributed to look for a client, and there is none
+    found = named_schedulers.get(str(chosen).lower(), chosen)
     with Callback(posttask=after):
-        return list(compute(*tasks, **options))
+        return list(compute(*tasks, **{**options, "scheduler": found}))
 
 
 def _run_distributed(

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from xfeldask.explorer.tabs.widgets import MIDDLE, caption, plot
 from xfeldask.physics.orientations import beam_directions
 from xfeldask.scores.classes import BLUE, GREEN, ORANGE, PURPLE
-from xfeldask.scores.quality import shell_correlation
 from xfeldask.units import shown
 
 HEIGHT = 300
@@ -53,6 +52,8 @@ def found_curves(found: xr.Dataset) -> list[Curve]:
     >>> [(curve.name, curve.q.round(1).tolist(), curve.value.round(3).tolist()) for curve in found_curves(made)]
     [('intensities of half sets', [0.2, 0.3], [1.0, 1.0])]
     """
+    from xfeldask.scores.quality import shell_correlation  # of a tab that few look at
+
     step = float(found["s"].values[-1] - found["s"].values[-2])
     out = []
     if "half_intensity" in found:
