@@ -26,6 +26,7 @@ from xfeldask.errors import MissingFileError
 from xfeldask.formats.inputs import resolve
 from xfeldask.formats.structures import fetch_structure
 from xfeldask.store.run import Run
+from xfeldask.store.urls import StorePath
 from xfeldask.verbs.simulate import publish_template
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
@@ -84,7 +85,7 @@ class Store:
     workshop: Workshop
 
     @classmethod
-    def make(cls, path: Path, ready: Prepared) -> Store:
+    def make(cls, path: StorePath, ready: Prepared) -> Store:
         run = publish_template(path, ready)
         workshop = make_workshop(run.group, ready.engine, ready.inputs.geometry)
         keep(run, workshop)

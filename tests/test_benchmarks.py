@@ -27,6 +27,7 @@ LONG = {
     "Import",
     "Ingest",
     "Interpolation",
+    "IntoBucket",
     "LabelledKinds",
     "LikeSpeckleNN",
     "ManyThreads",
