@@ -75,12 +75,11 @@ def compress(block: NDArray[Any], level: int) -> bytes:
     """
     flat = block.reshape(-1).view(np.uint8)
     if _is_sparse(flat.size):
-        places = np.empty(flat.size // SPARSE, np.int64)
+        places = np.empty(flat.size // SPARSE, np.uint32)
         n = _find(flat.view(np.uint64), flat, places)
         if n <= places.size:
-            out = np.empty(_room(flat.size, n), np.uint8)
-            end = _pack(flat.size, places[:n], flat[places[:n]], LENGTHS, MATCHES, LITERALS, out, 0)
-            return out[:end].tobytes()
+            lit = Photons(places[:n], flat[places[:n]].astype(np.int64), np.array([0, n]))
+            return compress_listed(lit, flat.size, flat.dtype, level)[0]
     return bytes(zstd.compress(block, level, True))
 
 
@@ -142,7 +141,7 @@ def _mixed(lane: np.uint64, word: np.uint64) -> np.uint64:
 
 
 @kernel
-def _find(words: NDArray[np.uint64], flat: Bytes, places: NDArray[np.int64]) -> int:
+def _find(words: NDArray[np.uint64], flat: Bytes, places: NDArray[np.uint32]) -> int:
     """List the bytes that are not zero; return how many there are, or one more than there is room for."""
     n = 0
     for group in range(0, words.size, GROUP):
@@ -194,7 +193,7 @@ def _pack_listed(
             end[shot] = at
 
 
-@kernel
+@inner_kernel
 def _pack(
     size: int, places: NDArray[np.int64], values: Bytes, lengths: Any, matches: Any, tree: Bytes, out: Bytes, at: int
 ) -> int:
