@@ -18,9 +18,9 @@ quaternions = arrays(np.float64, 3, elements=fractions).map(uniform_quaternion)
 rotations = quaternions.map(rotation_matrix)
 
 
-def examples(part: float) -> settings:
-    """Part of the examples that other tests try, for a test whose examples take long; more in a campaign, too."""
-    return settings(max_examples=max(1, round(part * settings().max_examples)))
+def examples(fraction: float) -> settings:
+    """Fraction of the examples that other tests try, for a test whose examples take long; more in a campaign, too."""
+    return settings(max_examples=max(1, round(fraction * settings().max_examples)))
 
 
 @st.composite

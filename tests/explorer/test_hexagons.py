@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from xfeldask.explorer.model.drawing import DENSITIES, Points, draw
@@ -23,7 +23,6 @@ def middles() -> np.ndarray:
     return np.concatenate([even, even + np.array([ACROSS, UP]) / 2])
 
 
-@settings(max_examples=30)
 @given(st.integers(0, 10_000))
 def test_hexagon__is_that_of_the_nearest_middle(seed: int) -> None:
     x, y = np.random.default_rng(seed).uniform(0, (WIDTH, HEIGHT), (300, 2)).T

@@ -10,7 +10,7 @@ import dask
 import numpy as np
 import pytest
 import zarr
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from xfeldask import open_dataset, simulate
@@ -52,7 +52,6 @@ def all_of(store: Path) -> statistics.PatternStatistics:
     return found
 
 
-@settings(max_examples=30)
 @given(st.sets(st.integers(0, N - 1), min_size=1), st.integers(1, 20), st.integers(1, 5))
 def test_pattern_statistics__are_numpys(store: Path, photons: np.ndarray, shots: set[int], size: int, n: int) -> None:
     with pytest.MonkeyPatch.context() as patch, dask.config.set(scheduler="threads", num_workers=n):

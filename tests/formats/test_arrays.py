@@ -6,9 +6,10 @@ import h5py
 import numpy as np
 import pytest
 import zarr
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.strategies import examples
 from xfeldask.errors import FormatError, InputError
 from xfeldask.formats.arrays import ArrayFrames, Hdf5Frames, NpyFrames, NpzFrames, ZarrFrames
 from xfeldask.formats.stacks import StackFrames
@@ -109,7 +110,7 @@ def test_files__that_are_broken_are_told(tmp_path):
 
 @given(n=st.integers(0, 4), dtype=st.sampled_from([np.bool_, np.uint16, np.int32, np.int64, np.float32, np.float64]),
        flat=st.booleans())  # fmt: skip
-@settings(max_examples=40)
+@examples(1.3)
 def test_read__takes_whole_numbers_of_any_type(n, dtype, flat):
     values = frames(n, (8, 8) if flat else (1, 8, 8), dtype)
     block = ArrayFrames("it", values, GEOMETRY, ENERGY).read(range(n))

@@ -3,10 +3,11 @@ from __future__ import annotations
 import h5py
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.formats.emc_writer import dense_bytes, sparse_bytes, write_flat, write_vlen
+from tests.strategies import examples
 from xfeldask import open_frames
 from xfeldask.errors import FormatError, InputError
 from xfeldask.formats.frames import columns_of, events_of, scattered
@@ -45,7 +46,7 @@ def test_read__gives_the_photons_of_every_form(tmp_path, form):
 
 
 @given(st.integers(0, 2**31), st.sampled_from(["sparse", "flat"]), st.floats(0, 3))
-@settings(max_examples=20)
+@examples(0.67)
 def test_photons__of_any_block_are_those_of_its_shots(tmp_path_factory, seed, form, mean):
     path = tmp_path_factory.mktemp("emc") / "photons.emc"
     frames = photons(seed, 5, mean)

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests import oracles
 from tests.images import two_panels
+from tests.strategies import examples
 from xfeldask.errors import InputError
 from xfeldask.formats.frames import scattered
 from xfeldask.physics.binned_frames import bin_frames
@@ -33,7 +34,7 @@ def recorded(recorder, *shots):
 
 @given(seed=SEEDS, dtype=st.sampled_from([np.uint8, np.uint16]), n=st.integers(0, 60),
        most=st.sampled_from([1, 200, 70_000]), height=st.integers(1, 9), width=st.integers(1, 9))  # fmt: skip
-@settings(max_examples=60)
+@examples(2)
 def test_record__equals_the_sum_pixel_by_pixel(seed, dtype, n, most, height, width):
     geometry = two_panels(seed, height, width)
     pixel, count = some_events(np.random.default_rng(seed), geometry.mask.size, n, most)
@@ -75,7 +76,7 @@ def test_record__keeps_full_bins_full():
 
 
 @given(SEEDS)
-@settings(max_examples=20)
+@examples(0.67)
 def test_record__does_not_depend_on_the_order_of_events(seed):
     rng = np.random.default_rng(seed)
     recorder = Recorder(two_panels(seed), "uint8")
@@ -100,7 +101,6 @@ def test_record__refuses_photons_that_cannot_be(pixel, count, told):
 
 
 @given(seed=SEEDS, n=st.integers(0, 4), dtype=st.sampled_from([np.uint8, np.int64, np.uint16]))
-@settings(max_examples=30)
 def test_photons_of_frames__are_all_photons_of_the_frames(seed, n, dtype):
     frames = np.random.default_rng(seed).poisson(0.3, (n, 2, 3, 5)).astype(dtype)
     photons = photons_of_frames(frames)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.linalg import eigh
 
@@ -36,7 +36,6 @@ def test_kernel_pieces__interpolate_waves_within_the_band(sampling, worst):
     assert np.abs(found - 1).max() < worst
 
 
-@settings(max_examples=30)
 @given(fractions)
 def test_roll_off__is_the_kernels_fourier_transform(x):
     pieces = kernel_pieces(2.3)

@@ -4,9 +4,10 @@ import os
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.strategies import examples
 from xfeldask.physics import nufft
 
 pytestmark = pytest.mark.rounding
@@ -28,7 +29,7 @@ def summed(position, weight, half):
     return np.einsum("n,kn,ln,mn->klm", weight, x[half:], y, z)
 
 
-@settings(max_examples=20)
+@examples(0.67)
 @given(st.integers(1, 30), st.integers(0, 40), st.floats(0, 0.24), st.integers(0, 2**32))
 def test_plane__equals_the_sum_over_points(n, half, extent, seed):
     rng = np.random.default_rng(seed)

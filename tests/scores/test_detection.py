@@ -8,9 +8,10 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.strategies import examples
 from xfeldask.errors import InputError
 from xfeldask.scores import Confusion, SortingScores, precision_recall, roc, sorting_scores
 
@@ -51,7 +52,7 @@ def numbers(scores: SortingScores) -> dict[str, float]:
     return {**told.pop("confusion"), **told}
 
 
-@settings(max_examples=40)
+@examples(1.3)
 @given(seeds, st.floats(0, 0.5))
 def test_sorting_scores__agree_with_counting(seed: int, limit: float) -> None:
     single, accepted, score = sorted_shots(seed)
@@ -79,7 +80,6 @@ def test_curves__have_every_threshold() -> None:
     assert (recall[0], precision[0]) == (0, 1)
 
 
-@settings(max_examples=30)
 @given(seeds)
 def test_sorting_scores__do_not_depend_on_the_order_of_shots_nor_on_the_scale_of_scores(seed: int) -> None:
     single, accepted, score = sorted_shots(seed)

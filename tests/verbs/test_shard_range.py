@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.strategies import examples
 from tests.threads import elsewhere
 from xfeldask import open_run, simulate
 from xfeldask.errors import ExperimentMismatchError, InputError, RunError, StoreBusyError
@@ -65,7 +66,7 @@ def digests(store):
 
 
 @given(st.permutations(range(1, 8)), st.integers(1, 7))
-@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(examples(0.1), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_ranges__in_any_order_and_number_make_the_same_store(tmp_path_factory, arguments, order, count):
     folder = tmp_path_factory.mktemp("ranges")
     simulate(folder / "whole.zarr", **arguments)
