@@ -7,7 +7,9 @@ starts, whose results are laid on each other and averaged.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,6 +66,7 @@ def phased(
     starts: int = 8,
     iterations: int = 200,
     seed: int = 0,
+    threads: int = 1,
 ) -> Density:
     """Phase an intensity.
 
@@ -76,6 +79,7 @@ def phased(
     starts : int
     iterations : int, of each start
     seed : int
+    threads : int, in which starts are phased side by side; what is found is the same
 
     Returns
     -------
@@ -111,8 +115,10 @@ def phased(
     fixed = fft.ifftshift(measured)[..., : size // 2 + 1]
     support = _first_support(amplitude**2)
     rng = np.random.default_rng(seed)
-    found = [_start(half, fixed, support, iterations, rng) for _ in range(starts)]
-    laid = [found[0], *(laid_on(each, found[0]) for each in found[1:])]
+    with ThreadPoolExecutor(threads) as pool:
+        begun = (rng.random(support.shape, np.float32) * support for _ in range(starts))
+        found = list(pool.map(partial(_start, half, fixed, support, iterations), begun))
+        laid = [found[0], *pool.map(partial(laid_on, reference=found[0]), found[1:])]
     mean = np.mean(laid, axis=0, dtype=np.float64)
     shell = np.rint(far).astype(np.int64).reshape(-1)
     spectrum = np.abs(fft.fftshift(fft.fftn(mean)))
@@ -140,12 +146,8 @@ def _first_support(intensity: NDArray[np.float64]) -> NDArray[np.bool_]:
     return np.asarray(far <= max(2.0, 0.6 * min(wide, len(intensity) / 2)))
 
 
-def _start(
-    amplitude: Grid, fixed: NDArray[np.bool_], support: NDArray[np.bool_], iterations: int, rng: np.random.Generator
-) -> Grid:
-    """Phase from random phases."""
-    shape = support.shape
-    x = rng.random(shape, np.float32) * support
+def _start(amplitude: Grid, fixed: NDArray[np.bool_], support: NDArray[np.bool_], iterations: int, x: Grid) -> Grid:
+    """Phase from a density `x` within the support."""
     refining = int(iterations * (1 - REFINING))
     for i in range(iterations):
         projected = _onto_amplitudes(x, amplitude, fixed)

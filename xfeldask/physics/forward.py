@@ -129,7 +129,7 @@ class ForwardModel:
             while begun < end:
                 block = self._draw_block(self.screens[index], some(shots, begun, end))
                 yield block
-                begun += len(block.start) - 1
+                begun += len(block)
 
     def _draw_block(self, screen: Screen, shots: Shots) -> Photons:
         """Draw the first of some shots, or the first few."""

@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from xfeldask.formats.maps import INTENSITIES, MAPS, refuse_unwritable, write_intensity, write_map
+from xfeldask.machine import cores
 from xfeldask.orient.densities import fourier_shell_correlation
 from xfeldask.orient.phasing import phased
 from xfeldask.store.opening import open_lazily
@@ -80,9 +81,10 @@ def phase(
         with one_thread_a_task():
             step = float(s[-1] - s[-2])
             found = found.drop_vars(MADE, errors="ignore")
-            made = phased(grid, step, known, starts, iterations, seed)
+            threads = cores()
+            made = phased(grid, step, known, starts, iterations, seed, threads)
             if "half_intensity" in found:
-                halves = [phased(half, step, known, starts, iterations, seed + 1 + i).values
+                halves = [phased(half, step, known, starts, iterations, seed + 1 + i, threads).values
                           for i, half in enumerate(found["half_intensity"].values)]  # fmt: skip
                 agreement = variable("density_correlation", fourier_shell_correlation(*halves)[: len(made.s)])
                 found = found.assign(density_correlation=agreement)
