@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from benchmarks.common import Folder, effort, measures
 from benchmarks.synthetic_million import EMBEDDING, synthetic_store
 from tests.explorer.browsing import FLAGS, READY, VIEWPORT, Frame, Server, Visit, find_chromium
+from xfeldask.explorer.ahead import QUIET
 from xfeldask.store.columns import Shots
 from xfeldask.store.run import open_run
 from xfeldask.store.urls import StorePath
@@ -85,11 +86,16 @@ class _Visited(Folder):
         return took
 
     def _page_seconds(self) -> float:
-        """From an address entered to the page at rest, the browser's cache warm, median [s]."""
+        """From an address entered to the page at rest, the browser's cache warm, nobody else having come just before.
+
+        Median [s].
+        """
         context = self.browser.new_context(viewport=self.viewport)
         seconds = []
         for _ in range(effort(1, 5) + 1):
             page = context.new_page()
+            # until the server has made a page ahead
+            page.wait_for_timeout(effort(0, 3_000 * QUIET))
             start = time.perf_counter()
             page.goto(self.server.address())
             page.wait_for_function(READY, timeout=60_000)

@@ -15,19 +15,22 @@ from typing import Any
 
 import panel as pn
 import xarray as xr
+from bokeh.server.contexts import ApplicationContext
 from bokeh.settings import settings
 from bokeh.util.warnings import BokehUserWarning
 from panel.io.application import build_applications
 from panel.io.resources import LOCAL_DIST
 from panel.io.session import generate_session
 from tornado.httputil import HTTPServerRequest
+from tornado.ioloop import IOLoop
 from tornado.iostream import StreamClosedError
 from tornado.web import GZipContentEncoding, OutputTransform
 from tornado.websocket import WebSocketClosedError
 
 from xfeldask.errors import InputError
+from xfeldask.explorer.ahead import Ahead
 from xfeldask.explorer.guard import hosts_of, origins_of, protect
-from xfeldask.explorer.model.session import Session
+from xfeldask.explorer.model.session import Session, lasting_state
 from xfeldask.explorer.view.page import Explorer, load_early, make_page, message
 from xfeldask.store.places import place_of
 from xfeldask.store.urls import StorePath, store_path
@@ -140,11 +143,20 @@ def make_server(
     server = pn.serve(
         app, port=port, address=address, start=False, title=TITLE, websocket_compression_level=COMPRESSION, **more
     )
+    if options.stores:
+        ahead = made_ahead(server._tornado._applications["/"], options)
+        server.io_loop.add_callback(ahead.fill)
+        server.io_loop.add_callback(ahead.keep)
     hosts = hosts_of(address, origins)
     server._tornado.add_transform(packed)
     protect(server._tornado, hosts)
     server._tornado.websocket_origins.update(origins_of(hosts_of(address), server.port))
     return server
+
+
+def made_ahead(context: ApplicationContext, options: Options) -> Ahead:
+    """Let visitors whose address carries no state be given a page of the first store that was made ahead."""
+    return Ahead(context, lambda: lasting_state(options.stores[0], _embedding(options, 0)), MOST_VISITS)
 
 
 def packed(request: HTTPServerRequest) -> OutputTransform:
@@ -198,20 +210,25 @@ def page_of(options: Options) -> Any:
     query = pn.state.location.query_params if pn.state.location is not None else {}
     index = query.get("store", 0)
     here = index if isinstance(index, int) and 0 <= index < len(options.stores) else 0
-    # of several stores, some may lack the embedding
-    known = options.embedding if len(options.stores) == 1 or _has(options.stores[here], options.embedding) else None
-    return make_page(options.stores, here, known, options.allow_write)
+    return make_page(options.stores, here, _embedding(options, here), options.allow_write)
 
 
 def visits() -> int:
     """Return how many pages of this server there are, with those that are being made; 0 where there is no server."""
+    context = _server_context()
+    return 0 if context is None else len(context.sessions) + 1
+
+
+def _server_context() -> Any:
+    """Return what Bokeh knows of the server that the page being made belongs to; None where there is none."""
     context = pn.state.curdoc.session_context if pn.state.curdoc is not None else None
-    server = None if context is None else context.server_context
-    return 0 if server is None else len(server.sessions) + 1
+    return None if context is None else context.server_context
 
 
-def _has(store: StorePath, embedding: str | None) -> bool:
-    return embedding is not None and place_of(store).holds(f"latent/{embedding}")
+def _embedding(options: Options, here: int) -> str | None:
+    """Return the embedding that a store is to be shown with; of several stores, some may lack it."""
+    named, stores = options.embedding, options.stores
+    return named if len(stores) == 1 or (named and place_of(stores[here]).holds(f"latent/{named}")) else None
 
 
 def read_options(arguments: Sequence[str], environment: Mapping[str, str]) -> Options:
@@ -242,7 +259,12 @@ def served_page() -> Any:
     """Make the page for `panel serve`, of the stores that the command line or the environment names."""
     pass_over_warnings()
     options = read_options(sys.argv[1:], os.environ)
-    return page_of(options) if options.stores else message(f"no store was named; start with: {CALL}")
+    if not options.stores:
+        return message(f"no store was named; start with: {CALL}")
+    context = _server_context()
+    if context is not None and not Ahead.serves(context.application_context):
+        IOLoop.current().add_callback(made_ahead(context.application_context, options).keep)
+    return page_of(options)
 
 
 def explore(store: str | StorePath | xr.Dataset, embedding: str | None = None, *, allow_write: bool = False) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from functools import cached_property
 from typing import Any
 
@@ -17,7 +17,7 @@ from xfeldask.explorer.model.outline import Outline
 from xfeldask.explorer.model.palette import class_colours
 from xfeldask.explorer.model.pictures import PHOTONS, ZOOMS
 from xfeldask.explorer.model.selection import Selecting
-from xfeldask.explorer.model.shared import shared_shots
+from xfeldask.explorer.model.shared import shared_shots, stamp
 from xfeldask.store.columns import Column
 from xfeldask.store.lock import makers
 from xfeldask.store.reconstruction import Reconstruction
@@ -228,6 +228,24 @@ class Session(Selecting):
     def rng(self) -> np.random.Generator:
         """Generator of random shots."""
         return np.random.default_rng()
+
+
+def lasting_state(store: StorePath, embedding: str | None = None) -> Hashable:
+    """Return what is other when a new session of a store would be; None as long as the store grows, or cannot be read.
+
+    Examples
+    --------
+    >>> import tempfile, xfeldask
+    >>> path, two = tempfile.mkdtemp() + "/run.zarr", ([[0, 0, 0], [2e-9, 0, 0]], ["C", "C"])
+    >>> _ = xfeldask.simulate(path, particle=two, detector="square-32", n_shots=4, progress=False)
+    >>> lasting_state(path) == lasting_state(path), lasting_state("elsewhere.zarr")
+    (True, None)
+    """
+    try:
+        session = Session(store, embedding)
+        return None if session.grows else (stamp(store, embedding), *session.rebuilt.items())
+    except (XfeldaskError, OSError):
+        return None
 
 
 def rebuilt(run: Run) -> dict[str, object]:

@@ -28,7 +28,7 @@ def shared_shots(store: str | StorePath, embedding: str | None = None) -> Shots:
     True
     """
     place = str(store_path(store).absolute())
-    return _shots(place, embedding, _stamp(place, embedding)).own()
+    return _shots(place, embedding, stamp(place, embedding)).own()
 
 
 def shared_pictures(run: Run) -> Pictures:
@@ -44,7 +44,7 @@ def shared_pictures(run: Run) -> Pictures:
     True
     """
     place = str(run.path.absolute())
-    return _pictures(place, _stamp(place, None)[:1])
+    return _pictures(place, stamp(place, None)[:1])
 
 
 @lru_cache(STORES)
@@ -62,8 +62,8 @@ def _pictures(place: str, stamp: Stamp) -> Pictures:
     return Pictures(_run(place, stamp))
 
 
-def _stamp(place: str, embedding: str | None) -> Stamp:
-    """Return when what is read was written last."""
+def stamp(store: str | StorePath, embedding: str | None = None) -> Stamp:
+    """Return when what is read of a store was written last."""
     parts = (
         "zarr.json",
         "shot_status/c",
@@ -73,5 +73,5 @@ def _stamp(place: str, embedding: str | None) -> Stamp:
         "latent",
         f"latent/{embedding}/zarr.json",
     )
-    found = place_of(store_path(place))
+    found = place_of(store_path(store))
     return tuple(found.stamp(part) for part in parts)

@@ -1,0 +1,90 @@
+"""A page that stands ready before somebody asks for it: the next visitor need not wait for the server to make one."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING
+
+from bokeh.server.contexts import ApplicationContext
+from bokeh.util.token import generate_session_id, get_token_payload
+from tornado.httputil import HTTPServerRequest, RequestStartLine
+
+if TYPE_CHECKING:
+    from bokeh.core.types import ID
+    from bokeh.server.contexts import BokehSessionContext
+    from bokeh.server.session import ServerSession
+
+QUIET = 3.0
+"""Time for which the server has nothing to do before it makes a page, which would hold up whoever uses another [s]."""
+LITTLE = 0.05
+"""Part of a processor's time up to which it is nothing."""
+
+
+class Ahead:
+    """One page that is made in idle time, and given to the next visitor whose address carries no state.
+
+    It is let go of where what it was made from has changed since; whoever comes then, or while none stands ready, has
+    a page made as ever.
+
+    Parameters
+    ----------
+    context : bokeh.server.contexts.ApplicationContext, whose visitors have their pages from here from now on
+    state : tells what a page is made from, or None while none can be kept
+    most : int, pages up to which a further visitor is given one
+    """
+
+    def __init__(self, context: ApplicationContext, state: Callable[[], Hashable], most: int) -> None:
+        self._context, self._state, self._most = context, state, most
+        self._make = context.create_session_if_needed
+        context.create_session_if_needed = self._come
+        self._ready: tuple[ServerSession, BokehSessionContext, Hashable] | None = None
+
+    @classmethod
+    def serves(cls, context: ApplicationContext) -> bool:
+        """Whether visitors already have their pages from here."""
+        return isinstance(getattr(context.create_session_if_needed, "__self__", None), cls)
+
+    async def keep(self) -> None:
+        """Make a page in the first quiet moment in which none stands ready, again and again; never ends."""
+        while True:
+            before = time.process_time()
+            await asyncio.sleep(QUIET)
+            if time.process_time() - before < LITTLE * QUIET:
+                await self.fill()
+
+    async def fill(self) -> None:
+        """Make a page, unless one stands ready or none can be kept."""
+        # before the page is made: what changes meanwhile need not be in it
+        state = None if self._ready else self._state()
+        if state is None:
+            return
+        context, name = self._context, generate_session_id()
+        session = await self._make(name, HTTPServerRequest(start_line=RequestStartLine("GET", "/", "HTTP/1.0")))
+        # nobody's yet: it counts as no visitor, and does not end for want of one
+        del context._sessions[name]
+        self._ready = session, context._session_contexts.pop(name), state
+
+    async def _come(
+        self, session_id: ID, request: HTTPServerRequest | None = None, token: str | None = None
+    ) -> ServerSession:
+        """Make a visitor's page, as Bokeh would, or give the one that stands ready."""
+        known = self._context._sessions, self._context._pending_sessions
+        is_new = len(known[0]) < self._most and not any(session_id in some for some in known)
+        if self._ready and is_new and token is not None and not get_token_payload(token).get("arguments"):
+            await self._give(session_id, token)
+        return await self._make(session_id, request, token)
+
+    async def _give(self, session_id: ID, token: str) -> None:
+        """Let the page that stands ready be that of a visitor, if it is still what would be made."""
+        assert self._ready is not None
+        (session, context, state), self._ready = self._ready, None
+        if state == self._state():
+            session._id = context._id = session_id
+            session._token = context._token = token
+            await self._context.application.on_session_created(context)
+        # as if somebody had just left: one that nobody takes ends soon
+        session.unsubscribe(None)
+        self._context._sessions[session.id] = session
+        self._context._session_contexts[session.id] = context
