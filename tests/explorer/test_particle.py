@@ -8,7 +8,7 @@ from scipy.spatial.transform import Rotation
 
 from tests.strategies import quaternions
 from xfeldask.errors import InputError
-from xfeldask.explorer.model.particle import center_of, electrons, extent_of, projection
+from xfeldask.explorer.model.particle import center_of, electrons, extent_of, projection, radius_of
 
 RNG = np.random.default_rng(0)
 ATOMS = RNG.normal(size=(60, 3)) * 3e-9
@@ -51,7 +51,7 @@ def test_projection__is_the_loop_over_atoms(particles, extent, n) -> None:
 @given(st.lists(st.tuples(quaternions, st.tuples(*[st.floats(-1e-7, 1e-7)] * 3)), min_size=1, max_size=3))
 def test_extent_of__holds_every_electron_in_any_orientation(particles) -> None:
     orientation, position = (np.array([particle[i] for particle in particles]) for i in range(2))
-    extent = extent_of(ATOMS, position)
+    extent = extent_of(radius_of(ATOMS), position)
     image = projection(ATOMS, WEIGHTS, orientation, position, extent, 32)
     assert image.sum() * (2 * extent * 1e9 / 32) ** 2 == pytest.approx(WEIGHTS.sum() * len(particles))
     radius = np.linalg.norm(ATOMS, axis=1).max()
@@ -73,20 +73,22 @@ def test_projection__is_about_the_middle_of_the_particles_wherever_the_shot_hit(
     orientation = np.tile([1.0, 0, 0, 0], (3, 1))
     near = np.array([[0, 0, 0], [8e-9, 0, 5e-9], NOWHERE])
     far = near + np.array([1e-6, -2e-6, 3e-6])
-    images = [projection(ATOMS, WEIGHTS, orientation, place, extent_of(ATOMS, place), 16) for place in (near, far)]
+    images = [
+        projection(ATOMS, WEIGHTS, orientation, place, extent_of(radius_of(ATOMS), place), 16) for place in (near, far)
+    ]
     np.testing.assert_allclose(*images, rtol=1e-5)
     assert center_of(far) == pytest.approx((1e-6 + 4e-9, -2e-6))
 
 
 def test_projection__of_a_blank_is_empty() -> None:
     assert center_of([NOWHERE]) == (0, 0)
-    extent = extent_of(ATOMS, [NOWHERE])
+    extent = extent_of(radius_of(ATOMS), [NOWHERE])
     assert extent > 0
     assert not projection(ATOMS, WEIGHTS, [[np.nan] * 4], [NOWHERE], extent, 8).any()
 
 
 def test_extent_of__of_one_atom_is_not_zero() -> None:
-    assert extent_of([[0, 0, 0]], [[0, 0, 0]]) > 0
+    assert extent_of(radius_of([[0, 0, 0]]), [[0, 0, 0]]) > 0
 
 
 def test_electrons__are_atomic_numbers_times_occupancies() -> None:

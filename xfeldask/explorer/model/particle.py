@@ -68,8 +68,19 @@ def center_of(position: ArrayLike) -> tuple[float, float]:
     return float(x), float(y)
 
 
+def radius_of(atom_position: ArrayLike) -> float:
+    """Return how far the atom farthest from the origin is away from it, of (atom, 3) [m]; all are looked at.
+
+    Examples
+    --------
+    >>> radius_of([[3e-9, 0, 4e-9], [0, 0, 0]])
+    5e-09
+    """
+    return float(np.sqrt((np.asarray(atom_position, np.float64) ** 2).sum(axis=1).max()))
+
+
 def extent_of(
-    atom_position: ArrayLike,
+    radius: float,
     position: ArrayLike,
     size: ArrayLike | None = None,
     middle: tuple[float, float] | None = None,
@@ -80,7 +91,7 @@ def extent_of(
 
     Parameters
     ----------
-    atom_position : (atom, 3) [m]
+    radius : float, `radius_of` a particle as it is stored [m]
     position : (particle, 3) [m], NaN where there is no particle
     size : (particle,), relative; 1 when not given
     middle : (x, y) [m]; `center_of` the particles when not given
@@ -88,15 +99,14 @@ def extent_of(
     Raises
     ------
     InputError
-        Arrays that do not match, no atoms.
+        Arrays that do not match.
 
     Examples
     --------
-    >>> round(extent_of([[1e-8, 0, 0]], [[0, 0, 0], [4e-8, 0, 0]]) * 1e9, 2)
+    >>> round(extent_of(1e-8, [[0, 0, 0], [4e-8, 0, 0]]) * 1e9, 2)
     31.5
     """
-    atoms, place, scale = _checked(atom_position, position, size)
-    radius = float(np.sqrt((atoms**2).sum(axis=1).max()))
+    place, scale = _placed(position, size)
     there = np.isfinite(place).all(axis=1)
     if not there.any():
         return _MARGIN * radius or 1e-9
@@ -143,7 +153,11 @@ def projection(
     >>> np.argwhere(image).tolist(), float(image.max())
     ([[3, 2]], 6.0)
     """
-    atoms, place, scale = _checked(atom_position, position, size)
+    atoms, (place, scale) = np.asarray(atom_position, np.float64), _placed(position, size)
+    if atoms.ndim != 2 or atoms.shape[1] != 3:
+        raise InputError(f"atom_position must have shape (n, 3) [m], got {atoms.shape}")
+    if not len(atoms):
+        raise InputError("give atoms, got none")
     electron, rotation = np.asarray(weights, np.float64), np.asarray(orientation, np.float64)
     if electron.shape != (len(atoms),) or rotation.shape != (len(place), 4):
         raise InputError(
@@ -164,16 +178,11 @@ def projection(
     return density.reshape(n_pixels, n_pixels).astype(np.float32)
 
 
-def _checked(
-    atom_position: ArrayLike, position: ArrayLike, size: ArrayLike | None
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    atoms, place = np.asarray(atom_position, np.float64), np.asarray(position, np.float64)
+def _placed(position: ArrayLike, size: ArrayLike | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    place = np.asarray(position, np.float64)
     scale: NDArray[Any] = np.ones(len(place)) if size is None else np.asarray(size, np.float64)
-    for name, value in (("atom_position", atoms), ("position", place)):
-        if value.ndim != 2 or value.shape[1] != 3:
-            raise InputError(f"{name} must have shape (n, 3) [m], got {value.shape}")
-    if not len(atoms) or scale.shape != (len(place),):
-        raise InputError(
-            f"give atoms, and a size for each of {len(place)} particles, got {len(atoms)} and {scale.shape}"
-        )
-    return atoms, place, scale
+    if place.ndim != 2 or place.shape[1] != 3:
+        raise InputError(f"position must have shape (n, 3) [m], got {place.shape}")
+    if scale.shape != (len(place),):
+        raise InputError(f"give a size for each of {len(place)} particles, got {scale.shape}")
+    return place, scale

@@ -13,7 +13,7 @@ import zarr
 from numpy.typing import NDArray
 
 from xfeldask.errors import CorruptStoreError
-from xfeldask.explorer.model.particle import center_of, electrons, extent_of, projection
+from xfeldask.explorer.model.particle import center_of, electrons, extent_of, projection, radius_of
 from xfeldask.features.profiles import radial_profile, s_edges
 from xfeldask.physics.atoms import Atoms
 from xfeldask.physics.binning import ImageGrid, image_grid
@@ -90,7 +90,7 @@ class Pictures:
         self.run = run
         self._arrays: dict[str, zarr.Array[Any]] = {}
         self._rows = lru_cache(CHUNKS)(self._read_rows)
-        self._counted: dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
+        self._counted: dict[str, tuple[NDArray[np.float64], NDArray[np.float64], float]] = {}
 
     @cached_property
     def has_particles(self) -> bool:
@@ -230,12 +230,12 @@ class Pictures:
         matter = [self._points(mixture.bodies[body]) for body in members.body]
         where = members.position[:, None], members.size[:, None], members.orientation[:, None]
         extents = [
-            extent_of(points, place, size, middle) for (points, _), place, size in zip(matter, *where[:2], strict=True)
-        ]
+            extent_of(radius, place, size, middle) for (*_, radius), place, size in zip(matter, *where[:2], strict=True)
+        ] or [extent_of(self._points(mixture.wanted_body)[2], np.full((1, 3), np.nan))]
         # a blank is as wide as a particle would be
-        extent = max(extents, default=extent_of(self._points(mixture.wanted_body)[0], np.full((1, 3), np.nan)))
+        extent = max(extents)
         image = np.zeros((PARTICLE_PIXELS, PARTICLE_PIXELS))
-        for (points, weight), place, size, turn, growth in zip(matter, *where, members.growth, strict=True):
+        for (points, weight, _), place, size, turn, growth in zip(matter, *where, members.growth, strict=True):
             image += projection(points, weight * growth, turn, place, extent, PARTICLE_PIXELS, size, middle)
         (x, y), side = middle, 2 * extent * NM
         return Picture(image.astype(np.float32), ((x - extent) * NM, (y - extent) * NM, side, side))
@@ -262,15 +262,15 @@ class Pictures:
         rows = array.chunks[0]
         return np.asarray(array[chunk * rows : (chunk + 1) * rows])
 
-    def _points(self, body: Body) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Places (n, 3) [m] and electrons (n,) of a body's atoms, or of points all over a spheroid."""
+    def _points(self, body: Body) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+        """Places (n, 3) [m] and electrons (n,) of a body's atoms, or of points all over a spheroid; their radius."""
         if body.name not in self._counted:
             matter = body.matter
             if isinstance(matter, Atoms):
                 found = matter.position, electrons(matter.element, matter.occupancy)
             else:
                 found = matter.points(SPHEROID_POINTS), np.full(SPHEROID_POINTS, matter.electrons / SPHEROID_POINTS)
-            self._counted[body.name] = found
+            self._counted[body.name] = *found, radius_of(found[0])
         return self._counted[body.name]
 
     def _read(self, name: str, shot: int | slice) -> NDArray[Any]:
