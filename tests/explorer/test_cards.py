@@ -3,10 +3,12 @@ from __future__ import annotations
 import numpy as np
 import panel as pn
 import pytest
-from bokeh.models import LogTicker
+from bokeh.models import ColorBar, LogTicker
 
 from xfeldask.explorer.model.pictures import Picture
+from xfeldask.explorer.view.canvas import Canvas
 from xfeldask.explorer.view.cards import LEAST, SCALES, Card, contrast
+from xfeldask.explorer.view.theme import FIGURE, PARTS
 
 AXES = ("q along x (1/nm)", "q along y (1/nm)")
 
@@ -25,6 +27,13 @@ def test_card__shows_a_picture_where_it_is_or_nothing():
     np.testing.assert_array_equal(data["image"], [[0, 3], [1, 2]])
     card.show(None)
     assert not card.image.visible
+
+
+def test_card__and_latent_plot_need_no_other_layout_when_the_page_gives_them_its_looks():
+    for fig in (Card("pattern", "photons", AXES, reciprocal=True).figure, Canvas(None).figure):
+        for part in (fig, fig.title, *fig.left, *fig.below, *(one for one in fig.right if isinstance(one, ColorBar))):
+            looks = FIGURE if part is fig else next(look for kind, look in PARTS.items() if isinstance(part, kind))
+            assert {name: getattr(part, name) for name in looks} == looks
 
 
 def test_card__of_a_blank_has_a_logarithmic_scale():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.explorer.browsing import Server, Visit
+from xfeldask.explorer.view.theme import FIGURE, PARTS
 
 PLACES = """
 () => {
@@ -102,3 +103,18 @@ def test_plots_and_tabs__follow_each_other_where_there_is_no_room(visit: Visit, 
     assert found["plane"]["bottom"] <= first["top"]
     assert first["right"] <= second["left"] < second["right"] <= 640
     assert second["bottom"] <= found["tabs"]["top"]
+
+
+OTHER_LOOKS = """
+wanted => [explorer.plane(), ...explorer.cards().slice(0, 2)].flatMap(({model: m}) => {
+  const beside = [m.title, ...m.above, ...m.below, ...m.left, ...m.right];
+  const looks = part => Object.entries(wanted[Object.keys(wanted).find(kind => part.type.endsWith(kind))] ?? {});
+  const other = part => looks(part).filter(([name, value]) => part[name] != value).map(([name]) => [part.type, name]);
+  return [m, ...beside.filter(part => part?.type != "ToolbarPanel")].flatMap(part => part == null ? [] : other(part));
+})
+"""
+
+
+def test_figures_of_the_first_page__had_the_looks_of_material_from_the_start(page: Visit) -> None:
+    wanted = {"Figure": FIGURE} | {kind.__name__: looks for kind, looks in PARTS.items()}
+    assert page.page.evaluate(OTHER_LOOKS, wanted) == []

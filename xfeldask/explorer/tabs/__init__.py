@@ -84,7 +84,8 @@ class Tabs:
         self._watches: dict[str, tuple[Watch, Shots]] = {}
         self._boxes: dict[str, pn.Column] = {}
         # contents beside the bar, not in it: there they would be taken apart and drawn anew at each change of tabs
-        self.bar = pmui.Tabs(*((name, pn.Spacer(height=0)) for name in kinds), sizing_mode="stretch_width", sx=NARROW,
+        empty = pmui.Typography("", margin=0)
+        self.bar = pmui.Tabs(*((name, empty) for name in kinds), sizing_mode="stretch_width", sx=NARROW,
                              stylesheets=[STAYS])  # fmt: skip
         self.bar.param.watch(self._turn, "active")
         session.param.watch(self._turn, ["embedding", "selected"])

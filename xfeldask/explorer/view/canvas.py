@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from xfeldask.explorer.model.drawing import DENSITIES, Image, Range
 from xfeldask.explorer.model.outline import BOX, LASSO
 from xfeldask.explorer.model.palette import NUMBERS
+from xfeldask.explorer.view.theme import dress
 
 View = tuple[Range, Range]
 STROKES = (("#ffffff", 5), ("#000000", 2))
@@ -85,6 +86,7 @@ class Canvas:
                 )
         for bar in self.bars:
             self.figure.add_layout(bar, "right")
+        dress(self.figure)
         self._watcher = watcher
         self._sides: dict[str, int] = {}
         self._hear()

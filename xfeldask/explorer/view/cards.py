@@ -31,6 +31,7 @@ from xfeldask.explorer.model.pictures import Picture
 from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.view.fields import choice
 from xfeldask.explorer.view.rings import Rings
+from xfeldask.explorer.view.theme import dress
 
 GAP = "#c9ced6"
 """Colour of pixels that hold no measurement."""
@@ -104,7 +105,7 @@ class Card:
         )
         self.figure.toolbar.logo = None
         self.figure.toolbar.autohide = True
-        self.figure.grid.visible = False
+        self.figure.grid.grid_line_color = None
         self.image = self.figure.image("image", "x", "y", "dw", "dh", source=self.source, level="image",
                                        color_mapper=self.mappers[scale])  # fmt: skip
         self.image.visible = False
@@ -124,6 +125,7 @@ class Card:
             formatter=BasicTickFormatter(power_limit_low=-5),
         )
         self.figure.add_layout(self.bar, "right")
+        dress(self.figure)
         formatters: dict[str, Any] = {"$x": RESOLUTION}
         if self.cover is not None:
             formatters["@image"] = CustomJSHover(args={"unknown": self.cover.data_source}, code=MEASURED)
