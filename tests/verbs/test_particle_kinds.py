@@ -19,6 +19,7 @@ from xfeldask.report.decision_facts import decision_told
 from xfeldask.schema import OTHER, SINGLE
 from xfeldask.sorting.decision import Decision
 from xfeldask.sorting.kinds.found import Growth, Kinds
+from xfeldask.sorting.kinds.strangers import Sought
 from xfeldask.verbs import particle_kinds, strangers_found
 
 N = 390
@@ -293,7 +294,7 @@ def test_find_kinds__tells_from_which_fraction_on_strangers_are_found(
 
     def least(hits, pixels, kinds, kind, **_):
         asked.append((len(hits), kinds.names[kind]))
-        return 0.02
+        return Sought(0.02, (0.1, 0.05, 0.02, 0.01))
 
     monkeypatch.setattr(strangers_found, "least_found", least)
     monkeypatch.setattr(strangers_found, "refuse_few", lambda hits: None)
@@ -302,9 +303,11 @@ def test_find_kinds__tells_from_which_fraction_on_strangers_are_found(
     decision = Decision.from_json(found.attrs["decision"])
     assert decision.strangers_found == dict.fromkeys(names, 0.02)
     assert asked == [(int((found.kind == 0).sum()), name) for name in names]
-    assert f"put among them, {names[0]} is found at 2 % and more" in decision_told(decision)["kinds"]
-    none = decision.model_copy(update={"strangers_found": {"drop": None}})
-    assert "drop is not found at 10 %" in decision_told(none)["kinds"]
+    assert decision.strangers_tried == dict.fromkeys(names, (0.1, 0.05, 0.02, 0.01))
+    told = f"put among them, {names[0]} is found at 2 % and more, and less than 1 % was not tried"
+    assert decision_told(decision)["kinds"].endswith(told)
+    none = decision.model_copy(update={"strangers_found": {"drop": None}, "strangers_tried": {"drop": (0.1,)}})
+    assert decision_told(none)["kinds"].endswith("drop is not found at 10 %, and less than 10 % was not tried")
     with pytest.raises(InputError, match="strangers tell what is not found blind"):
         find_kinds(store, "ipca", strangers=experiment, like=experiment, progress=False)
 

@@ -125,9 +125,10 @@ def decision_told(decision: Decision) -> dict[str, str]:
             f"; one of less than {100 * decision.rarest_kind:.2g} % of them, or a dim one, would not be found"
         )
     for name, least in (decision.strangers_found or {}).items():
-        rows["kinds"] += "; put among them, " + (
-            f"{name} is not found at 10 %" if least is None else f"{name} is found at {100 * least:g} % and more"
-        )
+        rows["kinds"] += f"; put among them, {name} is "
+        rows["kinds"] += "not found at 10 %" if least is None else f"found at {100 * least:g} % and more"
+        if tried := (decision.strangers_tried or {}).get(name):
+            rows["kinds"] += f", and less than {100 * min(tried):g} % was not tried"
     if asked := _asked(decision):
         rows["threshold"] = f"{rows.get('threshold', 'none told')}, {asked}"
     expected = (

@@ -59,6 +59,7 @@ class Decision(Record):
         that look as the wanted kind does; None where kinds were found without labels
     strangers_found : fraction by name, the least at which shots of a species were found as a kind when they were put
         among the wanted hits; None of one that was not found at 10 %
+    strangers_tried : tuple of fractions by name, at which shots of a species were put among the wanted hits
     kinds_background : str, digest of the background of the run that kinds were found with; None where none was known
 
     Examples
@@ -90,6 +91,7 @@ class Decision(Record):
     rarest_kind: float | None = None
     kinds_labels: tuple[int, int, int] | None = None
     strangers_found: dict[str, float | None] | None = None
+    strangers_tried: dict[str, tuple[float, ...]] | None = None
     kinds_background: str | None = None
 
     @property

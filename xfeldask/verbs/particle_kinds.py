@@ -161,7 +161,9 @@ def find_kinds(
         more: dict[str, Any] = {} if known is None else {"kinds_background": known.digest}
         if strange is not None:
             hits = frames[some[columns["kind"][some] == target]]
-            more["strangers_found"] = strangers_found(*strange, hits, pixels, seed, chosen, progress)
+            sought = strangers_found(*strange, hits, pixels, seed, chosen, progress)
+            more["strangers_found"] = {name: each.least for name, each in sought.items()}
+            more["strangers_tried"] = {name: each.tried for name, each in sought.items()}
         decision = Decision.from_json(found.attrs["decision"]).model_copy(update=more)
         found = found.assign_attrs(decision=decision.to_json())
         told = _described(run, pixels, frames, kinds, columns["kind"], len(some), seed)

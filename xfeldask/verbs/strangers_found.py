@@ -6,7 +6,7 @@ from xfeldask.config import Experiment
 from xfeldask.devices import Device
 from xfeldask.orient.sparse import Pixels, SparseFrames
 from xfeldask.physics.species import Mixture
-from xfeldask.sorting.kinds.strangers import FRACTIONS, least_found, refuse_few
+from xfeldask.sorting.kinds.strangers import FRACTIONS, Sought, least_found, refuse_few
 from xfeldask.verbs.named_species import kinds_like
 from xfeldask.work.progress import Tell, reporter
 from xfeldask.work.reconstructing import ByDask
@@ -15,7 +15,7 @@ from xfeldask.work.reconstructing import ByDask
 def strangers_found(
     experiment: Experiment, mixture: Mixture, hits: SparseFrames, pixels: Pixels, seed: int, device: Device | None,
     progress: bool | Tell,
-) -> dict[str, float | None]:  # fmt: skip
+) -> dict[str, Sought]:  # fmt: skip
     """Put shots of species among hits of the wanted kind, and tell from which fraction on each is found.
 
     Parameters
@@ -27,7 +27,7 @@ def strangers_found(
 
     Returns
     -------
-    the least fraction by name, as of `least_found`
+    dict, Sought by name, as of `least_found`
 
     Raises
     ------

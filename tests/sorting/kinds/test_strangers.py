@@ -85,10 +85,12 @@ def test_least_found__is_the_least_fraction_down_to_which_all_are_found(
 
     monkeypatch.setattr(strangers, "grow_kinds", grow)
     monkeypatch.setattr(strangers, "log_likelihoods", told)
-    assert least_found(frames, PIXELS, kinds, 0) == least
-    assert tried == sorted(tried, reverse=True)
+    sought = least_found(frames, PIXELS, kinds, 0)
+    assert sought.least == least
     # at a hundredth there are fewer than an intensity is made of
-    assert len(tried) == (1 if least is None else min(3, FRACTIONS.index(least) + 2))
+    assert sought.tried == FRACTIONS[: 1 if least is None else min(3, FRACTIONS.index(least) + 2)]
+    assert tried == sorted(tried, reverse=True)
+    assert len(tried) == len(sought.tried)
 
 
 def test_least_found__refuses_too_few_hits() -> None:

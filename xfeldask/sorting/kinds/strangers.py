@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -90,6 +91,20 @@ def told_apart(kind: ArrayLike, strange: ArrayLike) -> bool:
     return bool((theirs & they).sum() >= TOLD * max(they.sum(), theirs.sum()))
 
 
+class Sought(NamedTuple):
+    """From which fraction on a stranger is found.
+
+    Attributes
+    ----------
+    least : float, the least of `FRACTIONS` of all shots at which it is found, as it is at all larger ones; none where
+        it is not found at the largest
+    tried : tuple of float, the fractions that were tried, from the largest down
+    """
+
+    least: float | None
+    tried: tuple[float, ...]
+
+
 def refuse_few(hits: SparseFrames) -> None:
     """Refuse hits that are too few to find strangers among.
 
@@ -115,7 +130,7 @@ def least_found(
     each: Each = in_turn,
     device: Device | None = None,
     tell: Callable[[], object] = lambda: None,
-) -> float | None:
+) -> Sought:
     """Put shots of a stranger among others, ever fewer, and find kinds anew each time.
 
     Parameters
@@ -128,8 +143,7 @@ def least_found(
 
     Returns
     -------
-    float, the least of `FRACTIONS` of all shots at which they are found, as they are at all larger ones; none where
-    they are not found at the largest. Fractions that are fewer than `LEAST_SHOTS` shots are not tried
+    Sought; fractions that are fewer than `LEAST_SHOTS` shots are not tried
 
     Raises
     ------
@@ -137,12 +151,13 @@ def least_found(
         As of `refuse_few`.
     """
     refuse_few(frames)
-    least, numbers = None, [round(len(frames) * part / (1 - part)) for part in FRACTIONS]
+    least, tried, numbers = None, list[float](), [round(len(frames) * part / (1 - part)) for part in FRACTIONS]
     like = np.random.default_rng((seed, kind)).choice(len(frames), numbers[0])
     drawn = drawn_strangers(strangers, kind, frames, pixels, like, (seed, kind, 1))
     for part, count in zip(FRACTIONS, numbers, strict=True):
         if count < LEAST_SHOTS:
             break
+        tried.append(part)
         mixed = SparseFrames.joined([frames, drawn[np.arange(count)]])
         if frames.background is not None:
             mixed = replace(mixed, background=frames.background[np.concatenate([np.arange(len(frames)), like[:count]])])
@@ -152,4 +167,4 @@ def least_found(
         if not told_apart(posterior(told, found.fractions)[0].argmax(axis=1), np.arange(len(mixed)) >= len(frames)):
             break
         least = part
-    return least
+    return Sought(least, tuple(tried))
