@@ -31,6 +31,7 @@ MODULES = (
     "bench_hard_beams",
     "bench_held_out",
     "bench_embed",
+    "bench_follow",
     "bench_reconstruct",
     "bench_dragonfly",
     "bench_kinds",

@@ -57,7 +57,7 @@ def repeat(few: Path, many: Path, n_shots: int) -> None:
     )
     for name, array in source.arrays():
         _repeat_array(array, target, few / name, n_shots)
-    for name, group in source["latent"].groups():
+    for name, group in source["latent"].groups() if "latent" in source else ():
         made = target.require_group(f"latent/{name}")
         made.attrs.update(group.attrs)
         for part in group.group_keys():
@@ -90,8 +90,9 @@ def _repeat_array(array: zarr.Array[Any], group: zarr.Group, folder: Path, n_sho
         if name in NOISE:
             spread = NOISE[name] * np.nanstd(frames, axis=0)
             values = values + spread * np.random.default_rng(7).normal(size=values.shape)
+        length = array.chunks[0] if name == "shot_status" else min(CHUNK, n_shots)  # a shard's status is a file
         made = group.create_array(
-            name, shape=values.shape, dtype=array.dtype, chunks=(min(CHUNK, n_shots), *values.shape[1:]),
+            name, shape=values.shape, dtype=array.dtype, chunks=(length, *values.shape[1:]),
             compressors=array.compressors, fill_value=array.fill_value, attributes=dict(array.attrs),
             dimension_names=array.metadata.dimension_names,
         )  # fmt: skip

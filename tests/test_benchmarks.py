@@ -19,6 +19,7 @@ LONG = {
     "Commit",
     "Distribution",
     "FiveVisitors",
+    "FollowAtRate",
     "Gestures",
     "HardBeams",
     "HeldOut",

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import shutil
 import subprocess
 import sys
@@ -183,6 +184,40 @@ def test_publish_group__through_a_link_to_another_file_system(made):
         assert link.is_symlink()
         assert beside(Path(there, "real.zarr")) == []
         assert beside(link) == []
+
+
+def test_publish_group__leaves_a_group_in_it_as_it_is(store):
+    def file():
+        return (store / "latent" / "ipca" / "estimator" / "zarr.json").stat().st_ino
+
+    was = file()
+    published_with_its_estimator_as_it_was(store)
+    assert file() == was, "not written again"
+
+
+def test_publish_group__leaves_a_group_in_a_bucket_as_it_is():
+    simulate("memory://publish/run.zarr", **RUN, overwrite=True)
+    embed("memory://publish/run.zarr", n_components=2, sort=None, progress=False)
+    published_with_its_estimator_as_it_was("memory://publish/run.zarr")
+
+
+def published_with_its_estimator_as_it_was(place):
+    before = open_run(place).embeddings["ipca"]
+    stays, found = before.parts(), before.stored().load().drop_encoding()
+    assert list(stays) == ["estimator"]
+    before.publish(found.assign(score=2 * found.latent[:, 0]), dict.fromkeys(stays))
+    after = open_run(place).embeddings["ipca"]
+    xr.testing.assert_identical(after.parts()["estimator"], stays["estimator"])
+    assert "score" in after.stored()
+    assert verify(place, progress=False).ok
+
+
+def test_linked__copies_where_a_file_has_one_name(tmp_path, monkeypatch):
+    (tmp_path / "one").write_text("arrays")
+    monkeypatch.setattr(publish.os, "link", lambda *_: os.fstat(-1))
+    publish._linked(str(tmp_path / "one"), str(tmp_path / "other"))
+    assert (tmp_path / "other").read_text() == "arrays"
+    assert not (tmp_path / "other").samefile(tmp_path / "one")
 
 
 def test_replaced__makes_new_things_beside_what_a_link_points_to(tmp_path):

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import dask
 import numpy as np
@@ -398,10 +398,6 @@ def test_embed__follows_a_store_that_is_being_written(
     store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(following, "ENOUGH_TO_FOLLOW", 380)
-    monkeypatch.setattr("xfeldask.verbs.patience.SECONDS_BETWEEN_LOOKS", 0.05)
-    monkeypatch.setattr(following, "BLOCK", 64)
-    monkeypatch.setattr("xfeldask.work.projection.BLOCK", 64)
-    monkeypatch.setattr("xfeldask.work.sources.BLOCK", 64)
     growing = tmp_path / "growing.zarr"
     shutil.copytree(store, growing)
     shutil.rmtree(growing / "latent", ignore_errors=True)
@@ -412,7 +408,12 @@ def test_embed__follows_a_store_that_is_being_written(
     root["shot_status"][400:] = 0
     seen = []
     publish = following.publish
-    monkeypatch.setattr(following, "publish", lambda *args: (publish(*args), seen.append(len(args[-1]["latent"]))))
+
+    def watched(*words: Any, **more: Any) -> None:
+        publish(*words, **more)
+        seen.append(len(words[-1]["latent"]))
+
+    monkeypatch.setattr(following, "publish", watched)
 
     def write_the_rest() -> None:
         while not seen:
@@ -425,9 +426,12 @@ def test_embed__follows_a_store_that_is_being_written(
     found = embed(growing, name="live", follow=True, progress=False)
     writer.join()
     # once more in between, if the last shots are seen before the store says that it is complete
-    assert (seen[0], seen[-1]) == (384, N)
+    assert (seen[0], seen[-1]) == (400, N)
     assert found.sizes["shot"] == N
     assert json.loads(found.attrs["parameters"])["n_fitted"] <= 400
+    at_once = project(growing, "live", growing, as_name="at_once", progress=False)
+    for name in ("latent", "score", "verdict"):
+        np.testing.assert_array_equal(found[name], at_once[name])
     n = open_dataset(store).n_particles.values
     assert found.is_single.values[n == 1].mean() > 0.97
 

@@ -8,7 +8,7 @@ import dask
 import numpy as np
 import pytest
 
-from tests.tiny import SHARD, frames, tiny_run
+from tests.tiny import frames, tiny_run
 from tests.verbs.test_options import USUAL
 from xfeldask.errors import RunError
 from xfeldask.store.codecs import EXACT
@@ -48,12 +48,29 @@ def mark(run, done):
 
 
 @pytest.mark.parametrize(("status", "there"), [([1, 1, 1], 3), ([0, 1, 1], 0), ([1, 0, 1], 1), ([1, 1, 0], 2)])
-def test_shots_there__are_those_without_a_gap(status, there):
+def test_shots_there__are_those_without_a_gap(status, there, monkeypatch):
     class Written:
-        def done(self):
-            return np.array(status, bool)
+        n_shots = len(status)
 
+        def done(self, shots):
+            return np.array(status, bool)[shots]
+
+    monkeypatch.setattr(following, "LOOKED_AT", 2)
     assert shots_there(Written()) == there
+
+
+def test_shots_there__are_not_asked_again_for_what_was_there(run):
+    mark(run, 8)
+    read = []
+
+    class Watched:
+        n_shots = 24
+
+        def done(self, shots):
+            read.append(shots.start)
+            return run.reopened().done(shots)
+
+    assert (shots_there(Watched()), shots_there(Watched(), 8), read) == (8, 8, [0, 8])
 
 
 def test_patience__ends_when_nothing_comes_and_nobody_writes(run, clock):
@@ -79,22 +96,26 @@ def test_patience__does_not_end_while_shots_come_or_somebody_writes(run, clock):
 
 def test_follow__publishes_what_is_there_until_it_is_complete(run, monkeypatch):
     mark(run, 8)
-    for name, value in (("ENOUGH_TO_FOLLOW", 8), ("BLOCK", SHARD)):
+    for name, value in (("ENOUGH_TO_FOLLOW", 8), ("BATCH", 8), ("AT_ONCE", 9)):
         monkeypatch.setattr(following, name, value)
-    monkeypatch.setattr("xfeldask.work.projection.BLOCK", SHARD)
-    monkeypatch.setattr("xfeldask.work.sources.BLOCK", SHARD)
-    published, steps = [], iter((8, 16, 20, 24))
-    plain = following.publish
+    published, projected, steps = [], [], iter((8, 12, 24))
+    plain, project = following.publish, following.project_blocks
 
-    def publish(*words):
+    def publish(*words, **more):
         published.append(len(words[-1]["latent"]))
-        plain(*words)
+        plain(*words, **more)
+
+    def project_blocks(source, model, there, blocks, *more):
+        projected.append([*blocks])
+        return project(source, model, there, blocks, *more)
 
     monkeypatch.setattr(following, "publish", publish)
+    monkeypatch.setattr(following, "project_blocks", project_blocks)
     monkeypatch.setattr(Patience, "wait", lambda *_: mark(run, next(steps)))
     with dask.config.set(scheduler="synchronous"):
         follow_store(run.reopened(), "mine", replace(USUAL, sort=None))
-    assert published == [8, 16, 20, 24]
+    assert published == [8, 12, 21, 24]
+    assert projected == [[0], [1], [1, 2], [2]], "a block is projected again as long as shots come to it"
     found = run.reopened().embedding("mine").dataset()
     np.testing.assert_array_equal(found.fitted, np.arange(24) < 8)
     assert found.latent.shape == (24, 2)

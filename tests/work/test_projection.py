@@ -35,10 +35,9 @@ def test_in_batches__gives_the_same_however_shots_are_cut(run, model, monkeypatc
     assert max(size for _, size in read) == min(batch, 21)
 
 
-def test_project_block__is_of_the_shots_that_are_there(run, model, monkeypatch):
-    monkeypatch.setattr(projection, "BLOCK", 10)
+def test_project_block__is_of_the_shots_that_are_there(run, model):
     due = run.embedding().dataset().latent.values
-    blocks = [project_block(run, model, 17, block)["latent"] for block in range(2)]
+    blocks = [project_block(run, model, 17, 10, block)["latent"] for block in range(2)]
     assert [len(block) for block in blocks] == [10, 7]
     np.testing.assert_allclose(np.concatenate(blocks), due[:17], rtol=1e-5, atol=1e-5)
 

@@ -169,13 +169,13 @@ class Made:
                 self.run.refuse_replaced(written=True)
                 raise
 
-    def publish(self, found: xr.Dataset, parts: Mapping[str, xr.Dataset] | None = None) -> None:
+    def publish(self, found: xr.Dataset, parts: Mapping[str, xr.Dataset | None] | None = None) -> None:
         """Write the group in one step; an older one of the same name stays if that fails.
 
         Parameters
         ----------
         found : xarray.Dataset
-        parts : Dataset by name, groups in it
+        parts : Dataset by name, groups in it; None for one that stays as it is there already
 
         Raises
         ------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -17,7 +18,7 @@ from xfeldask.store.codecs import EXACT, compressors, pipeline
 from xfeldask.store.leftovers import beside, real_path, remove
 from xfeldask.store.lock import held
 from xfeldask.store.manifest import seal
-from xfeldask.store.opening import open_root
+from xfeldask.store.opening import open_lazily, open_root
 from xfeldask.store.places import place_of
 from xfeldask.store.urls import StorePath
 
@@ -159,7 +160,7 @@ def exchanged(one: Path, other: Path) -> bool:
 
 
 def publish_group(
-    path: StorePath, group: str, found: xr.Dataset, parts: Mapping[str, xr.Dataset] | None = None
+    path: StorePath, group: str, found: xr.Dataset, parts: Mapping[str, xr.Dataset | None] | None = None
 ) -> None:
     """Write a group with groups in it, such as an embedding or a selection, in one step.
 
@@ -168,7 +169,7 @@ def publish_group(
     path : Path or URL, of the store
     group : str, its path: that of the group around it, and its name
     found : xarray.Dataset
-    parts : Dataset by name, groups in it
+    parts : Dataset by name, groups in it; None for one that stays as it is there already
 
     Raises
     ------
@@ -184,6 +185,11 @@ def publish_group(
             open_root(path, mode="r+").require_group(group.split("/", maxsplit=1)[0])
             with replaced_group(path, group) as fresh:
                 for inner, part in [(None, found), *(parts or {}).items()]:
+                    if part is None and isinstance(target, Path):
+                        shutil.copytree(target / str(inner), fresh / str(inner), copy_function=_linked)
+                        continue
+                    if part is None:
+                        part = open_lazily(open_root(path), f"{group}/{inner}").load().drop_encoding()
                     encoding = {str(name): {"compressors": compressors()} for name in part.variables}
                     # a file that is not there then means that something is missing
                     with pipeline(EXACT):
@@ -194,6 +200,14 @@ def publish_group(
                 seal(fresh)
     except OSError as error:
         raise InputError(f"cannot write {target}: {error}; make room, or choose a store that may be written") from error
+
+
+def _linked(source: str, target: str) -> None:
+    """Give a file, which nobody writes into, another name; copy it where the file system has one name for each."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
 
 
 @cache

@@ -156,9 +156,9 @@ class Run:
     def _elsewhere(self) -> PhotonStore | None:
         return photon_store(self.group)
 
-    def done(self) -> NDArray[np.bool_]:
-        """Return which shots have been written by now, bool (shot,)."""
-        return np.asarray(self.read("shot_status") == DONE)
+    def done(self, shots: slice = slice(None)) -> NDArray[np.bool_]:
+        """Return which shots have been written by now, of some or of all, bool (shot,)."""
+        return np.asarray(self.read("shot_status", shots) == DONE)
 
     @cached_property
     def experiment(self) -> Experiment | None:

@@ -125,10 +125,13 @@ def variables(columns: Mapping[str, NDArray[Any]], rule: Rule | None) -> dict[st
     }
 
 
-def publish(run: Run, name: str, options: Options, model: Model, fitted: Fit, columns: Columns) -> None:
+def publish(
+    run: Run, name: str, options: Options, model: Model, fitted: Fit, columns: Columns, again: bool = False
+) -> None:
     """Judge and decide on shots, and write the embedding into their store.
 
-    It is told as outdated where the background was replaced since the model was fitted.
+    It is told as outdated where the background was replaced since the model was fitted. What the model has learned is
+    not written `again`, where it was published before with fewer shots.
     """
     n, source = len(columns["latent"]), StoreSource(run)
     model, columns = judged(model, source.shots(n, options.labels), columns)
@@ -137,4 +140,6 @@ def publish(run: Run, name: str, options: Options, model: Model, fitted: Fit, co
     seen = np.zeros(n, bool)
     seen[fitted.fitted[fitted.fitted < n]] = True
     found = sorted_dataset(columns | {"fitted": seen}, model, options.allowance, fitted.history)
-    Embedding(run, name).publish(found, model.parts())
+    embedding = Embedding(run, name)
+    stays = {*embedding.part_names()} if again and not needs_coordinates(model.rule) else set()
+    embedding.publish(found, {part: None if part in stays else arrays for part, arrays in model.parts().items()})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 from xfeldask.sorting.protocol import Columns
@@ -9,11 +11,18 @@ from xfeldask.store.run import Run
 from xfeldask.verbs.building import fit_model, publish
 from xfeldask.verbs.options import Options
 from xfeldask.verbs.patience import Patience
-from xfeldask.work.projection import BLOCK, joined
+from xfeldask.work.progress import reporter
+from xfeldask.work.projection import BATCH, joined
 from xfeldask.work.sources import StoreSource, project_blocks
 
 ENOUGH_TO_FOLLOW = 12_000
 """Shots that must be there before a model is fitted to a store that is still being written."""
+SECONDS_BETWEEN_LOOKS = 0.1
+"""Between two looks into a folder; a bucket is asked as seldom as `Patience` asks [s]."""
+LOOKED_AT = 16_384
+"""Shots whose status is read at a time."""
+AT_ONCE = 16_384
+"""Shots that are sorted before verdicts are published, where more have come meanwhile."""
 
 
 def follow_store(run: Run, name: str, options: Options) -> None:
@@ -24,32 +33,51 @@ def follow_store(run: Run, name: str, options: Options) -> None:
     """
     source = StoreSource(run)
     model, fitted = fit_model(source, options, _wait_for(run, ENOUGH_TO_FOLLOW))
-    parts: list[Columns] = []
-    embedded, patience = 0, Patience(run)
-    while True:
-        complete, there = run.reopened().complete, shots_there(run)
-        whole = there if complete else there // BLOCK * BLOCK
-        blocks = range(len(parts), -(-whole // BLOCK))
-        if blocks:
-            parts += project_blocks(source, model, whole, blocks, options.progress)
-            embedded = whole
-            publish(run, name, options, model, fitted, joined(parts))
-        if complete and embedded == there:
-            return
-        patience.wait(there)
+    whole: list[Columns] = []  # of blocks that no more shots come to
+    embedded, patience = 0, _patience(run)
+    with reporter("following", run.n_shots, "shots", options.progress) as told:
+        while True:
+            complete, written = run.reopened().complete, shots_there(run, embedded)
+            there = min(written, embedded + AT_ONCE)
+            if there > embedded:
+                blocks = range(len(whole), -(-there // BATCH))
+                found = project_blocks(source, model, there, blocks, False, BATCH)
+                publish(run, name, options, model, fitted, joined(whole + found), again=embedded > 0)
+                whole += found[: there // BATCH - len(whole)]
+                told.advance(there - embedded)
+                embedded = there
+            elif not complete:
+                patience.wait(there)
+            if complete and embedded == written:
+                return
 
 
 def _wait_for(run: Run, shots: int) -> int:
     """Wait until so many shots are there, or all; return how many there are then."""
-    patience = Patience(run)
+    patience, there = _patience(run), 0
     while True:
-        complete, there = run.reopened().complete, shots_there(run)
+        complete, there = run.reopened().complete, shots_there(run, there)
         if there >= shots or complete:
             return there
         patience.wait(there)
 
 
-def shots_there(run: Run) -> int:
-    """Return the number of shots that are done without a gap from the first."""
-    done = run.done()
-    return len(done) if done.all() else int(np.argmin(done))
+def _patience(run: Run) -> Patience:
+    return Patience(run, pause=SECONDS_BETWEEN_LOOKS if isinstance(run.path, Path) else None)
+
+
+def shots_there(run: Run, known: int = 0) -> int:
+    """Return the number of shots that are done without a gap from the first.
+
+    Parameters
+    ----------
+    run : Run
+    known : int, shots that were there before, whose status is not read again
+    """
+    there = known
+    while there < run.n_shots:
+        done = run.done(slice(there, there + LOOKED_AT))
+        if not done.all():
+            return there + int(np.argmin(done))
+        there += len(done)
+    return there

@@ -20,10 +20,12 @@ class Patience:
     ----------
     run : Run
     then : str, what is to be done once the store is complete
+    pause : float, optional, between two looks [s]; `SECONDS_BETWEEN_LOOKS` by default
     """
 
-    def __init__(self, run: Run, then: str = "embed it then") -> None:
+    def __init__(self, run: Run, then: str = "embed it then", pause: float | None = None) -> None:
         self._run, self._then, self._there, self._since = run, then, -1, time.monotonic()
+        self._pause = SECONDS_BETWEEN_LOOKS if pause is None else pause
 
     def wait(self, there: int, busy: bool = False) -> None:
         """Wait a little for more shots than are there, or for somebody who is busy with those that are.
@@ -40,4 +42,4 @@ class Patience:
                 f"{there:,} of {self._run.n_shots:,} shots of {self._run.path} are there and nobody writes more; "
                 f"finish it with --resume, and {self._then}"
             )
-        time.sleep(SECONDS_BETWEEN_LOOKS)
+        time.sleep(self._pause)

@@ -19,10 +19,10 @@ BATCH = 256
 ADVICE = "nothing was written: mend the cause and run again"
 
 
-def project_block(run: Run, model: Model, n_shots: int, block: int) -> Columns:
-    """Compute columns of the shots of one block of a store whose first `n_shots` are there; the task that Dask runs."""
-    start = block * BLOCK
-    stop = min(n_shots, start + BLOCK)
+def project_block(run: Run, model: Model, n_shots: int, size: int, block: int) -> Columns:
+    """Compute columns of one block of `size` shots, of the first `n_shots` of a store; the task that Dask runs."""
+    start = block * size
+    stop = min(n_shots, start + size)
     under = model.features.under
     told = {} if under is None else background_of_shots(run, slice(start, stop), under)
 

@@ -52,8 +52,8 @@ class Source(Protocol):
     def learned(self, rule: Rule, shots: Shots) -> Rule:
         """Return a rule that has learned from shots."""
 
-    def tasks(self, model: Model, shots: int, blocks: Iterable[int]) -> list[Delayed]:
-        """Return a task for each block of shots that gives its columns."""
+    def tasks(self, model: Model, shots: int, blocks: Iterable[int], size: int) -> list[Delayed]:
+        """Return a task for each block of so many shots that gives its columns."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,9 +91,9 @@ class StoreSource:
         found: Rule = run_tasks([single_task(learn, rule, shots)], [1], Silent(), ADVICE)[0]
         return found
 
-    def tasks(self, model: Model, shots: int, blocks: Iterable[int]) -> list[Delayed]:
+    def tasks(self, model: Model, shots: int, blocks: Iterable[int], size: int) -> list[Delayed]:
         """Return tasks that read the store; see `Source`."""
-        return shard_tasks("project", project_block, blocks, self.run, shared(model), shots)
+        return shard_tasks("project", project_block, blocks, self.run, shared(model), shots, size)
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,10 +139,10 @@ class DatasetSource:
         """Let a rule learn here: what it reads is computed on the scheduler that Dask has active."""
         return rule.fit(shots)
 
-    def tasks(self, model: Model, shots: int, blocks: Iterable[int]) -> list[Delayed]:
+    def tasks(self, model: Model, shots: int, blocks: Iterable[int], size: int) -> list[Delayed]:
         """Return tasks that take parts of arrays; see `Source`."""
         arrays, sent, task = {name: self.array(name) for name in model.needs}, shared(model), delayed(_columns_of)
-        cuts = [slice(block * BLOCK, min(shots, (block + 1) * BLOCK)) for block in blocks]
+        cuts = [slice(block * size, min(shots, (block + 1) * size)) for block in blocks]
         return [task(sent, {name: array[cut] for name, array in arrays.items()}) for cut in cuts]
 
 
@@ -189,19 +189,19 @@ def learn(rule: Rule, shots: Shots) -> Rule:
 
 
 def project_blocks(
-    source: Source, model: Model, shots: int, blocks: Iterable[int], progress: bool | Tell
+    source: Source, model: Model, shots: int, blocks: Iterable[int], progress: bool | Tell, size: int
 ) -> list[Columns]:
-    """Compute columns of all shots of some blocks, of the first `shots` shots."""
+    """Compute columns of all shots of some blocks of `size` shots, of the first `shots` shots."""
     blocks = list(blocks)
-    weights = [min(shots, (block + 1) * BLOCK) - block * BLOCK for block in blocks]
+    weights = [min(shots, (block + 1) * size) - block * size for block in blocks]
     with one_thread_a_task():
         telling = reporter("projecting", sum(weights), "shots", progress)
-        return run_tasks(source.tasks(model, shots, blocks), weights, telling, ADVICE)
+        return run_tasks(source.tasks(model, shots, blocks, size), weights, telling, ADVICE)
 
 
 def project_all(source: Source, model: Model, shots: int, progress: bool | Tell) -> Columns:
     """Compute columns of the first `shots` shots."""
-    return joined(project_blocks(source, model, shots, range(-(-shots // BLOCK)), progress))
+    return joined(project_blocks(source, model, shots, range(-(-shots // BLOCK)), progress, BLOCK))
 
 
 def dataset_source(ds: xr.Dataset) -> DatasetSource:
