@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from xfeldask import devices
-from xfeldask.devices import Cuda, Device, device_of, in_blocks, operand
+from xfeldask.devices import Cuda, Device, device_of, in_blocks, operand, visible_gpus
 from xfeldask.errors import InputError, RunError, UnknownNameError
 
 TYPES = {0: np.float32, 2: np.float16}
@@ -108,6 +108,22 @@ def test_device__that_is_missing_is_told_in_one_sentence(put, modules, told):
         device_of("cuda")
     assert str(error.value).startswith(f"device 'cuda' cannot be used: {told}")
     assert str(error.value).endswith("or take device='cpu' (--device cpu)")
+
+
+@pytest.mark.parametrize(
+    ("modules", "named", "seen"),
+    [
+        (cupy(3), "", ["0", "1", "2"]),
+        (cupy(2), "GPU-7a, GPU-9b", ["GPU-7a", "GPU-9b"]),
+        (cupy(1), "5,99", ["5"]),  # CUDA stops at a name that it does not know
+        (cupy(0), "", []),
+        (None, "0,1", []),
+    ],
+)
+def test_visible_gpus__are_told_as_cuda_takes_them(put, monkeypatch, modules, named, seen):
+    put(modules)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
+    assert visible_gpus() == seen
 
 
 def test_device__of_another_name_is_refused():

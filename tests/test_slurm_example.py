@@ -92,6 +92,45 @@ def test_job__embeds_what_was_not_and_reconstructs_on_the_gpu(submit, tmp_path):
     assert only["verb"] == "reconstruct"
 
 
+@pytest.fixture
+def gpus(tmp_path):
+    """Have a node with so many GPUs, and Dask's commands, which note what they are told and run until they end."""
+
+    def gpus(count):
+        listed = "".join(f"GPU {i}: NVIDIA H100 80GB HBM3 (UUID: GPU-{i}a-b)\n" for i in range(count))
+        scripts = {
+            "nvidia-smi": f"[ $1 = -L ] && printf '{listed}'",
+            "dask": f'echo "${{CUDA_VISIBLE_DEVICES:-none}} $@ " >>{tmp_path}/dask; exec sleep 60',
+        }
+        for name, script in scripts.items():
+            (tmp_path / "bin" / name).write_text(f"#!/bin/bash\n{script}\n")
+            (tmp_path / "bin" / name).chmod(0o755)
+
+    return gpus
+
+
+def test_job__simulates_with_a_worker_for_each_gpu(submit, gpus, tmp_path, monkeypatch):
+    monkeypatch.setenv("SLURM_JOB_ID", "1234567")
+    gpus(2)
+    (tmp_path / "beam.toml").touch()
+    done = submit("simulate_gpus.sh", 1, tmp_path / "beam.toml", tmp_path / "run.zarr", "--resume")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert asked(
+        json.loads(done.stdout), verb="simulate", store=str(tmp_path / "run.zarr"), device="cuda",
+        experiment_file=str(tmp_path / "beam.toml"), scheduler="tcp://127.0.0.1:24567", resume="True",
+    )  # fmt: skip
+    scheduler, *workers = sorted((tmp_path / "dask").read_text().splitlines(), key=lambda line: line.split()[1])
+    assert scheduler.split()[1:] == ["scheduler", "--host", "127.0.0.1", "--port", "24567", "--no-dashboard"]
+    assert sorted(line.split()[0] for line in workers) == ["GPU-0a-b", "GPU-1a-b"]
+    assert {"worker", "tcp://127.0.0.1:24567", "--nthreads", "1"} <= {*workers[0].split()}
+
+
+def test_job__on_a_node_without_a_gpu_ends_with_a_sentence(submit, gpus, tmp_path):
+    gpus(0)
+    done = submit("simulate_gpus.sh", 1, tmp_path / "beam.toml", tmp_path / "run.zarr")
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "nvidia-smi lists no GPU\n")
+
+
 def test_workers__are_asked_of_slurm_as_the_example_says(monkeypatch, tmp_path):
     """By the script that dask-jobqueue would submit."""
     asked_of = {}

@@ -7,6 +7,7 @@ standard has no word for is a method of `Device`.
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any
@@ -188,6 +189,15 @@ def device_of(name: str) -> Device | None:
     if missing and name == "cuda":
         raise InputError(f"device 'cuda' cannot be used: {missing}, or take device='cpu' (--device cpu)")
     return None if missing else Cuda()
+
+
+def visible_gpus() -> list[str]:
+    """Return the GPUs that this process sees, as ``CUDA_VISIBLE_DEVICES`` names each; none where CuPy finds none."""
+    if _missing():
+        return []
+    count = int(importlib.import_module("cupy").cuda.runtime.getDeviceCount())
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return [name.strip() for name in named.split(",")][:count] if named else [str(gpu) for gpu in range(count)]
 
 
 def _missing() -> str:

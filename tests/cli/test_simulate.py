@@ -11,6 +11,7 @@ import xarray as xr
 
 from tests.cli.small import ATOM, SMALL
 from xfeldask import simulate
+from xfeldask.errors import InputError
 
 
 def test_simulate__writes_what_the_python_function_writes(run, tmp_path: Path) -> None:
@@ -43,6 +44,28 @@ def test_simulate__dry_run_writes_nothing(run, tmp_path: Path) -> None:
     code, out, err = run("simulate", tmp_path / "a.zarr", *SMALL, "--device", "gpu", "--dry-run")
     assert (code, out) == (2, "")
     assert "device" in err
+
+
+@pytest.mark.parametrize(
+    ("flags", "gpus"),
+    [
+        (["--scheduler", "processes", "--device", "cuda"], ["0", "1"]),
+        (["--scheduler", "processes", "--device", "auto"], ["0", "1"]),
+        (["--scheduler", "processes"], []),
+        (["--scheduler", "threads", "--device", "auto"], []),
+    ],
+)
+def test_simulate__has_a_process_for_each_gpu(run, tmp_path: Path, monkeypatch, flags, gpus) -> None:
+    asked = []
+
+    def scheduled(name, workers, quiet, gpus):
+        asked.append(gpus)
+        raise InputError("enough")
+
+    monkeypatch.setattr("xfeldask.devices.visible_gpus", lambda: ["0", "1"])
+    monkeypatch.setattr("xfeldask.work.schedulers.scheduled", scheduled)
+    assert run("simulate", tmp_path / "a.zarr", *SMALL, *flags) == (2, "", "xfeldask: enough\n")
+    assert asked == [gpus]
 
 
 def test_simulate__a_range_tells_how_far_the_store_is(run, tmp_path: Path, monkeypatch) -> None:

@@ -13,7 +13,7 @@ from dask.delayed import delayed
 
 from xfeldask.errors import InputError, UnknownNameError
 from xfeldask.machine import cores
-from xfeldask.work.compute import active_client, run_tasks, worker_count
+from xfeldask.work.compute import active_client, in_each_process, run_tasks, worker_count
 from xfeldask.work.progress import Silent
 from xfeldask.work.schedulers import scheduled
 
@@ -81,6 +81,34 @@ def test_scheduled__makes_a_cluster_of_threads_or_of_processes_and_closes_it(mon
     assert made[0].closed
     assert client.closed
     assert "Dask dashboard: http://127.0.0.1:1/status" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("workers", "threads"), [(9, 4), (1, 1)])
+def test_scheduled__starts_a_process_for_each_gpu(monkeypatch, workers, threads):
+    made = []
+    monkeypatch.setattr(distributed, "SpecCluster", lambda **asked: made.append(FakeCluster(**asked)) or made[0])
+    monkeypatch.setattr(distributed, "Client", lambda address, timeout: FakeCluster())
+    with scheduled("processes", workers, quiet=True, gpus=["GPU-7a", "3"]):
+        active_client()
+    asked = made[0].asked["workers"].values()
+    assert [worker["options"]["env"]["CUDA_VISIBLE_DEVICES"] for worker in asked] == ["GPU-7a", "3"]
+    assert {worker["options"]["nthreads"] for worker in asked} == {threads}
+    assert made[0].closed
+
+
+@pytest.mark.campaign
+def test_scheduled__has_each_process_see_a_gpu_of_its_own():
+    with scheduled("processes", 2, quiet=True, gpus=["GPU-7a", "3"]):
+        active_client().wait_for_workers(2)
+        assert sorted(in_each_process(os.getenv, "CUDA_VISIBLE_DEVICES")) == ["3", "GPU-7a"]
+        assert worker_count() == 2
+
+
+def test_in_each_process__starts_no_cluster_to_ask_this_process(monkeypatch):
+    monkeypatch.delattr(distributed, "LocalCluster")
+    for name in ("auto", "local", "threads"):
+        with scheduled(name, 3, quiet=True):
+            assert in_each_process(os.getpid) == [os.getpid()]
 
 
 def test_scheduled__starts_no_cluster_for_no_more_tasks_than_threads(monkeypatch):

@@ -36,6 +36,7 @@ def simulate(
     device: str, dry_run: bool, quiet: bool, **flags: Any,
 ) -> None:  # fmt: skip
     """Simulate shots into STORE."""
+    from xfeldask.devices import visible_gpus
     from xfeldask.report.printing import print_estimate, print_range, print_run
     from xfeldask.verbs.simulate import estimate_run, simulate_run
     from xfeldask.work.schedulers import scheduled
@@ -46,7 +47,8 @@ def simulate(
             raise InputError("a dry run tells what the whole store takes; leave out --shards")
         print_estimate(estimate_run(store, **chosen), workers)
         return
-    with scheduled(scheduler, workers, quiet), print_run(store, quiet or shards is not None):
+    gpus = visible_gpus() if scheduler == "processes" and device != "cpu" else []
+    with scheduled(scheduler, workers, quiet, gpus), print_run(store, quiet or shards is not None):
         simulate_run(store, shards=shards, progress=not quiet, **chosen)
     if shards is not None and not quiet:
         print_range(store)

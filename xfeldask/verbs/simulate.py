@@ -41,7 +41,7 @@ from xfeldask.store.urls import StorePath, store_path
 from xfeldask.store.volumes import write_mixture, write_volume
 from xfeldask.units import told
 from xfeldask.verbs.asked import as_experiment
-from xfeldask.verbs.drawing_device import CPU, told_device
+from xfeldask.verbs.drawing_device import CPU, drawn_on, told_device
 from xfeldask.verbs.pending import refuse_broken, refuse_existing, run_pending
 from xfeldask.verbs.simulation_attributes import attributes_of
 
@@ -192,15 +192,15 @@ def simulate_run(
         raise InputError("shards of several processes replace nothing; remove the store first, or leave out overwrite")
     finish = resume or among is not None
     inputs = _inputs(path, finish, overwrite, experiment, particle, n_shots, orientations, parts, like)
-    gpu = gpu_for(device, inputs.experiment.engine)
+    drawing = drawn_on(device, inputs.experiment.engine)
     if among is not None:
-        return _make_range(path, inputs, among, device, told_device(gpu, progress), progress)
+        return _make_range(path, inputs, among, device, told_device(drawing, progress), progress)
     place = place_of(path)
     if resume and place.exists():
         run = _resumed(path, inputs.experiment)
         if run.complete and not pending_shards(run):
             return run.reopened("r")
-    label = told_device(gpu, progress)
+    label = told_device(drawing, progress)
     with held(path):
         refuse_existing(path, resume, overwrite)  # another may have made it meanwhile
         if resume and place.exists():

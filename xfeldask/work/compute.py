@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import dask
 from dask.base import compute, named_schedulers
@@ -25,6 +25,7 @@ from xfeldask.work.tasks import single_task
 if TYPE_CHECKING:
     from distributed import Client
 
+T = TypeVar("T")
 JOINED = 2
 """Results that are joined at a time."""
 
@@ -67,6 +68,28 @@ def worker_count() -> int:
     if client is not None:
         return max(1, sum(int(cores) for cores in client.ncores().values()))
     return int(dask.config.get("num_workers", None) or cores())
+
+
+def in_each_process(function: Callable[..., T], *arguments: Any) -> list[T]:
+    """Call a function in each process that computes on the scheduler that Dask has active; wait for the first of them.
+
+    Parameters
+    ----------
+    function : callable, importable by workers
+    arguments : of the function
+
+    Examples
+    --------
+    >>> with dask.config.set(scheduler="threads"):
+    ...     in_each_process(os.getpid) == [os.getpid()]
+    True
+    """
+    chosen = dask.config.get("scheduler", None)
+    client = None if isinstance(chosen, Waiting) and chosen.here else active_client()
+    if client is None:
+        return [function(*arguments)]
+    client.wait_for_workers(1)
+    return [*client.run(function, *arguments).values()]
 
 
 def run_tasks(

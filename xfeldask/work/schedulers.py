@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from logging import CRITICAL
@@ -17,7 +17,7 @@ from xfeldask.errors import InputError, UnknownNameError
 from xfeldask.machine import cores
 
 if TYPE_CHECKING:
-    from distributed import Client, LocalCluster
+    from distributed import Client, SpecCluster
 
 SCHEDULERS = ("auto", "local", "processes", "threads", "synchronous", "tcp://HOST:PORT")
 
@@ -31,10 +31,11 @@ class Waiting:
     ----------
     start : callable, makes the cluster and the client, which becomes the active one
     few : int, tasks that are no reason to start it: threads of this process compute as many
+    here : bool, whether this process computes all tasks
     """
 
-    def __init__(self, start: Callable[[], Client], few: int = 0) -> None:
-        self.few = few
+    def __init__(self, start: Callable[[], Client], few: int = 0, here: bool = True) -> None:
+        self.few, self.here = few, here
         self._start, self._lock = start, Lock()
         self._client: Client | None = None
 
@@ -66,7 +67,7 @@ class Waiting:
 
 
 @contextmanager
-def scheduled(name: str, workers: int | None, quiet: bool) -> Iterator[None]:
+def scheduled(name: str, workers: int | None, quiet: bool, gpus: Sequence[str] = ()) -> Iterator[None]:
     """Make a scheduler the active one: one of its own is started, and its dashboard told, when work first asks for it.
 
     That of "auto" is the one of "local", and is not started for no more tasks than there are threads.
@@ -76,6 +77,8 @@ def scheduled(name: str, workers: int | None, quiet: bool) -> Iterator[None]:
     name : one of `SCHEDULERS`
     workers : int, optional; the machine's cores by default
     quiet : bool
+    gpus : sequence of str, as of `xfeldask.devices.visible_gpus`; "processes" are then one for each, which sees no
+        other GPU, and share the workers among them as threads
 
     Raises
     ------
@@ -102,20 +105,20 @@ def scheduled(name: str, workers: int | None, quiet: bool) -> Iterator[None]:
     with ExitStack() as stack:
 
         def start() -> Client:
-            return stack.enter_context(_client(name, threads, quiet))
+            return stack.enter_context(_client(name, threads, quiet, gpus))
 
         if "://" in name:
             start()
         elif name in ("auto", "local", "processes"):
             few = threads if name == "auto" else 0
-            stack.enter_context(dask.config.set(scheduler=Waiting(start, few)))
+            stack.enter_context(dask.config.set(scheduler=Waiting(start, few, here=name != "processes")))
         else:
             raise UnknownNameError("scheduler", name, SCHEDULERS)
         yield
 
 
 @contextmanager
-def _client(name: str, threads: int, quiet: bool) -> Iterator[Client]:
+def _client(name: str, threads: int, quiet: bool, gpus: Sequence[str]) -> Iterator[Client]:
     """Connect to the cluster at an address, or to one of this computer that is made, and say where its dashboard is."""
     from distributed import Client
 
@@ -124,7 +127,7 @@ def _client(name: str, threads: int, quiet: bool) -> Iterator[Client]:
         if "://" not in name:
             link = "http://127.0.0.1:{port}/status"
             stack.enter_context(dask.config.set({"distributed.dashboard.link": link}))
-            address = stack.enter_context(_cluster(threads, processes=name == "processes"))
+            address = stack.enter_context(_cluster(threads, name == "processes", gpus))
         try:
             client = Client(address, timeout="10s")
         except (OSError, ValueError) as error:
@@ -138,8 +141,8 @@ def _client(name: str, threads: int, quiet: bool) -> Iterator[Client]:
         yield client
 
 
-def _cluster(workers: int, processes: bool) -> LocalCluster:
-    from distributed import LocalCluster
+def _cluster(workers: int, processes: bool, gpus: Sequence[str]) -> SpecCluster:
+    from distributed import LocalCluster, Nanny, Scheduler, SpecCluster
 
     shape: dict[str, Any] = {"n_workers": 1, "threads_per_worker": workers}
     if processes:
@@ -147,4 +150,12 @@ def _cluster(workers: int, processes: bool) -> LocalCluster:
     with warnings.catch_warnings():
         # where the usual port is taken, distributed takes another and warns; errors of tasks are raised, not logged
         warnings.filterwarnings("ignore", message="Port 8787", category=UserWarning)
+        if processes and gpus:
+            here, threads = {"host": "127.0.0.1"}, max(1, workers // len(gpus))
+            pinned = {gpu: {**here, "nthreads": threads, "env": {"CUDA_VISIBLE_DEVICES": gpu}} for gpu in gpus}
+            return SpecCluster(
+                workers={gpu: {"cls": Nanny, "options": options} for gpu, options in pinned.items()},
+                scheduler={"cls": Scheduler, "options": {**here, "port": 0, "dashboard_address": "127.0.0.1:8787"}},
+                silence_logs=CRITICAL,
+            )
         return LocalCluster(processes=processes, dashboard_address="127.0.0.1:8787", silence_logs=CRITICAL, **shape)
