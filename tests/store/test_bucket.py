@@ -16,12 +16,13 @@ from obstore.exceptions import GenericError
 
 from xfeldask.errors import StoreBusyError, UnreachableError, XfeldaskWarning
 from xfeldask.store import lock
-from xfeldask.store.bucket import Bucket, uploaded
+from xfeldask.store.bucket import Bucket
 from xfeldask.store.bucket_mark import ObjectMark
 from xfeldask.store.connection import told
 from xfeldask.store.lock import STALE, Holder, held, writer
 from xfeldask.store.manifest import seal
 from xfeldask.store.places import Folder
+from xfeldask.store.publish import uploaded
 from xfeldask.store.urls import URL
 
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import obstore
@@ -22,12 +21,12 @@ from obstore.store import ObjectStore
 from xfeldask.errors import StoreBusyError
 from xfeldask.store.connection import bucket, side_by_side, told
 from xfeldask.store.marks import Mark, is_dead, mark_name
-from xfeldask.store.places import Mode, Place
+from xfeldask.store.places import Mode, Replaceable
 from xfeldask.store.urls import URL
 
 
 @dataclass(frozen=True)
-class Bucket(Place):
+class Bucket(Replaceable):
     """A place in a bucket: all objects whose keys begin with that of `path`.
 
     Attributes
@@ -171,11 +170,7 @@ class Bucket(Place):
         """Write a group that lies in a folder into its place here, in that of one that is there.
 
         What makes it a group is removed first, and written last: there is the old one, or none, or the new one.
-
-        Parameters
-        ----------
-        folder : Path
-        group : str, its path in the store, which this is the place of
+        Parameters are those of `Replaceable`.
 
         Raises
         ------
@@ -253,15 +248,3 @@ class Bucket(Place):
 
     def _key(self, key: str) -> str:
         return (self.path / key).key
-
-
-@contextmanager
-def uploaded(store: URL, group: str = "") -> Iterator[Path]:
-    """Give a folder to write a store to, or a group in one, and put it into its place when the context ends.
-
-    Nothing in the bucket changes before that. Parameters and errors are those of `Bucket.replace_by`.
-    """
-    with TemporaryDirectory(prefix="xfeldask-") as folder:
-        fresh = Path(folder) / store.name
-        yield fresh
-        Bucket(store).replace_by(fresh, group)

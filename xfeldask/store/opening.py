@@ -52,6 +52,8 @@ def open_root(store: str | StorePath, mode: Mode = "r") -> zarr.Group:
         if not place.exists():
             raise MissingFileError(f"no store at {path}; make one with xfeldask simulate {path}") from None
         raise InputError(f"{path} is not a Zarr store; give the folder that xfeldask simulate made") from None
+    except InputError:
+        raise
     except ContainsArrayError:
         raise InputError(f"{path} is a Zarr array, not a store of xfeldask") from None
     except (ValueError, KeyError, TypeError) as error:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from glob import escape
 from pathlib import Path
-from typing import Literal
+from typing import Literal, overload
 
 import zarr
 
@@ -20,7 +20,7 @@ from xfeldask.errors import InputError
 from xfeldask.machine import exists
 from xfeldask.store.leftovers import leftovers, real_path, remove, sweep_beside
 from xfeldask.store.marks import FileMark, Mark, mark_name
-from xfeldask.store.urls import StorePath
+from xfeldask.store.urls import URL, ObjectURL, StorePath
 
 Mode = Literal["r", "r+"]
 
@@ -99,6 +99,20 @@ class Place(ABC):
     @abstractmethod
     def marks(self, group: str) -> dict[str, Mark]:
         """Return those of `mark` that are there of groups in a group, by the name of the group."""
+
+
+class Replaceable(Place):
+    """A place where nothing can be renamed."""
+
+    @abstractmethod
+    def replace_by(self, folder: Path, group: str = "") -> None:
+        """Write a group that lies in a folder into its place here, in that of one that is there.
+
+        Parameters
+        ----------
+        folder : Path
+        group : str, its path in the store, which this is the place of
+        """
 
 
 @dataclass(frozen=True)
@@ -203,6 +217,10 @@ class Folder(Place):
         return {file.name.removeprefix(before).removesuffix(after): FileMark(file) for file in files}
 
 
+@overload
+def place_of(path: URL) -> Replaceable: ...
+@overload
+def place_of(path: StorePath) -> Place: ...
 def place_of(path: StorePath) -> Place:
     """Return the place of a path.
 
@@ -218,6 +236,10 @@ def place_of(path: StorePath) -> Place:
     """
     if isinstance(path, Path):
         return Folder(path)
+    if isinstance(path, ObjectURL):
+        from xfeldask.store.zarr_object import ZarrObject  # speaks of `Place`
+
+        return ZarrObject(path)
     try:
         from xfeldask.store.bucket import Bucket  # needs an extra
     except ModuleNotFoundError as error:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from xfeldask.errors import InputError
@@ -20,7 +21,7 @@ from xfeldask.store.lock import held
 from xfeldask.store.manifest import seal
 from xfeldask.store.opening import open_lazily, open_root
 from xfeldask.store.places import place_of
-from xfeldask.store.urls import StorePath
+from xfeldask.store.urls import URL, StorePath
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -43,9 +44,19 @@ def replaced_group(store: StorePath, group: str = "", *, keep: bool = False) -> 
     """
     if isinstance(store, Path):
         return replaced(store / group, store, keep=keep)
-    from xfeldask.store.bucket import uploaded  # needs an extra
-
     return uploaded(store, group)
+
+
+@contextmanager
+def uploaded(store: URL, group: str = "") -> Iterator[Path]:
+    """Give a folder to write a store to, or a group in one, and put it into its place when the context ends.
+
+    Nothing in the bucket changes before that. Parameters and errors are those of `Replaceable.replace_by`.
+    """
+    with TemporaryDirectory(prefix="xfeldask-") as folder:
+        fresh = Path(folder) / (store.name or "store")
+        yield fresh
+        place_of(store).replace_by(fresh, group)
 
 
 @contextmanager

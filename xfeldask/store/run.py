@@ -34,11 +34,12 @@ from xfeldask.store.places import Place, place_of
 from xfeldask.store.reconstruction import Reconstruction
 from xfeldask.store.run_facts import run_facts
 from xfeldask.store.selections import read_selections
-from xfeldask.store.urls import StorePath, from_here, store_path
+from xfeldask.store.urls import ObjectURL, StorePath, from_here, store_path
 from xfeldask.store.volumes import ATOMS, read_form, read_mixture
 
 if TYPE_CHECKING:
     import xarray as xr
+    from zarr.abc.store import Store
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -70,12 +71,15 @@ class Run:
     mode: Literal["r", "r+"] = "r"
 
     @classmethod
-    def open(cls, path: str | StorePath, mode: Literal["r", "r+"] = "r") -> Self:
+    def open(cls, path: str | StorePath | Store, mode: Literal["r", "r+"] = "r") -> Self:
         """Open a store, whole or not; see `open_run`."""
-        return cls(store_path(path).absolute(), open_root(path, mode), mode)
+        found = store_path(path)
+        return cls(found.absolute(), open_root(found, mode), mode)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self).open, (str(self.path), self.mode)
+        # an object of zarr has no name that another process knows
+        path = self.path if isinstance(self.path, ObjectURL) else str(self.path)
+        return type(self).open, (path, self.mode)
 
     @property
     def place(self) -> Place:
@@ -372,12 +376,12 @@ class Run:
         return run_facts(self)
 
 
-def open_run(store: str | StorePath, *, mode: Literal["r", "r+"] = "r") -> Run:
+def open_run(store: str | StorePath | Store, *, mode: Literal["r", "r+"] = "r") -> Run:
     """Open a store that may still be being written.
 
     Parameters
     ----------
-    store : path, or URL such as ``s3://bucket/run.zarr``
+    store : path, URL such as ``s3://bucket/run.zarr``, or zarr store, such as that of a session of Icechunk
     mode : "r" to read, "r+" to write too
 
     Returns
@@ -401,13 +405,13 @@ def open_run(store: str | StorePath, *, mode: Literal["r", "r+"] = "r") -> Run:
 
 
 def open_dataset(
-    store: str | StorePath, *, group: str | None = None, allow_incomplete: bool = False, chunks: Any = "shard"
+    store: str | StorePath | Store, *, group: str | None = None, allow_incomplete: bool = False, chunks: Any = "shard"
 ) -> xr.Dataset:
     """Open a store lazily.
 
     Parameters
     ----------
-    store : path, or URL such as ``s3://bucket/run.zarr``
+    store : path, URL such as ``s3://bucket/run.zarr``, or zarr store, such as that of a session of Icechunk
     group : str, optional, such as ``"latent/ipca"``
     allow_incomplete : bool, whether a store that is still being written may be opened
     chunks : "shard" to have photons, images and intensities as Dask arrays cut as the store is sharded; None for

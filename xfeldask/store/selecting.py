@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from zarr.abc.store import Store as ZarrStore
 
 from xfeldask.errors import InputError, XfeldaskWarning
 from xfeldask.store import expression
@@ -16,7 +17,7 @@ from xfeldask.store.run import Run
 from xfeldask.store.urls import StorePath
 
 
-def select(store: str | StorePath, where: str, embedding: str | None = None) -> NDArray[np.int64]:
+def select(store: str | StorePath | ZarrStore, where: str, embedding: str | None = None) -> NDArray[np.int64]:
     """Select the shots that an expression is true of; those that are still to be written are left out, with a warning.
 
     Parameters

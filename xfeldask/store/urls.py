@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, replace
+import sys
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
-from typing import Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
+from uuid import uuid4
+from weakref import WeakValueDictionary
 
 from xfeldask.errors import InputError
 
+if TYPE_CHECKING:
+    from zarr.abc.store import Store
+
 SCHEMES = ("s3", "gs", "memory")
 """Kinds of buckets; ``file://`` is a folder."""
+OBJECT = "zarr"
+"""Scheme of names of zarr stores that were given as objects, which only this process knows."""
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):/{1,2}(?P<rest>.*)")
 
 
@@ -68,12 +76,46 @@ class URL:
         return self
 
 
+@dataclass(frozen=True, order=True)
+class ObjectURL(URL):
+    """Name of something in a zarr store that was given as an object, and the store; made by `of`.
+
+    Attributes
+    ----------
+    store : zarr.abc.store.Store
+    """
+
+    store: Any = field(compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        _objects[self.bucket] = self.store
+
+    @classmethod
+    def of(cls, store: Any) -> Self:
+        """Return the name of a zarr store in this process, always the same one."""
+        known = (name for name, one in _objects.items() if one is store)
+        return cls(OBJECT, next(known, f"{type(store).__name__}-{uuid4().hex[:8]}"), "", store)
+
+    def refuse_read_only(self) -> None:
+        """Refuse to write to a store that was opened to be read.
+
+        Raises
+        ------
+        InputError
+        """
+        if self.store.read_only:
+            raise InputError(f"{self} may not be written; give the store of a session that may")
+
+
+_objects: WeakValueDictionary[str, Any] = WeakValueDictionary()
+"""Zarr stores that were given as objects, by their names in this process."""
+
 StorePath = Path | URL
 """Path of a store."""
 
 
-def store_path(given: str | Path | URL) -> StorePath:
-    """Return the path that is meant by what a person gives: a path, or a URL.
+def store_path(given: str | Path | URL | Store) -> StorePath:
+    """Return the path that is meant by what a person gives: a path, a URL, or a zarr store.
 
     Raises
     ------
@@ -93,10 +135,11 @@ def store_path(given: str | Path | URL) -> StorePath:
     """
     if isinstance(given, URL):
         return given
+    zarr_stores = sys.modules.get("zarr.abc.store")  # who has one has imported it
+    if zarr_stores is not None and isinstance(given, zarr_stores.Store):
+        return ObjectURL.of(given)
     if not isinstance(given, str | os.PathLike):
-        raise InputError(
-            f"a store is given by its path or URL, got {type(given).__name__}; xarray.open_zarr reads others"
-        )
+        raise InputError(f"a store is given by its path, its URL or as a zarr store, got {type(given).__name__}")
     # a `Path` of a URL has lost one of its slashes
     found = _URL.fullmatch(os.fspath(given))
     if found is None or not (isinstance(given, Path) or "://" in given):
@@ -104,6 +147,11 @@ def store_path(given: str | Path | URL) -> StorePath:
     scheme, rest = found["scheme"].lower(), found["rest"]
     if scheme == "file":
         return Path(url2pathname(urlsplit(f"file://{rest if rest.startswith('/') else '/' + rest}").path))
+    if scheme == OBJECT:
+        name, _, key = rest.strip("/").partition("/")
+        if name not in _objects:
+            raise InputError(f"{given}: that zarr store is of another process, or was closed; give the store itself")
+        return ObjectURL(OBJECT, name, key, _objects[name])
     if scheme not in SCHEMES:
         if isinstance(given, Path):
             return given

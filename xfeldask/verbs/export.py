@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from zarr.abc.store import Store as ZarrStore
 
 from xfeldask.engines.reading import open_intake
 from xfeldask.errors import InputError, StoreExistsError, UnknownNameError, XfeldaskError
@@ -37,7 +38,7 @@ SAMPLE = 64
 
 
 def export(
-    store: str | StorePath,
+    store: str | StorePath | ZarrStore,
     out: str | Path,
     *,
     where: str | ArrayLike | None = None,
@@ -132,7 +133,7 @@ def _beside(path: Path) -> tuple[Path, ...]:
     return path.with_name(f"{path.stem}_detector.h5"), *list_files(path)
 
 
-def write_back(store: str | StorePath, *, embedding: str | None = None) -> list[str]:
+def write_back(store: str | StorePath | ZarrStore, *, embedding: str | None = None) -> list[str]:
     """Write verdicts into the CXI files that a store was ingested from.
 
     Each file gets a group ``result_N`` with `data`, what each shot is taken for, and `class_labels`, score and

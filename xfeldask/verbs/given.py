@@ -6,6 +6,7 @@ from types import UnionType
 
 import numpy as np
 import xarray as xr
+from zarr.abc.store import Store as ZarrStore
 
 from xfeldask.errors import InputError, StoreExistsError
 from xfeldask.schema import named
@@ -16,8 +17,8 @@ WHOLE, NUMBER = int | np.integer, int | float | np.integer | np.floating
 """Kinds of numbers, as of `refuse_unlike`."""
 LONGEST_NAME = 100
 """Characters of the name of an embedding."""
-Store = str | StorePath | xr.Dataset
-"""A store: its path or URL, or the Dataset that `open_dataset` or `simulate` gave of all of it."""
+Store = str | StorePath | ZarrStore | xr.Dataset
+"""A store: its path or URL, a zarr store, or the Dataset that `open_dataset` or `simulate` gave of all of it."""
 
 
 def refuse_name(run: Run, name: str, overwrite: bool) -> None:

@@ -47,6 +47,7 @@ from xfeldask.verbs.simulation_attributes import attributes_of
 
 if TYPE_CHECKING:
     import xarray as xr
+    from zarr.abc.store import Store as ZarrStore
 
 OWN_ENGINE = "xfeldask"
 AT_ONCE = 16
@@ -54,7 +55,7 @@ AT_ONCE = 16
 
 
 def simulate(
-    store: str | StorePath,
+    store: str | StorePath | ZarrStore,
     experiment: Experiment | None = None,
     *,
     particle: str | Path | Particle | Atoms | tuple[ArrayLike, ArrayLike] | Mapping[str, Any] | None = None,
@@ -171,7 +172,7 @@ def simulate(
 
 
 def simulate_run(
-    store: str | StorePath,
+    store: str | StorePath | ZarrStore,
     experiment: Experiment | None = None,
     *,
     particle: Any = None,
@@ -239,7 +240,7 @@ def _begin(path: StorePath, inputs: Inputs, device: str, stacklevel: int) -> Run
 
 
 def estimate_run(
-    store: str | StorePath,
+    store: str | StorePath | ZarrStore,
     experiment: Experiment | None = None,
     *,
     particle: Any = None,

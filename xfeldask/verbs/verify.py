@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
+from zarr.abc.store import Store as ZarrStore
 
 from xfeldask.engines.redrawing import check_pixels, check_redrawn, check_volumes
 from xfeldask.errors import InputError
@@ -62,7 +63,7 @@ class Report:
         return "\n".join([heading, *told, *more])
 
 
-def reopen(store: str | StorePath, report: Report) -> int:
+def reopen(store: str | StorePath | ZarrStore, report: Report) -> int:
     """Mark the shards whose shots are damaged as pending, so that `simulate` with ``resume=True`` draws them again.
 
     A shot's bytes follow from the seed and its index, so what is drawn again is what was lost. Shots that were ingested
@@ -117,7 +118,7 @@ def _marked(run: Run, report: Report) -> int:
     return len(damaged)
 
 
-def verify(store: str | StorePath, *, recompute: int = 0, progress: bool = True) -> Report:
+def verify(store: str | StorePath | ZarrStore, *, recompute: int = 0, progress: bool = True) -> Report:
     """Read all of a store, on the scheduler that Dask has active, and name the shots that are damaged.
 
     Every chunk is read against its checksum, every file that should be there is looked for, photons and images are

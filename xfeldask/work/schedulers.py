@@ -152,7 +152,8 @@ def _cluster(workers: int, processes: bool, gpus: Sequence[str]) -> SpecCluster:
         warnings.filterwarnings("ignore", message="Port 8787", category=UserWarning)
         if processes and gpus:
             here, threads = {"host": "127.0.0.1"}, max(1, workers // len(gpus))
-            pinned = {gpu: {**here, "nthreads": threads, "env": {"CUDA_VISIBLE_DEVICES": gpu}} for gpu in gpus}
+            each = {**here, "nthreads": threads, "silence_logs": CRITICAL}
+            pinned = {gpu: {**each, "env": {"CUDA_VISIBLE_DEVICES": gpu}} for gpu in gpus}
             return SpecCluster(
                 workers={gpu: {"cls": Nanny, "options": options} for gpu, options in pinned.items()},
                 scheduler={"cls": Scheduler, "options": {**here, "port": 0, "dashboard_address": "127.0.0.1:8787"}},
