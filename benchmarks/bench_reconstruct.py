@@ -10,7 +10,7 @@ import dask
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from benchmarks.common import DEVICES, PNCCD, Folder, effort, measures
+from benchmarks.common import DEVICES, PNCCD, Folder, effort, measures, need_device
 from xfeldask import open_run, phase, reconstruct, reconstruction_quality, simulate
 from xfeldask.orient.densities import laid_on
 from xfeldask.physics.orientations import rotation_matrix
@@ -52,6 +52,7 @@ class Reconstruct(Folder):
     options: dict[str, Any] = COARSE if SMOKE else {"symmetry": "D8"}
 
     def setup(self, device: str) -> None:
+        need_device(device)
         self.device = device
         self.path = self.make_folder() / "run.zarr"
         simulate(self.path, particle="chaperonin", detector=DETECTOR, n_shots=N_SHOTS, single_fraction=1.0, seed=11,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from benchmarks.common import DEVICES, SIZES, Folder, measures, particle, watch
+from benchmarks.common import DEVICES, SIZES, Folder, measures, need_device, particle, watch
 
 ONE_RUN = Path(__file__).with_name("one_run.py")
 
@@ -44,6 +44,7 @@ class Simulate(Folder):
     workers = "threads"
 
     def setup(self, n_shots: int, name: str, device: str) -> None:
+        need_device(device)
         particle(name)
         self.arguments = (self.make_folder() / "run.zarr", name, n_shots, self.workers, device)
 

@@ -22,7 +22,7 @@ from xfeldask.config import Experiment
 from xfeldask.devices import device_of
 from xfeldask.engines.preparation import Prepared, prepare
 from xfeldask.engines.workshop import Workshop, forget, keep, make_workshop
-from xfeldask.errors import MissingFileError
+from xfeldask.errors import InputError, MissingFileError
 from xfeldask.formats.inputs import resolve
 from xfeldask.formats.structures import fetch_structure
 from xfeldask.store.run import Run
@@ -33,8 +33,8 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 SIZES = {"full": [1_000, 10_000, 100_000], "smoke": [64]}.get(os.environ.get("XFELDASK_BENCH", ""), [1_000])
 PNCCD, SQUARE = "pnccd-amo86615", "square-1024"
 SAMPLE_SECONDS = 0.05
-DEVICES = ["cpu", "cuda"] if device_of("auto") else ["cpu"]
-"""What a benchmark that takes a device runs on."""
+DEVICES = ["cpu", "cuda"]
+"""What a benchmark that takes a device runs on; see `need_device`."""
 
 Method = TypeVar("Method", bound=Callable[..., object])
 
@@ -65,6 +65,14 @@ def particle(name: str) -> str:
     try:
         return str(path if path.exists() else fetch_structure(name))
     except MissingFileError as error:
+        raise NotImplementedError(str(error)) from None
+
+
+def need_device(name: str) -> None:
+    """Skip, saying why, where there is no such device."""
+    try:
+        device_of(name)
+    except InputError as error:
         raise NotImplementedError(str(error)) from None
 
 
@@ -176,7 +184,7 @@ class Result:
 
 
 def run(cls: type, smallest: bool = False) -> Iterator[Result]:
-    """Run all methods of a benchmark class in this process, as asv would in one each.
+    """Run all methods of a benchmark class in this process, as asv would in one each; what cannot run is passed over.
 
     Parameters
     ----------
@@ -186,14 +194,19 @@ def run(cls: type, smallest: bool = False) -> Iterator[Result]:
     Raises
     ------
     NotImplementedError
-        The class cannot run here; the message says why.
+        The class cannot run here, or not with some of the parameters, raised last; the message says why.
     """
     params = getattr(cls, "params", [])
     axes = params if params and isinstance(params[0], list) else [params] if params else []
+    passed_over: NotImplementedError | None = None
     for chosen in itertools.islice(itertools.product(*axes), 1 if smallest else None):
         benchmark = cls()
         try:
-            getattr(benchmark, "setup", lambda *_: None)(*chosen)
+            try:
+                getattr(benchmark, "setup", lambda *_: None)(*chosen)
+            except NotImplementedError as error:
+                passed_over = error
+                continue
             for name in sorted(n for n in dir(cls) if n.startswith(("time_", "track_"))):
                 method = getattr(benchmark, name)
                 value = _median_ms(method, chosen) if name.startswith("time_") else float(method(*chosen))
@@ -202,6 +215,8 @@ def run(cls: type, smallest: bool = False) -> Iterator[Result]:
                 yield Result(what, value, getattr(method, "unit", "ms"), getattr(method, "asked", ""))
         finally:
             getattr(benchmark, "teardown", lambda *_: None)(*chosen)
+    if passed_over is not None:
+        raise passed_over
 
 
 def _median_ms(method: Callable[..., object], chosen: tuple[object, ...]) -> float:

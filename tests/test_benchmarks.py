@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from xfeldask.errors import InputError
+
 ROOT = Path(__file__).resolve().parents[1]
 LONG = {
     "AgainstPeers",
@@ -127,6 +129,30 @@ def test_asv__discovers_every_benchmark():
         assert config.environment_type == "existing"
         found = {benchmark.name.split(".")[1] for benchmark in disc_benchmarks(str(ROOT / "benchmarks"))}
     assert found == set(names())
+
+
+def test_run__passes_over_devices_that_are_not_there(monkeypatch):
+    from benchmarks import common
+
+    class Told:
+        params = (common.DEVICES, ["one", "two"])
+
+        def setup(self, device, _):
+            common.need_device(device)
+
+        def track_it(self, *_):
+            """It"""
+            return 1
+
+    def device_of(name):
+        if name == "cuda":
+            raise InputError("no GPU")
+
+    monkeypatch.setattr(common, "device_of", device_of)
+    results = common.run(Told)
+    assert [next(results).what for _ in range(2)] == ["It (cpu, one)", "It (cpu, two)"]
+    with pytest.raises(NotImplementedError, match="no GPU"):
+        next(results)
 
 
 def test_smoke__is_what_the_tests_ask_for():
