@@ -18,7 +18,7 @@ FIGURE: dict[str, Any] = {
     "outline_line_color": TEXT,
     "outline_line_alpha": 0,
 }
-PARTS: dict[type, dict[str, Any]] = {
+PARTS: dict[type[Any], dict[str, Any]] = {
     Title: {"text_color": TEXT, "text_font": FONT, "text_font_size": "1.05em", "text_font_style": "normal"},
     Axis: {
         **{f"{part}_line_color": LINE for part in LINES},
