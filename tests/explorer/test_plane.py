@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from bokeh.document import Document
 from bokeh.models import ColorBar
 
 from tests.explorer.few_shots import NUMBER, N, few_shots, session
@@ -143,7 +144,9 @@ def test_locked__makes_a_change_now_or_when_the_page_has_its_lock():
     done, asked = [], []
     locked(lambda: done.append(1))
     assert done == [1]
-    served = SimpleNamespace(session_context=True, add_next_tick_callback=asked.append)
+    served = Document()
+    served._session_context = lambda: SimpleNamespace(session=None)
+    served.add_next_tick_callback = asked.append
     locked(lambda: done.append(2), served)
     assert done == [1]
     asked[0]()

@@ -1,7 +1,9 @@
 """Which store is served, what is said where none can be, and what is left of a page that was closed."""
 
+import asyncio
 import gc
 import importlib
+import json
 import logging
 import re
 import shutil
@@ -20,12 +22,14 @@ import panel as pn
 import panel_material_ui as pmui
 import pytest
 from bokeh.client import ClientSession, pull_session
-from bokeh.document import Document
+from bokeh.document import Document, without_document_lock
 from bokeh.io.doc import patch_curdoc
+from bokeh.plotting import figure
 from panel.io.resources import Resources
 from panel.io.server import server_html_page_for_session
+from panel.io.state import set_curdoc
 from tornado.iostream import StreamClosedError
-from tornado.websocket import WebSocketClosedError
+from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 from tests.explorer.conftest import N
 from xfeldask import embed
@@ -304,6 +308,50 @@ def test_change__is_made_at_its_own_page_while_another_thread_is_at_another(
         visit.close()
         visit._connection._loop.close(all_fds=True)
     assert found[0] is documents[0]
+
+
+def test_changes__reach_a_browser_in_their_order_while_something_else_is_on_its_way_to_it(
+    server: Callable[[Callable[[], Any]], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    documents: list[Any] = []
+    sent: list[str] = []
+    box, done = pn.Column(), threading.Event()
+    fig = figure()
+    source = fig.scatter([0], [0]).data_source
+    write = WebSocketHandler.write_message
+
+    def written(self: Any, message: Any, binary: bool = False) -> Any:
+        sent.append("" if binary or source.id not in message else message)
+        return write(self, message, binary)
+
+    monkeypatch.setattr(WebSocketHandler, "write_message", written)
+
+    def page() -> pn.Column:
+        documents.append(pn.state.curdoc)
+        return box
+
+    async def change() -> None:
+        (connection,) = documents[0].session_context.session._subscribed_connections
+        with await connection._socket.write_lock.acquire():
+            with set_curdoc(documents[0]):
+                box.append(pn.pane.Bokeh(fig))
+            locked(lambda: source.update(data={"x": [1], "y": [1]}), documents[0])
+            # both are waiting when there is room again
+            await asyncio.sleep(0.1)
+        done.set()
+
+    visit = pull_session(url=server(page))
+    try:
+        # as after a browser has said that the page stands
+        pn.state._loaded[documents[0]] = pn.state._connected[documents[0]] = True
+        documents[0].add_next_tick_callback(without_document_lock(change))
+        assert done.wait(SOON)
+        assert until(lambda: len([one for one in sent if one]) == 2)
+    finally:
+        visit.close()
+        visit._connection._loop.close(all_fds=True)
+    told = [[event["attr"] for event in json.loads(one)["events"]] for one in sent if one]
+    assert told == [["children"], ["data"]]
 
 
 def test_closed_page__ends_its_sums(

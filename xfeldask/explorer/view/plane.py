@@ -298,8 +298,10 @@ def locked(change: Callable[[], Any], document: Any = None) -> None:
         return
 
     def within() -> None:
-        # what Bokeh has as its current page is one for all threads, and another thread may be at another page
-        with set_curdoc(document):
+        # What Bokeh has as its current page is one for all threads, and another thread may be at another page. Panel
+        # sends what changes as well, later where the browser is being sent something: Bokeh's own message would pass by
+        # one with which what it tells of comes to the page.
+        with set_curdoc(document), pn.io.unlocked():
             change()
 
     try:
