@@ -95,7 +95,7 @@ class _Visited(Folder):
         for _ in range(effort(1, 5) + 1):
             page = context.new_page()
             # until the server has made a page ahead
-            page.wait_for_timeout(effort(0, 3_000 * QUIET))
+            page.wait_for_timeout(effort(0, round(3_000 * QUIET)))
             start = time.perf_counter()
             page.goto(self.server.address())
             page.wait_for_function(READY, timeout=60_000)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import chain
 from typing import Any
 
@@ -62,7 +63,8 @@ def dress(figure: Any) -> None:
     (12, '1.05em')
     """
     figure.update(**FIGURE)
-    for part in chain([figure.title], figure.above, figure.below, figure.left, figure.right):
+    parts: Iterable[Any] = chain([figure.title], figure.above, figure.below, figure.left, figure.right)
+    for part in parts:
         for kind, looks in PARTS.items():
             if isinstance(part, kind):
                 part.update(**looks)
