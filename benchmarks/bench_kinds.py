@@ -16,6 +16,7 @@ from benchmarks.likelihood_limit import told_by_all_but_the_species
 from xfeldask import open_run, simulate
 from xfeldask.config import Experiment, Species
 from xfeldask.orient.sparse import Pixels, SparseFrames, pixels_of
+from xfeldask.sorting.kinds.drawn import corrections
 from xfeldask.sorting.kinds.found import Kinds, log_likelihoods, posterior
 from xfeldask.sorting.kinds.growth import grow_kinds
 from xfeldask.sorting.kinds.labelled import held_to
@@ -143,6 +144,8 @@ class LabelledKinds:
         start = time.process_time()
         kinds = grow_kinds(self.frames, self.pixels, labels=self.labels, most=2)
         told = log_likelihoods(self.frames, self.pixels, kinds)
+        if len(kinds) > 1:
+            told = told + corrections(self.frames, self.pixels, kinds, told)
         held = held_to(self.labels, told, kinds.fractions)
         probability = posterior(np.where(held.barred, -np.inf, told), kinds.fractions)[0]
         seconds = time.process_time() - start

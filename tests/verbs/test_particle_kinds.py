@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +46,12 @@ def store(sorted_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         models = random_models(frames, pixels, 8.0, most, seed)
         return Kinds(models, np.arange(most), 8.0, growths=(Growth(True, 9, 3.0, 20.0, 0.3),))
 
+    def correct(frames, pixels, kinds, likelihood, *, seed, each, device, tell):
+        tell()
+        return np.zeros(len(kinds))
+
     monkeypatch.setattr(particle_kinds, "grow_kinds", grow)
+    monkeypatch.setattr(particle_kinds, "corrections", correct)
     return Path(shutil.copytree(sorted_store, tmp_path / "run.zarr"))
 
 
@@ -71,6 +77,16 @@ def test_find_kinds__tells_the_kind_of_each_single_hit(store: Path) -> None:
     assert decision["kinds"] == [int((found.kind.values == k).sum()) for k in (0, 1)]
     assert decision["rarest_kind"] is None  # as many were found as were sought
     assert verify(store, progress=False).ok
+
+
+def test_find_kinds__judges_by_what_drawn_shots_correct(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = find_kinds(store, "ipca", most=2, progress=False).load()
+    monkeypatch.setattr(particle_kinds, "corrections", lambda *_, **__: np.array([0.0, 1.0]))
+    found = find_kinds(store, "ipca", most=2, progress=False).load()
+    single = before.kind.values >= 0
+    assert (found.probability_wanted < before.probability_wanted).values[single].mean() > 0.9
+    assert 0 < (found.kind == 0).sum() < (before.kind == 0).sum()
+    assert np.abs(found.misfit - before.misfit).values[single].max() < 0.2
 
 
 def test_find_kinds__describes_each_kind(store: Path) -> None:
@@ -189,6 +205,23 @@ def test_find_kinds__tells_how_many_hits_intensities_are_made_of(store: Path, mo
     assert made[0] > 100  # the labelled ones are among them
     assert open_dataset(store, group="latent/ipca/kinds", chunks=None).attrs["n_fitted"] == made[0]
     assert json.loads(found.attrs["decision"])["rarest_kind"] == 20 / made[0]
+
+
+def test_find_kinds__tells_no_purity_where_a_kind_may_be_too_much_like_another(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = Growth(real=False, shots=113, misfit=0.9, gain=1.4, agreement=0.9)
+    grow = particle_kinds.grow_kinds
+    monkeypatch.setattr(
+        particle_kinds, "grow_kinds", lambda *asked, **options: replace(grow(*asked, **options), growths=(refused,))
+    )
+    decision = Decision.from_json(find_kinds(store, "pairs", most=2, progress=False).attrs["decision"])
+    assert decision.doubtful_kind == 113
+    assert decision.expected_purity is None
+    assert decision.expected_purity_interval is None
+    told = decision_told(decision)
+    assert told["beware"].startswith("purity unknown: 113 of the single hits")
+    assert "purity" not in told["expected"]
 
 
 def test_find_kinds__says_where_labels_cannot_be_told_apart(store: Path) -> None:

@@ -157,6 +157,11 @@ def decision_told(decision: Decision) -> dict[str, str]:
             "their peaks, and the rule expects more; use one taught on a simulation (simulate with --like, sort that, "
             "project)"
         )
+    elif decision.doubtful_kind is not None:
+        rows["beware"] = (
+            f"purity unknown: {decision.doubtful_kind} of the single hits may be of a kind too much like another to be "
+            "sure of it; label some shots (xfeldask kinds --labels), or name the species (--like)"
+        )
     if decision.light_photons is not None:
         rows["light"] = (
             f"{decision.light_photons:.3g} photons of a single hit do not grow with its brightness: particles whose "

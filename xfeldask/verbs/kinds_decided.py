@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from xfeldask.schema import MULTIPLE, NO_KIND, OF_KINDS, OTHER, SINGLE, of_names
 from xfeldask.sorting.decision import Decision, intervals
 from xfeldask.sorting.kinds.found import Kinds
+from xfeldask.sorting.kinds.growth import doubtful
 from xfeldask.sorting.kinds.labelled import Held
 from xfeldask.sorting.kinds.wanted import accepted_at
 from xfeldask.verbs.building import variables
@@ -53,9 +54,9 @@ def decided_by_kinds(
     sizes = tuple(np.bincount(columns["kind"], minlength=len(kinds)).tolist())
     told: dict[str, Any] = {
         "kinds": sizes, "kind_names": kinds.names or None, "wanted_kind": wanted, "rarest_kind": rarest,
-        "kinds_labels": None if held is None else held.counts,
+        "kinds_labels": None if held is None else held.counts, "doubtful_kind": doubtful(kinds.growths) or None,
     }  # fmt: skip
-    known = decision.purity_by_peaks is None
+    known = decision.purity_by_peaks is None and told["doubtful_kind"] is None
     if known and (decision.expected_purity is not None or max_contamination is not None):
         told["expected_others_kept"] = float((1 - both)[chosen].sum())
         told["expected_purity"] = float(both[chosen].mean()) if chosen.any() else None
@@ -64,6 +65,8 @@ def decided_by_kinds(
         told |= {"max_contamination": max_contamination, **_loss(decision, both, chosen)}
     if not known:
         told["expected_purity_interval"] = None
+    if told["doubtful_kind"] is not None:
+        told["expected_others_kept"] = told["expected_purity"] = None
     decision = decision.model_copy(update=told)
     stored = variables(changed, None) | {"verdict": xr.Variable(("shot",), verdict, OF_KINDS.attributes())}
     if kinds.names:

@@ -18,6 +18,7 @@ from xfeldask.errors import InputError, XfeldaskWarning
 from xfeldask.orient.models import profile, radius_of_gyration
 from xfeldask.orient.sparse import Pixels, SparseFrames, pixels_of
 from xfeldask.sorting.decision import Decision
+from xfeldask.sorting.kinds.drawn import corrections, times
 from xfeldask.sorting.kinds.fits import misfits
 from xfeldask.sorting.kinds.found import RADIUS, Kinds, log_likelihoods, looks, posterior
 from xfeldask.sorting.kinds.growth import LEAST_HITS, LEAST_SHOTS, MOST, grow_kinds, most_made
@@ -149,11 +150,14 @@ def find_kinds(
             kinds, by_default = kinds_like(*beam, frames, pixels), beam[0].wanted_index
         asked = None if wanted is None else _chosen(kinds, wanted)
         likelihood = _compared(frames, pixels, kinds, chosen, progress)
-        held = None if mine is None else held_to(mine, likelihood, kinds.fractions, asked)
+        told = likelihood
+        if len(kinds) > 1 and not kinds.names:
+            told = likelihood + _corrections(frames[some], pixels, kinds, likelihood[some], seed, chosen, progress)
+        held = None if mine is None else held_to(mine, told, kinds.fractions, asked)
         if held is not None:
             _warn_of(held)
         target = held.wanted if held is not None else by_default if asked is None else asked
-        columns = _judged(frames, pixels, kinds, target, likelihood, held)
+        columns = _judged(frames, pixels, kinds, target, likelihood, told, held)
         allowed = embedding.parameters.max_contamination if max_contamination is None else max_contamination
         # where as many kinds were found as were sought, one more of any size would not have been
         rarest = None if kinds.names or len(kinds) >= most else LEAST_SHOTS / len(some)
@@ -166,8 +170,8 @@ def find_kinds(
             more["strangers_tried"] = {name: each.tried for name, each in sought.items()}
         decision = Decision.from_json(found.attrs["decision"]).model_copy(update=more)
         found = found.assign_attrs(decision=decision.to_json())
-        told = _described(run, pixels, frames, kinds, columns["kind"], len(some), seed)
-        embedding.publish(found, parts | {KINDS: told})
+        described = _described(run, pixels, frames, kinds, columns["kind"], len(some), seed)
+        embedding.publish(found, parts | {KINDS: described})
     return embedding.dataset()
 
 
@@ -256,13 +260,22 @@ def _compared(
         return np.concatenate(list(judge()))
 
 
+def _corrections(
+    frames: SparseFrames, pixels: Pixels, kinds: Kinds, likelihood: NDArray[np.float64], seed: int,
+    device: Device | None, progress: bool | Tell,
+) -> NDArray[np.float64]:  # fmt: skip
+    with reporter("drawing shots of the kinds", times(len(frames)), "times", progress) as telling:
+        return corrections(frames, pixels, kinds, likelihood, seed=seed, each=ByDask(), device=device,
+                           tell=lambda: telling.advance(1))  # fmt: skip
+
+
 def _judged(
     frames: SparseFrames, pixels: Pixels, kinds: Kinds, wanted: int, likelihood: NDArray[np.float64],
-    held: Held | None,
+    told: NDArray[np.float64], held: Held | None,
 ) -> dict[str, NDArray[Any]]:  # fmt: skip
-    """Judge single hits by how well each kind explains them, and by what labels say."""
-    told = likelihood if held is None else np.where(held.barred, -np.inf, likelihood)
-    probability, fractions = posterior(told, kinds.fractions)
+    """Judge single hits by how well each kind explains them, corrected as it was told, and by what labels say."""
+    free = told if held is None else np.where(held.barred, -np.inf, told)
+    probability, fractions = posterior(free, kinds.fractions)
     if held is not None:
         probability[held.unwanted, held.wanted] = 0  # where there is one kind, too
     photons = frames.photons(pixels.within(kinds.radius))

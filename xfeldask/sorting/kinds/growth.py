@@ -12,7 +12,7 @@ back, free to be of any kind: where these witnesses go tells whether the new int
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -57,6 +57,9 @@ MOST = 4
 """Kinds that are sought."""
 GAIN = 4.5
 """Log likelihood that a shot of a kind gains, at least; a few views of one particle gain 1 to 3."""
+UNSURE = 1.0
+"""Log likelihood that a shot gains from which on its intensity may be another kind: where there is one kind, an
+intensity that begins with the shots that fit worst is left without shots."""
 ALIKE = 0.6
 """Agreement of two kinds over the usual one, at most: two parts of one kind agree as any do."""
 
@@ -127,6 +130,29 @@ def most_made(most: int) -> int:
     (1, 8, 13)
     """
     return 1 + sum(2 * (len(WORST) + 1 if found == 1 else 2) + 1 for found in range(1, most))
+
+
+def doubtful(growths: Sequence[Growth]) -> int:
+    """Return how many shots may be of a kind that is too much like another to be sure of it, 0 where none are.
+
+    Parameters
+    ----------
+    growths : of kinds that were found; those refused before the last one that is real do not count
+
+    Examples
+    --------
+    >>> alike = Growth(real=False, shots=113, misfit=0.9, gain=1.4, agreement=0.9)
+    >>> doubtful([alike]), doubtful([replace(alike, shots=3)]), doubtful([alike, replace(alike, real=True, gain=9.0)])
+    (113, 0, 0)
+    """
+    last = max((number for number, growth in enumerate(growths) if growth.real), default=-1)
+    unsure = [
+        growth.shots
+        for number, growth in enumerate(growths)
+        if growth.shots >= LEAST_SHOTS and growth.gain >= UNSURE and (number > last or growth.real)
+        if not growth.real or growth.gain < GAIN
+    ]
+    return max(unsure, default=0)
 
 
 @dataclass(frozen=True, eq=False)
