@@ -76,6 +76,9 @@ def test_find_kinds__tells_the_kind_of_each_single_hit(store: Path) -> None:
     decision = json.loads(found.attrs["decision"])
     assert decision["kinds"] == [int((found.kind.values == k).sum()) for k in (0, 1)]
     assert decision["rarest_kind"] is None  # as many were found as were sought
+    asked = found.sel(shot=decision["next_to_label"])
+    assert (asked.kind.values >= 0).all()
+    assert f"shots {asked.shot.values[0]}, " in decision_told(Decision.from_json(found.attrs["decision"]))["label next"]
     assert verify(store, progress=False).ok
 
 
@@ -205,6 +208,16 @@ def test_find_kinds__tells_how_many_hits_intensities_are_made_of(store: Path, mo
     assert made[0] > 100  # the labelled ones are among them
     assert open_dataset(store, group="latent/ipca/kinds", chunks=None).attrs["n_fitted"] == made[0]
     assert json.loads(found.attrs["decision"])["rarest_kind"] == 20 / made[0]
+
+
+def test_find_kinds__asks_for_no_label_that_it_has(store: Path) -> None:
+    labels = np.full(N, -1)
+    blind = find_kinds(store, "ipca", most=2, progress=False)
+    labels[list(Decision.from_json(blind.attrs["decision"]).next_to_label)] = 1
+    found = find_kinds(store, "ipca", labels=labels, most=2, progress=False)
+    asked = Decision.from_json(found.attrs["decision"]).next_to_label
+    assert len(asked) == 8
+    assert (labels[list(asked)] < 0).all()
 
 
 def test_find_kinds__tells_no_purity_where_a_kind_may_be_too_much_like_another(

@@ -129,6 +129,8 @@ def decision_told(decision: Decision) -> dict[str, str]:
         rows["kinds"] += "not found at 10 %" if least is None else f"found at {100 * least:g} % and more"
         if tried := (decision.strangers_tried or {}).get(name):
             rows["kinds"] += f", and less than {100 * min(tried):g} % was not tried"
+    if decision.next_to_label:
+        rows["label next"] = f"shots {', '.join(map(str, decision.next_to_label))}"
     if asked := _asked(decision):
         rows["threshold"] = f"{rows.get('threshold', 'none told')}, {asked}"
     expected = (

@@ -63,6 +63,8 @@ class Decision(Record):
     strangers_found : fraction by name, the least at which shots of a species were found as a kind when they were put
         among the wanted hits; None of one that was not found at 10 %
     strangers_tried : tuple of fractions by name, at which shots of a species were put among the wanted hits
+    next_to_label : tuple of int, shots whose labels would say most of kinds, as of
+        `xfeldask.sorting.kinds.next_shots.next_to_label`; None where kinds were named
     kinds_background : str, digest of the background of the run that kinds were found with; None where none was known
 
     Examples
@@ -96,6 +98,7 @@ class Decision(Record):
     kinds_labels: tuple[int, int, int] | None = None
     strangers_found: dict[str, float | None] | None = None
     strangers_tried: dict[str, tuple[float, ...]] | None = None
+    next_to_label: tuple[int, ...] | None = None
     kinds_background: str | None = None
 
     @property

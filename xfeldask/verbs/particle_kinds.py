@@ -23,6 +23,7 @@ from xfeldask.sorting.kinds.fits import misfits
 from xfeldask.sorting.kinds.found import RADIUS, Kinds, log_likelihoods, looks, posterior
 from xfeldask.sorting.kinds.growth import LEAST_HITS, LEAST_SHOTS, MOST, grow_kinds, most_made
 from xfeldask.sorting.kinds.labelled import LEAST_LABELLED, Held, held_to
+from xfeldask.sorting.kinds.next_shots import next_to_label
 from xfeldask.sorting.labels import UNKNOWN, checked_labels
 from xfeldask.sorting.rules import RULES, goes_by
 from xfeldask.store.embedding import Embedding
@@ -163,6 +164,9 @@ def find_kinds(
         rarest = None if kinds.names or len(kinds) >= most else LEAST_SHOTS / len(some)
         found = decided_by_kinds(before, shots, columns, kinds, target, allowed, rarest, held)
         more: dict[str, Any] = {} if known is None else {"kinds_background": known.digest}
+        if not kinds.names:
+            ask = next_to_label(columns["probability_wanted"], columns["misfit"], mine)
+            more["next_to_label"] = tuple(before.shot.values[shots[ask]].tolist())
         if strange is not None:
             hits = frames[some[columns["kind"][some] == target]]
             sought = strangers_found(*strange, hits, pixels, seed, chosen, progress)
