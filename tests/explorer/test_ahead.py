@@ -106,10 +106,42 @@ def test_page__of_what_changes_all_the_time_is_not_kept() -> None:
 
 def test_page__is_not_given_to_a_visitor_more_than_there_may_be() -> None:
     async def visits(made: Made) -> None:
+        await made.ahead.fill()
+        for _ in range(MOST):
+            await made.visit(arguments={"shot": ["4"]})
+        assert number(await made.visit()) == MOST + 2
+
+    run(visits)
+
+
+def test_page__is_not_made_while_there_are_as_many_as_there_may_be() -> None:
+    async def visits(made: Made) -> None:
         for _ in range(MOST):
             await made.visit()
+        assert not await made.ahead.fill()
+        assert made.n == MOST
+
+    run(visits)
+
+
+def test_page__of_what_has_changed_since_is_made_anew() -> None:
+    async def visits(made: Made) -> None:
+        assert await made.ahead.fill()
+        made.state = 2
+        assert await made.ahead.fill()
+        assert number(await made.visit()) == 2
+        made.state = None
+        assert not await made.ahead.fill()
+
+    run(visits)
+
+
+def test_visitor__has_a_page_made_where_what_was_made_ahead_cannot_be_looked_at() -> None:
+    async def visits(made: Made) -> None:
         await made.ahead.fill()
-        assert number(await made.visit()) == MOST + 2
+        del made.state
+        assert number(await made.visit()) == 2
+        assert not await made.ahead.fill()
 
     run(visits)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
 
 QUIET = 3.0
 """Time for which the server has nothing to do before it makes a page, which would hold up whoever uses another [s]."""
+MOST_PAUSE = 60.0
+"""Time between two looks at what no page can be made of for long, as a store that grows [s]."""
 LITTLE = 0.05
-"""Part of a processor's time up to which it is nothing."""
+"""Fraction of a processor's time up to which the server has nothing to do."""
 
 
 class Ahead:
@@ -48,23 +51,29 @@ class Ahead:
 
     async def keep(self) -> None:
         """Make a page in the first quiet moment in which none stands ready, again and again; never ends."""
+        pause = QUIET
         while True:
             before = time.process_time()
-            await asyncio.sleep(QUIET)
-            if time.process_time() - before < LITTLE * QUIET:
-                await self.fill()
+            await asyncio.sleep(pause)
+            if time.process_time() - before < LITTLE * pause:
+                pause = QUIET if await self.fill() else min(2 * pause, MOST_PAUSE)
 
-    async def fill(self) -> None:
-        """Make a page, unless one stands ready or none can be kept."""
+    async def fill(self) -> bool:
+        """Make a page, unless one stands ready that still is what would be made; return whether one does."""
+        if len(self._context._sessions) >= self._most:
+            return False
         # before the page is made: what changes meanwhile need not be in it
-        state = None if self._ready else self._state()
-        if state is None:
-            return
+        state = self._state_now()
+        if self._ready and state != self._ready[-1]:
+            self._discard()
+        if state is None or self._ready:
+            return self._ready is not None
         context, name = self._context, generate_session_id()
         session = await self._make(name, HTTPServerRequest(start_line=RequestStartLine("GET", "/", "HTTP/1.0")))
         # nobody's yet: it counts as no visitor, and does not end for want of one
         del context._sessions[name]
         self._ready = session, context._session_contexts.pop(name), state
+        return True
 
     async def _come(
         self, session_id: ID, request: HTTPServerRequest | None = None, token: str | None = None
@@ -79,12 +88,24 @@ class Ahead:
     async def _give(self, session_id: ID, token: str) -> None:
         """Let the page that stands ready be that of a visitor, if it is still what would be made."""
         assert self._ready is not None
-        (session, context, state), self._ready = self._ready, None
-        if state == self._state():
+        session, context, state = self._ready
+        if state == self._state_now():
             session._id = context._id = session_id
             session._token = context._token = token
-            await self._context.application.on_session_created(context)
-        # as if somebody had just left: one that nobody takes ends soon
+        self._discard()
+
+    def _state_now(self) -> Hashable:
+        """Return what a page would be made from now; None where that cannot be looked at, which who comes is told."""
+        try:
+            return self._state()
+        except Exception:  # damaged bytes may raise anything
+            logging.getLogger(__name__).debug("what pages are made from cannot be looked at", exc_info=True)
+            return None
+
+    def _discard(self) -> None:
+        """Hand the page that stands ready to Bokeh, as if somebody had just left: one that nobody takes ends soon."""
+        assert self._ready is not None
+        (session, context, _), self._ready = self._ready, None
         session.unsubscribe(None)
         self._context._sessions[session.id] = session
         self._context._session_contexts[session.id] = context

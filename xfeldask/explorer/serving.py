@@ -173,13 +173,13 @@ def pass_over_warnings() -> None:
     """
     warnings.filterwarnings("ignore", "reference already known", BokehUserWarning)
     logging.getLogger("asyncio").addFilter(_GONE)
-    for name, level in QUIET.items():
+    for name, level in LEVELS.items():
         logger = logging.getLogger(name)
         if logger.level == logging.NOTSET:
             logger.setLevel(level)
 
 
-QUIET = {"bokeh": logging.ERROR, "tornado": logging.CRITICAL, "tornado.application": logging.ERROR}
+LEVELS = {"bokeh": logging.ERROR, "tornado": logging.CRITICAL, "tornado.application": logging.ERROR}
 """Levels from which on the server's own libraries are heard; Dask sets the same where its scheduler is used."""
 
 

@@ -68,6 +68,8 @@ class Verdict:
         self._unwanted = unwanted(session, embedding.decision)
         self._wanted = None if self._unwanted is None else embedding.decision.wanted_kind
         old = outdated(embedding.run, embedding.parameters, embedding.decision)
+        decision = embedding.decision
+        self._unknown = decision.doubtful_kind is not None or decision.purity_by_peaks is not None
         self._asked = asked(embedding.decision) + ([] if old is None else [("outdated", old)])
         low, high = span(self.threshold, self.stored)
         self.slider = pmui.EditableFloatSlider(
@@ -123,7 +125,13 @@ class Verdict:
     def _show(self, *_: Any) -> None:
         at = self.slider.value
         counted, area = self.threshold.confusion(at), self.threshold.area if self._roc else np.nan
-        costs = None if self._probability is None else expected(self._probability, self._score >= at)
+        accepted = self._score >= at
+        if self._unwanted is not None:
+            accepted &= ~self._unwanted
+        costs: tuple[Expected | str, Expected] | None = None
+        if self._probability is not None:
+            purity, lost = expected(self._probability, accepted)
+            costs = ("unknown" if self._unknown else purity), lost
         counts = self.threshold.accepted(at), self.threshold.shots
         asked = self._asked
         if self._unwanted is not None:
@@ -257,7 +265,7 @@ def told(
     counted: Confusion | None,
     area: float,
     stored: float | None,
-    costs: tuple[Expected, Expected] | None = None,
+    costs: tuple[Expected | str, Expected] | None = None,
     asked: Sequence[tuple[str, str]] = (),
 ) -> str:
     """Write the counts as HTML.
@@ -268,7 +276,8 @@ def told(
     counted : Confusion, optional; None where the truth is not known
     area : float, under the ROC; NaN where there is none
     stored : float, optional, threshold of the stored verdict
-    costs : purity and fraction of singles rejected that the rule expects, where it gives probabilities
+    costs : purity, or that it is unknown, and fraction of singles rejected that the rule expects, where it gives
+        probabilities
     asked : names and values of what the stored verdict was to keep, and of what else it went by
     """
     rows = [("", "accepted", "rejected", "all")]
