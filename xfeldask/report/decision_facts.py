@@ -104,6 +104,8 @@ def decision_told(decision: Decision) -> dict[str, str]:
     ['expected', 'beware', 'background']
     >>> decision_told(Decision(light_photons=160.0))["light"][:60]
     '160 photons of a single hit do not grow with its brightness:'
+    >>> decision_told(Decision(max_contamination=0.005, doubtful_kind=113))["threshold"]
+    'none told, at most 0.5 % of the accepted not single were asked for, which cannot be told'
     >>> decision_told(Decision(background_photons=12.0))
     {'background': '12 photons a shot on average, as measured or given'}
     """
@@ -160,9 +162,15 @@ def decision_told(decision: Decision) -> dict[str, str]:
             "project)"
         )
     elif decision.doubtful_kind is not None:
+        advice = (
+            "label some shots (xfeldask kinds --labels)"
+            if decision.kinds_labels is None
+            else "go by how many of the labelled look wanted"
+        )
         rows["beware"] = (
-            f"purity unknown: {decision.doubtful_kind} of the single hits may be of a kind too much like another to be "
-            "sure of it; label some shots (xfeldask kinds --labels), or name the species (--like)"
+            f"purity unknown: {decision.doubtful_kind} of the single hits that kinds were sought among may be of one "
+            "too much like another to be sure of it, or views of a flat particle; "
+            f"{advice}, or name the species (--like)"
         )
     if decision.light_photons is not None:
         rows["light"] = (
@@ -188,6 +196,8 @@ def _asked(decision: Decision) -> str:
         also = (
             "" if lost is None or decision.conflict else f", and {100 * lost:g} % of the singles rejected as expected"
         )
+        if decision.doubtful_kind is not None or decision.purity_by_peaks is not None:
+            return f"at most {100 * wrong:g} % of the accepted not single were asked for, which cannot be told{also}"
         return f"at most {100 * wrong:g} % of the accepted not single by the interval of the purity{also}"
     if lost is not None:
         return (

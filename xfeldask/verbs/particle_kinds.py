@@ -80,7 +80,7 @@ def find_kinds(
     max_contamination : float, optional, fraction of the accepted shots that may be anything but a single hit of the
         wanted kind; shots are rejected, the least sure first, until the interval of the purity keeps to it; by default
         that which the embedding was sorted by, if any
-    most : int, kinds that are sought where none are named
+    most : int, kinds that are sought where none are named; a further one is then not looked for, nor doubted
     strangers : as `like`: shots of each species but the wanted one (or of the only one) are put among the hits of the
         wanted kind, 10 % and ever fewer, to tell from which fraction on they would be found; each takes as long as
         finding kinds

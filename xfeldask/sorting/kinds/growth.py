@@ -59,7 +59,7 @@ GAIN = 4.5
 """Log likelihood that a shot of a kind gains, at least; a few views of one particle gain 1 to 3."""
 UNSURE = 1.0
 """Log likelihood that a shot gains from which on its intensity may be another kind: where there is one kind, an
-intensity that begins with the shots that fit worst is left without shots."""
+intensity that begins with the shots that fit worst is left without shots, but for a few views of a flat particle."""
 ALIKE = 0.6
 """Agreement of two kinds over the usual one, at most: two parts of one kind agree as any do."""
 
