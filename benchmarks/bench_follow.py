@@ -72,7 +72,7 @@ class FollowAtRate(Folder):
 
     @measures("s")
     def track_first(self, rate: str) -> float:
-        """From the command to the first verdicts"""
+        """From the first shard that is written to the first verdicts"""
         return float(self.told[0] - self.marked[0])
 
     @measures("ms")

@@ -13,7 +13,10 @@ set -euo pipefail
 experiment=$1
 store=$2
 shift 2
-gpus=$(nvidia-smi -L | sed -n 's/.*(UUID: \(GPU-[^)]*\)).*/\1/p')
+# a job may have some of the node's GPUs alone
+gpus=${CUDA_VISIBLE_DEVICES:-}
+gpus=${gpus//,/ }
+[ -n "$gpus" ] || gpus=$(nvidia-smi -L | sed -n 's/.*(UUID: \(GPU-[^)]*\)).*/\1/p')
 if [ -z "$gpus" ]; then
     echo "nvidia-smi lists no GPU" >&2
     exit 1

@@ -8,7 +8,8 @@ import pytest
 from xfeldask import simulate
 from xfeldask.engines.engine import ENGINES, drawn, register_engine
 from xfeldask.errors import InputError
-from xfeldask.physics.images import Photons
+from xfeldask.physics.detectors import square
+from xfeldask.physics.images import Photons, Recorder
 
 SHAPE = (1, 32, 32)
 ATOMS = (np.random.default_rng(1).normal(size=(5, 3)) * 5e-10, ["C"] * 5)
@@ -69,6 +70,25 @@ def test_register__refuses_the_name_of_a_built_in_engine():
         register_engine("skopi", Flat)
 
 
+def listed(pixel, count, start=None):
+    """Photons of three shots, all of them in the last one unless told otherwise, listed by anybody."""
+    start = [0, 0, 0, len(pixel)] if start is None else start
+    return Photons(np.array(pixel), np.array(count), np.array(start))
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i2", ">u4", "i8"])
+def test_drawn__takes_whole_numbers_of_any_type(dtype):
+    class Any:
+        def draw(self, plan, shots):
+            yield listed([], [], start=[0])
+            yield Photons(np.array([7, 7, 3], dtype), np.array([100, 100, 9], dtype), [0, 3, 3])
+
+    (photons,) = drawn(Any(), None, np.arange(2), SHAPE)
+    found = Recorder(square(32, 1e-3, 0.1), "uint16").record(photons)
+    assert (found.photons.pixel.tolist(), found.photons.count.tolist()) == ([3, 7], [9, 200])
+    assert found.photon_count.tolist() == [209, 0]
+
+
 @pytest.mark.parametrize(
     ("blocks", "told"),
     [
@@ -76,6 +96,15 @@ def test_register__refuses_the_name_of_a_built_in_engine():
         ([np.zeros((2, *SHAPE), int)] * 2, "drew more than the 3 shots"),
         ([np.zeros(SHAPE, int)], r"frames of shape \(1, 32, 32\); they must be \(shot, 1, 32, 32\)"),
         ([np.zeros((3, *SHAPE))], "whole numbers"),
+        ([[]], "they must be"),
+        ([listed([-1], [1])], "put 1 photons into pixel -1"),
+        ([listed([1024], [1])], "put 1 photons into pixel 1024"),
+        ([listed([3], [-1])], "put -1 photons into pixel 3"),
+        ([listed([3, 4], [1])], "as many pixels as counts"),
+        ([listed([3], [1], start=[0, 2])], "in ascending order"),
+        ([listed([3, 4], [1, 1], start=[0, 2, 1, 2])], "in ascending order"),
+        ([listed([3], [1], start=[])], "in ascending order"),
+        ([listed([3.5], [1])], "whole numbers"),
     ],
 )
 def test_drawn__refuses_what_does_not_fit(blocks, told):

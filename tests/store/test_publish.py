@@ -195,12 +195,6 @@ def test_publish_group__leaves_a_group_in_it_as_it_is(store):
     assert file() == was, "not written again"
 
 
-def test_publish_group__leaves_a_group_in_a_bucket_as_it_is():
-    simulate("memory://publish/run.zarr", **RUN, overwrite=True)
-    embed("memory://publish/run.zarr", n_components=2, sort=None, progress=False)
-    published_with_its_estimator_as_it_was("memory://publish/run.zarr")
-
-
 def published_with_its_estimator_as_it_was(place):
     before = open_run(place).embeddings["ipca"]
     stays, found = before.parts(), before.stored().load().drop_encoding()
@@ -212,12 +206,13 @@ def published_with_its_estimator_as_it_was(place):
     assert verify(place, progress=False).ok
 
 
-def test_linked__copies_where_a_file_has_one_name(tmp_path, monkeypatch):
-    (tmp_path / "one").write_text("arrays")
+def test_link__copies_where_a_file_has_one_name(tmp_path, monkeypatch):
+    (tmp_path / "one" / "deep").mkdir(parents=True)
+    (tmp_path / "one" / "deep" / "file").write_text("arrays")
     monkeypatch.setattr(publish.os, "link", lambda *_: os.fstat(-1))
-    publish._linked(str(tmp_path / "one"), str(tmp_path / "other"))
-    assert (tmp_path / "other").read_text() == "arrays"
-    assert not (tmp_path / "other").samefile(tmp_path / "one")
+    publish._link(tmp_path / "one", tmp_path / "other")
+    assert (tmp_path / "other" / "deep" / "file").read_text() == "arrays"
+    assert not (tmp_path / "other" / "deep" / "file").samefile(tmp_path / "one" / "deep" / "file")
 
 
 def test_replaced__makes_new_things_beside_what_a_link_points_to(tmp_path):

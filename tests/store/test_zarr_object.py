@@ -3,11 +3,12 @@ from __future__ import annotations
 import gc
 import pickle
 
+import dask
 import numpy as np
 import pytest
 import xarray as xr
 import zarr
-from zarr.storage import MemoryStore
+from zarr.storage import LocalStore, MemoryStore, ZipStore
 
 from xfeldask import embed, explore, open_dataset, open_run, select, simulate, verify
 from xfeldask.errors import InputError
@@ -91,3 +92,21 @@ def test_store_path__names_a_zarr_store_for_as_long_as_it_is_there():
 def test_run__of_a_zarr_store_travels_with_it(written):
     run = pickle.loads(pickle.dumps(open_run(written)))
     np.testing.assert_array_equal(run.read("photon_count"), open_run(written).read("photon_count"))
+
+
+def test_dataset__of_a_store_that_nobody_else_holds_is_known_by_it(tmp_path):
+    simulate(tmp_path / "run.zarr", **RUN)
+    found = open_dataset(LocalStore(tmp_path / "run.zarr"))
+    gc.collect()
+    assert embed(found, n_components=2, sort=None, progress=False).sizes["shot"] == found.sizes["shot"]
+
+
+@pytest.mark.parametrize("scheduler", ["processes", "multiprocessing"])
+def test_simulate__into_memory_is_refused_where_workers_would_write_into_copies(scheduler):
+    with dask.config.set(scheduler=scheduler), pytest.raises(InputError, match="in the memory of this process"):
+        simulate(MemoryStore(), **RUN)
+
+
+def test_store__that_cannot_be_written_in_place_is_refused(tmp_path):
+    with pytest.raises(InputError, match="a ZipStore cannot be written in place"):
+        simulate(ZipStore(tmp_path / "run.zip", mode="w"), **RUN)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from inspect import signature
+from math import prod
 from typing import Protocol
 
 import numpy as np
@@ -14,7 +15,7 @@ from xfeldask.engines.slicing import Slicing
 from xfeldask.engines.thinning import Thinning
 from xfeldask.errors import InputError
 from xfeldask.physics.detectors import Geometry
-from xfeldask.physics.images import Counts, Photons, joined, photons_of_frames
+from xfeldask.physics.images import Counts, Photons, checked, joined, photons_of_frames
 from xfeldask.physics.plan import ShotPlan
 from xfeldask.physics.species import Form, Mixture
 from xfeldask.registry import Registry, call
@@ -146,10 +147,12 @@ def drawn(engine: Engine, plan: ShotPlan, shots: NDArray[np.int64], shape: tuple
     """
     n, name = 0, type(engine).__name__
     for block in engine.draw(plan, shots):
-        if not isinstance(block, Photons) and block.shape[1:] != shape:
+        if not isinstance(block, Photons) and np.shape(block)[1:] != shape:
             asked = ", ".join(map(str, shape))
-            raise InputError(f"the engine {name} drew frames of shape {block.shape}; they must be (shot, {asked})")
-        photons = block if isinstance(block, Photons) else photons_of_frames(block)
+            raise InputError(f"the engine {name} drew frames of shape {np.shape(block)}; they must be (shot, {asked})")
+        photons = checked(block, prod(shape)) if isinstance(block, Photons) else photons_of_frames(block)
+        if len(photons) == 0:
+            continue
         n += len(photons)
         if n > len(shots):
             raise InputError(f"the engine {name} drew more than the {len(shots)} shots that it was asked for")

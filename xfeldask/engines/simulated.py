@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xfeldask.config import Experiment
-from xfeldask.engines.engine import drawn
+from xfeldask.engines.engine import drawn, one_by_one
 from xfeldask.engines.preparation import Prepared, prepare
 from xfeldask.engines.recording import ShotRecorder
 from xfeldask.errors import InputError
@@ -40,7 +40,7 @@ class SimulatedFrames:
         """Photons of consecutive shots, uint8 or uint16 (shot, panel, ss, fs)."""
         indices, dtype = np.arange(shots.start, shots.stop), self._prepared.layout.photon_dtype
         plan, frames, begun = self._prepared.plan(indices), np.zeros((len(shots), *self.geometry.shape), dtype), 0
-        for photons in drawn(self._prepared.engine, plan, indices, self.geometry.shape):
+        for photons in one_by_one(drawn(self._prepared.engine, plan, indices, self.geometry.shape)):
             mine = slice(begun, begun + len(photons))
             raw, _ = self._shot_recorder.record(indices[mine], plan.photon_energy[mine], photons)
             counted = raw["photons"]

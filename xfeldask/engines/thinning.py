@@ -12,7 +12,7 @@ from xfeldask.config import Experiment
 from xfeldask.engines.cuda_thinning import CudaThinning, gpu_for
 from xfeldask.physics.detectors import Geometry, wavelength
 from xfeldask.physics.forward import make_forward_model
-from xfeldask.physics.images import Photons
+from xfeldask.physics.images import Photons, joined
 from xfeldask.physics.plan import ShotPlan, margins
 from xfeldask.physics.planned_shots import shots_of_plan
 from xfeldask.physics.shot_blocks import some, split
@@ -64,8 +64,9 @@ class Thinning:
             for first in range(0, len(shots), AT_ONCE):
                 yield from self.model.draw_blocks(some(planned, first, min(first + AT_ONCE, len(shots))))
         else:
-            for pixel, count in gpu.draw(list(split(planned))):
-                yield Photons(pixel, count, np.array([0, pixel.size]))
+            alone = gpu.draw(list(split(planned)))
+            for first in range(0, len(alone), AT_ONCE):
+                yield joined(alone[first : first + AT_ONCE])
 
     def expected(self, plan: ShotPlan, shots: NDArray[np.int64]) -> Iterator[NDArray[np.float32]]:
         """Compute expected photons of each shot, float32 (panel, ss, fs)."""

@@ -52,6 +52,35 @@ class Photons:
             yield self.pixel[first:last], self.count[first:last]
 
 
+def checked(photons: Photons, pixels: int) -> Photons:
+    """Return photons that somebody else listed as kernels take them, for a detector of some pixels.
+
+    Raises
+    ------
+    InputError
+        Lists that are not of whole numbers, or do not fit each other; a pixel that is not there, a negative count.
+
+    Examples
+    --------
+    >>> found = checked(Photons(np.array([3], "u1"), np.array([200], "u1"), [0, 1]), pixels=4)
+    >>> found.pixel.dtype.name, found.count.dtype.name, found.start.tolist()
+    ('uint32', 'int64', [0, 1])
+    """
+    pixel, count, start = map(np.asarray, (photons.pixel, photons.count, photons.start))
+    fits = all(each.ndim == 1 and (each.dtype.kind in "ui" or not each.size) for each in (pixel, count, start))
+    start = start.astype(np.int64)
+    fits = fits and pixel.size == count.size and start.size > 0
+    if not (fits and (np.diff(start, prepend=0, append=pixel.size) >= 0).all()):
+        raise InputError(
+            "photons are listed by whole numbers: as many pixels as counts, and among them where each shot begins and "
+            f"the last one ends, in ascending order; got {pixel.shape}, {count.shape} and {start.shape}"
+        )
+    impossible = (pixel < 0) | (pixel >= pixels) | (count < 0)
+    if impossible.any():
+        refuse_event(pixel[impossible][0], count[impossible][0], pixels)
+    return Photons(pixel.astype(np.uint32, copy=False), count.astype(np.int64, copy=False), start)
+
+
 def joined(shots: Sequence[tuple[NDArray[np.uint32], NDArray[np.int64]]]) -> Photons:
     """Join the photons of single shots.
 
@@ -210,7 +239,10 @@ def _record(
 
     The events of each shot are overwritten with what its pixels hold, behind those of the shot before, up to `end`.
     """
-    spare, other = np.empty(pixel.size, np.uint32), np.empty(pixel.size, np.int64)
+    most = 0
+    for shot in range(start.size - 1):
+        most = max(most, start[shot + 1] - start[shot])
+    spare, other = np.empty(most, np.uint32), np.empty(most, np.int64)
     n = 0
     for shot in range(start.size - 1):
         first, last = start[shot], start[shot + 1]
@@ -252,6 +284,11 @@ def _sort(
     pixels: int,
 ) -> None:
     """Sort events by their pixel, which is below `pixels`, by some of its bits at a time, the lowest first."""
+    ascending = True
+    for e in range(1, pixel.size):
+        ascending &= pixel[e] >= pixel[e - 1]
+    if ascending:
+        return
     place = np.empty(1 << DIGIT, np.int64)
     for shift in range(0, 64, DIGIT):
         if pixels >> shift == 0:

@@ -19,7 +19,7 @@ from xfeldask.store.codecs import EXACT, compressors, pipeline
 from xfeldask.store.leftovers import beside, real_path, remove
 from xfeldask.store.lock import held
 from xfeldask.store.manifest import seal
-from xfeldask.store.opening import open_lazily, open_root
+from xfeldask.store.opening import open_root
 from xfeldask.store.places import place_of
 from xfeldask.store.urls import URL, StorePath
 
@@ -180,7 +180,7 @@ def publish_group(
     path : Path or URL, of the store
     group : str, its path: that of the group around it, and its name
     found : xarray.Dataset
-    parts : Dataset by name, groups in it; None for one that stays as it is there already
+    parts : Dataset by name, groups in it; None for one that stays as it is, of a store in a folder
 
     Raises
     ------
@@ -196,11 +196,10 @@ def publish_group(
             open_root(path, mode="r+").require_group(group.split("/", maxsplit=1)[0])
             with replaced_group(path, group) as fresh:
                 for inner, part in [(None, found), *(parts or {}).items()]:
-                    if part is None and isinstance(target, Path):
-                        shutil.copytree(target / str(inner), fresh / str(inner), copy_function=_linked)
-                        continue
                     if part is None:
-                        part = open_lazily(open_root(path), f"{group}/{inner}").load().drop_encoding()
+                        assert isinstance(target, Path)
+                        _link(target / str(inner), fresh / str(inner))
+                        continue
                     encoding = {str(name): {"compressors": compressors()} for name in part.variables}
                     # a file that is not there then means that something is missing
                     with pipeline(EXACT):
@@ -213,12 +212,15 @@ def publish_group(
         raise InputError(f"cannot write {target}: {error}; make room, or choose a store that may be written") from error
 
 
-def _linked(source: str, target: str) -> None:
-    """Give a file, which nobody writes into, another name; copy it where the file system has one name for each."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
+def _link(source: Path, target: Path) -> None:
+    """Give files, which nobody writes into, other names; copy them where a file system has one name for each."""
+    for file in (each for each in source.rglob("*") if each.is_file()):
+        place = target / file.relative_to(source)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.link(file, place)
+        except OSError:
+            shutil.copyfile(file, place)
 
 
 @cache

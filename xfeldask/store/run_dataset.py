@@ -12,6 +12,7 @@ from xfeldask.schema import LATENT, VARIABLES, named
 from xfeldask.store import accessor as accessor
 from xfeldask.store.older import AXES, is_transposed, upright_dataset
 from xfeldask.store.opening import child_groups, open_lazily
+from xfeldask.store.urls import ObjectURL
 
 if TYPE_CHECKING:
     from xfeldask.store.run import Run
@@ -45,7 +46,8 @@ def run_dataset(run: Run, group: str | None, chunks: Any) -> xr.Dataset:
     found = xr.Dataset(data, coords, found.attrs)
     # what is worked out of a variable has no encoding: one that has is still what is in the store
     for encoding in (found.encoding, *(variable.encoding for variable in found.variables.values())):
-        encoding["source"] = str(run.path)
+        # the name of a zarr store that was given as an object holds it
+        encoding["source"] = run.path if isinstance(run.path, ObjectURL) else str(run.path)
     return found if chunks is None else _chunked(found, chunks, run.layout.shard)
 
 

@@ -93,6 +93,8 @@ class ObjectURL(URL):
     @classmethod
     def of(cls, store: Any) -> Self:
         """Return the name of a zarr store in this process, always the same one."""
+        if not (store.read_only or store.supports_deletes):
+            raise InputError(f"a {type(store).__name__} cannot be written in place; give one that is open to be read")
         known = (name for name, one in _objects.items() if one is store)
         return cls(OBJECT, next(known, f"{type(store).__name__}-{uuid4().hex[:8]}"), "", store)
 
@@ -139,7 +141,9 @@ def store_path(given: str | Path | URL | Store) -> StorePath:
     if zarr_stores is not None and isinstance(given, zarr_stores.Store):
         return ObjectURL.of(given)
     if not isinstance(given, str | os.PathLike):
-        raise InputError(f"a store is given by its path, its URL or as a zarr store, got {type(given).__name__}")
+        what = type(given).__name__
+        advice = "; give what it was opened from" if what == "Dataset" else ""
+        raise InputError(f"a store is given by its path, its URL or as a zarr store, got {what}{advice}")
     # a `Path` of a URL has lost one of its slashes
     found = _URL.fullmatch(os.fspath(given))
     if found is None or not (isinstance(given, Path) or "://" in given):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -141,5 +142,6 @@ def publish(
     seen[fitted.fitted[fitted.fitted < n]] = True
     found = sorted_dataset(columns | {"fitted": seen}, model, options.allowance, fitted.history)
     embedding = Embedding(run, name)
-    stays = {*embedding.part_names()} if again and not needs_coordinates(model.rule) else set()
+    linked = again and isinstance(run.path, Path) and not needs_coordinates(model.rule)
+    stays = {*embedding.part_names()} if linked else set()
     embedding.publish(found, {part: None if part in stays else arrays for part, arrays in model.parts().items()})

@@ -46,10 +46,12 @@ def follow_store(run: Run, name: str, options: Options) -> None:
                 whole += found[: there // BATCH - len(whole)]
                 told.advance(there - embedded)
                 embedded = there
-            elif not complete:
-                patience.wait(there)
+                if isinstance(run.path, Path) and not complete:
+                    continue  # a bucket is asked seldom, even while there is something new
             if complete and embedded == written:
                 return
+            if not complete:
+                patience.wait(there)
 
 
 def _wait_for(run: Run, shots: int) -> int:

@@ -106,7 +106,7 @@ def opened(store: Store) -> Run:
     source = store.encoding.get("source")
     if source is None:
         raise InputError("this Dataset was not opened from a store; give the path of one, or use fit and transform")
-    run = Run.open(str(source))
+    run = Run.open(source)
     whole = "image" in store and "shot" in store.coords and np.array_equal(store["shot"], np.arange(run.n_shots))
     if not whole:
         raise InputError(

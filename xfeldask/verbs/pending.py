@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from zarr.storage import MemoryStore
+
 from xfeldask.engines.workshop import forget
 from xfeldask.errors import CorruptStoreError, InputError, RunError, StoreExistsError, XfeldaskError
 from xfeldask.store.leftovers import real_path
@@ -15,8 +17,8 @@ from xfeldask.store.places import place_of
 from xfeldask.store.run import Run
 from xfeldask.store.shard_range import ShardRange
 from xfeldask.store.shards import pending_shards, sweep
-from xfeldask.store.urls import StorePath
-from xfeldask.work.compute import run_tasks
+from xfeldask.store.urls import ObjectURL, StorePath
+from xfeldask.work.compute import leaves_this_process, run_tasks
 from xfeldask.work.progress import reporter
 from xfeldask.work.tasks import shard_tasks
 
@@ -79,7 +81,10 @@ def run_pending(
     ------
     RunError
         A shard that was to be computed is still pending.
+    InputError
+        Workers would write elsewhere.
     """
+    _refuse_copies(run)
     layout = run.layout
     mine = range(layout.n_shards) if among is None else among.of(layout.n_shards)
     shards = pending_shards(run, mine)
@@ -101,6 +106,16 @@ def run_pending(
         raise RunError(f"{len(left)} of {layout.n_shards} shards of {run.path} are still pending; {RESUME}")
     if among is None or not pending_shards(run):
         _set_complete(run, True)
+
+
+def _refuse_copies(run: Run) -> None:
+    """Refuse workers that would write into copies of a store of this process."""
+    is_here = isinstance(run.path, ObjectURL) and isinstance(run.path.store, MemoryStore)
+    if is_here and leaves_this_process():
+        raise InputError(
+            f"workers would write into copies of {run.path}, which lies in the memory of this process; compute on "
+            "threads (dask.config.set(scheduler='threads')), or give a store on a disk or in a bucket"
+        )
 
 
 def _set_complete(run: Run, complete: bool) -> None:

@@ -55,6 +55,19 @@ def active_client() -> Client | None:
     return client
 
 
+def leaves_this_process() -> bool:
+    """Return whether what is computed now is computed in other processes, or may be.
+
+    Examples
+    --------
+    >>> with dask.config.set(scheduler="threads"):
+    ...     leaves_this_process()
+    False
+    """
+    chosen = dask.config.get("scheduler", None)
+    return chosen in ("processes", "multiprocessing") or active_client() is not None
+
+
 def worker_count() -> int:
     """Threads that compute on the scheduler that Dask has active.
 
@@ -88,7 +101,7 @@ def in_each_process(function: Callable[..., T], *arguments: Any) -> list[T]:
     client = None if isinstance(chosen, Waiting) and chosen.here else active_client()
     if client is None:
         return [function(*arguments)]
-    client.wait_for_workers(1)
+    client.submit(os.getpid, pure=False).result()  # a cluster that grows with its work has no worker before
     return [*client.run(function, *arguments).values()]
 
 
