@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 QUIET = 3.0
 """Time for which the server has nothing to do before it makes a page, which would hold up whoever uses another [s]."""
 MOST_PAUSE = 60.0
-"""Time between two looks at what no page can be made of for long, as a store that grows [s]."""
+"""Time between two looks at what pages are made from, where it stays the same or no page can be made of it [s]."""
 LITTLE = 0.05
 """Fraction of a processor's time up to which the server has nothing to do."""
 
@@ -43,6 +44,7 @@ class Ahead:
         self._make = context.create_session_if_needed
         context.create_session_if_needed = self._come
         self._ready: tuple[ServerSession, BokehSessionContext, Hashable] | None = None
+        self._pause = QUIET
 
     @classmethod
     def serves(cls, context: ApplicationContext) -> bool:
@@ -51,23 +53,25 @@ class Ahead:
 
     async def keep(self) -> None:
         """Make a page in the first quiet moment in which none stands ready, again and again; never ends."""
-        pause = QUIET
+        looked = -math.inf
         while True:
             before = time.process_time()
-            await asyncio.sleep(pause)
-            if time.process_time() - before < LITTLE * pause:
-                pause = QUIET if await self.fill() else min(2 * pause, MOST_PAUSE)
+            await asyncio.sleep(QUIET)
+            if time.process_time() - before < LITTLE * QUIET and time.monotonic() - looked >= self._pause:
+                self._pause = QUIET if await self.fill() else min(2 * self._pause, MOST_PAUSE)
+                looked = time.monotonic()
 
     async def fill(self) -> bool:
-        """Make a page, unless one stands ready that still is what would be made; return whether one does."""
+        """Make a page, unless one stands ready that still is what would be made; return whether it was made."""
         if len(self._context._sessions) >= self._most:
             return False
         # before the page is made: what changes meanwhile need not be in it
-        state = self._state_now()
+        state = await asyncio.to_thread(self._state_now)
         if self._ready and state != self._ready[-1]:
-            self._discard()
+            self._register(*self._ready[:2])
+            self._ready = None
         if state is None or self._ready:
-            return self._ready is not None
+            return False
         context, name = self._context, generate_session_id()
         session = await self._make(name, HTTPServerRequest(start_line=RequestStartLine("GET", "/", "HTTP/1.0")))
         # nobody's yet: it counts as no visitor, and does not end for want of one
@@ -88,11 +92,12 @@ class Ahead:
     async def _give(self, session_id: ID, token: str) -> None:
         """Let the page that stands ready be that of a visitor, if it is still what would be made."""
         assert self._ready is not None
-        session, context, state = self._ready
-        if state == self._state_now():
+        # nobody else's meanwhile
+        (session, context, state), self._ready, self._pause = self._ready, None, QUIET
+        if state == await asyncio.to_thread(self._state_now):
             session._id = context._id = session_id
             session._token = context._token = token
-        self._discard()
+        self._register(session, context)
 
     def _state_now(self) -> Hashable:
         """Return what a page would be made from now; None where that cannot be looked at, which who comes is told."""
@@ -102,10 +107,8 @@ class Ahead:
             logging.getLogger(__name__).debug("what pages are made from cannot be looked at", exc_info=True)
             return None
 
-    def _discard(self) -> None:
-        """Hand the page that stands ready to Bokeh, as if somebody had just left: one that nobody takes ends soon."""
-        assert self._ready is not None
-        (session, context, _), self._ready = self._ready, None
+    def _register(self, session: ServerSession, context: BokehSessionContext) -> None:
+        """Hand a page to Bokeh, as if somebody had just left it: one that nobody takes ends soon."""
         session.unsubscribe(None)
         self._context._sessions[session.id] = session
         self._context._session_contexts[session.id] = context
