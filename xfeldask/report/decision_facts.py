@@ -109,84 +109,108 @@ def decision_told(decision: Decision) -> dict[str, str]:
     >>> decision_told(Decision(background_photons=12.0))
     {'background': '12 photons a shot on average, as measured or given'}
     """
-    rows = {}
-    if decision.threshold is not None:
-        rows["threshold"] = f"score {decision.threshold:.4g}"
+    rows = {
+        "threshold": _threshold(decision),
+        "kinds": _kinds(decision),
+        "label next": f"shots {', '.join(map(str, decision.next_to_label))}" if decision.next_to_label else "",
+        "expected": _expected(decision),
+        "costs": decision.conflict or "",
+        "beware": _beware(decision),
+        "light": _light(decision),
+        "background": _background(decision),
+    }
+    return {name: told for name, told in rows.items() if told}
+
+
+def _threshold(decision: Decision) -> str:
+    """Tell the threshold, and what it was to do."""
+    told = "" if decision.threshold is None else f"score {decision.threshold:.4g}"
     if decision.threshold is not None and decision.threshold_interval is not None:
         low, high = decision.threshold_interval
-        rows["threshold"] = f"log odds {decision.threshold:.2f} (95 % of resampled data: {low:.2f} to {high:.2f})"
-    if decision.kinds is not None:
-        names = decision.kind_names or tuple(f"kind {kind}" for kind in range(len(decision.kinds)))
-        counts = ", ".join(f"{count:,} {name}" for count, name in zip(decision.kinds, names, strict=True))
-        rows["kinds"] = f"{counts}; {names[decision.wanted_kind or 0]} wanted"
+        told = f"log odds {decision.threshold:.2f} (95 % of resampled data: {low:.2f} to {high:.2f})"
+    asked = _asked(decision)
+    return f"{told or 'none told'}, {asked}" if asked else told
+
+
+def _kinds(decision: Decision) -> str:
+    """Tell how many shots of which kind there are, and which kinds would not have been found."""
+    if decision.kinds is None:
+        return ""
+    names = decision.kind_names or tuple(f"kind {kind}" for kind in range(len(decision.kinds)))
+    counts = ", ".join(f"{count:,} {name}" for count, name in zip(decision.kinds, names, strict=True))
+    told = f"{counts}; {names[decision.wanted_kind or 0]} wanted"
     if decision.kinds_labels is not None:
         wanted, others, alike = decision.kinds_labels
-        rows["kinds"] += f"; labels called {wanted} wanted and {others} not, {alike} of which look wanted"
+        told += f"; labels called {wanted} wanted and {others} not, {alike} of which look wanted"
     if decision.rarest_kind is not None:
-        rows["kinds"] += (
-            f"; one of less than {100 * decision.rarest_kind:.2g} % of them, or a dim one, would not be found"
-        )
+        told += f"; one of less than {100 * decision.rarest_kind:.2g} % of them, or a dim one, would not be found"
     for name, least in (decision.strangers_found or {}).items():
-        rows["kinds"] += f"; put among them, {name} is "
-        rows["kinds"] += "not found at 10 %" if least is None else f"found at {100 * least:g} % and more"
+        told += f"; put among them, {name} is "
+        told += "not found at 10 %" if least is None else f"found at {100 * least:g} % and more"
         if tried := (decision.strangers_tried or {}).get(name):
-            rows["kinds"] += f", and less than {100 * min(tried):g} % was not tried"
-    if decision.next_to_label:
-        rows["label next"] = f"shots {', '.join(map(str, decision.next_to_label))}"
-    if asked := _asked(decision):
-        rows["threshold"] = f"{rows.get('threshold', 'none told')}, {asked}"
+            told += f", and less than {100 * min(tried):g} % was not tried"
+    return told
+
+
+def _expected(decision: Decision) -> str:
+    """Tell the purity and the loss that are expected."""
+    lost, lost_span = decision.expected_singles_lost, decision.expected_singles_lost_interval
     expected = (
         ("{:.2f} % of the hits are multiple", decision.multiple_fraction, 100, None),
-        (
-            "{:.2f} % of the singles rejected",
-            decision.expected_singles_lost,
-            100,
-            decision.expected_singles_lost_interval,
-        ),
+        ("{:.2f} % of the singles rejected", lost, 100, lost_span),
         ("{:.1f} multiples accepted", decision.expected_others_kept, 1, None),
         ("purity {:.3f} %", decision.expected_purity, 100, decision.expected_purity_interval),
     )
-    told = [
+    return ", ".join(
         text.format(scale * value) + ("" if span is None else f" ({100 * span[0]:.2f} to {100 * span[1]:.2f})")
         for text, value, scale, span in expected
         if value is not None
-    ]
-    if told:
-        rows["expected"] = ", ".join(told)
-    if decision.conflict is not None:
-        rows["costs"] = decision.conflict
+    )
+
+
+def _beware(decision: Decision) -> str:
+    """Tell why the purity is unknown, where it is, and what to do."""
     if decision.purity_by_peaks is not None:
-        rows["beware"] = (
+        return (
             f"purity unknown: about {100 * decision.purity_by_peaks:.0f} % of the accepted look like one particle by "
             "their peaks, and the rule expects more; use one taught on a simulation (simulate with --like, sort that, "
             "project)"
         )
-    elif decision.doubtful_kind is not None:
-        advice = (
-            "label some shots (xfeldask kinds --labels)"
-            if decision.kinds_labels is None
-            else "go by how many of the labelled look wanted"
-        )
-        rows["beware"] = (
-            f"purity unknown: {decision.doubtful_kind} of the single hits that kinds were sought among may be of one "
-            "too much like another to be sure of it, or views of a flat particle; "
-            f"{advice}, or name the species (--like)"
-        )
-    if decision.light_photons is not None:
-        rows["light"] = (
-            f"{decision.light_photons:.3g} photons of a single hit do not grow with its brightness: particles whose "
-            "sizes or kinds differ, or light beside them (a ring?), with which the purity is lower than told; if it is "
-            "light, measure it (xfeldask background STORE hits) and embed again"
-        )
+    if decision.doubtful_kind is None:
+        return ""
+    advice = (
+        "label some shots (xfeldask kinds --labels)"
+        if decision.kinds_labels is None
+        else "go by how many of the labelled look wanted"
+    )
+    return (
+        f"purity unknown: {decision.doubtful_kind} of the single hits that kinds were sought among may be of one too "
+        f"much like another to be sure of it, or views of a flat particle; {advice}, or name the species (--like)"
+    )
+
+
+def _light(decision: Decision) -> str:
+    """Tell of photons that do not grow with the brightness of a hit, and may be light beside the particles."""
+    if decision.light_photons is None:
+        return ""
+    return (
+        f"{decision.light_photons:.3g} photons of a single hit do not grow with its brightness: particles whose "
+        "sizes or kinds differ, or light beside them (a ring?), with which the purity is lower than told; if it is "
+        "light, measure it (xfeldask background STORE hits) and embed again"
+    )
+
+
+def _background(decision: Decision) -> str:
+    """Tell of the background that is known, and of what was taken for one."""
+    told = []
+    if decision.background_photons is not None:
+        told.append(f"{decision.background_photons:.3g} photons a shot on average, as measured or given")
     if decision.steady_photons is not None:
-        rows["background"] = (
+        told.append(
             f"{decision.steady_photons:.3g} photons a shot do not grow with its brightness (a bright spot): "
             "taken for background; mask them if they are a fault of the detector"
         )
-    if decision.background_photons is not None:
-        known = f"{decision.background_photons:.3g} photons a shot on average, as measured or given"
-        rows["background"] = "; ".join(filter(None, (known, rows.get("background"))))
-    return rows
+    return "; ".join(told)
 
 
 def _asked(decision: Decision) -> str:
