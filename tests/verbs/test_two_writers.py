@@ -18,6 +18,7 @@ from xfeldask.store import made as made_module
 from xfeldask.store.columns import Shots
 from xfeldask.verbs import pending as pending_module
 from xfeldask.verbs import simulate as simulate_module
+from xfeldask.verbs import simulation_template
 from xfeldask.verbs.verify import reopen, verify
 
 ATOMS = (np.random.default_rng(1).normal(size=(30, 3)) * 5e-10, ["C", "N", "O"] * 10)
@@ -84,7 +85,8 @@ def test_simulate__of_two_at_once_the_second_is_refused(monkeypatch, tmp_path, n
     def second():
         raised.extend(elsewhere(lambda: simulate(path, **RUN, seed=2, overwrite=overwrite)))
 
-    paused(monkeypatch, pending_module if name == "pending_shards" else simulate_module, name, second)
+    modules = {"pending_shards": pending_module, "_write_truth": simulation_template}
+    paused(monkeypatch, modules.get(name, simulate_module), name, second)
     simulate(path, **RUN, seed=1)
     (error,) = raised
     assert isinstance(error, StoreBusyError | StoreExistsError)

@@ -25,7 +25,7 @@ from xfeldask.store.places import place_of
 from xfeldask.store.publish import replaced_group
 from xfeldask.store.run import Run
 from xfeldask.store.urls import StorePath
-from xfeldask.verbs.simulation_attributes import VERSIONS
+from xfeldask.verbs.simulation_template import VERSIONS
 
 
 def publish_frames(

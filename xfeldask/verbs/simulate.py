@@ -8,50 +8,36 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import zarr
 from numpy.typing import ArrayLike
 
 from xfeldask.config import Background, Beam, Detector, Experiment, Hits, Nuisance, Orientations, Particle, Response
-from xfeldask.config.species import NO_SPECIES
 from xfeldask.engines.cuda_thinning import gpu_for
 from xfeldask.engines.estimate import Estimate, estimate, free_bytes, most_bytes, refuse_full_disk
 from xfeldask.engines.likeness import alike
-from xfeldask.engines.preparation import Prepared, blocks_of, fixed_variables, prepare
+from xfeldask.engines.preparation import Prepared, prepare
 from xfeldask.engines.workshop import keep, make_workshop, simulate_shard
-from xfeldask.errors import (
-    ExperimentMismatchError,
-    FewPhotonsWarning,
-    InputError,
-    UnreachableError,
-)
+from xfeldask.errors import ExperimentMismatchError, FewPhotonsWarning, InputError
 from xfeldask.formats.inputs import Inputs, resolve
 from xfeldask.physics.atoms import Atoms
-from xfeldask.physics.species import NO_PARTICLE
-from xfeldask.physics.volume import Volume
-from xfeldask.store.layout import FORMAT, Flags, create_template, shot_array
+from xfeldask.store.layout import FORMAT
 from xfeldask.store.lock import held
-from xfeldask.store.manifest import seal
 from xfeldask.store.opening import stored_experiment
 from xfeldask.store.places import place_of
-from xfeldask.store.publish import replaced_group
 from xfeldask.store.run import Run
 from xfeldask.store.shard_range import ShardRange, begun
 from xfeldask.store.shards import pending_shards
 from xfeldask.store.urls import StorePath, store_path
-from xfeldask.store.volumes import write_mixture, write_volume
 from xfeldask.units import told
 from xfeldask.verbs.asked import as_experiment
-from xfeldask.verbs.drawing_device import CPU, drawn_on, told_device
+from xfeldask.verbs.drawing_device import drawn_on, told_device
 from xfeldask.verbs.pending import refuse_broken, refuse_existing, run_pending
-from xfeldask.verbs.simulation_attributes import attributes_of
+from xfeldask.verbs.simulation_template import publish_template
 
 if TYPE_CHECKING:
     import xarray as xr
     from zarr.abc.store import Store as ZarrStore
 
 OWN_ENGINE = "xfeldask"
-AT_ONCE = 16
-"""Chunks of truth that are written together: an array takes about as long to be told of one chunk as of many."""
 
 
 def simulate(
@@ -311,48 +297,3 @@ def _resumed(path: StorePath, asked: Experiment) -> Run:
     refuse_other(run, asked)
     refuse_broken(run)
     return run
-
-
-def publish_template(path: StorePath, prepared: Prepared, device: str = CPU) -> Run:
-    """Write a store without shots beside `path`, then move it there in one step, in the place of one that is there.
-
-    Raises
-    ------
-    InputError
-        The disk is full or read-only.
-    """
-    try:
-        place_of(path).sweep_beside()
-        with replaced_group(path) as fresh:
-            attributes = attributes_of(prepared, device)
-            root = create_template(fresh, prepared.layout, fixed_variables(prepared), attributes, _flags(prepared))
-            _write_forms(root, prepared)
-            _write_truth(root, prepared)
-            seal(fresh)
-    except UnreachableError:
-        raise
-    except (OSError, RuntimeError) as error:
-        raise InputError(f"cannot write {path}: {error}; choose a disk with room that may be written") from error
-    return Run.open(path, "r+")
-
-
-def _write_forms(root: zarr.Group, prepared: Prepared) -> None:
-    mixture = prepared.inputs.mixture
-    if prepared.inputs.experiment.species is None:
-        (form,), (error,) = prepared.forms, prepared.errors
-        assert isinstance(form, Volume)
-        write_volume(root, mixture.wanted_body.name, form, error)
-    else:
-        write_mixture(root, mixture, prepared.forms, prepared.errors)
-
-
-def _flags(prepared: Prepared) -> dict[str, Flags]:
-    names = [species.name for species in prepared.inputs.mixture.species]
-    return {"species": (*enumerate(names), (NO_PARTICLE, NO_SPECIES))}
-
-
-def _write_truth(root: zarr.Group, prepared: Prepared) -> None:
-    arrays = {name: shot_array(root, name) for name in prepared.layout.truth}
-    for shots in blocks_of(prepared.layout.n_shots, AT_ONCE):
-        for name, value in prepared.plan(shots).arrays().items():
-            arrays[name][int(shots[0]) : int(shots[-1]) + 1] = value
