@@ -90,6 +90,13 @@ def test_hdf5__takes_the_only_stack_of_frames(tmp_path):
             Hdf5Frames(asked, PANELS, ENERGY)
 
 
+def test_zarr__whose_metadata_are_damaged_is_told(tmp_path):
+    zarr.create_array(tmp_path / "run.zarr", data=np.ones((2, 2, 2)))
+    (tmp_path / "run.zarr/zarr.json").write_text("{")
+    with pytest.raises(FormatError, match=r"run\.zarr: it cannot be read .*; the file is damaged"):
+        ZarrFrames(str(tmp_path / "run.zarr"), GEOMETRY, 4600)
+
+
 def test_zarr__of_a_group_names_its_arrays(tmp_path):
     group = zarr.create_group(tmp_path / "run.zarr")
     group.create_array("photons", data=frames())

@@ -50,6 +50,7 @@ def test_distance__goes_before_the_files(tmp_path):
     [
         ({"photon_energy": "9300"}, 9300),
         ({"photon_energy": "9300 eV"}, 9300),
+        ({"photon_energy": "9300\teV"}, 9300),
         ({"photon_energy": "9.3 keV"}, 9300),
         ({"photon_energy": "0.0093 MeV"}, 9300),
         ({"wavelength": "1.33316 A"}, 9300),
@@ -67,7 +68,15 @@ def test_photon_energy__is_a_number_in_any_unit(tmp_path, beam, due):
 
 
 @pytest.mark.parametrize(
-    "beam", [{"photon_energy": "9 J"}, {"photon_energy": "-9"}, {"photon_energy": "0"}, {"wavelength": "1 nm"}]
+    "beam",
+    [
+        {"photon_energy": "9 J"},
+        {"photon_energy": "-9"},
+        {"photon_energy": "0"},
+        {"wavelength": "1 nm"},
+        {"photon_energy": "9.3keV"},
+        {"photon_energy": "9.3.1"},
+    ],
 )
 def test_photon_energy__of_another_unit_or_sign_is_refused(tmp_path, beam):
     with pytest.raises(FormatError, match="give a positive number of"):
@@ -117,6 +126,8 @@ def test_pixels__of_no_panel_are_masked(tmp_path):
     ("changes", "told"),
     [
         ({"res": None}, "res of a is None; give a number"),
+        ({"res": "0"}, "res of a is '0'; give the pixels per metre, a positive number"),
+        ({"res": "-1000"}, "res of a is '-1000'; give the pixels per metre"),
         ({"a__fs": "sideways"}, "fs of a is 'sideways'; give a direction"),
         ({"a__corner_x": "nan"}, "corner_x of a is 'nan'; give a finite number"),
         ({"a__max_fs": "-3"}, "panel a goes from"),

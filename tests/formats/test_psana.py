@@ -60,6 +60,8 @@ def test_read_psana_geometry__keeps_file_order_through_any_depth(tmp_path):
             "line 2: unknown segment type 'EPIX:V1'; known: PNCCD:V1",
         ),
         ([LEAF.replace("50:50", "50:60")], "line 2: .* square pixels"),
+        ([LEAF.replace("50:50", "7.5.5:7.5.5")], "line 2: unknown segment type 'MTRX:2:3:7.5.5:7.5.5'"),
+        ([LEAF.replace("2:3", "10000000:10000000")], "describes 100,000,000,000,000 pixels, more than"),
         ([LEAF, LEAF], "line 3: .* a second time"),
         ([LEAF, LEAF.replace("2:3", "2:4")], "different shapes"),
         ([LEAF, LEAF.replace("IP", "XX")], "nobody's child, has IP:V1 0, XX:V1 0"),

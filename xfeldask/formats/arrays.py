@@ -280,7 +280,8 @@ class ZarrFrames(ArrayFrames):
     """
 
     def __init__(self, source: str, geometry: Geometry | None, photon_energy: float | None) -> None:
-        found = zarr.open(source, mode="r")
+        with reading(source):
+            found = zarr.open(source, mode="r")
         if isinstance(found, zarr.Group):
             told = ", ".join(f"{source}/{name}" for name, array in found.arrays() if array.ndim in (3, 4))
             raise FormatError(source, f"is a Zarr group; name one of its arrays: {told or 'it holds none of frames'}")

@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 
 from xfeldask.errors import FormatError, InputError
 from xfeldask.formats.text import read_lines
-from xfeldask.physics.detectors import HC, Geometry, make_geometry
+from xfeldask.physics.detectors import HC, MOST_PIXELS, Geometry, make_geometry
 
 _LIMITS = ("min_fs", "max_fs", "min_ss", "max_ss")
 _TERM = re.compile(r"([+-]?\s*(?:\d+\.?\d*|\.\d+)?(?:[eE][+-]?\d+)?)\s*([xyz])")
-MOST_PIXELS = 2**26
-_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?:\s|$)")
+_NUMBER = re.compile(r"[+-]?\.?\d[^/]*$")
+"""What is no place in a file."""
 _BEAM = {
     "photon_energy": {"": 1.0, "eV": 1.0, "keV": 1e3, "MeV": 1e6},
     "wavelength": {"": 1.0, "m": 1.0, "A": 1e-10},
@@ -93,7 +93,7 @@ def read_crystfel_geometry(path: str | os.PathLike[str], distance: float | None 
     shape = tuple(max(place[axis].stop for place in places.values()) for axis in range(3))
     if np.prod(shape) > MOST_PIXELS:
         raise FormatError(path, f"describes an array of {shape} pixels, more than {MOST_PIXELS:,}")
-    sizes = {1 / _number(path, name, values, "res") for name, values in panels.items()}
+    sizes = {1 / _resolution(path, name, values) for name, values in panels.items()}
     if max(sizes) > 1.001 * min(sizes):
         raise FormatError(path, "has panels of different pixel sizes; split it into files of one kind")
     position, good = np.full((*shape, 3), np.nan), np.zeros(shape, np.bool_)
@@ -136,12 +136,14 @@ def read_crystfel_photon_energy(path: str | os.PathLike[str]) -> float | None:
     for line in read_lines(path, "geometry file"):
         key, _, value = (part.strip() for part in line.partition(";")[0].partition("="))
         if key in _BEAM and _NUMBER.match(value):
-            units, (number, _, unit) = _BEAM[key], value.partition(" ")
-            energy = float(number) * units.get(unit.strip(), np.nan)
+            units, (number, *unit) = _BEAM[key], value.split()
+            try:
+                energy = float(number) * units.get(" ".join(unit), np.nan)
+            except ValueError:
+                energy = np.nan
             if not (np.isfinite(energy) and energy > 0):
-                raise FormatError(
-                    path, f"{key} is {value!r}; give a positive number of {', '.join(filter(None, units))}"
-                )
+                known = ", ".join(filter(None, units))
+                raise FormatError(path, f"{key} is {value!r}; give a positive number of {known}, with a space between")
             found = energy if key == "photon_energy" else HC / energy
     return found
 
@@ -177,6 +179,14 @@ def _number(path: str | os.PathLike[str], name: str, values: Values, key: str, d
         raise FormatError(path, f"{key} of {name} is {text!r}; give a number") from None
     if not np.isfinite(found):
         raise FormatError(path, f"{key} of {name} is {text!r}; give a finite number")
+    return found
+
+
+def _resolution(path: str | os.PathLike[str], name: str, values: Values) -> float:
+    """Pixels of a panel per length [1/m]."""
+    found = _number(path, name, values, "res")
+    if found <= 0:
+        raise FormatError(path, f"res of {name} is {values['res']!r}; give the pixels per metre, a positive number")
     return found
 
 
@@ -221,7 +231,7 @@ def _positions(path: str | os.PathLike[str], name: str, values: Values) -> NDArr
     i, j = (np.arange(cut.stop - cut.start) + 0.5 for cut in (rows, columns))
     steps = corner + i[:, None, None] * ss + j[:, None] * fs
     away = _length(path, name, values, "clen") + _length(path, name, values, "coffset", 0.0)
-    return np.asarray(steps / _number(path, name, values, "res") + [0, 0, away])[None]
+    return np.asarray(steps / _resolution(path, name, values) + [0, 0, away])[None]
 
 
 def _mask_region(

@@ -8,7 +8,6 @@ from pathlib import Path
 from xfeldask.config import Detector
 from xfeldask.errors import InputError
 from xfeldask.formats.crystfel import (
-    MOST_PIXELS,
     is_crystfel_geometry,
     read_crystfel_geometry,
     read_crystfel_photon_energy,
@@ -18,7 +17,7 @@ from xfeldask.formats.mask_files import masked
 from xfeldask.formats.psana import read_psana_geometry
 from xfeldask.formats.stacks import flat_panel
 from xfeldask.machine import exists
-from xfeldask.physics.detectors import Geometry, builtin_geometry, square
+from xfeldask.physics.detectors import MOST_PIXELS, Geometry, builtin_geometry, square
 from xfeldask.store.run import Run
 from xfeldask.store.urls import URL, store_path
 

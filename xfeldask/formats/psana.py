@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from xfeldask.errors import FormatError, InputError
 from xfeldask.formats.text import read_lines
-from xfeldask.physics.detectors import Geometry, make_geometry
+from xfeldask.physics.detectors import MOST_PIXELS, Geometry, make_geometry
 from xfeldask.physics.elementary import cosine_sine_of
 
 _KNOWN = "PNCCD:V1 and MTRX:<rows>:<columns>:<row size um>:<column size um>"
-_MATRIX = re.compile(r"MTRX:(\d+):(\d+):([\d.]+):([\d.]+)")
+_DECIMAL = r"(\d+\.?\d*|\.\d+)"
+_MATRIX = re.compile(rf"MTRX:(\d+):(\d+):{_DECIMAL}:{_DECIMAL}")
 
 _Key = tuple[str, int]
 
@@ -66,6 +67,9 @@ def read_psana_geometry(path: str | os.PathLike[str]) -> Geometry:
     shapes = {_segment(path, leaf)[:2] for leaf in leaves}
     if len(sizes) > 1 or len(shapes) > 1:
         raise FormatError(path, "has segments of different shapes or pixel sizes; split it into files of one kind")
+    rows, columns = shapes.pop()
+    if (n_pixels := len(leaves) * rows * columns) > MOST_PIXELS:
+        raise FormatError(path, f"describes {n_pixels:,} pixels, more than {MOST_PIXELS:,}")
     chain = {item.key: item for item in objects}
     # psana looks upstream; skopi turns z over so that the detector lies downstream
     position = np.stack([_placed(path, leaf, chain) for leaf in leaves]) * np.array([1, 1, -1]) * 1e-6

@@ -21,7 +21,9 @@ HC = 1.23984197386209e-6
 SQUARE_WIDTH = 76.8e-3
 SQUARE_DISTANCE = 0.15
 _SQUARE_MAX = 8192
-_MOST_PIXELS = 1_000_000
+MOST_PIXELS = 2**26
+"""Pixels of a detector that a file may describe."""
+_WIDEST = 1_000_000
 """From one side of a detector to the other."""
 
 # pnCCD of amo86615 in um: pixel [0, 0], then the steps along ss and fs
@@ -119,9 +121,9 @@ def make_geometry(pixel_position: ArrayLike, pixel_size: float, mask: ArrayLike 
     if not (np.isfinite(pixel_size) and pixel_size > 0):
         raise InputError(f"the pixel size must be positive, got {pixel_size} m")
     wide = max(float(np.ptp(position[..., axis])) for axis in (0, 1)) / pixel_size
-    if not wide <= _MOST_PIXELS:
+    if not wide <= _WIDEST:
         raise InputError(
-            f"pixels lie {wide:.3g} times their size of {pixel_size:g} m apart, and no more than {_MOST_PIXELS:,} is "
+            f"pixels lie {wide:.3g} times their size of {pixel_size:g} m apart, and no more than {_WIDEST:,} is "
             "possible; give positions and the size in m"
         )
     good = np.ones(position.shape[:3], dtype=np.bool_) if mask is None else np.array(mask, dtype=np.bool_)
