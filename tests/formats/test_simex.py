@@ -43,6 +43,10 @@ def written(path, names=("0000007", "0000002"), shape=(3, 4)):
 
 
 def test_simex__patterns_come_in_the_order_of_their_numbers(tmp_path):
+    short = written(tmp_path / "short.h5", names=("1", "10", "2"))
+    with h5py.File(short, "r+") as file:
+        file["data/\N{SUPERSCRIPT TWO}/data"] = np.zeros((3, 4))
+    assert open_frames(short).columns()["pattern"].values.tolist() == [1, 2, 10]
     found = open_frames(written(tmp_path / "diffr.h5"))
     assert found.read(range(2))[:, 0, 0, 0].tolist() == [2, 7]
     assert found.read(range(1, 1)).shape == (0, 1, 3, 4)

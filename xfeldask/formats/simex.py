@@ -45,7 +45,7 @@ class SimexFrames(StackFrames):
     def __init__(self, source: str, geometry: Geometry | None, photon_energy: float | None) -> None:
         file = open_hdf5(source)
         with reading(source):
-            names = sorted(name for name in file["data"] if name.isdigit())
+            names = sorted((name for name in file["data"] if name.isdecimal()), key=int)
             groups = [file["data"][name] for name in names]
             if not groups:
                 raise FormatError(source, "holds no pattern in its group data")
@@ -66,7 +66,7 @@ class SimexFrames(StackFrames):
     @staticmethod
     def recognises(source: str) -> bool:
         """Whether the HDF5 file has parameters of a geometry, and patterns by number."""
-        return holds(source, lambda file: "params/geom" in file and any(name.isdigit() for name in file["data"]))
+        return holds(source, lambda file: "params/geom" in file and any(name.isdecimal() for name in file["data"]))
 
 
 def _geometry(source: str, file: h5py.File, shape: tuple[int, int]) -> Geometry:
