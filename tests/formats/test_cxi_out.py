@@ -6,7 +6,7 @@ import pytest
 
 from tests.formats.conftest import TRUTH
 from xfeldask.config.limits import ELECTRON_CHARGE
-from xfeldask.errors import FormatError, InputError
+from xfeldask.errors import FormatError, InputError, MissingFileError
 from xfeldask.formats.cxi_out import panels_of, write_back_result, write_cxi, write_result
 from xfeldask.physics.detectors import make_geometry, square
 from xfeldask.store.chosen import Chosen
@@ -101,6 +101,29 @@ def test_write_back__refuses_other_frames(tmp_path, stack):
         assert set(file["entry_1"]) == {"data"}
 
 
-def test_write_back__refuses_a_file_that_cannot_be_written(tmp_path):
-    with pytest.raises(InputError, match=r"none\.cxi cannot be written \(.*\); check its permissions"):
+def test_write_back__goes_on_where_one_was_killed(tmp_path):
+    path = str(tmp_path / "run.cxi")
+    with h5py.File(path, "w") as file:
+        file["entry_1/detector_1/data"] = np.zeros((3, 2, 2), np.uint8)
+        file["entry_1/detector_1/score/is_hit.writing"] = [9]
+    write_back_result(path, "entry_1/detector_1/data", 3, RESULT)
+    with h5py.File(path) as file:
+        assert {name: values[:].tolist() for name, values in file["entry_1/detector_1/score"].items()} == {
+            "is_hit": [1, 0, 1]
+        }
+
+
+def test_write_back__refuses_a_file_that_cannot_be_written(tmp_path, monkeypatch):
+    with pytest.raises(MissingFileError, match=r"no file .*none\.cxi"):
         write_back_result(str(tmp_path / "none.cxi"), "entry_1/data", 3, RESULT)
+    with pytest.raises(InputError, match=r"cannot be written \(.*\); check its permissions"):
+        write_back_result(str(tmp_path), "entry_1/data", 3, RESULT)
+    with h5py.File(tmp_path / "run.cxi", "w") as file:
+        file["entry_1/detector_1/data"] = np.zeros((3, 2, 2), np.uint8)
+
+    def full(*_):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr("xfeldask.formats.cxi_out.write_result", full)
+    with pytest.raises(InputError, match=r"run\.cxi cannot be written \(No space left on device\); make room"):
+        write_back_result(str(tmp_path / "run.cxi"), "entry_1/detector_1/data", 3, RESULT)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xfeldask.config.limits import ELECTRON_CHARGE
-from xfeldask.errors import FormatError, InputError
+from xfeldask.errors import FormatError, InputError, MissingFileError
 from xfeldask.formats.hdf5 import first_line
 from xfeldask.physics.detectors import Geometry
 from xfeldask.store.chosen import Chosen
@@ -173,13 +173,17 @@ def write_back_result(path: str, stack: str, n_shots: int, result: Mapping[str, 
 
     Raises
     ------
+    MissingFileError
+        The file is gone.
     InputError
-        The file is open elsewhere, or may not be written.
+        It is open elsewhere, may not be written, or the disk is full.
     FormatError
         It does not hold the frames any more.
     """
     try:
         file = h5py.File(path, "r+")
+    except FileNotFoundError:
+        raise MissingFileError(f"no file {path}; verdicts are written back where frames were ingested from") from None
     except OSError as error:
         reason = first_line(error)
         if "unable to lock" in reason or "already open" in reason:
@@ -190,13 +194,22 @@ def write_back_result(path: str, stack: str, n_shots: int, result: Mapping[str, 
         if not isinstance(data, h5py.Dataset) or data.shape[0] != n_shots:
             raise FormatError(path, f"does not hold the {n_shots:,} frames of {stack} that were ingested")
         entry, detector = file[stack.split("/")[0]], data.parent
-        place = write_result(entry, result)
-        score = detector.require_group("score")
-        score["is_hit.writing"] = np.asarray(result["is_hit"], np.uint8)
-        file.flush()
-        if "is_hit" in score and "is_hit_original" not in score:
-            score.move("is_hit", "is_hit_original")
-        elif "is_hit" in score:
-            del score["is_hit"]
-        score.move("is_hit.writing", "is_hit")
+        try:
+            place = write_result(entry, result)
+            _replace_is_hit(detector.require_group("score"), result["is_hit"])
+        except OSError as error:
+            raise InputError(f"{path} cannot be written ({first_line(error)}); make room, and write it again") from None
         return f"{path}:/{entry.name.strip('/')}/{place}"
+
+
+def _replace_is_hit(score: h5py.Group, is_hit: NDArray[Any]) -> None:
+    """Write what is a hit beside its place first, and keep what was there before the first time."""
+    if "is_hit.writing" in score:
+        del score["is_hit.writing"]
+    score["is_hit.writing"] = np.asarray(is_hit, np.uint8)
+    score.file.flush()
+    if "is_hit" in score and "is_hit_original" not in score:
+        score.move("is_hit", "is_hit_original")
+    elif "is_hit" in score:
+        del score["is_hit"]
+    score.move("is_hit.writing", "is_hit")
