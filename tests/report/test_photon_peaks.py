@@ -10,7 +10,8 @@ from xfeldask.config import Photonize
 from xfeldask.errors import InputError
 from xfeldask.physics.adu_peaks import fit_peaks
 from xfeldask.physics.photonizing import histogram_centers
-from xfeldask.report.photon_peaks import peaks_told, photon_histogram, save_histogram
+from xfeldask.report.photon_peaks import peaks_told, photon_histogram
+from xfeldask.report.pictures import refuse_no_picture, write_figure
 from xfeldask.store.adu_histogram import create_histogram, histogram_array
 from xfeldask.store.intake import Intake
 
@@ -62,13 +63,14 @@ def test_histogram__where_nothing_was_photonized_is_refused(tmp_path):
     plain = tiny_run(tmp_path / "plain.zarr", frames(2))
     assert peaks_told(plain) is None
     with pytest.raises(InputError, match="was not photonized; there is no histogram of ADU to draw"):
-        save_histogram(plain.path, tmp_path / "a.png")
-    assert not (tmp_path / "a.png").exists()
+        photon_histogram(plain)
 
 
-def test_save__writes_a_picture_or_says_why_not(run, tmp_path):
-    save_histogram(run.path, tmp_path / "a.png")
+def test_picture__is_written_or_it_is_said_why_not(run, tmp_path):
+    write_figure(photon_histogram(run), tmp_path / "a.png")
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
-    for name in ("a.xyz", "none/a.png"):
-        with pytest.raises(InputError, match=r"cannot write .*; end it on \.png, \.pdf or \.svg"):
-            save_histogram(run.path, tmp_path / name)
+    for name, why in (("a.xyz", "give it an ending of a picture"), ("none/a.png", "there is no folder")):
+        with pytest.raises(InputError, match=f"cannot write .*: {why}"):
+            refuse_no_picture(tmp_path / name)
+    with pytest.raises(InputError, match="cannot write"):
+        write_figure(photon_histogram(run), tmp_path / "none/a.png")

@@ -292,6 +292,12 @@ def test_adu__become_photons_and_their_histogram_is_kept(tmp_path, small_shards,
     flags = ["--detector", "square-16", "--wavelength", "2e-10", "--scheduler", "synchronous"]
     code, _, err = run("ingest", tmp_path / "run.npy", tmp_path / "run.zarr", *flags)
     assert (code, "by photonize (--photonize)" in err, (tmp_path / "run.zarr").exists()) == (2, True, False)
+    for more, told in (
+        (("--histogram", tmp_path / "histogram.png"), "say how many a photon has with --photonize"),
+        (("--photonize", "8", "--histogram", tmp_path / "histogram.foo"), "give it an ending of a picture"),
+    ):
+        code, _, err = run("ingest", tmp_path / "run.npy", tmp_path / "run.zarr", *flags, *more)
+        assert (code, told in err, (tmp_path / "run.zarr").exists()) == (2, True, False)
     flags += ["--photonize", tmp_path / "gain.npy", "--common-mode", "row", "--histogram", tmp_path / "histogram.png"]
     code, out, err = run("ingest", tmp_path / "run.npy", tmp_path / "run.zarr", *flags)
     assert (code, "one photon at" in out) == (0, True), err

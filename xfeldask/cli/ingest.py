@@ -115,12 +115,18 @@ def ingest(
     if dry_run:
         print_estimate(estimate_ingest(sources, store, **chosen), workers)
         return
+    if histogram is not None:
+        from xfeldask.report.photon_peaks import photon_histogram
+        from xfeldask.report.pictures import refuse_no_picture, write_figure
+        from xfeldask.store.run import Run
+
+        if chosen["photonize"] is None:
+            raise InputError("--histogram is of ADU; say how many a photon has with --photonize, or leave it out")
+        refuse_no_picture(histogram)
     with scheduled(scheduler, workers, quiet), print_run(store, quiet):
         run(sources, store, progress=not quiet, **chosen)
     if histogram is not None:
-        from xfeldask.report.photon_peaks import save_histogram
-
-        save_histogram(store, histogram)
+        write_figure(photon_histogram(Run.open(store)), histogram)
 
 
 def photonize_flags(

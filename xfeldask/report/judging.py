@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import xarray as xr
-from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 from rich.table import Table
-
-from xfeldask.errors import InputError
 
 _COLORS = {"all hits": "#d1495b", "accepted": "#2f7fb8", "true singles": "#555555"}
 
@@ -99,40 +94,6 @@ def judgement_figure(found: xr.Dataset) -> Figure:
     axes.legend(frameon=False, loc="best")
     axes.spines[["right"]].set_visible(False)
     return figure
-
-
-def refuse_no_picture(path: Path) -> None:
-    """Refuse a name that is none of a picture, or in no folder, before anything is worked out.
-
-    Raises
-    ------
-    InputError
-
-    Examples
-    --------
-    >>> refuse_no_picture(Path("judged.foo"))
-    Traceback (most recent call last):
-        ...
-    xfeldask.errors.InputError: cannot write judged.foo: give it an ending of a picture, such as .png, .pdf or .svg
-    """
-    if not path.parent.is_dir():
-        raise InputError(f"cannot write {path}: there is no folder {path.parent}")
-    if path.suffix.lower().removeprefix(".") not in FigureCanvasBase.get_supported_filetypes():
-        raise InputError(f"cannot write {path}: give it an ending of a picture, such as .png, .pdf or .svg")
-
-
-def write_figure(figure: Figure, path: Path) -> None:
-    """Write a figure.
-
-    Raises
-    ------
-    InputError
-        It cannot be written there.
-    """
-    try:
-        figure.savefig(path, dpi=150)
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot write {path}: {error}") from error
 
 
 def _inverse(x: ArrayLike) -> NDArray[np.float64]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +11,6 @@ from xfeldask.physics.adu_peaks import fit_peaks
 from xfeldask.store.adu_histogram import read_histogram
 from xfeldask.store.intake import stored_intake
 from xfeldask.store.run import Run
-from xfeldask.store.urls import StorePath
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -66,18 +64,3 @@ def peaks_told(run: Run) -> str | None:
     if np.isnan(peaks.zero):
         return f"{one}, that of no photon too narrow to be measured"
     return f"{one}, no photon at {peaks.zero:.3f} and {peaks.zero_width:.3f} photon wide"
-
-
-def save_histogram(store: str | StorePath, out: Path) -> None:
-    """Save the figure of a store.
-
-    Raises
-    ------
-    InputError
-        Nothing was photonized, or the file cannot be written.
-    """
-    figure = photon_histogram(Run.open(store))
-    try:
-        figure.savefig(out, dpi=150)
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot write {out}: {error}; end it on .png, .pdf or .svg") from None
