@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from html import escape
 
 import matplotlib.image
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import xarray as xr
 
 from xfeldask import embed, ingest, open_run, simulate
+from xfeldask.report.decision_facts import verdict_told
 from xfeldask.report.run_report import figures, near_threshold, powder, verdicts
 
 QUIET = {"progress": False}
@@ -33,8 +35,10 @@ def test_report__is_one_file_and_its_figures(store, run):
     assert page.count("data:image/png;base64,") == page.count("<img") >= 4
     # nothing is fetched
     assert not re.search(r"(src|href)=\"(?!data:)", page)
-    accepted = int(verdicts(open_run(store), open_run(store).embedding().dataset()).tolist().count(1))
-    assert f"single: {accepted:,}" in page
+    told = verdict_told(open_run(store), open_run(store).embedding().dataset())
+    assert {"latent space", "verdict", "truth"} <= set(told)
+    for name, value in told.items():
+        assert f"<tr><td>{name}</td><td>{escape(value)}</td></tr>" in page
     for title in TITLES:
         assert matplotlib.image.imread(path.with_suffix("") / f"{title.replace(' ', '-')}.png").shape[1] > 300
 

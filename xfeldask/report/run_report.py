@@ -17,16 +17,15 @@ from numpy.typing import NDArray
 from xfeldask.errors import InputError
 from xfeldask.report.confusion_figure import confusion_figure, kinds_matrix, verdict_matrix
 from xfeldask.report.contact_sheet import contact_sheet
-from xfeldask.report.decision_facts import decision_told
+from xfeldask.report.decision_facts import verdict_told
 from xfeldask.report.figures import q_extent
 from xfeldask.report.photon_peaks import photon_histogram
-from xfeldask.schema import BLANK, MULTIPLE, OF_KINDS, SINGLE
+from xfeldask.schema import MULTIPLE, OF_KINDS, SINGLE
 from xfeldask.scores import COLORS
 from xfeldask.sorting.decision import Decision
 from xfeldask.store.adu_histogram import GROUP
-from xfeldask.store.embedding import Embedding, outdated
+from xfeldask.store.embedding import Embedding
 from xfeldask.store.known_background import KnownBackground
-from xfeldask.store.parameters import Parameters
 from xfeldask.store.places import store_around
 from xfeldask.store.publish import replaced
 from xfeldask.store.run import Run
@@ -276,16 +275,9 @@ def _png(figure: Figure) -> bytes:
 
 
 def _html(run: Run, latent: xr.Dataset | None, drawn: dict[str, bytes]) -> str:
-    kinds = verdicts(run, latent)
     rows = dict(run.facts())
-    rows["taken for"] = ", ".join(
-        f"{_told(k)}: {int((kinds == k).sum()):,}" for k in (SINGLE, MULTIPLE, BLANK, -1) if (kinds == k).any()
-    )
     if latent is not None:
-        decision = Decision.from_json(latent.attrs.get("decision", "{}"))
-        if (old := outdated(run, Parameters.from_json(latent.attrs["parameters"]), decision)) is not None:
-            rows["outdated"] = old
-        rows |= decision_told(decision)
+        rows |= verdict_told(run, latent)
     table = "".join(f"<tr><td>{escape(k)}</td><td>{escape(v)}</td></tr>" for k, v in rows.items())
     pictures = "".join(
         f'<h2>{name}</h2><img alt="{name}" src="data:image/png;base64,{base64.b64encode(png).decode()}">'
