@@ -9,8 +9,9 @@ import pytest
 from click.testing import CliRunner
 
 from xfeldask.cli.flags import experiment_options, keywords, orientations_flag, scheduler_options
-from xfeldask.config import Experiment
+from xfeldask.config import Detector, Experiment, Particle, Response
 from xfeldask.errors import InputError, MissingFileError
+from xfeldask.verbs.asked import as_experiment
 
 
 @pytest.mark.parametrize(
@@ -40,12 +41,41 @@ def test_keywords__leave_out_what_was_not_given_and_keep_what_is_false() -> None
 
 
 def test_keywords__of_parts_go_to_what_they_are_parts_of() -> None:
-    assert keywords({"assembly": "2"})["particle"] == {"source": "chaperonin", "assembly": "2"}
-    assert keywords({"assembly": "2", "particle": "1ei7"})["particle"] == {"source": "1ei7", "assembly": "2"}
-    assert keywords({"mask": "m.npy"})["detector"] == {"source": "pnccd-amo86615", "mask": "m.npy"}
+    for flags, source in (({}, "chaperonin"), ({"particle": "1ei7"}, "1ei7")):
+        due = Particle(source=source, assembly="2")
+        assert Particle(**keywords({"assembly": "2", **flags})["particle"]) == due
+    assert keywords({"mask": "m.npy"})["detector"] == {"mask": "m.npy"}
     assert keywords({"response": "agipd"})["response"] == "agipd"
     assert keywords({"response": "agipd", "adu": True})["response"] == {"preset": "agipd", "adu": True}
     assert keywords({"mask": "m.npy", "detector": "square-8"})["detector"] == {"source": "square-8", "mask": "m.npy"}
+
+
+def test_keywords__beside_an_experiment_file_replace_single_values(tmp_path: Path) -> None:
+    detector = {"source": "square-64", "distance": 0.2, "mask": "old.npy", "response": "pnccd"}
+    particle = {"source": "3iyf", "waters": True}
+    file = tmp_path / "e.toml"
+    file.write_text(Experiment(particle=particle, n_shots=9, detector=detector).to_toml())
+
+    def asked(**flags: object) -> Experiment:
+        found = keywords({"experiment_file": file, **flags})
+        own = {name: found.pop(name, None) for name in ("experiment", "particle", "n_shots", "orientations")}
+        return as_experiment(**own, parts=found)[0]
+
+    whole = asked()
+    assert asked(mask="m.npy") == whole.model_copy(
+        update={"detector": whole.detector.model_copy(update={"mask": "m.npy"})}
+    )
+    assert asked(assembly="2").particle == whole.particle.model_copy(update={"assembly": "2"})
+    other = asked(detector="square-128").detector
+    assert other == Detector(source="square-128", response="pnccd")
+    assert asked(adu=True).detector == whole.detector.model_copy(
+        update={"response": Response(preset="pnccd", adu=True)}
+    )
+    assert asked(response="agipd").detector == whole.detector.model_copy(update={"response": Response(preset="agipd")})
+
+    file.write_text(Experiment(species={"a": "chaperonin", "b": "virus"}, n_shots=9).to_toml())
+    with pytest.raises(InputError, match="--assembly is of one particle"):
+        asked(assembly="2")
 
 
 def test_keywords__read_the_experiment_file(tmp_path: Path) -> None:

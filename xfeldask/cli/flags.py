@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from xfeldask.errors import InputError
 from xfeldask.store.urls import local, store_path
+
+if TYPE_CHECKING:
+    from xfeldask.config import Experiment
 
 
 class _PathOrURL(click.Path):
@@ -138,31 +141,50 @@ def keywords(flags: dict[str, Any]) -> dict[str, Any]:
     Examples
     --------
     >>> keywords({"seed": 3, "orientations": "uniform:100", "beam": None, "experiment_file": None})
-    {'experiment': None, 'orientations': {'kind': 'uniform', 'count': 100}, 'seed': 3}
+    {'experiment': None, 'seed': 3, 'orientations': {'kind': 'uniform', 'count': 100}}
     """
     from xfeldask.config import Experiment
     from xfeldask.config.species import species_flags
 
     given = {k: v for k, v in flags.items() if v is not None and v != ()}
     file = given.pop("experiment_file", None)
-    out: dict[str, Any] = {
-        "experiment": None if file is None else Experiment.from_toml(local(file, "an experiment file"))
-    }
+    experiment = None if file is None else Experiment.from_toml(local(file, "an experiment file"))
     if "species" in given:
-        out["species"] = species_flags(given.pop("species"))
+        given["species"] = species_flags(given["species"])
     if "assembly" in given:
-        if "species" in out:
-            raise InputError("--assembly is of one particle; give that of species in an experiment file")
-        out["particle"] = {"source": given.pop("particle", "chaperonin"), "assembly": given.pop("assembly")}
-    if "mask" in given:
-        out["detector"] = {"source": given.pop("detector", "pnccd-amo86615"), "mask": given.pop("mask")}
+        given["particle"] = _particle_flags(given.pop("assembly"), given, experiment)
+    if "mask" in given or (experiment is not None and "detector" in given):
+        given["detector"] = _detector_flags(given.pop("mask", None), given.get("detector"), experiment)
     if given.pop("adu", None):
-        if "response" not in given:
-            raise InputError("--adu stores what the detector reads; say how it does, such as --response pnccd")
-        out["response"] = {"preset": given.pop("response"), "adu": True}
+        given["response"] = _adu_flags(given.get("response"), experiment)
     if "orientations" in given:
-        out["orientations"] = orientations_flag(given.pop("orientations"))
-    return out | given
+        given["orientations"] = orientations_flag(given["orientations"])
+    return {"experiment": experiment, **given}
+
+
+def _particle_flags(assembly: str, given: dict[str, Any], experiment: Experiment | None) -> dict[str, Any]:
+    """Return parts of the particle: those of the experiment, but for what flags replace."""
+    kept = {} if experiment is None or experiment.particle is None else experiment.particle.model_dump()
+    if "species" in given or (not kept and experiment is not None and "particle" not in given):
+        raise InputError("--assembly is of one particle; give that of species in an experiment file")
+    source = given.get("particle", kept.get("source", "chaperonin"))
+    return {**kept, "source": source, "assembly": assembly, "digest": ""}
+
+
+def _detector_flags(mask: str | None, source: str | None, experiment: Experiment | None) -> dict[str, Any]:
+    """Return parts of the detector; of another than that of the experiment, its response alone is kept."""
+    kept = {} if experiment is None else experiment.detector.model_dump(exclude={"digest"}, exclude_none=True)
+    if source is not None:
+        kept = {name: value for name, value in kept.items() if name == "response"} | {"source": source}
+    return kept if mask is None else {**kept, "mask": mask}
+
+
+def _adu_flags(response: str | None, experiment: Experiment | None) -> dict[str, Any]:
+    """Return parts of a response of which ADU are stored."""
+    own = None if experiment is None else experiment.detector.response
+    if response is None and own is None:
+        raise InputError("--adu stores what the detector reads; say how it does, such as --response pnccd")
+    return {**({"preset": response} if response is not None or own is None else own.model_dump()), "adu": True}
 
 
 def orientations_flag(text: str) -> dict[str, Any]:
