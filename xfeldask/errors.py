@@ -8,6 +8,7 @@ survive pickling between processes.
 from __future__ import annotations
 
 import difflib
+import shlex
 from collections.abc import Iterable
 
 
@@ -20,6 +21,17 @@ def printable(text: object) -> str:
     run\x1b[31m\n.zarr
     """
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
+
+
+def command(*words: object) -> str:
+    """Return a command in one line that a shell takes as it is.
+
+    Examples
+    --------
+    >>> print(command("xfeldask", "embed", "my runs/r0042.zarr"))
+    xfeldask embed 'my runs/r0042.zarr'
+    """
+    return printable(shlex.join(map(str, words)))
 
 
 class XfeldaskError(Exception):

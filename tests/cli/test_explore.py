@@ -6,8 +6,11 @@ import sys
 from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
+
+from xfeldask import embed
 
 MODULE = "xfeldask.cli.explore"
 SERVING = "xfeldask.explorer.serving"
@@ -15,19 +18,38 @@ SERVING = "xfeldask.explorer.serving"
 
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch) -> list[object]:
-    """What would have been served."""
+    """What would have been served, on port 8 where a free one is asked for."""
     asked: list[object] = []
-    module = SimpleNamespace(Options=lambda *words: words, serve=lambda *words: asked.append(words))
+
+    def serve(options: object, port: int, *words: Any) -> None:
+        *rest, listening = words
+        asked.append((options, port, *rest))
+        listening(port or 8)
+
+    module = SimpleNamespace(Options=lambda *words: words, serve=serve)
     monkeypatch.setitem(sys.modules, SERVING, module)
     return asked
 
 
 def test_explore__serves_what_it_was_asked_and_says_how_to_reach_it(run, store: Path, served: list[object]) -> None:
-    words = ["--embedding", "ipca", "--port", 7, "--no-show", "--allow-write", "--allow-origin", "host:9"]
+    embed(store, name="mine", n_components=1, sort=None, progress=False)
+    words = ["--embedding", "mine", "--port", 7, "--no-show", "--allow-write", "--allow-origin", "host:9"]
     code, out, err = run("explore", store, *words, "--scheduler", "threads")
     assert (code, out) == (0, "")
     assert "ssh -L 7:127.0.0.1:7" in err
-    assert served == [(((store,), "ipca", True), 7, "127.0.0.1", False, None, ("host:9",))]
+    assert served == [(((store,), "mine", True), 7, "127.0.0.1", False, None, ("host:9",))]
+
+
+@pytest.mark.parametrize(("words", "told"), [(("--port", 0), "ssh -L 8:127.0.0.1:8"), (("--address", "0.0.0.0"), "")])
+def test_explore__tells_of_a_tunnel_to_the_port_that_it_listens_on_where_one_is_needed(run, store, served, words, told):
+    code, _, err = run("explore", store, *words, "--scheduler", "threads")
+    assert (code, len(served)) == (0, 1)
+    assert told in err if told else "ssh -L" not in err
+
+
+def test_explore__refuses_an_embedding_that_no_store_has(run, store: Path, served: list[object]) -> None:
+    code, _, err = run("explore", store, "--embedding", "nope")
+    assert (code, "nope" in err, err.count("\n"), served) == (2, True, 1, [])
 
 
 def test_explore__takes_the_password_from_the_environment(run, store: Path, served: list[object], monkeypatch) -> None:

@@ -33,7 +33,7 @@ from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 from tests.explorer.conftest import N
 from xfeldask import embed
-from xfeldask.errors import CorruptStoreError
+from xfeldask.errors import CorruptStoreError, InputError
 from xfeldask.explorer import serving
 from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.serving import CALL, STORE, Options, lasting, one_skeleton, page_of, read_options, served_page
@@ -150,11 +150,12 @@ def test_serve__begins_though_one_of_the_stores_cannot_be_shown(
     stores: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[Any] = []
-    server = SimpleNamespace(start=lambda: asked.append("start"), io_loop=SimpleNamespace(start=lambda: None))
+    loop = SimpleNamespace(start=lambda: None)
+    server = SimpleNamespace(start=lambda: asked.append("start"), io_loop=loop, port=5006)
     monkeypatch.setattr(serving, "make_server", lambda *what, **more: asked.append(what) or server)
     options = Options((stores["empty"], stores["whole"]))
-    serving.serve(options, 5006, password="secret", origins=["a:1"])
-    assert asked == [(options, 5006, "127.0.0.1", "secret", ["a:1"]), "start"]
+    serving.serve(options, 5006, password="secret", origins=["a:1"], listening=asked.append)
+    assert asked == [(options, 5006, "127.0.0.1", "secret", ["a:1"]), 5006, "start"]
     assert "is not a Zarr store" in sentence(page_of(options))
 
 
@@ -163,13 +164,20 @@ def test_make_server__listens_where_it_is_told_and_keeps_its_secrets(monkeypatch
 
     def serve(apps: Any, **settings: Any) -> None:
         served.update(settings)
-        raise InterruptedError
+        raise LookupError
 
     monkeypatch.setattr(pn, "serve", serve)
-    with pytest.raises(InterruptedError):
+    with pytest.raises(LookupError):
         serving.make_server(Options(()), 5006, password="secret", origins=["a:1"])
     assert (served["address"], served["basic_auth"], served["websocket_origin"]) == ("127.0.0.1", "secret", ["a:1"])
     assert len(served["cookie_secret"]) == 64
+
+
+def test_make_server__says_in_one_sentence_that_a_port_is_taken() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(InputError, match=f"listen on port {port} of 127.0.0.1: address already in use; .*--port"):
+            serving.make_server(Options(()), port)
 
 
 def test_log__is_silent_of_visitors_who_leave_and_of_nothing_else(caplog: pytest.LogCaptureFixture) -> None:

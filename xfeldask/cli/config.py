@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from xfeldask.cli.flags import STORE, experiment_options, keywords
-from xfeldask.errors import InputError, StoreExistsError, printable
+from xfeldask.errors import InputError, StoreExistsError, command, printable
 from xfeldask.store.urls import local
 
 
@@ -53,5 +53,5 @@ def config(path: Path, check: bool, overwrite: bool, **flags: Any) -> None:
         path.write_text(experiment.to_toml(), "utf-8")
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror}") from error
-    told = printable(path)
-    click.echo(f"wrote {told}; run it with: xfeldask simulate run.zarr --experiment {told}")
+    then = command("xfeldask", "simulate", "run.zarr", "--experiment", path)
+    click.echo(f"wrote {printable(path)}; run it with: {then}")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 import time
+from functools import partial
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import click
@@ -12,6 +14,11 @@ from xfeldask.cli.flags import STORE, scheduler_options
 from xfeldask.errors import InputError
 from xfeldask.store.urls import StorePath
 
+if TYPE_CHECKING:
+    from xfeldask.store.run import Run
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+"""Addresses that only this computer reaches."""
 OFTEN = 1.0
 """Seconds between two looks for a store that is not there yet."""
 
@@ -47,13 +54,12 @@ def explore(
     workers: int | None,
 ) -> None:
     """Open STORES in a browser: the latent space, and both spaces of every shot."""
-    from xfeldask.store.run import open_run
+    from xfeldask.store.embedding import Embedding
 
-    for store in stores:
-        if wait:
-            wait_for(store)
-        open_run(store)
     # what cannot be shown is told before the explorer is imported, which takes seconds
+    runs = [_opened(store, wait) for store in stores]
+    if not any(embedding in run.embeddings for run in runs):
+        Embedding.refuse_unknown(runs[0], embedding)
     try:
         from xfeldask.explorer.serving import Options, serve
     except ModuleNotFoundError as error:
@@ -61,10 +67,25 @@ def explore(
     from xfeldask.work.schedulers import scheduled
 
     host = socket.gethostname()
-    click.echo(f"from another computer: ssh -L {port}:127.0.0.1:{port} {host}, then http://127.0.0.1:{port}", err=True)
     with scheduled(scheduler, workers, quiet=False):
         tell_of_dashboard(host)
-        serve(Options(stores, embedding, allow_write), port, address, show, password, allow_origin)
+        options = Options(stores, embedding, allow_write)
+        serve(options, port, address, show, password, allow_origin, partial(tell_of_tunnel, host, address))
+
+
+def tell_of_tunnel(host: str, address: str, port: int) -> None:
+    """Say how another computer reaches the page, where only this one can."""
+    if address in LOOPBACK:
+        told = f"from another computer: ssh -L {port}:127.0.0.1:{port} {host}, then http://127.0.0.1:{port}"
+        click.echo(told, err=True)
+
+
+def _opened(store: StorePath, wait: bool) -> Run:
+    from xfeldask.store.run import open_run
+
+    if wait:
+        wait_for(store)
+    return open_run(store)
 
 
 def wait_for(store: StorePath) -> None:
@@ -84,5 +105,5 @@ def tell_of_dashboard(host: str) -> None:
 
     client = active_client()
     link = urlsplit(client.dashboard_link or "") if client is not None else None
-    if link is not None and link.hostname in ("127.0.0.1", "localhost"):
+    if link is not None and link.hostname in LOOPBACK:
         click.echo(f"for the Dask dashboard too: ssh -L {link.port}:127.0.0.1:{link.port} {host}", err=True)

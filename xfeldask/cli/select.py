@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from xfeldask.cli.flags import STORE
+from xfeldask.cli.flags import FILE, STORE
 from xfeldask.store.urls import StorePath
 
 
@@ -18,7 +18,7 @@ from xfeldask.store.urls import StorePath
 @click.option("--embedding", help="Embedding whose quantities are meant.  [default: the first]")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=FILE,
     help="File for the indices of the shots, .npy or .csv; they are printed unless given.",
 )
 def select(store: StorePath, where: str, embedding: str | None, out: Path | None) -> None:

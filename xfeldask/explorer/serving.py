@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -73,6 +73,7 @@ def serve(
     show: bool = False,
     password: str | None = None,
     origins: Sequence[str] = (),
+    listening: Callable[[int], None] | None = None,
 ) -> None:
     """Serve the page until interrupted.
 
@@ -84,6 +85,12 @@ def serve(
     show : bool, open a browser
     password : str, optional, that a visitor has to give, with any name
     origins : ``host:port`` that pages may come from besides the server's own
+    listening : optional, called with the port that is listened on
+
+    Raises
+    ------
+    InputError
+        Something else listens there, or nobody may.
     """
     pass_over_warnings()
     # a twentieth of the time that a page takes to be made, for what tests tell
@@ -93,6 +100,8 @@ def serve(
         make_page(options.stores, here).get_root()
     with one_skeleton(), lasting():
         server = make_server(options, port, address, password, origins, show=show)
+        if listening is not None:
+            listening(server.port)
         server.start()
         server.io_loop.start()
 
@@ -140,9 +149,12 @@ def make_server(
     if origins:
         more["websocket_origin"] = list(origins)
     app = {"/": lambda: page_of(options)}
-    server = pn.serve(
-        app, port=port, address=address, start=False, title=TITLE, websocket_compression_level=COMPRESSION, **more
-    )
+    more |= {"start": False, "title": TITLE, "websocket_compression_level": COMPRESSION}
+    try:
+        server = pn.serve(app, port=port, address=address, **more)
+    except OSError as error:
+        why = f"cannot listen on port {port} of {address}: {os.strerror(error.errno or 0).lower()}"
+        raise InputError(f"{why}; choose another with --port, such as 0 for a free one") from None
     if options.stores:
         ahead = made_ahead(server._tornado._applications["/"], options)
         server.io_loop.add_callback(ahead.fill)

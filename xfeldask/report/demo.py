@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from xfeldask.errors import InputError, printable
+from xfeldask.errors import InputError, command
 from xfeldask.report.figures import latent_scatter, montage
 from xfeldask.report.printing import bytes_text, console, facts, size_on_disk
 from xfeldask.scores import Confusion
@@ -67,15 +67,13 @@ def demonstrate(folder: Path, n_shots: int = 10_000, overwrite: bool = False) ->
         "Nobody told how many doubles there were, or which: the rule made its own from the shots that look single."
     )
     out.print("go on with:")
-    for command in (
-        f"{_program('xfeldask')} explore {store}",
-        f"{_program('xfeldask')} sort {store}",
-        f"{_program('xfeldask')} inspect {store}",
-        f"{_program('xfeldask')} verify {store}",
-        f"{_program('xfeldask')} simulate mine.zarr --particle structure.pdb --n-shots 10000 --nuisance realistic",
-        f'{_program("python")} -c "import xfeldask; print(xfeldask.open_dataset({str(store)!r}))"',
+    own = "mine.zarr --particle structure.pdb --n-shots 10000 --nuisance realistic"
+    for words in (
+        *((_program("xfeldask"), verb, store) for verb in ("explore", "sort", "inspect", "verify")),
+        (_program("xfeldask"), "simulate", *own.split()),
+        (_program("python"), "-c", f"import xfeldask; print(xfeldask.open_dataset({str(store)!r}))"),
     ):
-        out.print(f"  {printable(command)}", soft_wrap=True)
+        out.print(f"  {command(*words)}", soft_wrap=True)
 
 
 def _program(name: str) -> str:

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from xfeldask.engines.estimate import Estimate
-from xfeldask.errors import CorruptStoreError, printable
+from xfeldask.errors import CorruptStoreError, command, printable
 from xfeldask.machine import cores
 from xfeldask.report.decision_facts import verdict_told
 from xfeldask.report.photon_peaks import peaks_told
@@ -121,7 +121,9 @@ def print_run(store: StorePath, quiet: bool) -> Iterator[None]:
     if told := peaks_told(run):
         rows["photonized"] = told
     console().print(facts(str(store), rows))
-    console().print(f"next: xfeldask embed {printable(store)}    or, in Python: xfeldask.open_dataset({str(store)!r})")
+    console().print(
+        f"next: {command('xfeldask', 'embed', store)}    or, in Python: xfeldask.open_dataset({str(store)!r})"
+    )
 
 
 def print_estimate(found: Estimate, workers: int | None) -> None:
@@ -231,7 +233,7 @@ def print_range(store: StorePath) -> None:
     store : Path or URL
     """
     run = open_run(store)
-    then = f"next: xfeldask embed {printable(store)}" if run.complete else "other jobs make the rest"
+    then = f"next: {command('xfeldask', 'embed', store)}" if run.complete else "other jobs make the rest"
     console().print(
         f"{printable(store)}: {run.done().sum():,} of {run.n_shots:,} shots are written; {then}", soft_wrap=True
     )
@@ -259,4 +261,5 @@ def print_reconstruction(store: StorePath, name: str) -> None:
     """
     run = open_run(store)
     console().print(facts(f"{store}: {name}", run.reconstructions[name].facts()))
-    console().print(f"next: xfeldask phase {printable(store)} --density {printable(name)}.mrc")
+    then = command("xfeldask", "phase", store, "--name", name, "--density", f"{name}.mrc")
+    console().print(f"next: {then}", soft_wrap=True)

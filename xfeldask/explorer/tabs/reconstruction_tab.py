@@ -9,7 +9,7 @@ import panel as pn
 import xarray as xr
 from numpy.typing import NDArray
 
-from xfeldask.errors import XfeldaskError
+from xfeldask.errors import XfeldaskError, command
 from xfeldask.explorer.model.pictures import Pictures
 from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.tabs.agreement import agreement
@@ -68,7 +68,7 @@ class Reconstructions:
             self._show()
         else:
             self._seen = None
-            how = f"xfeldask reconstruct {self._session.shots.path} --follow"
+            how = command("xfeldask", "reconstruct", self._session.shots.path, "--follow")
             self._box.objects = [sentence(f"There is none yet: {how} makes one while shots are being written.")]
 
     def _show(self, *_: Any) -> None:
