@@ -45,6 +45,22 @@ def test_values__that_cannot_be_used_are_refused(name, value):
 @pytest.mark.parametrize(
     ("values", "told"),
     [
+        (
+            {"species": {"a": {"sphere": {"diameter": -1}}}, "particle": None},
+            "diameter: input should be greater than 0, got -1 m",
+        ),
+        ({"species": {"a": {"source": "x", "copies": 2, "along": "q"}}, "particle": None}, "along: input should be "),
+        ({"hits": {"weights": {33: 1}}}, "weights.33: input should be less than or equal to 32, got 33"),
+        ({"hits": {"weights": {1: -1}}}, "weights.1: input should be greater than or equal to 0, got -1"),
+    ],
+)
+def test_places__are_told_by_the_names_that_were_given(values, told):
+    assert refused(**values).startswith(told)
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
         ({"beam": "amo86616"}, "unknown beam 'amo86616'; did you mean amo86615?"),
         ({"beam": "zzz"}, "unknown beam 'zzz'; known: amo86615"),
         ({"nuisance": "realistc"}, "did you mean realistic?"),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from xfeldask.errors import InputError, UnknownNameError
 
+_TRIED = re.compile(r"[\[(]|^constrained-")
 MOST_FRACTION = 3
 """Limit of a quantity up to which it is a fraction, that somebody may give in percent."""
 
@@ -68,7 +70,7 @@ def _first_error(model: type[BaseModel], error: ValidationError) -> InputError:
     cause = first.get("ctx", {}).get("error")
     if isinstance(cause, InputError):
         return cause
-    where = ".".join(str(part) for part in first["loc"]) or model.__name__.lower()
+    where = ".".join(str(part) for part in first["loc"] if _is_name(part)) or model.__name__.lower()
     if first["type"] == "extra_forbidden":
         name = str(first["loc"][-1])
         return UnknownNameError(f"key of {model.__name__}", name, model.model_fields)
@@ -77,6 +79,11 @@ def _first_error(model: type[BaseModel], error: ValidationError) -> InputError:
     shown = "" if first["type"] in ("missing", "value_error") else f", got {first['input']!r}"
     unit = _unit(model, first["loc"])
     return InputError(f"{where}{'' if first['type'] == 'missing' else ':'} {message}{shown}{unit}{_percent(first)}")
+
+
+def _is_name(part: str | int) -> bool:
+    """Whether a part of a place is of the values that were given, and not of what pydantic tried on them."""
+    return isinstance(part, int) or not (_TRIED.search(part) or part in ("float", "int", "str", "bool"))
 
 
 def _percent(error: Any) -> str:
