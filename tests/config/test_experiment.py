@@ -215,3 +215,6 @@ def test_from_toml__finds_files_beside_it(tmp_path):
     assert e.detector == Detector(source="square-8", mask=str(tmp_path / "mask.npy"))
     assert e.orientations.source == str(tmp_path / "turns.npy")
     assert of_toml(tmp_path, 'particle = "other.pdb"\nn_shots = 1').particle.source == "other.pdb"
+    (tmp_path / "run.h5").touch()
+    e = of_toml(tmp_path, 'particle = "mine.pdb"\nn_shots = 1\nnuisance = "realistic"\nbackground = "run.h5:/dark"')
+    assert e.background.source == f"{tmp_path}/run.h5:/dark"

@@ -241,7 +241,9 @@ def _beside(data: dict[str, Any], folder: Path) -> dict[str, Any]:
     def found(value: object) -> object:
         if isinstance(value, list):
             return [found(item) for item in value]
-        return str(folder / value) if isinstance(value, str) and (folder / value).is_file() else value
+        # an array in a file is named file.h5:/array
+        there = isinstance(value, str) and (folder / value.partition(":/")[0]).is_file()
+        return str(folder / value) if isinstance(value, str) and there else value
 
     out = dict(data)
     for part, names in places.items():

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from xfeldask.config.background import Background
 from xfeldask.errors import InputError
 from xfeldask.formats.arrays import array_at
-from xfeldask.formats.text import load_array
 from xfeldask.physics.detectors import Geometry
 from xfeldask.physics.elementary import exp_of
 
@@ -52,7 +51,7 @@ def read_background(asked: Background, geometry: Geometry) -> NDArray[np.float32
         variance, floor = GAS
         shape = exp_of(-radius * radius / (2 * variance)) + floor
     else:
-        shape = _measured(np.asarray(load_array(asked.source, "background")), radius)
+        shape = _measured(np.asarray(array_at(asked.source, "background")), radius)
     return np.asarray(shape / shape.mean(), np.float32)
 
 
@@ -123,7 +122,7 @@ def read_weights(asked: Background) -> NDArray[np.float64] | None:
     ------
     MissingFileError, FormatError, InputError
     """
-    return None if asked.weights is None else checked_weights(load_array(asked.weights, WEIGHTS))
+    return None if asked.weights is None else checked_weights(asked.weights)
 
 
 def checked_weights(given: str | NDArray[np.generic]) -> NDArray[np.float64]:
