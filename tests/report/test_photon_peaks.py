@@ -10,8 +10,8 @@ from xfeldask.config import Photonize
 from xfeldask.errors import InputError
 from xfeldask.physics.adu_peaks import fit_peaks
 from xfeldask.physics.photonizing import histogram_centers
+from xfeldask.report.figure_files import refuse_no_picture, write_figure
 from xfeldask.report.photon_peaks import peaks_told, photon_histogram
-from xfeldask.report.pictures import refuse_no_picture, write_figure
 from xfeldask.store.adu_histogram import create_histogram, histogram_array
 from xfeldask.store.intake import Intake
 

@@ -116,8 +116,8 @@ def ingest(
         print_estimate(estimate_ingest(sources, store, **chosen), workers)
         return
     if histogram is not None:
+        from xfeldask.report.figure_files import refuse_no_picture, write_figure
         from xfeldask.report.photon_peaks import photon_histogram
-        from xfeldask.report.pictures import refuse_no_picture, write_figure
         from xfeldask.store.run import Run
 
         if chosen["photonize"] is None:

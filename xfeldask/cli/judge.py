@@ -27,8 +27,8 @@ from xfeldask.store.urls import StorePath
 @click.option("--quiet", is_flag=True, help=QUIET)
 def judge(store: StorePath, out: Path | None, scheduler: str, workers: int | None, quiet: bool, **options: Any) -> None:
     """Say what contamination costs a reconstruction of STORE, and what sorting gives back."""
+    from xfeldask.report.figure_files import refuse_no_picture, write_figure
     from xfeldask.report.judging import judgement_figure, judgement_table, sentence
-    from xfeldask.report.pictures import refuse_no_picture, write_figure
     from xfeldask.report.printing import console
     from xfeldask.verbs.judge import judge as run
     from xfeldask.work.schedulers import scheduled
