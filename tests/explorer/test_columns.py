@@ -115,7 +115,9 @@ def test_shots__are_read_once_and_cannot_be_changed(shots: Shots) -> None:
 
 def test_shots__know_the_embeddings(store: Path) -> None:
     first = Shots.of(open_run(store))
-    assert (first.embeddings, first.embedding) == (["early", "pairs"], "early")
+    assert (first.embeddings, first.embedding) == (["early", "pairs"], "pairs")
+    assert {"c1", "verdict", "confusion"} <= set(first.names())
+    first = Shots.of(open_run(store), "early")
     assert "c1" in first.names()
     assert not {"c2", "verdict", "confusion"} & set(first.names())
     with pytest.raises(UnknownNameError, match="pairs"):

@@ -251,7 +251,7 @@ def test_background__that_another_finds_before_the_lock_is_not_replaced(run, mon
     [
         ("blanks", "n_particles == 7", InputError, "is true of 0 shots; a background takes 30 blanks or more"),
         (np.ones((1, 64, 64)), "shot > 3", InputError, "where names the shots"),
-        ("hits", None, MissingFileError, "has no embedding; make one with xfeldask embed"),
+        ("hits", None, InputError, "was not sorted, so nothing tells single hits; sort it with xfeldask sort"),
         ("hits", "n_particles == 7", InputError, "0 shots are too few"),
         (np.ones((3, 64, 64)), None, InputError, r"a background is a profile \(n, 2\)"),
         (np.zeros((1, 64, 64)), None, InputError, "not 0 everywhere"),

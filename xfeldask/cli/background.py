@@ -18,7 +18,7 @@ from xfeldask.store.urls import StorePath
 @click.option(
     "--where", help="Expression of the shots to measure it on, such as: 'hit_score < 5'.  [default: the shots tell]"
 )
-@click.option("--embedding", help="Embedding whose verdicts are meant.  [default: the only one]")
+@click.option("--embedding", help="Embedding whose verdicts are meant.  [default: the only one that was sorted]")
 @scheduler_options
 @click.option("--overwrite", is_flag=True, help="Replace the background that the store has.")
 @click.option("--quiet", is_flag=True, help=QUIET)

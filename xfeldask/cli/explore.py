@@ -25,7 +25,7 @@ OFTEN = 1.0
 
 @click.command()
 @click.argument("stores", type=STORE, nargs=-1, required=True)
-@click.option("--embedding", help="Embedding to begin with.  [default: the first]")
+@click.option("--embedding", help="Embedding to begin with.  [default: the first that was sorted]")
 @click.option("--port", type=click.IntRange(0, 65535), default=5006, show_default=True,
               help="Port to listen on; 0 takes a free one.")  # fmt: skip
 @click.option("--address", default="127.0.0.1", show_default=True,

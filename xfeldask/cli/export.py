@@ -20,7 +20,7 @@ from xfeldask.store.urls import StorePath
 @click.option("--format", help="Format of OUT: emc, emc_hdf5, cxi, cspi or png.  [default: by the ending of OUT]")
 @click.option(
     "--embedding",
-    help="Embedding whose quantities and verdicts are meant.  [default: the first; with --write-back the only one]",
+    help="Embedding whose quantities and verdicts are meant.  [default: the only one that was sorted]",
 )
 @click.option("--write-back", is_flag=True, help="Write the verdicts into the CXI files that STORE was ingested from.")
 @click.option("--overwrite", is_flag=True, help="Replace what is at OUT already.")

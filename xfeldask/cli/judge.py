@@ -19,7 +19,7 @@ from xfeldask.store.urls import StorePath
 @click.option("--most-shots", type=int, default=5000, show_default=True, help="Most shots of each reconstruction.")
 @click.option("--repeats", type=int, default=3, show_default=True, help="Number of reconstructions of each set.")
 @click.option("--starts", type=int, default=8, show_default=True, help="Number of starts from noise of each.")
-@click.option("--embedding", help="Embedding whose verdicts are judged.  [default: the first]")
+@click.option("--embedding", help="Embedding whose verdicts are judged.  [default: the only one that was sorted]")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help=SEED)
 @click.option("--out", type=FILE, help="Picture to write, such as judged.png.")
 @device_option

@@ -21,7 +21,7 @@ from xfeldask.store.urls import StorePath
 @click.option("--starts", type=int, default=8, show_default=True, help="Number of starts from noise.")
 @click.option("--half-sets", is_flag=True, help="Reconstruct from each half of the shots too.")
 @click.option("--images", default="image", show_default=True, help="Images to reconstruct from: image or low_q.")
-@click.option("--embedding", help="Embedding whose verdicts are meant.  [default: the first]")
+@click.option("--embedding", help="Embedding whose verdicts are meant.  [default: the only one that was sorted]")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help=SEED)
 @device_option
 @scheduler_options

@@ -15,7 +15,7 @@ from xfeldask.store.urls import StorePath
 @click.option("--where", required=True,
               help="Expression that selects, in the units that inspect prints, such as: "
               "'probability_single > 0.99 and separation > 2e-8'.")  # fmt: skip
-@click.option("--embedding", help="Embedding whose quantities are meant.  [default: the first]")
+@click.option("--embedding", help="Embedding whose quantities are meant.  [default: the first that was sorted]")
 @click.option(
     "--out",
     type=FILE,

@@ -285,7 +285,7 @@ def explore(store: str | StorePath | xr.Dataset, embedding: str | None = None, *
     Parameters
     ----------
     store : path of a store, or a Dataset that `open_dataset` gave
-    embedding : str, optional; the store's first by default
+    embedding : str, optional; the store's first that was sorted by default
     allow_write : bool, whether selections and embeddings may be written into the store
 
     Returns

@@ -53,7 +53,7 @@ def report(store: str | StorePath, out: str | Path | None = None, *, embedding: 
     store : path of a finished store
     out : path of the HTML file, ``<store>_report.html`` beside the store by default; figures go into a folder of the
         same name without its ending
-    embedding : str, whose verdicts are told; the first by default, none where there is none
+    embedding : str, whose verdicts are told; by default the first that was sorted, or the first where none was
 
     Returns
     -------
@@ -78,7 +78,7 @@ def report(store: str | StorePath, out: str | Path | None = None, *, embedding: 
     )
     _refuse_place(path)
     Embedding.refuse_unknown(run, embedding)
-    name = embedding or next(iter(run.embeddings), None)
+    name = embedding or Embedding.first_name(run.embeddings)
     latent = None if name is None else run.embeddings[name].dataset().load()
     drawn = {title: _png(figure) for title, figure in figures(run, latent)}
     try:

@@ -114,7 +114,7 @@ class Shots:
         Parameters
         ----------
         run : Run
-        embedding : str, optional; the first by default, if there is any
+        embedding : str, optional; by default the first that was sorted, or the first where none was
 
         Raises
         ------
@@ -125,7 +125,7 @@ class Shots:
         """
         Embedding.refuse_unknown(run, embedding)
         root, embeddings, found = run.dataset(chunks=None), run.embeddings, xr.Dataset()
-        chosen = embedding or next((name for name in embeddings if embeddings[name].fits), None)
+        chosen = embedding or Embedding.first_name(embeddings)
         if chosen is not None:
             found = embeddings[chosen].dataset()
         n_stored = root.sizes["shot"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
@@ -39,6 +40,41 @@ class Embedding(Made):
     """
 
     room, word, command = "latent", "embedding", "embed"
+
+    @classmethod
+    def with_verdicts(cls, run: Run, name: str | None = None) -> Self | None:
+        """Return the embedding whose verdicts are meant: the one asked for, or the only one that was sorted.
+
+        Parameters
+        ----------
+        run : Run
+        name : str, optional
+
+        Returns
+        -------
+        Embedding, whose shots may not have been sorted if it was asked for; None where no embedding was sorted
+
+        Raises
+        ------
+        UnknownNameError
+            The run has none of that name.
+        InputError
+            Several were sorted, and no name was given.
+        """
+        cls.refuse_unknown(run, name)
+        if name is not None:
+            return cls(run, name)
+        have = [each for each in cls.all_of(run).values() if each.fits and each.is_sorted]
+        if len(have) > 1:
+            told = ", ".join(each.name for each in have)
+            raise InputError(f"{run.path} has verdicts in {told}; say which with embedding= (--embedding)")
+        return have[0] if have else None
+
+    @staticmethod
+    def first_name(have: Mapping[str, Embedding]) -> str | None:
+        """Return the name of the first that was sorted, or of the first where none was; None where none fits."""
+        fitting = [name for name, each in have.items() if each.fits]
+        return next((name for name in fitting if have[name].is_sorted), next(iter(fitting), None))
 
     def refuse_older(self) -> Self:
         """Return the embedding itself if its model knows images as they are read now.
@@ -91,6 +127,11 @@ class Embedding(Made):
             It cannot be read.
         """
         return self._record(Decision, "decision")
+
+    @property
+    def is_sorted(self) -> bool:
+        """Whether it has verdicts."""
+        return f"{self.group_path}/is_single" in self.run
 
     @property
     def tells_all(self) -> bool:

@@ -25,7 +25,7 @@ def select(store: str | StorePath | ZarrStore, where: str, embedding: str | None
     store : path
     where : str, an expression of the store's variables and the embedding's, in the units that they are stored in, such
         as ``"photon_count > 500 and is_single"``; its language is that of `xfeldask.store.expression`
-    embedding : str, optional, whose variables are meant; the store's first by default
+    embedding : str, optional, whose variables are meant; the first that was sorted by default
 
     Returns
     -------

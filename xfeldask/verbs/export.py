@@ -57,7 +57,8 @@ def export(
     where : str, expression that selects shots, such as ``is_single and photon_count > 1000``; or their indices, or a
         boolean for each; all by default
     format : "emc", "emc_hdf5", "cxi", "cspi" or "png", in the place of what the ending tells
-    embedding : str, whose quantities `where` means, and whose verdicts a CXI file holds; the first by default
+    embedding : str, whose quantities `where` means, by default the first that was sorted; and whose verdicts a CXI file
+        holds, by default the only one that was sorted
     overwrite : bool, replace an earlier export at `out`, and the files beside it; never what the shots were read from,
         nor a folder that holds anything but pictures of shots
     progress : bool, show progress on stderr; or a function that is told of it
@@ -143,7 +144,7 @@ def write_back(store: str | StorePath | ZarrStore, *, embedding: str | None = No
     Parameters
     ----------
     store : path of a finished store
-    embedding : str, whose verdicts are meant; the only one by default
+    embedding : str, whose verdicts are meant; the only one that was sorted by default
 
     Returns
     -------
@@ -161,7 +162,7 @@ def write_back(store: str | StorePath | ZarrStore, *, embedding: str | None = No
     intake = stored_intake(run.group)
     if intake is None or intake.format != "cxi":
         raise InputError(f"{run.path} was not ingested from CXI files; export it instead, with --where")
-    verdicts = result_of(run, Embedding.chosen(run, embedding, "--embedding").name, np.arange(run.n_shots))
+    verdicts = result_of(run, embedding, np.arange(run.n_shots))
     if verdicts is None:
         raise InputError(f"the shots of {run.path} were not sorted; sort them first: xfeldask sort {run.path}")
     places = [(source, *stack) for source in intake.sources for stack in cxi_stacks(source)]
@@ -212,16 +213,12 @@ def result_of(run: Run, embedding: str | None, shots: NDArray[np.int64]) -> dict
     UnknownNameError
         There is no such embedding.
     InputError
-        The embedding does not tell of all shots.
+        The embedding does not tell of all shots; several were sorted, and none is named.
     """
-    Embedding.refuse_unknown(run, embedding)
-    have = list(run.embeddings)
-    if not have:
+    judging = Embedding.with_verdicts(run, embedding)
+    if judging is None or not judging.is_sorted:
         return None
-    name = embedding or have[0]
-    found = run.embeddings[name].dataset()
-    if "is_single" not in found:
-        return None
+    name, found = judging.name, judging.dataset()
     if found.sizes["shot"] < run.n_shots:
         raise InputError(f"{name} tells of {found.sizes['shot']:,} of {run.n_shots:,} shots; embed again")
     flags = OF_KINDS.flags if "kind" in found else LATENT["verdict"].flags

@@ -24,6 +24,7 @@ from xfeldask.physics.orientations import symmetry_group
 from xfeldask.schema import BLANK, OTHER
 from xfeldask.scores.quality import Quality, chance_correlation, quality
 from xfeldask.store.columns import Shots
+from xfeldask.store.embedding import Embedding
 from xfeldask.store.reconstruction import Reconstruction, outdated, refuse_unfinished
 from xfeldask.store.run import Run
 from xfeldask.store.truth import true_kinds, true_singles
@@ -61,7 +62,7 @@ def judge(
     symmetry, resolution, rotations, starts, device : as of `reconstruct`
     most_shots : int, drawn anew from each set for each repeat
     repeats : int, of each reconstruction, from other shots and other noise
-    embedding : str, optional, whose verdicts are judged; the first by default
+    embedding : str, optional, whose verdicts are judged; the only one that was sorted by default
     seed : int
     progress : as of `embed`
 
@@ -75,7 +76,8 @@ def judge(
     Raises
     ------
     InputError
-        The store was not simulated, or not sorted; too few shots in a set; a device that is not there.
+        The store was not simulated, not sorted, or several embeddings were and none is named; too few shots in a set;
+        a device that is not there.
     """
     refuse_unlike("a whole number", WHOLE, rotations=rotations, most_shots=most_shots, repeats=repeats, starts=starts,
                   seed=seed)  # fmt: skip
@@ -187,9 +189,10 @@ def quaternions(state: State, group: NDArray[np.float64]) -> NDArray[np.float64]
 
 def _sets(run: Run, embedding: str | None) -> tuple[Mapping[str, NDArray[np.int64]], NDArray[np.bool_]]:
     """Shots of each set, and which shots are single in truth."""
-    columns = Shots.of(run, embedding)
-    if "is_single" not in columns.names():
+    judging = Embedding.with_verdicts(run, embedding)
+    if judging is None or not judging.is_sorted:
         raise InputError(f"{run.path} was not sorted; sort it with xfeldask sort {run.path}")
+    columns = Shots.of(run, judging.name)
     single = true_singles(run)
     hit = run.read("photon_count") > 0
     if "verdict" in columns.names():

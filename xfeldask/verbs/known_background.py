@@ -68,7 +68,7 @@ def find_background(
         column of the run, such as "background_weighting"; measured on the shots by default
     where : str, optional, expression of the blanks, or of the single hits, as of `select`, such as
         ``"hit_score < 5"``; by default the shots tell which are blank, and verdicts which are single hits
-    embedding : str, optional, whose verdicts are meant; the only one by default
+    embedding : str, optional, whose verdicts are meant; the only one that was sorted by default
     overwrite : bool, replace a background that is there
     progress : as of `embed`
 

@@ -90,13 +90,14 @@ def _single_hits(run: Run, where: str | None, embedding: str | None) -> NDArray[
     if where is not None:
         single[select(run.path, where, embedding)] = True
         return single
-    found = Embedding.chosen(run, embedding).dataset()
-    if "is_single" not in found:
+    judging = Embedding.with_verdicts(run, embedding)
+    if judging is None or not judging.is_sorted:
         raise InputError(
-            f"the embedding of {run.path} was not sorted, so nothing tells single hits; name them (--where)"
+            f"{run.path} was not sorted, so nothing tells single hits; sort it with xfeldask sort {run.path}, or name "
+            "them (--where)"
         )
     # one that was stopped while it followed its run tells of the first shots
-    accepted = found.is_single.values
+    accepted = judging.dataset().is_single.values
     single[: len(accepted)] = accepted
     return single
 

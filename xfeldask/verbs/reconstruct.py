@@ -64,7 +64,8 @@ def reconstruct(
     starts : int, how often to begin from noise, with 2,000 of the shots, before the best is followed
     half_sets : bool, reconstruct from each half of the shots too, so that the two can be compared
     images : "image", or "low_q" for particles so large that their speckles are finer
-    embedding : str, optional, whose verdicts and quantities are meant; the first by default
+    embedding : str, optional, whose verdicts or quantities are meant; by default the only one that was sorted, and
+        with `where` the first
     seed : int, of the noise
     device : "auto", "cpu" or "cuda"; "auto" takes a GPU where CuPy finds one with enough memory
     follow : bool, take a store that is still being written, publish what its shots have come to every few seconds, and

@@ -21,7 +21,6 @@ from xfeldask.orient.sparse import Pixels, SparseFrames
 from xfeldask.orient.starts import Start, begun, compared_shots
 from xfeldask.orient.state import State
 from xfeldask.scores.quality import shell_correlation
-from xfeldask.store.columns import Shots
 from xfeldask.store.embedding import Embedding
 from xfeldask.store.lock import makers
 from xfeldask.store.reconstructed import dataset_of, state_of
@@ -29,7 +28,7 @@ from xfeldask.store.reconstruction import FEW, HeldOut, Reconstructing, Reconstr
 from xfeldask.units import told as in_words
 from xfeldask.verbs.patience import Patience
 from xfeldask.verbs.reconstruction_checkpoints import WHOLE, Checkpoints
-from xfeldask.verbs.reconstruction_plan import LEAST_PHOTONS, chosen_of, dealt, held_back, photons_each
+from xfeldask.verbs.reconstruction_plan import LEAST_PHOTONS, chosen_of, columns_for, dealt, held_back, photons_each
 from xfeldask.verbs.reconstruction_work import levels_seen
 from xfeldask.work.progress import Tell, say
 from xfeldask.work.reconstructing import ByDask, read_frames, with_background
@@ -145,7 +144,7 @@ class Follower:
         nothing, written, named = np.zeros(0, np.int64), int(run.done().sum()), self._embedding or self.asked.embedding
         columns = None
         try:
-            columns = Shots.of(run, named)
+            columns = columns_for(run, self.asked.where, named)
             shots, meant = chosen_of(columns, self.asked.where)
         except UnknownNameError:
             to_come = embedded.keys() & {named} if columns is None else embedded.keys() - {*columns.embeddings}

@@ -13,6 +13,7 @@ from xfeldask.orient.rotations import rotation_grid
 from xfeldask.orient.schedule import Level, refinement_of, schedule
 from xfeldask.orient.sparse import Pixels, SparseFrames
 from xfeldask.store.columns import Shots
+from xfeldask.store.embedding import Embedding
 from xfeldask.store.run import Run
 from xfeldask.store.selecting import selected
 
@@ -28,8 +29,24 @@ LEAST_PHOTONS = 2
 
 
 def chosen_shots(run: Run, where: str | None, embedding: str | None) -> tuple[NDArray[np.int64], str | None]:
-    """Return the shots that are meant, absolute indices, and the embedding that told of them."""
-    return chosen_of(Shots.of(run, embedding), where)
+    """Return the shots that are meant, absolute indices, and the embedding that told of them.
+
+    Raises
+    ------
+    UnknownNameError
+        There is no such embedding.
+    InputError
+        By default verdicts tell which are meant, several embeddings have them, and none is named; or an expression that
+        cannot be understood.
+    """
+    return chosen_of(columns_for(run, where, embedding), where)
+
+
+def columns_for(run: Run, where: str | None, embedding: str | None) -> Shots:
+    """Return the quantities that tell which shots are meant, for `chosen_of`; errors as of `chosen_shots`."""
+    if where is None and (judging := Embedding.with_verdicts(run, embedding)) is not None:
+        embedding = judging.name
+    return Shots.of(run, embedding)
 
 
 def chosen_of(columns: Shots, where: str | None) -> tuple[NDArray[np.int64], str | None]:
