@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -285,6 +286,20 @@ BACKGROUND = {
 COORDINATES = ("pixel_position", "q", "solid_angle", "polarization", "assembled_row", "assembled_col", "mask",
                "atom_position", "atom_element", "atom_occupancy")  # fmt: skip
 """Variables that a Dataset carries as coordinates."""
+
+
+_COMPONENT = re.compile(r"c\d+", re.ASCII)
+
+
+def is_taken(name: str) -> bool:
+    """Whether a name is that of a variable or a group of a store, or what expressions call a component of an embedding.
+
+    Examples
+    --------
+    >>> is_taken("photons"), is_taken("labels"), is_taken("is_single"), is_taken("c0"), is_taken("hit_score")
+    (True, True, True, True, False)
+    """
+    return name in {*VARIABLES, *LATENT, *BACKGROUND, *GROUPS, *WORKED_OUT} or _COMPONENT.fullmatch(name) is not None
 
 
 def named(role: str) -> list[Variable]:

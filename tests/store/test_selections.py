@@ -5,10 +5,12 @@ import shutil
 import numpy as np
 import pytest
 
-from tests.tiny import frames, tiny_run
+from tests.tiny import embed_tiny, frames, tiny_run
 from xfeldask.errors import InputError, RunError
-from xfeldask.store.by_name import check_name
+from xfeldask.store.by_name import check_name, publish_by_name
+from xfeldask.store.columns import Shots
 from xfeldask.store.run import Run
+from xfeldask.store.selecting import select
 from xfeldask.store.selections import publish_selection, read_selections
 
 
@@ -52,6 +54,24 @@ def test_name__that_is_none_is_refused_and_nothing_written(run, name):
     with pytest.raises(InputError, match="letters, digits and underscores, 64 at most"):
         publish_selection(run, name, np.ones(5, bool))
     assert read_selections(run) == {}
+
+
+@pytest.mark.parametrize("name", ["is_single", "c7", "photons", "photon_count", "hit", "selection", "train"])
+def test_name__of_something_else_in_the_store_is_refused(tmp_path, name):
+    run = tiny_run(tmp_path / "run.zarr", frames(5), columns={"train": np.arange(5)})
+    with pytest.raises(InputError, match=f"{name} is what a store calls something of its own; choose another name"):
+        publish_selection(run, name, np.ones(5, bool))
+
+
+def test_verdict__is_not_replaced_by_a_selection_of_an_older_version(tmp_path):
+    run = embed_tiny(tiny_run(tmp_path / "run.zarr", frames(24)))
+    for name in ("is_single", "c0", "c7"):
+        publish_by_name(run, "selection", name, "selected", np.zeros(24, bool), {})
+    shots, latent = Shots.of(run), run.embedding().dataset()
+    np.testing.assert_array_equal(shots.column("is_single").values, latent.is_single.values)
+    np.testing.assert_array_equal(shots.latent(0), latent.latent.values[:, 0])
+    assert not shots.past("c7", 0).values.any()
+    assert select(run.path, "is_single").size == latent.is_single.values.sum() > 0
 
 
 @pytest.mark.parametrize("name", ["a", "_", "a1_B", "a" * 64])

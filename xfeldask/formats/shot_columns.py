@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xfeldask.formats.hdf5 import refuse_endless
-from xfeldask.schema import GROUPS, LATENT, VARIABLES, WORKED_OUT
+from xfeldask.schema import is_taken
 
 IDENTIFIERS = {
     "run": ("run", "runs", "runId"),
@@ -24,7 +24,6 @@ IDENTIFIERS = {
 """What a shot is known by, and what files call it."""
 
 _CALLED = {theirs: ours for ours, names in IDENTIFIERS.items() for theirs in names}
-_COMPONENT = re.compile(r"c\d+", re.ASCII)
 _EXPERIMENT = re.compile(r"p(?P<proposal>\d+)_r(?P<run>\d+)_t(?P<train>\d+)_[cp](?P<cell>\d+)")
 
 
@@ -53,17 +52,6 @@ class ShotColumn:
     flags: tuple[tuple[int, str], ...] = ()
 
 
-def is_taken(name: str) -> bool:
-    """Whether a name is that of a variable or a group of a store, or what expressions call a component of an embedding.
-
-    Examples
-    --------
-    >>> is_taken("photons"), is_taken("labels"), is_taken("c0"), is_taken("hit_score")
-    (True, True, True, False)
-    """
-    return name in {*VARIABLES, *GROUPS, *WORKED_OUT} or _COMPONENT.fullmatch(name) is not None
-
-
 def name_of(theirs: str) -> str:
     """Return what a column of a file is called here: an identifier that nothing in a store has.
 
@@ -75,7 +63,7 @@ def name_of(theirs: str) -> str:
     if theirs in _CALLED:
         return _CALLED[theirs]
     name = re.sub(r"\W", "_", theirs, flags=re.ASCII)
-    if is_taken(name) or name in LATENT or not name.isidentifier():
+    if is_taken(name) or not name.isidentifier():
         name = f"file_{name}"
     return name
 

@@ -100,7 +100,9 @@ class Shots:
     _added: dict[str, Column] = field(init=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._makers.update(self._quantities())
+        for name, make in self._quantities():
+            # a selection that an older version let have the name of a verdict does not take its place
+            self._makers.setdefault(name, make)
         if "orientation" in self._root:
             for group in GROUPS:
                 self._unlisted.update({folded(name, group): partial(self._turned, name, group) for name in ANGLES})
@@ -236,7 +238,7 @@ class Shots:
             The shots have no such quantity.
         """
         column = self.shown(name)
-        if not (name.startswith("c") and name[1:].isdigit()):
+        if name not in {f"c{i}" for i in range(self._found.sizes.get("component", 0))}:
             return column
         key = f"{name}@{checkpoint}"
         if key not in self._known:

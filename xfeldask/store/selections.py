@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xfeldask.errors import InputError
+from xfeldask.schema import is_taken
 from xfeldask.store.by_name import check_name, publish_by_name, read_by_name
 from xfeldask.store.lock import held
 
@@ -48,11 +49,24 @@ def publish_selection(run: Run, name: str, selected: NDArray[np.bool_], where: s
     >>> found.values.tolist(), found.attrs["where"]
     ([False, False, False, True, True], 'shot > 2')
     """
-    check_name(name, WHAT)
+    refuse_taken(run, name)
     if selected.shape != (run.n_shots,):
         raise InputError(f"a selection tells of each of the {run.n_shots} shots of the store, got {selected.shape}")
     attributes = {"long_name": f"selection {name}", "where": where, "n_selected": int(selected.sum())}
     publish_by_name(run, "selection", name, "selected", selected, attributes)
+
+
+def refuse_taken(run: Run, name: str) -> None:
+    """Refuse a name that no selection of a run can have.
+
+    Raises
+    ------
+    InputError
+        It is no name, or that of something else in the store, in whose place expressions would take the selection.
+    """
+    check_name(name, WHAT)
+    if is_taken(name) or name in run:
+        raise InputError(f"{name} is what a store calls something of its own; choose another name for the selection")
 
 
 def remove_selection(run: Run, name: str) -> None:

@@ -13,9 +13,9 @@ from xfeldask.engines.preparation import blocks_of, detector_variables
 from xfeldask.errors import InputError, UnreachableError
 from xfeldask.formats.frames import Frames, columns_of
 from xfeldask.formats.joined import JoinedFrames
-from xfeldask.formats.shot_columns import is_taken
 from xfeldask.physics.binning import bin_factor, low_q_bin
 from xfeldask.physics.photonizing import histogram_centers
+from xfeldask.schema import is_taken
 from xfeldask.store.adu_histogram import create_histogram
 from xfeldask.store.elsewhere import KEY, Elsewhere
 from xfeldask.store.intake import Intake

@@ -11,10 +11,9 @@ from xfeldask.errors import InputError, XfeldaskError
 from xfeldask.explorer.model.history import History, Selection
 from xfeldask.explorer.model.masks import COMBINATIONS, Mask, combine
 from xfeldask.explorer.model.outline import Outline
-from xfeldask.store.by_name import check_name
 from xfeldask.store.columns import NO_YES, Column, Shots
 from xfeldask.store.expression import select
-from xfeldask.store.selections import WHAT, publish_selection, remove_selection
+from xfeldask.store.selections import publish_selection, refuse_taken, remove_selection
 
 
 class Selecting(param.Parameterized):
@@ -102,7 +101,7 @@ class Selecting(param.Parameterized):
         InputError
             The name cannot be, or is taken; the store cannot be written.
         """
-        check_name(name, WHAT)
+        refuse_taken(self.shots.run, name)
         chosen, where = (self.selected.copy(), self.where) if mask is None else (mask, "")
         self.shots.add(Column(name, f"selection {name}", "1", chosen, NO_YES))
         if write:
