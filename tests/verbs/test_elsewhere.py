@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 import pytest
 import xarray as xr
+import zarr
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -26,7 +27,7 @@ from xfeldask.errors import InputError, LostPhotonsWarning, MissingFileError, St
 from xfeldask.explorer.model.pictures import Pictures
 from xfeldask.explorer.model.statistics import frame_sums
 from xfeldask.store import layout
-from xfeldask.store.elsewhere import forget_readers
+from xfeldask.store.elsewhere import forget_readers, stored_elsewhere
 from xfeldask.store.layout import INGESTED
 from xfeldask.store.lock import held
 from xfeldask.verbs.export import write_back
@@ -182,6 +183,24 @@ def test_left__whose_file_has_changed_is_told(tmp_path, left, read):
         open_run(left).read("photons")
     with pytest.raises(InputError, match="fingerprint"):
         ingest(tmp_path / "run.npy", left, copy=False, resume=True, **GIVEN)
+
+
+@pytest.mark.parametrize("version", [2, 3])
+@pytest.mark.parametrize("read", [False, True])
+def test_left__of_a_zarr_array_whose_chunk_was_written_anew_is_told(tmp_path, version, read):
+    source = tmp_path / "run.zarr"
+    array = zarr.create_array(source, data=frames(), chunks=(10, 1, 16, 16), zarr_format=version)
+    ingest(source, tmp_path / "left.zarr", copy=False, **GIVEN)
+    (told,) = stored_elsewhere(open_run(tmp_path / "left.zarr").group).files
+    assert told.path == str(source)
+    if read:
+        np.testing.assert_array_equal(open_run(tmp_path / "left.zarr").read("photons"), frames())
+    array[20:25] = 7
+    with pytest.raises(InputError, match=r"in .*run\.zarr, which has changed since; ingest it again"):
+        open_dataset(tmp_path / "left.zarr").photons.load()
+    shutil.rmtree(source)
+    with pytest.raises(MissingFileError, match=r"run\.zarr, which cannot be read"):
+        open_run(tmp_path / "left.zarr").read("photons", 0)
 
 
 def test_left__of_a_virtual_file_misses_what_that_names(tmp_path):

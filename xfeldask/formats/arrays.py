@@ -17,6 +17,7 @@ from xfeldask.formats.text import load_array, map_array
 from xfeldask.formats.unpacking import Array, unpacked
 from xfeldask.physics.detectors import Geometry, follows_pixels, wavelength
 from xfeldask.physics.images import Counts
+from xfeldask.store.elsewhere import is_zarr
 
 TOO_MANY = 2**32
 """Photons of a pixel that no type holds that they are kept in."""
@@ -290,7 +291,7 @@ class ZarrFrames(ArrayFrames):
     @staticmethod
     def recognises(source: str) -> bool:
         """Whether the folder holds the metadata of a Zarr array or group."""
-        return any((Path(source) / name).is_file() for name in ("zarr.json", ".zarray", ".zgroup"))
+        return is_zarr(Path(source))
 
 
 def _stacks(file: h5py.File) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
@@ -29,20 +30,22 @@ KEY = "elsewhere"
 READER = "xfeldask.engines.reading:PhotonReader"
 """What reads them, looked up by name once it is needed: this room knows no format."""
 HEADER_BYTES = 2**16
+RESTS = 10
+"""Times that it took to look whether files have changed that pass before the next look: a folder may hold many."""
 _opening = Lock()
 _threads = ThreadPoolExecutor(4, "frames")
 """Not those of zarr's loop, which a reader waits for while it opens the store."""
 
 
 class SourceFile(Record):
-    """A file that photons are in, and what tells it from any other.
+    """A file that photons are in, or the folder of a Zarr array, and what tells it from any other.
 
     Attributes
     ----------
     path : str, absolute
-    size : int [byte]
-    modified : int, when it was written last [ns]
-    header : str, SHA-256 of its first 64 KiB
+    size : int [byte], of a folder that of all files in it
+    modified : int, when it was written last [ns], of a folder the last of all files in it
+    header : str, SHA-256 of its first 64 KiB, of a folder that of the names and sizes of all files in it
     """
 
     path: str
@@ -52,12 +55,15 @@ class SourceFile(Record):
 
     @classmethod
     def at(cls, path: str | Path) -> Self:
-        """Look at a file as it is now."""
+        """Look at a file or a folder as it is now."""
         file = Path(path).absolute()
-        with file.open("rb") as content:
-            header = hashlib.sha256(content.read(HEADER_BYTES)).hexdigest()
-        found = file.stat()
-        return cls(path=str(file), size=found.st_size, modified=found.st_mtime_ns, header=header)
+        if file.is_dir():
+            beginning = "".join(f"{name} {size};" for name, (size, _) in _files_in(file).items()).encode()
+        else:
+            with file.open("rb") as content:
+                beginning = content.read(HEADER_BYTES)
+        size, modified = _state_of(file)
+        return cls(path=str(file), size=size, modified=modified, header=hashlib.sha256(beginning).hexdigest())
 
 
 class Elsewhere(Record):
@@ -85,10 +91,9 @@ class Elsewhere(Record):
     def state(self) -> tuple[tuple[int, int], ...] | None:
         """Size and time of the files as they are now, by which a change is noticed; None where one is gone."""
         try:
-            now = [Path(file.path).stat() for file in self.files]
+            return tuple(_state_of(Path(file.path)) for file in self.files)
         except OSError:
             return None
-        return tuple((found.st_size, found.st_mtime_ns) for found in now)
 
     def refuse_changed(self, store: object) -> None:
         """Refuse files that are gone, or are not those that were ingested.
@@ -134,7 +139,7 @@ def stored_elsewhere(root: zarr.Group) -> Elsewhere | None:
 
 
 def source_files(paths: Iterable[str | Path]) -> tuple[SourceFile, ...]:
-    """Look at files, each once; of a folder at the files in it.
+    """Look at files, each once; of a folder at the files in it, of that of a Zarr array at all of it together.
 
     Examples
     --------
@@ -145,9 +150,37 @@ def source_files(paths: Iterable[str | Path]) -> tuple[SourceFile, ...]:
     >>> [Path(file.path).name for file in source_files([folder, folder / "b"])]
     ['a', 'b']
     """
-    each = [sorted(path.iterdir()) if path.is_dir() else [path] for path in map(Path, paths)]
-    files = {file.absolute() for some in each for file in some if file.is_file()}
+    each = [[path] if is_zarr(path) or not path.is_dir() else path.iterdir() for path in map(Path, paths)]
+    files = {file.absolute() for some in each for file in some if file.is_file() or is_zarr(file)}
     return tuple(SourceFile.at(file) for file in sorted(files))
+
+
+def is_zarr(path: Path) -> bool:
+    """Whether a folder holds the metadata of a Zarr array or group.
+
+    Examples
+    --------
+    >>> is_zarr(Path("gone"))
+    False
+    """
+    return any((path / name).is_file() for name in ("zarr.json", ".zarray", ".zgroup"))
+
+
+def _files_in(folder: Path) -> dict[str, tuple[int, int]]:
+    """Size and time of all files in a folder, by their names in it, in order."""
+    root = str(folder)
+    paths = sorted(os.path.join(top, name) for top, _, names in os.walk(root) for name in names)  # noqa: PTH118
+    found = {path.removeprefix(root): os.stat(path) for path in paths}  # noqa: PTH116
+    return {name: (one.st_size, one.st_mtime_ns) for name, one in found.items()}
+
+
+def _state_of(path: Path) -> tuple[int, int]:
+    """Size and time of a file, or of all files in a folder, by which a change is noticed."""
+    if path.is_dir():
+        each = _files_in(path).values()
+        return sum(size for size, _ in each), max((time for _, time in each), default=0)
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns
 
 
 class Reader(Protocol):
@@ -191,6 +224,7 @@ class PhotonStore(WrapperStore[MemoryStore]):
 
     def __init__(self, path: str, identity: str, told: Elsewhere) -> None:
         self._of = path, identity, told
+        self._looked: tuple[float, tuple[tuple[int, int], ...] | None] = (0.0, None)
         memory, variable = MemoryStore(), VARIABLES["photons"]
         zarr.create_group(memory).create_array(
             variable.name, shape=told.shape, dtype=told.dtype, chunks=(1, *told.shape[1:]), compressors=None,
@@ -230,7 +264,12 @@ class PhotonStore(WrapperStore[MemoryStore]):
     def _reader(self) -> Reader:
         path, identity, told = self._of
         with _opening:
-            return _kept_reader(path, identity, told.to_json(), told.state())
+            began = time.monotonic()
+            if began >= self._looked[0]:
+                state = told.state()
+                done = time.monotonic()
+                self._looked = done + RESTS * (done - began), state
+            return _kept_reader(path, identity, told.to_json(), self._looked[1])
 
     def _frame(self, shot: int) -> NDArray[np.uint8]:
         """Bytes of a frame."""
