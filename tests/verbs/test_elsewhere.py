@@ -27,7 +27,7 @@ from xfeldask.errors import InputError, LostPhotonsWarning, MissingFileError, St
 from xfeldask.explorer.model.pictures import Pictures
 from xfeldask.explorer.model.statistics import frame_sums
 from xfeldask.store import layout
-from xfeldask.store.elsewhere import forget_readers, stored_elsewhere
+from xfeldask.store.elsewhere import PhotonStore, forget_readers, stored_elsewhere
 from xfeldask.store.layout import INGESTED
 from xfeldask.store.lock import held
 from xfeldask.verbs.export import write_back
@@ -201,6 +201,13 @@ def test_left__of_a_zarr_array_whose_chunk_was_written_anew_is_told(tmp_path, ve
     shutil.rmtree(source)
     with pytest.raises(MissingFileError, match=r"run\.zarr, which cannot be read"):
         open_run(tmp_path / "left.zarr").read("photons", 0)
+
+
+def test_left__is_looked_for_once_in_a_read(left, monkeypatch):
+    looks = []
+    monkeypatch.setattr(PhotonStore, "_reader", lambda self, real=PhotonStore._reader: looks.append(1) or real(self))
+    open_run(left).read("photons", slice(3, 30))
+    assert len(looks) == 1
 
 
 def test_left__of_a_virtual_file_misses_what_that_names(tmp_path):

@@ -223,7 +223,7 @@ class PhotonStore(WrapperStore[MemoryStore]):
     """
 
     def __init__(self, path: str, identity: str, told: Elsewhere) -> None:
-        self._of = path, identity, told
+        self._of, self._told = (path, identity, told), told.to_json()
         self._looked: tuple[float, tuple[tuple[int, int], ...] | None] = (0.0, None)
         memory, variable = MemoryStore(), VARIABLES["photons"]
         zarr.create_group(memory).create_array(
@@ -256,9 +256,9 @@ class PhotonStore(WrapperStore[MemoryStore]):
         which = range(told.shape[0])[shots]
         if isinstance(which, int):
             return self._reader().frame(which)
-        out = np.empty((len(which), *told.shape[1:]), told.dtype)
+        out, reader = np.empty((len(which), *told.shape[1:]), told.dtype), self._reader()
         for i, shot in enumerate(which):
-            out[i] = self._reader().frame(shot)
+            out[i] = reader.frame(shot)
         return out
 
     def _reader(self) -> Reader:
@@ -269,7 +269,7 @@ class PhotonStore(WrapperStore[MemoryStore]):
                 state = told.state()
                 done = time.monotonic()
                 self._looked = done + RESTS * (done - began), state
-            return _kept_reader(path, identity, told.to_json(), self._looked[1])
+            return _kept_reader(path, identity, self._told, self._looked[1])
 
     def _frame(self, shot: int) -> NDArray[np.uint8]:
         """Bytes of a frame."""
