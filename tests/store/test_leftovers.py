@@ -67,6 +67,35 @@ def test_sweep_beside__puts_back_what_was_moved_away_and_removes_what_was_new(st
     assert beside(store) == []
 
 
+def test_sweep_beside__removes_a_group_whose_store_is_gone(store):
+    store.with_name(f".run.zarr.latent.ipca.{module.HOST}-{dead_process()}.old").mkdir()
+    remove(store)
+    sweep_beside(store)
+    assert list(store.parent.iterdir()) == []
+
+
+def test_sweep_beside__puts_back_a_store_before_a_group_of_it(store):
+    dead = dead_process()
+    # a host whose name comes after that of the group
+    (store.parent / f".run.zarr.latent.ipca.zzz-{dead}.old").mkdir()
+    store.rename(store.parent / f".run.zarr.zzz-{dead}.old")
+    for path in store.parent.iterdir():
+        os.utime(path, (1e9, 1e9))
+    sweep_beside(store)
+    assert [path.name for path in (store / "latent").iterdir()] == ["ipca"]
+    assert beside(store) == []
+
+
+def test_sweep_beside__takes_nothing_from_a_store_whose_name_begins_alike(store):
+    left = store.with_name(f".run.zarr.{module.HOST}-{dead_process()}.old")
+    store.rename(left)
+    other = store.with_name("run")
+    other.mkdir()
+    sweep_beside(other)
+    assert left.is_dir()
+    assert list(other.iterdir()) == []
+
+
 def test_sweep_beside__keeps_what_has_been_replaced(store):
     left = store.with_name(f".run.zarr.{module.HOST}-{dead_process()}.old")
     left.mkdir()

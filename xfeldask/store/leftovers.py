@@ -15,11 +15,16 @@ import psutil
 
 from xfeldask.errors import MissingFileError
 from xfeldask.machine import exists
+from xfeldask.schema import PUBLISHED
 
 HOST = re.sub(r"[^A-Za-z0-9]", "_", socket.gethostname())
 OTHERS_MAY_TAKE = 3600.0
 """Time after which what another computer made beside a store is taken for left [s]: its processes cannot be asked."""
-_LEFT = re.compile(r"(?P<place>(?:\.[A-Za-z0-9_-]+)*)\.(?P<host>[A-Za-z0-9_]+)-(?P<pid>\d+)\.(?P<kind>new|old)")
+_LEFT = re.compile(
+    rf"(?P<place>(?:\.(?:{'|'.join(PUBLISHED)})\.[A-Za-z0-9_-]+)?)"
+    r"\.(?P<host>[A-Za-z0-9_]+)-(?P<pid>\d+)\.(?P<kind>new|old)"
+)
+"""What follows the name of a store; any other place would be the ending of another store's name."""
 
 
 class Leftover(NamedTuple):
@@ -104,8 +109,9 @@ def sweep_beside(store: Path) -> None:
     >>> [path.name for path in store.parent.iterdir()]
     ['run.zarr']
     """
-    for path, target, was_there in leftovers(store):
-        if was_there and not target.exists():
+    # a store before what was moved out of it
+    for path, target, was_there in sorted(leftovers(store), key=lambda left: len(left.target.parts)):
+        if was_there and not target.exists() and target.parent.is_dir():
             path.rename(target)
         else:
             remove(path)
