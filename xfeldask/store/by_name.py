@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from xfeldask.errors import InputError
+from xfeldask.errors import CorruptStoreError, InputError
 from xfeldask.store.layout import RUN
 from xfeldask.store.opening import child_groups, open_lazily
 from xfeldask.store.publish import publish_group
@@ -39,12 +40,43 @@ def publish_by_name(
 
 def read_by_name(run: Run, top: str, variable: str) -> dict[str, xr.DataArray]:
     """Return ``/<top>/<name>/<variable>`` of a run by name; those of another run, which verify names, are left out."""
-    found = {name: open_lazily(run.group, f"{top}/{name}") for name in child_groups(run.group, top)}
-    return {
-        name: one[variable]
-        for name, one in found.items()
-        if one.attrs.get(RUN, run.identity) == run.identity and one.sizes["shot"] == run.n_shots
-    }
+    found = {name: fitting(run, f"{top}/{name}", variable) for name in child_groups(run.group, top)}
+    return {name: one[variable] for name, one in found.items() if one is not None}
+
+
+def fitting(run: Run, group: str, *variables: str) -> xr.Dataset | None:
+    """Return a group that tells of the shots of a run; None where it tells of those of another.
+
+    Parameters
+    ----------
+    run : Run
+    group : str
+    variables : names, what the group must hold, at least one of them along `shot`
+
+    Raises
+    ------
+    CorruptStoreError
+        One of them is missing, or the group cannot be opened.
+    """
+    found = open_lazily(run.group, group)
+    if found.attrs.get(RUN, run.identity) != run.identity:
+        return None
+    refuse_missing(run, group, found, variables)
+    return found if found.sizes["shot"] == run.n_shots else None
+
+
+def refuse_missing(run: Run, group: str, found: xr.Dataset, variables: Iterable[str]) -> None:
+    """Refuse a group of a run that lacks variables.
+
+    Raises
+    ------
+    CorruptStoreError
+    """
+    if missing := [name for name in variables if name not in found]:
+        raise CorruptStoreError(
+            f"{run.path}: {group} has no {missing[0]}; xfeldask verify names what is broken, put that back, or remove "
+            f"{run.path / group}"
+        )
 
 
 def check_name(name: str, what: str) -> None:

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xfeldask.schema import BACKGROUND
+from xfeldask.store.by_name import fitting, refuse_missing
 from xfeldask.store.layout import FORMAT, RUN
 from xfeldask.store.lock import held
-from xfeldask.store.opening import child_groups, open_lazily
+from xfeldask.store.opening import child_groups
 from xfeldask.store.publish import publish_group
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 ROOM, NAME = "known_background", "run"
 PLACE = f"{ROOM}/{NAME}"
+_OF_ALL = ("image", "low_q", "background_weight", "taken_for_blank")
+_OF_CELLS = ("cell_value", "cell_image", "cell_low_q", "background_cell")
 OF_HITS = "what single hits hold whatever their brightness"
 """How the source of a background begins that was measured so."""
 
@@ -161,9 +164,8 @@ def read_known_background(run: Run) -> KnownBackground | None:
         return None
     value = {str(name): variable.values for name, variable in found.data_vars.items()}
     cells = None
-    if "cell_image" in value:
-        parts = (value[name] for name in ("cell_value", "cell_image", "cell_low_q", "background_cell"))
-        cells = CellBackgrounds(str(found.attrs["by"]), *parts)
+    if "by" in found.attrs:
+        cells = CellBackgrounds(str(found.attrs["by"]), *(value[name] for name in _OF_CELLS))
     weight, blank, source = value["background_weight"], value["taken_for_blank"], str(found.attrs.get("source", ""))
     return KnownBackground(value["image"], value["low_q"], weight, blank, source, cells)
 
@@ -192,6 +194,7 @@ def background_columns(run: Run) -> xr.Dataset:
 def _stored(run: Run) -> xr.Dataset | None:
     if NAME not in child_groups(run.group, ROOM):
         return None
-    found = open_lazily(run.group, PLACE)
-    fits = found.attrs.get(RUN, run.identity) == run.identity and found.sizes["shot"] == run.n_shots
-    return found if fits else None
+    found = fitting(run, PLACE, *_OF_ALL)
+    if found is not None and "by" in found.attrs:
+        refuse_missing(run, PLACE, found, _OF_CELLS)
+    return found
