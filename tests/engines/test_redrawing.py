@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -9,9 +10,9 @@ import numpy as np
 import pytest
 import zarr
 
-from xfeldask import open_run, simulate
+from xfeldask import expected_intensity, open_run, simulate
 from xfeldask.engines.redrawing import DIFFERS
-from xfeldask.errors import InputError
+from xfeldask.errors import CorruptStoreError, InputError
 from xfeldask.verbs.verify import verify
 
 ATOMS = (np.random.default_rng(1).normal(size=(30, 3)) * 5e-10, ["C", "N", "O"] * 10)
@@ -68,6 +69,24 @@ def test_verify__finds_a_shard_that_another_seed_drew(store, tmp_path):
     shots = open_run(store).layout.shots(1)
     assert {shot for problem in problems for shot in problem.shots} <= set(shots)
     assert len({s for p in problems if p.variable == "photons" for s in p.shots}) > len(shots) / 2
+
+
+@pytest.mark.parametrize("lost", ["kernel", "step"])
+def test_verify__tells_of_a_form_factor_that_cannot_be_read_and_of_all_else(store, lost):
+    name = f"volume/{open_run(store).attributes['particle']}"
+    if lost == "step":
+        del zarr.open_group(store / name, mode="r+").attrs["step"]
+    else:
+        shutil.rmtree(store / name / "kernel")
+    file = next(file for file in (store / "orientation").rglob("*") if file.name != "zarr.json" and file.is_file())
+    file.unlink()
+    told = rf"the form factor of .* cannot be read \(.*'?{lost}'?\)"
+    with pytest.raises(CorruptStoreError, match=told):
+        expected_intensity(store, 1)
+    problems = verify(store, recompute=2, progress=False).problems
+    (problem,) = [problem for problem in problems if problem.variable == "volume"]
+    assert re.search(told, problem.what)
+    assert "orientation" in {problem.variable for problem in problems}
 
 
 def test_verify__finds_truth_that_is_not_of_the_seed(store):

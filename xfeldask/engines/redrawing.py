@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from xfeldask.engines.engine import drawn, make_engine, one_by_one
 from xfeldask.engines.recording import ShotRecorder, readout_of
-from xfeldask.errors import InputError
+from xfeldask.errors import CorruptStoreError, InputError
 from xfeldask.formats.frames import scattered
 from xfeldask.physics.images import Photons
 from xfeldask.physics.plan import ShotPlan, first_orientations, plan_shots
@@ -40,6 +40,13 @@ def check_redrawn(run: Run, shots: Sequence[int]) -> list[Problem]:
     InputError
         The run was not simulated.
     """
+    try:
+        return _drawn_otherwise(run, shots)
+    except CorruptStoreError as error:
+        return [Problem("volume", NO_SHOT, str(error))]
+
+
+def _drawn_otherwise(run: Run, shots: Sequence[int]) -> list[Problem]:
     experiment, mixture = run.experiment, run.mixture
     if experiment is None or mixture is None:
         raise InputError(f"{run.path} was not simulated: nothing tells how its shots are to be drawn")
@@ -67,7 +74,11 @@ def check_redrawn(run: Run, shots: Sequence[int]) -> list[Problem]:
 def check_volumes(run: Run) -> list[Problem]:
     """Hold the form factor of each body against the sum over its atoms at some places, as when it was made."""
     problems = []
-    for body, form in zip(run.mixture.bodies, run.forms, strict=True) if run.mixture is not None else ():
+    try:
+        bodies = list(zip(run.mixture.bodies, run.forms, strict=True)) if run.mixture is not None else []
+    except CorruptStoreError as error:
+        return [Problem("volume", NO_SHOT, str(error))]
+    for body, form in bodies:
         name = f"volume/{body.name}"
         stored = float(str(run.group[name].attrs.get("relative_error", 0.0)))
         found = form_error(form, body)

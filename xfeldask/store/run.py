@@ -310,6 +310,8 @@ class Run:
         ------
         MissingFileError
             The store holds none.
+        CorruptStoreError
+            One cannot be read.
         """
         mixture = self.mixture
         if mixture is None or not all(f"volume/{body.name}" in self for body in mixture.bodies):

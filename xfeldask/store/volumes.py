@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -69,7 +70,7 @@ def read_mixture(root: zarr.Group) -> Mixture:
         Something is missing, or cannot be read.
     """
     attributes: dict[str, Any] = root.attrs.asdict()
-    try:
+    with _reading(root, "what is in the beam"):
         if "species" not in attributes:
             return Mixture.single(str(attributes["particle"]), _atoms(root))
         wanted = str(attributes["particle"])
@@ -79,13 +80,16 @@ def read_mixture(root: zarr.Group) -> Mixture:
         first = names[int(species[index].body[0, 0])]
         bodies = tuple(Body(name, _matter(root, name, name == first)) for name in names)
         return Mixture(bodies, species, index)
-    except (KeyError, ValueError, TypeError) as error:
-        told = f"{root.store_path}: what is in the beam cannot be read ({error}); xfeldask verify names what is broken"
-        raise CorruptStoreError(told) from error
 
 
 def read_form(root: zarr.Group, body: Body) -> Form:
-    """Read the form factor of a body."""
+    """Read the form factor of a body.
+
+    Raises
+    ------
+    CorruptStoreError
+        Something is missing, or cannot be read.
+    """
     return body.matter if isinstance(body.matter, Spheroid) else read_volume(root, body.name)
 
 
@@ -113,15 +117,26 @@ def _atoms(group: zarr.Group) -> Atoms:
     return make_atoms(position, element.tolist(), occupancy)
 
 
+@contextmanager
+def _reading(root: zarr.Group, what: str) -> Iterator[None]:
+    try:
+        yield
+    except (KeyError, ValueError, TypeError) as error:
+        told = f"{root.store_path}: {what} cannot be read ({error}); xfeldask verify names what is broken"
+        raise CorruptStoreError(told) from error
+
+
 def _group(root: zarr.Group, name: str) -> zarr.Group:
     group = root[name]
-    assert isinstance(group, zarr.Group)
+    if not isinstance(group, zarr.Group):
+        raise KeyError(f"{name} is no group")
     return group
 
 
 def _whole(group: zarr.Group, variable: str) -> NDArray[Any]:
     array = group[variable]
-    assert isinstance(array, zarr.Array)
+    if not isinstance(array, zarr.Array):
+        raise KeyError(f"{variable} is no array")
     return np.asarray(array[...])
 
 
@@ -168,6 +183,11 @@ def write_volume(root: zarr.Group, name: str, volume: Volume, error: float) -> z
 def read_volume(root: zarr.Group, name: str) -> Volume:
     """Read ``/volume/<name>``.
 
+    Raises
+    ------
+    CorruptStoreError
+        Something is missing, or cannot be read.
+
     Examples
     --------
     >>> from zarr.storage import MemoryStore
@@ -179,9 +199,10 @@ def read_volume(root: zarr.Group, name: str) -> Volume:
     >>> bool((found.values == volume.values).all()), found.step
     (True, 10000000.0)
     """
-    group = _group(root, f"volume/{name}")
-    step, s_max = (float(str(group.attrs[key])) for key in ("step", "s_max"))
-    return Volume(_whole(group, "coefficient"), step, s_max, _whole(group, "kernel"))
+    with _reading(root, f"the form factor of {name}"):
+        group = _group(root, f"volume/{name}")
+        step, s_max = (float(str(group.attrs[key])) for key in ("step", "s_max"))
+        return Volume(_whole(group, "coefficient"), step, s_max, _whole(group, "kernel"))
 
 
 def _on_grid(volume: Volume, axis: NDArray[np.float64]) -> NDArray[np.complex64]:

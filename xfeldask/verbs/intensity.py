@@ -27,6 +27,8 @@ def expected_intensity(store: str | StorePath, shot: int) -> xr.DataArray:
     ------
     InputError
         No such shot, or a store without truth.
+    CorruptStoreError
+        Its form factor cannot be read.
 
     Examples
     --------
