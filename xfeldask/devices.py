@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xfeldask.errors import InputError, RunError, UnknownNameError
+from xfeldask.errors import InputError, RunError, UnknownNameError, first_line
 
 DEVICES = ("auto", "cpu", "cuda")
 """Devices that may be asked for; `auto` takes a GPU where CuPy finds one."""
@@ -210,8 +210,7 @@ def _missing() -> str:
         if count:  # libraries are loaded when they are first needed: cuBLAS, and the compiler of kernels
             _ = cupy.cuda.cublas, int((cupy.arange(2) + 1).sum())
     except Exception as error:
-        told = str(error).strip().split("\n")[0] or type(error).__name__
-        return f"CuPy says {told}; look whether nvidia-smi lists a GPU, with a driver that fits CuPy"
+        return f"CuPy says {first_line(error)}; look whether nvidia-smi lists a GPU, with a driver that fits CuPy"
     return "" if count else "CuPy finds no GPU; look whether nvidia-smi lists one"
 
 

@@ -34,6 +34,17 @@ def command(*words: object) -> str:
     return printable(shlex.join(map(str, words)))
 
 
+def first_line(error: BaseException) -> str:
+    r"""Return the first line of an error's text, or what kind of error it is where it has none.
+
+    Examples
+    --------
+    >>> first_line(ValueError("this\nand that")), first_line(RuntimeError())
+    ('this', 'RuntimeError')
+    """
+    return (str(error).strip() or type(error).__name__).split("\n")[0]
+
+
 class XfeldaskError(Exception):
     """Base of all errors of this package.
 

@@ -11,8 +11,9 @@ import pytest
 import zarr
 
 from xfeldask import expected_intensity, open_run, simulate
-from xfeldask.engines.redrawing import DIFFERS
-from xfeldask.errors import CorruptStoreError, InputError
+from xfeldask.engines.redrawing import DIFFERS, check_redrawn
+from xfeldask.errors import CorruptStoreError, InputError, UnreachableError
+from xfeldask.store.run import Run
 from xfeldask.verbs.verify import verify
 
 ATOMS = (np.random.default_rng(1).normal(size=(30, 3)) * 5e-10, ["C", "N", "O"] * 10)
@@ -98,6 +99,26 @@ def test_verify__finds_truth_that_is_not_of_the_seed(store):
     told = {(p.variable, p.shots.start) for p in verify(store, recompute=N, progress=False).problems}
     assert told >= {("photon_energy", 5), ("n_particles", 6)}
     assert {variable for variable, _ in told} <= {"position", "fluence", "photon_energy", "n_particles", "background"}
+
+
+def test_verify__calls_no_shot_damaged_that_could_not_be_fetched(made, monkeypatch):
+    real, errors = Run.array, {"photons": RuntimeError(), "image": UnreachableError("the server does not answer")}
+
+    class Failing:
+        def __getitem__(self, shot):
+            raise errors[name]
+
+    def array(run, asked, *codec):
+        return Failing() if asked == name else real(run, asked, *codec)
+
+    run = open_run(made)
+    monkeypatch.setattr(Run, "array", array)
+    name = "photons"
+    (problem,) = check_redrawn(run, [3])
+    assert problem.what == "it cannot be decoded (RuntimeError)"
+    name = "image"
+    with pytest.raises(UnreachableError, match="does not answer"):
+        check_redrawn(run, [3])
 
 
 def test_verify__finds_a_form_factor_that_is_not_of_the_atoms(store):

@@ -4,8 +4,8 @@ import h5py
 import numpy as np
 import pytest
 
-from xfeldask.errors import FormatError, InputError, MissingFileError
-from xfeldask.formats.hdf5 import first_line, holds, number, open_hdf5, reading
+from xfeldask.errors import FormatError, InputError, MissingFileError, first_line
+from xfeldask.formats.hdf5 import holds, number, open_hdf5, reading
 from xfeldask.formats.shot_columns import values_of
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from xfeldask.engines.engine import drawn, make_engine, one_by_one
 from xfeldask.engines.recording import ShotRecorder, readout_of
-from xfeldask.errors import CorruptStoreError, InputError
+from xfeldask.errors import CorruptStoreError, InputError, UnreachableError, first_line
 from xfeldask.formats.frames import scattered
 from xfeldask.physics.images import Photons
 from xfeldask.physics.plan import ShotPlan, first_orientations, plan_shots
@@ -118,8 +118,10 @@ def _planned(run: Run, index: NDArray[np.int64]) -> ShotPlan:
 def _compare(run: Run, name: str, shot: int, drawn: Any, problems: list[Problem]) -> None:
     try:
         stored = np.asarray(run.array(name, EXACT)[shot])
+    except UnreachableError:
+        raise
     except Exception as error:  # a decoder may raise anything on damaged bytes
-        problems.append(Problem(name, range(shot, shot + 1), f"it cannot be decoded ({str(error).splitlines()[0]})"))
+        problems.append(Problem(name, range(shot, shot + 1), f"it cannot be decoded ({first_line(error)})"))
         return
     if np.asarray(drawn).astype(stored.dtype).tobytes() != stored.tobytes():
         problems.append(Problem(name, range(shot, shot + 1), DIFFERS))

@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xfeldask.config.limits import ELECTRON_CHARGE
-from xfeldask.errors import FormatError, InputError, MissingFileError
-from xfeldask.formats.hdf5 import first_line
+from xfeldask.errors import FormatError, InputError, MissingFileError, first_line
 from xfeldask.physics.detectors import Geometry
 from xfeldask.store.chosen import Chosen
 

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xfeldask.errors import FormatError, InputError
-from xfeldask.formats.hdf5 import first_line, reading
+from xfeldask.errors import FormatError, InputError, first_line
+from xfeldask.formats.hdf5 import reading
 from xfeldask.formats.shot_columns import ShotColumn
 from xfeldask.formats.stacks import StackFrames
 from xfeldask.physics.detectors import Geometry

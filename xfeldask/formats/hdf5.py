@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from xfeldask.errors import FormatError, InputError, MissingFileError, XfeldaskError
+from xfeldask.errors import FormatError, InputError, MissingFileError, XfeldaskError, first_line
 
 _ELEMENT = np.dtype([("length", "<u4"), ("heap", "<u8"), ("index", "<u4")])
 """A list as the element of a dataset has it."""
@@ -197,14 +197,3 @@ def labelled(arrays: Mapping[str, tuple[NDArray[Any], str, str]]) -> bytes:
             file[name] = values
             file[name].attrs.update(units=units, long_name=label)
     return made.getvalue()
-
-
-def first_line(error: BaseException) -> str:
-    r"""Return the first line of an error's text.
-
-    Examples
-    --------
-    >>> first_line(ValueError("this\nand that"))
-    'this'
-    """
-    return (str(error).strip() or type(error).__name__).split("\n")[0]

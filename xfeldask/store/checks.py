@@ -15,7 +15,7 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from xfeldask.errors import CorruptStoreError, UnreachableError, printable
+from xfeldask.errors import CorruptStoreError, UnreachableError, first_line, printable
 from xfeldask.schema import DONE, PUBLISHED, VARIABLES, Variable, named
 from xfeldask.store.codecs import EXACT
 from xfeldask.store.elsewhere import KEY
@@ -103,7 +103,7 @@ def check_node(run: Run, name: str) -> list[Problem]:
     try:
         node = run.group[name]
     except (ValueError, KeyError, TypeError) as error:
-        return [Problem(name, _along(variable, layout), f"the metadata cannot be read ({_first_line(error)})")]
+        return [Problem(name, _along(variable, layout), f"the metadata cannot be read ({first_line(error)})")]
     if isinstance(node, zarr.Group):
         return _group_problems(run, name, node)
     if variable is None:
@@ -247,7 +247,7 @@ def _values(array: zarr.Array[Any], *region: slice) -> NDArray[Any] | str:
     except UnreachableError:
         raise
     except Exception as error:  # a decoder may raise anything on damaged bytes
-        line = _first_line(error)
+        line = first_line(error)
         return "the checksum does not match" if "checksum" in line else f"it cannot be decoded ({line})"
 
 
@@ -326,7 +326,3 @@ def _cut(shots: range, length: int) -> list[range]:
 def _key(array: Any, index: tuple[int, ...]) -> str:
     """File of a chunk or shard, from its place along the first axes."""
     return str(array.metadata.encode_chunk_key((*index, *(0,) * (len(array.shape) - len(index)))))
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).split("\n")[0]

@@ -16,7 +16,7 @@ from dask.callbacks import Callback
 from dask.delayed import Delayed
 from threadpoolctl import threadpool_limits
 
-from xfeldask.errors import RunError, XfeldaskError
+from xfeldask.errors import RunError, XfeldaskError, first_line
 from xfeldask.machine import cores
 from xfeldask.work.progress import Reporter
 from xfeldask.work.schedulers import Waiting
@@ -154,8 +154,18 @@ def run_tasks(
     except XfeldaskError:
         raise
     except Exception as error:
-        cause = str(error).strip().split("\n")[0] or type(error).__name__
-        raise RunError(f"the run stopped: {cause}; {advice}") from error
+        raise stopped(error, advice) from error
+
+
+def stopped(error: Exception, advice: str) -> RunError:
+    """Return what a caller is told of an error in a task.
+
+    Examples
+    --------
+    >>> stopped(KeyError("mask"), "mend it and run again")
+    RunError("the run stopped: 'mask'; mend it and run again")
+    """
+    return RunError(f"the run stopped: {first_line(error)}; {advice}")
 
 
 def run_reduced(

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xfeldask.errors import RunError, XfeldaskError
+from xfeldask.errors import XfeldaskError
 from xfeldask.orient.parallel import Task
 from xfeldask.orient.shares import Background
 from xfeldask.orient.sparse import Pixels, SparseFrames
 from xfeldask.store.known_background import KnownBackground
 from xfeldask.store.run import Run
-from xfeldask.work.compute import active_client, run_tasks, worker_count
+from xfeldask.work.compute import active_client, run_tasks, stopped, worker_count
 from xfeldask.work.progress import Silent, Tell, reporter
 from xfeldask.work.tasks import shared as sent
 from xfeldask.work.tasks import single_task
@@ -95,8 +95,7 @@ class ByDask:
         except XfeldaskError:
             raise
         except Exception as error:
-            cause = str(error).strip().split("\n")[0] or type(error).__name__
-            raise RunError(f"the run stopped: {cause}; {ADVICE}") from error
+            raise stopped(error, ADVICE) from error
         finally:
             client.cancel(futures)
 
