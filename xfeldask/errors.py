@@ -10,6 +10,10 @@ from __future__ import annotations
 import difflib
 import shlex
 from collections.abc import Iterable
+from numbers import Integral, Real
+
+WHOLE, NUMBER = Integral, Real
+"""Kinds of numbers, those of NumPy too, as of `refuse_unlike`."""
 
 
 def printable(text: object) -> str:
@@ -122,6 +126,31 @@ class UnknownNameError(InputError):
         near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
         hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}" if known else none
         return f"unknown {kind} {name!r}; {hint}"
+
+
+def refuse_unlike(what: str, kind: type, **values: object) -> None:
+    """Refuse arguments that are neither None nor of a kind.
+
+    Parameters
+    ----------
+    what : str, what a person calls the kind
+    kind : type, such as `WHOLE` or `NUMBER`
+    values : arguments, by name
+
+    Raises
+    ------
+    InputError
+
+    Examples
+    --------
+    >>> refuse_unlike("a whole number", WHOLE, starts=8, rotations=None)
+    >>> refuse_unlike("a whole number", WHOLE, starts=1.5)
+    Traceback (most recent call last):
+    xfeldask.errors.InputError: starts must be a whole number, got 1.5
+    """
+    for name, value in values.items():
+        if value is not None and (isinstance(value, bool) or not isinstance(value, kind)):
+            raise InputError(f"{name} must be {what}, got {value!r}")
 
 
 class MissingPhotonEnergyError(InputError):

@@ -1,10 +1,18 @@
 from __future__ import annotations
 
+from functools import partial
+
+import numpy as np
 import pytest
 
 from tests.tiny import embed_tiny, frames, tiny_run
+from xfeldask import select, verify
 from xfeldask.errors import InputError, MissingFileError, StoreExistsError
+from xfeldask.sorting.protocol import Allowance
+from xfeldask.store.model import make_features
+from xfeldask.store.shard_range import ShardRange
 from xfeldask.verbs.given import LONGEST_NAME, opened, refuse_name
+from xfeldask.verbs.ingest import open_sources
 
 
 @pytest.fixture(scope="module")
@@ -16,6 +24,23 @@ def run(tmp_path_factory):
 def test_refuse_name__that_is_none(run, name):
     with pytest.raises(InputError, match="may hold letters, digits, dash and underscore only, 100 at most"):
         refuse_name(run, name, overwrite=False)
+
+
+def test_what_is_of_another_kind__is_refused_in_one_sentence(run, tmp_path):
+    np.save(tmp_path / "run.npy", frames(3))
+    opened_at = partial(open_sources, tmp_path / "run.npy", None, "square-8", mask=None, photonize=None)
+    for ask, told in (
+        (lambda: refuse_name(run, 5, overwrite=False), "the embedding's name must be text, got 5"),
+        (lambda: Allowance(max_singles_lost="a"), "max_singles_lost must be a fraction, got 'a'"),
+        (lambda: make_features(run, {"name": "counts", "bin": "x"}), "bin must be a whole number of pixels, got 'x'"),
+        (lambda: make_features(run, {"name": "counts", "bin": 2.7}), "bin must be a whole number of pixels, got 2.7"),
+        (lambda: select(run.path, 5), "where must be an expression, such as 'photon_count > 500', got 5"),
+        (lambda: verify(run.path, recompute="2"), "recompute must be a number of shots, got '2'"),
+        (lambda: ShardRange.read(1), "shards 1: write I/N, such as 3/10"),
+        (lambda: opened_at(wavelength="2e-10"), "wavelength must be a number of metres, got '2e-10'"),
+    ):
+        with pytest.raises(InputError, match=told):
+            ask()
 
 
 def test_refuse_name__that_is_taken_unless_it_may_be_replaced(run):

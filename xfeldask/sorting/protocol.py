@@ -9,7 +9,7 @@ from typing import Any, Protocol, Self, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from xfeldask.errors import InputError
+from xfeldask.errors import NUMBER, InputError, refuse_unlike
 from xfeldask.physics.binning import ImageGrid
 from xfeldask.schema import Variable
 from xfeldask.sorting.decision import Decision
@@ -48,6 +48,8 @@ class Allowance:
     max_contamination: float | None = None
 
     def __post_init__(self) -> None:
+        refuse_unlike("a fraction", NUMBER, max_singles_lost=self.max_singles_lost, contamination=self.contamination,
+                      max_contamination=self.max_contamination)  # fmt: skip
         if not 0 < self.max_singles_lost < 1:
             raise InputError(f"max_singles_lost must be above 0 and below 1, got {self.max_singles_lost}")
         if not 0 < self.contamination <= 0.5:

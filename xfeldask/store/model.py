@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from xfeldask.errors import InputError
+from xfeldask.errors import WHOLE, InputError, refuse_unlike
 from xfeldask.features.feature import Feature, make_feature
 from xfeldask.latent.methods import METHODS, Method, fitted_arrays, is_linear, restore, size_learned
 from xfeldask.latent.sent import FieldsOnly
@@ -116,7 +116,8 @@ def make_features(instrument: Instrument, features: Choice) -> Features:
             f"the feature {chosen} was a user's own object, which is not stored; register_feature() it by a name and "
             "embed again"
         )
-    bin = int(options.setdefault("bin", instrument.bin))
+    refuse_unlike("a whole number of pixels", WHOLE, bin=options.setdefault("bin", instrument.bin))
+    bin = int(options["bin"])
     rest = {k: v for k, v in options.items() if k not in ("name", "bin", LESS_BACKGROUND)}
     grid = _grid(instrument, bin)
     feature = make_feature(chosen, grid, **rest)

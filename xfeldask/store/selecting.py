@@ -44,6 +44,8 @@ def select(store: str | StorePath | ZarrStore, where: str, embedding: str | None
     >>> xfeldask.select(path, "n_particles == 1 and shot >= 4").tolist()
     [4, 5]
     """
+    if not isinstance(where, str):
+        raise InputError(f"where must be an expression, such as 'photon_count > 500', got {where!r:.60}")
     shots = Shots.of(Run.open(store), embedding)
     if left := int((~shots.done).sum()):
         told = f"{left:,} of {shots.n_shots:,} shots of {store} are still to be written, and left out"

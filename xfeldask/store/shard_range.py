@@ -48,7 +48,7 @@ class ShardRange:
         ------
         InputError
         """
-        match = re.fullmatch(r"\s*(\d{1,9})\s*/\s*(\d{1,9})\s*", text)
+        match = re.fullmatch(r"\s*(\d{1,9})\s*/\s*(\d{1,9})\s*", text) if isinstance(text, str) else None
         if match is None or not 1 <= int(match[1]) <= int(match[2]):
             raise InputError(f"shards {text!r}: write I/N, such as 3/10 for the third of ten ranges, counted from 1")
         return cls(int(match[1]), int(match[2]))

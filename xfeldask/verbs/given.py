@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from types import UnionType
-
 import numpy as np
 import xarray as xr
 from zarr.abc.store import Store as ZarrStore
 
-from xfeldask.errors import InputError, StoreExistsError
+from xfeldask.errors import WHOLE, InputError, StoreExistsError, refuse_unlike
 from xfeldask.schema import named
 from xfeldask.store.run import Run
 from xfeldask.store.urls import StorePath
 
-WHOLE, NUMBER = int | np.integer, int | float | np.integer | np.floating
-"""Kinds of numbers, as of `refuse_unlike`."""
 LONGEST_NAME = 100
 """Characters of the name of an embedding."""
 Store = str | StorePath | ZarrStore | xr.Dataset
@@ -43,6 +39,8 @@ def refuse_unnameable(name: str, what: str) -> None:
     ...
     xfeldask.errors.InputError: the embedding's name 'a/b' may hold letters, digits, dash and underscore only...
     """
+    if not isinstance(name, str):
+        raise InputError(f"the {what}'s name must be text, got {name!r}")
     plain = name.isascii() and name.replace("-", "").replace("_", "").isalnum()
     if not plain or len(name) > LONGEST_NAME:
         told = name if len(name) <= LONGEST_NAME else f"{name[:20]}..."
@@ -52,7 +50,7 @@ def refuse_unnameable(name: str, what: str) -> None:
 
 
 def refuse_seed(seed: int) -> None:
-    """Refuse a seed below 0, which no generator takes.
+    """Refuse a seed that is no whole number, or below 0, which no generator takes.
 
     Raises
     ------
@@ -64,33 +62,9 @@ def refuse_seed(seed: int) -> None:
     Traceback (most recent call last):
     xfeldask.errors.InputError: the seed is 0 or a positive whole number, got -1
     """
+    refuse_unlike("a whole number", WHOLE, seed=seed)
     if seed < 0:
         raise InputError(f"the seed is 0 or a positive whole number, got {seed}")
-
-
-def refuse_unlike(what: str, kind: type | UnionType, **values: object) -> None:
-    """Refuse arguments that are neither None nor of a kind.
-
-    Parameters
-    ----------
-    what : str, what a person calls the kind
-    kind : type
-    values : arguments, by name
-
-    Raises
-    ------
-    InputError
-
-    Examples
-    --------
-    >>> refuse_unlike("a whole number", WHOLE, starts=8, rotations=None)
-    >>> refuse_unlike("a whole number", WHOLE, starts=1.5)
-    Traceback (most recent call last):
-    xfeldask.errors.InputError: starts must be a whole number, got 1.5
-    """
-    for name, value in values.items():
-        if value is not None and (isinstance(value, bool) or not isinstance(value, kind)):
-            raise InputError(f"{name} must be {what}, got {value!r}")
 
 
 def opened(store: Store) -> Run:

@@ -29,7 +29,7 @@ from xfeldask.engines.reading import (
     open_intake,
     photon_energy_of,
 )
-from xfeldask.errors import ExperimentMismatchError, InputError, LostPhotonsWarning
+from xfeldask.errors import NUMBER, ExperimentMismatchError, InputError, LostPhotonsWarning, refuse_unlike
 from xfeldask.formats.adu import settled
 from xfeldask.formats.frames import columns_of
 from xfeldask.formats.inputs import geometry_digest
@@ -264,6 +264,7 @@ def open_sources(
     kind = recognised(sources[0]) if format is None else format
     if kind == "experiment":
         raise InputError(f"{sources[0]} describes an experiment; simulate it instead: xfeldask simulate --experiment")
+    refuse_unlike("a number of metres", NUMBER, wavelength=wavelength)
     if wavelength is not None and not (np.isfinite(wavelength) and wavelength > 0):
         raise InputError(f"the wavelength must be positive, got {wavelength} m")
     energy = None if wavelength is None else HC / WAVELENGTH.check("wavelength", wavelength)

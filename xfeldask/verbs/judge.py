@@ -11,7 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from xfeldask.devices import Device
-from xfeldask.errors import InputError, XfeldaskWarning
+from xfeldask.errors import NUMBER, WHOLE, InputError, XfeldaskWarning, refuse_unlike
 from xfeldask.orient.cycle import expand_maximise_compress, merged
 from xfeldask.orient.models import Models
 from xfeldask.orient.rotations import rotation_grid
@@ -28,7 +28,7 @@ from xfeldask.store.embedding import Embedding
 from xfeldask.store.reconstruction import Reconstruction, outdated, refuse_unfinished
 from xfeldask.store.run import Run
 from xfeldask.store.truth import true_kinds, true_singles
-from xfeldask.verbs.given import NUMBER, WHOLE, Store, opened, refuse_seed, refuse_unlike
+from xfeldask.verbs.given import Store, opened, refuse_seed
 from xfeldask.verbs.on_device import device_for
 from xfeldask.verbs.reconstruction_plan import planned, refuse_few
 from xfeldask.work.compute import one_thread_a_task

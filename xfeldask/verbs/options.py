@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from xfeldask.errors import InputError, XfeldaskWarning
+from xfeldask.errors import WHOLE, InputError, XfeldaskWarning, refuse_unlike
 from xfeldask.latent.methods import make_estimator, own_parameters
 from xfeldask.sorting.decision import Decision
 from xfeldask.sorting.protocol import COORDINATES, Allowance, Rule
@@ -77,6 +77,7 @@ class Options:
 def refuse(source: Source, shots: int, options: Options) -> None:
     """Refuse what cannot be done, before anything is."""
     refuse_seed(options.seed)
+    refuse_unlike("a whole number", WHOLE, n_components=options.n_components, batch_size=options.batch_size)
     make_estimator(options.method, options.n_components)
     if isinstance(options.method, str) and shots <= options.n_components:
         raise InputError(f"{options.n_components} components need more shots than that, there are {shots}")

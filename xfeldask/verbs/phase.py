@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
+from xfeldask.errors import WHOLE, refuse_unlike
 from xfeldask.formats.maps import INTENSITIES, MAPS, refuse_unwritable, write_intensity, write_map
 from xfeldask.machine import cores
 from xfeldask.orient.densities import fourier_shell_correlation
@@ -14,7 +15,7 @@ from xfeldask.orient.phasing import phased
 from xfeldask.store.opening import open_lazily
 from xfeldask.store.reconstructed import variable
 from xfeldask.store.reconstruction import Reconstruction, refuse_unfinished
-from xfeldask.verbs.given import WHOLE, Store, opened, refuse_seed, refuse_unlike
+from xfeldask.verbs.given import Store, opened, refuse_seed
 from xfeldask.work.compute import one_thread_a_task
 
 MADE = ("density", "position", "phase_transfer", "density_correlation")

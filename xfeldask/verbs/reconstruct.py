@@ -10,13 +10,13 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from xfeldask.errors import InputError, StoreExistsError
+from xfeldask.errors import NUMBER, WHOLE, InputError, StoreExistsError, refuse_unlike
 from xfeldask.orient.schedule import Level
 from xfeldask.orient.sparse import pixels_of
 from xfeldask.orient.starts import refuse_no_start
 from xfeldask.physics.orientations import symmetry_group
 from xfeldask.store.reconstruction import Reconstructing, Reconstruction, Unfinished
-from xfeldask.verbs.given import NUMBER, WHOLE, Store, opened, refuse_seed, refuse_unlike, refuse_unnameable
+from xfeldask.verbs.given import Store, opened, refuse_seed, refuse_unnameable
 from xfeldask.verbs.on_device import device_for
 from xfeldask.verbs.reconstruction_following import Follower
 from xfeldask.verbs.reconstruction_plan import chosen_shots, held_out, planned, refuse_blank, refuse_few

@@ -9,7 +9,7 @@ import numpy as np
 from zarr.abc.store import Store as ZarrStore
 
 from xfeldask.engines.redrawing import check_pixels, check_redrawn, check_volumes
-from xfeldask.errors import InputError
+from xfeldask.errors import WHOLE, InputError, refuse_unlike
 from xfeldask.schema import PENDING, VARIABLES
 from xfeldask.store.checks import NO_SHOT, Problem, check_node, check_root, check_shard, merged, node_names
 from xfeldask.store.codecs import EXACT
@@ -151,6 +151,7 @@ def verify(store: str | StorePath | ZarrStore, *, recompute: int = 0, progress: 
     >>> print(verify(path, progress=False))
     4 shots checked, no problems
     """
+    refuse_unlike("a number of shots", WHOLE, recompute=recompute)
     opened = Run.open(store)
     layout = opened.layout
     shards = shard_tasks("verify-shard", check_shard, range(layout.n_shards), opened)
