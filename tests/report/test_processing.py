@@ -8,7 +8,7 @@ import pytest
 
 from tests.formats import cxi_writer
 from xfeldask import embed, ingest, open_run
-from xfeldask.errors import InputError, MissingFileError
+from xfeldask.errors import InputError, UnknownNameError
 from xfeldask.report.processing import process
 
 FLAGS = ["--sort", "elliptic_envelope", "--n-components", 2, "--scheduler", "synchronous", "--quiet"]
@@ -51,7 +51,7 @@ def test_process__applies_a_model(hits, tmp_path, monkeypatch):
     embed(tmp_path / "model.zarr", name="taught", n_components=2, sort="elliptic_envelope", progress=False)
     with pytest.raises(InputError, match="no probabilities"):
         process(hits, tmp_path / "r0042.zarr", model=tmp_path / "model.zarr", max_contamination=0.1, progress=False)
-    with pytest.raises(MissingFileError, match="has no group latent/none"):
+    with pytest.raises(UnknownNameError, match="unknown embedding 'none'"):
         process(hits, tmp_path / "r0042.zarr", model=tmp_path / "model.zarr", embedding="none", progress=False)
     assert not (tmp_path / "r0042.zarr").exists()
     summary = process(hits, tmp_path / "r0042.zarr", model=tmp_path / "model.zarr", progress=False)

@@ -36,9 +36,9 @@ def test_chosen__is_the_one_asked_for_or_the_only_one(kind: type[Made], tmp_path
     assert kind.chosen(run, "b").name == "b"
     with pytest.raises(InputError, match=f"has the {kind.word}s a, b; say which"):
         kind.chosen(run, None)
-    with pytest.raises(InputError, match="say which with --embedding"):
-        kind.chosen(run, None, "--embedding")
-    with pytest.raises(MissingFileError, match=f"no group {kind.room}/c; it has a, b"):
+    with pytest.raises(InputError, match=r"say which with embedding= \(--embedding\)"):
+        kind.chosen(run, None, "embedding")
+    with pytest.raises(UnknownNameError, match=f"unknown {kind.word} 'c'; known: a, b"):
         kind.chosen(run, "c")
 
 

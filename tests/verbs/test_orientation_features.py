@@ -46,9 +46,9 @@ def test_orientation__brings_shots_together_that_lie_alike(path):
     [
         ({"method": "orientation", "features": "unit_root"}, "features of its own"),
         ({"method": "pca", "reconstruction": "emc"}, "for the method 'orientation'"),
-        ({"method": "orientation", "reconstruction": "none"}, "no group reconstruction/none"),
+        ({"method": "orientation", "reconstruction": "none"}, "unknown reconstruction 'none'"),
     ],
 )
 def test_what_cannot_be__is_refused(path, options, told):
-    with pytest.raises((InputError, MissingFileError), match=told):
+    with pytest.raises(InputError, match=told):
         embed(path, **options, name="refused", progress=False)

@@ -11,7 +11,7 @@ import pytest
 
 from tests.verbs.test_reconstruct import COMMON, SMALL
 from xfeldask import open_run, phase, reconstruct, simulate
-from xfeldask.errors import InputError, MissingFileError
+from xfeldask.errors import InputError, UnknownNameError
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def test_what_cannot_be__is_refused(path, tmp_path, monkeypatch):
     assert "density" in open_run(path).reconstructions["emc"].dataset()
     with pytest.raises(InputError, match="seed is 0"):
         phase(path, seed=-1)
-    with pytest.raises(MissingFileError, match="no group reconstruction/nobody"):
+    with pytest.raises(UnknownNameError, match="unknown reconstruction 'nobody'"):
         phase(path, name="nobody")
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.tiny import embed_tiny, frames, tiny_run
 from xfeldask import project
-from xfeldask.errors import IncompleteStoreError, InputError, MissingFileError, StoreExistsError
+from xfeldask.errors import IncompleteStoreError, InputError, StoreExistsError, UnknownNameError
 from xfeldask.physics.detectors import square
 from xfeldask.store.run import Run
 
@@ -73,7 +73,7 @@ def test_project__refuses_in_one_sentence(model, other, tmp_path):
     away = tiny_run(tmp_path / "away.zarr", frames(4), square(8, 1e-3, 0.2))
     half = tiny_run(tmp_path / "half.zarr", frames(8), done=4)
     for words, error, told in (
-        ((model.path, "none", other.path), MissingFileError, "no group latent/none"),
+        ((model.path, "none", other.path), UnknownNameError, "unknown embedding 'none'"),
         ((model.path, "pca", wide.path), InputError, "is of another detector or geometry: its shots have 256 features"),
         ((model.path, "pca", away.path), InputError, "these shots are of another distance, wavelength or pixel size"),
         ((model.path, "pca", half.path), IncompleteStoreError, "is not complete"),

@@ -15,7 +15,7 @@ import xarray as xr
 from tests.orient.shots import atoms_of
 from tests.rarely import rarely
 from xfeldask import embed, open_run, reconstruct, simulate, verify
-from xfeldask.errors import CorruptStoreError, InputError, MissingFileError, StoreExistsError, XfeldaskWarning
+from xfeldask.errors import CorruptStoreError, InputError, StoreExistsError, UnknownNameError, XfeldaskWarning
 from xfeldask.orient import schedule
 from xfeldask.orient.rotations import rotation_grid
 from xfeldask.orient.sparse import Pixels, SparseFrames
@@ -278,7 +278,7 @@ def test_reconstruction__of_another_run_is_refused(path, found):
     metadata.write_text(json.dumps(text))
     with pytest.raises(CorruptStoreError, match="another run"):
         open_run(path).reconstructions["threads"].dataset()
-    with pytest.raises(MissingFileError, match="no group reconstruction/nobody"):
+    with pytest.raises(UnknownNameError, match="unknown reconstruction 'nobody'"):
         Reconstruction.chosen(open_run(path), "nobody")
     with pytest.raises(InputError, match="say which"):
         Reconstruction.chosen(open_run(path), None)

@@ -7,7 +7,7 @@ import pytest
 
 from tests.tiny import embed_tiny, frames, tiny_run
 from xfeldask import sort
-from xfeldask.errors import IncompleteStoreError, InputError, MissingFileError
+from xfeldask.errors import IncompleteStoreError, InputError, UnknownNameError
 from xfeldask.store.run import Run
 
 
@@ -46,7 +46,8 @@ def test_sort__again_with_the_usual_allowance_is_as_before(run):
 @pytest.mark.parametrize(
     ("name", "asked", "error", "told"),
     [
-        ("none", {}, MissingFileError, "no group latent/none; it has pca, unsorted"),
+        ("none", {}, UnknownNameError, "unknown embedding 'none'; did you mean unsorted"),
+        (None, {}, InputError, r"has the embeddings pca, unsorted; say which with name= \(--name\)"),
         ("unsorted", {}, InputError, r"was not sorted; embed with sort='pairs' or 'elliptic_envelope'"),
         ("pca", {"contamination": 0.7}, InputError, "contamination must be above 0 and at most 0.5, got 0.7"),
         ("pca", {"max_singles_lost": 0.1}, InputError,

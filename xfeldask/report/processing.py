@@ -76,7 +76,7 @@ def process(
     xfeldask.errors.MissingFileError: there is no nothing.cxi...
     """
     Allowance(max_contamination=max_contamination)
-    theirs = None if model is None else Embedding.chosen(Run.open(model), embedding, "--embedding")
+    theirs = None if model is None else Embedding.chosen(Run.open(model), embedding, "embedding")
     rule = sort if theirs is None else theirs.parameters.sort
     if theirs is None or rule is None or rule in RULES:
         refuse_target(make_rule(rule), max_contamination)

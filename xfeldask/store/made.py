@@ -50,19 +50,21 @@ class Made:
         return {name: cls(run, name) for name in child_groups(run.group, cls.room)}
 
     @classmethod
-    def chosen(cls, run: Run, name: str | None, flag: str = "--name") -> Self:
+    def chosen(cls, run: Run, name: str | None, keyword: str = "name") -> Self:
         """Return the one that is meant: the one asked for, or the only one.
 
         Parameters
         ----------
         run : Run
         name : str or None
-        flag : str, by which a command is told the name
+        keyword : str, by which a verb is told the name, and a command by the flag of that name
 
         Raises
         ------
         MissingFileError
-            The run has none, or none of that name.
+            The run has none.
+        UnknownNameError
+            It has none of that name.
         InputError
             The run has several, and no name was given.
         CorruptStoreError
@@ -72,9 +74,10 @@ class Made:
         if not have:
             raise MissingFileError(f"{run.path} has no {cls.word}; make one with xfeldask {cls.command} {run.path}")
         if name is None and len(have) > 1:
-            raise InputError(f"{run.path} has the {cls.word}s {', '.join(have)}; say which with {flag}")
-        if name is not None and name not in have:
-            raise MissingFileError(f"{run.path} has no group {cls.room}/{name}; it has {', '.join(have)}")
+            raise InputError(
+                f"{run.path} has the {cls.word}s {', '.join(have)}; say which with {keyword}= (--{keyword})"
+            )
+        cls.refuse_unknown(run, name)
         return (next(iter(have.values())) if name is None else have[name]).refuse_other()
 
     @classmethod

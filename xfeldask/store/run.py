@@ -355,8 +355,8 @@ class Run:
 
         Raises
         ------
-        MissingFileError, InputError
-            There is none of that name, or there are several and no name is given.
+        MissingFileError, UnknownNameError, InputError
+            There is none, or none of that name, or there are several and no name is given.
         """
         return Embedding.chosen(self, name)
 

@@ -72,7 +72,7 @@ def orientation_feature(run: Run, name: str | None) -> OrientationFeature:
     MissingFileError, InputError
         No reconstruction, several and no name, one that is not finished, or one of "low_q".
     """
-    chosen = Reconstruction.chosen(run, name, "--reconstruction")
+    chosen = Reconstruction.chosen(run, name, "reconstruction")
     refuse_unfinished(chosen)
     parameters = chosen.parameters
     if parameters.images != "image":

@@ -20,7 +20,7 @@ from xfeldask.verbs.options import tell_conflict, tell_dropped_kinds
 
 def sort(
     store: Store,
-    name: str = "ipca",
+    name: str | None = None,
     *,
     max_singles_lost: float | None = None,
     contamination: float | None = None,
@@ -31,7 +31,7 @@ def sort(
     Parameters
     ----------
     store : path of a store, or a Dataset of all of it as `open_dataset` gives
-    name : str, of the embedding
+    name : str, optional, of the embedding; the only one by default
     max_singles_lost : float, fraction of the singles that may be rejected, above 0 and below 1; for a rule that goes by
         it, such as "pairs"; 0.01 by default
     contamination : float, fraction of the shots to reject, above 0 and at most 0.5; for a rule that goes by it, such as
@@ -47,9 +47,9 @@ def sort(
     ------
     InputError
         The embedding was not sorted, or by a rule that is not stored or that goes by another allowance; the allowance
-        is out of range.
-    MissingFileError
-        There is no such embedding.
+        is out of range; there are several embeddings and no name is given.
+    MissingFileError, UnknownNameError
+        There is no embedding, or none of that name.
 
     Warns
     -----
@@ -67,7 +67,6 @@ def sort(
     True
     """
     embedding = opened(store).refuse_incomplete().embedding(name)
-    embedding.refuse_other()
     asked = {
         "max_singles_lost": max_singles_lost, "contamination": contamination, "max_contamination": max_contamination
     }  # fmt: skip
@@ -75,7 +74,7 @@ def sort(
         had_kinds = KINDS in embedding.part_names()
         embedding.publish(*decided_anew(embedding, {name: value for name, value in asked.items() if value is not None}))
     if had_kinds:
-        tell_dropped_kinds(name)
+        tell_dropped_kinds(embedding.name)
     return tell_conflict(embedding.dataset())
 
 
