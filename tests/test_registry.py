@@ -43,3 +43,4 @@ def test_call__offers_more_than_is_taken() -> None:
 
     assert call(Method, n_components=5, seed=1, random_state=1).given == (5, 1)
     assert call(lambda: 2, seed=1) == 2
+    assert call(lambda n_components, **more: (n_components, more), n_components=5, seed=1) == (5, {"seed": 1})

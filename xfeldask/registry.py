@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from inspect import signature
+from inspect import Parameter, signature
 from typing import Any, Generic, TypeVar
 
 from xfeldask.errors import InputError, UnknownNameError
@@ -74,5 +74,16 @@ def call(maker: Callable[..., T], **offered: Any) -> T:
     >>> call(lambda seed: seed + 1, seed=3, n_components=2)
     4
     """
-    taken = signature(maker).parameters
-    return maker(**{name: value for name, value in offered.items() if name in taken})
+    return maker(**{name: value for name, value in offered.items() if takes(maker, name)})
+
+
+def takes(maker: Callable[..., Any], name: str) -> bool:
+    """Whether a callable takes an argument by a name.
+
+    Examples
+    --------
+    >>> takes(lambda seed: seed, "seed"), takes(lambda seed: seed, "n_components"), takes(lambda **any: any, "seed")
+    (True, False, True)
+    """
+    known = signature(maker).parameters
+    return name in known or any(one.kind is Parameter.VAR_KEYWORD for one in known.values())

@@ -101,7 +101,7 @@ def test_background__that_cannot_be_is_refused(tmp_path, value, told):
 def test_background__has_one_weight_and_an_engine_that_knows_it(tmp_path):
     with pytest.raises(InputError, match="spread or weights"):
         Experiment(particle="chaperonin", n_shots=1, background={"spread": 0.1, "weights": "w.npy"})
-    with pytest.raises(InputError, match="knows but uniform background"):
+    with pytest.raises(InputError, match="draws uniform background only"):
         dark(tmp_path / "run.zarr", engine="skopi")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from inspect import signature
 from math import prod
 from typing import Protocol
 
@@ -18,7 +17,7 @@ from xfeldask.physics.detectors import Geometry
 from xfeldask.physics.images import Counts, Photons, checked, joined, photons_of_frames
 from xfeldask.physics.plan import ShotPlan
 from xfeldask.physics.species import Form, Mixture
-from xfeldask.registry import Registry, call
+from xfeldask.registry import Registry, call, takes
 
 
 class Engine(Protocol):
@@ -107,11 +106,11 @@ def make_engine(
         The engine cannot do what the experiment asks.
     """
     maker = ENGINES[experiment.engine]
-    if experiment.background is not None and "background" not in signature(maker).parameters:
+    if experiment.background is not None and not takes(maker, "background"):
         raise InputError(
-            f"engine={experiment.engine!r} knows but uniform background; leave it out, or use engine='xfeldask'"
+            f"engine={experiment.engine!r} draws uniform background only; leave it out, or use engine='xfeldask'"
         )
-    if experiment.species is not None and "mixture" not in signature(maker).parameters:
+    if experiment.species is not None and not takes(maker, "mixture"):
         raise InputError(f"engine={experiment.engine!r} knows no species; give a particle, or use engine='xfeldask'")
     return call(
         maker,
