@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,17 @@ def test_estimate__encodes_what_the_tasks_write(tmp_path, monkeypatch, more):
     places = sum(16 * (n if name in ("photons", "intensity") else 1) + 4 for name in written)
     assert packed[1] == sum(written.values()) - places
     assert found.bytes_uncompressed == ds.photons.nbytes
+
+
+def test_free_bytes__are_those_of_the_disk_that_a_link_leads_to(tmp_path, monkeypatch):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "disk/run.zarr").mkdir()
+    (tmp_path / "link.zarr").symlink_to(tmp_path / "disk/run.zarr")
+    asked = []
+    monkeypatch.setattr(module, "disk_usage", lambda path: asked.append(path) or shutil.disk_usage(path))
+    assert module.free_bytes(tmp_path / "link.zarr") > 0
+    assert module.free_bytes(tmp_path / "new.zarr") > 0
+    assert asked == [(tmp_path / "disk").resolve(), tmp_path.resolve()]
 
 
 def test_estimate__grows_with_what_a_shot_takes(tmp_path):

@@ -16,6 +16,7 @@ from xfeldask.engines.workshop import Workshop, make_workshop
 from xfeldask.errors import InputError
 from xfeldask.physics.species import form_bytes
 from xfeldask.store.layout import create_template
+from xfeldask.store.leftovers import real_path
 from xfeldask.store.shards import Shard
 from xfeldask.store.urls import URL, StorePath
 
@@ -92,7 +93,7 @@ def free_bytes(path: StorePath) -> float:
     >>> free_bytes(URL("s3", "beamtime", "run.zarr"))
     inf
     """
-    return inf if isinstance(path, URL) else float(disk_usage(path.absolute().parent).free)
+    return inf if isinstance(path, URL) else float(disk_usage(real_path(path).parent).free)
 
 
 def refuse_full_disk(path: StorePath, needed: int) -> None:
