@@ -13,6 +13,7 @@ from threading import Event
 import dask
 import numpy as np
 import pytest
+import xarray as xr
 import zarr
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
@@ -40,6 +41,7 @@ from xfeldask.physics.atoms import make_atoms
 from xfeldask.physics.detectors import Geometry
 from xfeldask.schema import named
 from xfeldask.store.layout import FORMAT, READ
+from xfeldask.verbs.asked import as_experiment
 
 ATOMS = (np.random.default_rng(1).normal(size=(30, 3)) * 5e-10, ["C", "N", "O"] * 10)
 BRIGHT = {"photon_energy": 4600.0, "photons_per_pulse": 1e16, "focus_radius": 5e-7}
@@ -381,6 +383,9 @@ def test_simulate__takes_orientations_from_a_list(tmp_path):
     np.save(tmp_path / "q.npy", listed)
     source = {"kind": "list", "source": str(tmp_path / "q.npy")}
     assert run(tmp_path / "b.zarr", orientations=source, hits=0.0, n_shots=5).photons.equals(ds.photons)
+    for array_like in (tuple(listed), xr.DataArray(listed), listed.tolist()):
+        _, _, found = as_experiment(None, "chaperonin", 5, array_like, {})
+        np.testing.assert_array_equal(found, listed)
 
 
 @pytest.mark.parametrize(
@@ -418,6 +423,7 @@ def test_simulate__takes_orientations_from_a_list(tmp_path):
         ({"beam": {**BRIGHT, "focus_radius": 1e300}}, InputError, r"focus_radius: 1e\+300 m is beyond any laboratory"),
         ({"particle": (ATOMS[0] * 1e10, ATOMS[1])}, InputError, "are positions in angstrom"),
         ({"orientations": [[1, 0, 0]]}, InputError, "quaternions"),
+        ({"orientations": [[1, 0], [1]]}, InputError, "quaternions .* got rows of several lengths"),
         ({"orientations": [[1, 0, 0, 1]]}, InputError, "length 1"),
         ({"orientations": {"kind": "list", "source": "none.npy"}}, MissingFileError, "none.npy"),
         ({"engine": "skopy"}, UnknownNameError, "unknown engine 'skopy'; did you mean skopi"),

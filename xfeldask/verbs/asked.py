@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xfeldask.config import Detector, Experiment
+from xfeldask.config.parts import Orientations
 from xfeldask.errors import InputError
 from xfeldask.formats.inputs import beam_values
 from xfeldask.physics.atoms import Atoms, make_atoms
@@ -49,8 +50,8 @@ def as_experiment(
     if n_shots is not None:
         values["n_shots"] = n_shots
     listed = None
-    if isinstance(orientations, np.ndarray | list):
-        listed, orientations = np.asarray(orientations), {"kind": "list", "source": "arrays"}
+    if orientations is not None and not isinstance(orientations, str | Path | Mapping | Orientations):
+        listed, orientations = _quaternions(orientations), {"kind": "list", "source": "arrays"}
     if orientations is not None:
         values["orientations"] = orientations
     made = Experiment(**values)
@@ -60,6 +61,14 @@ def as_experiment(
             "nuisance={'background': 0.3} for 0.3 of those of a single hit, or --nuisance realistic"
         )
     return made, atoms, listed
+
+
+def _quaternions(given: Any) -> NDArray[np.float64]:
+    """Return an array of what is like one; that it holds quaternions is looked at where those of a file are."""
+    try:
+        return np.asarray(given)
+    except ValueError:
+        raise InputError("orientations must be quaternions (n, 4), w x y z, got rows of several lengths") from None
 
 
 def _reading(detector: Any, response: Any) -> dict[str, Any]:
