@@ -107,6 +107,8 @@ def test_dataset__is_what_open_dataset_gives(store):
     run = open_run(store)
     xr.testing.assert_identical(run.dataset(), open_dataset(store))
     xr.testing.assert_identical(run.dataset("latent/a", None), open_dataset(store, group="latent/a", chunks=None))
+    with pytest.raises(MissingFileError, match=r"has no group photons; it has latent/a"):
+        run.dataset("photons")
     with pytest.raises(MissingFileError, match=r"has no group latent/c; it has latent/a, latent/b, volume/chaperonin"):
         run.dataset("latent/c")
 

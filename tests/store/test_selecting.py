@@ -5,7 +5,7 @@ import pytest
 
 from tests.tiny import embed_tiny, frames, tiny_run
 from xfeldask.errors import InputError, UnknownNameError, XfeldaskWarning
-from xfeldask.store.selecting import select, shots_as, write_shots
+from xfeldask.store.selecting import select, shots_as, shots_in, write_shots
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +46,12 @@ def test_select__leaves_out_what_is_still_to_be_written(tmp_path):
 def test_select__refuses_in_one_sentence(run, where, embedding, error, told):
     with pytest.raises(error, match=told):
         select(run.path, where, embedding)
+
+
+@pytest.mark.parametrize("selection", [True, np.ones((2, 2), bool), 5])
+def test_shots_in__of_no_row_are_refused(run, selection):
+    with pytest.raises(InputError, match="a selection is booleans or indices of shots, got"):
+        shots_in(run, selection)
 
 
 def test_shots__are_read_back_from_either_form(tmp_path):

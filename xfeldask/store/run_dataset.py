@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import xarray as xr
+import zarr
 
 from xfeldask.errors import MissingFileError
 from xfeldask.physics.binning import image_axes, low_q_axes
-from xfeldask.schema import LATENT, VARIABLES, named
+from xfeldask.schema import LATENT, PUBLISHED, VARIABLES, named
 from xfeldask.store import accessor as accessor
 from xfeldask.store.older import AXES, is_transposed, upright_dataset
 from xfeldask.store.opening import child_groups, open_lazily
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from xfeldask.store.run import Run
 
 ORDER = {name: index for index, name in enumerate([*VARIABLES, *LATENT])}
-OF_NAMES = ("latent", "reconstruction", "volume")
+OF_NAMES = (*PUBLISHED, "volume")
 """Groups of a store that hold groups to be read by name."""
 
 
@@ -30,7 +31,7 @@ def run_dataset(run: Run, group: str | None, chunks: Any) -> xr.Dataset:
     MissingFileError
         There is no such group.
     """
-    if group is not None and group not in run:
+    if group is not None and (group not in run or not isinstance(run.group.get(group), zarr.Group)):
         have = [f"{top}/{name}" for top in OF_NAMES for name in child_groups(run.group, top)]
         raise MissingFileError(f"{run.path} has no group {group}; it has {', '.join(have) or 'none'}")
     found = open_lazily(run.group, group)

@@ -89,10 +89,10 @@ def shots_in(run: Run, selection: ArrayLike) -> NDArray[np.int64]:
         given, n = np.asarray(selection), run.n_shots
     except ValueError:
         raise InputError("a selection is booleans or indices of shots, got rows of several lengths") from None
-    if given.dtype == bool and len(given) > n:
-        raise InputError(f"{run.path} has {n:,} shots, and the selection has {len(given):,} booleans; give one a shot")
     if given.ndim != 1 or (given.size and given.dtype.kind not in "bui"):
         raise InputError(f"a selection is booleans or indices of shots, got {given.dtype} of shape {given.shape}")
+    if given.dtype == bool and len(given) > n:
+        raise InputError(f"{run.path} has {n:,} shots, and the selection has {len(given):,} booleans; give one a shot")
     shots = np.flatnonzero(given) if given.dtype == bool else np.unique(given)
     if not len(shots):
         raise InputError("no shots are selected; select at least one")

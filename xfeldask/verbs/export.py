@@ -167,9 +167,15 @@ def write_back(store: str | StorePath | ZarrStore, *, embedding: str | None = No
         raise InputError(f"the shots of {run.path} were not sorted; sort them first: xfeldask sort {run.path}")
     places = [(source, *stack) for source in intake.sources for stack in cxi_stacks(source)]
     if sum(n_shots for _, _, n_shots in places) != run.n_shots:
-        raise InputError(f"the files of {run.path} hold another number of frames than when they were ingested")
+        raise InputError(
+            f"the files of {run.path} hold another number of frames than when they were ingested; put back those that "
+            "were, or ingest these"
+        )
     if len({(source, stack.split("/")[0]) for source, stack, _ in places}) < len(places):
-        raise InputError(f"the files of {run.path} have several stacks in an entry, and a result is of one")
+        raise InputError(
+            f"the files of {run.path} have several stacks in one entry, and verdicts are written for entries of one; "
+            "export the shots into a file of their own instead"
+        )
     left = stored_elsewhere(run.group)
     if left is not None:
         left.refuse_changed(run.path)

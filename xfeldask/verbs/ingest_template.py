@@ -63,7 +63,8 @@ def _write_truth(root: zarr.Group, frames: Frames, layout: Layout) -> None:
             array = shot_array(root, name)
             value: NDArray[Any] = np.asarray(values, array.dtype)
             if value.shape != (len(shots), *array.shape[1:]):
-                raise InputError(f"{frames.name} tells {name} as {value.shape}; it is {(len(shots), *array.shape[1:])}")
+                due = (len(shots), *array.shape[1:])
+                raise InputError(f"{frames.name} tells {name} as {value.shape}; it must be {due}")
             array[shots.start : shots.stop] = value
 
 
