@@ -128,6 +128,7 @@ def test_real_frames__are_as_clean_as_their_noise(shared):
         ({"gain": np.ones(3)}, r"the gain has the shape \(3,\)"),
         ({"gain": np.ones((2, 32, 128))}, r"the gain has the shape \(2, 32, 128\)"),
         ({"dark": np.zeros((2, 128, 32))}, r"the dark has the shape \(2, 128, 32\)"),
+        ({"dark": np.zeros((64, 2, 64))}, r"the dark has the shape \(64, 2, 64\)"),
         ({"mask": np.ones((128, 2, 32), bool)}, r"the mask has the shape \(128, 2, 32\), the detector \(2, 64, 64\)"),
         ({"dark": np.full((2, 64, 64), np.nan)}, "dark is not finite in 8192 pixels"),
         ({"common_mode": "column"}, "common_mode is one of none, row, half_row, asic, got 'column'"),

@@ -137,12 +137,16 @@ def make_geometry(pixel_position: ArrayLike, pixel_size: float, mask: ArrayLike 
 def follows_pixels(shape: tuple[int, ...], pixels: tuple[int, int, int]) -> bool:
     """Whether an array has a value for each pixel (panel, ss, fs), in their order: flat, or in rows along fs.
 
+    Panels may be cut into tiles of whole rows, or lie in one slab; rows of all panels in turn are another order.
+
     Examples
     --------
-    >>> [follows_pixels(shape, (2, 5, 6)) for shape in ((60,), (10, 6), (2, 5, 6), (6, 10), (2, 5, 5))]
-    [True, True, True, False, False]
+    >>> [follows_pixels(shape, (2, 4, 6)) for shape in ((48,), (8, 6), (2, 4, 6), (4, 2, 6), (6, 8), (2, 6, 4))]
+    [True, True, True, False, False, False]
     """
-    return prod(shape) == prod(pixels) and (len(shape) == 1 or shape[-1] == pixels[2])
+    panels, rows, columns = pixels
+    in_rows = shape[-1:] == (columns,) and (shape != (rows, panels, columns) or panels == rows)
+    return prod(shape) == prod(pixels) and (len(shape) == 1 or in_rows)
 
 
 def wavelength(photon_energy: float) -> float:
