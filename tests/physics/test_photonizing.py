@@ -100,6 +100,23 @@ def test_bad_pixels__are_found_by_what_photons_cannot_do():
     assert np.argwhere(found).tolist() == [[0, 3, 4], [1, 5, 6]]
 
 
+def test_pixels_of_no_gain_or_dark__are_bad_and_the_others_as_ever():
+    _, adu = simulated(5)
+    gain, dark = np.full(SHAPE, GAIN), np.zeros(SHAPE)
+    gain[0, 3, 4], gain[0, 3, 5], gain[1, 0, 0], gain[1, 0, 1] = np.nan, 0, -1, np.inf
+    dark[1, 5, 6], dark[1, 5, 7] = np.nan, -np.inf
+    adu[0, 1, 5, 6] = adu[1, 1, 5, 7] = -np.inf
+    dead = (np.isfinite(dark) & (gain > 0) & (gain < np.inf)) == 0
+    assert dead.sum() == 6
+    correction = make_correction(SHAPE, gain, dark, "half_row")
+    found = photonize(adu, gain=gain, dark=dark, common_mode="half_row")
+    due = photonize(adu, gain=GAIN, common_mode="half_row", mask=~dead)
+    np.testing.assert_array_equal(found.photons, due.photons)
+    np.testing.assert_array_equal(found.histogram, due.histogram)
+    assert (found.bad == dead).all()
+    np.testing.assert_array_equal(bad_pixels(adu, correction, np.ones(SHAPE, bool)), dead)
+
+
 def test_real_frames__are_as_clean_as_their_noise(shared):
     adu = np.load(shared / "data/real/pr772_adu10.npy")[:, None]
     with np.load(shared / "data/real/pr772_adu_masks.npz") as masks:
@@ -124,13 +141,16 @@ def test_real_frames__are_as_clean_as_their_noise(shared):
 @pytest.mark.parametrize(
     ("more", "told"),
     [
-        ({"gain": 0}, "gain is the ADU of a photon and positive"),
+        ({"gain": 0}, "the gain is the ADU of a photon, finite and positive, got 0.0"),
+        ({"gain": np.nan}, "finite and positive, got nan"),
+        ({"gain": np.zeros(SHAPE)}, "no pixel has a finite, positive gain and a finite dark"),
+        ({"dark": np.inf}, "the dark is the ADU of no photon and finite, got inf"),
         ({"gain": np.ones(3)}, r"the gain has the shape \(3,\)"),
         ({"gain": np.ones((2, 32, 128))}, r"the gain has the shape \(2, 32, 128\)"),
         ({"dark": np.zeros((2, 128, 32))}, r"the dark has the shape \(2, 128, 32\)"),
         ({"dark": np.zeros((64, 2, 64))}, r"the dark has the shape \(64, 2, 64\)"),
         ({"mask": np.ones((128, 2, 32), bool)}, r"the mask has the shape \(128, 2, 32\), the detector \(2, 64, 64\)"),
-        ({"dark": np.full((2, 64, 64), np.nan)}, "dark is not finite in 8192 pixels"),
+        ({"dark": np.full((2, 64, 64), np.nan)}, "no pixel has a finite, positive gain and a finite dark"),
         ({"common_mode": "column"}, "common_mode is one of none, row, half_row, asic, got 'column'"),
         ({"common_mode": "asic"}, "needs their rows and columns"),
         ({"threshold": 1.5}, "threshold above 0 and up to 1"),

@@ -28,7 +28,7 @@ class Correction:
 
     Attributes
     ----------
-    gain : float32 (panel, ss, fs), ADU of a photon in each pixel
+    gain : float32 (panel, ss, fs), ADU of a photon in each pixel; NaN where it or the dark is unknown: a bad pixel
     dark : float32 (panel, ss, fs), ADU of no photon
     block : rows and columns of a group of pixels that share a common mode; (0, 0) where there is none
     threshold : float, photons from which one is counted
@@ -81,7 +81,7 @@ def make_correction(
     ----------
     shape : (panel, ss, fs) of the detector
     gain : ADU of a photon, one number or one for each pixel
-    dark : ADU of no photon, for each pixel; 0 by default
+    dark : ADU of no photon, for each pixel; 0 by default. Pixels of no finite dark or no finite, positive gain are bad
     common_mode : what pixels share one: "none", "row", "half_row", or "asic", of `asic` rows and columns
     asic : rows and columns of an ASIC
     threshold : photons from which one is counted
@@ -89,7 +89,7 @@ def make_correction(
     Raises
     ------
     InputError
-        A gain that is not positive, arrays of another shape, an unknown common mode.
+        A gain that is not positive, of all pixels or of each, arrays of another shape, an unknown common mode.
 
     Examples
     --------
@@ -106,13 +106,17 @@ def make_correction(
     for name, values in (("gain", gains), ("dark", darks)):
         if values.ndim and not follows_pixels(values.shape, shape):
             raise InputError(f"the {name} has the shape {values.shape}, the detector {shape}; give one for each pixel")
-        if not np.isfinite(values).all():
-            raise InputError(f"the {name} is not finite in {int((~np.isfinite(values)).sum())} pixels; mask them")
-    if not (gains > 0).all():
-        raise InputError(f"the gain is the ADU of a photon and positive, got {gains.min()}")
+    if not gains.ndim and not 0 < gains < np.inf:
+        raise InputError(f"the gain is the ADU of a photon, finite and positive, got {gains}")
+    if not darks.ndim and not np.isfinite(darks):
+        raise InputError(f"the dark is the ADU of no photon and finite, got {darks}")
     columns = {"none": 0, "row": shape[2], "half_row": -(-shape[2] // 2), "asic": 0 if asic is None else asic[1]}
     rows = asic[0] if common_mode == "asic" and asic is not None else int(common_mode != "none")
-    full = [np.broadcast_to(a if a.ndim == 0 else a.reshape(shape), shape).astype(np.float32) for a in (gains, darks)]
+    gains, darks = (np.broadcast_to(a if a.ndim == 0 else a.reshape(shape), shape) for a in (gains, darks))
+    known = (gains > 0) & (gains < np.inf) & np.isfinite(darks)
+    if not known.any():
+        raise InputError("no pixel has a finite, positive gain and a finite dark; photonize needs both of good pixels")
+    full = [np.where(known, a, unknown).astype(np.float32) for a, unknown in ((gains, np.nan), (darks, 0.0))]
     return Correction(full[0], full[1], (rows, columns[common_mode]), threshold)
 
 
