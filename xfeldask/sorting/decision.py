@@ -296,8 +296,8 @@ def _interval(
 
 def _checked(log_ratio: ArrayLike) -> Array:
     ratio = np.asarray(log_ratio, np.float64)
-    if ratio.ndim != 1 or not ratio.size or np.isnan(ratio).any():
-        raise InputError(
-            f"a decision needs log ratios of at least one hit, all of them numbers; got NaN or {ratio.shape}"
-        )
+    if ratio.ndim != 1 or not ratio.size:
+        raise InputError(f"a decision needs log ratios (hit,) of at least one hit, got the shape {ratio.shape}")
+    if np.isnan(ratio).any():
+        raise InputError(f"log ratios are numbers, got NaN for {int(np.isnan(ratio).sum())} of {ratio.size} hits")
     return np.clip(ratio, -LIMIT, LIMIT)

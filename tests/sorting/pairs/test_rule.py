@@ -10,6 +10,7 @@ import pytest
 from tests.sorting.pairs.test_networks import grid, shots
 from tests.sorting.shots import Given
 from xfeldask.errors import InputError
+from xfeldask.sorting.decision import Decision
 from xfeldask.sorting.pairs import lessons, networks, sample, weighing
 from xfeldask.sorting.pairs.rule import PairRule
 from xfeldask.sorting.protocol import Allowance
@@ -53,6 +54,17 @@ def test_rule__measures_decides_and_tells(rule: PairRule) -> None:
     assert told.expected_purity == pytest.approx(1 - told.expected_others_kept / kept.sum())
     low, high = told.expected_purity_interval
     assert low <= told.expected_purity <= high
+
+
+def test_rule__decides_on_blanks_alone() -> None:
+    found, told = PairRule().decide({"log_ratio": np.full(3, np.nan)}, Allowance(max_contamination=0.1))
+    assert {name: value.tolist() for name, value in found.items()} == {
+        "score": [-1.0] * 3,
+        "probability_single": [0.0] * 3,
+        "is_single": [False] * 3,
+        "verdict": [0] * 3,
+    }
+    assert told == Decision(max_singles_lost=0.01, max_contamination=0.1)
 
 
 def test_rule__comes_back_and_decides_the_same(rule: PairRule) -> None:

@@ -77,13 +77,17 @@ class PairRule(Rule):
         """Decide by the likeliest fraction of multiple hits; see `xfeldask.sorting.decision.decide`."""
         ratio = columns["log_ratio"]
         hit = ~np.isnan(ratio)
-        found = decide(ratio[hit], allowance.max_singles_lost, self.networks.seed, allowance.max_contamination)
         out: Columns = {
-            "score": np.full(len(ratio), min(float(found.score.min()), found.threshold) - 1),
+            "score": np.full(len(ratio), -1.0),
             "probability_single": np.zeros(len(ratio)),
             "is_single": np.zeros(len(ratio), bool),
             "verdict": np.full(len(ratio), BLANK, np.uint8),
         }
+        if not hit.any():
+            lost, others = allowance.max_singles_lost, allowance.max_contamination
+            return out, Decision(max_singles_lost=lost, max_contamination=others)
+        found = decide(ratio[hit], allowance.max_singles_lost, self.networks.seed, allowance.max_contamination)
+        out["score"][~hit] = min(float(found.score.min()), found.threshold) - 1
         out["score"][hit], out["probability_single"][hit] = found.score, found.probability
         out["is_single"][hit] = found.kept
         out["verdict"][hit] = np.where(found.kept, SINGLE, MULTIPLE)
