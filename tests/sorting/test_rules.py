@@ -130,6 +130,32 @@ def test_measured__refuses_other_columns_than_those_that_were_told(evidence: dic
         measured(rule, {"photon_count": np.arange(100)})
 
 
+@pytest.mark.parametrize("given", [None, SURE := {"score": np.zeros(3), "is_single": np.ones(3, bool)}, (SURE, {})])
+def test_decided__asks_for_columns_and_a_decision(given: object) -> None:
+    rule = Bright()
+    rule.decide = lambda *_: given  # type: ignore[method-assign, assignment, return-value]
+    with pytest.raises(InputError, match="the rule Bright must decide by a mapping of arrays and a Decision, gives "):
+        decided(rule, {"brightness": np.zeros(3)}, Allowance())
+
+
+def test_measured__asks_for_a_mapping() -> None:
+    rule = Bright()
+    rule.evidence = lambda _: None  # type: ignore[method-assign, assignment, return-value]
+    with pytest.raises(InputError, match="the rule Bright must give its evidence as a mapping of arrays, gives None"):
+        measured(rule, {"photon_count": np.arange(3)})
+
+
+def test_rule__without_what_it_must_do_is_refused_by_name() -> None:
+    class Idle(Rule):
+        needs, columns = Bright.needs, Bright.columns
+
+        def fit(self, shots):
+            return self
+
+    with pytest.raises(InputError, match="the rule Idle lacks decide and evidence"):
+        register_rule("idle", Idle)
+
+
 @pytest.mark.parametrize(
     ("verdict", "told"),
     [
@@ -137,6 +163,13 @@ def test_measured__refuses_other_columns_than_those_that_were_told(evidence: dic
         ({"score": np.zeros(3), "is_single": np.ones(2, bool)}, r"is_single \(2,\)"),
         ({"score": np.zeros(3), "is_single": np.ones(3, bool), "mood": np.zeros(3)}, "mood"),
         ({"score": np.full(3, np.nan), "is_single": np.ones(3, bool)}, "scores that are not finite"),
+        ({"score": ["a"] * 3, "is_single": np.ones(3, bool)}, "scores that are not finite"),
+        (
+            {"score": np.zeros(3), "is_single": np.ones(3)},
+            "gives is_single as float64; it must be bool",
+        ),
+        (SURE | {"probability_single": [5, -3, np.nan]}, "probability_single that is neither from 0 to 1 nor NaN"),
+        (SURE | {"verdict": [7, 8, 9]}, "verdicts other than 0 blank, 1 single and 2 multiple"),
     ],
 )
 def test_decided__refuses_what_is_no_verdict(verdict: dict, told: str) -> None:
@@ -154,12 +187,21 @@ def test_decided__refuses_what_is_no_verdict(verdict: dict, told: str) -> None:
         (("photon_count",), (Variable("latent", ("shot",), "float64", "mine"),), "latent is taken"),
         (("photon_count",), (Variable("mine", ("shot", "component"), "float64", "mine"),), "along shot"),
         ("photon_count", Bright.columns, "what it needs"),
+        (("photon_count",), ("brightness",), "each a Variable"),
     ],
 )
 def test_make_rule__refuses_a_rule_that_does_not_say_what_it_is(needs: tuple, columns: tuple, told: str) -> None:
     kind = type("Odd", (Bright,), {"needs": needs, "columns": columns})
     with pytest.raises(InputError, match=f"the rule Odd .*{told}"):
         make_rule(kind())
+
+
+def test_make_rule__refuses_a_rule_that_says_nothing() -> None:
+    class Silent(Rule):
+        fit = evidence = decide = Bright.fit
+
+    with pytest.raises(InputError, match="the rule Silent does not say what it needs"):
+        make_rule(Silent())
 
 
 def test_rules__name_the_variables_of_the_schema() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, Self, runtime_checkable
@@ -116,9 +117,11 @@ class Rule(Protocol):
     allowance: str = ""
     uses_labels: bool = False
 
+    @abstractmethod
     def fit(self, shots: Shots) -> Self:
         """Forget all and learn from these shots."""
 
+    @abstractmethod
     def evidence(self, shots: Mapping[str, NDArray[Any]]) -> Columns:
         """Measure some shots, each by itself.
 
@@ -131,6 +134,7 @@ class Rule(Protocol):
         dict of arrays (shot,), those of `columns`
         """
 
+    @abstractmethod
     def decide(self, columns: Mapping[str, NDArray[Any]], allowance: Allowance) -> tuple[Columns, Decision]:
         """Decide on all shots.
 

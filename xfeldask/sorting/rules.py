@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from xfeldask.errors import InputError, UnknownNameError
 from xfeldask.registry import Registry, call
-from xfeldask.schema import LATENT, MULTIPLE, SINGLE
+from xfeldask.schema import BLANK, LATENT, MULTIPLE, SINGLE, Variable
 from xfeldask.sorting.decision import Decision
 from xfeldask.sorting.envelope import EnvelopeRule
 from xfeldask.sorting.outliers import OutlierRule
@@ -27,6 +27,8 @@ BLOCK = 1024
 """Shots of which images are in memory at a time where a rule needs them besides coordinates."""
 VERDICT = ("score", "probability_single", "is_single", "verdict")
 """Columns that a decision may give."""
+CODES = (BLANK, SINGLE, MULTIPLE)
+"""Verdicts on a shot."""
 
 
 def register_rule(name: str, kind: type[Rule]) -> None:
@@ -40,7 +42,8 @@ def register_rule(name: str, kind: type[Rule]) -> None:
     Raises
     ------
     InputError
-        A name that is no identifier, or that of a rule of this package; no class.
+        A name that is no identifier, or that of a rule of this package; no class, or one without `fit`, `evidence` or
+        `decide`.
 
     Examples
     --------
@@ -61,6 +64,8 @@ def register_rule(name: str, kind: type[Rule]) -> None:
     """
     if not isinstance(kind, type):
         raise InputError(f"a rule is registered as a class, got {kind!r:.60}")
+    if lacking := getattr(kind, "__abstractmethods__", ()):
+        raise InputError(f"the rule {kind.__name__} lacks {' and '.join(sorted(lacking))}; see `Rule` for what they do")
     if name == MODELS:
         raise InputError(f"sort={MODELS!r} of `embed` goes by species that are named; give the rule another name")
     RULES.register(name, kind)
@@ -97,13 +102,14 @@ def make_rule(sort: str | object | None, seed: int = 0) -> Rule | None:
 
 def _checked(rule: Rule) -> Rule:
     """Return a rule that says what it is."""
-    if isinstance(rule.needs, str) or not rule.needs:
+    needs, columns = getattr(rule, "needs", ()), getattr(rule, "columns", ())
+    if isinstance(needs, str) or not needs:
         raise InputError(
             f"{_named(rule)} does not say what it needs: a tuple of names such as ('low_q',), or ('latent',)"
         )
-    if not rule.columns or any(variable.dims != ("shot",) for variable in rule.columns):
+    if not columns or any(not isinstance(one, Variable) or one.dims != ("shot",) for one in columns):
         raise InputError(f"{_named(rule)} does not say which columns along shot its evidence has, each a Variable")
-    for variable in rule.columns:
+    for variable in columns:
         if LATENT.get(variable.name, variable) is not variable:
             raise InputError(f"{_named(rule)} gives evidence by a name that cannot be: {variable.name} is taken")
     return rule
@@ -178,7 +184,10 @@ def measured(rule: Rule, shots: Mapping[str, NDArray[Any]]) -> Columns:
     >>> measured(rule, {"latent": np.array([[3.0, 4.0], [0.0, 1.0]])})
     {'envelope_distance': array([25.,  1.])}
     """
-    found = {name: np.asarray(value) for name, value in rule.evidence(shots).items()}
+    given = rule.evidence(shots)
+    if not isinstance(given, Mapping):
+        raise InputError(f"{_named(rule)} must give its evidence as a mapping of arrays, gives {given!r:.60}")
+    found = {name: np.asarray(value) for name, value in given.items()}
     n, names = len(next(iter(shots.values()))), [variable.name for variable in rule.columns]
     if sorted(found) != sorted(names) or any(value.shape != (n,) for value in found.values()):
         told = ", ".join(f"{name} {value.shape}" for name, value in found.items())
@@ -212,8 +221,8 @@ def decided(rule: Rule, columns: Mapping[str, NDArray[Any]], allowance: Allowanc
     Raises
     ------
     InputError
-        A user's rule gives no score or no verdict on each shot, or a score that is not finite; a rule that does not go
-        by the contamination that is asked for.
+        A user's rule gives no score or no verdict on each shot, or values that cannot be; a rule that does not go by
+        the contamination that is asked for.
 
     Examples
     --------
@@ -223,22 +232,39 @@ def decided(rule: Rule, columns: Mapping[str, NDArray[Any]], allowance: Allowanc
     ([1, 1, 1, 2], 0.25)
     """
     refuse_target(rule, allowance.max_contamination)
-    given, told = rule.decide({v.name: columns[v.name] for v in rule.columns}, allowance)
-    n = len(columns[rule.columns[0].name])
-    found = {name: np.asarray(value) for name, value in given.items()}
+    made: object = rule.decide({v.name: columns[v.name] for v in rule.columns}, allowance)
+    match made:
+        case (Mapping() as given, Decision() as told):
+            found = {name: np.asarray(value) for name, value in given.items()}
+        case _:
+            raise InputError(f"{_named(rule)} must decide by a mapping of arrays and a Decision, gives {made!r:.60}")
+    _refuse_decided(rule, found, len(columns[rule.columns[0].name]))
+    if allowance.max_contamination is not None and told.max_contamination != allowance.max_contamination:
+        raise InputError(f"{_named(rule)} does not go by max_contamination, as its decision does not tell it")
+    if "verdict" not in found:
+        found["verdict"] = np.where(found["is_single"], SINGLE, MULTIPLE).astype(np.uint8)
+    return {name: found[name] for name in VERDICT if name in found}, told
+
+
+def _refuse_decided(rule: Rule, found: Mapping[str, NDArray[Any]], n: int) -> None:
+    """Refuse columns of a decision on `n` shots that are none, or hold what cannot be."""
     wrong = found.keys() - set(VERDICT) or {"score", "is_single"} - found.keys()
     if wrong or any(value.shape != (n,) for value in found.values()):
         raise InputError(
             f"{_named(rule)} must decide by score and is_single, and may give probability_single and verdict, of {n} "
             f"shots; gives {', '.join(f'{name} {value.shape}' for name, value in found.items())}"
         )
-    if not np.isfinite(found["score"]).all():
+    if found["score"].dtype.kind not in "buif" or not np.isfinite(found["score"]).all():
         raise InputError(f"{_named(rule)} gives scores that are not finite")
-    if allowance.max_contamination is not None and told.max_contamination != allowance.max_contamination:
-        raise InputError(f"{_named(rule)} does not go by max_contamination, as its decision does not tell it")
-    if "verdict" not in found:
-        found["verdict"] = np.where(found["is_single"], SINGLE, MULTIPLE).astype(np.uint8)
-    return {name: found[name] for name in VERDICT if name in found}, told
+    if found["is_single"].dtype != np.bool_:
+        raise InputError(f"{_named(rule)} gives is_single as {found['is_single'].dtype}; it must be bool")
+    likely = found.get("probability_single", np.zeros(0))
+    if likely.dtype.kind not in "buif" or not (np.isnan(likely) | ((likely >= 0) & (likely <= 1))).all():
+        raise InputError(f"{_named(rule)} gives a probability_single that is neither from 0 to 1 nor NaN")
+    if not np.isin(found.get("verdict", BLANK), CODES).all():
+        raise InputError(
+            f"{_named(rule)} gives verdicts other than {BLANK} blank, {SINGLE} single and {MULTIPLE} multiple"
+        )
 
 
 def _named(rule: Rule) -> str:
