@@ -96,6 +96,10 @@ def test_make_feature__passes_options_on(small):
         ("autocorrelation_profile", {"n_rings": 5}, "1 to 4 rings, got 5"),
         ("radial_profile", {"rings": 5}, "takes n_rings, got rings"),
         ("counts", {"n": 5}, "takes no options, got n"),
+        ("fourier_crop", {"n": "3"}, "n of the feature 'fourier_crop' is a whole number, got '3'"),
+        ("fourier_crop", {"n": 3.0}, r"is a whole number, got 3\.0"),
+        ("fourier_crop", {"n": True}, "is a whole number, got True"),
+        ("radial_profile", {"n_rings": "12"}, "n_rings of the feature 'radial_profile' is a whole number, got '12'"),
     ],
 )
 def test_make_feature__refuses_bad_options(small, name, options, told):

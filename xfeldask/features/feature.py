@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from inspect import signature
-from typing import Protocol
+from inspect import Parameter, signature
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -109,19 +109,17 @@ def _radial_profile(grid: ImageGrid, n_rings: int | None = None) -> Feature:
     return ImageFeature("radial_profile", (n,), "count", partial(radial_profile, grid=grid, n_rings=n))
 
 
-FEATURES: Registry[Callable[..., object]] = Registry(
-    "feature",
-    {
-        "counts": _simple(counts, "count"),
-        "normalised": _simple(normalised, "1"),
-        "variance_stabilised": _simple(variance_stabilised, "1"),
-        "unit_root": _simple(unit_root, "1"),
-        "fourier_crop": _fourier_crop,
-        "autocorrelation": _autocorrelation,
-        "autocorrelation_profile": _autocorrelation_profile,
-        "radial_profile": _radial_profile,
-    },
-)
+_OURS: dict[str, Callable[..., object]] = {
+    "counts": _simple(counts, "count"),
+    "normalised": _simple(normalised, "1"),
+    "variance_stabilised": _simple(variance_stabilised, "1"),
+    "unit_root": _simple(unit_root, "1"),
+    "fourier_crop": _fourier_crop,
+    "autocorrelation": _autocorrelation,
+    "autocorrelation_profile": _autocorrelation_profile,
+    "radial_profile": _radial_profile,
+}
+FEATURES: Registry[Callable[..., object]] = Registry("feature", _OURS)
 """Makers of features by name, called with a grid and the options of the feature."""
 
 
@@ -168,7 +166,8 @@ def make_feature(feature: str | Callable[[Images], object], grid: ImageGrid, **o
     UnknownNameError
         Any other name.
     InputError
-        An option that the feature does not take, a value that does not fit the grid, a function that fails.
+        An option that the feature does not take, a value that is no whole number or does not fit the grid, a function
+        that fails.
 
     Examples
     --------
@@ -183,13 +182,24 @@ def make_feature(feature: str | Callable[[Images], object], grid: ImageGrid, **o
             raise InputError(f"options are for features by name, got {', '.join(options)}; set them in your own object")
         return own_feature(feature, grid)
     maker = FEATURES[feature]
-    taken = list(signature(maker).parameters)[1:]
-    if not options.keys() <= set(taken):
-        told = " and ".join(taken) or "no options"
-        raise InputError(f"the feature {feature!r} takes {told}, got {', '.join(options)}")
+    _refuse_options(feature, maker, options)
     made = maker(grid, **options)
     if not isinstance(made, ImageFeature):
         return own_feature(made, grid, feature)
     # no shots at all tell whether the options fit
     made(np.zeros((0, *grid.shape), np.uint16))
     return made
+
+
+def _refuse_options(name: str, maker: Callable[..., object], options: dict[str, Any]) -> None:
+    """Refuse options that a named feature does not take, and what is no whole number for one of this package."""
+    taken = list(signature(maker).parameters.values())[1:]
+    names = [option.name for option in taken if option.kind is not Parameter.VAR_KEYWORD]
+    if len(names) == len(taken) and not options.keys() <= set(names):
+        told = " and ".join(names) or "no options"
+        raise InputError(f"the feature {name!r} takes {told}, got {', '.join(options)}")
+    if name not in _OURS:
+        return
+    for option, value in options.items():
+        if isinstance(value, bool) or not isinstance(value, int | np.integer):
+            raise InputError(f"{option} of the feature {name!r} is a whole number, got {value!r:.60}")
