@@ -22,6 +22,14 @@ def registered():
     FEATURES._things.update(before)
 
 
+class Misshapen:
+    def __init__(self, shape):
+        self.shape = shape
+
+    def __call__(self, images):
+        return images.reshape(len(images), -1)
+
+
 class Ring:
     """As the protocol has it."""
 
@@ -68,6 +76,8 @@ def test_register_feature__a_class_is_found_with_its_options(small):
         make_feature("rim", small, outer=3)
     with pytest.raises(UnknownNameError, match="did you mean rim"):
         make_feature("rimm", small)
+    register_feature("any", lambda grid, **options: Ring(grid, **options))
+    np.testing.assert_array_equal(make_feature("any", small, inner=inner)(images), feature(images))
 
 
 @pytest.mark.parametrize(
@@ -80,6 +90,8 @@ def test_register_feature__a_class_is_found_with_its_options(small):
         (lambda images: images.sum(), "must give a row"),
         (lambda images: images.sum(axis=(1, 2)), "must give a row"),
         (lambda images: images.astype(str), "must give a row"),
+        (Misshapen(2), "the feature Misshapen has the shape 2; give a tuple of whole numbers"),
+        (Misshapen((2.0,)), r"has the shape \(2\.0,\); give a tuple"),
         (lambda images: images / 0.0, "gives NaN or infinity"),
         (lambda images: images.nothing, r"failed on images of shape \(2, 9, 5\) \(AttributeError: .*nothing"),
     ],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -91,9 +91,16 @@ def own_feature(made: object, grid: ImageGrid, name: str | None = None) -> OwnFe
         )
     name = name or str(getattr(made, "name", getattr(made, "__name__", type(made).__name__)))
     found = computed(name, made, np.ones((2, *grid.shape), np.uint16)).shape[1:]
-    feature = OwnFeature(name, tuple(getattr(made, "shape", found)), str(getattr(made, "units", "1")), made)
+    feature = OwnFeature(name, _shape(name, getattr(made, "shape", found)), str(getattr(made, "units", "1")), made)
     feature(np.ones((2, *grid.shape), np.uint16))
     return feature
+
+
+def _shape(name: str, told: Any) -> tuple[int, ...]:
+    """Return the shape of a row that a feature tells."""
+    if not isinstance(told, Sequence) or not all(isinstance(side, int | np.integer) for side in told):
+        raise InputError(f"the feature {name} has the shape {told!r:.60}; give a tuple of whole numbers")
+    return tuple(int(side) for side in told)
 
 
 def computed(name: str, function: Callable[[Images], Any], images: Images) -> Any:
