@@ -137,22 +137,24 @@ def grown(points: Points, copies: int, towards: Literal["last", "middle"], gap: 
 
 
 def _surface(points: Points) -> tuple[Points, float]:
-    """Return points on the surface of others, as many as are soon dealt with, and about how far they are apart [m]."""
-    from scipy.ndimage import binary_erosion
+    """Return points on the surface of others, as many as are soon dealt with, and about how far they are apart [m].
 
+    A point is taken of each cell that holds some and has an empty one beside it.
+    """
     low = points.min(axis=0)
     spacing = 3.5e-10
     while True:
+        # the outermost cells are empty, so that no row of them goes on in the next
         cell = np.floor((points - low) / spacing).astype(np.int64) + 1
-        filled = np.zeros(cell.max(axis=0) + 2, bool)
-        filled[tuple(cell.T)] = True
-        outer = filled & ~binary_erosion(filled)
+        shape = cell.max(axis=0) + 2
+        filled, first = np.unique(np.ravel_multi_index(tuple(cell.T), shape), return_index=True)
+        outer = np.zeros(len(filled), bool)
+        for stride in (shape[1] * shape[2], shape[2], 1):
+            for beside in (filled - stride, filled + stride):
+                outer |= filled[np.searchsorted(filled, beside).clip(max=len(filled) - 1)] != beside
         if outer.sum() <= MOST_POINTS:
-            break
+            return points[first[outer]], spacing
         spacing *= 1.25
-    flat = np.ravel_multi_index(tuple(cell.T), filled.shape)
-    _, first = np.unique(flat, return_index=True)
-    return points[first[outer.ravel()[flat[first]]]], spacing
 
 
 def _front(points: Points, plane: NDArray[np.float64], direction: NDArray[np.float64], gap: float) -> Points:
@@ -160,8 +162,8 @@ def _front(points: Points, plane: NDArray[np.float64], direction: NDArray[np.flo
     across, along = (points[:, None] * plane).sum(axis=-1), (points * direction).sum(axis=-1)
     cell = np.floor(across / gap).astype(np.int64)
     cell -= cell.min(axis=0)
-    flat = cell[:, 0] * (cell[:, 1].max() + 1) + cell[:, 1]
-    top = np.full(int(flat.max()) + 1, -np.inf)
-    np.maximum.at(top, flat, along)
-    first = along > top[flat] - gap
+    filled, where = np.unique(cell[:, 0] * (cell[:, 1].max() + 1) + cell[:, 1], return_inverse=True)
+    top = np.full(len(filled), -np.inf)
+    np.maximum.at(top, where, along)
+    first = along > top[where] - gap
     return np.column_stack([across[first], along[first]])
