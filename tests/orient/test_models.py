@@ -14,6 +14,7 @@ from xfeldask.orient.models import (
     grid_size,
     profile,
     radii,
+    radius_of_gyration,
     random_models,
     regridded,
     symmetrised,
@@ -89,3 +90,11 @@ def test_regridded__keeps_what_was_known():
     np.testing.assert_allclose(wide.intensity[:, ~known], 7)
     back = regridded(wide, 6.0, mean)
     assert (back.intensity[:, radii(15) <= 6.5] == old.intensity[:, radii(15) <= 6.5]).all()
+
+
+@pytest.mark.parametrize("size", [5, 6, 7, 8, 9, 21])
+def test_radius_of_gyration__is_that_of_a_gaussian_on_any_grid(size):
+    step = 1e6
+    intensity = np.exp(-((2 * np.pi * 20e-9 * step * radii(size)) ** 2) / 3)
+    found = radius_of_gyration(intensity, step)
+    assert found == pytest.approx(np.nan if size < 6 else 20e-9, rel=0.02, nan_ok=True)

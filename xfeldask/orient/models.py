@@ -209,12 +209,12 @@ def radius_of_gyration(intensity: NDArray[np.floating], step: float) -> float:
 
     Returns
     -------
-    float [m], NaN where the intensity does not fall
+    float [m], NaN where the intensity does not fall, or the grid has less than two shells around its middle
 
     Notes
     -----
     ``ln I(s) = ln I(0) - (2 pi s)^2 Rg^2 / 3`` (A. Guinier, Annales de Physique 11, 161, 1939), fitted to the means of
-    shells as far as ``2 pi s Rg`` is below 1.3, and to three at least.
+    shells as far as ``2 pi s Rg`` is below 1.3, and to three at least, or as many as there are.
 
     Examples
     --------
@@ -229,7 +229,7 @@ def radius_of_gyration(intensity: NDArray[np.floating], step: float) -> float:
     counts = np.bincount(shell[some])
     mean = np.bincount(shell[some], intensity[some]) / counts
     squared = np.bincount(shell[some], away[some] ** 2) / counts * (2 * np.pi * step) ** 2
-    used = 3
+    used = least = min(3, len(mean) - 1)
     for _ in range(5):
         lit = np.arange(1, used + 1)[mean[1 : used + 1] > 0]
         if lit.size < 2:
@@ -238,5 +238,5 @@ def radius_of_gyration(intensity: NDArray[np.floating], step: float) -> float:
         if slope >= 0:
             return float("nan")
         radius = float(np.sqrt(-3 * slope))
-        used = int(np.clip(1.3 / (2 * np.pi * step * radius), 3, n // 2 - 2))
+        used = int(np.clip(1.3 / (2 * np.pi * step * radius), least, max(least, n // 2 - 2)))
     return radius
