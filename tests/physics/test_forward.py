@@ -92,10 +92,11 @@ def test_draw__by_either_sampler_has_the_photons_that_are_expected(model, streng
 
 
 def test_mean_photons__grow_with_the_fluence_and_come_from_good_pixels(volume):
-    mean = mean_photons(volume, DETECTOR, BEAM)
+    s_max = largest_s(DETECTOR, LAMBDA, Margins())
+    mean = mean_photons(volume, DETECTOR, BEAM, s_max)
     brighter = BEAM.model_copy(update={"photons_per_pulse": 3e18})
-    assert mean_photons(volume, DETECTOR, brighter) == pytest.approx(3 * mean)
+    assert mean_photons(volume, DETECTOR, brighter, s_max) == pytest.approx(3 * mean)
     half = replace(DETECTOR, mask=np.arange(256).reshape(1, 16, 16) % 2 == 0)
-    assert 0.3 * mean < mean_photons(volume, half, BEAM) < 0.7 * mean
+    assert 0.3 * mean < mean_photons(volume, half, BEAM, s_max) < 0.7 * mean
     none = replace(DETECTOR, mask=np.zeros((1, 16, 16), bool))
-    assert mean_photons(volume, none, BEAM) == 0
+    assert mean_photons(volume, none, BEAM, s_max) == 0

@@ -30,17 +30,15 @@ class Bound:
     Attributes
     ----------
     cell : float32 (m, m, m), bound of abs(F) inside the cell [electrons]
-    reach : float32 (m, m, m), bound of abs(F) within `distance` of any point of the cell [electrons]
+    reach : float32 (m, m, m), bound of abs(F) near any point of the cell, as far as was asked for [electrons]
     origin : float, coordinate of s = 0 in cells
     fineness : int, cells a grid step
-    distance : float [1/m]
     """
 
     cell: NDArray[np.float32]
     reach: NDArray[np.float32]
     origin: float
     fineness: int
-    distance: float
 
 
 def bernstein(taps: NDArray[np.floating], low: float, high: float) -> NDArray[np.float64]:
@@ -114,7 +112,7 @@ def bound_volume(volume: Volume, s_max: float, distance: float, fineness: int = 
     np.sqrt(cell, out=cell)
     cell *= np.float32(ROUNDING)
     reach = _largest_within(cell, distance * fineness / volume.step)
-    return Bound(cell, reach, float(half * fineness), fineness, distance)
+    return Bound(cell, reach, float(half * fineness), fineness)
 
 
 def _largest_within(cell: NDArray[np.float32], radius: float) -> NDArray[np.float32]:

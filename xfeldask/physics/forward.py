@@ -235,11 +235,11 @@ def _cut(geometry: Geometry, wavelength: float, margins: Margins, step: float) -
     return _Cutting(tiles, (reach[0], reach[1]), (s_level[0], s_level[1]))
 
 
-def mean_photons(form: Form, geometry: Geometry, beam: Beam, s_max: float | None = None) -> float:
+def mean_photons(form: Form, geometry: Geometry, beam: Beam, s_max: float) -> float:
     """Estimate the expected photons of a single hit at full fluence on all good pixels, averaged over orientations.
 
-    abs(F)^2 is averaged over 400 directions on each of 256 shells of abs(s), up to `s_max` [1/m], or as far as the
-    form factor goes.
+    abs(F)^2 is averaged over 400 directions on each of 256 shells of abs(s), up to `s_max` [1/m], as of
+    `largest_s`.
 
     Examples
     --------
@@ -249,14 +249,10 @@ def mean_photons(form: Form, geometry: Geometry, beam: Beam, s_max: float | None
     >>> from xfeldask.physics.volume import build_volume
     >>> carbon, detector = make_atoms([[0, 0, 0]], ["C"]), square(32, 2.4e-3, 0.15)
     >>> lam = wavelength(BEAMS["amo86615"].photon_energy)
-    >>> volume = build_volume(carbon, largest_s(detector, lam, Margins()))
-    >>> f'{mean_photons(volume, detector, BEAMS["amo86615"]):.2g}'
+    >>> s_max = largest_s(detector, lam, Margins())
+    >>> f'{mean_photons(build_volume(carbon, s_max), detector, BEAMS["amo86615"], s_max):.2g}'
     '8.4e-05'
     """
-    if s_max is None:
-        s_max = (
-            form.s_max if isinstance(form, Volume) else largest_s(geometry, wavelength(beam.photon_energy), Margins())
-        )
     shell = np.linspace(0, s_max, 256)
     amplitude = form_amplitude(form, shell[:, None, None] * even_directions(400))
     intensity = (amplitude.real * amplitude.real + amplitude.imag * amplitude.imag).mean(axis=1, dtype=np.float64)

@@ -36,7 +36,7 @@ class Table(NamedTuple):
         return cls(function(np.linspace(0, end, count)), end / (count - 1))
 
     def __call__(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Values at any places from 0 to the end."""
+        """Values at any places from 0 on; beyond the end, where the last two values lead."""
         at = x / self.step
         low = np.minimum(at.astype(np.int64), len(self.value) - 2)
         below = self.value[low]
