@@ -10,7 +10,7 @@ import pytest
 
 from tests.orient.shots import PIXELS, RADIUS, intensity, shots
 from xfeldask.errors import InputError
-from xfeldask.orient import iteration
+from xfeldask.orient import iteration, starts
 from xfeldask.orient.cycle import (
     expand_maximise_compress,
     explained_at_once,
@@ -151,8 +151,9 @@ def test_explained_at_once__is_much_only_of_one_orientation(data):
     assert explained_at_once(alike, alike, PIXELS, RADIUS).mean() > 50
 
 
-def test_start__of_some_shots_is_carried_over_to_all(data):
-    found = begun(data.frames, PIXELS, LEVELS[0], starts=1, most_shots=100)
+def test_start__of_some_shots_is_carried_over_to_all(data, monkeypatch):
+    monkeypatch.setattr(starts, "MOST_SHOTS", 100)
+    found = begun(data.frames, PIXELS, LEVELS[0], starts=1)
     assert len(found.rotation) == 250
     assert (found.level, found.iteration) == (1, 0)
     alone = begun(data.frames[np.linspace(0, 249, 100).round().astype(int)], PIXELS, LEVELS[0], starts=1)

@@ -48,15 +48,15 @@ class Start(NamedTuple):
     best: State
 
 
-def compared_shots(count: int, most: int = MOST_SHOTS) -> NDArray[np.int64]:
-    """Choose shots that starts are compared by, evenly from so many, int64 (shot,).
+def compared_shots(count: int) -> NDArray[np.int64]:
+    """Choose shots that starts are compared by, `MOST_SHOTS` of so many, evenly, int64 (shot,).
 
     Examples
     --------
-    >>> compared_shots(9, most=3).tolist()
-    [0, 4, 8]
+    >>> len(compared_shots(100_000)), compared_shots(4).tolist()
+    (2000, [0, 1, 2, 3])
     """
-    return np.linspace(0, count - 1, min(count, most)).round().astype(np.int64)
+    return np.linspace(0, count - 1, min(count, MOST_SHOTS)).round().astype(np.int64)
 
 
 def begun(
@@ -66,29 +66,27 @@ def begun(
     *,
     count: int = 1,
     starts: int = 8,
-    most_shots: int = MOST_SHOTS,
     seed: int = 0,
     group: ArrayLike | None = None,
     size_prior: bool = False,
     inner: bool = False,
     each: Each = in_turn,
     device: Device | None = None,
-    tell: Callable[[State], object] | None = None,
     before: Start | None = None,
     keep: Callable[[Start], object] | None = None,
 ) -> State:
     """Go through the first level from noise several times, and keep what explains the shots best.
 
     Coarse intensities from different noise end in a few different ones; that of the largest likelihood is right far
-    more often than a single one is, and the first level costs little.
+    more often than a single one is, and the first level costs little. Of many shots they are compared by
+    `compared_shots`, and all then follow the best.
 
     Parameters
     ----------
-    frames, pixels, group, size_prior, each, device, tell : as of `expand_maximise_compress`
+    frames, pixels, group, size_prior, each, device : as of `expand_maximise_compress`
     level : Level, the first of the schedule
     count : int, models
     starts : int, how often
-    most_shots : int, evenly chosen of all, that the starts are compared by; all shots then follow the best
     seed : int, of the noise
     inner : bool, let three of four starts of one model begin within a smaller radius. One of four finds the axes of the
         symmetry after it began without them: noise that is symmetric about the given axes ends turned by a quarter
@@ -106,7 +104,7 @@ def begun(
         No shot, or no start.
     """
     refuse_no_start(starts)
-    some = frames[compared_shots(len(frames), most_shots)]
+    some = frames[compared_shots(len(frames))]
     turns = rotations_of(group)
     done, best = (0, None) if before is None else before
     for attempt in range(done, starts):
@@ -116,7 +114,7 @@ def begun(
         else:
             models = random_models(some, pixels, level.radius, count, own, group)
         found = expand_maximise_compress(some, pixels, models, [its_level], group=group, size_prior=size_prior,
-                                         each=each, device=device, tell=tell)  # fmt: skip
+                                         each=each, device=device)  # fmt: skip
         if best is None or found.history[-1].log_likelihood > best.history[-1].log_likelihood:
             best = found
         if keep is not None:
@@ -126,7 +124,7 @@ def begun(
         return best
     last = replace(level, iterations=2, exponent=1.0)
     return expand_maximise_compress(frames, pixels, best.models, [last], group=group, size_prior=size_prior, each=each,
-                                    device=device, tell=tell)  # fmt: skip
+                                    device=device)  # fmt: skip
 
 
 def refuse_no_start(starts: int) -> None:
