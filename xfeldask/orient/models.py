@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from xfeldask.orient.kernels import turned
 from xfeldask.orient.sparse import Pixels, SparseFrames
-from xfeldask.physics.orientations import rotation_matrix
+from xfeldask.physics.orientations import rotation_matrix, rotations_of
 
 PSEUDO = 1.0
 """Photons of the shell's mean that stand in each grid point beside those that were merged."""
@@ -143,7 +143,7 @@ def random_models(
     seed : int, or several
     group : (order, 4), symmetry of the particles; none when not given
     """
-    size, turns = grid_size(radius), np.eye(1, 4) if group is None else np.asarray(group, np.float64)
+    size, turns = grid_size(radius), rotations_of(group)
     mean = at_radii(profile(frames, pixels, radius), radii(size))
     noise = np.random.default_rng(seed).random((count, size, size, size)) + 0.5
     merged = [symmetrised(np.stack([mean * each, mean * 0 + 1], axis=-1), turns) for each in noise]

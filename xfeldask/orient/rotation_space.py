@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xfeldask.orient.rotations import RotationGrid, rotation_grid
-from xfeldask.physics.orientations import angle_between
+from xfeldask.physics.orientations import angle_between, rotations_of
 
 MOST_LANDMARKS = 1400
 """Rotations at most that the coordinates are worked out for; others lie between those near to them."""
@@ -47,7 +47,7 @@ def rotation_coordinates(quaternion: ArrayLike, group: NDArray[np.float64], coun
     >>> at.shape
     (2, 3)
     """
-    turns = np.ascontiguousarray(np.atleast_2d(np.asarray(group, np.float64)))
+    turns = np.ascontiguousarray(rotations_of(group))
     marks, known = _landmarks(turns.tobytes())
     at, q = marks.nearest(quaternion, NEAREST), np.asarray(quaternion, np.float64)
     weight = np.exp(-((angle_between(q[:, None], marks.quaternion[at], turns) / marks.spacing) ** 2))
