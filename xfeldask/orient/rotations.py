@@ -10,7 +10,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xfeldask.errors import InputError
-from xfeldask.physics.orientations import canonical, multiply, rotation_matrix, rotations_of
+from xfeldask.physics.orientations import (
+    canonical,
+    equivalents,
+    first_in_row,
+    multiply,
+    rotation_matrix,
+    rotations_of,
+)
 
 TILE = 32
 """Neighbouring rotations that are compared with a shot together."""
@@ -73,8 +80,7 @@ class RotationGrid:
         from scipy.spatial import cKDTree  # takes a while to import, and few processes need it
 
         real = np.flatnonzero(self.weight > 0)
-        alike = multiply(self.quaternion[real], self.group[:, None]).reshape(-1, 4)
-        tree = cKDTree(np.concatenate([alike, -alike]))
+        tree = cKDTree(equivalents(self.quaternion[real], self.group))
         count = min(count, len(real))
         # equivalents of one rotation are further apart than its neighbours, but for very coarse grids
         at = np.atleast_2d(tree.query(np.asarray(quaternion), min(2 * count, tree.n))[1]) % len(real)
@@ -83,10 +89,7 @@ class RotationGrid:
 
 def _first_different(at: NDArray[np.int64], count: int) -> NDArray[np.int64]:
     """Return the first `count` different numbers of each row; the last of them again where there are fewer."""
-    order = np.argsort(at, axis=1, kind="stable")
-    ordered = np.take_along_axis(at, order, 1)
-    fresh = np.empty(at.shape, bool)
-    np.put_along_axis(fresh, order, np.diff(ordered, axis=1, prepend=-1) != 0, 1)
+    fresh = first_in_row(at)
     place = np.where(fresh, np.arange(at.shape[1]), at.shape[1])
     place.sort(axis=1)
     last = fresh.sum(axis=1, keepdims=True) - 1

@@ -284,10 +284,50 @@ def angle_between(
     """
     qa, qb = np.asarray(qa, dtype=np.float64), np.asarray(qb, dtype=np.float64)
     best = np.zeros(np.broadcast_shapes(qa.shape, qb.shape)[:-1])
-    for f in _FRIEDEL if friedel else _FRIEDEL[:1]:
-        for g in _FRIEDEL[:1] if group is None else np.atleast_2d(np.asarray(group, dtype=np.float64)):
+    for f in _FRIEDEL if friedel else IDENTITY:
+        for g in rotations_of(group):
             best = np.maximum(best, np.abs((qa * multiply(multiply(f, qb), g)).sum(axis=-1)))
     return np.asarray(2 * np.arccos(np.minimum(best, 1)))
+
+
+def equivalents(
+    quaternion: NDArray[np.float64], group: NDArray[np.float64], friedel: bool = False
+) -> NDArray[np.float64]:
+    """All quaternions of orientations that look the same as some, for a tree of neighbours.
+
+    Parameters
+    ----------
+    quaternion : (n, 4)
+    group : (order, 4), as of `symmetry_group`
+    friedel : as of `angle_between`
+
+    Returns
+    -------
+    float64 (m n, 4), f q g and its negative for all f and g; at i is one of the orientation i % n
+
+    Examples
+    --------
+    >>> equivalents(np.array([[0.5, 0.5, 0.5, 0.5]]), IDENTITY).tolist()
+    [[0.5, 0.5, 0.5, 0.5], [-0.5, -0.5, -0.5, -0.5]]
+    """
+    turned = multiply(_FRIEDEL[:, None], quaternion) if friedel else quaternion[None]
+    alike = multiply(turned[:, None], group[:, None]).reshape(-1, 4)
+    return np.concatenate([alike, -alike])
+
+
+def first_in_row(number: NDArray[np.integer]) -> NDArray[np.bool_]:
+    """Where rows (..., n) of numbers of 0 and above meet one for the first time.
+
+    Examples
+    --------
+    >>> first_in_row(np.array([[3, 1, 3, 1, 2]])).tolist()
+    [[True, True, False, False, True]]
+    """
+    order = number.argsort(axis=-1, kind="stable")
+    fresh = np.diff(np.take_along_axis(number, order, axis=-1), axis=-1, prepend=-1) != 0
+    first = np.empty(number.shape, bool)
+    np.put_along_axis(first, order, fresh, axis=-1)
+    return first
 
 
 def _on_two_circles(inner: NDArray[Any], a: NDArray[Any], outer: NDArray[Any], b: NDArray[Any]) -> NDArray[np.float64]:

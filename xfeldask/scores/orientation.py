@@ -8,9 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xfeldask.errors import InputError
-from xfeldask.physics.orientations import IDENTITY, angle_between, multiply, rotations_of
-
-_HALF_TURN_ABOUT_Z = np.array([[0.0, 0.0, 0.0, 1.0]])
+from xfeldask.physics.orientations import angle_between, equivalents, first_in_row, rotations_of
 
 
 @dataclass(frozen=True)
@@ -124,30 +122,19 @@ def _nearest_angles(
     """
     from scipy.spatial import cKDTree
 
-    turns = np.concatenate([IDENTITY, _HALF_TURN_ABOUT_Z]) if friedel else IDENTITY
-    alike = multiply(multiply(turns[:, None, None], q), group[:, None]).reshape(-1, 4)
-    tree = cKDTree(np.concatenate([alike, -alike]), balanced_tree=False)
+    tree = cKDTree(equivalents(q, group, friedel), balanced_tree=False)
     angle = np.empty((looked, neighbours))
     left = np.arange(looked)
     k = 2 * (neighbours + 1)
     while left.size:
         k = min(k, tree.n)
         chord, at = tree.query(q[left], k)
-        other = _first_in_row(at % len(q)) & (at % len(q) != left[:, None])
+        other = first_in_row(at % len(q)) & (at % len(q) != left[:, None])
         enough = other.sum(axis=1) >= neighbours
         taken = (other & (other.cumsum(axis=1) <= neighbours))[enough]
         angle[left[enough]] = 4 * np.arcsin(np.minimum(chord[enough][taken].reshape(-1, neighbours) / 2, 1))
         left, k = left[~enough], 2 * k
     return angle
-
-
-def _first_in_row(value: NDArray[np.integer]) -> NDArray[np.bool_]:
-    """Where a row (..., n) meets a value for the first time."""
-    order = value.argsort(axis=1, kind="stable")
-    ordered = np.take_along_axis(value, order, axis=1)
-    first = np.empty(value.shape, bool)
-    np.put_along_axis(first, order, np.diff(ordered, axis=1, prepend=-1) != 0, axis=1)
-    return first
 
 
 def _latent_and_orientation(
