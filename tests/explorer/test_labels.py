@@ -186,6 +186,26 @@ def test_bench__labels_by_keys_and_goes_on_at_once(run, allowed):
     assert looked.labels.of(seen[-1]) == "other"
 
 
+def test_bench__says_that_labels_are_not_in_the_store_until_they_are(run, monkeypatch):
+    looked = Session(run.path, may_write=True)
+    bench = bench_of(looked)
+
+    def full(*_):
+        raise InputError("the disk is full")
+
+    bench.sign("anna")
+    with monkeypatch.context() as patch:
+        patch.setattr("xfeldask.explorer.model.labels.write_labels", full)
+        bench.give("single")
+        bench.keeper.wait()
+    assert bench.fault.object == "the disk is full"
+    assert "(not all in the store)" in bench.counts.object
+    bench.give("blank")
+    bench.keeper.wait()
+    assert bench.fault.object == ""
+    assert "(in the store)" in bench.counts.object
+
+
 def test_bench__does_not_hear_keys_while_its_tab_is_closed():
     looked = session()
     watch = Watch(looked)

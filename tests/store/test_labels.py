@@ -67,6 +67,48 @@ def test_keeper__writes_what_failed_with_what_comes_next(run: Run, monkeypatch: 
     assert read_labels(run)["anna"].values.tolist() == [SINGLE, BLANK, *[NO_LABEL] * 3]
 
 
+def damage(run: Run, person: str) -> None:
+    (chunk,) = (run.path / "labels" / person / "label" / "c").iterdir()
+    chunk.write_bytes(bytes(chunk.stat().st_size))
+
+
+def test_keeper__writes_labels_of_others_where_those_of_one_are_damaged(run: Run) -> None:
+    write_labels(run, "anna", {0: "blank"})
+    damage(run, "anna")
+    told = list[str]()
+    keeper = Keeper(run, told.append)
+    keeper.keep("anna", {1: "single"})
+    keeper.wait()
+    keeper.keep("carl", {2: "single"})
+    keeper.wait()
+    assert len(told) == 2
+    for fault in told:
+        assert fault.startswith("label by anna cannot be read")
+        assert "xfeldask verify" in fault
+    assert read_labels(run)["carl"].values.tolist() == [*[NO_LABEL] * 2, SINGLE, *[NO_LABEL] * 2]
+
+
+def test_keeper__goes_on_after_a_fault_that_nobody_foresaw(
+    run: Run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    told = list[str]()
+    keeper = Keeper(run, told.append)
+
+    def broken(*_: object) -> None:
+        raise RuntimeError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("xfeldask.explorer.model.labels.write_labels", broken)
+        keeper.keep("anna", {0: "single", 1: "single"})
+        keeper.wait()
+    assert told == ["RuntimeError"]
+    assert "labels of anna cannot be written" in caplog.text
+    keeper.keep("anna", {1: None})
+    keeper.wait()
+    assert told == ["RuntimeError", ""]
+    assert read_labels(run)["anna"].values.tolist() == [SINGLE, *[NO_LABEL] * 4]
+
+
 def test_write_labels__keeps_a_class_of_ones_own_as_long_as_a_shot_has_it(run: Run) -> None:
     write_labels(run, "anna", {0: "ice", 1: "single", 2: "dimer"})
     write_labels(run, "anna", {0: None, 3: "dimer", 4: "smear"})

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from xfeldask.errors import InputError
+from xfeldask.errors import CorruptStoreError, InputError
 from xfeldask.schema import BLANK, MULTIPLE, OTHER, SINGLE
 from xfeldask.store.by_name import check_name, publish_by_name, read_by_name
 from xfeldask.store.lock import held
@@ -50,6 +50,8 @@ def write_labels(run: Run, name: str, changes: Mapping[int, str | None]) -> NDAr
         Another page writes labels of the same person at this moment.
     InputError
         A name that cannot be, a store that cannot be written, shots that are not there.
+    CorruptStoreError
+        The labels that the person gave before cannot be read.
 
     Examples
     --------
@@ -74,7 +76,7 @@ def write_labels(run: Run, name: str, changes: Mapping[int, str | None]) -> NDAr
     # what another page of the same person writes meanwhile would be lost
     with held(run.path, f"labels/{name}"):
         known = read_labels(run).get(name)
-        labels = np.full(run.n_shots, NO_LABEL, np.int8) if known is None else known.values.astype(np.int8)
+        labels = np.full(run.n_shots, NO_LABEL, np.int8) if known is None else values_of(known)
         classes = dict(LABELS) if known is None else classes_of(known)
         for label in changes.values():
             if label is not None:
@@ -95,6 +97,27 @@ def write_labels(run: Run, name: str, changes: Mapping[int, str | None]) -> NDAr
 def read_labels(run: Run) -> dict[str, xr.DataArray]:
     """Return the labels of a run by the name of who gave them, int8 (shot,); those of another run are left out."""
     return read_by_name(run, "labels", "label")
+
+
+def values_of(labels: xr.DataArray) -> NDArray[np.int8]:
+    """Read stored labels, int8 (shot,).
+
+    Raises
+    ------
+    CorruptStoreError
+        Their bytes are damaged.
+
+    Examples
+    --------
+    >>> import xarray as xr
+    >>> values_of(xr.DataArray([1, -1])).tolist()
+    [1, -1]
+    """
+    try:
+        return labels.values.astype(np.int8)
+    except Exception as error:  # a decoder may raise anything on damaged bytes
+        who = labels.attrs.get("long_name", "labels")
+        raise CorruptStoreError(f"{who} cannot be read ({error}); xfeldask verify names what is broken") from error
 
 
 def classes_of(labels: xr.DataArray) -> dict[str, int]:

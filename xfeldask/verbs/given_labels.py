@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from xfeldask.errors import FormatError, InputError, UnknownNameError
 from xfeldask.formats.text import load_array, read_lines
-from xfeldask.store.labels import LABELS, NO_LABEL, check_class, lessons, number, read_labels
+from xfeldask.store.labels import LABELS, NO_LABEL, check_class, lessons, number, read_labels, values_of
 from xfeldask.store.run import Run
 
 COLUMNS = ("shot", "label")
@@ -40,6 +40,8 @@ def given_labels(run: Run, labels: ArrayLike | str | os.PathLike[str]) -> NDArra
         There is no such file, it holds no such table, or nobody of that name gave labels.
     InputError
         They are labels of no hit.
+    CorruptStoreError
+        Labels of a person cannot be read.
 
     Examples
     --------
@@ -60,7 +62,7 @@ def given_labels(run: Run, labels: ArrayLike | str | os.PathLike[str]) -> NDArra
                 "nobody gave the shots of this store labels; give a file (.csv, .npy), or label shots in the explorer"
             )
             raise UnknownNameError("name of who gave labels", text, known, none)
-        words = known[text].values.astype(np.int8)
+        words = values_of(known[text])
     found = lessons(words)
     if (found < 0).all():
         raise InputError(f"{text} labels no hit of {run.path}, so that nothing can be learned from it")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from threading import Lock, Thread
@@ -25,6 +26,7 @@ from xfeldask.store.labels import (
     classes_of,
     number,
     read_labels,
+    values_of,
     write_labels,
 )
 from xfeldask.store.run import Run
@@ -103,7 +105,7 @@ class Labels(param.Parameterized):
             numbers = np.full(256, NO_LABEL, np.int8)
             for name, value in classes_of(known).items():
                 numbers[value] = number(self.classes, name)
-            self.values = np.where(self._changed, self.values, numbers[known.values])
+            self.values = np.where(self._changed, self.values, numbers[values_of(known)])
         self.person = person
         self._tell()
 
@@ -241,6 +243,7 @@ class Keeper:
 
     def __init__(self, run: Run, tell: Callable[[str], object]) -> None:
         self._run, self._tell, self._lock = run, tell, Lock()
+        self._failed: dict[str, dict[int, str | None]] = {}
         self._waiting: dict[str, dict[int, str | None]] = {}
         self._thread: Thread | None = None
 
@@ -264,16 +267,15 @@ class Keeper:
         while True:
             with self._lock:
                 if not self._waiting:
-                    self._thread = None
+                    # written with those that come next
+                    self._waiting, self._failed, self._thread = self._failed, {}, None
                     break
                 person, changes = self._waiting.popitem()
+            changes = self._failed.pop(person, {}) | changes
             try:
                 write_labels(self._run, person, changes)
-            except XfeldaskError as error:
-                fault = str(error)
-                with self._lock:
-                    # written with those that come next
-                    self._waiting[person] = changes | self._waiting.get(person, {})
-                    self._thread = None
-                break
+            except Exception as error:  # labels of others are still to be written, and the page waits for an end
+                if not isinstance(error, XfeldaskError):
+                    logging.getLogger(__name__).exception("labels of %s cannot be written", person)
+                self._failed[person], fault = changes, str(error) or type(error).__name__
         self._tell(fault)

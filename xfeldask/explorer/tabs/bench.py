@@ -72,6 +72,7 @@ class Bench:
         self.strip = Mosaic(NEXT, 1, lambda place: session.param.update(shot=self._next[place]))
         self.teaching = Teaching(session)
         self.counts, self.fault = caption(), caption(styles=SMALL | {"color": "#d32f2f"})
+        self._is_kept = True
         self._watch = watch
         self.keys = Keys({key: partial(self._press, key) for key in (*KEYS, *OWN_KEYS, UNDO, REDO)})
         self.buttons = pn.FlexBox()
@@ -151,7 +152,8 @@ class Bench:
             self.keeper.keep(self.labels.person, self.labels.known_as(shots))
 
     def _kept(self, fault: str) -> None:
-        self.fault.object = html.escape(fault)
+        self.fault.object, self._is_kept = html.escape(fault), not fault
+        self._count()
 
     def sign(self, name: str) -> None:
         """Give labels under a name from now on, those of this page too."""
@@ -192,10 +194,15 @@ class Bench:
         labels = [f"{shot:,}" for shot in self._next]
         self.strip.show(*self._pictures.tiles(self._next, self._session.zoom, labels))
         self._offer()
-        told = [f"{html.escape(name)} {n:,}" for name, n in self.labels.counts.items()]
-        place = "in the store" if self._session.may_write and self.labels.person else "on this page only"
-        self.counts.object = f"<b>{self.labels.n:,} labels</b> ({place}): {', '.join(told)}"
+        self._count()
         self.teaching.offer()
+
+    def _count(self) -> None:
+        told = [f"{html.escape(name)} {n:,}" for name, n in self.labels.counts.items()]
+        place = "on this page only"
+        if self._session.may_write and self.labels.person:
+            place = "in the store" if self._is_kept else "not all in the store"
+        self.counts.object = f"<b>{self.labels.n:,} labels</b> ({place}): {', '.join(told)}"
 
     def _offer(self) -> None:
         """Offer a button for each class, and to label what is selected."""
