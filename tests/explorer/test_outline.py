@@ -7,14 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.explorer.few_shots import few_shots, session
+from tests.explorer.few_shots import N, few_shots, session
 from tests.explorer.gestures import box, lasso, look, size
 from xfeldask.errors import InputError
+from xfeldask.explorer.model.drawing import draw
 from xfeldask.explorer.model.masks import in_polygon
 from xfeldask.explorer.model.outline import BOX, LASSO, MOST, Outline
 from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.view.address import read_address
 from xfeldask.explorer.view.plane import Plane
+from xfeldask.store.columns import Column
 
 ANGLE = np.linspace(0, 2 * np.pi, 700)
 
@@ -70,6 +72,26 @@ def test_outline__is_left_out_where_it_does_not_tell_what_is_selected(how):
     if how == "undone":
         looked.undo()
     assert looked.outline == ""
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.float64])
+def test_identifiers_of_a_beamline__are_drawn_selected_and_zoomed_one_by_one(kind):
+    trains = (1_600_000_000 + np.arange(N)).astype(kind)
+    looked = session()
+    looked.shots.add(Column("train", "train", "1", trains))
+    looked.x, looked.y = "train", "c0"
+    plane = Plane(looked)
+    np.testing.assert_array_equal(plane.x, trains)
+    size(plane, 10 * N, 100)
+    look(plane, (1_599_999_999.5, 1_599_999_999.5 + N), (-1e9, 1e9))
+    drawn = draw(plane.points, looked.visible, looked.selected, *plane.canvas.view, N, 1)
+    assert (drawn.rgba[..., 3] > 0).all(), "each train in a column of its own"
+    box(plane, 1_600_000_004.9, -1e9, 1_600_000_007.1, 1e9)
+    assert np.flatnonzero(looked.selected).tolist() == [5, 6, 7]
+    outline = Outline.read(looked.outline)
+    np.testing.assert_array_equal(outline.inside(lambda name: looked.column(name).values), looked.selected)
+    look(plane, (1_600_000_010.0, 1_600_000_012.0), (-1.0, 1.0))
+    assert looked.view == [1_600_000_010, 1_600_000_012, -1, 1]
 
 
 def test_view__is_told_where_it_is_not_the_whole_and_taken_up_from_the_address():

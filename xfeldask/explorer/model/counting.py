@@ -17,8 +17,8 @@ Index = NDArray[np.int32]
 
 @kernel
 def places(
-    x: NDArray[np.float32],
-    y: NDArray[np.float32],
+    x: NDArray[np.floating[Any]],
+    y: NDArray[np.floating[Any]],
     visible: NDArray[np.bool_],
     view: NDArray[np.float64],
     width: int,
@@ -28,7 +28,7 @@ def places(
 
     Parameters
     ----------
-    x, y : float32 (point,); points that are not finite are in no picture
+    x, y : float32 or float64 (point,), both alike; points that are not finite are in no picture
     visible : bool (point,)
     view : float64 (4,), first and last x, first and last y
     width, height : of the picture [pixels]

@@ -17,6 +17,7 @@ from xfeldask.explorer.model.masks import Mask
 Range = tuple[float, float]
 Image = NDArray[np.uint8]
 Index = NDArray[np.int64]
+Coordinates = NDArray[np.floating[Any]]
 
 QUANTILES = (0.0005, 0.9995)
 """Quantiles between which a view begins."""
@@ -35,7 +36,7 @@ class Points:
 
     Attributes
     ----------
-    x, y : float32 (shot,)
+    x, y : float (shot,), as of `coordinates`
     value : (shot,), or None for density
     colours : colour by value of a class, empty for numbers
     palette : colours of numbers, from low to high
@@ -48,8 +49,8 @@ class Points:
     (0.0, 1.0)
     """
 
-    x: NDArray[np.float32]
-    y: NDArray[np.float32]
+    x: Coordinates
+    y: Coordinates
     value: NDArray[Any] | None
     colours: dict[int, str]
     palette: tuple[str, ...]
@@ -88,6 +89,17 @@ class Drawing:
     drawn: int
     shown: int
     counts: NDArray[np.int64] | None = None
+
+
+def coordinates(values: NDArray[Any]) -> Coordinates:
+    """Return values of a quantity as they are drawn: as float64 where float32 could not tell them apart.
+
+    Examples
+    --------
+    >>> coordinates(np.array([1_600_000_001])).tolist(), coordinates(np.array([3], np.int16)).dtype
+    ([1600000001.0], dtype('float32'))
+    """
+    return np.asarray(values, np.result_type(values, np.float32))
 
 
 def first_range(values: NDArray[Any]) -> Range:
@@ -137,7 +149,8 @@ def draw(
     some = selected & visible
     chosen = some if some.any() else visible
     view = np.array([x0, x1, y0, y1], np.float64)
-    x, y = _fixed(points.x, np.float32), _fixed(points.y, np.float32)
+    kind = np.result_type(points.x, points.y)
+    x, y = _fixed(points.x, kind), _fixed(points.y, kind)
     pixel = counting.places(x, y, visible, view, width, height)
     if points.hexagons:
         return _hexagons(points, chosen, np.flatnonzero(pixel != counting.OUTSIDE), shown, view, width, height)

@@ -12,6 +12,7 @@ import shapely
 from numpy.typing import ArrayLike, NDArray
 
 from xfeldask.errors import InputError
+from xfeldask.explorer.model.drawing import coordinates
 from xfeldask.explorer.model.masks import Mask, in_box, in_polygon
 
 LASSO, BOX = "lasso", "box"
@@ -60,9 +61,8 @@ class Outline:
         places = np.asarray(vertices, np.float64)
         if kind == LASSO and len(places) > 2 and np.isfinite(places).all():
             places = _fewer(places / pixel) * pixel
-        digits = [ceil(-log10(FINE * size)) for size in pixel]
-        rounded = ((round(x, digits[0]), round(y, digits[1])) for x, y in places.tolist())
-        return cls(kind, axes, tuple(value for place in rounded for value in place))
+        numbers = tuple(fine(*one) for place in places.tolist() for one in zip(place, pixel, strict=True))
+        return cls(kind, axes, numbers)
 
     @classmethod
     def read(cls, text: str) -> Self:
@@ -86,7 +86,7 @@ class Outline:
     @property
     def text(self) -> str:
         """The outline in words."""
-        return " ".join([self.kind, *self.axes, *(f"{value:.12g}" for value in self.numbers)])
+        return " ".join([self.kind, *self.axes, *(f"{value:.15g}" for value in self.numbers)])
 
     def inside(self, values: Callable[[str], NDArray[np.generic]]) -> Mask:
         """Find the shots inside.
@@ -95,11 +95,22 @@ class Outline:
         ----------
         values : called with the name of a quantity, returns its values (shot,) as they are drawn
         """
-        x, y = (np.asarray(values(name), np.float32) for name in self.axes)
+        x, y = (coordinates(values(name)) for name in self.axes)
         if self.kind == BOX:
             left, low, right, high = self.numbers
             return in_box(x, y, (left, low, right, high))
         return in_polygon(x, y, np.reshape(self.numbers, (-1, 2)))
+
+
+def fine(place: float, pixel: float) -> float:
+    """Round a place along an axis to what a screen could show, whose pixels are that large.
+
+    Examples
+    --------
+    >>> fine(1_600_000_010.123, 0.5), fine(0.123456, 0.5)
+    (1600000010.12, 0.12)
+    """
+    return round(place, ceil(-log10(FINE * pixel)))
 
 
 def _fewer(places: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -14,9 +14,9 @@ from bokeh.palettes import all_palettes, interp_palette
 from numpy.typing import NDArray
 from panel.io.state import set_curdoc
 
-from xfeldask.explorer.model.drawing import DENSITIES, Points, draw, first_range
+from xfeldask.explorer.model.drawing import DENSITIES, Coordinates, Points, coordinates, draw, first_range
 from xfeldask.explorer.model.nearest import Nearest
-from xfeldask.explorer.model.outline import LASSO, Outline
+from xfeldask.explorer.model.outline import LASSO, Outline, fine
 from xfeldask.explorer.model.palette import CIRCLE, CYCLIC
 from xfeldask.explorer.model.session import COUNTS, HEXAGONS, Session
 from xfeldask.explorer.view.canvas import Canvas, View
@@ -92,7 +92,7 @@ class Plane:
         session, (x, y) = self.session, self.axes
         columns = [session.column(name) for name in (x, y)]
         self._labels = [named(column) for column in columns]
-        self.x, self.y = (np.asarray(c.values, np.float32) for c in columns)
+        self.x, self.y = (coordinates(column.values) for column in columns)
         # a range of the latent space itself: at earlier checkpoints one sees where shots come from
         self._first = session.shots.kept(first_range, x), session.shots.kept(first_range, y)
         # a view that the address tells of is that of the axes that it tells of
@@ -207,7 +207,7 @@ class Plane:
     def _tell_session(self) -> None:
         """Tell the session what is looked at, if it is not all of what the axes of the session have."""
         if self._axes is None and self._is_shown:
-            now = [float(f"{v:.6g}") for low, high in self._view for v in (low, high)]
+            now = [fine(v, size) for ends, size in zip(self._view, self._pixel, strict=True) for v in ends]
             told = [] if np.allclose(self._view, self._first, rtol=0, atol=[[size] for size in self._pixel]) else now
             if told != self.session.view:
                 locked(lambda: self.session.param.update(view=told))
@@ -263,7 +263,7 @@ def _ranges(view: list[float]) -> View | None:
     return (view[0], view[1]), (view[2], view[3])
 
 
-def points_of(session: Session, x: NDArray[np.float32], y: NDArray[np.float32], colour: str) -> Points:
+def points_of(session: Session, x: Coordinates, y: Coordinates, colour: str) -> Points:
     """Return points to be drawn in the colours of a quantity."""
     if colour in COUNTS:
         return Points(x, y, None, {}, DENSITIES, hexagons=colour == HEXAGONS)

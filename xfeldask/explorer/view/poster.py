@@ -9,7 +9,6 @@ from io import BytesIO
 from textwrap import wrap
 from typing import Any
 
-import numpy as np
 from matplotlib import rc_context
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap, LogNorm, Normalize
@@ -17,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from xfeldask.errors import UnknownNameError
-from xfeldask.explorer.model.drawing import Drawing, draw, first_range
+from xfeldask.explorer.model.drawing import Drawing, coordinates, draw, first_range
 from xfeldask.explorer.model.session import COUNTS, DENSITY, HEXAGONS, Session
 from xfeldask.explorer.tabs.provenance import parameters
 from xfeldask.explorer.view.plane import named, points_of
@@ -71,7 +70,7 @@ def poster(session: Session, kind: str = "png") -> bytes:
 def _figure(session: Session, store: Mapping[str, Any]) -> tuple[Figure, list[str]]:
     """Make the figure, and what is written below it."""
     columns = [session.column(name) for name in (session.x, session.y)]
-    x, y = (np.asarray(column.values, np.float32) for column in columns)
+    x, y = (coordinates(column.values) for column in columns)
     # the view of the latent space itself, at earlier checkpoints too
     x_range, y_range = (session.shots.kept(first_range, name) for name in (session.x, session.y))
     points = points_of(session, x, y, session.colour)
