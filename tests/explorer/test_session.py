@@ -108,6 +108,17 @@ def test_step__goes_around_the_selection(session):
     assert session.jump(np.random.default_rng(0)) in (3, 10, 50)
 
 
+def test_chosen__is_what_is_visible_where_all_that_is_selected_is_hidden(session):
+    assert session.chosen.all()
+    session.choose_where('hit == "single"')
+    np.testing.assert_array_equal(session.chosen, session.selected)
+    session.colour, session.hidden = "hit", ["single"]
+    np.testing.assert_array_equal(session.chosen, session.visible)
+    assert session.step(1) == session.labels.queue(session.shots.n_shots).min() == np.flatnonzero(session.visible)[0]
+    session.hidden = ["multiple"]
+    np.testing.assert_array_equal(session.chosen, session.selected)
+
+
 def test_step__stays_where_there_is_nothing(session):
     session.colour, session.hidden = "hit", ["blank", "single", "multiple"]
     assert session.step(1) is None

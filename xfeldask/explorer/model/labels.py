@@ -13,7 +13,6 @@ import param
 from numpy.typing import ArrayLike, NDArray
 
 from xfeldask.errors import XfeldaskError
-from xfeldask.explorer.model.masks import Mask
 from xfeldask.store.by_name import check_name
 from xfeldask.store.columns import Column, Shots
 from xfeldask.store.labels import (
@@ -191,13 +190,9 @@ class Labels(param.Parameterized):
 
     def queue(self, k: int) -> NDArray[np.int64]:
         """Find the shots without a label that the rule is least sure of, of the selected ones where some are."""
-        order, among = self._order(), self._among()
+        order, among = self._order(), self._session.chosen
         free = order[(self.values[order] == NO_LABEL) & among[order]]
         return np.asarray(free[:k])
-
-    def _among(self) -> Mask:
-        chosen = self._session.selected & self._session.visible
-        return chosen if chosen.any() else self._session.visible
 
     def _order(self) -> NDArray[np.int64]:
         """All shots, those that the rule is least sure of first."""

@@ -42,6 +42,13 @@ class Selecting(param.Parameterized):
         super().__init__(**params)  # type: ignore[no-untyped-call]
         self.history = History()
 
+    @property
+    def chosen(self) -> Mask:
+        """Shots that are selected and visible, all visible ones where there are none, bool (shot,)."""
+        visible = self.visible
+        both = self.selected & visible
+        return both if both.any() else visible
+
     def choose(self, mask: Mask, combination: str | None = None) -> None:
         """Let a gesture select shots, as `combination` has it."""
         self._leave(combine(self.selected, mask & self.visible, combination or self.combination))

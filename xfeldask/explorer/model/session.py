@@ -164,8 +164,8 @@ class Session(Selecting):
         return f"{column.label}: {self.about(0, [name])[name]} in every shot"
 
     def step(self, by: int) -> int | None:
-        """Pin the next shot of the selection, or of all where nothing is selected; -1 for the one before."""
-        at = self._among()
+        """Pin the next of the shots that are `chosen`; -1 for the one before."""
+        at = np.flatnonzero(self.chosen)
         if not len(at):
             return None
         here = -1 if self.shot is None else self.shot
@@ -175,8 +175,8 @@ class Session(Selecting):
         return shot
 
     def jump(self, rng: np.random.Generator) -> int | None:
-        """Pin a random shot of the selection, or of all where nothing is selected."""
-        at = self._among()
+        """Pin a random one of the shots that are `chosen`."""
+        at = np.flatnonzero(self.chosen)
         if len(at):
             self.shot = int(rng.choice(at))
         return self.shot if len(at) else None
@@ -188,9 +188,6 @@ class Session(Selecting):
             column = self.shots.shown(name)
             out[name] = told(column, shot, dict(self.classes(name)))
         return out
-
-    def _among(self) -> NDArray[np.int64]:
-        return np.flatnonzero(self.selected & self.visible if self.selected.any() else self.visible)
 
     def _settle(self) -> None:
         """Replace what the store does not have by what it has, keeping what can be kept."""

@@ -116,8 +116,7 @@ class Gallery:
         session = self._session
         if self.by.value not in (DOUBT, *session.quantities):
             self.by.value = "shot"
-        chosen = session.selected & session.visible
-        among = np.flatnonzero(chosen if chosen.any() else session.visible)
+        among = np.flatnonzero(session.chosen)
         self._shots = ordered(session, among, self.by.value, self.falling.value)
         n, pages = len(among), max(1, -(-len(among) // PAGE))
         self.told.object = f"<b>{n:,}</b> {_what(session)} on {pages:,} pages{under(session)}; {PICKING}."

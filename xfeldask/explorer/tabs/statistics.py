@@ -81,15 +81,11 @@ class Statistics:
         self.stop.disabled = False
         self._bar.value = 0
         self.told.object = "begins"
-        self.thread = Thread(target=self._work, args=[self._mask(), self._cancel, pn.state.curdoc], daemon=True)
+        self.thread = Thread(target=self._work, args=[self._session.chosen, self._cancel, pn.state.curdoc], daemon=True)
         self.thread.start()
 
-    def _mask(self) -> Mask:
-        chosen = self._session.selected & self._session.visible
-        return np.array(chosen if chosen.any() else self._session.visible)
-
     def _offer(self, *_: Any) -> None:
-        n, any_chosen = int(self._mask().sum()), (self._session.selected & self._session.visible).any()
+        n, any_chosen = int(self._session.chosen.sum()), (self._session.selected & self._session.visible).any()
         which = "selected shots" if any_chosen else "visible shots, as none of them is selected"
         self.what.object = f"Photons in every pixel of the raw patterns of the <b>{n:,}</b> {which}."
 
