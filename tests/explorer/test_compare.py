@@ -64,6 +64,14 @@ def test_differences__name_first_what_tells_the_sets_apart():
     assert "hit" not in [one.name for one in found]
 
 
+def test_differences__of_angles_are_of_those_that_have_a_mean():
+    looked = session()
+    looked.shots = looked.shots.own()
+    for name in ("azimuth", "elevation", "rotation"):
+        looked.shots.add(Column(name, name, "degree", np.linspace(-80, 80, N)))
+    assert [one.name for one in differences(looked, A, B) if one.label.endswith("(°)")] == ["elevation"]
+
+
 def test_classes__are_counted_in_both_sets_and_in_all():
     rows = class_counts(session(), A | B, B)["what was simulated"]
     assert rows == [("blank", 0, 0, 8), ("single", 8, 0, 8), ("multiple", 8, 8, 8)]

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from xfeldask.errors import InputError
 from xfeldask.explorer.model.masks import Mask
+from xfeldask.explorer.model.palette import CYCLIC
 from xfeldask.explorer.model.pictures import NM, RINGS, Picture, Pictures
 from xfeldask.explorer.model.session import Session
 from xfeldask.features.profiles import radial_profile, s_edges
@@ -18,8 +19,6 @@ BLOCK = 256
 """Shots that are read at once."""
 MOST_BLOCKS = 120
 """Blocks that are read of a set: all of them where a set lies in no more, else as many, evenly chosen."""
-ROUND = ("azimuth", "elevation", "rotation")
-"""Quantities that end where they begin, so that they have no mean."""
 
 Pair = tuple[NDArray[np.float64], NDArray[np.float64]]
 
@@ -132,7 +131,7 @@ def differences(session: Session, a: Mask, b: Mask) -> list[Difference]:
     """Compare two sets by each quantity that is a number, those that differ most first."""
     found = []
     for name in session.quantities:
-        if session.classes(name) or session.all_alike(name) or name in ROUND:
+        if session.classes(name) or session.all_alike(name) or name in CYCLIC:  # these have no mean
             continue
         column = session.shots.shown(name)
         values = np.asarray(column.values, np.float64)
