@@ -34,6 +34,16 @@ def test_bins__of_many_whole_numbers_are_equally_wide():
     assert bins([False, True]).edges.tolist() == [-0.5, 0.5, 1.5]
 
 
+@pytest.mark.parametrize("first", [6 * 10**18, -(2**60), 2**52 - 3])
+@pytest.mark.parametrize("n", [1, 40, 200])
+def test_bins__of_whole_numbers_beyond_those_that_float64_tells_apart_hold_them_all(first, n):
+    found = bins(first + np.arange(n))
+    assert (np.diff(found.edges) > 0).all()
+    assert found.edges[0] <= first
+    assert found.edges[-1] >= first + n - 1
+    assert found.count(np.ones(n, bool)).sum() == n
+
+
 @pytest.mark.parametrize("logarithmic", [False, True])
 def test_histogram__counts_what_is_visible_and_what_is_selected_of_it(logarithmic):
     looked = session()

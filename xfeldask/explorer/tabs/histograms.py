@@ -88,10 +88,13 @@ class Bins:
         values = np.asarray(column.values, np.float64)
         finite = np.isfinite(values)
         low, high = (values[finite].min(), values[finite].max()) if finite.any() else (0.0, 1.0)
-        if column.values.dtype.kind in "biu" and high - low < BINS:
+        half = max(0.5, np.spacing(abs(low)), np.spacing(abs(high)))
+        if column.values.dtype.kind in "biu" and high - low < BINS and half == 0.5:
             self.edges: NDArray[np.float64] = np.arange(low - 0.5, high + 1)
         else:
-            self.edges = np.histogram_bin_edges(values[finite], BINS) if finite.any() else np.linspace(0, 1, BINS + 1)
+            ends = (low, high) if low < high else (low - half, high + half)
+            # where numbers are so large that there are fewer of them than bins, some bins are none
+            self.edges = np.unique(np.linspace(*ends, BINS + 1))
         n = len(self.edges) - 1
         at = np.searchsorted(self.edges, values, "right") - 1
         # the last bin holds its upper edge; one more bin is for what is no number
