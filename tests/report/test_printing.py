@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from tests.tiny import embed_tiny, frames, tiny_run
 from xfeldask.engines.estimate import Estimate
@@ -12,6 +13,7 @@ from xfeldask.report.printing import (
     bytes_text,
     console,
     facts,
+    print_density,
     print_estimate,
     print_run,
     print_store,
@@ -60,6 +62,26 @@ def test_print_verdict__has_the_rows_of_the_verdict(run: Run, capsys: pytest.Cap
     told = " ".join(capsys.readouterr().out.split())
     assert "2 components by pca of counts, fitted to 24 shots, not watched to convergence" in told
     assert "singles accepted" in told
+
+
+@pytest.mark.parametrize(
+    ("transfer", "densities", "told"),
+    [
+        ([1, 0.4, 0.3], [0.99, 0.4, 0.1], ["starts agree to 10.00 nm", "half sets agree to 5.00 nm", "above 0.143"]),
+        ([1, 0.6, 0.5], None, ["starts agree to 3.33 nm (phase transfer above 0.5)"]),
+        ([0.4, 0.6, 0.5], [0.1, 0.1, 0.1], ["starts do not agree", "half sets do not agree"]),
+    ],
+)
+def test_print_density__tells_the_resolution_that_each_curve_has_at_its_own_limit(
+    transfer: list[float], densities: list[float] | None, told: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = xr.Dataset({"x": np.arange(9), "s": ("u", np.arange(-4, 5) * 1e8), "phase_transfer": ("shell", transfer)})
+    if densities:
+        found["density_correlation"] = "shell", densities
+    print_density(found)
+    out = capsys.readouterr().out
+    assert all(part in out for part in told)
+    assert ("half sets" in out) == (densities is not None)
 
 
 def test_print_run__is_told_when_it_is_done_and_only_then(run: Run, capsys: pytest.CaptureFixture[str]) -> None:

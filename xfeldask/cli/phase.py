@@ -21,21 +21,9 @@ from xfeldask.store.urls import StorePath
 @click.option("--quiet", is_flag=True, help=QUIET)
 def phase(store: StorePath, quiet: bool, **options: Any) -> None:
     """Phase a reconstruction of STORE: the density of the particle."""
-    from xfeldask.report.printing import console
+    from xfeldask.report.printing import print_density
     from xfeldask.verbs.phase import phase as run
 
     found = run(store, **options)
     if not quiet:
-        transfer, s = found["phase_transfer"].values, found["s"].values
-        agreed = int((transfer < 0.5).argmax()) if (transfer < 0.5).any() else len(transfer)
-        step = float(s[-1] - s[-2])
-        told = f"starts agree to {1e9 / (max(agreed, 1) * step):.2f} nm" if agreed else "starts do not agree"
-        if "density_correlation" in found:
-            alike = found["density_correlation"].values < 0.5
-            last = int(alike.argmax()) if alike.any() else len(alike)
-            told += (
-                f", half sets to {1e9 / (last * step):.2f} nm (unrelated ones agree in the first shells, too)"
-                if last
-                else ", half sets do not"
-            )
-        console().print(f"density of {found.sizes['x']}^3 voxels; {told} (phase transfer above 0.5)")
+        print_density(found)

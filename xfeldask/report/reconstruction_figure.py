@@ -11,10 +11,12 @@ from matplotlib.figure import Figure, SubFigure
 from numpy.typing import NDArray
 
 from xfeldask.physics.orientations import beam_directions
-from xfeldask.scores.quality import Quality, shell_correlation
+from xfeldask.scores.quality import Quality, agreements
 
 AXES = ("yz", "xz", "xy")
 """Axes of the three slices through the middle."""
+COLOURS = {"half_intensity": "#8a5ba6", "density_correlation": "#3a7d44", "phase_transfer": "#d1495b"}
+"""Of the curves of half sets and phases, by the variable they are of."""
 
 
 def reconstruction_figure(found: xr.Dataset, quality: Quality | None = None) -> Figure:
@@ -100,20 +102,8 @@ def _curves(axes: Any, found: xr.Dataset, quality: Quality | None) -> None:
             axes.plot(quality.oracle.s * 1e-9, quality.oracle.correlation, color="#999999", linestyle="--",
                       label="oracle: true orientations")  # fmt: skip
         drawn = True
-    if "half_intensity" in found:
-        first, second = found["half_intensity"].values
-        halves = shell_correlation(first, second, float(found["s"][-1] - found["s"][-2]))
-        axes.plot(halves.s * 1e-9, halves.correlation, color="#8a5ba6", label="intensities of half sets")
-        drawn = True
-    if "phase_transfer" in found:
-        transfer, s = found["phase_transfer"].values, found["s"].values
-        axes.plot(np.arange(1, len(transfer) + 1) * (s[-1] - s[-2]) * 1e-9, transfer, color="#d1495b",
-                  label="phase transfer of the density")  # fmt: skip
-        drawn = True
-    if "density_correlation" in found:
-        shells, s = found["density_correlation"].values, found["s"].values
-        axes.plot(np.arange(1, len(shells) + 1) * (s[-1] - s[-2]) * 1e-9, shells, color="#3a7d44",
-                  label="densities of half sets")  # fmt: skip
+    for variable, curve in agreements(found).items():
+        axes.plot(curve.shells.s * 1e-9, curve.shells.correlation, color=COLOURS[variable], label=curve.name)
         drawn = True
     if drawn:
         axes.set(xlabel="s (1/nm)", ylabel="correlation", ylim=(0, 1.03))

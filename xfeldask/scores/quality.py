@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -102,6 +103,58 @@ def shell_correlation(a: NDArray[np.float64], b: NDArray[np.float64], step: floa
     with np.errstate(invalid="ignore", divide="ignore"):
         correlation = (xy / np.sqrt(xx * yy))[number]
     return Shells(np.asarray(number * step, np.float64), np.asarray(np.nan_to_num(correlation), np.float64))
+
+
+class Agreement(NamedTuple):
+    """A curve that tells from which distance on a reconstruction no longer agrees with itself; made by `agreements`.
+
+    Attributes
+    ----------
+    name : str, what agrees
+    shells : Shells
+    limit : float, at which the resolution is read
+    """
+
+    name: str
+    shells: Shells
+    limit: float
+
+    @property
+    def resolution(self) -> float:
+        """1/s of the last shell before the curve falls below its limit [m]; infinity for none."""
+        return self.shells.resolution(self.limit)
+
+
+def agreements(found: Mapping[Any, Any]) -> dict[str, Agreement]:
+    """Return the curves that a reconstruction has of its half sets and of its phases, by the variable they are of.
+
+    Two half maps agree at 0.143 as well as both together do with the truth at 0.5 (Rosenthal & Henderson, J. Mol. Biol.
+    333, 721, 2003); intensities of half sets and the phase transfer are read at 0.5.
+
+    Parameters
+    ----------
+    found : arrays by name, such as the Dataset ``/reconstruction/<name>``
+
+    Examples
+    --------
+    >>> made = {"s": (np.arange(9) - 4) * 1e8, "density_correlation": [0.99, 0.4, 0.1], "phase_transfer": [1, 0.4, 0.3]}
+    >>> [(curve.name, curve.resolution) for curve in agreements(made).values()]
+    [('densities of half sets', 5e-09), ('phases of all starts', 1e-08)]
+    """
+    s = np.asarray(found["s"], np.float64)
+    step = float(s[-1] - s[-2])
+    out = {}
+    if "half_intensity" in found:
+        first, second = np.asarray(found["half_intensity"])
+        out["half_intensity"] = Agreement("intensities of half sets", shell_correlation(first, second, step), 0.5)
+    for variable, name, limit in (
+        ("density_correlation", "densities of half sets", 0.143),
+        ("phase_transfer", "phases of all starts", 0.5),
+    ):
+        if variable in found:
+            values = np.asarray(found[variable], np.float64)
+            out[variable] = Agreement(name, Shells(step * np.arange(1.0, len(values) + 1), values), limit)
+    return out
 
 
 def chance_correlation(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import panel as pn
@@ -21,54 +21,8 @@ EDGES = (-1.05, 1.05)
 MOST = 5000
 """Directions that are drawn; more would lie on one another."""
 S = shown("m-1")
-
-
-class Curve(NamedTuple):
-    """One curve.
-
-    Attributes
-    ----------
-    name : str, what it tells
-    colour : str
-    q : float64 (shell,) [1/nm]
-    value : float64 (shell,)
-    limit : float, at which resolution is read
-    """
-
-    name: str
-    colour: str
-    q: NDArray[np.float64]
-    value: NDArray[np.float64]
-    limit: float
-
-
-def found_curves(found: xr.Dataset) -> list[Curve]:
-    """Return the curves that a reconstruction has: of half sets and of phases.
-
-    Examples
-    --------
-    >>> s, half = (np.arange(9) - 4) * 1e8, np.random.default_rng(0).random((9, 9, 9))
-    >>> made = xr.Dataset({"s": ("u", s), "half_intensity": (("half_set", "u", "v", "w"), np.stack([half, half]))})
-    >>> [(curve.name, curve.q.round(1).tolist(), curve.value.round(3).tolist()) for curve in found_curves(made)]
-    [('intensities of half sets', [0.2, 0.3], [1.0, 1.0])]
-    """
-    from xfeldask.scores.quality import shell_correlation  # of a tab that few look at
-
-    step = float(found["s"].values[-1] - found["s"].values[-2])
-    out = []
-    if "half_intensity" in found:
-        first, second = found["half_intensity"].values
-        shells = shell_correlation(first, second, step)
-        out.append(Curve("intensities of half sets", BLUE, shells.s * S.factor, shells.correlation, 0.5))
-    for name, word, colour, limit in (
-        ("density_correlation", "densities of half sets", GREEN, 0.143),
-        ("phase_transfer", "phases of all starts", PURPLE, 0.5),
-    ):
-        if name in found:
-            value = found[name].values.astype(np.float64)
-            q = np.arange(1.0, len(value) + 1) * step * S.factor
-            out.append(Curve(word, colour, q, value, limit))
-    return out
+COLOURS = {"half_intensity": BLUE, "density_correlation": GREEN, "phase_transfer": PURPLE}
+"""Of the curves, by the variable they are of."""
 
 
 def agreement(found: xr.Dataset, truth: NDArray[Any] | None) -> pn.viewable.Viewable:
@@ -79,13 +33,16 @@ def agreement(found: xr.Dataset, truth: NDArray[Any] | None) -> pn.viewable.View
     found : Dataset, ``/reconstruction/<name>``
     truth : (shot, 4) or None, orientations of the particles where the store tells
     """
+    from xfeldask.scores.quality import agreements  # of a tab that few look at
+
     drawn: list[pn.viewable.Viewable] = []
-    curves = found_curves(found)
+    curves = agreements(found)
     if curves:
         fig = plot("q (1/nm)", "correlation", height=HEIGHT, sizing_mode="stretch_width", y_range=(-0.05, 1.05))
-        for curve in curves:
-            fig.line(curve.q, curve.value, color=curve.colour, line_width=2, legend_label=curve.name)
-        for limit in sorted({curve.limit for curve in curves}):
+        for variable, curve in curves.items():
+            q, colour = S.of(curve.shells.s), COLOURS[variable]
+            fig.line(q, curve.shells.correlation, color=colour, line_width=2, legend_label=curve.name)
+        for limit in sorted({curve.limit for curve in curves.values()}):
             fig.hspan(y=[limit], line_color=MIDDLE, line_dash="dotted")
         fig.legend.update(location="bottom_left", background_fill_alpha=0.6, label_text_font_size="11px")
         drawn.append(pn.pane.Bokeh(fig, sizing_mode="stretch_width"))
