@@ -166,9 +166,42 @@ def test_tab__is_ready_again_whatever_happened(tab, monkeypatch, caplog):
     looked, found = tab
     looked.choose(A)
     found.sides[0].value, found.sides[1].value = SELECTED, OTHERS
-    monkeypatch.setitem(Compare._work.__globals__, "differences", lambda *_: 1 / 0)
+    monkeypatch.setitem(Compare._make.__globals__, "differences", lambda *_: 1 / 0)
     assert "division by zero" in compared(found)
-    assert "could not be compared" in caplog.text
+    assert "Compare failed" in caplog.text
+    assert not found.bar.visible
+
+
+def test_tab__reads_no_more_when_its_page_is_closed(tab, monkeypatch):
+    looked, found = tab
+    looked.choose(A)
+    found.sides[0].value, found.sides[1].value = SELECTED, OTHERS
+    read, block = [], found._pictures.block
+
+    def closing(name, shots):
+        read.append(len(shots))
+        found._close(None)
+        return block(name, shots)
+
+    monkeypatch.setattr(found._pictures, "block", closing)
+    compared(found)
+    assert read == [8], "the second set is not read"
+    assert not found._body.visible
+
+
+def test_tab__shows_nothing_that_was_asked_of_another_embedding(tab, monkeypatch):
+    looked, found = tab
+    looked.choose(A)
+    found.sides[0].value, found.sides[1].value = SELECTED, OTHERS
+    block = found._pictures.block
+
+    def leaving(name, shots):
+        looked.param.trigger("embedding")
+        return block(name, shots)
+
+    monkeypatch.setattr(found._pictures, "block", leaving)
+    assert "A 8 shots" not in compared(found)
+    assert not found._body.visible
 
 
 def test_chips__count_within_the_selection():

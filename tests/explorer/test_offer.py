@@ -13,8 +13,9 @@ import pytest
 from tests.explorer.conftest import N
 from xfeldask import embed
 from xfeldask.explorer.model.session import Session
-from xfeldask.explorer.view import offer as module
-from xfeldask.explorer.view.offer import Making, offer
+from xfeldask.explorer.view import making as module
+from xfeldask.explorer.view.making import Making
+from xfeldask.explorer.view.offer import MakingEmbedding, offer
 
 
 @pytest.fixture
@@ -58,7 +59,7 @@ def test_embed__tells_a_function_how_far_it_is(bare: Path, capsys: pytest.Captur
 def test_making__shows_every_stage_and_then_the_embedding(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "OFTEN", 0)
     session = Session(bare)
-    making = Making(session, "")
+    making = MakingEmbedding(session, "")
     heard = Heard(making)
     making.start()
     finish(making)
@@ -81,7 +82,7 @@ def test_making__tells_some_five_times_a_second(bare: Path, monkeypatch: pytest.
 
     monkeypatch.setattr(import_module("xfeldask.verbs.embed"), "embed", busy)
     monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock))
-    making = Making(Session(bare), "")
+    making = MakingEmbedding(Session(bare), "")
     heard = Heard(making)
     making.start()
     finish(making)
@@ -99,7 +100,7 @@ def test_making__that_fails_says_why_and_can_be_begun_again(
         raise fault
 
     monkeypatch.setattr(import_module("xfeldask.verbs.embed"), "embed", fail)
-    making = Making(Session(bare), "")
+    making = MakingEmbedding(Session(bare), "")
     making.start()
     finish(making)
     assert making.told.object == (html.escape(str(fault)) or "KeyError")

@@ -383,6 +383,19 @@ def test_parameters__hold_what_the_store_tells_and_are_escaped(session: Session)
     assert "none" in tree("x", None)
 
 
+def test_statistics__are_ready_again_whatever_happened(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    view = Statistics(session, Pictures(session.shots.run), Watch(session))
+
+    def broken(*_: Any, **__: Any) -> None:
+        raise RuntimeError("<b>the checksum is invalid</b>")
+
+    monkeypatch.setitem(Statistics._make.__globals__, "pattern_statistics", broken)
+    view.start()
+    view.thread.join(30)
+    assert view.told.object == "&lt;b&gt;the checksum is invalid&lt;/b&gt;"
+    assert (view.stop.disabled, view.bar.visible) == (True, False)
+
+
 def test_statistics__of_the_selection_twice_and_cancelled(session: Session) -> None:
     view = Statistics(session, Pictures(session.shots.run), Watch(session))
     photons = open_dataset(session.shots.path).photons.values.astype(float)

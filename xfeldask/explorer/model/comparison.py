@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,7 +61,7 @@ class Difference:
     size: float
 
 
-def patterns(pictures: Pictures, zoom: str, mask: Mask) -> Patterns:
+def patterns(pictures: Pictures, zoom: str, mask: Mask, advance: Callable[[int], object] | None = None) -> Patterns:
     """Read the photons of a set of shots.
 
     Parameters
@@ -69,6 +69,7 @@ def patterns(pictures: Pictures, zoom: str, mask: Mask) -> Patterns:
     pictures : Pictures
     zoom : str, of `ZOOMS`, which tells what bins are read
     mask : bool (shot,)
+    advance : called with how many more shots have been read
 
     Raises
     ------
@@ -87,6 +88,8 @@ def patterns(pictures: Pictures, zoom: str, mask: Mask) -> Patterns:
         for found, of in ((sums, images), (rings, curves)):
             found[0] += of.sum(axis=0)
             found[1] += (of**2).sum(axis=0)
+        if advance is not None:
+            advance(len(images))
     if not used:
         raise InputError("there is no shot in one of the sets; select some, or choose another set")
     mean, error = _mean(sums[0], sums[1], used)

@@ -19,8 +19,8 @@ from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.tabs.watch import Watch
 from xfeldask.explorer.tabs.widgets import caption, sentence
 from xfeldask.explorer.view.fields import choice
+from xfeldask.explorer.view.making import Making
 from xfeldask.explorer.view.mosaic import Mosaic
-from xfeldask.explorer.view.offer import Making
 from xfeldask.explorer.view.plane import locked
 
 TILES = 8
@@ -54,11 +54,10 @@ class Finding(Making):
     beginning = "looking for clusters"
 
     def __init__(self, session: Session, pictures: Pictures, watch: Watch) -> None:
-        super().__init__(session, "")
+        super().__init__(session, "find clusters")
         self._pictures = pictures
         self.found: Clusters | None = None
-        self.make.param.update(label="find clusters", size="small", align="end")
-        self.told.object = ""
+        self.make.align = "end"
         self.number = choice(label="how many", options=NUMBERS, value=0, width=190)
         self.least = choice(label="each of at least", options=LEAST, value=0.01, width=170)
         self.save = pmui.Button(label="save each as a selection", size="small", variant="outlined", visible=False)

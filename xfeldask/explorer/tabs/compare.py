@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import html
-import logging
-from collections.abc import Mapping, Sequence
-from threading import Thread
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import panel as pn
-import panel_material_ui as pmui
 from bokeh.models import Band, ColumnDataSource
 
-from xfeldask.errors import XfeldaskError
+from xfeldask.errors import InputError
 from xfeldask.explorer.model.comparison import (
     Difference,
     Patterns,
     apart,
+    blocks,
     class_counts,
     differences,
     middles,
@@ -30,11 +28,11 @@ from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.tabs.rebuilt import AXES
 from xfeldask.explorer.tabs.teaching import of_one
 from xfeldask.explorer.tabs.watch import Watch
-from xfeldask.explorer.tabs.widgets import SMALL, caption, heading, plot, table
+from xfeldask.explorer.tabs.widgets import FAINT, SMALL, caption, heading, plot, table
 from xfeldask.explorer.view.cards import Card, contrast, follow_rings
 from xfeldask.explorer.view.fields import choice
+from xfeldask.explorer.view.making import Making
 from xfeldask.explorer.view.mosaic import SIGNED
-from xfeldask.explorer.view.plane import locked
 from xfeldask.scores.classes import BLUE, ORANGE
 
 SELECTED, OTHERS = "the selection", "all others"
@@ -51,8 +49,8 @@ def compare(session: Session, pictures: Pictures, watch: Watch) -> pn.viewable.V
     return Compare(session, pictures, watch).view
 
 
-class Compare:
-    """The tab of two selections, compared in a thread of its own.
+class Compare(Making):
+    """The tab of two selections.
 
     Parameters
     ----------
@@ -62,15 +60,14 @@ class Compare:
     """
 
     def __init__(self, session: Session, pictures: Pictures, watch: Watch) -> None:
-        self._session, self._pictures = session, pictures
-        self.thread: Thread | None = None
+        super().__init__(session, "compare")
+        self._pictures = pictures
         self._found: tuple[str, list[Patterns]] | None = None
         self._asked: tuple[list[Mask], list[str]] = [], []
         self.sides = [choice(label=name, width=230) for name, _ in SIDES]
         self._offered: list[str] = []
-        self.run = pmui.Button(label="compare", variant="contained", size="small", align="end")
-        self.run.on_click(self.start)
-        self.told = caption()
+        self.make.align = "end"
+        self.told.param.update(styles=FAINT, sizing_mode="stretch_width", margin=(4, 10))
         self.cards = [Card("", "photons", AXES, True) for _ in SIDES]
         self.difference = Card("A less B, in its standard deviations", "standard deviations", AXES, True, "linear")
         self.difference.mappers["linear"].palette = list(SIGNED)
@@ -82,7 +79,7 @@ class Compare:
         self._body = self._laid_out()
         self.view = pn.Column(
             caption("Choose two sets of shots; a selection that was saved is among them by its name."),
-            pn.Row(*self.sides, self.run), self.told, self._body, sizing_mode="stretch_width",
+            pn.Row(*self.sides, self.make), self.told, self.bar, self._body, sizing_mode="stretch_width",
         )  # fmt: skip
         watch(self._forget, ["embedding"])
         watch(self._offer, ["embedding", "saved"])
@@ -158,44 +155,39 @@ class Compare:
         value = {f"taken for {meaning}": value for value, meaning in session.classes("verdict")}[name]
         return np.asarray((session.shots.column("verdict").values == value) & session.visible)
 
-    def start(self, _: Any = None) -> None:
+    def start(self, event: Any = None) -> None:
         """Begin with the sets that are chosen now."""
-        if self.thread is not None and self.thread.is_alive():
-            # not by disabling the button, see `Making.start`
-            return
-        names = [str(side.value) for side in self.sides]
-        self._begin([self.mask(names[0], names[1]), self.mask(names[1], names[0])], names)
+        if not self.at_work:
+            names = [str(side.value) for side in self.sides]
+            self._asked = [self.mask(names[0], names[1]), self.mask(names[1], names[0])], names
+        super().start(event)
 
-    def _begin(self, masks: list[Mask], names: list[str]) -> None:
-        self.told.object, self._asked = "reading …", (masks, names)
-        work = [masks, self._session.zoom, names, pn.state.curdoc]
-        self.thread = Thread(target=self._work, args=work, daemon=True)
-        self.thread.start()
+    def _make(self, tell: Callable[..., None]) -> None:
+        (masks, names), zoom, done = self._asked, self._session.zoom, 0
+        total = sum(len(block) for mask in masks for block in blocks(mask))
 
-    def _work(self, masks: list[Mask], zoom: str, names: list[str], document: Any) -> None:
-        try:
-            found = [patterns(self._pictures, zoom, mask) for mask in masks]
-            numbers, classes = differences(self._session, *masks), class_counts(self._session, *masks)
-        except Exception as error:  # whatever happened, the page waits for an end
-            if not isinstance(error, XfeldaskError):
-                logging.getLogger(__name__).exception("two sets of shots could not be compared")
-            text = html.escape(str(error))
-            locked(lambda: self._end(text), document)
-            return
+        def advance(shots: int) -> None:
+            nonlocal done
+            if self._closed:
+                raise InputError("the page that asked for it was closed")
+            done += shots
+            tell("reading", done, total, "patterns")
+
+        found = [patterns(self._pictures, zoom, mask, advance) for mask in masks]
+        numbers, classes = differences(self._session, *masks), class_counts(self._session, *masks)
         told = about(found, names, int((masks[0] & masks[1]).sum()))
+        self._result = masks, zoom, found, numbers, classes, told
 
-        def show() -> None:
-            self._found = zoom, found
-            self._draw()
-            self.numbers.object = table([HEAD, *map(row, numbers[:MOST])], numbers=True)
-            self.classes.object = counted(classes)
-            self._body.visible = True
-            self._end(told)
-
-        locked(show, document)
-
-    def _end(self, text: str) -> None:
-        self.told.object = text
+    def _made(self) -> None:
+        masks, zoom, found, numbers, classes, told = self._result
+        if masks is not self._asked[0]:
+            # another embedding is looked at since
+            return
+        self._found, self.told.object = (zoom, found), told
+        self.numbers.object = table([HEAD, *map(row, numbers[:MOST])], numbers=True)
+        self.classes.object = counted(classes)
+        self._body.visible = True
+        self._draw()
 
     def _draw(self, *_: Any) -> None:
         """Show what was found last, the part of the detector that is looked at; read it anew where bins are others."""
@@ -205,7 +197,7 @@ class Compare:
         now = self._session.zoom
         if self._pictures.bins(zoom)[0] != self._pictures.bins(now)[0]:
             self._found = None
-            self._begin(*self._asked)
+            self._begin()
             return
         means = [shown(self._pictures, now, side.mean) for side in sides]
         there = np.concatenate([image.values[image.values > 0] for image in means])

@@ -13,7 +13,7 @@ import panel_material_ui as pmui
 from xfeldask.errors import InputError
 from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.tabs.widgets import SMALL
-from xfeldask.explorer.view.offer import Making
+from xfeldask.explorer.view.making import Making
 from xfeldask.work.progress import Tell
 
 Make = Callable[[Tell], bytes]
@@ -32,13 +32,11 @@ class Taking(Making):
     prepare : called at each click, returns the name of the file and what makes it
     """
 
-    beginning = "begins"
-
     def __init__(self, session: Session, label: str, prepare: Callable[[], tuple[str, Make]]) -> None:
-        super().__init__(session, "")
+        super().__init__(session, label)
         self._prepare, self._content = prepare, b""
-        self.make.param.update(label=label, size="small", variant="outlined", margin=(5, 10))
-        self.told.param.update(object="", styles=SMALL, sizing_mode="stretch_width")
+        self.make.param.update(variant="outlined", margin=(5, 10))
+        self.told.param.update(styles=SMALL, sizing_mode="stretch_width")
         self._file = pmui.FileDownload(callback=lambda: BytesIO(self._content), filename="file", label="save again",
                                        size="small", visible=False, margin=(5, 10))  # fmt: skip
         self.view = pn.Column(
@@ -47,7 +45,7 @@ class Taking(Making):
 
     def start(self, event: Any = None) -> None:
         """Begin with what is selected at the click."""
-        if self.thread is None or not self.thread.is_alive():
+        if not self.at_work:
             self._name, self._maker = self._prepare()
         super().start(event)
 

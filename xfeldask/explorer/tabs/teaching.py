@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from xfeldask.errors import XfeldaskError
 from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.tabs.widgets import CHANCE, SMALL, caption, table
-from xfeldask.explorer.view.offer import Making
+from xfeldask.explorer.view.making import Making
 from xfeldask.sorting.decision import Decision
 from xfeldask.sorting.expected import expected
 from xfeldask.sorting.rules import RULES
@@ -36,9 +36,7 @@ class Teaching(Making):
     """
 
     def __init__(self, session: Session) -> None:
-        super().__init__(session, "")
-        self.make.param.update(label="teach the rule", size="small")
-        self.told.object = ""
+        super().__init__(session, "teach the rule")
         self.table = pn.pane.HTML("", styles=SMALL, margin=(0, 10))
         self._chance = caption(CHANCE, visible=False)
         self.view = pn.Column(
@@ -51,7 +49,7 @@ class Teaching(Making):
     def offer(self) -> None:
         """Offer it where it can be done, or say why not; show what rules expect and how they agree with the labels."""
         session = self._session
-        if self.thread is not None and self.thread.is_alive():
+        if self.at_work:
             return
         try:
             why = refusal(session)
