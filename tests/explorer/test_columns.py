@@ -56,9 +56,12 @@ def test_shots__columns_are_what_is_stored(shots: Shots, store: Path) -> None:
                 np.testing.assert_array_equal(column.values, stored if stored.ndim == 1 else stored[:, 0])
                 assert column.label.startswith(ds[name].attrs["long_name"])
                 assert column.units == ds[name].attrs["units"]
-    for i in range(3):
-        np.testing.assert_array_equal(shots.latent(i), found.latent.values[:, i])
-        assert shots.column(f"c{i}").label == f"component {i}"
+    assert shots.components == ("c0", "c1", "c2")
+    np.testing.assert_array_equal(shots.latent, found.latent.values)
+    assert shots.own().latent is shots.latent, "read once for all"
+    for i, name in enumerate(shots.components):
+        np.testing.assert_array_equal(shots.column(name).values, shots.latent[:, i])
+        assert shots.column(name).label == f"component {i}"
     assert shots.column("shot").values.tolist() == list(range(N))
 
 
@@ -128,7 +131,7 @@ def test_shots__unknown_quantities_are_told_with_the_near_ones(shots: Shots) -> 
     with pytest.raises(UnknownNameError, match="did you mean photon_count"):
         shots.column("photon_cuont")
     with pytest.raises(UnknownNameError, match="c7"):
-        shots.latent(7)
+        shots.column("c7")
 
 
 def test_shots__without_truth_and_embedding_have_fewer_quantities(store: Path, tmp_path: Path) -> None:

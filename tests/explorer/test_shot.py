@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import shutil
 from importlib import import_module
+from types import SimpleNamespace
 
 import numpy as np
 
-from tests.explorer.few_shots import few_shots, pictures, session, texts
+from tests.explorer.few_shots import N, few_shots, pictures, session, texts
 from xfeldask.errors import CorruptStoreError
 from xfeldask.explorer.model.pictures import Picture, Pictures
 from xfeldask.explorer.model.session import Session
@@ -33,12 +34,12 @@ def test_lit__are_none_where_so_many_are_that_none_can_be_missed(monkeypatch):
         assert len(lit(Picture(values, (0, 0, 1, 1)))["x"]) == drawn
 
 
-def test_nearby__is_nothing_without_coordinates(monkeypatch):
+def test_nearby__is_nothing_without_coordinates():
     looked = session()
     assert len(nearby(looked, 3)[0]) == module.NEIGHBOURS
     assert 3 not in nearby(looked, 3)[0]
-    monkeypatch.setattr(type(looked), "quantities", property(lambda _: ["photon_count"]))
-    assert nearby(looked, 3) == ([], [])
+    without = SimpleNamespace(shots=SimpleNamespace(latent=np.zeros((N, 0))))
+    assert nearby(without, 3) == ([], [])
 
 
 def test_tab__asks_for_a_shot_and_tells_all_about_it():

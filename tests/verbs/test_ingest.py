@@ -85,7 +85,7 @@ def test_ingest__names_columns_apart_from_groups_and_components(tmp_path, frames
     write_labels(open_run(tmp_path / "run.zarr"), "ann", {0: "single"})
     embed(tmp_path / "run.zarr", n_components=2, sort="elliptic_envelope", progress=False)
     shots = Shots.of(open_run(tmp_path / "run.zarr"))
-    np.testing.assert_array_equal(shots.latent(0), open_run(tmp_path / "run.zarr").embedding().dataset().latent[:, 0])
+    np.testing.assert_array_equal(shots.latent, open_run(tmp_path / "run.zarr").embedding().dataset().latent)
     assert shots.column("label_ann").values[0] == 1
 
 

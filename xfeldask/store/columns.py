@@ -19,6 +19,9 @@ from xfeldask.schema import DONE, LATENT, OF_KINDS, SINGLE
 from xfeldask.scores import OUTCOMES, confusion_class
 from xfeldask.sorting.decision import Decision
 from xfeldask.store.angles import ANGLES, GROUPS, axis_angles, folded
+from xfeldask.store.column import NO_YES as NO_YES
+from xfeldask.store.column import Column as Column
+from xfeldask.store.column import column_of
 from xfeldask.store.embedding import Embedding
 from xfeldask.store.known_background import background_columns
 from xfeldask.store.labels import COLUMN
@@ -27,33 +30,7 @@ from xfeldask.store.truth import true_kinds
 from xfeldask.store.urls import StorePath
 from xfeldask.units import PLAIN, Shown, shown
 
-NO_YES = ((0, "no"), (1, "yes"))
 _NUMBERS = "biuf"
-
-
-@dataclass(frozen=True, eq=False)
-class Column:
-    """One quantity of all shots.
-
-    Attributes
-    ----------
-    name : str
-    label : str, for people
-    units : str, CF style; "1" for pure numbers
-    values : (shot,) numbers or booleans, read-only; not finite where a shot has none
-    classes : tuple of (value, meaning), empty for what is continuous
-
-    Examples
-    --------
-    >>> Column("photon_count", "photons counted in the shot", "count", np.array([480, 512])).classes
-    ()
-    """
-
-    name: str
-    label: str
-    units: str
-    values: NDArray[Any]
-    classes: tuple[tuple[int, str], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,15 +178,21 @@ class Shots:
             self._known[key] = replace(column, units=unit.name, values=unit.of(column.values))
         return self._known[key]
 
-    def latent(self, i: int) -> NDArray[Any]:
-        """Return component `i` of all shots, counted from 0, (shot,).
+    @cached_property
+    def components(self) -> tuple[str, ...]:
+        """Names of the components of the embedding, in order; none where there is no embedding."""
+        return tuple(f"c{i}" for i in range(self._found.sizes.get("component", 0)))
 
-        Raises
-        ------
-        UnknownNameError
-            There is no embedding, or it has fewer components.
-        """
-        return self.column(f"c{i}").values
+    @property
+    def latent(self) -> NDArray[Any]:
+        """All components of all shots, (shot, component), read-only; read once for all who share these shots."""
+        key = ("latent",)
+        if key not in self._kept:
+            values = self._found["latent"].values if self.components else np.zeros((self.n_shots, 0))
+            values.flags.writeable = False
+            self._kept[key] = values
+        latent: NDArray[Any] = self._kept[key]
+        return latent
 
     @property
     def threshold(self) -> float | None:
@@ -238,11 +221,11 @@ class Shots:
             The shots have no such quantity.
         """
         column = self.shown(name)
-        if name not in {f"c{i}" for i in range(self._found.sizes.get("component", 0))}:
+        if name not in self.components:
             return column
         key = f"{name}@{checkpoint}"
         if key not in self._known:
-            values = self._found["latent_history"][:, checkpoint, int(name[1:])].values
+            values = self._found["latent_history"][:, checkpoint, self.components.index(name)].values
             self._known[key] = replace(column, values=values)
         return self._known[key]
 
@@ -299,8 +282,8 @@ class Shots:
         return self._kept[key]
 
     def _quantities(self) -> Iterator[tuple[str, Callable[[], Column]]]:
-        for i in range(self._found.sizes.get("component", 0)):
-            yield f"c{i}", partial(self._component, i)
+        for i, component in enumerate(self.components):
+            yield component, partial(self._component, i)
         if "n_particles" in self._root:
             yield "hit", self._hit
             if "is_single" in self._found:
@@ -310,20 +293,20 @@ class Shots:
         known += [(name, variable) for name, variable in self._root.coords.items() if name != "shot"]
         for name, variable in known:
             if variable.dims == ("shot",) and variable.dtype.kind in _NUMBERS:
-                yield str(name), partial(_column, variable)
+                yield str(name), partial(column_of, variable)
         for name, variable in self._root.data_vars.items():
             if variable.dims == ("shot", "particle") and variable.dtype.kind in _NUMBERS:
-                yield str(name), partial(_column, variable[:, 0], ", first particle")
+                yield str(name), partial(column_of, variable[:, 0], ", first particle")
         if "orientation" in self._root:
             for name in ANGLES:
                 yield name, partial(self._turned, name)
         yield "shot", self._index
         for name, variable in self._background.data_vars.items():
-            yield str(name), partial(_column, variable[: self.n_shots])
+            yield str(name), partial(column_of, variable[: self.n_shots])
         for name, selected in self._selections.items():
-            yield name, partial(_column, selected[: self.n_shots])
+            yield name, partial(column_of, selected[: self.n_shots])
         for name, label in self._labels.items():
-            yield COLUMN + name, partial(_column, label[: self.n_shots])
+            yield COLUMN + name, partial(column_of, label[: self.n_shots])
 
     def _component(self, i: int) -> Column:
         latent = self._found["latent"]
@@ -352,13 +335,3 @@ class Shots:
             self._kept[key] = axis_angles(fold(q, symmetry_group(group)) if group else q)
         angles: tuple[NDArray[np.float64], ...] = self._kept[key]
         return angles
-
-
-def _column(variable: xr.DataArray, more: str = "") -> Column:
-    values, attrs = variable.values, variable.attrs
-    classes: tuple[tuple[int, str], ...] = NO_YES if values.dtype == bool else ()
-    if "flag_values" in attrs and "flag_meanings" in attrs:
-        meanings = str(attrs["flag_meanings"]).split()
-        classes = tuple((int(v), m) for v, m in zip(np.atleast_1d(attrs["flag_values"]), meanings, strict=False))
-    label = str(attrs.get("long_name", variable.name)) + more
-    return Column("", label, str(attrs.get("units", "1")), values, classes)

@@ -88,7 +88,7 @@ def test_hover__shows_what_the_store_holds(page, shots, stores):
         np.testing.assert_allclose(particles, wanted.values, rtol=1e-6)
         np.testing.assert_allclose(how["extent"], wanted.extent)
         ring = page.ask("() => explorer.marks(2)")
-        np.testing.assert_allclose([ring["x"][0], ring["y"][0]], [shots.latent(0)[shot], shots.latent(1)[shot]])
+        np.testing.assert_allclose([ring["x"][0], ring["y"][0]], shots.latent[shot, :2])
 
 
 def test_hover__finds_nothing_beyond_15_pixels(page, shots):
@@ -116,7 +116,7 @@ def test_tap__pins_a_shot_with_every_pixel(page, shots, stores):
     page.until("n => new URLSearchParams(location.search).get('shot') == n", str(first))
     page.until("() => explorer.marks(0).x.length == 1")
     pin = page.ask("() => explorer.marks(0)")
-    np.testing.assert_allclose([pin["x"][0], pin["y"][0]], [shots.latent(0)[first], shots.latent(1)[first]])
+    np.testing.assert_allclose([pin["x"][0], pin["y"][0]], shots.latent[first, :2])
     whole = Pictures(open_run(stores["whole"])).whole(int(first)).values
     # tabs that were opened before have pictures too
     page.until(f"n => {WHOLE} >= 0 && explorer.image(explorer.cards()[{WHOLE}]).values.length == n", whole.size)

@@ -45,7 +45,7 @@ def told(name: str, label: str) -> str:
 
 def group_of(session: Session, name: str) -> str:
     """Return the group of a quantity."""
-    if name[0] == "c" and name[1:].isdigit():
+    if name in session.shots.components:
         return COMPONENTS
     if name in session.shots.selections or name.startswith((COLUMN, CLUSTER)):
         return OWN

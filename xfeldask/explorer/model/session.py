@@ -192,7 +192,7 @@ class Session(Selecting):
     def _settle(self) -> None:
         """Replace what the store does not have by what it has, keeping what can be kept."""
         names = self.quantities
-        axes = [name for name in names if name.startswith("c") and name[1:].isdigit()] or ["photon_count", "shot"]
+        axes = self.shots.components or ("photon_count", "shot")
         with param.parameterized.batch_call_watchers(self):
             self.embedding = self.shots.embedding
             for axis, default in zip("xy", (*axes, "photon_count"), strict=False):

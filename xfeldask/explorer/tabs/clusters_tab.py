@@ -74,8 +74,7 @@ class Finding(Making):
 
     def _make(self, tell: Callable[..., None]) -> None:
         shots, done = self._session.shots, 0
-        axes = [name for name in shots.names() if name.startswith("c") and name[1:].isdigit()]
-        latent = np.stack([shots.column(name).values for name in axes], axis=1)
+        latent = shots.latent.copy()
         latent[~shots.done] = np.nan
 
         def advance(n: int) -> None:

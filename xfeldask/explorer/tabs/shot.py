@@ -198,10 +198,9 @@ def nearby(session: Session, shot: int, k: int = NEIGHBOURS) -> tuple[list[int],
     InputError
         The shot has no coordinates.
     """
-    names = [name for name in session.quantities if name.startswith("c") and name[1:].isdigit()]
-    if not names:
+    latent = session.shots.latent
+    if not latent.shape[1]:
         return [], []
-    latent = np.stack([session.shots.column(name).values for name in names], axis=1)
     found = neighbours(latent, shot, k)
     away = np.linalg.norm(latent[found].astype(np.float64) - latent[shot], axis=1)
     return [int(i) for i in found], [float(d) for d in away]
