@@ -109,6 +109,16 @@ def test_rooms__import_only_from_the_rooms_before_them():
     assert violations(PACKAGE) == []
 
 
+def test_explorer__is_model_then_views_then_tabs():
+    order, told = ["model", "view", "tabs"], []
+    for path in sorted((PACKAGE / "explorer").glob("*/*.py")):
+        here = "xfeldask", "explorer", path.parent.name
+        later = {("xfeldask", "explorer", folder) for folder in order[order.index(path.parent.name) + 1 :]}
+        if later & {module[:3] for module in imported(path.read_text("utf-8"), here)}:
+            told.append(path.name)
+    assert told == ["page.py"], "the page shows the tabs"
+
+
 def test_rooms__are_the_package():
     modules = {room_of(path.relative_to(PACKAGE).with_suffix("").parts) for path in PACKAGE.rglob("*.py")}
     assert modules - {"__init__"} <= set(ROOMS)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
-from bokeh.document import Document
 from bokeh.models import ColorBar
 
 from tests.explorer.few_shots import NUMBER, N, few_shots, session
 from tests.explorer.gestures import box, lasso, look, point, size, tap
-from xfeldask.explorer.view.plane import Plane, locked, named, points_of
+from xfeldask.explorer.view.plane import Plane, points_of
 from xfeldask.explorer.view.sidebar import chips
 from xfeldask.store.columns import Column
 
@@ -133,38 +130,6 @@ def test_colour_bars__are_in_the_figure_from_the_start_and_tell_what_is_drawn():
     assert [bar.visible for bar in bars] == [True, False]
     assert (numbers.title, numbers.color_mapper.high) == (found._title, found.points.span[1])
     assert [part for part in figure.right if isinstance(part, ColorBar)] == bars
-
-
-def test_named__has_the_unit_of_a_quantity_that_has_one():
-    assert named(Column("a", "distance", "nm", np.zeros(1))) == "distance (nm)"
-    assert named(Column("a", "score", "1", np.zeros(1))) == "score"
-
-
-def test_locked__makes_a_change_now_or_when_the_page_has_its_lock():
-    done, asked = [], []
-    locked(lambda: done.append(1))
-    assert done == [1]
-    served = Document()
-    served._session_context = lambda: SimpleNamespace(session=None)
-    served.add_next_tick_callback = asked.append
-    locked(lambda: done.append(2), served)
-    assert done == [1]
-    asked[0]()
-    assert done == [1, 2]
-
-
-@pytest.mark.parametrize("closed", [False, True])
-def test_locked__leaves_a_page_alone_that_is_being_closed(closed: bool) -> None:
-    def add_next_tick_callback(change: Any) -> None:
-        raise RuntimeError("dictionary changed size during iteration")
-
-    page = SimpleNamespace(
-        session_context=SimpleNamespace(destroyed=closed), add_next_tick_callback=add_next_tick_callback
-    )
-    changes: list[int] = []
-    with nullcontext() if closed else pytest.raises(RuntimeError, match="changed size"):
-        locked(lambda: changes.append(1), page)
-    assert not changes
 
 
 def test_plane__draws_what_a_browser_looks_at_once_for_all_that_changed(plane, monkeypatch):

@@ -18,9 +18,9 @@ from xfeldask.explorer.model.pictures import Pictures
 from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.tabs import TABS
 from xfeldask.explorer.tabs.export import FIGURE_FORMATS
+from xfeldask.explorer.tabs.poster import NAMES, poster
 from xfeldask.explorer.tabs.provenance import parameters
 from xfeldask.explorer.tabs.watch import Watch
-from xfeldask.explorer.view.poster import NAMES, poster
 from xfeldask.store.run import open_dataset
 
 SVG, DC, XLINK = "{http://www.w3.org/2000/svg}", "{http://purl.org/dc/elements/1.1/}", "{http://www.w3.org/1999/xlink}"

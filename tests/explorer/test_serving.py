@@ -39,8 +39,8 @@ from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.serving import CALL, STORE, Options, lasting, one_skeleton, page_of, read_options, served_page
 from xfeldask.explorer.tabs import TABS
 from xfeldask.explorer.tabs.statistics import Statistics
+from xfeldask.explorer.view.locking import locked
 from xfeldask.explorer.view.page import Explorer, make_page
-from xfeldask.explorer.view.plane import locked
 
 SOON = 240.0
 """Longest that anything may take on a busy machine [s]."""

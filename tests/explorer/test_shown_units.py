@@ -11,9 +11,10 @@ import pytest
 from tests.explorer.gestures import box
 from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.tabs.histograms import Histogram
-from xfeldask.explorer.view.plane import Plane, named
-from xfeldask.explorer.view.poster import poster
+from xfeldask.explorer.tabs.poster import poster
+from xfeldask.explorer.view.plane import Plane
 from xfeldask.explorer.view.sidebar import sidebar
+from xfeldask.explorer.view.widgets import named
 
 LABEL = "distance of two particles as seen along the beam (nm)"
 

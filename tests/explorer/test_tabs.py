@@ -29,6 +29,7 @@ from xfeldask.explorer.tabs import TABS, Tabs
 from xfeldask.explorer.tabs.export import chosen
 from xfeldask.explorer.tabs.gallery import PAGE, gallery
 from xfeldask.explorer.tabs.histograms import Bins, Histogram
+from xfeldask.explorer.tabs.poster import poster
 from xfeldask.explorer.tabs.provenance import parameters, tree
 from xfeldask.explorer.tabs.rebuilt import STEPS, RebuiltView, placed
 from xfeldask.explorer.tabs.recipe import python_text, recipe, shell_text
@@ -36,7 +37,6 @@ from xfeldask.explorer.tabs.shot import lit, nearby
 from xfeldask.explorer.tabs.statistics import Statistics
 from xfeldask.explorer.tabs.verdict import Verdict
 from xfeldask.explorer.tabs.watch import Watch
-from xfeldask.explorer.view.poster import poster
 from xfeldask.schema import SINGLE
 from xfeldask.scores import sorting_scores
 from xfeldask.store.columns import Column

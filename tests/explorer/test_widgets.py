@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import numpy as np
 from bokeh.models import BoxSelectTool
 
 from tests.store.test_html import Read
-from xfeldask.explorer.tabs.widgets import caption, heading, plot, sentence, table
+from xfeldask.explorer.view.widgets import caption, heading, named, plot, sentence, table
+from xfeldask.store.columns import Column
 
 HOSTILE = '<img src=x onerror=alert(1)> & "more"'
 
@@ -36,3 +38,8 @@ def test_plot__has_no_toolbar_and_does_not_take_the_wheel():
     assert figure.toolbar_location is None
     assert figure.toolbar.tools == [tool]
     assert figure.toolbar.active_scroll is None
+
+
+def test_named__has_the_unit_of_a_quantity_that_has_one():
+    assert named(Column("a", "distance", "nm", np.zeros(1))) == "distance (nm)"
+    assert named(Column("a", "score", "1", np.zeros(1))) == "score"

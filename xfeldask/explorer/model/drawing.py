@@ -203,7 +203,7 @@ def _dense(palette: tuple[str, ...], number: Index) -> Image:
 
 def _fullness(number: Index) -> NDArray[np.float64]:
     """Tell how full pixels are, the fullest 1, by the logarithm of their points."""
-    return np.asarray(np.log(number) / max(np.log(number.max()), 1e-9))
+    return np.asarray(np.log(number) / max(np.log(number.max(initial=1)), 1e-9))
 
 
 def _fixed(values: NDArray[Any], kind: Any) -> NDArray[Any]:
@@ -217,10 +217,8 @@ def _tiled(points: Points, counts: NDArray[np.int64], others: NDArray[np.int64])
     """Colour the hexagons where points that are chosen lie; those where only others do are grey."""
     rgba = np.zeros((*counts.shape, 4), np.uint8)
     for number, palette in ((others, GREYS), (counts, points.palette)):
-        there, ramp = number > 0, _ramp(palette)
-        fullness = np.log(number[there]) / max(np.log(number.max(initial=1)), 1e-9)
-        rgba[there, :3] = ramp[(fullness * (len(ramp) - 1)).astype(int)]
-        rgba[there, 3] = 255
+        there = number > 0
+        rgba[there] = _dense(palette, number[there])
     return rgba
 
 

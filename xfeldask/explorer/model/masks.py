@@ -147,17 +147,6 @@ def combine(old: Mask, new: Mask, how: str) -> Mask:
     return COMBINATIONS[how](old, new)
 
 
-def invert(mask: Mask) -> Mask:
-    """Return the shots that were not selected.
-
-    Examples
-    --------
-    >>> invert(np.array([True, False])).tolist()
-    [False, True]
-    """
-    return ~mask
-
-
 def _area(line: NDArray[np.float64]) -> Any:
     area = shapely.Polygon(line)
     if not area.is_valid:

@@ -26,9 +26,9 @@ from xfeldask.explorer.tabs.space import space
 from xfeldask.explorer.tabs.statistics import statistics
 from xfeldask.explorer.tabs.verdict import verdict
 from xfeldask.explorer.tabs.watch import Watch
-from xfeldask.explorer.tabs.widgets import sentence
+from xfeldask.explorer.view.locking import locked
 from xfeldask.explorer.view.mosaic import WHOLE
-from xfeldask.explorer.view.plane import locked
+from xfeldask.explorer.view.widgets import sentence
 from xfeldask.store.columns import Shots
 
 Tab = Callable[[Session, Pictures, Watch], pn.viewable.Viewable]

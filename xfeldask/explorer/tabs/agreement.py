@@ -9,7 +9,7 @@ import panel as pn
 import xarray as xr
 from numpy.typing import NDArray
 
-from xfeldask.explorer.tabs.widgets import MIDDLE, caption, plot
+from xfeldask.explorer.view.widgets import MIDDLE, caption, plot
 from xfeldask.physics.orientations import beam_directions
 from xfeldask.scores.classes import BLUE, GREEN, ORANGE, PURPLE
 from xfeldask.units import shown

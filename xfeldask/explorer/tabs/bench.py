@@ -20,12 +20,12 @@ from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.tabs.spread import Curves
 from xfeldask.explorer.tabs.teaching import Teaching
 from xfeldask.explorer.tabs.watch import Watch
-from xfeldask.explorer.tabs.widgets import MIDDLE, SMALL, caption, heading
 from xfeldask.explorer.view.cards import Card, follow_rings
 from xfeldask.explorer.view.fields import choice
 from xfeldask.explorer.view.keys import Keys
+from xfeldask.explorer.view.locking import locked
 from xfeldask.explorer.view.mosaic import Mosaic
-from xfeldask.explorer.view.plane import locked
+from xfeldask.explorer.view.widgets import MIDDLE, SMALL, caption, heading
 from xfeldask.store.labels import LABELS
 from xfeldask.units import shown
 

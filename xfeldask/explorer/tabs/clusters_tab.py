@@ -17,11 +17,11 @@ from xfeldask.explorer.model.clusters import CLUSTER, Clusters, find_clusters
 from xfeldask.explorer.model.pictures import Pictures
 from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.tabs.watch import Watch
-from xfeldask.explorer.tabs.widgets import caption, sentence
 from xfeldask.explorer.view.fields import choice
+from xfeldask.explorer.view.locking import locked
 from xfeldask.explorer.view.making import Making
 from xfeldask.explorer.view.mosaic import Mosaic
-from xfeldask.explorer.view.plane import locked
+from xfeldask.explorer.view.widgets import caption, sentence
 
 TILES = 8
 """Patterns that are shown of each cluster."""

@@ -28,11 +28,11 @@ from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.tabs.rebuilt import AXES
 from xfeldask.explorer.tabs.teaching import of_one
 from xfeldask.explorer.tabs.watch import Watch
-from xfeldask.explorer.tabs.widgets import FAINT, SMALL, caption, heading, plot, table
 from xfeldask.explorer.view.cards import Card, contrast, follow_rings
 from xfeldask.explorer.view.fields import choice
 from xfeldask.explorer.view.making import Making
 from xfeldask.explorer.view.mosaic import SIGNED
+from xfeldask.explorer.view.widgets import FAINT, SMALL, caption, heading, plot, table
 from xfeldask.scores.classes import BLUE, ORANGE
 
 SELECTED, OTHERS = "the selection", "all others"

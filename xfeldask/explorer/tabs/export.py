@@ -18,8 +18,8 @@ from xfeldask.explorer.model.takeaway import means_hdf5, patterns_zip, quantitie
 from xfeldask.explorer.tabs.recipe import recipe, recipe_pane
 from xfeldask.explorer.tabs.taking import Make, Taking
 from xfeldask.explorer.tabs.watch import Watch
-from xfeldask.explorer.tabs.widgets import caption, heading
 from xfeldask.explorer.view.fields import AS_WRITTEN
+from xfeldask.explorer.view.widgets import caption, heading
 from xfeldask.store.selecting import shots_as
 from xfeldask.work.progress import Tell
 
@@ -142,7 +142,7 @@ def _choice(options: dict[str, str]) -> Any:
 
 
 def _poster(session: Session, kind: str) -> bytes:
-    from xfeldask.explorer.view.poster import poster  # matplotlib takes a while
+    from xfeldask.explorer.tabs.poster import poster  # matplotlib takes a while
 
     return poster(session, kind)
 

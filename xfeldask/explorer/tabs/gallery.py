@@ -15,11 +15,11 @@ from xfeldask.explorer.model.listing import SHOT, listed
 from xfeldask.explorer.model.pictures import Pictures
 from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.tabs.watch import Watch
-from xfeldask.explorer.tabs.widgets import caption
 from xfeldask.explorer.view.cards import LEAST
 from xfeldask.explorer.view.fields import choice
+from xfeldask.explorer.view.locking import locked
 from xfeldask.explorer.view.mosaic import Mosaic
-from xfeldask.explorer.view.plane import locked
+from xfeldask.explorer.view.widgets import caption
 
 COLUMNS, ROWS = 10, 3
 DOUBT = "how sure the rule is"

@@ -17,8 +17,7 @@ from xfeldask.explorer.model.masks import Mask
 from xfeldask.explorer.model.pictures import Pictures
 from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.tabs.watch import Watch
-from xfeldask.explorer.tabs.widgets import caption, plot
-from xfeldask.explorer.view.plane import named
+from xfeldask.explorer.view.widgets import caption, named, plot
 from xfeldask.scores.classes import BLUE, GREY
 from xfeldask.store.columns import Column
 

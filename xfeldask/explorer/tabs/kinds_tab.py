@@ -13,8 +13,8 @@ from xfeldask.explorer.model.pictures import Picture, Pictures
 from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.tabs.rebuilt import AXES
 from xfeldask.explorer.tabs.watch import Watch
-from xfeldask.explorer.tabs.widgets import SMALL, caption, heading, sentence, table
 from xfeldask.explorer.view.cards import Card
+from xfeldask.explorer.view.widgets import SMALL, caption, heading, sentence, table
 from xfeldask.store.particle_kinds import KINDS
 from xfeldask.units import shown, told
 

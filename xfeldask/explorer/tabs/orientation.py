@@ -14,9 +14,9 @@ from xfeldask.explorer.model.palette import CIRCLE
 from xfeldask.explorer.model.pictures import Pictures
 from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.tabs.watch import Watch
-from xfeldask.explorer.tabs.widgets import caption, sentence
 from xfeldask.explorer.view.fields import AS_WRITTEN, choice
 from xfeldask.explorer.view.plane import Plane
+from xfeldask.explorer.view.widgets import caption, sentence
 from xfeldask.physics.orientations import symmetry_group
 from xfeldask.physics.symmetry import turns_about_z
 from xfeldask.store.angles import GROUPS, folded

@@ -15,7 +15,7 @@ from xfeldask.explorer.model.pictures import Pictures
 from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.tabs.recipe import block, recipe, recipe_pane
 from xfeldask.explorer.tabs.watch import Watch
-from xfeldask.explorer.tabs.widgets import heading
+from xfeldask.explorer.view.widgets import heading
 from xfeldask.units import told
 
 LONG = 60

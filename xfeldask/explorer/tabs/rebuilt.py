@@ -14,9 +14,9 @@ from xfeldask.errors import XfeldaskError
 from xfeldask.explorer.model.pictures import Picture, Pictures
 from xfeldask.explorer.model.rebuild import LinearSpace
 from xfeldask.explorer.model.session import Session
-from xfeldask.explorer.tabs.widgets import caption
 from xfeldask.explorer.view.cards import Card
 from xfeldask.explorer.view.mosaic import SIGNED
+from xfeldask.explorer.view.widgets import caption
 from xfeldask.units import shown
 
 AXES = (shown("m-1").label("q along x"), shown("m-1").label("q along y"))

@@ -15,9 +15,9 @@ from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.tabs.agreement import agreement
 from xfeldask.explorer.tabs.kinds_tab import middle, scaled
 from xfeldask.explorer.tabs.watch import Watch
-from xfeldask.explorer.tabs.widgets import MIDDLE, SMALL, heading, plot, sentence, table
 from xfeldask.explorer.view.cards import Card
 from xfeldask.explorer.view.fields import choice
+from xfeldask.explorer.view.widgets import MIDDLE, SMALL, heading, plot, sentence, table
 from xfeldask.scores.classes import BLUE
 from xfeldask.store.reconstruction import Reconstruction
 from xfeldask.store.run import Run

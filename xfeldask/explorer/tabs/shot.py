@@ -18,10 +18,10 @@ from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.tabs.rebuilt import AXES, RebuiltView
 from xfeldask.explorer.tabs.spread import Curves
 from xfeldask.explorer.tabs.watch import Watch
-from xfeldask.explorer.tabs.widgets import SMALL, caption, heading, sentence, table
 from xfeldask.explorer.view.cards import Card, contrast, follow_rings
+from xfeldask.explorer.view.locking import locked
 from xfeldask.explorer.view.mosaic import Mosaic
-from xfeldask.explorer.view.plane import locked
+from xfeldask.explorer.view.widgets import SMALL, caption, heading, sentence, table
 
 NONE = "Tap a shot in the latent plot to pin it."
 NEIGHBOURS = 12

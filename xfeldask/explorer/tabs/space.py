@@ -14,8 +14,8 @@ from xfeldask.explorer.model.pictures import Pictures
 from xfeldask.explorer.model.rebuild import Scree
 from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.tabs.watch import Watch
-from xfeldask.explorer.tabs.widgets import MIDDLE, caption, heading, plot, sentence
 from xfeldask.explorer.view.mosaic import Mosaic
+from xfeldask.explorer.view.widgets import MIDDLE, caption, heading, plot, sentence
 from xfeldask.scores.classes import BLUE, ORANGE
 from xfeldask.units import shown
 

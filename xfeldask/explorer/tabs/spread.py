@@ -13,7 +13,7 @@ from xfeldask.explorer.model.brightness import ALL, CLASSES, Brightness, brightn
 from xfeldask.explorer.model.palette import MEANINGS
 from xfeldask.explorer.model.pictures import Pictures
 from xfeldask.explorer.model.session import Session
-from xfeldask.explorer.tabs.widgets import MIDDLE, caption, plot
+from xfeldask.explorer.view.widgets import MIDDLE, caption, plot
 from xfeldask.store.columns import Shots
 
 NOTHING: dict[str, list[float]] = {"x": [], "y": []}

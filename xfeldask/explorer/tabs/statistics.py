@@ -14,9 +14,9 @@ from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.model.statistics import PatternStatistics, pattern_statistics
 from xfeldask.explorer.tabs.rebuilt import AXES
 from xfeldask.explorer.tabs.watch import Watch
-from xfeldask.explorer.tabs.widgets import FAINT, caption
 from xfeldask.explorer.view.cards import LEAST, Card, contrast, follow_rings
 from xfeldask.explorer.view.making import Making
+from xfeldask.explorer.view.widgets import FAINT, caption
 
 QUANTITIES = {"mean": "photons", "deviation": "photons", "total": "photons"}
 

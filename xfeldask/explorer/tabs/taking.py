@@ -12,8 +12,8 @@ import panel_material_ui as pmui
 
 from xfeldask.errors import InputError
 from xfeldask.explorer.model.session import Session
-from xfeldask.explorer.tabs.widgets import SMALL
 from xfeldask.explorer.view.making import Making
+from xfeldask.explorer.view.widgets import SMALL
 from xfeldask.work.progress import Tell
 
 Make = Callable[[Tell], bytes]

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from xfeldask.errors import XfeldaskError
 from xfeldask.explorer.model.session import Session
-from xfeldask.explorer.tabs.widgets import CHANCE, SMALL, caption, table
 from xfeldask.explorer.view.making import Making
+from xfeldask.explorer.view.widgets import CHANCE, SMALL, caption, table
 from xfeldask.sorting.decision import Decision
 from xfeldask.sorting.expected import expected
 from xfeldask.sorting.rules import RULES

@@ -15,9 +15,9 @@ from xfeldask.explorer.model.pictures import Pictures
 from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.model.threshold import Threshold
 from xfeldask.explorer.tabs.watch import Watch
-from xfeldask.explorer.tabs.widgets import CHANCE, MIDDLE, SMALL, caption, heading, plot, sentence, table
+from xfeldask.explorer.view.locking import locked
 from xfeldask.explorer.view.mosaic import Mosaic
-from xfeldask.explorer.view.plane import locked
+from xfeldask.explorer.view.widgets import CHANCE, MIDDLE, SMALL, caption, heading, plot, sentence, table
 from xfeldask.schema import NO_KIND, SINGLE
 from xfeldask.scores import COLORS, Confusion
 from xfeldask.scores.classes import BLUE, ORANGE

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from xfeldask.explorer.model.session import Session
-from xfeldask.explorer.view.plane import locked
+from xfeldask.explorer.view.locking import locked
 
 
 class Watch:

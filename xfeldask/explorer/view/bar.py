@@ -10,9 +10,9 @@ import panel as pn
 import panel_material_ui as pmui
 
 from xfeldask.explorer.model.session import Session
-from xfeldask.explorer.tabs.widgets import table
 from xfeldask.explorer.view.icons import Icons
 from xfeldask.explorer.view.keys import Keys
+from xfeldask.explorer.view.widgets import table
 from xfeldask.store.urls import StorePath
 from xfeldask.work.compute import active_client
 

@@ -15,7 +15,7 @@ import panel_material_ui as pmui
 
 from xfeldask.errors import XfeldaskError
 from xfeldask.explorer.model.session import Session
-from xfeldask.explorer.view.plane import locked
+from xfeldask.explorer.view.locking import locked
 
 OFTEN = 0.2
 """Seconds between reports of progress."""

@@ -12,7 +12,6 @@ import panel as pn
 from bokeh.models import ColumnDataSource
 from bokeh.palettes import all_palettes, interp_palette
 from numpy.typing import NDArray
-from panel.io.state import set_curdoc
 
 from xfeldask.explorer.model.drawing import DENSITIES, Coordinates, Points, coordinates, draw, first_range
 from xfeldask.explorer.model.nearest import Nearest
@@ -21,7 +20,8 @@ from xfeldask.explorer.model.palette import CIRCLE, CYCLIC
 from xfeldask.explorer.model.session import COUNTS, HEXAGONS, Session
 from xfeldask.explorer.view.canvas import Canvas, View
 from xfeldask.explorer.view.flow import Flow
-from xfeldask.store.columns import Column
+from xfeldask.explorer.view.locking import locked
+from xfeldask.explorer.view.widgets import named
 
 PAUSE = 15
 """After how long a change of the view is drawn [ms]: ranges of x and of y, and both sides, come one after the other."""
@@ -279,34 +279,3 @@ def points_of(session: Session, x: Coordinates, y: Coordinates, colour: str) -> 
         low, high = np.quantile(there, [0.005, 0.995]) if len(there) else (0.0, 1.0)
         span = float(low), float(high) if high > low else float(low) + 1
     return Points(x, y, values, by_value, tuple(all_palettes["Viridis"][256]), span)
-
-
-def named(column: Column) -> str:
-    """Write a quantity with its unit."""
-    return column.label if column.units == "1" else f"{column.label} ({column.units})"
-
-
-def locked(change: Callable[[], Any], document: Any = None) -> None:
-    """Make a change with the lock of the page, which events of plots, and other threads, do not hold.
-
-    Of a page that is being closed there is nothing to change any more.
-    """
-    document = document or pn.state.curdoc
-    context = None if document is None else document.session_context
-    if context is None:
-        change()
-        return
-
-    def within() -> None:
-        # What Bokeh has as its current page is one for all threads, and another thread may be at another page. Panel
-        # sends what changes as well, later where the browser is being sent something: Bokeh's own message would pass by
-        # one with which what it tells of comes to the page.
-        with set_curdoc(document), pn.io.unlocked():
-            change()
-
-    try:
-        document.add_next_tick_callback(within)
-    except RuntimeError:
-        # who closes a page takes away its callbacks while Bokeh goes through them here
-        if not context.destroyed:
-            raise

@@ -1,4 +1,4 @@
-"""Small things that tabs are made of."""
+"""Small things that views are made of."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any
 import panel as pn
 from bokeh.models import Tool
 from bokeh.plotting import figure
+
+from xfeldask.store.column import Column
 
 SMALL = {"font-size": "13px", "line-height": "1.5"}
 FAINT = {**SMALL, "opacity": "0.8"}
@@ -54,6 +56,11 @@ def table(rows: Iterable[Sequence[str]], numbers: bool = False) -> str:
         for row in rows
     )
     return "<table>" + "".join(f'<tr style="break-inside:avoid">{row}</tr>' for row in cells) + "</table>"
+
+
+def named(column: Column) -> str:
+    """Write a quantity with its unit."""
+    return column.label if column.units == "1" else f"{column.label} ({column.units})"
 
 
 def plot(x: str, y: str, tools: Sequence[Tool] | str = "", **options: Any) -> Any:

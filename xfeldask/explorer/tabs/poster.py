@@ -19,7 +19,8 @@ from xfeldask.errors import UnknownNameError
 from xfeldask.explorer.model.drawing import Drawing, coordinates, draw, first_range
 from xfeldask.explorer.model.session import COUNTS, DENSITY, HEXAGONS, Session
 from xfeldask.explorer.tabs.provenance import parameters
-from xfeldask.explorer.view.plane import named, points_of
+from xfeldask.explorer.view.plane import points_of
+from xfeldask.explorer.view.widgets import named
 
 NAMES = {
     "png": ("Title", "Description", "Source", "Software"),
