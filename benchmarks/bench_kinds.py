@@ -20,8 +20,9 @@ from xfeldask.sorting.kinds.drawn import corrections
 from xfeldask.sorting.kinds.found import Kinds, log_likelihoods, posterior
 from xfeldask.sorting.kinds.growth import grow_kinds
 from xfeldask.sorting.kinds.labelled import held_to
+from xfeldask.sorting.kinds.named_drawn import tempered_by_drawn
 from xfeldask.store.run import Run
-from xfeldask.verbs.named_species import beam_like, kinds_like
+from xfeldask.verbs.named_species import beam_like, kinds_like, named_like
 from xfeldask.work.compute import one_thread_a_task
 from xfeldask.work.reconstructing import ByDask, read_frames
 
@@ -75,12 +76,15 @@ class NamedKinds(Folder):
     def found(self) -> tuple[float, Kinds, NDArray[np.int64], NDArray[np.float64]]:
         """Seconds, after everything was compiled; kinds; the truth; and the probability of each kind."""
         run, frames, pixels = self.shots
-        kinds = kinds_like(*beam_like(self.path), frames, pixels)
+        named = named_like(*beam_like(self.path), pixels)
+        kinds = kinds_like(named, frames, pixels)
         with one_thread_a_task(), dask.config.set(scheduler="threads", num_workers=2):
             log_likelihoods(frames[np.arange(20)], pixels, kinds, each=ByDask())
             start = time.perf_counter()
             told = log_likelihoods(frames, pixels, kinds, each=ByDask())
             seconds = time.perf_counter() - start
+            trust = tempered_by_drawn(named, frames, pixels, kinds, told, each=ByDask())
+        told = trust.of(told, frames.photons(pixels.within(kinds.radius)))
         return seconds, kinds, run.read("species")[:, 0].astype(np.int64), posterior(told, kinds.fractions)[0]
 
     @measures("s", "60 or less")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from xfeldask.config import Experiment
 from xfeldask.errors import InputError, MissingFileError
 from xfeldask.formats.inputs import mixture_of
@@ -12,6 +14,7 @@ from xfeldask.orient.sparse import Pixels, SparseFrames
 from xfeldask.physics.species import Mixture, build_form
 from xfeldask.sorting.kinds.found import RADIUS, Kinds
 from xfeldask.sorting.kinds.named import named_kinds
+from xfeldask.sorting.kinds.named_drawn import CUT, Named
 from xfeldask.store.run import Run
 from xfeldask.store.urls import URL, StorePath, store_path
 
@@ -21,26 +24,36 @@ MARGIN = 3
 """Grid points beyond the radius as far as which form factors are computed."""
 
 
-def kinds_like(
-    experiment: Experiment, mixture: Mixture, frames: SparseFrames, pixels: Pixels, *, all_wanted: bool = False
-) -> Kinds:
-    """Work out the kinds that an experiment names.
+def named_like(experiment: Experiment, mixture: Mixture, pixels: Pixels) -> Named:
+    """Return the species that an experiment names, with their form factors as far as patterns are compared.
 
     Parameters
     ----------
     experiment, mixture : what the beam may hold, as of `beam_like`
+    pixels : Pixels, that photons are in
+    """
+    nuisance = experiment.nuisance
+    spread = float(np.hypot(nuisance.size_spread, nuisance.energy_spread))
+    s_max = (min(RADIUS, pixels.reach) * (1 + CUT * spread) + MARGIN) * pixels.step
+    return Named(experiment.named_species(), mixture, [build_form(body, s_max) for body in mixture.bodies], spread)
+
+
+def kinds_like(named: Named, frames: SparseFrames, pixels: Pixels, all_are: int | None = None) -> Kinds:
+    """Work out the kinds that a beam may hold.
+
+    Parameters
+    ----------
+    named : Named, as of `named_like`
     frames : SparseFrames, the shots that are to be judged
     pixels : Pixels, that the photons are in
-    all_wanted : bool, take all these shots for the wanted species, whatever the weights of others
+    all_are : int, optional, the species that all these shots are taken for, whatever the weights of others
     """
-    asked = experiment.named_species()
-    if all_wanted:
-        wanted = list(asked)[experiment.wanted_index]
+    asked = named.asked
+    if all_are is not None:
+        wanted = list(asked)[all_are]
         asked = {name: one if name == wanted else one.model_copy(update={"weight": NEARLY_NONE * one.weight})
                  for name, one in asked.items()}  # fmt: skip
-    s_max = (min(RADIUS, pixels.reach) + MARGIN) * pixels.step
-    forms = [build_form(body, s_max) for body in mixture.bodies]
-    return named_kinds(asked, mixture, forms, frames, pixels)
+    return named_kinds(asked, named.mixture, named.forms, frames, pixels)
 
 
 def beam_like(like: str | StorePath | Experiment) -> tuple[Experiment, Mixture]:

@@ -23,6 +23,7 @@ from xfeldask.sorting.kinds.fits import misfits
 from xfeldask.sorting.kinds.found import RADIUS, Kinds, log_likelihoods, looks, posterior
 from xfeldask.sorting.kinds.growth import LEAST_HITS, LEAST_SHOTS, MOST, grow_kinds, most_made
 from xfeldask.sorting.kinds.labelled import LEAST_LABELLED, Held, held_to
+from xfeldask.sorting.kinds.named_drawn import Named, tempered_by_drawn
 from xfeldask.sorting.kinds.next_shots import next_to_label
 from xfeldask.sorting.labels import UNKNOWN, checked_labels
 from xfeldask.sorting.rules import RULES, goes_by
@@ -33,7 +34,7 @@ from xfeldask.store.urls import StorePath
 from xfeldask.verbs.given import Store, opened, refuse_seed
 from xfeldask.verbs.given_labels import given_labels
 from xfeldask.verbs.kinds_decided import decided_by_kinds
-from xfeldask.verbs.named_species import beam_like, kinds_like
+from xfeldask.verbs.named_species import beam_like, kinds_like, named_like
 from xfeldask.verbs.on_device import device_for
 from xfeldask.verbs.sort import decided_anew
 from xfeldask.verbs.strangers_found import strangers_found
@@ -145,18 +146,18 @@ def find_kinds(
         known = run.known_background
         frames = read_frames(run, shots, pixels, "image", known, progress)
         some = _fitted(len(frames), mine)
-        if beam is None:
-            kinds, by_default = _found(frames, pixels, mine, some, most, seed, chosen, progress), 0
+        named = None if beam is None else named_like(*beam, pixels)
+        if named is None:
+            kinds = _found(frames, pixels, mine, some, most, seed, chosen, progress)
         else:
-            kinds, by_default = kinds_like(*beam, frames, pixels), beam[0].wanted_index
+            kinds = kinds_like(named, frames, pixels)
         asked = None if wanted is None else _chosen(kinds, wanted)
         likelihood = _compared(frames, pixels, kinds, chosen, progress)
-        told = likelihood
-        if len(kinds) > 1 and not kinds.names:
-            told = likelihood + _corrections(frames[some], pixels, kinds, likelihood[some], seed, chosen, progress)
+        told = _trusted(frames, pixels, kinds, named, likelihood, some, seed, chosen, progress)
         held = None if mine is None else held_to(mine, told, kinds.fractions, asked)
         if held is not None:
             _warn_of(held)
+        by_default = 0 if beam is None else beam[0].wanted_index
         target = held.wanted if held is not None else by_default if asked is None else asked
         columns = _judged(frames, pixels, kinds, target, likelihood, told, held)
         allowed = embedding.parameters.max_contamination if max_contamination is None else max_contamination
@@ -264,13 +265,21 @@ def _compared(
         return np.concatenate(list(judge()))
 
 
-def _corrections(
-    frames: SparseFrames, pixels: Pixels, kinds: Kinds, likelihood: NDArray[np.float64], seed: int,
-    device: Device | None, progress: bool | Tell,
+def _trusted(
+    frames: SparseFrames, pixels: Pixels, kinds: Kinds, named: Named | None, likelihood: NDArray[np.float64],
+    some: NDArray[np.int64], seed: int, device: Device | None, progress: bool | Tell,
 ) -> NDArray[np.float64]:  # fmt: skip
-    with reporter("drawing shots of the kinds", times(len(frames)), "times", progress) as telling:
-        return corrections(frames, pixels, kinds, likelihood, seed=seed, each=ByDask(), device=device,
-                           tell=lambda: telling.advance(1))  # fmt: skip
+    """Return log likelihoods as far as drawn shots say that they are to be trusted."""
+    if len(kinds) == 1:
+        return likelihood
+    if named is not None:
+        with reporter("drawing shots of the species", 1, "times", progress) as telling:
+            found = tempered_by_drawn(named, frames, pixels, kinds, likelihood, seed=seed, each=ByDask(), device=device)
+            telling.advance(1)
+        return found.of(likelihood, frames.photons(pixels.within(kinds.radius)))
+    with reporter("drawing shots of the kinds", times(len(some)), "times", progress) as telling:
+        return likelihood + corrections(frames[some], pixels, kinds, likelihood[some], seed=seed, each=ByDask(),
+                                        device=device, tell=lambda: telling.advance(1))  # fmt: skip
 
 
 def _judged(

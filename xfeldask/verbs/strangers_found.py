@@ -7,7 +7,7 @@ from xfeldask.devices import Device
 from xfeldask.orient.sparse import Pixels, SparseFrames
 from xfeldask.physics.species import Mixture
 from xfeldask.sorting.kinds.strangers import FRACTIONS, Sought, least_found, refuse_few
-from xfeldask.verbs.named_species import kinds_like
+from xfeldask.verbs.named_species import kinds_like, named_like
 from xfeldask.work.progress import Tell, reporter
 from xfeldask.work.reconstructing import ByDask
 
@@ -35,7 +35,7 @@ def strangers_found(
         As of `refuse_few`.
     """
     refuse_few(hits)
-    kinds = kinds_like(experiment, mixture, hits, pixels, all_wanted=True)
+    kinds = kinds_like(named_like(experiment, mixture, pixels), hits, pixels, experiment.wanted_index)
     strange = [k for k in range(len(kinds)) if k != experiment.wanted_index] or [0]
     with reporter("putting strangers among hits", len(strange) * len(FRACTIONS), "mixtures", progress) as telling:
         return {

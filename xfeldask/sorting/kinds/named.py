@@ -114,13 +114,10 @@ def brightness(
     fluence : float, mean photons of a whole bin at the beam over the intensity there
     background : float, mean photons of background in a whole bin at the beam, 0 where it is known
     """
-    m, outer = pixels.within(radius), int(len(pixels.s) * OUTER)
-    counted = frames.mean(len(pixels.s))
+    m, rate = pixels.within(radius), background_rate(frames, pixels, radius)
+    signal = frames.mean(len(pixels.s))[:m].sum() - rate * pixels.factor[:m].sum()
     if (known := frames.background) is not None:
-        rate, signal = 0.0, counted[:m].sum() - known.photons(m).mean()
-    else:
-        rate = float(counted[outer:].sum() / pixels.factor[outer:].sum()) if outer >= m else 0.0
-        signal = counted[:m].sum() - rate * pixels.factor[:m].sum()
+        signal -= known.photons(m).mean()
     shell = np.rint(radii(len(intensity))).astype(np.int64).reshape(-1)
     mean = np.bincount(shell, intensity.reshape(-1)) / np.bincount(shell)
     average = np.interp(radii(len(intensity)), np.arange(len(mean)), mean)
@@ -128,3 +125,21 @@ def brightness(
     whole = float((pixels.factor[:m] * seen).sum())
     # where there is nothing but background, a photon a shot is as good as any
     return float(signal if signal > 0 else 1.0) / whole, rate
+
+
+def background_rate(frames: SparseFrames, pixels: Pixels, radius: float) -> float:
+    """Estimate how much background that is not known there is, by the outermost pixels.
+
+    Parameters
+    ----------
+    frames, pixels : of all shots
+    radius : float [bins], as far as patterns are compared
+
+    Returns
+    -------
+    float, photons in a whole bin at the beam; 0 where background is known, or where all pixels lie within the radius
+    """
+    outer = int(len(pixels.s) * OUTER)
+    if frames.background is not None or outer < pixels.within(radius):
+        return 0.0
+    return float(frames.mean(len(pixels.s))[outer:].sum() / pixels.factor[outer:].sum())
