@@ -17,6 +17,7 @@ from xfeldask.explorer.tabs.teaching import Teaching, refusal
 from xfeldask.explorer.tabs.watch import Watch
 from xfeldask.explorer.view.sidebar import chips
 from xfeldask.schema import OTHER
+from xfeldask.store.columns import Column
 from xfeldask.store.labels import LABELS, MOST, NO_LABEL, lessons, write_labels
 from xfeldask.store.run import Run
 from xfeldask.verbs.verify import verify
@@ -54,6 +55,19 @@ def test_queue__holds_the_shots_that_the_rule_is_least_sure_of_first():
     assert looked.labels.queue(1)[0] == wanted[1]
     looked.choose(np.arange(N) == wanted[4])
     assert looked.labels.queue(N).tolist() == [wanted[4]]
+
+
+def test_queue__begins_with_the_shots_whose_labels_say_most_of_kinds(run):
+    looked = Session(run.path)
+    wanted, misfit = np.ones(N), np.zeros(N)
+    wanted[[3, 9]], misfit[[5, 6]], wanted[7] = [0.6, 0.99], [2.0, 4.0], np.nan
+    looked.shots.add(Column("probability_wanted", "of the wanted kind", "1", wanted))
+    looked.shots.add(Column("misfit", "how badly it fits", "1", misfit))
+    queue = looked.labels.queue(N).tolist()
+    assert queue[:3] == [3, 6, 5]
+    assert sorted(queue) == list(range(N))
+    away = doubt(looked.shots)
+    assert queue[8:] == [shot for shot in np.argsort(away, kind="stable").tolist() if shot not in queue[:8]]
 
 
 def test_labels__are_a_quantity_to_be_coloured_and_selected_by():

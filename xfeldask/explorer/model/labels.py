@@ -13,6 +13,7 @@ import param
 from numpy.typing import ArrayLike, NDArray
 
 from xfeldask.errors import XfeldaskError
+from xfeldask.sorting.kinds.next_shots import next_to_label
 from xfeldask.store.by_name import check_name
 from xfeldask.store.columns import Column, Shots
 from xfeldask.store.labels import (
@@ -189,16 +190,16 @@ class Labels(param.Parameterized):
         return int((self.values != NO_LABEL).sum())
 
     def queue(self, k: int) -> NDArray[np.int64]:
-        """Find the shots without a label that the rule is least sure of, of the selected ones where some are."""
+        """Find the shots without a label whose labels would say most, of the selected ones where some are."""
         order, among = self._order(), self._session.chosen
         free = order[(self.values[order] == NO_LABEL) & among[order]]
         return np.asarray(free[:k])
 
     def _order(self) -> NDArray[np.int64]:
-        """All shots, those that the rule is least sure of first."""
+        """All shots in the order in which labels are asked for."""
         shots = self._session.shots
         if self._sure is None or self._sure[0] is not shots:
-            self._sure = shots, np.argsort(doubt(shots), kind="stable")
+            self._sure = shots, asked_for(shots)
         return self._sure[1]
 
     def csv(self) -> bytes:
@@ -208,6 +209,19 @@ class Labels(param.Parameterized):
         names = self._names
         rows = [f"{shot},{names[int(self.values[i])]}" for shot, i in zip(index, at, strict=True)]
         return "\n".join(["shot,label", *rows, ""]).encode()
+
+
+def asked_for(shots: Shots) -> NDArray[np.int64]:
+    """Return all shots in the order in which labels are asked for.
+
+    Where kinds were found those shots come first whose labels would say most of kinds; all others follow as the rule is
+    least sure of them.
+    """
+    order = np.argsort(doubt(shots), kind="stable")
+    if not {"probability_wanted", "misfit"} <= set(shots.names()):
+        return order
+    first = next_to_label(shots.column("probability_wanted").values, shots.column("misfit").values)
+    return np.concatenate([first, order[~np.isin(order, first)]])
 
 
 def doubt(shots: Shots) -> NDArray[np.float64]:

@@ -241,8 +241,9 @@ class Bench:
         )  # fmt: skip
         return pn.Column(
             pn.Row(left, right, sizing_mode="stretch_width"),
-            heading("shots that the rule is least sure of"),
-            caption("Without a label, of the selected shots where some are; the next one comes first. Tap one to look "
+            heading("shots whose labels would say most"),
+            caption("Without a label, of the selected shots where some are; the next one comes first: those that say "
+                    "most of kinds, where kinds were found, then those that the rule is least sure of. Tap one to look "
                     "at it now."),
             self.strip.pane,
             heading("the rule"),
