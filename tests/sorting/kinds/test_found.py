@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache, partial
 
 import numpy as np
@@ -13,6 +14,7 @@ from tests.orient.shots import PIXELS, RADIUS, atoms_of, intensity, shots
 from xfeldask.devices import Device
 from xfeldask.orient.cycle import judged
 from xfeldask.orient.models import Models, grid_size, profile
+from xfeldask.orient.schedule import Level
 from xfeldask.orient.sparse import SparseFrames
 from xfeldask.sorting.kinds.found import Kinds, log_likelihoods, looks, posterior
 
@@ -66,6 +68,20 @@ def test_log_likelihoods__of_one_mean_profile_do_not_depend_on_other_shots(kinds
     cuts = np.split(np.arange(60), [7, 30, 31])
     apart = [log_likelihoods(frames[some], PIXELS, kinds, mean=mean) for some in cuts]
     np.testing.assert_array_equal(np.concatenate(apart), told)
+
+
+def test_log_likelihoods__of_what_is_round_take_few_rotations() -> None:
+    size = grid_size(RADIUS)
+    axis = (np.arange(size) - size // 2) * PIXELS.step
+    far = np.sqrt(axis[:, None, None] ** 2 + axis[:, None] ** 2 + axis**2)
+    ball = Models(np.exp(-((far * 6e-9) ** 2))[None] + 1e-3, np.ones(1), PIXELS.step)
+    kinds, inside = Kinds(ball, np.zeros(1, np.int64), RADIUS), PIXELS.within(RADIUS)
+    seen = PIXELS.factor[:inside] * (np.exp(-((np.linalg.norm(PIXELS.s[:inside], axis=1) * 6e-9) ** 2)) + 1e-3)
+    images = np.random.default_rng(0).multinomial(300, seen / seen.sum(), 30)
+    frames = SparseFrames.of(images.astype(np.uint16), np.arange(inside))
+    few = log_likelihoods(frames, PIXELS, replace(kinds, round=np.ones(1, bool)))
+    everywhere = judged(frames, PIXELS, ball, [Level(4, RADIUS, 1, everywhere=True)]).log_likelihood
+    np.testing.assert_allclose(few[:, 0], everywhere, atol=0.15)
 
 
 def test_log_likelihoods__tell_how_far_they_are(kinds: Kinds) -> None:

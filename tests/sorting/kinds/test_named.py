@@ -16,7 +16,7 @@ from xfeldask.physics.detectors import square
 from xfeldask.physics.species import Body, Mixture, Species
 from xfeldask.physics.spheroid import Spheroid
 from xfeldask.sorting.kinds.found import RADIUS
-from xfeldask.sorting.kinds.named import brightness, named_kinds, relative_sizes
+from xfeldask.sorting.kinds.named import VARIANTS, brightness, named_kinds, relative_sizes
 
 pytestmark = pytest.mark.rounding
 
@@ -100,3 +100,13 @@ def test_relative_sizes__span_what_was_asked_for(sphere: dict, least: float, lar
     assert (sizes[0], sizes[-1]) == (pytest.approx(least), pytest.approx(largest))
     assert len(sizes) <= 16
     assert (np.diff(sizes) > 0).all()
+
+
+def test_named_kinds__has_some_variants_and_knows_what_is_round() -> None:
+    many = Species.of("many", np.zeros(40, np.int64))
+    asked = {"small": ASKED["small"], "many": Asked(source="chaperonin"), "large": ASKED["large"]}
+    mixture = Mixture(MIXTURE.bodies, (MIXTURE.species[0], many, MIXTURE.species[1]))
+    kinds = named_kinds(asked, mixture, [SMALL, LARGE], NONE, PIXELS)
+    assert kinds.round is not None
+    assert (kinds.kind == 1).sum() == VARIANTS
+    assert kinds.round.tolist() == (kinds.kind == 0).tolist()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,6 +23,8 @@ bright shots of a few views that lie between them are explained by an intensity 
 TURNS = 100
 """Of the estimate of how frequent each kind is, at most."""
 SETTLED = 1e-6
+ROUND = 2
+"""Refinement of the rotations at which intensities that look the same from everywhere are compared."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,7 @@ class Kinds:
     radius : float [bins], as far as patterns are compared
     names : tuple of str, of kinds that are known; empty where they were found
     growths : tuple of Growth, all intensities that were grown where kinds were found
+    round : bool (model,), optional: intensities that look the same from everywhere
 
     Examples
     --------
@@ -80,6 +83,7 @@ class Kinds:
     radius: float
     names: tuple[str, ...] = ()
     growths: tuple[Growth, ...] = ()
+    round: NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         """Return the number of kinds."""
@@ -141,16 +145,26 @@ def log_likelihoods(
     """
 
     def judge() -> Iterator[NDArray[np.float64]]:
-        for intensity in kinds.models.intensity:
-            alone = replace(kinds.models, intensity=intensity[None], prior=np.ones(1))
-            found = judged(frames, pixels, alone, looks(kinds.radius), each=each, device=device, mean=mean)
-            yield found.log_likelihood
+        for model in range(len(kinds.kind)):
+            yield _compared(frames, pixels, kinds, model, each, device, mean)
             tell(len(frames))
 
     single = np.stack(list(judge()), axis=1)
     within = kinds.models.prior / kinds.fractions[kinds.kind]
     of = [np.flatnonzero(kinds.kind == kind) for kind in range(len(kinds))]
     return np.stack([np.logaddexp.reduce(single[:, k] + np.log(within[k]), axis=1) for k in of], axis=1)
+
+
+def _compared(
+    frames: SparseFrames, pixels: Pixels, kinds: Kinds, model: int, each: Each, device: Device | None,
+    mean: Callable[[float], NDArray[np.float64]] | None,
+) -> NDArray[np.float64]:  # fmt: skip
+    """Compare shots with one intensity, float64 (shot,) [nat]."""
+    alone = replace(kinds.models, intensity=kinds.models.intensity[model][None], prior=np.ones(1))
+    levels: Sequence[Level] = looks(kinds.radius)
+    if kinds.round is not None and kinds.round[model]:
+        levels = (Level(ROUND, kinds.radius, 1, everywhere=True),)
+    return judged(frames, pixels, alone, levels, each=each, device=device, mean=mean).log_likelihood
 
 
 def posterior(log_likelihood: ArrayLike, fractions: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -15,7 +15,7 @@ from xfeldask.physics.intensities import species_intensity
 from xfeldask.physics.species import Form, Mixture
 from xfeldask.sorting.kinds.found import RADIUS, Kinds
 
-VARIANTS = 8
+VARIANTS = 16
 """Variants of a species that shots are compared with, at most: of random arrangements, or of angles."""
 SIZE_STEP, SIZES = 0.05, 16
 """Relative step of the sizes of a sphere that shots are compared with, and how many there are at most."""
@@ -51,6 +51,7 @@ def named_kinds(
     axis = (np.arange(size) - size // 2) * pixels.step
     s = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1)
     intensity, kind, prior = list[NDArray[np.float64]](), list[int](), list[float]()
+    is_round = list[bool]()
     for index, one in enumerate(asked.values()):
         variants, sizes = spread_out(int(mixture.variants[index]), VARIANTS), relative_sizes(one)
         for variant in variants.tolist():
@@ -59,11 +60,13 @@ def named_kinds(
                 electrons = t**6 if one.sphere is not None else 1.0
                 intensity.append(np.maximum(found, DARK * found.max()) * electrons)
                 kind.append(index)
+                is_round.append(one.sphere is not None and one.sphere.aspect == 1)
                 prior.append(one.weight / (len(variants) * len(sizes)))
     exact, fraction = np.stack(intensity), np.array(prior) / np.sum(prior)
     fluence, dark = brightness(frames, pixels, radius, np.tensordot(fraction, exact, 1))
     names = tuple("_".join(species.name.split()) for species in mixture.species)
-    return Kinds(Models(fluence * exact + dark, fraction, pixels.step), np.array(kind), radius, names)
+    models = Models(fluence * exact + dark, fraction, pixels.step)
+    return Kinds(models, np.array(kind), radius, names, round=np.array(is_round))
 
 
 def spread_out(count: int, most: int) -> NDArray[np.int64]:
