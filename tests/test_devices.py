@@ -9,6 +9,7 @@ from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
 from xfeldask import devices
 from xfeldask.devices import Cuda, Device, device_of, in_blocks, operand, visible_gpus
@@ -155,6 +156,19 @@ def test_operand__that_is_not_contiguous_is_copied():
 def test_weights__of_one_index_are_added_up():
     index, weight = np.array([2, 0, 2], np.int32), np.array([1, 2, 4], np.float32)
     assert Device().summed_at(index, weight, 4).tolist() == [2, 0, 5, 0]
+
+
+def test_smearing__joins_the_ends_as_scipy_does(put, monkeypatch):
+    point = np.zeros((9, 9), np.float32)
+    point[0, 4] = 1
+    found = Device().smeared(point, 1.5)
+    assert found.sum() == pytest.approx(1)
+    np.testing.assert_allclose(found[1:], found[:0:-1], atol=1e-7)
+    put(cupy())
+    filters = ModuleType("cupyx.scipy.ndimage")
+    filters.gaussian_filter = gaussian_filter
+    monkeypatch.setitem(sys.modules, "cupyx.scipy.ndimage", filters)
+    np.testing.assert_array_equal(Cuda().smeared(point, 1.5), found)
 
 
 def test_blocks__are_halved_until_they_fit():

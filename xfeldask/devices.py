@@ -95,6 +95,27 @@ class Device:
         """
         return self.xp.bincount(index, weight, size)
 
+    @property
+    def fft(self) -> Any:
+        """Fourier transforms of the array API; for NumPy's arrays those of SciPy, which are faster."""
+        return importlib.import_module("scipy.fft") if self.xp is np else self.xp.fft
+
+    def smeared(self, values: Any, width: float) -> Any:
+        """Convolve an array with a Gaussian, as if its ends were joined.
+
+        Parameters
+        ----------
+        values : float32 (...)
+        width : standard deviation, in elements
+
+        Returns
+        -------
+        float32 (...)
+        """
+        from scipy.ndimage import gaussian_filter
+
+        return self.array(gaussian_filter(self.host(values), width, mode="wrap"))
+
 
 class Cuda(Device):
     """Arrays in the memory of the GPU that CUDA lists first."""
@@ -136,6 +157,10 @@ class Cuda(Device):
                     a.data.ptr, _HALF, a_step, zero.ctypes.data, out.data.ptr, _SINGLE, n,
                     blas.CUBLAS_COMPUTE_32F, blas.CUBLAS_GEMM_DEFAULT)  # fmt: skip
         return out
+
+    def smeared(self, values: Any, width: float) -> Any:
+        """Convolve an array with a Gaussian; see `Device.smeared`."""
+        return importlib.import_module("cupyx.scipy.ndimage").gaussian_filter(values, width, mode="wrap")
 
 
 _SINGLE, _HALF = 0, 2

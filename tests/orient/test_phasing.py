@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from scipy import fft
 
+from tests.orient.devices import gpu, strict
+from xfeldask.devices import Device
 from xfeldask.errors import InputError
 from xfeldask.orient.models import radii
 from xfeldask.orient.phasing import TAPER, phased
@@ -24,9 +28,10 @@ def blob() -> np.ndarray:
     return out
 
 
-def test_density__comes_back_from_its_intensity():
+@pytest.mark.parametrize("device", [Device, strict, pytest.param(gpu, marks=pytest.mark.cuda)])
+def test_density__comes_back_from_its_intensity(device: Callable[[], Device]):
     spectrum = fft.fftshift(fft.fftn(fft.ifftshift(blob())))
-    found = phased(np.abs(spectrum) ** 2, STEP, starts=3, iterations=150)
+    found = phased(np.abs(spectrum) ** 2, STEP, starts=3, iterations=150, device=device())
     far = radii(27)
     seen = spectrum * (far < 13) * np.exp(-TAPER * (far / 13) ** 2)
     true = fft.ifftn(fft.ifftshift(seen)).real
@@ -59,6 +64,7 @@ def test_starts__agree_less_where_the_intensity_is_that_of_no_particle():
 def test_grid__is_made_wide_enough_to_transform_fast():
     found = phased(np.ones((23, 23, 23)), STEP, starts=1, iterations=2)
     assert found.values.shape == (25, 25, 25)
+    assert found.s.max() == pytest.approx(10 * STEP)
     assert found.pitch == pytest.approx(1 / (25 * STEP))
 
 

@@ -76,7 +76,7 @@ def test_auto__takes_the_cpu_where_slices_do_not_fit(path, monkeypatch, capsys):
     monkeypatch.setattr(on_device, "device_of", lambda _: Narrow(9, 1000))
     found = reconstruct(path, name="narrow", **{**SMALL, "n_iterations": 1})
     assert "device" not in found.attrs
-    assert "on the CPU: the slices need 0.0 GB on the CPU, 0.0 GB free" in capsys.readouterr().err
+    assert "on the CPU: slicing at 64 rotations needs 0.0 GB on the CPU, 0.0 GB free" in capsys.readouterr().err
 
 
 def test_cuda__is_refused_where_slices_do_not_fit(path, monkeypatch):

@@ -9,9 +9,10 @@ import h5py
 import numpy as np
 import pytest
 
+from tests.orient.devices import Narrow
 from tests.verbs.test_reconstruct import COMMON, SMALL
-from xfeldask import open_run, phase, reconstruct, simulate
-from xfeldask.errors import InputError, UnknownNameError
+from xfeldask import devices, open_run, phase, reconstruct, simulate
+from xfeldask.errors import InputError, MemoryNeededError, UnknownNameError
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +61,34 @@ def test_what_cannot_be__is_refused(path, tmp_path, monkeypatch):
         phase(path, seed=-1)
     with pytest.raises(UnknownNameError, match="unknown reconstruction 'nobody'"):
         phase(path, name="nobody")
+
+
+@pytest.fixture
+def narrow(monkeypatch: pytest.MonkeyPatch) -> Narrow:
+    """A GPU that is none."""
+    found = Narrow(0)
+    monkeypatch.setattr("xfeldask.verbs.phase.device_of", lambda name: None if name == "cpu" else found)
+    return found
+
+
+def test_density__tells_which_gpu_phased_it(path, narrow, run):
+    plain = phase(path, starts=1, iterations=5, device="cpu")
+    assert "device" not in plain.density.attrs
+    found = phase(path, starts=1, iterations=5)
+    assert found.density.attrs["device"] == "the CPU"
+    np.testing.assert_array_equal(found.density.values, plain.density.values)
+    assert ", phased on the CPU; " in run("phase", path, "--starts", 1, "--iterations", 5)[1]
+    narrow.memory = 1000
+    assert "device" not in phase(path, starts=1, iterations=5).density.attrs
+    with pytest.raises(MemoryNeededError, match=r"phasing 21\^3 voxels on the CPU needs .*--device cpu"):
+        phase(path, starts=1, iterations=5, device="cuda")
+
+
+def test_device__that_is_not_there_is_refused(path, monkeypatch, run):
+    monkeypatch.setattr(devices, "find_spec", lambda _: None)
+    code, _, err = run("phase", path, "--device", "cuda")
+    assert (code, len(err.strip().splitlines())) == (2, 1)
+    assert "CuPy is not installed" in err
 
 
 def test_command__tells_where_starts_agree(path, run):

@@ -109,7 +109,7 @@ def device_option(function: Any) -> Any:
     """
     return click.option(
         "--device", default="auto", show_default=True,
-        help="Device that shots are compared on: cpu, cuda, or auto, which takes a GPU where CuPy finds one.",
+        help="Device that does the work: cpu, cuda, or auto, which takes a GPU where CuPy finds one.",
     )(function)  # fmt: skip
 
 

@@ -2,7 +2,8 @@
 
 Relaxed averaged alternating reflections (D. R. Luke, Inverse Problems 21, 37, 2005) within a support that shrinks with
 the density (S. Marchesini et al., Physical Review B 68, 140101, 2003), then error reduction; from several random
-starts, whose results are laid on each other and averaged.
+starts, whose results are laid on each other and averaged. What is done in each iteration is written against the Python
+array API, for NumPy, CuPy and whatever else has its functions.
 """
 
 from __future__ import annotations
@@ -10,12 +11,13 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
-from scipy.ndimage import gaussian_filter
 
+from xfeldask.devices import Device
 from xfeldask.errors import InputError
 from xfeldask.orient.densities import laid_on
 from xfeldask.orient.models import radii
@@ -34,6 +36,15 @@ TAPER = 1.5
 
 REFINING = 0.3
 """Fraction of the iterations that are error reduction, at the end."""
+
+AXES = (0, 1, 2)
+"""Axes of a density, all of which are transformed."""
+
+LEAST = 1e-20
+"""Amplitude that is divided by, at least."""
+
+PER_VOXEL = 100
+"""Memory that phasing takes for a voxel, at most [bytes]."""
 
 Grid = NDArray[np.float32]
 
@@ -67,6 +78,7 @@ def phased(
     iterations: int = 200,
     seed: int = 0,
     threads: int = 1,
+    device: Device | None = None,
 ) -> Density:
     """Phase an intensity.
 
@@ -80,6 +92,7 @@ def phased(
     iterations : int, of each start
     seed : int
     threads : int, in which starts are phased side by side; what is found is the same
+    device : Device, optional, that iterates; the CPU by default
 
     Returns
     -------
@@ -98,43 +111,54 @@ def phased(
     >>> found.values.shape, f"{found.pitch:.3g}"
     ((25, 25, 25), '2e-09')
     """
-    size = len(intensity)
-    if intensity.shape != (size,) * 3 or size % 2 == 0:
+    if intensity.shape != (len(intensity),) * 3 or len(intensity) % 2 == 0:
         raise InputError(f"an intensity to be phased is a cube of odd size, got {intensity.shape}")
     if starts < 1 or iterations < 1:
         raise InputError(f"phasing takes at least 1 start and 1 iteration, got {starts} and {iterations}")
-    most = size // 2
-    known = radii(size) > 0.5 if known is None else known
-    while most * 2 + 1 != fft.next_fast_len(most * 2 + 1):
-        most += 1
-    intensity, known = np.pad(intensity, most - size // 2), np.pad(known, most - size // 2)
-    far, reach, size = radii(2 * most + 1), size // 2, 2 * most + 1
-    measured = known | (far >= reach)
-    amplitude = np.sqrt(np.maximum(intensity, 0)) * (far < reach) * np.exp(-TAPER * (far / reach) ** 2)
-    half = fft.ifftshift(amplitude)[..., : size // 2 + 1].astype(np.float32)
-    fixed = fft.ifftshift(measured)[..., : size // 2 + 1]
+    known = radii(len(intensity)) > 0.5 if known is None else known
+    reach, size = len(intensity) // 2, phased_size(len(intensity))
+    around = size // 2 - reach
+    far = radii(size)
+    measured = np.pad(known, around) | (far >= reach)
+    amplitude = np.sqrt(np.maximum(np.pad(intensity, around), 0)) * (far < reach) * np.exp(-TAPER * (far / reach) ** 2)
     support = _first_support(amplitude**2)
+    onto = _OntoAmplitudes.of(amplitude, measured, device or Device())
     rng = np.random.default_rng(seed)
     with ThreadPoolExecutor(threads) as pool:
         begun = (rng.random(support.shape, np.float32) * support for _ in range(starts))
-        found = list(pool.map(partial(_start, half, fixed, support, iterations), begun))
+        found = list(pool.map(partial(_phased_from, onto, iterations, support), begun))
         laid = [found[0], *pool.map(partial(laid_on, reference=found[0]), found[1:])]
-    mean = np.mean(laid, axis=0, dtype=np.float64)
-    shell = np.rint(far).astype(np.int64).reshape(-1)
-    spectrum = np.abs(fft.fftshift(fft.fftn(mean)))
-    one = np.mean([np.abs(fft.fftshift(fft.fftn(each.astype(np.float64)))) for each in laid], axis=0)
-    shells = np.arange(1, reach)
+    mean = np.asarray(np.mean(laid, axis=0, dtype=np.float64))
+    spectrum = _amplitude_of(mean)
+    one = np.mean([_amplitude_of(each.astype(np.float64)) for each in laid], axis=0)
+    shell, shells = np.rint(far).astype(np.int64).reshape(-1), np.arange(1, reach)
     above, below = (np.bincount(shell, each.reshape(-1))[shells] for each in (spectrum, one))
     seen = measured & (far < reach)
-    residual = np.abs(spectrum - amplitude)[seen].sum() / amplitude[seen].sum()
-    values = fft.fftshift(mean).astype(np.float32)
     return Density(
-        _centred(values),
-        1 / (size * step),
-        np.asarray(shells * step, np.float64),
-        np.asarray(above / below),
-        float(residual),
+        values=_centred(fft.fftshift(mean).astype(np.float32)),
+        pitch=1 / (size * step),
+        s=np.asarray(shells * step, np.float64),
+        transfer=np.asarray(above / below),
+        residual=float(np.abs(spectrum - amplitude)[seen].sum() / amplitude[seen].sum()),
     )
+
+
+def phased_size(size: int) -> int:
+    """Voxels a side of the density of an intensity of so many points a side: odd, and fast to transform.
+
+    Examples
+    --------
+    >>> phased_size(23), phased_size(25)
+    (25, 25)
+    """
+    while size != fft.next_fast_len(size):
+        size += 2
+    return size
+
+
+def _amplitude_of(density: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Size of the transform of a density (m, m, m); index m // 2 is s = 0."""
+    return np.asarray(np.abs(fft.fftshift(fft.fftn(density))))
 
 
 def _first_support(intensity: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -146,34 +170,58 @@ def _first_support(intensity: NDArray[np.float64]) -> NDArray[np.bool_]:
     return np.asarray(far <= max(2.0, 0.6 * min(wide, len(intensity) / 2)))
 
 
-def _start(amplitude: Grid, fixed: NDArray[np.bool_], support: NDArray[np.bool_], iterations: int, x: Grid) -> Grid:
-    """Phase from a density `x` within the support."""
-    refining = int(iterations * (1 - REFINING))
+@dataclass(frozen=True, eq=False)
+class _OntoAmplitudes:
+    """Gives densities the measured amplitudes, where there are any.
+
+    Attributes
+    ----------
+    amplitude : float32 (m, m, m // 2 + 1), half of what `rfftn` gives, on the device
+    measured : bool (m, m, m // 2 + 1), on the device
+    device : Device
+    """
+
+    amplitude: Any
+    measured: Any
+    device: Device
+
+    @classmethod
+    def of(cls, amplitude: NDArray[np.float64], measured: NDArray[np.bool_], device: Device) -> Self:
+        """Take amplitudes (m, m, m), whose index m // 2 is s = 0, to a device."""
+        half = (..., slice(amplitude.shape[-1] // 2 + 1))
+        size = device.array(fft.ifftshift(amplitude.astype(np.float32))[half])
+        return cls(size, device.array(fft.ifftshift(measured)[half]), device)
+
+    def __call__(self, density: Any) -> Any:
+        """Return the nearest density (m, m, m) of these amplitudes."""
+        xp, fft = self.device.xp, self.device.fft
+        spectrum = fft.rfftn(density, axes=AXES)
+        size = xp.abs(spectrum)
+        scale = xp.where(self.measured, self.amplitude, size) / xp.clip(size, LEAST, None)
+        return fft.irfftn(spectrum * scale, s=density.shape, axes=AXES)
+
+
+def _phased_from(onto: _OntoAmplitudes, iterations: int, support: NDArray[np.bool_], begun: Grid) -> Grid:
+    """Phase from a density that was begun within the first support."""
+    device, xp = onto.device, onto.device.xp
+    x, inside = device.array(begun), device.array(support)
+    nothing, refining = xp.zeros_like(x), int(iterations * (1 - REFINING))
     for i in range(iterations):
-        projected = _onto_amplitudes(x, amplitude, fixed)
+        projected = onto(x)
         if i and i % SHRINK_EVERY == 0:
-            support = _support(projected, SMEAR[0] + (SMEAR[1] - SMEAR[0]) * min(1.0, i / refining))
-        inside = support & (projected > 0)
-        if i >= refining:
-            x = np.where(inside, projected, np.float32(0))
+            inside = _support(device, projected, SMEAR[0] + (SMEAR[1] - SMEAR[0]) * min(1.0, i / refining))
+        if i < refining:
+            kept = inside & (2 * projected - x > 0)
+            x = xp.where(kept, projected, BETA * x + (1 - 2 * BETA) * projected)
         else:
-            inside = support & (2 * projected - x > 0)
-            x = np.where(inside, projected, BETA * x + (1 - 2 * BETA) * projected).astype(np.float32)
-    return np.where(support & (x > 0), x, np.float32(0))
+            x = xp.where(inside & (projected > 0), projected, nothing)
+    return device.host(xp.where(inside & (x > 0), x, nothing))
 
 
-def _onto_amplitudes(x: Grid, amplitude: Grid, fixed: NDArray[np.bool_]) -> Grid:
-    """Give a density the measured amplitudes, where there are any."""
-    spectrum = fft.rfftn(x)
-    size = np.abs(spectrum)
-    scale = np.where(fixed, amplitude / np.maximum(size, np.float32(1e-20)), np.float32(1))
-    return np.asarray(fft.irfftn(spectrum * scale, x.shape), np.float32)
-
-
-def _support(density: Grid, smear: float) -> NDArray[np.bool_]:
+def _support(device: Device, density: Any, smear: float) -> Any:
     """Voxels where the smeared density is large."""
-    smeared = gaussian_filter(np.maximum(density, 0), smear, mode="wrap")
-    return np.asarray(smeared > DENSE * smeared.max())
+    smeared = device.smeared(device.xp.clip(density, 0.0, None), smear)
+    return smeared > DENSE * device.xp.max(smeared)
 
 
 def _centred(density: Grid) -> Grid:

@@ -278,7 +278,8 @@ def print_density(found: xr.Dataset) -> None:
     --------
     >>> import xarray as xr
     >>> shells = {"phase_transfer": ("shell", [1, 0.9, 0.4]), "density_correlation": ("shell", [0.9, 0.1, 0.1])}
-    >>> print_density(xr.Dataset({"x": np.arange(9), "s": ("u", np.arange(-4, 5) * 1e8), **shells}))
+    >>> grid = {"x": np.arange(9), "s": ("u", np.arange(-4, 5) * 1e8), "density": ("x", np.zeros(9))}
+    >>> print_density(xr.Dataset({**grid, **shells}))
     density of 9^3 voxels; starts agree to 5.00 nm (phase transfer above 0.5)
     half sets agree to 10.00 nm (correlation above 0.143); unrelated ones agree in the first shells, too
     """
@@ -286,7 +287,8 @@ def print_density(found: xr.Dataset) -> None:
 
     curves = agreements(found.drop_vars("half_intensity", errors="ignore"))
     starts = _agreed("starts", curves["phase_transfer"], "phase transfer")
-    console().print(f"density of {found.sizes['x']}^3 voxels; {starts}")
+    on = f", phased on {device}" if (device := found["density"].attrs.get("device")) else ""
+    console().print(f"density of {found.sizes['x']}^3 voxels{on}; {starts}")
     if "density_correlation" in curves:
         halves = _agreed("half sets", curves["density_correlation"], "correlation")
         console().print(f"{halves}; unrelated ones agree in the first shells, too")

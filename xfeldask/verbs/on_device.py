@@ -1,4 +1,4 @@
-"""On which device shots are compared with slices."""
+"""On which device shots are compared with slices, and intensities are phased."""
 
 from __future__ import annotations
 
@@ -39,14 +39,39 @@ def device_for(
     device = device_of(name)
     if device is None:
         return None
-    free = device.free()
     rotations = [models * len(rotation_grid(level.refinement, group).quaternion) for level in levels]
     needed = max(memory_needed(n, pixels.within(level.radius)) for n, level in zip(rotations, levels, strict=True))
+    return fitting(device, name, needed, f"slicing at {max(rotations):,} rotations", progress, ADVICE)
+
+
+def fitting(device: Device, name: str, needed: int, what: str, progress: bool | Tell, advice: str) -> Device | None:
+    """Return a device with enough free memory, none for the CPU, and say which it is.
+
+    Parameters
+    ----------
+    device : Device
+    name : "auto" or "cuda", as it was asked for; "auto" takes the CPU where the device has too little
+    needed : int [bytes]
+    what : str, that needs it
+    progress : as of `embed`
+    advice : str, what to do where it does not fit
+
+    Raises
+    ------
+    MemoryNeededError
+        It does not fit on the GPU that is asked for.
+
+    Examples
+    --------
+    >>> fitting(Device(), "auto", 1000, "phasing", False, "wait").label
+    'the CPU'
+    """
+    free = device.free()
     which = f"{device.label}, {free / 1e9:.1f} GB free"
     if needed <= free:
         say(f"on {which}", progress)
         return device
     if name == "auto":
-        say(f"on the CPU: the slices need {needed / 1e9:.1f} GB on {which}", progress)
+        say(f"on the CPU: {what} needs {needed / 1e9:.1f} GB on {which}", progress)
         return None
-    raise MemoryNeededError(f"slicing at {max(rotations):,} rotations on {device.label}", needed, free, ADVICE)
+    raise MemoryNeededError(f"{what} on {device.label}", needed, free, advice)

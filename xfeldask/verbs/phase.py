@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
+from xfeldask.devices import Device, device_of
 from xfeldask.errors import WHOLE, refuse_unlike
 from xfeldask.formats.maps import INTENSITIES, MAPS, refuse_unwritable, write_intensity, write_map
 from xfeldask.machine import cores
 from xfeldask.orient.densities import fourier_shell_correlation
-from xfeldask.orient.phasing import phased
+from xfeldask.orient.phasing import PER_VOXEL, phased, phased_size
 from xfeldask.store.opening import open_lazily
 from xfeldask.store.reconstructed import variable
 from xfeldask.store.reconstruction import Reconstruction, refuse_unfinished
 from xfeldask.verbs.given import Store, opened, refuse_seed
+from xfeldask.verbs.on_device import fitting
 from xfeldask.work.compute import one_thread_a_task
 
 MADE = ("density", "position", "phase_transfer", "density_correlation")
@@ -31,6 +34,7 @@ def phase(
     seed: int = 0,
     density: str | Path | None = None,
     intensity: str | Path | None = None,
+    device: str = "auto",
 ) -> xr.Dataset:
     """Phase a reconstruction of a store: the density of the particle, up to its hand, added to the reconstruction.
 
@@ -43,18 +47,19 @@ def phase(
     seed : int
     density : path, optional, of a CCP4 map to write the density to: ``.mrc``, ``.map`` or ``.ccp4``
     intensity : path, optional, of an HDF5 file to write the intensity to
+    device : "auto", "cpu" or "cuda"; "auto" takes a GPU where CuPy finds one with enough memory
 
     Returns
     -------
     xarray.Dataset, ``/reconstruction/<name>``, with `density` (x, y, z), `position` (x,) [m] and `phase_transfer`
     (shell,), how well the starts agree; with half sets `density_correlation` (shell,), how well the densities of the
-    halves do
+    halves do. The attribute `device` of `density` names the GPU that phased it
 
     Raises
     ------
     MissingFileError, InputError
         No reconstruction, several and no name, one that is not finished, a number out of range, a file that cannot be
-        written.
+        written, a device that is not there.
 
     Examples
     --------
@@ -67,6 +72,7 @@ def phase(
     """
     refuse_unlike("a whole number", WHOLE, starts=starts, iterations=iterations, seed=seed)
     refuse_seed(seed)
+    gpu = device_of(device)
     run = opened(store)
     chosen = Reconstruction.chosen(run, name)
     refuse_unfinished(chosen)
@@ -82,11 +88,12 @@ def phase(
         with one_thread_a_task():
             step = float(s[-1] - s[-2])
             found = found.drop_vars(MADE, errors="ignore")
-            threads = cores()
-            made = phased(grid, step, known, starts, iterations, seed, threads)
+            on = None if gpu is None else _fitting(gpu, device, len(grid))
+            find = partial(phased, step=step, known=known, starts=starts, iterations=iterations, device=on,
+                           threads=cores() if on is None else 1)  # fmt: skip
+            made = find(grid, seed=seed)
             if "half_intensity" in found:
-                halves = [phased(half, step, known, starts, iterations, seed + 1 + i, threads).values
-                          for i, half in enumerate(found["half_intensity"].values)]  # fmt: skip
+                halves = [find(half, seed=seed + 1 + i).values for i, half in enumerate(found["half_intensity"].values)]
                 agreement = variable("density_correlation", fourier_shell_correlation(*halves)[: len(made.s)])
                 found = found.assign(density_correlation=agreement)
         position = (np.arange(len(made.values)) - len(made.values) // 2) * made.pitch
@@ -96,9 +103,18 @@ def phase(
             phase_transfer=variable("phase_transfer", made.transfer),
         )
         found.attrs["residual"] = made.residual
+        if on is not None:
+            found["density"].attrs["device"] = on.label
         chosen.publish(found)
     if density is not None:
         write_map(density, made.values, made.pitch)
     if intensity is not None:
         write_intensity(intensity, grid, s, {"parameters": str(found.attrs["parameters"])})
     return Reconstruction(run, chosen.name).dataset()
+
+
+def _fitting(gpu: Device, name: str, size: int) -> Device | None:
+    """Return the device that phases an intensity of so many points a side; see `fitting`."""
+    voxels = phased_size(size)
+    needed, what = PER_VOXEL * voxels**3, f"phasing {voxels}^3 voxels"
+    return fitting(gpu, name, needed, what, False, "take device='cpu' (--device cpu)")

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.fft import fftn, fftshift
 
 from xfeldask.config import Experiment
 from xfeldask.devices import Device, device_of
@@ -18,8 +19,10 @@ from xfeldask.engines.preparation import prepare
 from xfeldask.engines.thinning import Thinning
 from xfeldask.errors import RunError
 from xfeldask.formats.inputs import resolve
+from xfeldask.orient.densities import laid_on
 from xfeldask.orient.iteration import Problem, next_state
 from xfeldask.orient.models import random_models
+from xfeldask.orient.phasing import phased
 from xfeldask.orient.rotations import rotation_grid
 from xfeldask.orient.schedule import Level
 from xfeldask.orient.sparse import Pixels, SparseFrames, pixels_of
@@ -45,6 +48,9 @@ RELATIVE, NATS = 5e-3, 2e-2
 
 LEAST_CORRELATION = 0.75
 """With the exact intensity, mean of all shells."""
+
+VOXELS, BALLS, LEAST_ALIKE = 45, 12, 0.9
+"""Side of a density that is phased, soft balls that it consists of, and correlation of what is found with it."""
 
 SIZES = {"cpu": (1_000, 3, 14.0), "cuda": (20_000, 8, 28.0)}
 """Shots, refinement of the rotations and radius [bins] that speed is measured at."""
@@ -79,7 +85,7 @@ class Finding(NamedTuple):
 
 
 def selfcheck(device: str = "auto", *, n_shots: int = 1_000) -> list[Finding]:
-    """Check a device: products of matrices, photons, an iteration, a reconstruction against the truth; and its speed.
+    """Check a device: products, photons, an iteration, a reconstruction and phases against the truth; and its speed.
 
     Parameters
     ----------
@@ -119,7 +125,7 @@ def selfcheck(device: str = "auto", *, n_shots: int = 1_000) -> list[Finding]:
         f"shells {correlation:.2f}; {seconds:.1f} s for {n_shots:,} shots, two starts"
     )
     fits = quality.orientation_error < 1.3 * spacing and correlation > LEAST_CORRELATION
-    return [*found, Finding("reconstruction", told, fits), _speed(on)]
+    return [*found, Finding("reconstruction", told, fits), _phasing(on), _speed(on)]
 
 
 def _photons(on: Device) -> Finding:
@@ -173,6 +179,19 @@ def _iteration(
     nats = float(np.abs(found.log_likelihood - loops.log_likelihood).max())
     told = f"intensities {relative:.1e}, log likelihoods {nats:.1e} nat from those of the CPU's loops at most"
     return Finding("iteration", told, relative < RELATIVE and nats < NATS)
+
+
+def _phasing(on: Device) -> Finding:
+    """Phase the intensity of a known density."""
+    rng, axis = np.random.default_rng(0), np.arange(VOXELS) - VOXELS // 2
+    balls = [np.exp(-((axis[:, None] - place) ** 2) / 6) for place in rng.uniform(-6, 6, (3, BALLS))]
+    true = np.einsum("ib,jb,kb->ijk", *balls)
+    start = time.perf_counter()
+    found = phased(np.abs(fftshift(fftn(true))) ** 2, 2e7, starts=2, iterations=100, device=on)
+    seconds = time.perf_counter() - start
+    alike = float(np.corrcoef(laid_on(found.values, true).ravel(), true.ravel())[0, 1])
+    told = f"density of {VOXELS}^3 voxels, correlation {alike:.2f} with the true one; {seconds:.2f} s for two starts"
+    return Finding("phases", told, alike > LEAST_ALIKE)
 
 
 def _speed(on: Device) -> Finding:
