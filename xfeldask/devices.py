@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Callable
+from functools import cache
 from importlib.util import find_spec
 from typing import Any
 
@@ -214,6 +215,18 @@ def device_of(name: str) -> Device | None:
     if missing and name == "cuda":
         raise InputError(f"device 'cuda' cannot be used: {missing}, or take device='cpu' (--device cpu)")
     return None if missing else Cuda()
+
+
+@cache
+def measuring_device(name: str) -> Device:
+    """Return the device that this process measures shots on, always the same one, so that tables can stay there.
+
+    Examples
+    --------
+    >>> measuring_device("cpu").label, measuring_device("cpu") is measuring_device("cpu")
+    ('the CPU', True)
+    """
+    return device_of(name) or Device()
 
 
 def visible_gpus() -> list[str]:

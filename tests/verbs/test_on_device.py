@@ -58,6 +58,16 @@ def test_reconstruct__on_a_device_gives_what_the_cpu_gives(path, compared, capsy
     assert np.corrcoef(found.intensity.values.ravel(), loops.intensity.values.ravel())[0, 1] > 0.99
 
 
+@pytest.mark.usefixtures("compared")
+def test_embed__tells_which_gpu_measured(path, capsys):
+    again = {"sort": "elliptic_envelope", "contamination": 0.01, "overwrite": True}
+    assert embed(path, device="auto", **again).attrs["device"] == "the CPU"
+    assert "sorting on the CPU\n" in capsys.readouterr().err
+    assert open_run(path).embedding().facts()["device"] == "the CPU"
+    assert "device" not in embed(path, device="cpu", **again).attrs
+    assert "sorting on" not in capsys.readouterr().err
+
+
 class ReachedError(Exception):
     """Raised in place of a comparison."""
 
@@ -91,7 +101,7 @@ def test_device__that_is_not_there_is_refused_before_anything_is_written(path, m
     monkeypatch.setattr(devices, "find_spec", lambda _: None)
     with pytest.raises((InputError, UnknownNameError), match=told):
         reconstruct(path, name="refused", device=device, progress=False, **SMALL)
-    for words in (["reconstruct", "--rotations", 60], ["kinds", "--most", 1]):
+    for words in (["reconstruct", "--rotations", 60], ["kinds", "--most", 1], ["embed", "--overwrite"]):
         code, out, err = run(words[0], path, *words[1:], "--device", device, "--scheduler", "synchronous")
         assert (code, out) == (2, "")
         assert told in err

@@ -13,7 +13,7 @@ from xfeldask.orient.schedule import Level
 from xfeldask.physics.orientations import IDENTITY
 from xfeldask.verbs import selfcheck as verb
 
-CHECKS = ["device", "products", "iteration", "reconstruction", "phases", "speed"]
+CHECKS = ["device", "products", "iteration", "reconstruction", "phases", "evidence", "speed"]
 
 
 def test_selfcheck__of_the_cpu_finds_all_as_it_should_be(run):

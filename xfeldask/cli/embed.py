@@ -71,6 +71,12 @@ from xfeldask.store.urls import StorePath
 @click.option("--reconstruction", help="Reconstruction that the method orientation goes by.  [default: the only one]")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help=SEED)
 @scheduler_options
+@click.option(
+    "--device",
+    default="cpu",
+    show_default=True,
+    help="Device that the rule pairs measures on: cpu, cuda, or auto, which takes a GPU where CuPy finds one.",
+)
 @click.option("--overwrite", is_flag=True, help=OVERWRITE_EMBEDDING)
 @click.option("--quiet", is_flag=True, help=QUIET)
 def embed(
@@ -78,13 +84,15 @@ def embed(
     **options: Any,
 ) -> None:  # fmt: skip
     """Build a latent space of the shots of STORE and tell single hits from the rest."""
+    from xfeldask.devices import visible_gpus
     from xfeldask.report.printing import print_verdict
     from xfeldask.store.run import open_run
     from xfeldask.verbs.embed import embed as run
     from xfeldask.work.schedulers import scheduled
 
     options |= {"features": features_flag(features), "sort": None if sort == "none" else sort}
-    with scheduled(scheduler, workers, quiet):
+    gpus = visible_gpus() if scheduler == "processes" and options["device"] != "cpu" else []
+    with scheduled(scheduler, workers, quiet, gpus):
         found = run(store, progress=not quiet, **options)
     if not quiet:
         print_verdict(open_run(store), found)

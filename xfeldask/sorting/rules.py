@@ -37,7 +37,7 @@ def register_rule(name: str, kind: type[Rule]) -> None:
     Parameters
     ----------
     name : str
-    kind : type, a `Rule`, most simply a subclass of it; made with `seed` if it takes that
+    kind : type, a `Rule`, most simply a subclass of it; made with those of `seed` and `device` that it takes
 
     Raises
     ------
@@ -71,13 +71,14 @@ def register_rule(name: str, kind: type[Rule]) -> None:
     RULES.register(name, kind)
 
 
-def make_rule(sort: str | object | None, seed: int = 0) -> Rule | None:
+def make_rule(sort: str | object | None, seed: int = 0, device: str = "cpu") -> Rule | None:
     """Make a rule that has learned nothing yet.
 
     Parameters
     ----------
     sort : a name in `RULES`, a `Rule`, an outlier estimator of scikit-learn, or None for no rule; objects are copied
     seed : int, for a named rule that draws
+    device : "auto", "cpu" or "cuda", for a named rule that measures on a GPU
 
     Raises
     ------
@@ -94,7 +95,7 @@ def make_rule(sort: str | object | None, seed: int = 0) -> Rule | None:
     if isinstance(sort, str):
         if sort not in RULES:  # `embed` takes one name more
             raise UnknownNameError("rule", sort, sorted({*RULES, MODELS} - {sort}))
-        return _checked(call(RULES[sort], seed=seed))
+        return _checked(call(RULES[sort], seed=seed, device=device))
     if isinstance(sort, Rule) and not isinstance(sort, type):
         return _checked(copy.deepcopy(sort))
     return OutlierRule(sort)

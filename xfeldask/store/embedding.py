@@ -152,6 +152,8 @@ class Embedding(Made):
             f"{self.dataset().sizes['component']} components",
             "sorted by": parameters.sort or "nobody",
         }
+        if (device := self.attributes.get("device")) is not None:
+            out["device"] = str(device)
         if (told := outdated(self.run, parameters, decision)) is not None:
             out["outdated"] = told
         if decision.threshold is not None:

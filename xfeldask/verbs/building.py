@@ -41,7 +41,7 @@ def fit_model(source: Source, options: Options, shots: int) -> tuple[Model, Fit]
     background = source.background
     made = make_features(source.instrument, options.features)
     estimator = make_estimator(options.method, options.n_components, options.seed)
-    rule = make_rule(options.sort, options.seed)
+    rule = make_rule(options.sort, options.seed, options.device)
     rows = source.rows(made, shots, options.batch_size)
     active_client()  # a cluster that waits for work starts, and tells of its dashboard, before progress is shown
     with one_thread_a_task(), ThreadPoolExecutor(1) as beside:
@@ -141,6 +141,8 @@ def publish(
     seen = np.zeros(n, bool)
     seen[fitted.fitted[fitted.fitted < n]] = True
     found = sorted_dataset(columns | {"fitted": seen}, model, options.allowance, fitted.history)
+    if options.gpus:
+        found.attrs["device"] = options.gpus
     embedding = Embedding(run, name)
     linked = again and isinstance(run.path, Path) and not needs_coordinates(model.rule)
     stays = {*embedding.part_names()} if linked else set()

@@ -19,6 +19,7 @@ from xfeldask.verbs.following import follow_store
 from xfeldask.verbs.given import Store, opened, refuse_name
 from xfeldask.verbs.given_labels import given_labels
 from xfeldask.verbs.named_species import beam_like
+from xfeldask.verbs.on_device import measured_on
 from xfeldask.verbs.options import Options, refuse, tell_conflict
 from xfeldask.verbs.orientation_features import orientation_feature
 from xfeldask.verbs.particle_kinds import find_kinds
@@ -49,6 +50,7 @@ def embed(
     follow: bool = False,
     reconstruction: str | None = None,
     seed: int = 0,
+    device: str = "cpu",
     overwrite: bool = False,
     progress: bool | Tell = True,
 ) -> xr.Dataset:
@@ -87,6 +89,8 @@ def embed(
     follow : bool, take a store that is still being written, and go on until it is complete
     reconstruction : str, optional, that "orientation" goes by; the only one by default
     seed : int
+    device : "auto", "cpu" or "cuda", where "pairs" measures shots, each of Dask's workers on its own GPU; "auto" takes
+        one where CuPy finds it
     overwrite : bool, replace an embedding of the same name
     progress : bool, show progress on stderr; or a function that is called with what is being done, how much of it is
         done, of how much, and of what, such as ``("fitting", 512, 2000, "shots")``
@@ -95,13 +99,13 @@ def embed(
     -------
     xarray.Dataset, ``/latent/<name>``, with `latent` (shot, component), `score`, `probability_single`,
     `is_single`, `verdict` (shot,), the evidence, the model as arrays, and every parameter; not every rule gives a
-    probability
+    probability. The attribute `device` names the GPU that measured
 
     Raises
     ------
     InputError
         A parameter out of range, fewer shots than components, too few hits for the rule, a contamination that the rule
-        does not go by.
+        does not go by, a device that is not there.
     StoreExistsError
         The embedding is there and `overwrite` is false.
 
@@ -144,6 +148,8 @@ def embed(
         history=history,
         seed=seed,
         progress=progress,
+        device=device,
+        gpus=measured_on(device, progress),
     )
     name = name or options.method_name.lower()
     source = StoreSource(run)

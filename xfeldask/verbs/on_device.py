@@ -1,4 +1,4 @@
-"""On which device shots are compared with slices, and intensities are phased."""
+"""On which device shots are compared with slices and measured, and intensities are phased."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from xfeldask.orient.dense import memory_needed
 from xfeldask.orient.rotations import rotation_grid
 from xfeldask.orient.schedule import Level
 from xfeldask.orient.sparse import Pixels
+from xfeldask.work.compute import in_each_process
 from xfeldask.work.progress import Tell, say
 
 
@@ -42,6 +43,38 @@ def device_for(
     rotations = [models * len(rotation_grid(level.refinement, group).quaternion) for level in levels]
     needed = max(memory_needed(n, pixels.within(level.radius)) for n, level in zip(rotations, levels, strict=True))
     return fitting(device, name, needed, f"slicing at {max(rotations):,} rotations", progress, ADVICE)
+
+
+def measured_on(name: str, progress: bool | Tell) -> str:
+    """Return the names of the GPUs that the processes that compute measure shots on, and say which; none for the CPU.
+
+    Parameters
+    ----------
+    name : "auto", "cpu" or "cuda"
+    progress : as of `embed`
+
+    Raises
+    ------
+    InputError
+        There is no such device in one of them.
+
+    Examples
+    --------
+    >>> measured_on("cpu", False)
+    ''
+    """
+    if name == "cpu":
+        return ""
+    labels = [label for label in in_each_process(_gpu, name) if label]
+    gpus = ", ".join(sorted(set(labels)))
+    if gpus:
+        say(f"sorting on {gpus}", progress)
+    return gpus
+
+
+def _gpu(name: str) -> str:
+    device = device_of(name)
+    return "" if device is None else device.label
 
 
 def fitting(device: Device, name: str, needed: int, what: str, progress: bool | Tell, advice: str) -> Device | None:

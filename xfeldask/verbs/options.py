@@ -25,7 +25,7 @@ from xfeldask.work.sources import Source
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What `embed` or `fit` was asked for."""
+    """What `embed` or `fit` was asked for, and the names of the GPUs that measure."""
 
     method: str | object
     features: Choice
@@ -39,6 +39,8 @@ class Options:
     history: bool
     seed: int
     progress: bool | Tell
+    device: str = "cpu"
+    gpus: str = ""
 
     @property
     def method_name(self) -> str:

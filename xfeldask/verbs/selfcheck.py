@@ -31,6 +31,9 @@ from xfeldask.physics.detectors import square
 from xfeldask.physics.orientations import symmetry_group
 from xfeldask.physics.planned_shots import shots_of_plan
 from xfeldask.physics.shot_blocks import split
+from xfeldask.sorting.pairs.evidence import fit_evidence
+from xfeldask.sorting.pairs.patterns import fit_patterns
+from xfeldask.sorting.pairs.window import Window
 from xfeldask.store.run import open_run
 from xfeldask.verbs.judge import compared_with_truth, quaternions, reconstructed
 from xfeldask.verbs.reconstruction_plan import planned
@@ -51,6 +54,9 @@ LEAST_CORRELATION = 0.75
 
 VOXELS, BALLS, LEAST_ALIKE = 45, 12, 0.9
 """Side of a density that is phased, soft balls that it consists of, and correlation of what is found with it."""
+
+SIDE, MEASURED, OFF = 96, 1_000, 5e-2
+"""Side of patterns whose evidence is measured, how many, and how far their measures may differ."""
 
 SIZES = {"cpu": (1_000, 3, 14.0), "cuda": (20_000, 8, 28.0)}
 """Shots, refinement of the rotations and radius [bins] that speed is measured at."""
@@ -85,7 +91,7 @@ class Finding(NamedTuple):
 
 
 def selfcheck(device: str = "auto", *, n_shots: int = 1_000) -> list[Finding]:
-    """Check a device: products, photons, an iteration, a reconstruction and phases against the truth; and its speed.
+    """Check a device: what it computes against the CPU, reconstruction and phases against the truth; and its speed.
 
     Parameters
     ----------
@@ -125,7 +131,7 @@ def selfcheck(device: str = "auto", *, n_shots: int = 1_000) -> list[Finding]:
         f"shells {correlation:.2f}; {seconds:.1f} s for {n_shots:,} shots, two starts"
     )
     fits = quality.orientation_error < 1.3 * spacing and correlation > LEAST_CORRELATION
-    return [*found, Finding("reconstruction", told, fits), _phasing(on), _speed(on)]
+    return [*found, Finding("reconstruction", told, fits), _phasing(on), _evidence(on), _speed(on)]
 
 
 def _photons(on: Device) -> Finding:
@@ -192,6 +198,25 @@ def _phasing(on: Device) -> Finding:
     alike = float(np.corrcoef(laid_on(found.values, true).ravel(), true.ravel())[0, 1])
     told = f"density of {VOXELS}^3 voxels, correlation {alike:.2f} with the true one; {seconds:.2f} s for two starts"
     return Finding("phases", told, alike > LEAST_ALIKE)
+
+
+def _evidence(on: Device) -> Finding:
+    """Measure drawn patterns on the device and on the CPU as the rule "pairs" does."""
+    flat, middle = np.ones((SIDE, SIDE), np.float32), SIDE / 2 - 0.5
+    away = np.hypot(*(np.indices((SIDE, SIDE)) - middle))
+    rng = np.random.default_rng(0)
+    level = 20 * np.exp(-((away / 12) ** 2)) ** rng.uniform(0.8, 1.2, (MEASURED, 1, 1))
+    crops = rng.poisson(level).astype(np.float32)
+    patterns = fit_patterns(crops, Window.plain(flat, flat, 0.0, SIDE // 2), 40)
+    learned = fit_evidence(crops, patterns, 4e6, (middle, middle))
+    expected, _, _ = learned.measure(crops)
+    learned.measure(crops, on)
+    start = time.perf_counter()
+    found, _, _ = learned.measure(crops, on)
+    seconds = time.perf_counter() - start
+    worst = float(np.abs(found - expected).max())
+    told = f"measures {worst:.1e} from those of the CPU at most; {MEASURED / seconds:,.0f} shots a second"
+    return Finding("evidence", told, worst < OFF)
 
 
 def _speed(on: Device) -> Finding:

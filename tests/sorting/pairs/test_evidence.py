@@ -1,6 +1,7 @@
 """Lags against plain sums, neighbours against scikit-learn, peaks against fringes that were put in."""
 
 import pickle
+from collections.abc import Callable
 from dataclasses import fields
 
 import numpy as np
@@ -9,8 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.neighbors import NearestNeighbors
 
+from tests.orient.devices import gpu, strict
+from xfeldask.devices import Device
 from xfeldask.errors import InputError
-from xfeldask.sorting.pairs.evidence import FINEST_FRINGE, Evidence, Lags, Neighbours, fit_evidence
+from xfeldask.sorting.pairs.evidence import CPU, Evidence, fit_evidence
+from xfeldask.sorting.pairs.measuring import FINEST_FRINGE, Lags, Neighbours
 from xfeldask.sorting.pairs.patterns import fit_patterns
 from xfeldask.sorting.pairs.window import Window
 
@@ -26,7 +30,7 @@ LEVEL = 6 * np.exp(-((Y[:, None] / 7) ** 2) - (X / 7) ** 2)
 def test_lags__are_sums_of_cosines_about_the_beam(side: int) -> None:
     crops = np.random.default_rng(side).poisson(0.5, (20, side, side)).astype(np.float32)
     offset = (side / 2 - 0.5, side / 2 + 0.3)
-    lags = Lags(side, STEP, offset)
+    lags = Lags(side, STEP, offset, CPU)
     # these sides are products of small primes, for which the transform is not padded
     unit, reach = 1 / (side * STEP), int(FINEST_FRINGE * side)
     every = [(np.hypot(r, c) * unit, r, c) for r in range(-reach, reach + 1) for c in range(reach + 1)]
@@ -39,7 +43,7 @@ def test_lags__are_sums_of_cosines_about_the_beam(side: int) -> None:
 
 @pytest.mark.parametrize("side", [8, 26, 62, 120])
 def test_lags__bands_hold_each_lag_once_in_order(side: int) -> None:
-    lags = Lags(side, STEP, (side / 2, side / 2))
+    lags = Lags(side, STEP, (side / 2, side / 2), CPU)
     held = np.concatenate([np.arange(len(lags.length))[band] for band in lags.bands])
     np.testing.assert_array_equal(held, np.arange(len(lags.length)))
     assert (np.diff(lags.length) >= 0).all()
@@ -49,7 +53,7 @@ def test_lags__bands_hold_each_lag_once_in_order(side: int) -> None:
 
 def test_lags__refuses_an_image_of_a_few_bins() -> None:
     with pytest.raises(InputError, match="too small for lags"):
-        Lags(2, STEP, (0.5, 0.5))
+        Lags(2, STEP, (0.5, 0.5), CPU)
 
 
 @given(st.integers(1, 60), st.integers(2, 400), st.integers(5, 30), st.integers(1, 12))
@@ -58,14 +62,14 @@ def test_neighbours__is_that_of_scikit_learn(shots: int, others: int, components
     z, reference = (rng.normal(size=(n, components)).astype(np.float32) for n in (shots, others))
     k = min(neighbours, others - 1)
     wanted = NearestNeighbors(n_neighbors=k).fit(reference).kneighbors(z)[0].mean(axis=1)
-    np.testing.assert_allclose(Neighbours(reference).distance(z, k), wanted, rtol=1e-3)
+    np.testing.assert_allclose(Neighbours(reference, CPU).distance(z, k), wanted, rtol=1e-3)
     own = NearestNeighbors(n_neighbors=k).fit(reference).kneighbors()[0].mean(axis=1)
-    np.testing.assert_allclose(Neighbours(reference).distance(reference, neighbours), own, rtol=1e-3)
+    np.testing.assert_allclose(Neighbours(reference, CPU).distance(reference, neighbours), own, rtol=1e-3)
 
 
 def test_neighbours__refuses_a_reference_without_neighbours() -> None:
     with pytest.raises(InputError, match="2 shots or more, got 1"):
-        Neighbours(np.ones((1, 4), np.float32))
+        Neighbours(np.ones((1, 4), np.float32), CPU)
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +90,7 @@ def drawn(shots: int, seed: int, lag: tuple[float, float] | None = None, brighte
 
 
 def test_peaks__of_singles_are_counting_noise_at_each_lag(evidence: Evidence) -> None:
-    unexplained, _, photons = evidence.peaks(drawn(2000, 1))
+    unexplained, _, photons = evidence.on(CPU).peaks(drawn(2000, 1))
     np.testing.assert_allclose(photons.mean(), LEVEL.sum(), rtol=0.05)
     assert np.abs(unexplained.mean(axis=0) - evidence.middle).max() < 0.3
     assert 0.7 < unexplained.std(axis=0).mean() < 1.2
@@ -100,6 +104,17 @@ def test_measure__a_pair_shows_its_lag(evidence: Evidence, lag: tuple[float, flo
     assert peak.min() > single.max()
     element = 1 / (SIDE * STEP)
     assert np.median(np.abs(separation - np.hypot(*lag))) < element
+
+
+@pytest.mark.parametrize("device", [strict, pytest.param(gpu, marks=pytest.mark.cuda)])
+def test_measure__is_the_same_on_any_device(evidence: Evidence, device: Callable[[], Device]) -> None:
+    crops = np.concatenate([drawn(100, 12), drawn(100, 13, (40e-9, 0.0)), np.zeros((1, SIDE, SIDE), np.float32)])
+    (measures, peak, separation), here = evidence.measure(crops, device()), evidence.measure(crops)
+    assert measures.dtype == peak.dtype == np.float32
+    np.testing.assert_allclose(measures, here[0], rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(peak, here[1], rtol=1e-3, atol=1e-3)
+    # of two lags that are as high, either may come first
+    assert (separation == here[2]).mean() > 0.98
 
 
 def turned(shots: int, particles: int, seed: int) -> np.ndarray:

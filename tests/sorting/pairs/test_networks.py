@@ -10,6 +10,8 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from tests.hasty import in_haste
+from tests.orient.devices import gpu, strict
+from xfeldask.devices import Device
 from xfeldask.errors import InputError
 from xfeldask.physics.binning import ImageGrid, low_q_grid
 from xfeldask.physics.detectors import square, wavelength
@@ -85,6 +87,21 @@ def test_rule__comes_back_from_its_arrays_to_the_same_bits(rule: PairNetworks) -
     again, found = PairNetworks.restore(arrays).judge(images), rule.judge(images)
     np.testing.assert_array_equal(again.log_ratio, found.log_ratio)
     np.testing.assert_array_equal(again.separation, found.separation)
+
+
+@pytest.mark.rounding
+@pytest.mark.parametrize("device", [strict, pytest.param(gpu, marks=pytest.mark.cuda)])
+def test_rule__judges_alike_on_any_device(
+    rule: PairNetworks, device: Callable[[], Device], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images, made = shots(600, 2)[0], device()
+    monkeypatch.setattr(pairs, "measuring_device", {"auto": made, "cpu": Device()}.__getitem__)
+    there = PairNetworks.restore(rule.arrays())
+    there.device = "auto"
+    found, expected = there.judge(images), rule.judge(images)
+    np.testing.assert_array_equal(found.hit, expected.hit)
+    np.testing.assert_allclose(found.log_ratio, expected.log_ratio, atol=0.05)
+    assert [*there.taught.evidence._measuring] == [made]
 
 
 @pytest.fixture
@@ -184,7 +201,7 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[int]]:
         def turn(teacher: lessons.Teacher, single: np.ndarray, *rest: object) -> tuple[np.ndarray, float]:
             taken.append(int(single.sum()))
             teacher.peak = np.linspace(0, 10, len(teacher.crops))
-            noisy = SimpleNamespace(noise_peaks=lambda crops, rng: np.full(100, highest))
+            noisy = SimpleNamespace(noise_peaks=lambda crops, rng, device: np.full(100, highest))
             teacher.taught = lessons.Taught(noisy, None, np.zeros(0))
             return np.linspace(-9, 9, len(teacher.crops)), left.pop(0)
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare, poisson
 
+from xfeldask.devices import Device
 from xfeldask.errors import InputError
-from xfeldask.sorting.pairs.evidence import FINEST_FRINGE, Lags
+from xfeldask.sorting.pairs.measuring import FINEST_FRINGE, Lags
 from xfeldask.sorting.pairs.patterns import fit_patterns
 from xfeldask.sorting.pairs.synthesis import SPARSE, Synthesis, make_synthesis
 from xfeldask.sorting.pairs.window import Window
@@ -73,7 +74,7 @@ def test_draw__pairs_show_fringes_of_their_lag(distance: float, azimuth: float) 
     fringes = 1 + np.cos(2 * np.pi * distance * (np.cos(azimuth) * s[0] + np.sin(azimuth) * s[1]))
     np.testing.assert_allclose(mean, 2000 * SHAPE * fringes, atol=5 * np.sqrt(4000 * SHAPE.max() / 500))
     middle = (SIDE - 1) / 2
-    lags = Lags(SIDE, STEP, (middle, middle))
+    lags = Lags(SIDE, STEP, (middle, middle), Device())
     farther = lags.length > 25e-9
     transform = lags.transform(mean[None].astype(np.float32))[0]
     assert abs(mean.sum() / 2000 - 1) < 0.03

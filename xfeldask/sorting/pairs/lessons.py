@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logit
 
+from xfeldask.devices import Device
 from xfeldask.physics.binning import ImageGrid
 from xfeldask.sorting.decision import multiple_fraction
 from xfeldask.sorting.pairs.batches import BATCH, Array, Images
@@ -74,6 +75,7 @@ class Teacher:
     window : Window, that they were cropped by
     seed : int, of what is fitted
     rng : numpy.random.Generator, of what is drawn
+    device : Device, that measures
 
     Attributes
     ----------
@@ -85,9 +87,11 @@ class Teacher:
     single: NDArray[np.bool_]
 
     def __init__(
-        self, crops: Images, known: NDArray[Any], grid: ImageGrid, window: Window, seed: int, rng: np.random.Generator
-    ) -> None:
+        self, crops: Images, known: NDArray[Any], grid: ImageGrid, window: Window, seed: int, rng: np.random.Generator,
+        device: Device,
+    ) -> None:  # fmt: skip
         self.crops, self.known, self.window, self.seed, self.rng = crops, known, window, seed, rng
+        self.device = device
         self.usable = known != 0
         self.reference = np.arange(len(crops)) < REFERENCE * len(crops)
         self.step = float(grid.step.mean())
@@ -138,7 +142,7 @@ class Teacher:
     def _noise(self, single: NDArray[np.bool_]) -> Array:
         """Peaks of counting noise; shots of the lower half stand for singles, since the others may have fringes."""
         low = np.flatnonzero(single & (self.peak <= np.median(self.peak[single])))[:COMPARED]
-        return self.taught.evidence.noise_peaks(self.crops[low], np.random.default_rng(self.seed))
+        return self.taught.evidence.noise_peaks(self.crops[low], np.random.default_rng(self.seed), self.device)
 
     def _turn(
         self, single: NDArray[np.bool_], effort: tuple[int, float], purest: float = 1.0
@@ -150,8 +154,8 @@ class Teacher:
         """
         learned = self.crops[single & self.reference]
         patterns = fit_patterns(learned, self.window, seed=self.seed)
-        evidence = fit_evidence(learned, patterns, self.step, self.offset)
-        measures, self.peak = _measured(evidence, self.crops)
+        evidence = fit_evidence(learned, patterns, self.step, self.offset, self.device)
+        measures, self.peak = self._measured(evidence)
         chosen = single & (self.peak <= np.quantile(self.peak[single], purest)) & ~self.reference
         self.taught = Taught(evidence, self._trained(evidence, measures, chosen, effort), np.zeros(0))
         ratio = self.taught.networks.log_ratio(measures)
@@ -164,9 +168,7 @@ class Teacher:
         members, part = effort
         synthesis = make_synthesis(self.crops[single], evidence.patterns, evidence.step)
         sources = max(LEAST_SOURCES, int(single.sum()))
-        drawn = {
-            k: _drawn(evidence, synthesis, k, int(part * share * sources), self.rng) for k, share in SYNTHETIC.items()
-        }
+        drawn = {k: self._drawn(evidence, synthesis, k, int(part * share * sources)) for k, share in SYNTHETIC.items()}
         one, several = [measures[single], drawn[1]], [drawn[k] for k in drawn if k > 1]
         repeat = max(1, sources // (10 * max(1, int((self.known >= 0).sum()))))
         for kind, lessons in ((1, one), (0, several)):
@@ -174,16 +176,15 @@ class Teacher:
         x, y = np.concatenate([*one, *several]), np.repeat([1, 0], [sum(map(len, one)), sum(map(len, several))])
         return Networks.trained(x, y, members, self.seed, evidence.peaks_in_bands)
 
+    def _drawn(self, evidence: Evidence, synthesis: Synthesis, n_particles: int, shots: int) -> Array:
+        """Measures of synthetic shots."""
+        drawn = (synthesis.draw(n_particles, min(BATCH, shots - start), self.rng) for start in range(0, shots, BATCH))
+        return np.concatenate([evidence.measure(batch, self.device)[0] for batch in drawn])
 
-def _drawn(evidence: Evidence, synthesis: Synthesis, n_particles: int, shots: int, rng: np.random.Generator) -> Array:
-    """Measures of synthetic shots."""
-    sizes = [min(BATCH, shots - start) for start in range(0, shots, BATCH)]
-    return np.concatenate([evidence.measure(synthesis.draw(n_particles, size, rng))[0] for size in sizes])
-
-
-def _measured(evidence: Evidence, crops: Images) -> tuple[Array, Array]:
-    """Measures and peaks of measured shots."""
-    batches = [np.ascontiguousarray(crops[i : i + BATCH], np.float32) for i in range(0, len(crops), BATCH)]
-    parts = [evidence.measure(batch)[:2] for batch in batches]
-    measures, peak = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return measures, peak
+    def _measured(self, evidence: Evidence) -> tuple[Array, Array]:
+        """Measures and peaks of measured shots."""
+        starts = range(0, len(self.crops), BATCH)
+        batches = (np.ascontiguousarray(self.crops[start : start + BATCH], np.float32) for start in starts)
+        parts = [evidence.measure(batch, self.device)[:2] for batch in batches]
+        measures, peak = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return measures, peak

@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from xfeldask.devices import measuring_device
 from xfeldask.errors import InputError
 from xfeldask.physics.binning import ImageGrid
 from xfeldask.sorting.labels import UNKNOWN, checked_labels
@@ -53,6 +54,7 @@ class PairNetworks:
     Parameters
     ----------
     seed : int
+    device : "auto", "cpu" or "cuda", where shots are measured, in whichever process that is
 
     Notes
     -----
@@ -73,8 +75,8 @@ class PairNetworks:
     window: Window
     taught: Taught
 
-    def __init__(self, seed: int = 0) -> None:
-        self.seed = seed
+    def __init__(self, seed: int = 0, device: str = "cpu") -> None:
+        self.seed, self.device = seed, device
 
     def fit(
         self, images: Images, grid: ImageGrid, labels: ArrayLike | None = None, background: Images | None = None
@@ -112,7 +114,7 @@ class PairNetworks:
         fault = too_bright(crops.sum(axis=(1, 2), dtype=np.float64))
         if fault.any():
             chosen, crops = chosen[~fault], crops[~fault]
-        teacher = Teacher(crops, known[chosen], grid, self.window, self.seed, rng)
+        teacher = Teacher(crops, known[chosen], grid, self.window, self.seed, rng, measuring_device(self.device))
         taught, part = teacher.teach(), self.window.inner[1:]
         flat = self.window.background * float(images.sum(axis=(1, 2), dtype=np.float64).mean()) * self.window.good
         background = (flat + self.window.steady)[part]
@@ -232,7 +234,8 @@ class PairNetworks:
         hit = self.is_hit(images)
         columns = np.full((3, len(hit)), np.nan)
         if hit.any():
-            measures, peak, separation = self.taught.evidence.measure(self.window.crop(images[hit]))
+            crops, device = self.window.crop(images[hit]), measuring_device(self.device)
+            measures, peak, separation = self.taught.evidence.measure(crops, device)
             columns[:, hit] = self.taught.networks.log_ratio(measures), peak, separation
         return Judgement(hit, *columns)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,6 +17,32 @@ ABOVE = 1.05
 """Least variance of a component that stands above counting noise, in that of the strongest direction of noise."""
 LEAST_PHOTONS = 30
 """Least photons of a bin, over all shots fitted, for it to enter the components."""
+
+
+class Axes(NamedTuple):
+    """How coordinates are worked out, in arrays of any library of the array API.
+
+    Attributes
+    ----------
+    sums : float32 (bin, component + 1), what images are multiplied by for coordinates times photons, and for photons
+    origin : float32 (component,), coordinates of no photons
+    variance, noise : float32 (component,), as of `Patterns`
+    """
+
+    sums: Any
+    origin: Any
+    variance: Any
+    noise: Any
+
+    def coordinates(self, xp: Any, rows: Any) -> tuple[Any, Any]:
+        """Coordinates (shot, component) and photons (shot,) of rows (shot, bin)."""
+        found = xp.matmul(rows, self.sums)
+        photons = xp.clip(found[:, -1], 1.0, None)
+        return found[:, :-1] / photons[:, None] - self.origin, photons
+
+    def trusted(self, coordinates: Any, photons: Any) -> Any:
+        """Coordinates shrunk to what counting noise leaves of them."""
+        return coordinates * (self.variance / (self.variance + self.noise / photons[:, None]))
 
 
 @dataclass(frozen=True)
@@ -66,27 +93,22 @@ class Patterns(FieldsOnly):
 
     def coordinates(self, crops: Images) -> tuple[Array, Array]:
         """Coordinates (shot, component) and photons (shot,)."""
-        sums = np.concatenate(
-            [flat_rows(crops, i) @ self._sums for i in range(0, len(crops), BATCH)] or [self._sums[:0]]
-        )
-        photons = np.maximum(sums[:, -1], 1)
-        return sums[:, :-1] / photons[:, None] - self._origin, photons
+        starts = range(0, max(1, len(crops)), BATCH)
+        z, photons = zip(*(self.axes.coordinates(np, flat_rows(crops, start)) for start in starts), strict=True)
+        return np.concatenate(z), np.concatenate(photons)
 
     @cached_property
-    def _origin(self) -> Array:
-        return self.vectors @ (self.mean * self.scale)
-
-    @cached_property
-    def _sums(self) -> Array:
-        """What cropped images are multiplied by for coordinates times photons, and photons, (bin, component + 1)."""
+    def axes(self) -> Axes:
+        """How coordinates are worked out."""
         side = self.window.half
         fine = (self.vectors * self.scale).reshape(-1, side, side).repeat(2, axis=1).repeat(2, axis=2)
         every = np.ones((1, 2 * side, 2 * side), np.float32)
-        return np.ascontiguousarray(np.concatenate([fine, every]).reshape(len(fine) + 1, -1).T)
+        sums = np.ascontiguousarray(np.concatenate([fine, every]).reshape(len(fine) + 1, -1).T)
+        return Axes(sums, self.vectors @ (self.mean * self.scale), self.variance, self.noise)
 
     def trusted(self, coordinates: Array, photons: Array) -> Array:
         """Coordinates shrunk to what counting noise leaves of them."""
-        return np.asarray(coordinates * (self.variance / (self.variance + self.noise / photons[:, None])))
+        return np.asarray(self.axes.trusted(coordinates, photons))
 
     def basis(self) -> Array:
         """Mean and components as shares of photons in the bins of the image, (1 + component, 2 half, 2 half)."""

@@ -31,6 +31,7 @@ class PairRule(Rule):
     Parameters
     ----------
     seed : int
+    device : "auto", "cpu" or "cuda", where shots are measured, in whichever process that is
 
     Notes
     -----
@@ -52,8 +53,8 @@ class PairRule(Rule):
     uses_labels = True
     uses_background = True
 
-    def __init__(self, seed: int = 0) -> None:
-        self.networks = PairNetworks(seed)
+    def __init__(self, seed: int = 0, device: str = "cpu") -> None:
+        self.networks = PairNetworks(seed, device)
 
     def fit(self, shots: Shots) -> Self:
         """Learn from a sample of the shots, and from those that are labelled, of too many from some."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from xfeldask.errors import InputError
 from xfeldask.sorting.pairs.batches import BATCH, Array, Images, flat_rows
-from xfeldask.sorting.pairs.evidence import FINEST_FRINGE
+from xfeldask.sorting.pairs.measuring import FINEST_FRINGE
 from xfeldask.sorting.pairs.patterns import Patterns
 
 DRAWN = 8
