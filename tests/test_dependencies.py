@@ -31,8 +31,10 @@ QUICK = (
 """Modules of commands that begin without."""
 SIMULATE = ("cli", "verbs.simulate", "report.printing", "work.schedulers")
 """Modules of the command that simulates."""
-SHOWN_WITHOUT = ("sklearn", "scipy.stats", "scipy.optimize", "dask.array", "dask_ml", "distributed", "scipy.spatial")
-"""What takes long to import, and what the explorer needs for what a visitor may ask of it, not to begin."""
+SHOWN_WITHOUT = (*LATE[1:], "scipy.fft", "scipy.special", "scipy.ndimage", "scipy.spatial")
+"""What takes long to import, and what the explorer needs for what a visitor may ask of it, not for its page."""
+SERVED_WITHOUT = (*LATE, *SHOWN_WITHOUT, "holoviews", "xarray", "numba")
+"""What takes long to import, and what the explorer's server can do without until a page is made."""
 BLOCK = f"import sys; sys.modules.update(dict.fromkeys({BLOCKED}))"
 """A line of Python, after which these cannot be imported."""
 
@@ -119,11 +121,19 @@ if __name__ == "__main__":
 
 def test_command__begins_without_what_only_some_of_its_work_needs():
     script = "import sys"
-    for begun, late in ((SIMULATE, NOT_TO_SIMULATE), (QUICK, LATE), (("explorer.serving",), SHOWN_WITHOUT)):
+    for begun, late in ((SIMULATE, NOT_TO_SIMULATE), (QUICK, LATE)):
         modules = ", ".join(f"xfeldask.{name}" for name in begun)
         script += f"; import {modules}; print([name for name in {late} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    assert (done.stdout, done.stderr) == ("[]\n[]\n[]\n", "")
+    assert (done.stdout, done.stderr) == ("[]\n[]\n", "")
+
+
+def test_explorer__answers_and_shows_a_page_without_what_only_some_of_it_needs():
+    script = "import sys"
+    for begun, late in (("serving", SERVED_WITHOUT), ("view.page", SHOWN_WITHOUT)):
+        script += f"; import xfeldask.explorer.{begun}; print([name for name in {late} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("[]\n[]\n", "")
 
 
 def test_version__is_told_by_the_package_and_the_command(run):

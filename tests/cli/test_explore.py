@@ -85,7 +85,6 @@ def test_explore__waits_for_a_store_if_asked(run, store: Path, served: list[obje
         (None, ""),
     ],
 )
-def test_explore__says_how_to_reach_the_dashboard_too(link, told, monkeypatch, capsys) -> None:
-    monkeypatch.setattr("xfeldask.work.compute.active_client", lambda: SimpleNamespace(dashboard_link=link))
-    import_module(MODULE).tell_of_dashboard("here")
+def test_explore__says_how_to_reach_the_dashboard_too(link, told, capsys) -> None:
+    import_module(MODULE).tell_of_dashboard("here", link)
     assert told in capsys.readouterr().err

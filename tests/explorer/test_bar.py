@@ -11,11 +11,13 @@ from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.tabs.bench import KEYS as LABEL_KEYS
 from xfeldask.explorer.tabs.bench import REDO, UNDO
 from xfeldask.explorer.view import bar as module
-from xfeldask.explorer.view.bar import KEYS_TOLD, bar, data_sets, number
+from xfeldask.explorer.view.bar import KEYS_TOLD, bar, number
+from xfeldask.explorer.view.frame import data_sets
 from xfeldask.explorer.view.icons import Icons
 from xfeldask.explorer.view.keys import Keys
 from xfeldask.store.codecs import EXACT
 from xfeldask.store.run import Run
+from xfeldask.work.schedulers import scheduled
 
 
 def keys_of(parts):
@@ -63,6 +65,13 @@ def test_bar__links_to_what_the_workers_do_if_anybody_shows_it(monkeypatch, link
     monkeypatch.setattr(module, "active_client", lambda: SimpleNamespace(dashboard_link=link))
     links = [getattr(part, "href", None) for part in bar(session(), [few_shots().path], 0)]
     assert links.count("http://127.0.0.1:8787/status") == bool(link)
+
+
+def test_bar__leads_to_a_cluster_that_waits_for_work_and_starts_none(monkeypatch):
+    monkeypatch.setattr(module, "active_client", None)
+    with scheduled("local", 1, quiet=True):
+        links = [getattr(part, "href", None) for part in bar(session(), [few_shots().path], 0)]
+    assert links.count("dask") == 1
 
 
 def test_number__goes_to_a_shot_and_follows_the_pinned_one():

@@ -8,7 +8,9 @@ import logging
 import socket
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import panel_material_ui as pmui
@@ -33,19 +35,27 @@ def pages(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         made.append(1)
         return serving.message("a page of a store")
 
-    monkeypatch.setattr(serving, "make_page", page)
+    monkeypatch.setattr("xfeldask.explorer.view.page.make_page", page)
     return made
 
 
 @pytest.fixture
 def server(pages: list[int]) -> Iterator[Any]:
-    """A server as `xfeldask explore` runs it, in a thread."""
+    """A server as `xfeldask explore` runs it, in a thread; of stand-ins for pages."""
+    del pages
+    with running() as one:
+        yield one
+
+
+@contextmanager
+def running(**told: Any) -> Iterator[Any]:
+    """Run a server in a thread."""
     made: list[Any] = []
     ready, loop = threading.Event(), IOLoop(make_current=False)
 
     def run() -> None:
         with one_skeleton():
-            more = {"loop": loop, "verbose": False, "show": False}
+            more = {"loop": loop, "verbose": False, "show": False, **told}
             made.append(make_server(Options((Path("run.zarr"),)), origins=[f"{ALLOWED}:443"], **more))
             made[0].start()
             loop.add_callback(ready.set)
@@ -185,3 +195,22 @@ def test_hosts_of__are_those_that_lead_to_the_server() -> None:
     assert {"localhost", "127.0.0.1", socket.gethostname().lower()} <= everywhere
     assert "0.0.0.0" in everywhere
     assert origins_of(["::1", "a"], 80) == {"[::1]:80", "a:80"}
+
+
+@pytest.mark.parametrize("link", ["http://127.0.0.1:8787/status", None])
+def test_server__leads_to_the_dashboard_of_a_cluster_if_there_is_one(
+    server: Any, monkeypatch, link: str | None
+) -> None:
+    client = SimpleNamespace(dashboard_link=link)
+    monkeypatch.setattr("xfeldask.explorer.dask_link.active_client", lambda: client)
+    status, headers, _ = ask(server, "/dask")
+    assert (status, headers.get("Location")) == ((302, link) if link else (404, None))
+
+
+def test_server_with_a_password__starts_no_cluster_for_who_has_not_given_it(monkeypatch) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr("xfeldask.explorer.dask_link.active_client", lambda: asked.append(1))
+    with running(password="open sesame") as server:
+        status, headers, _ = ask(server, "/dask")
+    assert (status, asked) == (302, [])
+    assert headers["Location"].startswith("/login")

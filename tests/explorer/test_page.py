@@ -11,7 +11,8 @@ import pytest
 
 from tests.explorer.few_shots import few_shots, session, texts
 from xfeldask.explorer.model.session import Session
-from xfeldask.explorer.view.page import Explorer, make_page, message
+from xfeldask.explorer.view.frame import message
+from xfeldask.explorer.view.page import Explorer, make_page
 from xfeldask.store.codecs import EXACT
 from xfeldask.store.columns import Shots
 from xfeldask.store.run import Run

@@ -11,8 +11,9 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -35,6 +36,7 @@ from tests.explorer.conftest import N
 from xfeldask import embed
 from xfeldask.errors import CorruptStoreError, InputError
 from xfeldask.explorer import serving
+from xfeldask.explorer.ahead import Ahead
 from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.serving import CALL, STORE, Options, lasting, one_skeleton, page_of, read_options, served_page
 from xfeldask.explorer.tabs import TABS
@@ -150,12 +152,12 @@ def test_serve__begins_though_one_of_the_stores_cannot_be_shown(
     stores: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[Any] = []
-    loop = SimpleNamespace(start=lambda: None)
+    loop = SimpleNamespace(start=lambda: None, add_callback=lambda *what: asked.append(what[0]))
     server = SimpleNamespace(start=lambda: asked.append("start"), io_loop=loop, port=5006)
     monkeypatch.setattr(serving, "make_server", lambda *what, **more: asked.append(what) or server)
     options = Options((stores["empty"], stores["whole"]))
     serving.serve(options, 5006, password="secret", origins=["a:1"], listening=asked.append)
-    assert asked == [(options, 5006, "127.0.0.1", "secret", ["a:1"]), 5006, "start"]
+    assert asked == [(options, 5006, "127.0.0.1", "secret", ["a:1"]), 5006, serving.begin, "start"]
     assert "is not a Zarr store" in sentence(page_of(options))
 
 
@@ -457,9 +459,77 @@ def test_page_that_is_sent_first__loads_what_draws_widgets_from_the_server_itsel
     assert re.fullmatch(r"\./static/extensions/panel-material-ui/[\w.-]+\.js\?\w+", bundle)
 
 
-def test_server__looks_for_garbage_in_what_its_visitors_leave_only() -> None:
-    before = gc.get_freeze_count()
+class FewPages:
+    """Stands for what Bokeh knows of a server's pages."""
+
+    def __init__(self, *sessions: object) -> None:
+        self.sessions, self.made = sessions, 0
+
+    async def create_session_if_needed(self, *_: Any) -> Any:
+        raise AssertionError
+
+
+async def begun(server: Any, stores: Sequence[Path] = ()) -> None:
+    """Begin as a server does, until nothing is left but to keep a page ready."""
+    keeps = asyncio.Event()
+
+    async def keep(_: Any) -> None:
+        keeps.set()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Ahead, "keep", keep)
+        patch.setattr(Ahead, "fill", fill)
+        await serving.begin(server, Options(tuple(stores)))
+    assert keeps.is_set()
+
+
+async def fill(ahead: Ahead) -> bool:
+    """Count a page that would be made ahead."""
+    ahead._context.made += 1  # type: ignore[attr-defined]
+    return True
+
+
+@pytest.mark.parametrize("visitors", [0, 1])
+def test_server__makes_a_page_ahead_for_who_comes_first_unless_they_have_come(visitors: int) -> None:
+    pages = FewPages(*range(visitors))
     with lasting():
+        asyncio.run(begun(SimpleNamespace(_tornado=SimpleNamespace(applications={"/": pages}))))
+    assert pages.made == 1 - visitors
+
+
+def test_server__answers_between_the_pieces_of_what_pages_are_made_by(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(serving, "import_module", told.append)
+
+    async def run() -> None:
+        beginning = asyncio.ensure_future(
+            begun(SimpleNamespace(_tornado=SimpleNamespace(applications={"/": FewPages()})))
+        )
+        while not beginning.done():
+            told.append("answer")
+            await asyncio.sleep(0)
+
+    with lasting():
+        asyncio.run(run())
+    assert [name for name in told if name != "answer"] == [f"xfeldask.explorer.{part}" for part in serving.PARTS]
+    assert all(pair.count("answer") == 1 for pair in pairwise(told[: 2 * len(serving.PARTS)]))
+
+
+def test_server__reads_the_other_stores_after_the_first_page(stores: dict[str, Path], monkeypatch) -> None:
+    read: list[int] = []
+    monkeypatch.setattr(serving, "_make_page", lambda _, here: read.append(here) or SimpleNamespace(get_root=lambda: 0))
+    server = SimpleNamespace(_tornado=SimpleNamespace(applications={"/": FewPages()}))
+    with lasting():
+        asyncio.run(begun(server, [stores["whole"]] * 3))
+    assert read == [1, 2]
+
+
+def test_server__looks_for_garbage_in_what_its_visitors_leave_only() -> None:
+    server, before = SimpleNamespace(_tornado=SimpleNamespace(applications={"/": FewPages()})), gc.get_freeze_count()
+    with lasting():
+        assert not gc.isenabled()
+        asyncio.run(begun(server))
+        assert gc.isenabled()
         assert gc.get_freeze_count() > before + 10_000
         left = [Session.__new__(Session)]
         left.append(left)

@@ -67,8 +67,7 @@ def explore(
     from xfeldask.work.schedulers import scheduled
 
     host = socket.gethostname()
-    with scheduled(scheduler, workers, quiet=False):
-        tell_of_dashboard(host)
+    with scheduled(scheduler, workers, quiet=False, started=partial(tell_of_dashboard, host)):
         options = Options(stores, embedding, allow_write)
         serve(options, port, address, show, password, allow_origin, partial(tell_of_tunnel, host, address))
 
@@ -99,11 +98,8 @@ def wait_for(store: StorePath) -> None:
         time.sleep(OFTEN)
 
 
-def tell_of_dashboard(host: str) -> None:
+def tell_of_dashboard(host: str, address: str | None) -> None:
     """Say how another computer reaches Dask's dashboard, which the page links to, where only this one can."""
-    from xfeldask.work.compute import active_client
-
-    client = active_client()
-    link = urlsplit(client.dashboard_link or "") if client is not None else None
-    if link is not None and link.hostname in LOOPBACK:
+    link = urlsplit(address or "")
+    if link.hostname in LOOPBACK:
         click.echo(f"for the Dask dashboard too: ssh -L {link.port}:127.0.0.1:{link.port} {host}", err=True)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 import panel as pn
-import xarray as xr
 from bokeh.server.contexts import ApplicationContext
 from bokeh.settings import settings
 from bokeh.util.warnings import BokehUserWarning
@@ -29,11 +30,14 @@ from tornado.websocket import WebSocketClosedError
 
 from xfeldask.errors import InputError
 from xfeldask.explorer.ahead import Ahead
+from xfeldask.explorer.dask_link import DaskLink
 from xfeldask.explorer.guard import hosts_of, origins_of, protect
-from xfeldask.explorer.model.session import Session, lasting_state
-from xfeldask.explorer.view.page import Explorer, load_early, make_page, message
+from xfeldask.explorer.view.frame import DASK, load_early, message
 from xfeldask.store.places import place_of
 from xfeldask.store.urls import StorePath, store_path
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 STORE = "XFELDASK_STORE"
 """Environment variable that names the store where no argument does."""
@@ -42,6 +46,8 @@ MOST_VISITS = 100
 """Pages that a server has at a time."""
 COMPRESSION = 1
 """Of what is sent by websockets: images of photons are mostly zeros, and a higher one takes far longer for little."""
+PARTS = ("model.session", "view.canvas", "view.plane", "tabs", "view.page")
+"""Modules of the explorer that pages are made by, in pieces: a server answers a browser before and between them."""
 CALL = "panel serve xfeldask/dashboard.py --address 127.0.0.1 --args --store run.zarr"
 
 
@@ -95,26 +101,51 @@ def serve(
     pass_over_warnings()
     # a twentieth of the time that a page takes to be made, for what tests tell
     settings.perform_document_validation = False
-    for here in range(len(options.stores)):
-        # what the first visitor would wait for is read now
-        make_page(options.stores, here).get_root()
+    # asked last what can be shown: it would be asked first, and import all of Matplotlib to answer
+    pn.pane.Matplotlib.priority = -1.0
     with one_skeleton(), lasting():
         server = make_server(options, port, address, password, origins, show=show)
         if listening is not None:
             listening(server.port)
+        server.io_loop.add_callback(begin, server, options)
         server.start()
         server.io_loop.start()
 
 
+async def begin(server: Any, options: Options) -> None:
+    """Make ready what the first visitor would wait for, while the browser loads what draws it; never ends.
+
+    Between two pieces the server answers. Who comes before all is there has a page made at once.
+    """
+    context = server._tornado.applications["/"]
+    ahead = made_ahead(context, options)
+    try:
+        for part in PARTS:
+            import_module(f"xfeldask.explorer.{part}")
+            await asyncio.sleep(0)
+        if not context.sessions:
+            await ahead.fill()
+    finally:
+        gc.freeze()
+        gc.enable()
+    for here in range(1, len(options.stores)):
+        await asyncio.sleep(0)
+        _make_page(options.stores, here).get_root()
+    await ahead.keep()
+
+
 @contextmanager
 def lasting() -> Iterator[None]:
-    """Look for no garbage in what there is already: as often as a visitor leaves, it would hold up all others."""
-    gc.collect()
-    gc.freeze()
+    """Look for no garbage in what is there already: it takes long, and what a page is made by stays.
+
+    Nothing is looked for until `begin` is done; then, in what came after it alone.
+    """
+    gc.disable()
     try:
         yield
     finally:
         gc.unfreeze()
+        gc.enable()
 
 
 @contextmanager
@@ -150,15 +181,12 @@ def make_server(
         more["websocket_origin"] = list(origins)
     app = {"/": lambda: page_of(options)}
     more |= {"start": False, "title": TITLE, "websocket_compression_level": COMPRESSION}
+    more["extra_patterns"] = [(f"/{DASK}", DaskLink)]
     try:
         server = pn.serve(app, port=port, address=address, **more)
     except OSError as error:
         why = f"cannot listen on port {port} of {address}: {os.strerror(error.errno or 0).lower()}"
         raise InputError(f"{why}; choose another with --port, such as 0 for a free one") from None
-    if options.stores:
-        ahead = made_ahead(server._tornado._applications["/"], options)
-        server.io_loop.add_callback(ahead.fill)
-        server.io_loop.add_callback(ahead.keep)
     hosts = hosts_of(address, origins)
     server._tornado.add_transform(packed)
     protect(server._tornado, hosts)
@@ -168,7 +196,13 @@ def make_server(
 
 def made_ahead(context: ApplicationContext, options: Options) -> Ahead:
     """Let visitors whose address carries no state be given a page of the first store that was made ahead."""
-    return Ahead(context, lambda: lasting_state(options.stores[0], _embedding(options, 0)), MOST_VISITS)
+
+    def state() -> Hashable:
+        from xfeldask.explorer.model.session import lasting_state
+
+        return lasting_state(options.stores[0], _embedding(options, 0))
+
+    return Ahead(context, state, MOST_VISITS)
 
 
 def packed(request: HTTPServerRequest) -> OutputTransform:
@@ -222,7 +256,13 @@ def page_of(options: Options) -> Any:
     query = pn.state.location.query_params if pn.state.location is not None else {}
     index = query.get("store", 0)
     here = index if isinstance(index, int) and 0 <= index < len(options.stores) else 0
-    return make_page(options.stores, here, _embedding(options, here), options.allow_write)
+    return _make_page(options.stores, here, _embedding(options, here), options.allow_write)
+
+
+def _make_page(*what: Any) -> Any:
+    from xfeldask.explorer.view.page import make_page  # takes seconds to import, in which the server answers
+
+    return make_page(*what)
 
 
 def visits() -> int:
@@ -309,6 +349,11 @@ def explore(store: str | StorePath | xr.Dataset, embedding: str | None = None, *
     >>> type(xfeldask.explore(ds)).__name__
     'Row'
     """
+    import xarray as xr
+
+    from xfeldask.explorer.model.session import Session
+    from xfeldask.explorer.view.page import Explorer
+
     if isinstance(store, xr.Dataset):
         source = store.encoding.get("source")
         if source is None:

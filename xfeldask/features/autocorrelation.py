@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-import scipy.fft
+import scipy
 from numpy.typing import NDArray
 
 from xfeldask.features.rows import Images, Rows, good, normalised

@@ -55,6 +55,18 @@ def active_client() -> Client | None:
     return client
 
 
+def cluster_waits() -> bool:
+    """Return whether Dask's cluster is one that is started when there is work for it; it may have been.
+
+    Examples
+    --------
+    >>> with dask.config.set(scheduler="threads"):
+    ...     cluster_waits()
+    False
+    """
+    return isinstance(dask.config.get("scheduler", None), Waiting)
+
+
 def leaves_this_process() -> bool:
     """Return whether what is computed now is computed in other processes, or may be.
 

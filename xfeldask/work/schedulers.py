@@ -67,7 +67,13 @@ class Waiting:
 
 
 @contextmanager
-def scheduled(name: str, workers: int | None, quiet: bool, gpus: Sequence[str] = ()) -> Iterator[None]:
+def scheduled(
+    name: str,
+    workers: int | None,
+    quiet: bool,
+    gpus: Sequence[str] = (),
+    started: Callable[[str | None], object] = lambda _: None,
+) -> Iterator[None]:
     """Make a scheduler the active one: one of its own is started, and its dashboard told, when work first asks for it.
 
     That of "auto" is the one of "local", and is not started for no more tasks than there are threads.
@@ -79,6 +85,7 @@ def scheduled(name: str, workers: int | None, quiet: bool, gpus: Sequence[str] =
     quiet : bool
     gpus : sequence of str, as of `xfeldask.devices.visible_gpus`; "processes" are then one for each, which sees no
         other GPU, and share the workers among them as threads
+    started : called with the address of the dashboard of a cluster, if it has one, when the cluster is there
 
     Raises
     ------
@@ -105,7 +112,9 @@ def scheduled(name: str, workers: int | None, quiet: bool, gpus: Sequence[str] =
     with ExitStack() as stack:
 
         def start() -> Client:
-            return stack.enter_context(_client(name, threads, quiet, gpus))
+            client = stack.enter_context(_client(name, threads, quiet, gpus))
+            started(client.dashboard_link)
+            return client
 
         if "://" in name:
             start()

@@ -16,7 +16,6 @@ from xfeldask.explorer.view.making import Making
 from xfeldask.explorer.view.widgets import CHANCE, SMALL, caption, table
 from xfeldask.sorting.decision import Decision
 from xfeldask.sorting.expected import expected
-from xfeldask.sorting.rules import RULES
 from xfeldask.store.columns import Shots
 from xfeldask.store.labels import lessons
 
@@ -100,6 +99,8 @@ class Teaching(Making):
 
 def refusal(session: Session) -> str:
     """Say why the rule cannot be taught; nothing where it can."""
+    from xfeldask.sorting.rules import RULES  # rules take a while to import
+
     if session.embedding is None:
         return "There is no embedding, so no rule to teach."
     sort = session.shots.run.embedding(session.embedding).parameters.sort

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import urlencode
 
 import panel as pn
 import panel_material_ui as pmui
 
 from xfeldask.explorer.model.session import Session
+from xfeldask.explorer.view.frame import DASK, WHITE, data_sets
 from xfeldask.explorer.view.icons import Icons
 from xfeldask.explorer.view.keys import Keys
 from xfeldask.explorer.view.widgets import table
 from xfeldask.store.urls import StorePath
-from xfeldask.work.compute import active_client
+from xfeldask.work.compute import active_client, cluster_waits
 
 ON_BLUE = ".bk-input { color: white; border-color: rgba(255, 255, 255, .6) } .bk-input::placeholder { color: #ddd }"
-WHITE = {"color": "white", "borderColor": "rgba(255, 255, 255, 0.6)"}
 WIDE = "@media (max-width: 760px) { :host { display: none !important; } }"
 """Of what a narrow window has no room for: it is told below the latent plot as well."""
 
@@ -59,9 +58,9 @@ def bar(session: Session, stores: Sequence[StorePath], here: int) -> list[Any]:
         "Escape": lambda: session.choose_where(""), "Control+z": session.undo, "Control+Z": session.redo,
     })  # fmt: skip
     out = [*data_sets(stores, here), told, icons, number(session), keys]
-    client = active_client()
-    if client is not None and client.dashboard_link:
-        dask = pmui.Button(label="Dask", href=client.dashboard_link, target="_blank", size="small", sx=WHITE,
+    link = DASK if cluster_waits() else getattr(active_client(), "dashboard_link", None)
+    if link:
+        dask = pmui.Button(label="Dask", href=link, target="_blank", size="small", sx=WHITE,
                            variant="outlined", description="what the workers do", align="center")  # fmt: skip
         out.append(dask)
     return out
@@ -75,18 +74,3 @@ def number(session: Session) -> Any:
     session.param.watch(lambda event: field.param.update(value=event.new), "shot")
     session.param.watch(lambda _: field.param.update(end=session.shots.n_shots - 1), "embedding")
     return field
-
-
-def data_sets(stores: Sequence[StorePath], here: int) -> list[Any]:
-    """Make the choice of stores, the one that is looked at by its place among them; nothing where there is but one."""
-    if len(stores) < 2:
-        return []
-    names = {str(path): index for index, path in enumerate(stores)}
-    choice = pmui.Select(options=names, value=here, size="small", width=260, sx=WHITE)
-
-    def go(event: Any) -> None:
-        if pn.state.location is not None:
-            pn.state.location.param.update(search="?" + urlencode({"store": event.new}), reload=True)
-
-    choice.param.watch(go, "value")
-    return [choice]

@@ -18,37 +18,24 @@ from xfeldask.explorer.model.shared import shared_pictures
 from xfeldask.explorer.tabs import tabs
 from xfeldask.explorer.view.address import keep_address, read_address
 from xfeldask.explorer.view.arrangement import laid_out
-from xfeldask.explorer.view.bar import bar, data_sets
-from xfeldask.explorer.view.browser import Browser
+from xfeldask.explorer.view.bar import bar
 from xfeldask.explorer.view.cards import Card, contrast, follow_rings
 from xfeldask.explorer.view.fields import checks
 from xfeldask.explorer.view.flow import Flow
+from xfeldask.explorer.view.frame import framed, message
 from xfeldask.explorer.view.offer import offer
 from xfeldask.explorer.view.plane import Plane
 from xfeldask.explorer.view.sidebar import bound, sidebar
-from xfeldask.explorer.view.spoken import Spoken
 from xfeldask.store.urls import StorePath
 from xfeldask.units import shown
 
 LINE = {"font-size": "13px", "font-variant-numeric": "tabular-nums", "line-height": "1.4", "overflow": "hidden"}
 PATTERN = 1.3
 """Width of the card of the pattern in widths of that of the particles."""
-LOW = {"& .MuiToolbar-root": {"minHeight": 48}}
-"""The bar over the page leaves the window's height to what is looked at."""
 FOLLOW_EVERY = 2000
 """Time between two readings of a store that is being written [ms]."""
 TOLD = {"hit": "truth", "verdict": "verdict", "probability_single": "P(single)", "photon_count": "photons"}
 """What is told of a shot above its pictures, and by which word."""
-
-
-EARLY = """
-{% extends inner %}
-{% block postamble %}
-{{ super() }}
-<script>importShim({{ bundle | tojson }});</script>
-{% endblock %}
-"""
-"""Template of a page that is sent before there is anything in it."""
 
 
 class Explorer:
@@ -123,7 +110,7 @@ class Explorer:
         # another embedding has other quantities
         self.session.param.watch(fill, "embedding")
         fill()
-        return _page(
+        return framed(
             title=self.session.shots.path.name,
             header=bar(self.session, stores, here),
             main=[self.main(*offer(self.session, self.allow_write), fills=True)],
@@ -205,31 +192,4 @@ def make_page(
         told = f"{stores[here]} cannot be shown ({error}); xfeldask verify names what is broken"
         return message(told, stores, here)
     keep_address(session)
-    return page
-
-
-def message(text: str, stores: Sequence[StorePath] = (), here: int = 0) -> pmui.Page:
-    """Make a page with a sentence, from which one can go to other stores."""
-    alert = pmui.Alert(html.escape(text), severity="warning", margin=20)
-    return _page(title="xfeldask", header=data_sets(stores, here), main=[alert])
-
-
-def load_early(document: Any) -> None:
-    """Let an empty page load what draws its widgets at once, not when the server has made what they are."""
-    variables = {"inner": document.template, "bundle": pmui.Page._render_esm(server=True)}
-    document.template_variables.update(variables)
-    document.template = document.template.environment.from_string(EARLY)
-
-
-def _page(header: Sequence[Any], **parts: Any) -> pmui.Page:
-    page = pmui.Page(**parts, sx=LOW)
-    page.header = [*header, Browser(), Spoken()]
-    if pn.state.curdoc is not None:
-        # a session that the server has forgotten cannot be taken up again; `Browser` loads the page anew
-        pn.state.curdoc.config.reconnect_session = False
-    # not Panel's own: for that, each event of the pointer walks the whole page twice, and Panel keeps the page
-    # for ever; a plain False would end the first but not the second
-    mine = page.param.busy
-    mine.constant = mine.readonly = False
-    page.busy = pn.rx(False)  # type: ignore[no-untyped-call]
     return page
