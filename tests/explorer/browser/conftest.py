@@ -13,6 +13,8 @@ import pytest
 from tests.explorer.browsing import FLAGS, VIEWPORT, Server, Visit, find_chromium
 from tests.explorer.conftest import KINDS
 
+LOOKS = 50
+"""At a page that is not as it was at first, before it is taken for changed."""
 SERVED = (*KINDS, "growing")
 """Kinds of stores in the order in which addresses count them; the last one is made, and written, by tests."""
 
@@ -80,7 +82,7 @@ class Standing:
 
     def take(self) -> Visit:
         """Return the page as it is at first, but for the tab that is open and the shot that is pinned."""
-        if self._visit is not None and (self._visit.faults or self._state(self._visit) != self._first):
+        if self._visit is not None and not self._is_as_at_first(self._visit):
             self._visit.page.close()
             self._visit = None
         if self._visit is None:
@@ -88,6 +90,14 @@ class Standing:
             visit.settle()
             self._visit, self._first = visit, self._state(visit)
         return self._visit
+
+    def _is_as_at_first(self, visit: Visit) -> bool:
+        for _ in range(LOOKS):
+            if visit.faults or self._state(visit) == self._first:
+                break
+            # the address follows the plot, and both follow what the test before did last
+            visit.page.wait_for_timeout(100)
+        return not visit.faults and self._state(visit) == self._first
 
     @staticmethod
     def _state(visit: Visit) -> tuple[Any, ...]:

@@ -370,6 +370,7 @@ def test_saved_selection__is_listed_coloured_used_and_deleted(page):
     page.page.get_by_role("button", name="delete doubles").click()
     use.wait_for(state="detached")
     page.until("() => new URLSearchParams(location.search).get('colour') == 'verdict'")
+    page.clear()
 
 
 def test_bar__between_plots_and_tabs_is_moved_and_lassos_are_in_the_address_and_undone_by_keys(page):
