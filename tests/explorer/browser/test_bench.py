@@ -10,8 +10,8 @@ from tests.explorer.browsing import WAIT, Server, Visit
 from xfeldask.store.labels import NO_LABEL, classes_of
 from xfeldask.store.run import open_run
 
-PRESSED = "1203x" * 2
-"""Keys for ten shots."""
+PRESSED = "1203x1"
+"""Keys for six shots."""
 MANY = 200
 MEANT = {"1": "single", "2": "multiple", "0": "blank", "x": "other", "3": "ice"}
 SHOT = "() => +new URLSearchParams(location.search).get('shot')"
@@ -63,13 +63,13 @@ def test_shots__are_labelled_by_keys_undone_redone_and_in_the_store(labelled):
         seen.append(page.ask(SHOT))
         page.page.keyboard.press(key)
         told(page, n)
-    for n in range(9, 6, -1):
+    for n in (5, 4, 3):
         page.page.keyboard.press("u")
         told(page, n)
-    for n in range(8, 10):
+    for n in (4, 5):
         page.page.keyboard.press("y")
         told(page, n)
-    wanted = dict(zip(seen[:9], (MEANT[key] for key in PRESSED[:9]), strict=True))
+    wanted = dict(zip(seen[:5], (MEANT[key] for key in PRESSED[:5]), strict=True))
     keeps(page, path, wanted)
 
 
