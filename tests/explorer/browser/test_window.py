@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
 from tests.explorer.browsing import Server, Visit
 from xfeldask.explorer.view.theme import FIGURE, PARTS
 
@@ -34,10 +39,29 @@ SCROLLED = """
 """
 
 
-def test_plots_and_tabs__are_used_at_once_at_1280_by_800(visit: Visit, server: Server) -> None:
+TO_THE_TOP = """
+() => {
+  let at = explorer.views().find(v => v.model?.name == "Tabs").el;
+  while (at) { at.scrollTop = 0; at = at.parentElement ?? at.getRootNode().host; }
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def small(browser: Any, server: Server) -> Iterator[Visit]:
+    """A page of 1280 by 800 pixels."""
+    visit = Visit(browser.new_page())
     visit.page.set_viewport_size({"width": 1280, "height": 800})
-    visit.open(server.address(embedding="pairs")).tab("gallery")
+    yield visit.open(server.address(embedding="pairs"))
+    visit.page.close()
+    assert visit.faults == []
+
+
+def test_plots_and_tabs__are_used_at_once_at_1280_by_800(small: Visit) -> None:
+    visit = small
+    visit.tab("gallery")
     frame = visit.settle()
+    visit.ask(TO_THE_TOP)
     found = visit.ask(PLACES)
     assert min(frame.width, frame.height) > 250
     assert all(card["bottom"] - card["top"] > 200 and card["right"] <= 1280 for card in found["cards"])
@@ -62,10 +86,11 @@ LOW = """
 """By how much parts of tabs are lower than what they hold [pixels], and so lie over what follows."""
 
 
-def test_tab_of_labels__is_as_high_as_what_it_holds_and_its_bar_stays(visit: Visit, server: Server) -> None:
-    visit.page.set_viewport_size({"width": 1280, "height": 800})
-    visit.open(server.address(embedding="pairs")).tab("labels")
+def test_tab_of_labels__is_as_high_as_what_it_holds_and_its_bar_stays(small: Visit) -> None:
+    visit = small
+    visit.tab("labels")
     visit.settle()
+    visit.ask(TO_THE_TOP)
     assert visit.ask(LOW) == []
     before = visit.ask(PLACES)["tabs"]
     visit.page.get_by_role("button", name="teach the rule").scroll_into_view_if_needed()
