@@ -19,6 +19,8 @@ HITS = {0: 0.1, 1: 0.7, 2: 0.2}
 HOSTILE = "<img src=x onerror=alert(1)>.zarr"
 KINDS = ("whole", "no truth", "no embedding", "missing", "empty", HOSTILE)
 """What is served, in the order in which addresses count stores."""
+TELL_THE_NAME = ("labels", "provenance", "export")
+"""Tabs that hold the name of the store."""
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """What tabs hold and hear, without a browser."""
 
+import html
 import io
 import json
 import shlex
@@ -19,7 +20,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from tests.explorer.conftest import N
+from tests.explorer.conftest import HOSTILE, TELL_THE_NAME, N
 from tests.once import Once
 from xfeldask import embed, open_dataset
 from xfeldask.cli import commands
@@ -147,6 +148,18 @@ def test_tabs__without_truth_count_and_no_more(bare: Path) -> None:
     assert "the store does not tell the truth" in view
     assert "single hits" not in view
     assert "does not tell orientations" in texts(TABS["orientation"](session, Pictures(open_run(bare)), Watch(session)))
+
+
+def test_tabs__that_tell_the_name_of_the_store_are_known(stores: dict[str, Path]) -> None:
+    """Those that a browser looks at for a name that means harm."""
+
+    def told(name: str) -> bool:
+        session = Session(stores[HOSTILE], "pairs", shot=3)
+        root = TABS[name](session, Pictures(session.shots.run), Watch(session)).get_root()
+        held = (str(model.properties_with_values()) for model in root.references())
+        return any(Path(HOSTILE).stem in html.unescape(html.unescape(text)) for text in held)
+
+    assert tuple(name for name in TABS if told(name)) == TELL_THE_NAME
 
 
 class Spy:

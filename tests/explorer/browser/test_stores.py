@@ -7,7 +7,8 @@ import pytest
 import zarr
 
 from tests.explorer.browser.conftest import SERVED
-from tests.explorer.conftest import HITS, HOSTILE, N
+from tests.explorer.conftest import HITS, HOSTILE, TELL_THE_NAME, N
+from tests.rarely import rarely
 from xfeldask import simulate
 from xfeldask.explorer.tabs import TABS
 from xfeldask.schema import DONE, PENDING
@@ -36,13 +37,15 @@ def turn_to(page, tabs):
     assert f"{N:,} shots" in page.texts()
 
 
-def test_without_truth__tabs_open_and_no_particles_are_shown(opened):
+# tests/explorer/test_tabs.py makes each tab of such a store
+@pytest.mark.parametrize("tabs", [("verdict",), rarely(OF_TRUTH)], ids=len)
+def test_without_truth__tabs_open_and_no_particles_are_shown(opened, tabs):
     page = opened("no truth", embedding="pairs")
     page.settle()
     assert page.image(0)[1]["visible"]
     assert [card["visible"] for card in page.ask("() => explorer.cards().map(explorer.image)")][1:2] in ([], [False])
     assert "truth " not in page.texts()
-    turn_to(page, OF_TRUTH)
+    turn_to(page, tabs)
     page.reads("does not tell the truth")
 
 
@@ -55,11 +58,13 @@ def test_without_an_embedding__every_tab_opens_and_says_how_to_make_one(opened):
     assert f"drawn {N:,} of {N:,}" in page.texts()
 
 
-def test_hostile_name_and_address__are_text_in_every_tab(opened):
+# tests/explorer/test_tabs.py looks for the name in all of them
+@pytest.mark.parametrize("tabs", [TELL_THE_NAME, rarely(TABS)], ids=len)
+def test_hostile_name_and_address__are_text_in_every_tab(opened, tabs):
     page = opened(HOSTILE, embedding="pairs", x="<script>alert(1)</script>", shot=10**9, hidden='{"a": 1}', colour="3")
     page.settle()
     assert f"drawn {N:,} of {N:,}" in page.texts(), "words that are not known are passed over"
-    turn_to(page, TABS)
+    turn_to(page, tabs)
     page.reads(HOSTILE)
     assert page.page.locator('img[src="x"]').count() == 0
     assert page.ask("() => document.querySelectorAll('img[onerror]').length") == 0
