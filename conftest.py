@@ -112,7 +112,7 @@ def form_factors(once: Once) -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def haste() -> Iterator[None]:
-    """Teach the pair rule in a tenth of the time, and seek kinds from fewer starts, where none asks for `in_full`."""
+    """Do less of what takes long, as `tests.hasty` says, where none asks for `in_full`."""
     from tests.hasty import in_haste
 
     with in_haste():
@@ -121,7 +121,7 @@ def haste() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def in_full() -> Iterator[None]:
-    """Teach the pair rule as ever, in the tests of a module."""
+    """Do all of what takes long, in the tests of a module."""
     from tests.hasty import unhurried
 
     with unhurried():

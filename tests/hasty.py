@@ -1,4 +1,8 @@
-"""A pair rule taught in a tenth of the time, and kinds sought from fewer starts, for tests that ask for neither."""
+"""Less of what takes long, for tests that ask for none of it.
+
+A pair rule taught in a tenth of the time, kinds sought from fewer starts and at fewer rotations, and fewer strangers to
+tell what agrees by chance.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from xfeldask.sorting.kinds import growth
+from xfeldask.scores import quality
+from xfeldask.sorting.kinds import found, growth
 from xfeldask.sorting.pairs import lessons, weighing
 
 CHANGES = {
@@ -16,13 +21,15 @@ CHANGES = {
     (weighing, "STEPS"): 120,
     (growth, "STARTS"): (2, 1),
     (growth, "ITERATIONS"): (7, 3),
+    (found, "REFINEMENT"): (2, 4),
+    (quality, "STRANGERS"): 3,
 }
 USUAL = {(module, name): getattr(module, name) for module, name in CHANGES}
 
 
 @contextmanager
 def in_haste() -> Iterator[None]:
-    """The rule is taught so within; not in other processes."""
+    """It is done so within; not in other processes."""
     with pytest.MonkeyPatch.context() as patch:
         for (module, name), value in CHANGES.items():
             patch.setattr(module, name, value)
@@ -31,7 +38,7 @@ def in_haste() -> Iterator[None]:
 
 @contextmanager
 def unhurried() -> Iterator[None]:
-    """The rule is taught as ever within."""
+    """It is done as ever within."""
     with pytest.MonkeyPatch.context() as patch:
         for (module, name), value in USUAL.items():
             patch.setattr(module, name, value)
@@ -39,6 +46,6 @@ def unhurried() -> Iterator[None]:
 
 
 def hurry() -> None:
-    """Have this process, one that a test started, teach so for good."""
+    """Have this process, one that a test started, do it so for good."""
     for (module, name), value in CHANGES.items():
         setattr(module, name, value)

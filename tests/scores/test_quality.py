@@ -20,7 +20,7 @@ from xfeldask.physics.orientations import (
 )
 from xfeldask.scores.quality import Shells, chance_correlation, quality, shell_correlation
 
-pytestmark = pytest.mark.rounding
+pytestmark = [pytest.mark.rounding, pytest.mark.usefixtures("in_full")]
 
 STEP = 3e7
 TURN = np.array([0.3, -0.5, 0.7, 0.4]) / np.linalg.norm([0.3, -0.5, 0.7, 0.4])

@@ -18,7 +18,7 @@ from xfeldask.orient.schedule import Level
 from xfeldask.orient.sparse import SparseFrames
 from xfeldask.sorting.kinds.found import Kinds, log_likelihoods, looks, posterior
 
-pytestmark = pytest.mark.rounding
+pytestmark = [pytest.mark.rounding, pytest.mark.usefixtures("in_full")]
 
 SMALL = 1.2e-9
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.hasty import unhurried
 from tests.orient.shots import PIXELS, shots
 from xfeldask import open_run, simulate
 from xfeldask.errors import InputError
@@ -102,9 +103,8 @@ def test_grow_kinds__of_bright_views_that_lie_between_rotations_finds_one(tmp_pa
     opened = open_run(tmp_path / "run.zarr")
     pixels = pixels_of(opened.geometry, opened.wavelength)
     frames = SparseFrames.of(made.image.values, pixels.index)
-    with pytest.MonkeyPatch.context() as patch:
+    with unhurried(), pytest.MonkeyPatch.context() as patch:
         patch.setattr(growth, "FIRST", growth.Level(3, 10.0, 12, 0.0, everywhere=True))
-        patch.setattr(growth, "STARTS", (8, 2))
         assert len(grow_kinds(frames, pixels, most=2)) == 1
 
 
