@@ -118,6 +118,10 @@ class Device:
         return self.array(gaussian_filter(self.host(values), width, mode="wrap"))
 
 
+CPU = Device()
+"""The CPU, with NumPy's arrays."""
+
+
 class Cuda(Device):
     """Arrays in the memory of the GPU that CUDA lists first."""
 
@@ -226,7 +230,7 @@ def measuring_device(name: str) -> Device:
     >>> measuring_device("cpu").label, measuring_device("cpu") is measuring_device("cpu")
     ('the CPU', True)
     """
-    return device_of(name) or Device()
+    return device_of(name) or CPU
 
 
 def visible_gpus() -> list[str]:

@@ -55,8 +55,9 @@ def test_simulate__dry_run_writes_nothing(run, tmp_path: Path) -> None:
         (["--scheduler", "threads", "--device", "auto"], []),
     ],
 )
-def test_simulate__has_a_process_for_each_gpu(run, tmp_path: Path, monkeypatch, flags, gpus) -> None:
-    asked = []
+@pytest.mark.parametrize("command", ["simulate", "embed"])
+def test_command__has_a_process_for_each_gpu(run, tmp_path: Path, monkeypatch, command, flags, gpus) -> None:
+    asked, more = [], SMALL if command == "simulate" else []
 
     def scheduled(name, workers, quiet, gpus):
         asked.append(gpus)
@@ -64,7 +65,7 @@ def test_simulate__has_a_process_for_each_gpu(run, tmp_path: Path, monkeypatch, 
 
     monkeypatch.setattr("xfeldask.devices.visible_gpus", lambda: ["0", "1"])
     monkeypatch.setattr("xfeldask.work.schedulers.scheduled", scheduled)
-    assert run("simulate", tmp_path / "a.zarr", *SMALL, *flags) == (2, "", "xfeldask: enough\n")
+    assert run(command, tmp_path / "a.zarr", *more, *flags) == (2, "", "xfeldask: enough\n")
     assert asked == [gpus]
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xfeldask.devices import ADVICE, Device, device_of
-from xfeldask.errors import MemoryNeededError
+from xfeldask.errors import InputError, MemoryNeededError
 from xfeldask.orient.dense import memory_needed
 from xfeldask.orient.rotations import rotation_grid
 from xfeldask.orient.schedule import Level
@@ -65,15 +65,22 @@ def measured_on(name: str, progress: bool | Tell) -> str:
     """
     if name == "cpu":
         return ""
-    labels = [label for label in in_each_process(_gpu, name) if label]
-    gpus = ", ".join(sorted(set(labels)))
+    found = in_each_process(_gpu, name)
+    for problem in found:
+        if isinstance(problem, InputError):
+            raise problem
+    gpus = ", ".join(sorted({str(label) for label in found if label}))
     if gpus:
         say(f"sorting on {gpus}", progress)
     return gpus
 
 
-def _gpu(name: str) -> str:
-    device = device_of(name)
+def _gpu(name: str) -> str | InputError:
+    """Return the name of the GPU that this process measures on, none for the CPU, or why it cannot."""
+    try:
+        device = device_of(name)
+    except InputError as error:
+        return error
     return "" if device is None else device.label
 
 

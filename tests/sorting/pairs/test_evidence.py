@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from sklearn.neighbors import NearestNeighbors
 
 from tests.orient.devices import gpu, strict
-from xfeldask.devices import Device
+from xfeldask.devices import CPU, Device
 from xfeldask.errors import InputError
-from xfeldask.sorting.pairs.evidence import CPU, Evidence, fit_evidence
+from xfeldask.sorting.pairs.evidence import Evidence, fit_evidence
 from xfeldask.sorting.pairs.measuring import FINEST_FRINGE, Lags, Neighbours
 from xfeldask.sorting.pairs.patterns import fit_patterns
 from xfeldask.sorting.pairs.window import Window

@@ -8,13 +8,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from xfeldask.devices import Device
+from xfeldask.devices import CPU, Device
 from xfeldask.latent.sent import FieldsOnly
 from xfeldask.sorting.pairs.batches import BATCH, Array, Images
 from xfeldask.sorting.pairs.measuring import Lags, Measuring
 from xfeldask.sorting.pairs.patterns import Patterns
-
-CPU = Device()
 
 
 @dataclass(frozen=True)
