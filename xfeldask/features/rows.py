@@ -114,6 +114,11 @@ def fourier_crop(images: Images, n: int) -> Rows:
 def good(images: Images, grid: ImageGrid) -> Images:
     """Images without what bins of no good pixel hold.
 
+    Raises
+    ------
+    InputError
+        Images of another shape than the grid's.
+
     Examples
     --------
     >>> from xfeldask.physics.binning import image_grid
@@ -125,4 +130,4 @@ def good(images: Images, grid: ImageGrid) -> Images:
     """
     if images.shape[1:] != grid.shape:
         raise InputError(f"images of shape (shot, y, x) must fit the grid's {grid.shape}, got {images.shape}")
-    return images * (grid.weight > 0)
+    return np.where(grid.weight > 0, images, 0)
