@@ -158,6 +158,7 @@ def test_make_atoms__copies_its_input():
         (np.zeros((2, 3)), ["C", "C"], [1.0, 1.5], "occupancy 1.5"),
         (np.zeros((2, 3)), ["C", "C"], [1.0, np.nan], "occupancy nan"),
         (np.zeros((2, 3)), ["C", "C"], [1.0], "occupancies of shape"),
+        (np.zeros((1, 3)), ["C"], ["a"], "occupancies are numbers, one for each atom; these cannot"),
         (np.zeros((2, 3)), ["C", "C"], [0.0, 0.0], "at least one must scatter"),
     ],
 )

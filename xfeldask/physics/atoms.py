@@ -267,7 +267,12 @@ def _neighbour_distance(position: NDArray[np.float64], sample: int = 1000) -> fl
 
 
 def _occupancies(occupancy: ArrayLike | None, n: int) -> NDArray[np.float64]:
-    value = np.ones(n) if occupancy is None else np.array(occupancy, dtype=np.float64)
+    try:
+        value = np.ones(n) if occupancy is None else np.array(occupancy, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"occupancies are numbers, one for each atom; these cannot be read as such ({error})"
+        ) from None
     if value.shape != (n,):
         raise InputError(f"{n} atoms need occupancies of shape ({n},), got {value.shape}")
     bad = ~((value >= 0) & (value <= 1))
