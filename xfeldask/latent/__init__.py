@@ -1,1 +1,1 @@
-"""Latent spaces and sorting: arrays in, arrays out."""
+"""Latent spaces: arrays in, arrays out."""

@@ -1,4 +1,4 @@
-"""The built-in particle: a D8 double ring of 16 subunits after an open group II chaperonin (PDB 3IYF).
+"""The built-in chaperonin: a D8 double ring of 16 subunits after an open group II chaperonin (PDB 3IYF).
 
 Nothing is drawn from a random generator whose stream could change: each lattice point is hashed.
 """

@@ -17,6 +17,9 @@ from xfeldask.physics.jit import inline_kernel, kernel
 _LN2_HIGH, _LN2_LOW, _INVERSE_LN2 = 6.93147180369123816490e-01, 1.90821492927058770002e-10, 1.44269504088896338700
 _TWO_PI = 6.283185307179586
 GOLDEN_RATIO = 1.618033988749895
+INVERSE_PLASTIC = 0.7548776662466927
+"""One over the plastic number (x^3 = x + 1): its multiples, modulo 1, are spread evenly, and out of step with those of
+the golden ratio."""
 _HALF_LOG_TWO_PI = 0.9189385332046728
 _MANTISSA_BITS, _MANTISSA = np.uint64(52), np.uint64(0x000FFFFFFFFFFFFF)
 _ONE, _ROOT_HALF = np.uint64(0x3FF0000000000000), np.uint64(0x3FE6A09E00000000)

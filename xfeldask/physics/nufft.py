@@ -108,8 +108,8 @@ def spectrum(position: NDArray[np.float64], weight: NDArray[np.float64], half: i
 
     Returns
     -------
-    Spectrum, from which `plane` takes ``sum_j weight_j exp(2 pi i k.position_j)``, 3e-7 of whose root mean square it
-    is off
+    Spectrum, from which `plane` takes ``sum_j weight_j exp(2 pi i k.position_j)``, with an error of 3e-7 of its root
+    mean square
 
     Examples
     --------

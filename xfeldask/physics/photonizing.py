@@ -20,6 +20,10 @@ FEWEST = 8
 """Dark pixels of a group by which its level is told; groups with fewer stay as they are."""
 LOW, HIGH, BINS = -2.0, 6.0, 400
 """Range of the histogram [photons] and its bins."""
+_STEPS = 100
+"""Bins in which the level of a group is sought."""
+_SPARSE = 8
+"""One pixel in so many tells roughly where the level is, before all of them tell exactly."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -254,11 +258,6 @@ def leveled(adu: NDArray[np.floating[Any]], correction: Correction, mask: NDArra
     if rows:
         _subtract_levels(out, mask, rows, columns)
     return out
-
-
-_STEPS = 100
-_SPARSE = 8
-"""Every so manieth pixel tells roughly where the level is, before all of them tell exactly."""
 
 
 @kernel

@@ -8,7 +8,7 @@ from math import pi, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from xfeldask.physics.elementary import cosine_sine
+from xfeldask.physics.elementary import INVERSE_PLASTIC, cosine_sine
 from xfeldask.physics.jit import inline_kernel, inner_inline_kernel, kernel
 from xfeldask.physics.orientations import even_directions
 
@@ -49,7 +49,7 @@ class Spheroid:
 
     def points(self, n: int) -> NDArray[np.float64]:
         """Return points spread evenly over its inside, float64 (n, 3) [m]."""
-        shell = np.cbrt(((np.arange(n) * 0.7548776662466927) % 1 * n + 0.5) / n)
+        shell = np.cbrt(((np.arange(n) * INVERSE_PLASTIC) % 1 * n + 0.5) / n)
         return even_directions(n) * shell[:, None] * [self.across, self.across, self.along]
 
 

@@ -12,10 +12,13 @@ from numpy.typing import NDArray
 
 from xfeldask.physics.atoms import Atoms, make_atoms
 from xfeldask.physics.draws import hashed
+from xfeldask.physics.elementary import GOLDEN_RATIO
 from xfeldask.physics.orientations import rotated, rotation_matrix, symmetry_group
 
 DIAMETER = 700.0
 """From vertex to vertex [angstrom]."""
+APOTHEM = DIAMETER / 2 * 0.7946544722917661
+"""Distance of the faces from the centre [angstrom]."""
 
 BEAD = "U"
 """Element that stands for a bead of density, 92 electrons."""
@@ -27,7 +30,7 @@ _LAYERS = ((0.0, 0.94), (32.0, 0.62), (70.0, 0.80))
 _ODD = np.array([0.2963, 0.5127, 0.8058])
 """A direction that no turn of the group leaves as it is."""
 _CONE = 0.6
-"""Cosine of an angle to it that is larger than that of any point nearer to it than to its images."""
+"""Cosine of an angle; no point that is nearer to that direction than to its images lies further from it."""
 
 
 def virus() -> Atoms:
@@ -68,7 +71,7 @@ def _kept(
     xyz: NDArray[np.float64], u: NDArray[np.float64], turns: NDArray[np.float64], normals: NDArray[np.float64]
 ) -> NDArray[np.bool_]:
     """Points of the part of the icosahedron from which the group makes the whole, thinned by layer."""
-    depth = _apothem() - _dot(xyz, normals).max(axis=1)
+    depth = APOTHEM - _dot(xyz, normals).max(axis=1)
     inside = depth > 0
     share = np.select([depth > start for start, _ in reversed(_LAYERS)], [part for _, part in reversed(_LAYERS)], 0.0)
     # nearer to one odd direction than to all that look the same
@@ -88,7 +91,7 @@ def _vertices(turns: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return unit vectors to the twelve vertices, on the five-fold axes."""
     # a turn by 72 degrees has the trace 1 + 2 cos 72
     trace = np.trace(turns, axis1=1, axis2=2)
-    five = turns[np.abs(trace - 1.618033988749895) < 1e-6]
+    five = turns[np.abs(trace - GOLDEN_RATIO) < 1e-6]
     axis = np.stack([five[:, 2, 1] - five[:, 1, 2], five[:, 0, 2] - five[:, 2, 0], five[:, 1, 0] - five[:, 0, 1]], -1)
     return np.asarray(axis / np.sqrt((axis * axis).sum(axis=1, keepdims=True)))
 
@@ -105,8 +108,3 @@ def _face_normals(vertices: NDArray[np.float64]) -> NDArray[np.float64]:
     ]
     middles = np.array(faces)
     return np.asarray(middles / np.sqrt((middles * middles).sum(axis=1, keepdims=True)))
-
-
-def _apothem() -> float:
-    """Distance of the faces from the centre [angstrom]."""
-    return DIAMETER / 2 * 0.7946544722917661

@@ -20,7 +20,7 @@ from xfeldask.errors import MemoryNeededError
 from xfeldask.machine import cores
 from xfeldask.physics import nufft
 from xfeldask.physics.atoms import Atoms, amplitude, form_factor
-from xfeldask.physics.elementary import log, log_of
+from xfeldask.physics.elementary import INVERSE_PLASTIC, log, log_of
 from xfeldask.physics.interpolation import TAPS, Table, kernel_pieces, roll_off
 from xfeldask.physics.jit import inline_kernel, inner_inline_kernel, kernel
 from xfeldask.physics.orientations import even_directions
@@ -312,6 +312,6 @@ def measured_error(volume: Volume, atoms: Atoms, points: int = 192) -> float:
     True
     """
     i = np.arange(points) + 0.5
-    s = even_directions(points) * (((i * 0.7548776662466927) % 1) * volume.s_max)[:, None]
+    s = even_directions(points) * (((i * INVERSE_PLASTIC) % 1) * volume.s_max)[:, None]
     exact = amplitude(atoms, s)
     return float(np.abs(np.abs(interpolate(volume, s)) - np.abs(exact)).sum() / np.abs(exact).sum())

@@ -17,7 +17,8 @@ _ROUNDING = 1e-12
 class SortingScores:
     """How well shots were sorted; made by `sorting_scores`.
 
-    A multiple is every shot that does not hold exactly one particle, and finding multiples is the task.
+    A multiple is every shot that does not hold exactly one particle of the wanted species, and finding multiples is the
+    task.
 
     Attributes
     ----------
