@@ -206,9 +206,9 @@ def read_volume(root: zarr.Group, name: str) -> Volume:
 
 
 def _on_grid(volume: Volume, axis: NDArray[np.float64]) -> NDArray[np.complex64]:
-    out = np.full(volume.values.shape, np.nan, np.complex64)
+    out, square = np.full(volume.values.shape, np.nan, np.complex64), axis * axis
     for i, u in enumerate(axis):
-        s = np.stack(np.broadcast_arrays(u, axis[:, None], axis[None]), axis=-1)
-        inside = (s * s).sum(-1) <= volume.s_max * volume.s_max
-        out[i][inside] = interpolate(volume, s[inside])
+        inside = (square[i] + square[:, None]) + square <= volume.s_max * volume.s_max
+        y, z = np.nonzero(inside)
+        out[i][inside] = interpolate(volume, np.column_stack([np.full(len(y), u), axis[y], axis[z]]))
     return out
