@@ -11,7 +11,8 @@ demo: .venv/demo.stamp
 # every process of the tests imports the package and all that it needs: compiled to bytecode once, and not by each again
 unexport PYTHONDONTWRITEBYTECODE
 
-# kernels are compiled once, beside the checks of the text, before several workers need them
+# kernels are compiled once, beside the checks of the text, before several workers need them; three workers keep two cores
+# busy, as one of them drives a browser that works beside it, and each more imports and collects all for ten seconds
 test: .venv/test.stamp
 	$(BIN)/python -m tests.warm & warm=$$!; \
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy; checked=$$?; \
