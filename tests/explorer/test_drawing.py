@@ -71,6 +71,17 @@ def test_draw__paints_what_is_selected_over_the_others():
     assert len(set(rgba[5, 7, :3].tolist())) == 1
 
 
+@pytest.mark.parametrize("hexagons", [False, True])
+def test_draw__has_what_is_not_selected_fainter_than_what_is_on_white_and_on_black(hexagons):
+    both = Points(X, Y, None, {}, ("#a6cbe8", "#08306b"), hexagons=hexagons)
+    rgba = draw(both, np.ones(4, bool), np.array([True, True, False, False]), (0, 1), (0, 1), 60, 60).rgba.astype(float)
+    for ground in (0.0, 255.0):
+        seen = ground + (rgba[..., :3] - ground) * rgba[..., 3:] / 255
+        away = np.abs(seen - ground).max(axis=-1)
+        chosen, other = away[54, 6], away[24, 36]
+        assert chosen > 1.5 * other > 60
+
+
 @pytest.mark.parametrize(
     "view", [((0, 0), (0, 1), 9, 9), ((1, 0), (0, 1), 9, 9), ((0, 1), (0, 1), 0, 9), ((0, 1), (0, 1), 9, -1)]
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,10 @@ LEAST_ALPHA = 140
 """Opacity of a pixel with a single shot; the fullest pixel has 255, those between by the logarithm of their shots."""
 SPREAD = ((3_000, 2), (150_000, 1))
 """Up to how many points each is drawn larger, and by how many pixels around it."""
-GREYS = ("#c4c4c4", "#7d7d7d")
+UNKNOWN = "#c4c4c4"
+"""Colour of points whose number is not known."""
+FAINT, FAINT_ALPHA = "#808080", 90
+"""Colour of points that are not selected, and opacity where there is one: as faint on black as on white."""
 DENSITIES = ("#a6cbe8", "#3a7fc1", "#08306b")
 
 
@@ -158,7 +161,7 @@ def draw(
     counts = counting.count(pixel, chosen, n_pixels)
     for number, coloured in zip(counts, (False, True), strict=True):
         if (where := np.flatnonzero(number)).size:
-            colour = _shaded(points, pixel, chosen, number, where) if coloured else _dense(GREYS, number[where])
+            colour = _shaded(points, pixel, chosen, number, where) if coloured else _faint(number[where])
             _paint(rgba, where, colour, _spread(int(number.sum())))
     return Drawing(rgba, int(counts.sum()), shown)
 
@@ -190,7 +193,7 @@ def _shaded(points: Points, pixel: NDArray[np.int32], chosen: Mask, number: Inde
     total, known = counting.add_up(pixel, chosen, place, len(where), points.numbers)
     ramp, (low, high) = _ramp(points.palette), points.span
     part = np.clip((total / np.maximum(known, 1) - low) / (high - low), 0, 1)
-    told = np.where(known[:, None] > 0, ramp[(part * (len(ramp) - 1)).astype(int)], _rgb(GREYS[0]))
+    told = np.where(known[:, None] > 0, ramp[(part * (len(ramp) - 1)).astype(int)], _rgb(UNKNOWN))
     return np.column_stack([told, np.full(len(where), 255.0)]).astype(np.uint8)
 
 
@@ -199,6 +202,12 @@ def _dense(palette: tuple[str, ...], number: Index) -> Image:
     ramp = _ramp(palette)
     colour = ramp[(_fullness(number) * (len(ramp) - 1)).astype(int)]
     return np.column_stack([colour, np.full(len(number), 255)]).astype(np.uint8)
+
+
+def _faint(number: Index) -> Image:
+    """Return the colours of pixels that hold points which are not selected, by how many."""
+    alpha = FAINT_ALPHA + (255 - FAINT_ALPHA) * _fullness(number)
+    return np.column_stack([np.tile(_rgb(FAINT), (len(number), 1)), alpha]).astype(np.uint8)
 
 
 def _fullness(number: Index) -> NDArray[np.float64]:
@@ -216,9 +225,9 @@ def _fixed(values: NDArray[Any], kind: Any) -> NDArray[Any]:
 def _tiled(points: Points, counts: NDArray[np.int64], others: NDArray[np.int64]) -> Image:
     """Colour the hexagons where points that are chosen lie; those where only others do are grey."""
     rgba = np.zeros((*counts.shape, 4), np.uint8)
-    for number, palette in ((others, GREYS), (counts, points.palette)):
+    for number, colour in ((others, _faint), (counts, partial(_dense, points.palette))):
         there = number > 0
-        rgba[there] = _dense(palette, number[there])
+        rgba[there] = colour(number[there])
     return rgba
 
 
