@@ -15,7 +15,7 @@ from xfeldask import embed, open_dataset, open_run, simulate
 from xfeldask.errors import CorruptStoreError, IncompleteStoreError, InputError, MissingFileError
 from xfeldask.physics.binning import image_grid, low_q_grid
 from xfeldask.physics.detectors import builtin_geometry, wavelength
-from xfeldask.verbs.given import opened
+from xfeldask.store.store_given import opened
 
 N = 9
 

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from tests.tiny import embed_tiny, frames, tiny_run
-from xfeldask import select, verify
+from xfeldask import expected_intensity, export, select, verify, write_back
 from xfeldask.errors import InputError, MissingFileError, StoreExistsError
 from xfeldask.sorting.protocol import Allowance
 from xfeldask.store.model import make_features
 from xfeldask.store.shard_range import ShardRange
-from xfeldask.verbs.given import LONGEST_NAME, opened, refuse_name
+from xfeldask.store.store_given import opened
+from xfeldask.verbs.given import LONGEST_NAME, refuse_name
 from xfeldask.verbs.ingest import open_sources
 
 
@@ -48,6 +49,21 @@ def test_refuse_name__that_is_taken_unless_it_may_be_replaced(run):
     refuse_name(run, "pca", overwrite=True)
     with pytest.raises(StoreExistsError, match=r"has an embedding pca; pass overwrite=True \(--overwrite\) or another"):
         refuse_name(run, "pca", overwrite=False)
+
+
+def test_every_verb__takes_a_dataset_of_all_of_a_store(run, tmp_path):
+    ds, told = run.dataset(), []
+    assert select(ds, "shot < 3").tolist() == [0, 1, 2]
+    assert verify(ds, progress=lambda *what: told.append(what)).ok
+    assert told[-1] == ("verifying", 24, 24, "shots")
+    assert export(ds, tmp_path / "out.emc", where="shot < 3", progress=False).exists()
+    for refused, why in ((lambda: write_back(ds), "not ingested"), (lambda: expected_intensity(ds, 1), "no truth")):
+        with pytest.raises(InputError, match=why):
+            refused()
+    part = ds.isel(shot=slice(5))
+    for verb in (select, export):
+        with pytest.raises(InputError, match=r"is a part of the store .*; give the store's path"):
+            verb(part, "shot < 3")
 
 
 def test_opened__takes_a_path_or_a_dataset_of_all_of_a_store(run, tmp_path):

@@ -8,21 +8,20 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from zarr.abc.store import Store as ZarrStore
 
 from xfeldask.errors import InputError, XfeldaskWarning
 from xfeldask.store import expression
 from xfeldask.store.columns import Shots
 from xfeldask.store.run import Run
-from xfeldask.store.urls import StorePath
+from xfeldask.store.store_given import Store, opened
 
 
-def select(store: str | StorePath | ZarrStore, where: str, embedding: str | None = None) -> NDArray[np.int64]:
+def select(store: Store, where: str, embedding: str | None = None) -> NDArray[np.int64]:
     """Select the shots that an expression is true of; those that are still to be written are left out, with a warning.
 
     Parameters
     ----------
-    store : path
+    store : path, or a Dataset of all of it as `open_dataset` gives
     where : str, an expression of the store's variables and the embedding's, in the units that they are stored in, such
         as ``"photon_count > 500 and is_single"``; its language is that of `xfeldask.store.expression`
     embedding : str, optional, whose variables are meant; the first that was sorted by default
@@ -46,9 +45,9 @@ def select(store: str | StorePath | ZarrStore, where: str, embedding: str | None
     """
     if not isinstance(where, str):
         raise InputError(f"where must be an expression, such as 'photon_count > 500', got {where!r:.60}")
-    shots = Shots.of(Run.open(store), embedding)
+    shots = Shots.of(opened(store), embedding)
     if left := int((~shots.done).sum()):
-        told = f"{left:,} of {shots.n_shots:,} shots of {store} are still to be written, and left out"
+        told = f"{left:,} of {shots.n_shots:,} shots of {shots.path} are still to be written, and left out"
         warnings.warn(f"{told}; finish it with resume=True (--resume) and select again", XfeldaskWarning, stacklevel=2)
     return selected(shots, where)
 

@@ -8,7 +8,7 @@ from xfeldask.devices import Device
 from xfeldask.engines.cuda_thinning import gpu_for
 from xfeldask.errors import InputError
 from xfeldask.work.compute import in_each_process
-from xfeldask.work.progress import say
+from xfeldask.work.progress import Tell, say
 
 CPU = Device.label
 
@@ -61,7 +61,7 @@ def drawing(name: str, engine: str) -> Drawing:
     return Drawing(CPU) if gpu is None else Drawing(gpu.label, gpu.free())
 
 
-def told_device(found: list[Drawing], progress: bool) -> str:
+def told_device(found: list[Drawing], progress: bool | Tell) -> str:
     """Return the names of the devices that photons are drawn on, and say which they are, unless it is the CPU.
 
     Examples

@@ -13,10 +13,11 @@ from xfeldask.sorting.protocol import Allowance
 from xfeldask.sorting.rules import MODELS
 from xfeldask.store.embedding import Embedding
 from xfeldask.store.model import Choice
+from xfeldask.store.store_given import Store, opened
 from xfeldask.store.urls import StorePath
 from xfeldask.verbs.building import fit_model, publish
 from xfeldask.verbs.following import follow_store
-from xfeldask.verbs.given import Store, opened, refuse_name
+from xfeldask.verbs.given import refuse_name
 from xfeldask.verbs.given_labels import given_labels
 from xfeldask.verbs.named_species import beam_like
 from xfeldask.verbs.on_device import measured_on

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from zarr.abc.store import Store as ZarrStore
 
 from xfeldask.engines.reading import open_intake
 from xfeldask.errors import InputError, StoreExistsError, UnknownNameError, XfeldaskError
@@ -26,7 +25,7 @@ from xfeldask.store.places import is_in, store_around
 from xfeldask.store.publish import replaced
 from xfeldask.store.run import Run
 from xfeldask.store.selecting import select, shots_in
-from xfeldask.store.urls import StorePath
+from xfeldask.store.store_given import Store, opened
 from xfeldask.work.progress import Tell, reporter
 
 FORMATS = {"emc": ".emc", "emc_hdf5": ".h5", "cxi": ".cxi", "cspi": ".h5", "png": ""}
@@ -38,7 +37,7 @@ SAMPLE = 64
 
 
 def export(
-    store: str | StorePath | ZarrStore,
+    store: Store,
     out: str | Path,
     *,
     where: str | ArrayLike | None = None,
@@ -51,7 +50,7 @@ def export(
 
     Parameters
     ----------
-    store : path of a finished store
+    store : path of a finished store, or a Dataset of all of it
     out : path; by its ending ``.emc`` is Dragonfly's binary file, ``.h5`` its HDF5 file, ``.cxi`` CXI 1.6, and a name
         without an ending a folder of pictures
     where : str, expression that selects shots, such as ``is_single and photon_count > 1000``; or their indices, or a
@@ -84,13 +83,13 @@ def export(
     'run.emc'
     """
     path, kind = Path(out), _format(Path(out), format)
-    run = Run.open(store).refuse_incomplete()
+    run = opened(store).refuse_incomplete()
     Embedding.refuse_unknown(run, embedding)
     _refuse_place(path, kind, run, overwrite)
     if where is None:
         shots = np.arange(run.n_shots)
     elif isinstance(where, str):
-        shots = select(store, where, embedding)
+        shots = select(run.path, where, embedding)
     else:
         shots = shots_in(run, where)
     if not len(shots):
@@ -134,7 +133,7 @@ def _beside(path: Path) -> tuple[Path, ...]:
     return path.with_name(f"{path.stem}_detector.h5"), *list_files(path)
 
 
-def write_back(store: str | StorePath | ZarrStore, *, embedding: str | None = None) -> list[str]:
+def write_back(store: Store, *, embedding: str | None = None) -> list[str]:
     """Write verdicts into the CXI files that a store was ingested from.
 
     Each file gets a group ``result_N`` with `data`, what each shot is taken for, and `class_labels`, score and
@@ -143,7 +142,7 @@ def write_back(store: str | StorePath | ZarrStore, *, embedding: str | None = No
 
     Parameters
     ----------
-    store : path of a finished store
+    store : path of a finished store, or a Dataset of all of it
     embedding : str, whose verdicts are meant; the only one that was sorted by default
 
     Returns
@@ -158,7 +157,7 @@ def write_back(store: str | StorePath | ZarrStore, *, embedding: str | None = No
     FormatError
         A file does not hold the frames any more.
     """
-    run = Run.open(store).refuse_incomplete()
+    run = opened(store).refuse_incomplete()
     intake = stored_intake(run.group)
     if intake is None or intake.format != "cxi":
         raise InputError(f"{run.path} was not ingested from CXI files; export it instead, with --where")

@@ -1,20 +1,12 @@
-"""What verbs are given: a store, a name, numbers, checked before anything is done."""
+"""What verbs are given: a name, numbers, checked before anything is done."""
 
 from __future__ import annotations
 
-import numpy as np
-import xarray as xr
-from zarr.abc.store import Store as ZarrStore
-
 from xfeldask.errors import WHOLE, InputError, StoreExistsError, refuse_unlike
-from xfeldask.schema import named
 from xfeldask.store.run import Run
-from xfeldask.store.urls import StorePath
 
 LONGEST_NAME = 100
 """Characters of the name of an embedding."""
-Store = str | StorePath | ZarrStore | xr.Dataset
-"""A store: its path or URL, a zarr store, or the Dataset that `open_dataset` or `simulate` gave of all of it."""
 
 
 def refuse_name(run: Run, name: str, overwrite: bool) -> None:
@@ -65,32 +57,3 @@ def refuse_seed(seed: int) -> None:
     refuse_unlike("a whole number", WHOLE, seed=seed)
     if seed < 0:
         raise InputError(f"the seed is 0 or a positive whole number, got {seed}")
-
-
-def opened(store: Store) -> Run:
-    """Open the store that is meant.
-
-    Raises
-    ------
-    MissingFileError, InputError, CorruptStoreError
-        There is no store; a Dataset that is not the whole of one, in order and as it was opened.
-    """
-    if not isinstance(store, xr.Dataset):
-        return Run.open(store)
-    source = store.encoding.get("source")
-    if source is None:
-        raise InputError("this Dataset was not opened from a store; give the path of one, or use fit and transform")
-    run = Run.open(source)
-    whole = "image" in store and "shot" in store.coords and np.array_equal(store["shot"], np.arange(run.n_shots))
-    if not whole:
-        raise InputError(
-            f"this Dataset is a part of the store {source}, or in another order; give the store's path, or use fit and "
-            "transform on the part"
-        )
-    for name in (v.name for v in (*named("raw"), *named("total")) if v.name in store):
-        if store[name].encoding.get("source") != source:
-            raise InputError(
-                f"{name} of this Dataset is another than that of the store {source}; give the store's path, or use fit "
-                "and transform on the Dataset"
-            )
-    return run

@@ -49,6 +49,7 @@ from xfeldask.verbs.ingest_template import publish_frames
 from xfeldask.verbs.known_background import Given, find_background, refuse_background
 from xfeldask.verbs.open_frames import GeometryLike, geometry_of, photon_energy_with
 from xfeldask.verbs.pending import refuse_broken, refuse_existing, run_pending
+from xfeldask.work.progress import Tell
 
 Source = str | os.PathLike[str]
 
@@ -67,7 +68,7 @@ def ingest(
     copy: bool = True,
     resume: bool = False,
     overwrite: bool = False,
-    progress: bool = True,
+    progress: bool | Tell = True,
 ) -> xr.Dataset:
     """Read frames into a store, on the scheduler that Dask has active, each frame once and in order.
 
@@ -96,7 +97,7 @@ def ingest(
         takes files that have moved
     resume : bool, finish a store that was interrupted; only what is pending is read
     overwrite : bool, replace a store that is there; one in a folder is kept until all files have been read
-    progress : bool, show progress on stderr
+    progress : bool, show progress on stderr; or a function as `embed` takes it
 
     Returns
     -------
@@ -142,7 +143,7 @@ def ingest(
     return _with_background(run, background, progress)
 
 
-def _with_background(run: Run, background: Given | None, progress: bool) -> xr.Dataset:
+def _with_background(run: Run, background: Given | None, progress: bool | Tell) -> xr.Dataset:
     """Return the finished store, with a background if one is asked for."""
     if background is not None and run.known_background is None:
         find_background(run.path, background, progress=progress)
@@ -151,7 +152,7 @@ def _with_background(run: Run, background: Given | None, progress: bool) -> xr.D
 
 def _ingested(
     path: StorePath, frames: JoinedFrames, intake: Intake, photon_dtype: str | None, elsewhere: Elsewhere | None,
-    resume: bool, progress: bool,
+    resume: bool, progress: bool | Tell,
 ) -> Run:  # fmt: skip
     """Make the store or go on with it, to its end."""
     fresh = not (resume and place_of(path).exists())

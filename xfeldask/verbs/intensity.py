@@ -7,16 +7,15 @@ import xarray as xr
 from xfeldask.engines.workshop import workshop
 from xfeldask.errors import InputError
 from xfeldask.schema import PIXELS, VARIABLES
-from xfeldask.store.run import Run
-from xfeldask.store.urls import StorePath
+from xfeldask.store.store_given import Store, opened
 
 
-def expected_intensity(store: str | StorePath, shot: int) -> xr.DataArray:
+def expected_intensity(store: Store, shot: int) -> xr.DataArray:
     """Compute expected photons of one shot of a simulated store.
 
     Parameters
     ----------
-    store : path
+    store : path, or a Dataset of all of it
     shot : int, absolute shot index
 
     Returns
@@ -38,12 +37,12 @@ def expected_intensity(store: str | StorePath, shot: int) -> xr.DataArray:
     >>> expected_intensity(path, 2).dims
     ('panel', 'ss', 'fs')
     """
-    run = Run.open(store)
+    run = opened(store)
     if run.identity is None or "fluence" not in run:
-        raise InputError(f"{store} holds no truth to compute an intensity from; it was not simulated")
+        raise InputError(f"{run.path} holds no truth to compute an intensity from; it was not simulated")
     shop = workshop(run)
     if not 0 <= shot < shop.layout.n_shots:
-        raise InputError(f"{store} has shots 0 to {shop.layout.n_shots - 1}, not {shot}")
+        raise InputError(f"{run.path} has shots 0 to {shop.layout.n_shots - 1}, not {shot}")
     (mean,) = shop.engine.expected(*shop.plan(range(shot, shot + 1)))
     attributes = VARIABLES["intensity"].attributes()
     return xr.DataArray(mean, dims=PIXELS, name="intensity", attrs=attributes)

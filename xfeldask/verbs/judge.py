@@ -27,8 +27,9 @@ from xfeldask.store.columns import Shots
 from xfeldask.store.embedding import Embedding
 from xfeldask.store.reconstruction import Reconstruction, outdated, refuse_unfinished
 from xfeldask.store.run import Run
+from xfeldask.store.store_given import Store, opened
 from xfeldask.store.truth import true_kinds, true_singles
-from xfeldask.verbs.given import Store, opened, refuse_seed
+from xfeldask.verbs.given import refuse_seed
 from xfeldask.verbs.on_device import device_for
 from xfeldask.verbs.reconstruction_plan import planned, refuse_few
 from xfeldask.work.compute import one_thread_a_task

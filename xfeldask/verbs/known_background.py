@@ -27,7 +27,7 @@ from xfeldask.store.known_background import (
 )
 from xfeldask.store.lock import held
 from xfeldask.store.run import Run
-from xfeldask.verbs.given import Store, opened
+from xfeldask.store.store_given import Store, opened
 from xfeldask.verbs.measured_background import Images, measured_weights, of_blanks, of_hits
 from xfeldask.work.compute import one_thread_a_task
 from xfeldask.work.progress import Tell

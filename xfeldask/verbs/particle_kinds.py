@@ -30,8 +30,9 @@ from xfeldask.sorting.rules import RULES, goes_by
 from xfeldask.store.embedding import Embedding
 from xfeldask.store.particle_kinds import KINDS, kinds_dataset
 from xfeldask.store.run import Run
+from xfeldask.store.store_given import Store, opened
 from xfeldask.store.urls import StorePath
-from xfeldask.verbs.given import Store, opened, refuse_seed
+from xfeldask.verbs.given import refuse_seed
 from xfeldask.verbs.given_labels import given_labels
 from xfeldask.verbs.kinds_decided import decided_by_kinds
 from xfeldask.verbs.named_species import beam_like, kinds_like, named_like

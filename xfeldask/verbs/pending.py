@@ -19,7 +19,7 @@ from xfeldask.store.shard_range import ShardRange
 from xfeldask.store.shards import pending_shards, sweep
 from xfeldask.store.urls import ObjectURL, StorePath
 from xfeldask.work.compute import leaves_this_process, run_tasks
-from xfeldask.work.progress import reporter
+from xfeldask.work.progress import Tell, reporter
 from xfeldask.work.tasks import shard_tasks
 
 RESUME = "what was committed is kept: mend the cause and run again with resume=True (--resume)"
@@ -65,7 +65,11 @@ def refuse_broken(run: Run) -> None:
 
 
 def run_pending(
-    run: Run, verb: str, shard_task: Callable[[Run, int], object], progress: bool, among: ShardRange | None = None
+    run: Run,
+    verb: str,
+    shard_task: Callable[[Run, int], object],
+    progress: bool | Tell,
+    among: ShardRange | None = None,
 ) -> None:
     """Compute the shards of a store that are pending, and mark it complete once none is.
 
@@ -74,7 +78,7 @@ def run_pending(
     run : Run, writable
     verb : str, "simulate" or "ingest"
     shard_task : callable, is given the run and a shard; an error that it returns is raised when all tasks have ended
-    progress : bool
+    progress : bool, or a function as `embed` takes it
     among : ShardRange, optional, the only shards to compute; others write the rest
 
     Raises

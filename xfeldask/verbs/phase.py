@@ -17,7 +17,8 @@ from xfeldask.orient.phasing import PER_VOXEL, phased, phased_size
 from xfeldask.store.opening import open_lazily
 from xfeldask.store.reconstructed import variable
 from xfeldask.store.reconstruction import Reconstruction, refuse_unfinished
-from xfeldask.verbs.given import Store, opened, refuse_seed
+from xfeldask.store.store_given import Store, opened
+from xfeldask.verbs.given import refuse_seed
 from xfeldask.verbs.on_device import fitting
 from xfeldask.work.compute import one_thread_a_task
 

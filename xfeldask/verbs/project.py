@@ -12,8 +12,9 @@ from xfeldask.store.embedding import Embedding
 from xfeldask.store.model import restored_model
 from xfeldask.store.particle_kinds import KINDS
 from xfeldask.store.run import Run
+from xfeldask.store.store_given import Store, opened
 from xfeldask.verbs.building import judged, sorted_dataset
-from xfeldask.verbs.given import Store, opened, refuse_name
+from xfeldask.verbs.given import refuse_name
 from xfeldask.verbs.options import tell_conflict, tell_dropped_kinds, tell_kinds_left_behind
 from xfeldask.work.progress import Tell
 from xfeldask.work.sources import StoreSource, project_all

@@ -16,7 +16,8 @@ from xfeldask.orient.sparse import pixels_of
 from xfeldask.orient.starts import refuse_no_start
 from xfeldask.physics.orientations import symmetry_group
 from xfeldask.store.reconstruction import Reconstructing, Reconstruction, Unfinished
-from xfeldask.verbs.given import Store, opened, refuse_seed, refuse_unnameable
+from xfeldask.store.store_given import Store, opened
+from xfeldask.verbs.given import refuse_seed, refuse_unnameable
 from xfeldask.verbs.on_device import device_for
 from xfeldask.verbs.reconstruction_following import Follower
 from xfeldask.verbs.reconstruction_plan import chosen_shots, held_out, planned, refuse_blank, refuse_few

@@ -32,6 +32,7 @@ from xfeldask.verbs.asked import as_experiment
 from xfeldask.verbs.drawing_device import drawn_on, told_device
 from xfeldask.verbs.pending import refuse_broken, refuse_existing, run_pending
 from xfeldask.verbs.simulation_template import publish_template
+from xfeldask.work.progress import Tell
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -65,7 +66,7 @@ def simulate(
     overwrite: bool = False,
     shards: str | None = None,
     device: str = "cpu",
-    progress: bool = True,
+    progress: bool | Tell = True,
 ) -> xr.Dataset:
     """Simulate shots into a Zarr store, on the scheduler that Dask has active.
 
@@ -101,7 +102,7 @@ def simulate(
         the first of them to come makes the store, and one that is run again finishes its range
     device : "cpu", "cuda" (a GPU), or "auto", which takes a GPU where one is found; photons are the same. What is not
         there is refused by this process; workers draw, on machines of the same kind. docs/gpu.md
-    progress : bool, show progress on stderr
+    progress : bool, show progress on stderr; or a function as `embed` takes it
 
     Returns
     -------
@@ -169,7 +170,7 @@ def simulate_run(
     overwrite: bool = False,
     shards: str | None = None,
     device: str = "cpu",
-    progress: bool = True,
+    progress: bool | Tell = True,
     **parts: Any,
 ) -> Run:
     """Do as `simulate` with the same arguments, for whom the run will do: a Dataset takes some time to begin with."""
@@ -203,7 +204,9 @@ def _task(device: str) -> Callable[[Run, int], None]:
     return simulate_shard if device == "cpu" else partial(simulate_shard, device=device)
 
 
-def _make_range(path: StorePath, inputs: Inputs, among: ShardRange, device: str, label: str, progress: bool) -> Run:
+def _make_range(
+    path: StorePath, inputs: Inputs, among: ShardRange, device: str, label: str, progress: bool | Tell
+) -> Run:
     """Make a range of the shards, beside others who make the rest."""
     begun(path, partial(_begin, path, inputs, label, stacklevel=7))
     run = _resumed(path, inputs.experiment)

@@ -13,8 +13,8 @@ from xfeldask.store.embedding import Embedding
 from xfeldask.store.model import restored_rule
 from xfeldask.store.parameters import Parameters
 from xfeldask.store.particle_kinds import KIND_COLUMNS, KINDS
+from xfeldask.store.store_given import Store, opened
 from xfeldask.verbs.building import variables
-from xfeldask.verbs.given import Store, opened
 from xfeldask.verbs.options import tell_conflict, tell_dropped_kinds
 
 

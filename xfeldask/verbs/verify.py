@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
-from zarr.abc.store import Store as ZarrStore
 
 from xfeldask.engines.redrawing import check_pixels, check_redrawn, check_volumes
 from xfeldask.errors import WHOLE, InputError, refuse_unlike
@@ -17,9 +16,9 @@ from xfeldask.store.intake import stored_intake
 from xfeldask.store.layout import FORMAT, INGESTED
 from xfeldask.store.lock import held
 from xfeldask.store.run import Run
-from xfeldask.store.urls import StorePath, store_path
+from xfeldask.store.store_given import Store, opened
 from xfeldask.work.compute import run_tasks, worker_count
-from xfeldask.work.progress import reporter
+from xfeldask.work.progress import Tell, reporter
 from xfeldask.work.tasks import shard_tasks, single_task
 
 ADVICE = "the store was not changed; mend the cause and verify again"
@@ -63,7 +62,7 @@ class Report:
         return "\n".join([heading, *told, *more])
 
 
-def reopen(store: str | StorePath | ZarrStore, report: Report) -> int:
+def reopen(store: Store, report: Report) -> int:
     """Mark the shards whose shots are damaged as pending, so that `simulate` with ``resume=True`` draws them again.
 
     A shot's bytes follow from the seed and its index, so what is drawn again is what was lost. Shots that were ingested
@@ -72,7 +71,7 @@ def reopen(store: str | StorePath | ZarrStore, report: Report) -> int:
 
     Parameters
     ----------
-    store : path
+    store : path, or a Dataset of all of it
     report : Report, of `verify` on the same store
 
     Returns
@@ -85,8 +84,9 @@ def reopen(store: str | StorePath | ZarrStore, report: Report) -> int:
         Shots are damaged and the store is of a format whose shots are not drawn, or not read, any more; nothing is
         marked.
     """
-    with held(store_path(store)):
-        return _marked(Run.open(store, "r+"), report)
+    run = opened(store)
+    with held(run.path):
+        return _marked(run.reopened("r+"), report)
 
 
 def _refuse_unmendable(run: Run) -> None:
@@ -118,7 +118,7 @@ def _marked(run: Run, report: Report) -> int:
     return len(damaged)
 
 
-def verify(store: str | StorePath | ZarrStore, *, recompute: int = 0, progress: bool = True) -> Report:
+def verify(store: Store, *, recompute: int = 0, progress: bool | Tell = True) -> Report:
     """Read all of a store, on the scheduler that Dask has active, and name the shots that are damaged.
 
     Every chunk is read against its checksum, every file that should be there is looked for, photons and images are
@@ -127,10 +127,10 @@ def verify(store: str | StorePath | ZarrStore, *, recompute: int = 0, progress: 
 
     Parameters
     ----------
-    store : path
+    store : path, or a Dataset of all of it
     recompute : int, shots of a simulated store, spread evenly, to be drawn again from the seed and their indices and
         compared byte by byte, truth included
-    progress : bool, show progress on stderr
+    progress : bool, show progress on stderr; or a function as `embed` takes it
 
     Returns
     -------
@@ -152,23 +152,23 @@ def verify(store: str | StorePath | ZarrStore, *, recompute: int = 0, progress: 
     4 shots checked, no problems
     """
     refuse_unlike("a number of shots", WHOLE, recompute=recompute)
-    opened = Run.open(store)
-    layout = opened.layout
-    shards = shard_tasks("verify-shard", check_shard, range(layout.n_shards), opened)
-    nodes = shard_tasks("verify-array", check_node, node_names(opened), opened)
+    run = opened(store)
+    layout = run.layout
+    shards = shard_tasks("verify-shard", check_shard, range(layout.n_shards), run)
+    nodes = shard_tasks("verify-array", check_node, node_names(run), run)
     weights = [len(layout.shots(shard)) for shard in range(layout.n_shards)] + [0] * len(nodes)
     found = run_tasks([*shards, *nodes], weights, reporter("verifying", layout.n_shots, "shots", progress), ADVICE)
     if recompute:
-        found += _redrawn(opened, recompute, progress)
-    alike = sorted(chain(check_root(opened), *found), key=lambda p: (p.variable, p.what, p.shots.start))
+        found += _redrawn(run, recompute, progress)
+    alike = sorted(chain(check_root(run), *found), key=lambda p: (p.variable, p.what, p.shots.start))
     problems = sorted(merged(alike), key=lambda p: (p.variable, p.shots.start))
-    if not opened.complete and not any(problem.variable == "shot_status" for problem in problems):
+    if not run.complete and not any(problem.variable == "shot_status" for problem in problems):
         what = "every shot is done, but the store is not marked so; --resume goes on"
         problems.append(Problem("complete", NO_SHOT, what))
     return Report(layout.n_shots, tuple(problems))
 
 
-def _redrawn(run: Run, count: int, progress: bool) -> list[list[Problem]]:
+def _redrawn(run: Run, count: int, progress: bool | Tell) -> list[list[Problem]]:
     """Draw shots again that are done, spread evenly, and hold against their origin what all of them share."""
     if count < 0:
         raise InputError(f"recompute is a number of shots, got {count}")
