@@ -13,7 +13,7 @@ from xfeldask.errors import CorruptStoreError
 class Record(BaseModel):
     """Base of what is stored as JSON beside arrays.
 
-    A frozen dataclass by pydantic, which checks types as it reads. Keys that this version does not know, such as those
+    A frozen model of pydantic, which checks types as it reads. Keys that this version does not know, such as those
     of a newer one, are kept and written again; fields that were never given are not written.
 
     Examples

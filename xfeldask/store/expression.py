@@ -50,7 +50,7 @@ _FUNCTIONS = _NUMBERS | _QUESTIONS
 
 
 class Quantity(Protocol):
-    """What a name stands for; the explorer's `Column` is one."""
+    """What a name stands for; a `Column` of `xfeldask.store.columns` is one."""
 
     @property
     def values(self) -> NDArray[Any]:

@@ -96,7 +96,12 @@ class Mark(Protocol):
         """
 
     def take_over(self, holder: Holder | None, me: Holder) -> bool | None:
-        """Take it from a writer that is dead; None where somebody else was first, True where it is this one's now."""
+        """Take it from a writer that is dead.
+
+        Returns
+        -------
+        True where it is this one's now; False where it is gone, so that it can be made; None where another was first
+        """
 
     def touch(self, me: Holder) -> None:
         """Give a sign of life, if it is still this one's."""

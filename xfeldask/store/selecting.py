@@ -32,7 +32,7 @@ def select(store: Store, where: str, embedding: str | None = None) -> NDArray[np
 
     Raises
     ------
-    UnknownNameError, InputError
+    MissingFileError, UnknownNameError, InputError
         No store, no such embedding, or an expression that cannot be understood.
 
     Examples

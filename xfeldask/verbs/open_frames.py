@@ -44,9 +44,10 @@ def open_frames(
 
     Parameters
     ----------
-    source : path of a .npy file, of a dataset ``file.h5:/path``, of a Zarr array, or of an experiment file, whose
-        frames are drawn when they are read
-    format : "npy", "hdf5", "zarr", "experiment" or the name of a format of your own; by default what is there tells
+    source : path of a file or folder in any of the formats of docs/real-data.md, such as a .npy file, a dataset
+        ``file.h5:/path`` or a Zarr array, or of an experiment file, whose frames are drawn when they are read
+    format : name of one of these formats, such as "npy" or "cxi", of "experiment", or of a format of your own; by
+        default what is there tells
     geometry : of frames that do not have their own: a built-in detector's name, ``"square-N"``, the path of a
         geometry file of psana, CrystFEL or Dragonfly, parts as `xfeldask.config.Detector`, or a `Geometry`
     photon_energy : float, of frames that do not have their own [eV]; by default what a CrystFEL file that is given as
