@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
@@ -33,9 +33,18 @@ def publish_by_name(
     """
     import xarray as xr
 
-    told = {} if run.identity is None else {RUN: run.identity}
     run.refuse_replaced()
-    publish_group(run.path, f"{top}/{name}", xr.Dataset({variable: ("shot", values, attributes)}, attrs=told))
+    publish_group(run.path, f"{top}/{name}", xr.Dataset({variable: ("shot", values, attributes)}, attrs=stamp_of(run)))
+
+
+def stamp_of(run: Run) -> dict[str, str]:
+    """Return the attributes by which what is made of a run is told from what was made of another, as of `is_of`."""
+    return {} if run.identity is None else {RUN: run.identity}
+
+
+def is_of(run: Run, attributes: Mapping[str, Any]) -> bool:
+    """Whether what has these attributes was made of a run; where an older version made it they do not tell."""
+    return bool(attributes.get(RUN, run.identity) == run.identity)
 
 
 def read_by_name(run: Run, top: str, variable: str) -> dict[str, xr.DataArray]:
@@ -59,7 +68,7 @@ def fitting(run: Run, group: str, *variables: str) -> xr.Dataset | None:
         One of them is missing, or the group cannot be opened.
     """
     found = open_lazily(run.group, group)
-    if found.attrs.get(RUN, run.identity) != run.identity:
+    if not is_of(run, found.attrs):
         return None
     refuse_missing(run, group, found, variables)
     return found if found.sizes["shot"] == run.n_shots else None

@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 
 from xfeldask.errors import CorruptStoreError, UnreachableError, first_line, printable
 from xfeldask.schema import DONE, PUBLISHED, VARIABLES, Variable, named
+from xfeldask.store.by_name import is_of
 from xfeldask.store.codecs import EXACT
 from xfeldask.store.elsewhere import KEY
 from xfeldask.store.intake import stored_intake
-from xfeldask.store.layout import IMAGES, RUN, Layout
+from xfeldask.store.layout import IMAGES, Layout
 from xfeldask.store.manifest import broken
 from xfeldask.store.older import AXES
 from xfeldask.store.opening import stored_experiment
@@ -109,7 +110,7 @@ def check_node(run: Run, name: str) -> list[Problem]:
     if variable is None:
         return merged(_chunk_problems(run.place, name, node))
     problems = _schema_problems(name, node, variable, layout)
-    if node.attrs.get(RUN, run.identity) != run.identity:
+    if not is_of(run, node.attrs):
         problems.append(Problem(name, _along(variable, layout), OTHER))
     if variable.role not in ("raw", "total"):
         problems += _chunk_problems(run.place, name, node)
@@ -175,7 +176,7 @@ def _group_problems(run: Run, name: str, group: zarr.Group) -> list[Problem]:
     if parts[0] not in PUBLISHED or len(parts) != 2:
         return []
     problems = [Problem(f"{name}/{node}" if node else name, NO_SHOT, what) for node, what in broken(run.path / name)]
-    if group.attrs.get(RUN, run.identity) != run.identity:
+    if not is_of(run, group.attrs):
         problems.append(Problem(name, NO_SHOT, OTHER))
     there = group.attrs.get("n_shots", run.n_shots)
     if run.complete and there != run.n_shots:

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xfeldask.schema import BACKGROUND
-from xfeldask.store.by_name import fitting, refuse_missing
-from xfeldask.store.layout import FORMAT, RUN
+from xfeldask.store.by_name import fitting, refuse_missing, stamp_of
+from xfeldask.store.layout import FORMAT
 from xfeldask.store.lock import held
 from xfeldask.store.opening import child_groups
 from xfeldask.store.publish import publish_group
@@ -152,9 +152,8 @@ def publish_known_background(run: Run, found: KnownBackground) -> None:
     '4 photons a shot on average, given by profile.npy'
     """
     run.refuse_replaced()
-    told = {} if run.identity is None else {RUN: run.identity}
     with held(run.path, PLACE):
-        publish_group(run.path, PLACE, found.dataset().assign_attrs(told | {"digest": found.digest}))
+        publish_group(run.path, PLACE, found.dataset().assign_attrs(stamp_of(run) | {"digest": found.digest}))
 
 
 def read_known_background(run: Run) -> KnownBackground | None:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from xfeldask.errors import CorruptStoreError, InputError, MissingFileError, RunError, UnknownNameError
 from xfeldask.records import Record
+from xfeldask.store.by_name import is_of, stamp_of
 from xfeldask.store.html import run_html
-from xfeldask.store.layout import RUN
 from xfeldask.store.lock import held
 from xfeldask.store.opening import child_groups, open_lazily
 from xfeldask.store.publish import publish_group
@@ -133,7 +133,7 @@ class Made:
     @property
     def is_of_this_run(self) -> bool:
         """Whether it was made from shots of this run and of no other that was at the same path."""
-        return bool(self.attributes.get(RUN, self.run.identity) == self.run.identity)
+        return is_of(self.run, self.attributes)
 
     @property
     def fits(self) -> bool:
@@ -187,8 +187,7 @@ class Made:
         RunError
             The store holds another run by now, or shots of it are being written anew.
         """
-        if self.run.identity is not None:
-            found = found.assign_attrs({RUN: self.run.identity})
+        found = found.assign_attrs(stamp_of(self.run))
         self.run.refuse_replaced(written=True)
         try:
             publish_group(self.run.path, self.group_path, found, parts)

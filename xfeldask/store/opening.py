@@ -14,7 +14,7 @@ from xfeldask.errors import CorruptStoreError, InputError, MissingFileError, Unr
 from xfeldask.machine import exists
 from xfeldask.store.codecs import FAST, pipeline
 from xfeldask.store.elsewhere import KEY, photon_store
-from xfeldask.store.leftovers import sweep_beside
+from xfeldask.store.leftovers import real_path, sweep_beside
 from xfeldask.store.places import Mode, place_of
 from xfeldask.store.urls import StorePath, store_path
 
@@ -65,8 +65,7 @@ def open_root(store: str | StorePath, mode: Mode = "r") -> zarr.Group:
 
 def _look_for(path: Path) -> None:
     """Refuse a path where there is nothing, or a link to nothing."""
-    if not exists(path) and path.is_symlink():
-        raise MissingFileError(f"{path} is a link to {path.readlink()}, which is not there; remove it or make that")
+    real_path(path)
     if not exists(path):
         # a killed run may have moved it away to put another in its place
         with suppress(OSError):

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import zarr
@@ -30,7 +30,7 @@ from xfeldask.store.layout import IMAGES, Layout, layout_of, shot_array
 from xfeldask.store.manifest import CHANGES
 from xfeldask.store.older import is_transposed, upright
 from xfeldask.store.opening import open_root, stored_experiment
-from xfeldask.store.places import Place, place_of
+from xfeldask.store.places import Mode, Place, place_of
 from xfeldask.store.reconstruction import Reconstruction
 from xfeldask.store.run_facts import run_facts
 from xfeldask.store.selections import read_selections
@@ -68,10 +68,10 @@ class Run:
 
     path: StorePath
     group: zarr.Group
-    mode: Literal["r", "r+"] = "r"
+    mode: Mode = "r"
 
     @classmethod
-    def open(cls, path: str | StorePath | Store, mode: Literal["r", "r+"] = "r") -> Self:
+    def open(cls, path: str | StorePath | Store, mode: Mode = "r") -> Self:
         """Open a store, whole or not; see `open_run`."""
         found = store_path(path)
         return cls(found.absolute(), open_root(found, mode), mode)
@@ -86,7 +86,7 @@ class Run:
         """Where the store lies, and what can be done there."""
         return place_of(self.path)
 
-    def reopened(self, mode: Literal["r", "r+"] | None = None) -> Self:
+    def reopened(self, mode: Mode | None = None) -> Self:
         """Return the run as it is on disk now."""
         return type(self).open(self.path, mode or self.mode)
 
@@ -378,7 +378,7 @@ class Run:
         return run_facts(self)
 
 
-def open_run(store: str | StorePath | Store, *, mode: Literal["r", "r+"] = "r") -> Run:
+def open_run(store: str | StorePath | Store, *, mode: Mode = "r") -> Run:
     """Open a store that may still be being written.
 
     Parameters
