@@ -15,6 +15,7 @@ from xfeldask.explorer.model.clusters import FEWEST, NO_CLUSTER, SAMPLE, Cluster
 from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.tabs.clusters_tab import Finding
 from xfeldask.explorer.tabs.watch import Watch
+from xfeldask.explorer.view.mosaic import WHOLE
 from xfeldask.store.run import Run
 
 SIZES = (3000, 2000, 1000)
@@ -97,6 +98,12 @@ def test_tab__shows_clusters_as_a_colour_and_selects_by_their_names(found):
     np.testing.assert_array_equal(looked.selected, values == 0)
     finding.rows[1].tiles._on_tap(0)
     assert values[looked.shot] == 1
+
+
+def test_tab__has_tiles_that_are_as_wide_as_there_is_room(found):
+    _, finding = found
+    for row in finding.rows:
+        assert not any(WHOLE in part.stylesheets for part in row.view), "they would not shrink beside the name"
 
 
 def test_tab__joins_clusters_of_one_name_and_says_what_can_be_no_name(found):

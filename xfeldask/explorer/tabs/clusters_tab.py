@@ -175,7 +175,9 @@ class Row:
         self.select.on_click(lambda _: session.choose(mask))
         self.tiles = Mosaic(TILES, 1, lambda place: session.param.update(shot=self._some[place]))
         self._side.objects = [self.name, self.select]
-        self.view = pn.Row(self._side, self.tiles.pane, sizing_mode="stretch_width")
+        # beside something, tiles take the room that they would have alone
+        room = pn.Column(self.tiles.pane, sizing_mode="stretch_width", styles={"min-width": "0"})
+        self.view = pn.Row(self._side, room, sizing_mode="stretch_width")
 
     def call(self, name: str) -> None:
         """Show its name, and the colour that goes with it."""

@@ -13,7 +13,6 @@ import panel_material_ui as pmui
 from xfeldask.errors import InputError
 from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.view.making import Making
-from xfeldask.explorer.view.widgets import SMALL
 from xfeldask.work.progress import Tell
 
 Make = Callable[[Tell], bytes]
@@ -36,7 +35,7 @@ class Taking(Making):
         super().__init__(session, label)
         self._prepare, self._content = prepare, b""
         self.make.param.update(variant="outlined", margin=(5, 10))
-        self.told.param.update(styles=SMALL, sizing_mode="stretch_width")
+        self.told.sizing_mode = "stretch_width"
         self._file = pmui.FileDownload(callback=lambda: BytesIO(self._content), filename="file", label="save again",
                                        size="small", visible=False, margin=(5, 10))  # fmt: skip
         self.view = pn.Column(

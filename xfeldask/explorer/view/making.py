@@ -16,6 +16,7 @@ import panel_material_ui as pmui
 from xfeldask.errors import XfeldaskError
 from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.view.locking import locked
+from xfeldask.explorer.view.widgets import SMALL
 
 OFTEN = 0.2
 """Seconds between reports of progress."""
@@ -36,7 +37,7 @@ class Making(ABC):
         self._session, self._closed, self._cancel = session, False, Event()
         self.thread: Thread | None = None
         self.make = pmui.Button(label=label, variant="contained", size="small")
-        self.told = pn.pane.HTML("", align="center")
+        self.told = pn.pane.HTML("", styles=SMALL, align="center")
         self.bar = pmui.LinearProgress(value=0, variant="determinate", visible=False, sizing_mode="stretch_width")
         self.view = pn.Column(pn.Row(self.make, self.told), self.bar, sizing_mode="stretch_width", margin=10)
         self.make.on_click(self.start)
