@@ -12,7 +12,7 @@ import zarr
 
 from tests.tiny import embed_tiny, frames, tiny_run
 from xfeldask import embed, open_dataset, open_run, simulate
-from xfeldask.errors import CorruptStoreError, IncompleteStoreError, InputError, MissingFileError
+from xfeldask.errors import CorruptStoreError, IncompleteStoreError, InputError, MissingFileError, UnknownNameError
 from xfeldask.physics.binning import image_grid, low_q_grid
 from xfeldask.physics.detectors import builtin_geometry, wavelength
 from xfeldask.store.store_given import opened
@@ -125,7 +125,7 @@ def test_embedding__is_the_one_that_is_meant(copy):
     assert run.embedding("b").name == "b"
     with pytest.raises(InputError, match="has the embeddings a, b; say which"):
         run.embedding()
-    with pytest.raises(MissingFileError, match="no group latent/c; it has a, b"):
+    with pytest.raises(UnknownNameError, match="unknown embedding 'c'; known: a, b"):
         run.embedding("c")
     shutil.rmtree(copy / "latent" / "b")
     assert run.embedding().name == "a"

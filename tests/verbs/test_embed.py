@@ -19,7 +19,7 @@ from sklearn.ensemble import IsolationForest
 from tests.hasty import unhurried
 from tests.small_stores import TAUGHT
 from xfeldask import embed, open_dataset, open_run, project, simulate, sort
-from xfeldask.errors import InputError, MissingFileError, StoreExistsError, XfeldaskWarning
+from xfeldask.errors import InputError, StoreExistsError, UnknownNameError, XfeldaskWarning
 from xfeldask.features.feature import FEATURES, register_feature
 from xfeldask.latent.ipca import IncrementalPCA
 from xfeldask.latent.methods import METHODS, register_method
@@ -152,7 +152,7 @@ def test_project__refuses_a_foreign_estimator_and_an_unknown_name(store: Path, s
     embed(store, name="foreign", method=decomposition.PCA(2), sort=None, progress=False)
     with pytest.raises(InputError, match="embed the other store"):
         project(store, "foreign", smaller, progress=False)
-    with pytest.raises(MissingFileError, match="no group latent/nobody"):
+    with pytest.raises(UnknownNameError, match="unknown embedding 'nobody'"):
         project(store, "nobody", smaller, progress=False)
     assert not (smaller / "latent").exists()
 
