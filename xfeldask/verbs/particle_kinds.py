@@ -112,8 +112,9 @@ def find_kinds(
     Notes
     -----
     See `xfeldask.sorting.kinds.growth`. A kind that is rarer than `LEAST_SHOTS` of the shots looked at is not found. A
-    species with random arrangements, angles or sizes has several intensities, see `xfeldask.sorting.kinds.named`; what
-    is in the beam and not in `like` is taken for the species that it resembles most.
+    species with random arrangements, angles or sizes has several intensities, see `xfeldask.sorting.kinds.named`; how
+    far these are trusted, shots drawn of the species tell, whose sizes are spread as `like` says. What is in the beam
+    and not in `like` is taken for the species that it resembles most.
 
     Examples
     --------
