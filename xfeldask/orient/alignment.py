@@ -21,6 +21,9 @@ LEAST_RADIUS, MOST_RADIUS = 4.0, 14.0
 COARSE = 6
 """Refinement of the rotations that are tried first."""
 
+AT_ONCE, CLOSER = 512, 300
+"""Rotations of the grid whose readings are held at once, and those that are tried around the best."""
+
 
 def isotropic(intensity: NDArray[np.float64]) -> NDArray[np.float64]:
     """Mean of the shell of each point of an intensity (n, n, n).
@@ -122,10 +125,11 @@ def _best_turn(
     score: Callable[[NDArray[np.float64]], NDArray[np.float64]], grid: RotationGrid
 ) -> tuple[NDArray[np.float64], float]:
     """Find the rotation of the largest score: the best of a grid, then ever closer around it."""
-    rng, found = np.random.default_rng(0), score(grid.quaternion)
+    rng, cuts = np.random.default_rng(0), range(AT_ONCE, grid.n_rotations, AT_ONCE)
+    found = np.concatenate([score(some) for some in np.split(grid.quaternion, cuts)])
     best, width = grid.quaternion[int(found.argmax())], grid.spacing / 2
     for _ in range(7):
-        small = rng.normal(size=(300, 4)) * width / 2
+        small = rng.normal(size=(CLOSER, 4)) * width / 2
         small[:, 0] = 1
         small[0] = 1, 0, 0, 0
         near = multiply(best, small / np.linalg.norm(small, axis=1, keepdims=True))
