@@ -20,8 +20,8 @@ from benchmarks.common import Folder, Store, effort, in_turns, measures, prepare
 from benchmarks.line import Line
 from tests.servers import BUCKET, KEY, SECRET, seaweed
 from xfeldask.engines.workshop import forget, simulate_shard
-from xfeldask.store import connection
-from xfeldask.store.urls import URL, StorePath
+from xfeldask.store.storage import connection
+from xfeldask.store.storage.urls import URL, StorePath
 from xfeldask.work.tasks import shard_tasks
 
 ROUND_TRIP = 0.02

@@ -25,8 +25,8 @@ from xfeldask.physics.binned_frames import bin_frames
 from xfeldask.physics.binning import bin_index, low_q_index, low_q_shape
 from xfeldask.physics.orientations import symmetry_group
 from xfeldask.scores import OrientationScores, orientation_scores
-from xfeldask.store.model import Model, restored_model
-from xfeldask.store.parameters import Parameters
+from xfeldask.store.results.model import Model, restored_model
+from xfeldask.store.results.parameters import Parameters
 from xfeldask.store.run import Run
 
 COMPONENTS = 3

@@ -23,9 +23,9 @@ from benchmarks.common import Folder, effort, measures
 from benchmarks.synthetic_million import EMBEDDING, synthetic_store
 from tests.explorer.browsing import FLAGS, READY, VIEWPORT, Frame, Server, Visit, find_chromium
 from xfeldask.explorer.ahead import QUIET
-from xfeldask.store.columns import Shots
+from xfeldask.store.choosing.columns import Shots
 from xfeldask.store.run import open_run
-from xfeldask.store.urls import StorePath
+from xfeldask.store.storage.urls import StorePath
 
 GIVEN = os.environ.get("XFELDASK_BENCH_STORE", "")
 """Path of a store with an embedding to look at instead of synthetic ones."""

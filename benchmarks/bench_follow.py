@@ -19,7 +19,7 @@ from benchmarks.beamline import hide
 from benchmarks.common import PNCCD, Folder, effort, measures
 from benchmarks.synthetic_million import repeat
 from xfeldask import embed, simulate
-from xfeldask.verbs.following import ENOUGH_TO_FOLLOW
+from xfeldask.verbs.parts.following import ENOUGH_TO_FOLLOW
 
 FRAMES = os.environ.get("XFELDASK_BENCH_FRAMES", "")
 DETECTOR = "square-64" if effort(True, False) else PNCCD

@@ -19,7 +19,7 @@ from xfeldask.store.layout import layout_of, shot_array
 from xfeldask.store.run import Run
 from xfeldask.store.shards import Shard
 from xfeldask.verbs.ingest import open_sources
-from xfeldask.verbs.ingest_template import publish_frames
+from xfeldask.verbs.parts.ingest_template import publish_frames
 
 WORKERS = 2
 SIDE, PHOTONS = effort(128, 1024), effort(50, 1500)

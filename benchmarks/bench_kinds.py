@@ -22,7 +22,7 @@ from xfeldask.sorting.kinds.growth import grow_kinds
 from xfeldask.sorting.kinds.labelled import held_to
 from xfeldask.sorting.kinds.named_drawn import tempered_by_drawn
 from xfeldask.store.run import Run
-from xfeldask.verbs.named_species import beam_like, kinds_like, named_like
+from xfeldask.verbs.parts.named_species import beam_like, kinds_like, named_like
 from xfeldask.work.compute import one_thread_a_task
 from xfeldask.work.reconstructing import ByDask, read_frames
 

@@ -21,9 +21,9 @@ from xfeldask.engines.thinning import AT_ONCE
 from xfeldask.engines.workshop import simulate_shard
 from xfeldask.physics.forward import ForwardModel
 from xfeldask.physics.images import Photons, Recorder, photons_of_frames
-from xfeldask.store.codecs import EXACT, FAST
 from xfeldask.store.layout import shot_array
-from xfeldask.store.sharding import ShardFile
+from xfeldask.store.packing.codecs import EXACT, FAST
+from xfeldask.store.packing.sharding import ShardFile
 from xfeldask.store.shards import Shard
 from xfeldask.work.tasks import shard_tasks
 

@@ -26,8 +26,8 @@ from xfeldask.errors import InputError, MissingFileError
 from xfeldask.formats.inputs import resolve
 from xfeldask.formats.structures import fetch_structure
 from xfeldask.store.run import Run
-from xfeldask.store.urls import StorePath
-from xfeldask.verbs.simulation_template import publish_template
+from xfeldask.store.storage.urls import StorePath
+from xfeldask.verbs.parts.simulation_template import publish_template
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 SIZES = {"full": [1_000, 10_000, 100_000], "smoke": [64]}.get(os.environ.get("XFELDASK_BENCH", ""), [1_000])

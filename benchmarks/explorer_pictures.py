@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from tests.explorer.browsing import FLAGS, Server, Visit, find_chromium
-from xfeldask.store.columns import Shots
+from xfeldask.store.choosing.columns import Shots
 from xfeldask.store.run import open_run
 
 SIZE, SCALE = {"width": 1280, "height": 900}, 1.5

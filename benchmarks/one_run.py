@@ -33,7 +33,7 @@ def main(store: str, particle: str, n_shots: str, workers: str, device: str) -> 
             stack.enter_context(Client(stack.enter_context(cluster)))
         else:
             stack.enter_context(dask.config.set(scheduler="threads", num_workers=2))
-        stack.enter_context(mock.patch("xfeldask.verbs.pending.run_tasks", timed))
+        stack.enter_context(mock.patch("xfeldask.verbs.parts.pending.run_tasks", timed))
         simulate(store, particle=particle, n_shots=int(n_shots), single_fraction=0.99, seed=7, device=device,
                  progress=False)  # fmt: skip
     print(seconds[0])

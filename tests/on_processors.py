@@ -29,7 +29,7 @@ SMALL_SHAPES = [
     "tests/physics/test_outside.py",
     "tests/physics/test_nufft.py",
     "tests/orient/test_kernels.py",
-    "tests/store/test_sequences.py",
+    "tests/store/packing/test_sequences.py",
 ]
 NUMBA_GENERIC = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}
 LIBM_WITHOUT_FMA = {"GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX2,-FMA,-AVX512F"}

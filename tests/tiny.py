@@ -17,15 +17,15 @@ from xfeldask.physics.detectors import Geometry, square, wavelength
 from xfeldask.physics.images import Recorder, photons_of_frames
 from xfeldask.sorting.protocol import Allowance
 from xfeldask.sorting.rules import make_rule
-from xfeldask.store.codecs import EXACT
-from xfeldask.store.embedding import Embedding
+from xfeldask.store.choosing.learning_shots import StoredShots
 from xfeldask.store.layout import FORMAT, Layout, create_template, write_column
-from xfeldask.store.model import Model, make_features
-from xfeldask.store.parameters import Parameters
+from xfeldask.store.packing.codecs import EXACT
+from xfeldask.store.results.embedding import Embedding
+from xfeldask.store.results.model import Model, make_features
+from xfeldask.store.results.parameters import Parameters
 from xfeldask.store.run import Run
 from xfeldask.store.shards import Shard
-from xfeldask.store.shots import StoredShots
-from xfeldask.verbs.building import judged, sorted_dataset
+from xfeldask.verbs.parts.building import judged, sorted_dataset
 
 ENERGY = 4600.0
 DETECTOR = square(8, 1e-3, 0.1)

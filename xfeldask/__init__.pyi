@@ -16,12 +16,12 @@ from .report.processing import process as process
 from .scores import confusion_class as confusion_class
 from .scores import sorting_scores as sorting_scores
 from .sorting.rules import register_rule as register_rule
-from .store.embedding import Embedding as Embedding
-from .store.reconstruction import Reconstruction as Reconstruction
+from .store.choosing.selecting import select as select
+from .store.results.embedding import Embedding as Embedding
+from .store.results.reconstruction import Reconstruction as Reconstruction
 from .store.run import Run as Run
 from .store.run import open_dataset as open_dataset
 from .store.run import open_run as open_run
-from .store.selecting import select as select
 from .verbs.embed import embed as embed
 from .verbs.export import export as export
 from .verbs.export import write_back as write_back

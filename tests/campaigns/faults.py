@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from xfeldask.config import Experiment
-from xfeldask.store.lock import Holder
+from xfeldask.store.storage.lock import Holder
 
 FAULT = "XFELDASK_CAMPAIGN_FAULT"
 """Environment variable by which processes that a campaign starts have the fault, too."""
@@ -28,12 +28,12 @@ class Patch(pytest.MonkeyPatch):
 
 def two_renames(patch: Patch) -> None:
     """Move what was there away before what is new is put into its place."""
-    patch.always("store.publish.exchanged", False)
+    patch.always("store.storage.publish.exchanged", False)
 
 
 def no_writer(patch: Patch) -> None:
     """Let everybody write at once."""
-    patch.setattr("xfeldask.store.lock._take", lambda *_: Holder.me())
+    patch.setattr("xfeldask.store.storage.lock._take", lambda *_: Holder.me())
     patch.always("store.run.Run.refuse_replaced")
     two_renames(patch)
 
@@ -41,7 +41,7 @@ def no_writer(patch: Patch) -> None:
 def no_run(patch: Patch) -> None:
     """Let embeddings not know of which run they are."""
     patch.always("store.run.Run.refuse_replaced")
-    patch.setattr("xfeldask.store.made.RUN", "forgotten")
+    patch.setattr("xfeldask.store.results.made.RUN", "forgotten")
 
 
 def no_links(patch: Patch) -> None:

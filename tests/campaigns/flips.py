@@ -14,9 +14,9 @@ from tests.campaigns import killing
 from tests.campaigns.attempt import Attempt, Outcome
 from xfeldask import simulate
 from xfeldask.errors import XfeldaskError
-from xfeldask.store import manifest
+from xfeldask.store.results.selections import publish_selection
 from xfeldask.store.run import open_run
-from xfeldask.store.selections import publish_selection
+from xfeldask.store.storage import manifest
 from xfeldask.verbs.verify import verify
 
 UNTOLD = ("latent/zarr.json", "selection/zarr.json")

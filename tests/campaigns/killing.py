@@ -20,8 +20,8 @@ import numpy as np
 
 from tests.campaigns import faults
 from xfeldask import embed, open_run, project, simulate, sort, verify
-from xfeldask.store import publish
-from xfeldask.store.selections import publish_selection
+from xfeldask.store.results.selections import publish_selection
+from xfeldask.store.storage import publish
 from xfeldask.verbs.verify import reopen
 
 ATOMS = (np.random.default_rng(1).normal(size=(30, 3)) * 5e-10, ["C", "N", "O"] * 10)

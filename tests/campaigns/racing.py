@@ -21,8 +21,8 @@ import dask
 from tests.campaigns import faults
 from tests.campaigns.killing import VERBS
 from xfeldask.errors import XfeldaskError, XfeldaskWarning
-from xfeldask.store import made
-from xfeldask.store.publish import publish_group
+from xfeldask.store.results import made
+from xfeldask.store.storage.publish import publish_group
 
 LONGEST = 1.0
 """That a verb waits before it begins and before it moves a folder [s], so that others come between."""

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from xfeldask.cli.flags import experiment_options, keywords, orientations_flag, scheduler_options
 from xfeldask.config import Detector, Experiment, Particle, Response
 from xfeldask.errors import InputError, MissingFileError
-from xfeldask.verbs.asked import as_experiment
+from xfeldask.verbs.arguments.asked import as_experiment
 
 
 @pytest.mark.parametrize(

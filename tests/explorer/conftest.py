@@ -11,7 +11,7 @@ from tests.hasty import unhurried
 from tests.once import Once
 from xfeldask import embed, simulate
 from xfeldask.schema import named
-from xfeldask.store.columns import Shots
+from xfeldask.store.choosing.columns import Shots
 from xfeldask.store.run import open_run
 
 N = 400

@@ -11,10 +11,10 @@ import xarray as xr
 from tests.explorer.few_shots import N, few_shots
 from xfeldask.physics.orientations import super_fibonacci
 from xfeldask.sorting.decision import Decision
-from xfeldask.store.embedding import Embedding
-from xfeldask.store.particle_kinds import KINDS, kinds_dataset
-from xfeldask.store.reconstructed import variable
-from xfeldask.store.reconstruction import Reconstructing, Reconstruction
+from xfeldask.store.results.embedding import Embedding
+from xfeldask.store.results.particle_kinds import KINDS, kinds_dataset
+from xfeldask.store.results.reconstructed import variable
+from xfeldask.store.results.reconstruction import Reconstructing, Reconstruction
 from xfeldask.store.run import Run
 
 SIZE = 9

@@ -17,7 +17,7 @@ from tornado.ioloop import IOLoop
 
 from xfeldask.explorer.ahead import Ahead
 from xfeldask.explorer.model.session import Session, lasting_state
-from xfeldask.store.lock import held
+from xfeldask.store.storage.lock import held
 
 MOST = 3
 

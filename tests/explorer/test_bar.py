@@ -15,7 +15,7 @@ from xfeldask.explorer.view.bar import KEYS_TOLD, bar, number
 from xfeldask.explorer.view.frame import data_sets
 from xfeldask.explorer.view.icons import Icons
 from xfeldask.explorer.view.keys import Keys
-from xfeldask.store.codecs import EXACT
+from xfeldask.store.packing.codecs import EXACT
 from xfeldask.store.run import Run
 from xfeldask.work.schedulers import scheduled
 

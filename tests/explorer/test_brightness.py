@@ -11,7 +11,7 @@ from xfeldask.errors import CorruptStoreError
 from xfeldask.explorer.model.brightness import ALL, CLASSES, EDGES, brightness, class_means
 from xfeldask.explorer.model.pictures import Pictures
 from xfeldask.explorer.model.session import Session
-from xfeldask.store.labels import LABELS
+from xfeldask.store.results.labels import LABELS
 from xfeldask.store.run import Run
 
 

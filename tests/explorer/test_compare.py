@@ -16,7 +16,7 @@ from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.tabs.compare import OTHERS, SELECTED, Compare
 from xfeldask.explorer.tabs.watch import Watch
 from xfeldask.explorer.view.sidebar import chips
-from xfeldask.store.columns import Column
+from xfeldask.store.choosing.columns import Column
 
 A, B = NUMBER == 1, NUMBER == 2
 

@@ -7,7 +7,7 @@ from tests.explorer.few_shots import NUMBER, N, pictures, session, texts
 from xfeldask.explorer.model.listing import listed
 from xfeldask.explorer.tabs.histograms import BINS, LEAST, Bins, Histogram, histograms
 from xfeldask.explorer.tabs.watch import Watch
-from xfeldask.store.columns import Column
+from xfeldask.store.choosing.columns import Column
 
 
 def bins(values):

@@ -17,8 +17,8 @@ from xfeldask.explorer.tabs.teaching import Teaching, refusal
 from xfeldask.explorer.tabs.watch import Watch
 from xfeldask.explorer.view.sidebar import chips
 from xfeldask.schema import OTHER
-from xfeldask.store.columns import Column
-from xfeldask.store.labels import LABELS, MOST, NO_LABEL, lessons, write_labels
+from xfeldask.store.choosing.columns import Column
+from xfeldask.store.results.labels import LABELS, MOST, NO_LABEL, lessons, write_labels
 from xfeldask.store.run import Run
 from xfeldask.verbs.verify import verify
 

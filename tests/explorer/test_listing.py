@@ -6,7 +6,7 @@ import numpy as np
 
 from tests.explorer.few_shots import NUMBER, N, session
 from xfeldask.explorer.model.listing import COMPONENTS, OWN, SHOT, SORTING, TRUTH, group_of, listed
-from xfeldask.store.columns import NO_YES, Column
+from xfeldask.store.choosing.columns import NO_YES, Column
 
 
 def test_listed__names_what_expressions_take_by_groups():

@@ -27,10 +27,10 @@ from xfeldask.explorer.view.plane import Plane
 from xfeldask.physics.orientations import beam_directions, super_fibonacci
 from xfeldask.schema import of_names
 from xfeldask.sorting.decision import Decision
-from xfeldask.store.lock import held
-from xfeldask.store.particle_kinds import KINDS
-from xfeldask.store.reconstruction import Reconstructing, Reconstruction
+from xfeldask.store.results.particle_kinds import KINDS
+from xfeldask.store.results.reconstruction import Reconstructing, Reconstruction
 from xfeldask.store.run import Run
+from xfeldask.store.storage.lock import held
 
 
 @pytest.fixture

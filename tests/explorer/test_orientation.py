@@ -21,8 +21,8 @@ from xfeldask.explorer.tabs.orientation import LYING, Sphere, about, orientation
 from xfeldask.explorer.tabs.watch import Watch
 from xfeldask.physics.orientations import symmetry_group
 from xfeldask.physics.symmetry import SYMMETRY, fold
-from xfeldask.store.angles import ANGLES, GROUPS, axis_angles, folded
-from xfeldask.store.columns import Column, Shots
+from xfeldask.store.choosing.angles import ANGLES, GROUPS, axis_angles, folded
+from xfeldask.store.choosing.columns import Column, Shots
 from xfeldask.store.run import open_run
 
 

@@ -16,7 +16,7 @@ from xfeldask.explorer.model.outline import BOX, LASSO, MOST, Outline
 from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.view.address import read_address
 from xfeldask.explorer.view.plane import Plane
-from xfeldask.store.columns import Column
+from xfeldask.store.choosing.columns import Column
 
 ANGLE = np.linspace(0, 2 * np.pi, 700)
 

@@ -13,8 +13,8 @@ from tests.explorer.few_shots import few_shots, session, texts
 from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.view.frame import message
 from xfeldask.explorer.view.page import Explorer, make_page
-from xfeldask.store.codecs import EXACT
-from xfeldask.store.columns import Shots
+from xfeldask.store.choosing.columns import Shots
+from xfeldask.store.packing.codecs import EXACT
 from xfeldask.store.run import Run
 
 

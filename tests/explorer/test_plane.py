@@ -12,7 +12,7 @@ from tests.explorer.few_shots import NUMBER, N, few_shots, session
 from tests.explorer.gestures import box, lasso, look, point, size, tap
 from xfeldask.explorer.view.plane import Plane, points_of
 from xfeldask.explorer.view.sidebar import chips
-from xfeldask.store.columns import Column
+from xfeldask.store.choosing.columns import Column
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from tests.store.test_html import Read
 from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.tabs.provenance import parameters, parsed, provenance, tree, written
 from xfeldask.explorer.tabs.watch import Watch
-from xfeldask.store.known_background import KnownBackground, publish_known_background
+from xfeldask.store.results.known_background import KnownBackground, publish_known_background
 from xfeldask.store.run import Run
 
 

@@ -13,7 +13,7 @@ from xfeldask.explorer.model.drawing import Points, draw, first_range
 from xfeldask.explorer.model.outline import Outline
 from xfeldask.explorer.model.pictures import Pictures
 from xfeldask.explorer.model.session import Session, told
-from xfeldask.store.columns import Column
+from xfeldask.store.choosing.columns import Column
 from xfeldask.store.run import open_dataset, open_run
 
 ATOMS = (np.random.default_rng(1).normal(size=(30, 3)) * 5e-10, ["C", "N", "O"] * 10)

@@ -9,11 +9,11 @@ import pytest
 from tests.explorer.few_shots import N, few_shots
 from xfeldask.errors import MissingFileError, UnknownNameError
 from xfeldask.explorer.model.shared import shared_pictures, shared_shots
-from xfeldask.store.columns import Column
-from xfeldask.store.places import place_of
+from xfeldask.store.choosing.columns import Column
+from xfeldask.store.results.selections import publish_selection
 from xfeldask.store.run import Run
-from xfeldask.store.selections import publish_selection
-from xfeldask.store.urls import store_path
+from xfeldask.store.storage.places import place_of
+from xfeldask.store.storage.urls import store_path
 
 
 @pytest.fixture

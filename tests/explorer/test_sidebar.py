@@ -12,8 +12,8 @@ from xfeldask.errors import InputError
 from xfeldask.explorer.model.listing import listed
 from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.view.sidebar import GESTURES, bound, chips, saved_list, saving, selecting, sidebar
+from xfeldask.store.results.selections import publish_selection
 from xfeldask.store.run import Run
-from xfeldask.store.selections import publish_selection
 
 
 def named(parts, **attributes):

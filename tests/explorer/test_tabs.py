@@ -40,7 +40,7 @@ from xfeldask.explorer.tabs.verdict import Verdict
 from xfeldask.explorer.tabs.watch import Watch
 from xfeldask.schema import SINGLE
 from xfeldask.scores import sorting_scores
-from xfeldask.store.columns import Column
+from xfeldask.store.choosing.columns import Column
 from xfeldask.store.run import open_run
 
 TRUTH = ("n_particles", "orientation", "position", "fluence", "size", "background", "photon_energy")

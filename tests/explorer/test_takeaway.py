@@ -28,7 +28,7 @@ from xfeldask.explorer.tabs.export import FORMS
 from xfeldask.explorer.tabs.taking import Taking
 from xfeldask.explorer.tabs.watch import Watch
 from xfeldask.physics.detectors import square
-from xfeldask.store.columns import Shots
+from xfeldask.store.choosing.columns import Shots
 from xfeldask.store.run import Run
 from xfeldask.verbs.export import FORMATS
 

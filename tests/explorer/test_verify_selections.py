@@ -8,8 +8,8 @@ import pytest
 
 from xfeldask import embed, simulate
 from xfeldask.explorer.model.session import Session
+from xfeldask.store.results.selections import publish_selection
 from xfeldask.store.run import open_run
-from xfeldask.store.selections import publish_selection
 from xfeldask.verbs.verify import verify
 
 N = 500

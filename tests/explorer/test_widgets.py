@@ -5,7 +5,7 @@ from bokeh.models import BoxSelectTool
 
 from tests.store.test_html import Read
 from xfeldask.explorer.view.widgets import caption, heading, named, plot, sentence, table
-from xfeldask.store.columns import Column
+from xfeldask.store.choosing.columns import Column
 
 HOSTILE = '<img src=x onerror=alert(1)> & "more"'
 

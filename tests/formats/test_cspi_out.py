@@ -9,7 +9,7 @@ from tests.tiny import frames, tiny_run
 from xfeldask.errors import InputError
 from xfeldask.formats.cspi_out import write_cspi
 from xfeldask.physics.detectors import scattering_vector
-from xfeldask.store.chosen import Chosen
+from xfeldask.store.choosing.chosen import Chosen
 
 
 def write(path, run, shots):

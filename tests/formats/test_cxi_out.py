@@ -9,7 +9,7 @@ from xfeldask.config.limits import ELECTRON_CHARGE
 from xfeldask.errors import FormatError, InputError, MissingFileError
 from xfeldask.formats.cxi_out import panels_of, write_back_result, write_cxi, write_result
 from xfeldask.physics.detectors import make_geometry, square
-from xfeldask.store.chosen import Chosen
+from xfeldask.store.choosing.chosen import Chosen
 
 RESULT = {
     "name": "ipca", "labels": ["blank", "single", "multiple"], "verdict": np.array([1, 2, 1], np.uint8),

@@ -5,7 +5,7 @@ import numpy as np
 
 from xfeldask.formats.png_out import write_png
 from xfeldask.physics.detectors import assembled_index, assembled_shape
-from xfeldask.store.chosen import Chosen
+from xfeldask.store.choosing.chosen import Chosen
 
 
 def test_png__of_each_shot_has_its_brightest_pixel_where_it_is_seen(tmp_path, written):

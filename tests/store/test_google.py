@@ -10,11 +10,11 @@ import pytest
 from tests.store.gcs_server import google
 from xfeldask import embed, open_dataset, open_run, simulate, verify
 from xfeldask.errors import RunError, StoreBusyError
-from xfeldask.store import connection
-from xfeldask.store.bucket import Bucket
-from xfeldask.store.lock import held, writer
-from xfeldask.store.places import place_of
-from xfeldask.store.urls import URL, store_path
+from xfeldask.store.storage import connection
+from xfeldask.store.storage.bucket import Bucket
+from xfeldask.store.storage.lock import held, writer
+from xfeldask.store.storage.places import place_of
+from xfeldask.store.storage.urls import URL, store_path
 
 RUN = {"particle": ([[0, 0, 0], [2e-9, 0, 0]], ["C", "C"]), "detector": "square-32", "n_shots": 9, "progress": False}
 
@@ -78,7 +78,7 @@ def test_held__at_google_lets_one_write_at_a_time(monkeypatch):
     store = store_path("gs://beamtime/run.zarr")
     with held(store):
         assert writer(store).process == os.getpid()
-        monkeypatch.setattr("xfeldask.store.lock._held", {})  # as another process sees it
+        monkeypatch.setattr("xfeldask.store.storage.lock._held", {})  # as another process sees it
         with pytest.raises(StoreBusyError, match="is being written by process"), held(store):
             raise AssertionError
         monkeypatch.undo()

@@ -18,8 +18,8 @@ from xfeldask.orient.sparse import pixels_of
 from xfeldask.report.run_report import figures
 from xfeldask.sorting.pairs.networks import PairNetworks
 from xfeldask.sorting.pairs.rule import PairRule
-from xfeldask.store.columns import Shots
-from xfeldask.store.shots import StoredShots
+from xfeldask.store.choosing.columns import Shots
+from xfeldask.store.choosing.learning_shots import StoredShots
 from xfeldask.verbs import known_background
 from xfeldask.work.reconstructing import read_frames
 

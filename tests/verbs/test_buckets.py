@@ -22,12 +22,12 @@ from xfeldask.errors import (
     UnreachableError,
 )
 from xfeldask.report.run_report import report
-from xfeldask.store import connection
-from xfeldask.store.bucket import Bucket
-from xfeldask.store.lock import held
-from xfeldask.store.places import Folder, place_of
-from xfeldask.store.selections import publish_selection, remove_selection
-from xfeldask.store.urls import URL
+from xfeldask.store.results.selections import publish_selection, remove_selection
+from xfeldask.store.storage import connection
+from xfeldask.store.storage.bucket import Bucket
+from xfeldask.store.storage.lock import held
+from xfeldask.store.storage.places import Folder, place_of
+from xfeldask.store.storage.urls import URL
 
 ATOMS = (np.random.default_rng(1).normal(size=(40, 3)) * 9e-10, ["C", "N", "O", "S"] * 10)
 BRIGHT = {"photon_energy": 4600.0, "photons_per_pulse": 3e16, "focus_radius": 5e-7}
@@ -359,7 +359,7 @@ def test_command_line__takes_urls(memory, run, made, tmp_path):
 
 def test_extra__that_is_missing_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "obstore", None)
-    monkeypatch.delitem(sys.modules, "xfeldask.store.bucket")
+    monkeypatch.delitem(sys.modules, "xfeldask.store.storage.bucket")
     with pytest.raises(InputError, match=r"buckets need obstore: pip install 'xfeldask\[bucket\]'"):
         open_run("s3://b/run.zarr")
 

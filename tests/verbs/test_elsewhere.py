@@ -29,7 +29,7 @@ from xfeldask.explorer.model.statistics import frame_sums
 from xfeldask.store import layout
 from xfeldask.store.elsewhere import PhotonStore, forget_readers, stored_elsewhere
 from xfeldask.store.layout import INGESTED
-from xfeldask.store.lock import held
+from xfeldask.store.storage.lock import held
 from xfeldask.verbs.export import write_back
 
 N = 40
@@ -146,7 +146,7 @@ def test_left__is_not_taken_for_blank_shots_by_plain_readers(left):
 def test_left__of_the_format_before_is_gone_on_with_as_nothing_of_it_is_drawn(tmp_path, monkeypatch):
     np.save(tmp_path / "run.npy", frames())
     with monkeypatch.context() as patch:
-        patch.setattr("xfeldask.verbs.ingest_template.FORMAT", min(INGESTED))
+        patch.setattr("xfeldask.verbs.parts.ingest_template.FORMAT", min(INGESTED))
         ingest(tmp_path / "run.npy", tmp_path / "left.zarr", copy=False, **GIVEN)
     assert open_run(tmp_path / "left.zarr").attributes["format"] == min(INGESTED)
     (tmp_path / "run.npy").rename(tmp_path / "moved.npy")

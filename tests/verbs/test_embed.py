@@ -27,9 +27,9 @@ from xfeldask.schema import Variable
 from xfeldask.sorting.decision import Decision
 from xfeldask.sorting.protocol import Allowance, Columns, Rule, Shots
 from xfeldask.sorting.rules import RULES, register_rule
-from xfeldask.store.model import restored_model
-from xfeldask.store.parameters import Parameters
-from xfeldask.verbs import following
+from xfeldask.store.results.model import restored_model
+from xfeldask.store.results.parameters import Parameters
+from xfeldask.verbs.parts import following
 from xfeldask.work.compute import one_thread_a_task
 
 N = TAUGHT["n_shots"]

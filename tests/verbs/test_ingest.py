@@ -13,9 +13,9 @@ from xfeldask import embed, explore, ingest, open_dataset, open_run, photonize, 
 from xfeldask.errors import ExperimentMismatchError, FormatError, InputError, StoreExistsError
 from xfeldask.store import layout
 from xfeldask.store.adu_histogram import read_histogram
-from xfeldask.store.columns import Shots
-from xfeldask.store.labels import write_labels
-from xfeldask.store.selecting import select
+from xfeldask.store.choosing.columns import Shots
+from xfeldask.store.choosing.selecting import select
+from xfeldask.store.results.labels import write_labels
 
 GIVEN = {"geometry": "square-16", "wavelength": 2e-10, "progress": False}
 N = 40
@@ -175,7 +175,7 @@ def test_damage__met_half_way_leaves_nothing(tmp_path, frames, small_shards):
 @pytest.mark.parametrize("can_exchange", [True, False])
 def test_damage__met_half_way_puts_the_old_store_back(tmp_path, frames, small_shards, monkeypatch, can_exchange):
     if not can_exchange:
-        monkeypatch.setattr("xfeldask.store.publish._renameat2", lambda: None)
+        monkeypatch.setattr("xfeldask.store.storage.publish._renameat2", lambda: None)
     np.save(tmp_path / "run.npy", frames)
     ingest(tmp_path / "run.npy", tmp_path / "run.zarr", **GIVEN)
     np.save(tmp_path / "run.npy", np.where(np.arange(N)[:, None, None, None] == 39, -5, frames.astype(np.int16)))

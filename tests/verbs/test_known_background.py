@@ -37,10 +37,10 @@ from xfeldask.report.run_report import figures, report
 from xfeldask.sorting.envelope import EnvelopeRule
 from xfeldask.sorting.pairs.networks import PairNetworks
 from xfeldask.sorting.pairs.rule import PairRule
-from xfeldask.store.known_background import PLACE
-from xfeldask.store.lock import held
-from xfeldask.store.parameters import Parameters
-from xfeldask.store.shots import StoredShots
+from xfeldask.store.choosing.learning_shots import StoredShots
+from xfeldask.store.results.known_background import PLACE
+from xfeldask.store.results.parameters import Parameters
+from xfeldask.store.storage.lock import held
 from xfeldask.verbs.judge import reconstruction_quality
 from xfeldask.work.reconstructing import read_frames
 

@@ -14,8 +14,8 @@ import zarr
 
 from xfeldask import embed, fit, open_dataset, open_run, simulate, transform
 from xfeldask.errors import XfeldaskError
-from xfeldask.store.lock import held
-from xfeldask.verbs.patience import Patience
+from xfeldask.store.storage.lock import held
+from xfeldask.verbs.parts.patience import Patience
 
 NUMBERS = [math.nan, math.inf, -math.inf, 1e300, -1.0]
 PARTICLE = (np.random.default_rng(1).normal(size=(30, 3)) * 5e-10, ["C", "N", "O"] * 10)
@@ -110,8 +110,8 @@ def test_embed__does_not_wait_for_ever_for_shots_that_nobody_writes(store, monke
     root = zarr.open_group(store, mode="r+", use_consolidated=False)
     root["shot_status"][40:] = 0
     root.attrs["complete"] = False
-    monkeypatch.setattr("xfeldask.verbs.patience.SECONDS_BETWEEN_LOOKS", 0.01)
-    monkeypatch.setattr("xfeldask.verbs.patience.MOST_SECONDS_ALONE", 0.05)
+    monkeypatch.setattr("xfeldask.verbs.parts.patience.SECONDS_BETWEEN_LOOKS", 0.01)
+    monkeypatch.setattr("xfeldask.verbs.parts.patience.MOST_SECONDS_ALONE", 0.05)
     refused(lambda: embed(store, sort=None, follow=True, progress=False), "40 of 60 shots", "nobody writes more")
     with held(store):
         patience, asked = Patience(open_run(store)), time.monotonic()

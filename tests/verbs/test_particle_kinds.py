@@ -21,7 +21,8 @@ from xfeldask.schema import OTHER, SINGLE
 from xfeldask.sorting.decision import Decision
 from xfeldask.sorting.kinds.found import Growth, Kinds
 from xfeldask.sorting.kinds.strangers import Sought
-from xfeldask.verbs import particle_kinds, strangers_found
+from xfeldask.verbs import particle_kinds
+from xfeldask.verbs.parts import strangers_found
 
 N = 390
 RUN = {"particle": "chaperonin", "detector": "square-64", "n_shots": N, "hits": {0: 0.05, 1: 0.95}, "seed": 3}

@@ -20,9 +20,9 @@ from xfeldask.orient import schedule
 from xfeldask.orient.rotations import rotation_grid
 from xfeldask.orient.sparse import Pixels, SparseFrames
 from xfeldask.scores.quality import chance_correlation, shell_correlation
-from xfeldask.store.reconstruction import HeldOut, Reconstruction
+from xfeldask.store.results.reconstruction import HeldOut, Reconstruction
 from xfeldask.verbs import reconstruct as verb
-from xfeldask.verbs import reconstruction_checkpoints, reconstruction_work
+from xfeldask.verbs.parts import reconstruction_checkpoints, reconstruction_work
 
 ATOMS = atoms_of(4) * 1.0, ["C"] * 12
 BEAM = {"photon_energy": 4600.0, "photons_per_pulse": 2.4e18, "focus_radius": 5e-7}

@@ -19,8 +19,8 @@ KILLED = f"""
 import os, signal, sys
 import dask
 from xfeldask import reconstruct
-from xfeldask.store.reconstruction import Reconstruction
-from xfeldask.verbs import reconstruction_checkpoints
+from xfeldask.store.results.reconstruction import Reconstruction
+from xfeldask.verbs.parts import reconstruction_checkpoints
 
 reconstruction_checkpoints.BETWEEN_CHECKPOINTS = -1.0
 publish = Reconstruction.publish

@@ -17,10 +17,10 @@ from tests.strategies import examples
 from tests.threads import elsewhere
 from xfeldask import open_run, simulate
 from xfeldask.errors import ExperimentMismatchError, InputError, RunError, StoreBusyError
-from xfeldask.store import shard_range
-from xfeldask.store.lock import held, shot_writers
-from xfeldask.store.shard_range import ShardRange
-from xfeldask.store.urls import store_path
+from xfeldask.store.storage import shard_range
+from xfeldask.store.storage.lock import held, shot_writers
+from xfeldask.store.storage.shard_range import ShardRange
+from xfeldask.store.storage.urls import store_path
 from xfeldask.verbs import simulate as simulate_module
 
 SHOTS = 23

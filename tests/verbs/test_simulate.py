@@ -41,7 +41,7 @@ from xfeldask.physics.atoms import make_atoms
 from xfeldask.physics.detectors import Geometry
 from xfeldask.schema import named
 from xfeldask.store.layout import FORMAT, READ
-from xfeldask.verbs.asked import as_experiment
+from xfeldask.verbs.arguments.asked import as_experiment
 
 ATOMS = (np.random.default_rng(1).normal(size=(30, 3)) * 5e-10, ["C", "N", "O"] * 10)
 BRIGHT = {"photon_energy": 4600.0, "photons_per_pulse": 1e16, "focus_radius": 5e-7}
@@ -319,7 +319,7 @@ def test_simulate__keeps_the_old_store_when_the_new_one_cannot_be_made(tmp_path,
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "replace", last_fails)
-        patch.setattr("xfeldask.store.publish._renameat2", lambda: None)
+        patch.setattr("xfeldask.store.storage.publish._renameat2", lambda: None)
         with pytest.raises(InputError, match="the disk is gone"):
             run(tmp_path / "run.zarr", n_shots=5, overwrite=True)
     assert tree(tmp_path) == before

@@ -19,7 +19,7 @@ from xfeldask.explorer.model.pictures import Pictures
 from xfeldask.physics.atoms import make_atoms
 from xfeldask.physics.orientations import rotation_matrix
 from xfeldask.physics.species import Mixture
-from xfeldask.store.columns import Shots
+from xfeldask.store.choosing.columns import Shots
 
 RNG = np.random.default_rng(3)
 ONE = (RNG.normal(size=(40, 3)) * 8e-10, ["C", "N", "O", "S"] * 10)

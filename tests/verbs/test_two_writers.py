@@ -14,11 +14,11 @@ from tests.threads import elsewhere
 from xfeldask import embed, open_run, project, simulate, sort
 from xfeldask.engines import workshop
 from xfeldask.errors import CorruptStoreError, InputError, RunError, StoreBusyError, StoreExistsError
-from xfeldask.store import made as made_module
-from xfeldask.store.columns import Shots
-from xfeldask.verbs import pending as pending_module
+from xfeldask.store.choosing.columns import Shots
+from xfeldask.store.results import made as made_module
 from xfeldask.verbs import simulate as simulate_module
-from xfeldask.verbs import simulation_template
+from xfeldask.verbs.parts import pending as pending_module
+from xfeldask.verbs.parts import simulation_template
 from xfeldask.verbs.verify import reopen, verify
 
 ATOMS = (np.random.default_rng(1).normal(size=(30, 3)) * 5e-10, ["C", "N", "O"] * 10)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.tiny import embed_tiny, frames, tiny_run
-from xfeldask.store.model import restored_model
+from xfeldask.store.results.model import restored_model
 from xfeldask.work import projection
 from xfeldask.work.projection import in_batches, joined, project_block
 

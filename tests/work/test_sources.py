@@ -7,7 +7,7 @@ import pytest
 from tests.tiny import embed_tiny, frames, tiny_run
 from xfeldask.errors import InputError
 from xfeldask.sorting.envelope import EnvelopeRule
-from xfeldask.store.model import make_features, restored_model
+from xfeldask.store.results.model import make_features, restored_model
 from xfeldask.work import projection, sources
 from xfeldask.work.sources import DatasetShots, StoreSource, dataset_source, project_all
 

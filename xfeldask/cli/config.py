@@ -9,7 +9,7 @@ import click
 
 from xfeldask.cli.flags import STORE, experiment_options, keywords
 from xfeldask.errors import InputError, StoreExistsError, command, printable
-from xfeldask.store.urls import local
+from xfeldask.store.storage.urls import local
 
 
 @click.command()
@@ -23,7 +23,7 @@ def config(path: Path, check: bool, overwrite: bool, **flags: Any) -> None:
     from xfeldask.formats.inputs import resolve
     from xfeldask.machine import exists
     from xfeldask.physics.atoms import Atoms
-    from xfeldask.verbs.asked import as_experiment
+    from xfeldask.verbs.arguments.asked import as_experiment
 
     local(path, "an experiment file")
     if check:

@@ -8,7 +8,7 @@ import click
 
 from xfeldask.cli.flags import OVERWRITE_EMBEDDING, QUIET, SEED, STORE, scheduler_options
 from xfeldask.errors import InputError
-from xfeldask.store.urls import StorePath
+from xfeldask.store.storage.urls import StorePath
 
 
 @click.command()

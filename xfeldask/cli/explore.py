@@ -12,7 +12,7 @@ import click
 
 from xfeldask.cli.flags import STORE, scheduler_options
 from xfeldask.errors import InputError
-from xfeldask.store.urls import StorePath
+from xfeldask.store.storage.urls import StorePath
 
 if TYPE_CHECKING:
     from xfeldask.store.run import Run
@@ -54,7 +54,7 @@ def explore(
     workers: int | None,
 ) -> None:
     """Open STORES in a browser: the latent space, and both spaces of every shot."""
-    from xfeldask.store.embedding import Embedding
+    from xfeldask.store.results.embedding import Embedding
 
     # what cannot be shown is told before the explorer is imported, which takes seconds
     runs = [_opened(store, wait) for store in stores]
@@ -89,7 +89,7 @@ def _opened(store: StorePath, wait: bool) -> Run:
 
 def wait_for(store: StorePath) -> None:
     """Wait until there is something at a path."""
-    from xfeldask.store.places import place_of
+    from xfeldask.store.storage.places import place_of
 
     place = place_of(store)
     if place.size("zarr.json") is None:

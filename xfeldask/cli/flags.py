@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from xfeldask.errors import InputError
-from xfeldask.store.urls import local, store_path
+from xfeldask.store.storage.urls import local, store_path
 
 if TYPE_CHECKING:
     from xfeldask.config import Experiment

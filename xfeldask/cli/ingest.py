@@ -9,7 +9,7 @@ import click
 
 from xfeldask.cli.flags import FILE, STORE, scheduler_options
 from xfeldask.errors import InputError
-from xfeldask.store.urls import StorePath
+from xfeldask.store.storage.urls import StorePath
 
 
 def frames_options(function: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from xfeldask.cli.flags import QUIET, SEED, STORE, device_option, scheduler_options
-from xfeldask.store.urls import StorePath
+from xfeldask.store.storage.urls import StorePath
 
 
 @click.command("kinds")

@@ -9,7 +9,7 @@ import click
 
 from xfeldask.cli.flags import STORE, scheduler_options
 from xfeldask.cli.ingest import frames_keywords, frames_options
-from xfeldask.store.urls import StorePath
+from xfeldask.store.storage.urls import StorePath
 
 
 @click.command()

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from xfeldask.cli.flags import OVERWRITE_EMBEDDING, QUIET, STORE, scheduler_options
-from xfeldask.store.urls import StorePath
+from xfeldask.store.storage.urls import StorePath
 
 
 @click.command()

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from xfeldask.cli.flags import QUIET, SEED, STORE, device_option, scheduler_options
-from xfeldask.store.urls import StorePath
+from xfeldask.store.storage.urls import StorePath
 
 
 @click.command()

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from xfeldask.cli.flags import FILE, QUIET, STORE
-from xfeldask.store.urls import StorePath
+from xfeldask.store.storage.urls import StorePath
 
 
 @click.command()

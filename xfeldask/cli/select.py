@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from xfeldask.cli.flags import FILE, STORE
-from xfeldask.store.urls import StorePath
+from xfeldask.store.storage.urls import StorePath
 
 
 @click.command()
@@ -23,7 +23,7 @@ from xfeldask.store.urls import StorePath
 )
 def select(store: StorePath, where: str, embedding: str | None, out: Path | None) -> None:
     """Select shots of STORE by an expression, in the explorer's language."""
-    from xfeldask.store import selecting
+    from xfeldask.store.choosing import selecting
 
     shots = selecting.select(store, where, embedding)
     if out is not None:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from xfeldask.cli.flags import QUIET, STORE, scheduler_options
-from xfeldask.store.urls import StorePath
+from xfeldask.store.storage.urls import StorePath
 
 
 @click.command()
@@ -37,8 +37,8 @@ def sort(
     from xfeldask.sorting.rules import rule_that_goes_by
     from xfeldask.store.run import open_run
     from xfeldask.verbs.embed import embed as build
-    from xfeldask.verbs.named_species import beam_like
     from xfeldask.verbs.particle_kinds import find_kinds
+    from xfeldask.verbs.parts.named_species import beam_like
     from xfeldask.verbs.sort import sort as run
     from xfeldask.work.schedulers import scheduled
 

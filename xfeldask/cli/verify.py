@@ -7,7 +7,7 @@ import sys
 import click
 
 from xfeldask.cli.flags import STORE, scheduler_options
-from xfeldask.store.urls import StorePath
+from xfeldask.store.storage.urls import StorePath
 
 
 @click.command()

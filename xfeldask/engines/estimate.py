@@ -16,9 +16,9 @@ from xfeldask.engines.workshop import Workshop, make_workshop
 from xfeldask.errors import InputError
 from xfeldask.physics.species import form_bytes
 from xfeldask.store.layout import create_template
-from xfeldask.store.leftovers import real_path
 from xfeldask.store.shards import Shard
-from xfeldask.store.urls import URL, StorePath
+from xfeldask.store.storage.leftovers import real_path
+from xfeldask.store.storage.urls import URL, StorePath
 
 SAMPLE = 8
 FIXED_BYTES = 2**20

@@ -17,7 +17,7 @@ from xfeldask.physics.images import Photons
 from xfeldask.physics.plan import ShotPlan, first_orientations, plan_shots
 from xfeldask.physics.species import form_error
 from xfeldask.store.checks import NO_SHOT, Problem
-from xfeldask.store.codecs import EXACT
+from xfeldask.store.packing.codecs import EXACT
 from xfeldask.store.run import Run
 
 DIFFERS = "is not what the experiment gives when it is drawn again"

@@ -33,8 +33,8 @@ from xfeldask.explorer.ahead import Ahead
 from xfeldask.explorer.dask_link import DaskLink
 from xfeldask.explorer.guard import hosts_of, origins_of, protect
 from xfeldask.explorer.view.frame import DASK, load_early, message
-from xfeldask.store.places import place_of
-from xfeldask.store.urls import StorePath, store_path
+from xfeldask.store.storage.places import place_of
+from xfeldask.store.storage.urls import StorePath, store_path
 
 if TYPE_CHECKING:
     import xarray as xr

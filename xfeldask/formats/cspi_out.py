@@ -11,7 +11,7 @@ import numpy as np
 from xfeldask.errors import InputError
 from xfeldask.formats.cspi import S
 from xfeldask.physics.detectors import assembled_index, assembled_shape, scattering_vector
-from xfeldask.store.chosen import Chosen
+from xfeldask.store.choosing.chosen import Chosen
 
 
 def write_cspi(path: Path, chosen: Chosen, advance: Callable[[int], None]) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from xfeldask.config.limits import ELECTRON_CHARGE
 from xfeldask.errors import FormatError, InputError, MissingFileError, first_line
 from xfeldask.physics.detectors import Geometry
-from xfeldask.store.chosen import Chosen
+from xfeldask.store.choosing.chosen import Chosen
 
 BAD = np.uint32(0x80)
 THEIRS = {"train": "trainId", "pulse": "pulseId", "cell": "cellId"}

@@ -19,7 +19,7 @@ from xfeldask.formats.stacks import flat_panel
 from xfeldask.machine import exists
 from xfeldask.physics.detectors import MOST_PIXELS, Geometry, builtin_geometry, square
 from xfeldask.store.run import Run
-from xfeldask.store.urls import URL, store_path
+from xfeldask.store.storage.urls import URL, store_path
 
 _FLAT = re.compile(r"flat-(\d{1,5})x(\d{1,5})(?:@([\d.]+),([\d.]+))?")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from xfeldask.physics.detectors import assembled_index, assembled_shape
-from xfeldask.store.chosen import Chosen
+from xfeldask.store.choosing.chosen import Chosen
 
 GAP = (0.5, 0.5, 0.5, 1.0)
 

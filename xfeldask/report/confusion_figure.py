@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from xfeldask.schema import OF_KINDS, OTHER, SINGLE
+from xfeldask.store.choosing.truth import true_kinds
 from xfeldask.store.run import Run
-from xfeldask.store.truth import true_kinds
 
 CLASSES = tuple(name for _, name in OF_KINDS.flags)
 CELL = 0.62

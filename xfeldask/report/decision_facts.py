@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from xfeldask.schema import BLANK, MULTIPLE, OTHER, SINGLE
 from xfeldask.sorting.cuts import WORTH
 from xfeldask.sorting.decision import Decision
-from xfeldask.store.embedding import outdated
-from xfeldask.store.parameters import Parameters
+from xfeldask.store.choosing.truth import true_kinds
+from xfeldask.store.results.embedding import outdated
+from xfeldask.store.results.parameters import Parameters
 from xfeldask.store.run import Run
-from xfeldask.store.truth import true_kinds
 
 if TYPE_CHECKING:
     import xarray as xr

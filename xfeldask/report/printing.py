@@ -17,10 +17,10 @@ from xfeldask.errors import CorruptStoreError, command, printable
 from xfeldask.machine import cores
 from xfeldask.report.decision_facts import verdict_told
 from xfeldask.report.photon_peaks import peaks_told
-from xfeldask.store.embedding import Embedding
-from xfeldask.store.places import place_of
+from xfeldask.store.results.embedding import Embedding
 from xfeldask.store.run import Run, open_run
-from xfeldask.store.urls import StorePath
+from xfeldask.store.storage.places import place_of
+from xfeldask.store.storage.urls import StorePath
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -14,10 +14,10 @@ from xfeldask.schema import OF_KINDS
 from xfeldask.sorting.decision import Decision
 from xfeldask.sorting.protocol import Allowance
 from xfeldask.sorting.rules import RULES, make_rule, refuse_target
-from xfeldask.store.embedding import Embedding
-from xfeldask.store.parameters import Parameters
+from xfeldask.store.results.embedding import Embedding
+from xfeldask.store.results.parameters import Parameters
 from xfeldask.store.run import Run
-from xfeldask.store.urls import StorePath, local, store_path
+from xfeldask.store.storage.urls import StorePath, local, store_path
 from xfeldask.verbs.embed import embed
 from xfeldask.verbs.export import write_back as written_back
 from xfeldask.verbs.ingest import Source, ingest

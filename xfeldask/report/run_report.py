@@ -24,12 +24,12 @@ from xfeldask.schema import MULTIPLE, OF_KINDS, SINGLE
 from xfeldask.scores import COLORS
 from xfeldask.sorting.decision import Decision
 from xfeldask.store.adu_histogram import GROUP
-from xfeldask.store.embedding import Embedding
-from xfeldask.store.known_background import KnownBackground
-from xfeldask.store.places import store_around
-from xfeldask.store.publish import replaced
+from xfeldask.store.results.embedding import Embedding
+from xfeldask.store.results.known_background import KnownBackground
 from xfeldask.store.run import Run
-from xfeldask.store.urls import StorePath, local, store_path
+from xfeldask.store.storage.places import store_around
+from xfeldask.store.storage.publish import replaced
+from xfeldask.store.storage.urls import StorePath, local, store_path
 from xfeldask.units import shown
 
 BLOCK = 512

@@ -201,7 +201,7 @@ def measured_last(rule: Rule, shots: Shots, columns: Columns) -> Columns:
 
     Examples
     --------
-    >>> from xfeldask.store.shots import EmbeddedShots
+    >>> from xfeldask.store.choosing.learning_shots import EmbeddedShots
     >>> rule = EnvelopeRule.restore({"location_": np.zeros(2), "precision_": np.eye(2)})
     >>> columns = {"latent": np.array([[3.0, 4.0], [0.0, 1.0]])}
     >>> measured_last(rule, EmbeddedShots(None, columns), columns)["envelope_distance"].tolist()

@@ -9,8 +9,8 @@ import zarr
 from numpy.typing import NDArray
 
 from xfeldask.errors import CorruptStoreError, UnreachableError
-from xfeldask.store.codecs import EXACT, compressors, pipeline
 from xfeldask.store.layout import ALL_CHUNKS, shot_array
+from xfeldask.store.packing.codecs import EXACT, compressors, pipeline
 
 GROUP = "photonizing"
 PLACE = f"{GROUP}/histogram"

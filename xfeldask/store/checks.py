@@ -17,16 +17,16 @@ from numpy.typing import NDArray
 
 from xfeldask.errors import CorruptStoreError, UnreachableError, first_line, printable
 from xfeldask.schema import DONE, PUBLISHED, VARIABLES, Variable, named
-from xfeldask.store.by_name import is_of
-from xfeldask.store.codecs import EXACT
 from xfeldask.store.elsewhere import KEY
 from xfeldask.store.intake import stored_intake
 from xfeldask.store.layout import IMAGES, Layout
-from xfeldask.store.manifest import broken
 from xfeldask.store.older import AXES
 from xfeldask.store.opening import stored_experiment
-from xfeldask.store.places import Place
+from xfeldask.store.packing.codecs import EXACT
+from xfeldask.store.results.by_name import is_of
 from xfeldask.store.run import Run
+from xfeldask.store.storage.manifest import broken
+from xfeldask.store.storage.places import Place
 from xfeldask.store.volumes import MEMBERS, VOLUME, body_arrays
 
 BLOCK_BYTES = 2**24

@@ -17,8 +17,8 @@ from zarr.storage import MemoryStore
 
 from xfeldask.errors import CorruptStoreError
 from xfeldask.schema import COORDINATES, VARIABLES, Variable, named
-from xfeldask.store.codecs import EXACT, compressors, pipeline
 from xfeldask.store.elsewhere import photon_store, stored_elsewhere
+from xfeldask.store.packing.codecs import EXACT, compressors, pipeline
 
 SHARD_BYTES = 256 * 2**20
 IMAGES = ("image", "low_q")

@@ -12,11 +12,11 @@ from zarr.errors import ContainsArrayError, GroupNotFoundError, NodeNotFoundErro
 from xfeldask.config import Experiment
 from xfeldask.errors import CorruptStoreError, InputError, MissingFileError, UnreachableError
 from xfeldask.machine import exists
-from xfeldask.store.codecs import FAST, pipeline
 from xfeldask.store.elsewhere import KEY, photon_store
-from xfeldask.store.leftovers import real_path, sweep_beside
-from xfeldask.store.places import Mode, place_of
-from xfeldask.store.urls import StorePath, store_path
+from xfeldask.store.packing.codecs import FAST, pipeline
+from xfeldask.store.storage.leftovers import real_path, sweep_beside
+from xfeldask.store.storage.places import Mode, place_of
+from xfeldask.store.storage.urls import StorePath, store_path
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -20,21 +20,21 @@ from xfeldask.physics.detectors import Geometry, make_geometry, wavelength
 from xfeldask.physics.species import Form, Mixture
 from xfeldask.physics.symmetry import SYMMETRY
 from xfeldask.schema import DONE
-from xfeldask.store.codecs import FAST
 from xfeldask.store.elsewhere import KEY, PhotonStore, photon_store
-from xfeldask.store.embedding import Embedding
 from xfeldask.store.html import run_html
-from xfeldask.store.known_background import KnownBackground, read_known_background
-from xfeldask.store.labels import read_labels
 from xfeldask.store.layout import IMAGES, Layout, layout_of, shot_array
-from xfeldask.store.manifest import CHANGES
 from xfeldask.store.older import is_transposed, upright
 from xfeldask.store.opening import open_root, stored_experiment
-from xfeldask.store.places import Mode, Place, place_of
-from xfeldask.store.reconstruction import Reconstruction
+from xfeldask.store.packing.codecs import FAST
+from xfeldask.store.results.embedding import Embedding
+from xfeldask.store.results.known_background import KnownBackground, read_known_background
+from xfeldask.store.results.labels import read_labels
+from xfeldask.store.results.reconstruction import Reconstruction
+from xfeldask.store.results.selections import read_selections
 from xfeldask.store.run_facts import run_facts
-from xfeldask.store.selections import read_selections
-from xfeldask.store.urls import ObjectURL, StorePath, from_here, store_path
+from xfeldask.store.storage.manifest import CHANGES
+from xfeldask.store.storage.places import Mode, Place, place_of
+from xfeldask.store.storage.urls import ObjectURL, StorePath, from_here, store_path
 from xfeldask.store.volumes import ATOMS, read_form, read_mixture
 
 if TYPE_CHECKING:

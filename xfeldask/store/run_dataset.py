@@ -13,7 +13,7 @@ from xfeldask.schema import LATENT, PUBLISHED, VARIABLES, named
 from xfeldask.store import accessor as accessor
 from xfeldask.store.older import AXES, is_transposed, upright_dataset
 from xfeldask.store.opening import child_groups, open_lazily
-from xfeldask.store.urls import ObjectURL
+from xfeldask.store.storage.urls import ObjectURL
 
 if TYPE_CHECKING:
     from xfeldask.store.run import Run

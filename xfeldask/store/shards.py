@@ -12,12 +12,12 @@ from numpy.typing import ArrayLike, NDArray
 from xfeldask.errors import RunError, UnreachableError
 from xfeldask.physics.images import Photons
 from xfeldask.schema import DONE, named
-from xfeldask.store.codecs import EXACT
 from xfeldask.store.layout import Layout
-from xfeldask.store.places import place_of
+from xfeldask.store.packing.codecs import EXACT
+from xfeldask.store.packing.sharding import ShardFile, chunk_parts
 from xfeldask.store.run import Run
-from xfeldask.store.sharding import ShardFile, chunk_parts
-from xfeldask.store.urls import StorePath
+from xfeldask.store.storage.places import place_of
+from xfeldask.store.storage.urls import StorePath
 
 
 class Shard:

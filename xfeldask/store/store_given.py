@@ -9,7 +9,7 @@ from zarr.abc.store import Store as ZarrStore
 from xfeldask.errors import InputError
 from xfeldask.schema import named
 from xfeldask.store.run import Run
-from xfeldask.store.urls import StorePath
+from xfeldask.store.storage.urls import StorePath
 
 Store = str | StorePath | ZarrStore | xr.Dataset
 """A store: its path or URL, a zarr store, or the Dataset that `open_dataset` or `simulate` gave of all of it."""

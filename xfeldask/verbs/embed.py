@@ -11,19 +11,19 @@ from xfeldask.config import Experiment
 from xfeldask.errors import InputError
 from xfeldask.sorting.protocol import Allowance
 from xfeldask.sorting.rules import MODELS
-from xfeldask.store.embedding import Embedding
-from xfeldask.store.model import Choice
+from xfeldask.store.results.embedding import Embedding
+from xfeldask.store.results.model import Choice
+from xfeldask.store.storage.urls import StorePath
 from xfeldask.store.store_given import Store, opened
-from xfeldask.store.urls import StorePath
-from xfeldask.verbs.building import fit_model, publish
-from xfeldask.verbs.following import follow_store
-from xfeldask.verbs.given import refuse_name
-from xfeldask.verbs.given_labels import given_labels
-from xfeldask.verbs.named_species import beam_like
-from xfeldask.verbs.on_device import measured_on
-from xfeldask.verbs.options import Options, refuse, tell_conflict
-from xfeldask.verbs.orientation_features import orientation_feature
+from xfeldask.verbs.arguments.given import refuse_name
+from xfeldask.verbs.arguments.given_labels import given_labels
+from xfeldask.verbs.arguments.on_device import measured_on
+from xfeldask.verbs.arguments.options import Options, refuse, tell_conflict
 from xfeldask.verbs.particle_kinds import find_kinds
+from xfeldask.verbs.parts.building import fit_model, publish
+from xfeldask.verbs.parts.following import follow_store
+from xfeldask.verbs.parts.named_species import beam_like
+from xfeldask.verbs.parts.orientation_features import orientation_feature
 from xfeldask.work.progress import Tell
 from xfeldask.work.sources import StoreSource, project_all
 

@@ -17,14 +17,14 @@ from xfeldask.formats.cxi_out import write_back_result, write_cxi
 from xfeldask.formats.emc_out import list_files, write_dragonfly_detector, write_emc, write_hdf5_emc, write_lists
 from xfeldask.formats.png_out import is_picture, write_png
 from xfeldask.schema import LATENT, OF_KINDS
-from xfeldask.store.chosen import Chosen
+from xfeldask.store.choosing.chosen import Chosen
+from xfeldask.store.choosing.selecting import select, shots_in
 from xfeldask.store.elsewhere import KEY, forget_readers, source_files, stored_elsewhere
-from xfeldask.store.embedding import Embedding
 from xfeldask.store.intake import Intake, file_of, fingerprint, stored_intake
-from xfeldask.store.places import is_in, store_around
-from xfeldask.store.publish import replaced
+from xfeldask.store.results.embedding import Embedding
 from xfeldask.store.run import Run
-from xfeldask.store.selecting import select, shots_in
+from xfeldask.store.storage.places import is_in, store_around
+from xfeldask.store.storage.publish import replaced
 from xfeldask.store.store_given import Store, opened
 from xfeldask.work.progress import Tell, reporter
 

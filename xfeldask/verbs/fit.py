@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike
 
 from xfeldask.sorting.protocol import Allowance
 from xfeldask.sorting.rules import needs_coordinates, refuse_target
-from xfeldask.store.model import Choice, Model
-from xfeldask.verbs.building import fit_model, judged, sorted_dataset
-from xfeldask.verbs.options import Options, refuse, tell_conflict
+from xfeldask.store.results.model import Choice, Model
+from xfeldask.verbs.arguments.options import Options, refuse, tell_conflict
+from xfeldask.verbs.parts.building import fit_model, judged, sorted_dataset
 from xfeldask.work.progress import Tell
 from xfeldask.work.sources import dataset_source, project_all
 

@@ -39,16 +39,16 @@ from xfeldask.physics.detectors import HC
 from xfeldask.store.elsewhere import KEY, Elsewhere, stored_elsewhere
 from xfeldask.store.intake import Intake, fingerprint, stored_intake
 from xfeldask.store.layout import FORMAT, INGESTED
-from xfeldask.store.lock import held
-from xfeldask.store.places import is_in, place_of
-from xfeldask.store.publish import let_go, put_back
 from xfeldask.store.run import Run
 from xfeldask.store.shards import pending_shards
-from xfeldask.store.urls import URL, StorePath, store_path
-from xfeldask.verbs.ingest_template import publish_frames
+from xfeldask.store.storage.lock import held
+from xfeldask.store.storage.places import is_in, place_of
+from xfeldask.store.storage.publish import let_go, put_back
+from xfeldask.store.storage.urls import URL, StorePath, store_path
 from xfeldask.verbs.known_background import Given, find_background, refuse_background
 from xfeldask.verbs.open_frames import GeometryLike, geometry_of, photon_energy_with
-from xfeldask.verbs.pending import refuse_broken, refuse_existing, run_pending
+from xfeldask.verbs.parts.ingest_template import publish_frames
+from xfeldask.verbs.parts.pending import refuse_broken, refuse_existing, run_pending
 from xfeldask.work.progress import Tell
 
 Source = str | os.PathLike[str]

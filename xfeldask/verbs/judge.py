@@ -23,15 +23,15 @@ from xfeldask.physics.intensities import species_intensity
 from xfeldask.physics.orientations import symmetry_group
 from xfeldask.schema import BLANK, OTHER
 from xfeldask.scores.quality import Quality, chance_correlation, quality
-from xfeldask.store.columns import Shots
-from xfeldask.store.embedding import Embedding
-from xfeldask.store.reconstruction import Reconstruction, outdated, refuse_unfinished
+from xfeldask.store.choosing.columns import Shots
+from xfeldask.store.choosing.truth import true_kinds, true_singles
+from xfeldask.store.results.embedding import Embedding
+from xfeldask.store.results.reconstruction import Reconstruction, outdated, refuse_unfinished
 from xfeldask.store.run import Run
 from xfeldask.store.store_given import Store, opened
-from xfeldask.store.truth import true_kinds, true_singles
-from xfeldask.verbs.given import refuse_seed
-from xfeldask.verbs.on_device import device_for
-from xfeldask.verbs.reconstruction_plan import planned, refuse_few
+from xfeldask.verbs.arguments.given import refuse_seed
+from xfeldask.verbs.arguments.on_device import device_for
+from xfeldask.verbs.parts.reconstruction_plan import planned, refuse_few
 from xfeldask.work.compute import one_thread_a_task
 from xfeldask.work.progress import Tell, reporter
 from xfeldask.work.reconstructing import ByDask, read_frames

@@ -16,8 +16,8 @@ from xfeldask.formats.backgrounds import cell_stack, checked_weights, expected_b
 from xfeldask.physics.binning import bin_factor, bin_index, binned_shape, low_q_index, low_q_shape
 from xfeldask.physics.detectors import Geometry
 from xfeldask.sorting.pairs.blanks import LEAST_BLANKS
-from xfeldask.store.columns import Shots
-from xfeldask.store.known_background import (
+from xfeldask.store.choosing.columns import Shots
+from xfeldask.store.results.known_background import (
     OF_HITS,
     PLACE,
     CellBackgrounds,
@@ -25,10 +25,10 @@ from xfeldask.store.known_background import (
     known_digest,
     publish_known_background,
 )
-from xfeldask.store.lock import held
 from xfeldask.store.run import Run
+from xfeldask.store.storage.lock import held
 from xfeldask.store.store_given import Store, opened
-from xfeldask.verbs.measured_background import Images, measured_weights, of_blanks, of_hits
+from xfeldask.verbs.parts.measured_background import Images, measured_weights, of_blanks, of_hits
 from xfeldask.work.compute import one_thread_a_task
 from xfeldask.work.progress import Tell
 

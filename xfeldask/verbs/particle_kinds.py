@@ -27,18 +27,18 @@ from xfeldask.sorting.kinds.named_drawn import Named, tempered_by_drawn
 from xfeldask.sorting.kinds.next_shots import next_to_label
 from xfeldask.sorting.labels import UNKNOWN, checked_labels
 from xfeldask.sorting.rules import RULES, goes_by
-from xfeldask.store.embedding import Embedding
-from xfeldask.store.particle_kinds import KINDS, kinds_dataset
+from xfeldask.store.results.embedding import Embedding
+from xfeldask.store.results.particle_kinds import KINDS, kinds_dataset
 from xfeldask.store.run import Run
+from xfeldask.store.storage.urls import StorePath
 from xfeldask.store.store_given import Store, opened
-from xfeldask.store.urls import StorePath
-from xfeldask.verbs.given import refuse_seed
-from xfeldask.verbs.given_labels import given_labels
-from xfeldask.verbs.kinds_decided import decided_by_kinds
-from xfeldask.verbs.named_species import beam_like, kinds_like, named_like
-from xfeldask.verbs.on_device import device_for
+from xfeldask.verbs.arguments.given import refuse_seed
+from xfeldask.verbs.arguments.given_labels import given_labels
+from xfeldask.verbs.arguments.on_device import device_for
+from xfeldask.verbs.parts.kinds_decided import decided_by_kinds
+from xfeldask.verbs.parts.named_species import beam_like, kinds_like, named_like
+from xfeldask.verbs.parts.strangers_found import strangers_found
 from xfeldask.verbs.sort import decided_anew
-from xfeldask.verbs.strangers_found import strangers_found
 from xfeldask.work.compute import one_thread_a_task
 from xfeldask.work.progress import Tell, reporter
 from xfeldask.work.reconstructing import ByDask, read_frames

@@ -15,11 +15,11 @@ from xfeldask.machine import cores
 from xfeldask.orient.densities import fourier_shell_correlation
 from xfeldask.orient.phasing import PER_VOXEL, phased, phased_size
 from xfeldask.store.opening import open_lazily
-from xfeldask.store.reconstructed import variable
-from xfeldask.store.reconstruction import Reconstruction, refuse_unfinished
+from xfeldask.store.results.reconstructed import variable
+from xfeldask.store.results.reconstruction import Reconstruction, refuse_unfinished
 from xfeldask.store.store_given import Store, opened
-from xfeldask.verbs.given import refuse_seed
-from xfeldask.verbs.on_device import fitting
+from xfeldask.verbs.arguments.given import refuse_seed
+from xfeldask.verbs.arguments.on_device import fitting
 from xfeldask.work.compute import one_thread_a_task
 
 MADE = ("density", "position", "phase_transfer", "density_correlation")

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from xfeldask.store.embedding import Embedding
-from xfeldask.store.model import restored_model
-from xfeldask.store.particle_kinds import KINDS
+from xfeldask.store.results.embedding import Embedding
+from xfeldask.store.results.model import restored_model
+from xfeldask.store.results.particle_kinds import KINDS
 from xfeldask.store.run import Run
 from xfeldask.store.store_given import Store, opened
-from xfeldask.verbs.building import judged, sorted_dataset
-from xfeldask.verbs.given import refuse_name
-from xfeldask.verbs.options import tell_conflict, tell_dropped_kinds, tell_kinds_left_behind
+from xfeldask.verbs.arguments.given import refuse_name
+from xfeldask.verbs.arguments.options import tell_conflict, tell_dropped_kinds, tell_kinds_left_behind
+from xfeldask.verbs.parts.building import judged, sorted_dataset
 from xfeldask.work.progress import Tell
 from xfeldask.work.sources import StoreSource, project_all
 

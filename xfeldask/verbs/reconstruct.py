@@ -15,13 +15,13 @@ from xfeldask.orient.schedule import Level
 from xfeldask.orient.sparse import pixels_of
 from xfeldask.orient.starts import refuse_no_start
 from xfeldask.physics.orientations import symmetry_group
-from xfeldask.store.reconstruction import Reconstructing, Reconstruction, Unfinished
+from xfeldask.store.results.reconstruction import Reconstructing, Reconstruction, Unfinished
 from xfeldask.store.store_given import Store, opened
-from xfeldask.verbs.given import refuse_seed, refuse_unnameable
-from xfeldask.verbs.on_device import device_for
-from xfeldask.verbs.reconstruction_following import Follower
-from xfeldask.verbs.reconstruction_plan import chosen_shots, held_out, planned, refuse_blank, refuse_few
-from xfeldask.verbs.reconstruction_work import Reconstructor
+from xfeldask.verbs.arguments.given import refuse_seed, refuse_unnameable
+from xfeldask.verbs.arguments.on_device import device_for
+from xfeldask.verbs.parts.reconstruction_following import Follower
+from xfeldask.verbs.parts.reconstruction_plan import chosen_shots, held_out, planned, refuse_blank, refuse_few
+from xfeldask.verbs.parts.reconstruction_work import Reconstructor
 from xfeldask.work.compute import one_thread_a_task
 from xfeldask.work.progress import Tell, reporter
 from xfeldask.work.reconstructing import read_frames

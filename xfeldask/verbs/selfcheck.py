@@ -36,7 +36,7 @@ from xfeldask.sorting.pairs.patterns import fit_patterns
 from xfeldask.sorting.pairs.window import Window
 from xfeldask.store.run import open_run
 from xfeldask.verbs.judge import compared_with_truth, quaternions, reconstructed
-from xfeldask.verbs.reconstruction_plan import planned
+from xfeldask.verbs.parts.reconstruction_plan import planned
 from xfeldask.verbs.simulate import simulate
 from xfeldask.work.compute import one_thread_a_task
 from xfeldask.work.reconstructing import read_frames

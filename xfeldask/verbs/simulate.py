@@ -20,18 +20,18 @@ from xfeldask.errors import ExperimentMismatchError, FewPhotonsWarning, InputErr
 from xfeldask.formats.inputs import Inputs, resolve
 from xfeldask.physics.atoms import Atoms
 from xfeldask.store.layout import FORMAT
-from xfeldask.store.lock import held
 from xfeldask.store.opening import stored_experiment
-from xfeldask.store.places import place_of
 from xfeldask.store.run import Run
-from xfeldask.store.shard_range import ShardRange, begun
 from xfeldask.store.shards import pending_shards
-from xfeldask.store.urls import StorePath, store_path
+from xfeldask.store.storage.lock import held
+from xfeldask.store.storage.places import place_of
+from xfeldask.store.storage.shard_range import ShardRange, begun
+from xfeldask.store.storage.urls import StorePath, store_path
 from xfeldask.units import told
-from xfeldask.verbs.asked import as_experiment
-from xfeldask.verbs.drawing_device import drawn_on, told_device
-from xfeldask.verbs.pending import refuse_broken, refuse_existing, run_pending
-from xfeldask.verbs.simulation_template import publish_template
+from xfeldask.verbs.arguments.asked import as_experiment
+from xfeldask.verbs.arguments.drawing_device import drawn_on, told_device
+from xfeldask.verbs.parts.pending import refuse_broken, refuse_existing, run_pending
+from xfeldask.verbs.parts.simulation_template import publish_template
 from xfeldask.work.progress import Tell
 
 if TYPE_CHECKING:

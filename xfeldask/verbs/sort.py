@@ -9,13 +9,13 @@ import xarray as xr
 from xfeldask.errors import InputError
 from xfeldask.sorting.protocol import Allowance, Rule
 from xfeldask.sorting.rules import RULES, decided, goes_by
-from xfeldask.store.embedding import Embedding
-from xfeldask.store.model import restored_rule
-from xfeldask.store.parameters import Parameters
-from xfeldask.store.particle_kinds import KIND_COLUMNS, KINDS
+from xfeldask.store.results.embedding import Embedding
+from xfeldask.store.results.model import restored_rule
+from xfeldask.store.results.parameters import Parameters
+from xfeldask.store.results.particle_kinds import KIND_COLUMNS, KINDS
 from xfeldask.store.store_given import Store, opened
-from xfeldask.verbs.building import variables
-from xfeldask.verbs.options import tell_conflict, tell_dropped_kinds
+from xfeldask.verbs.arguments.options import tell_conflict, tell_dropped_kinds
+from xfeldask.verbs.parts.building import variables
 
 
 def sort(

@@ -11,11 +11,11 @@ from xfeldask.engines.redrawing import check_pixels, check_redrawn, check_volume
 from xfeldask.errors import WHOLE, InputError, refuse_unlike
 from xfeldask.schema import PENDING, VARIABLES
 from xfeldask.store.checks import NO_SHOT, Problem, check_node, check_root, check_shard, merged, node_names
-from xfeldask.store.codecs import EXACT
 from xfeldask.store.intake import stored_intake
 from xfeldask.store.layout import FORMAT, INGESTED
-from xfeldask.store.lock import held
+from xfeldask.store.packing.codecs import EXACT
 from xfeldask.store.run import Run
+from xfeldask.store.storage.lock import held
 from xfeldask.store.store_given import Store, opened
 from xfeldask.work.compute import run_tasks, worker_count
 from xfeldask.work.progress import Tell, reporter

@@ -11,8 +11,8 @@ from dask.delayed import delayed
 from numpy.typing import NDArray
 
 from xfeldask.physics.binned_frames import bin_frames
-from xfeldask.store.background_rows import OF_SHOT, BackgroundRows
-from xfeldask.store.model import Features
+from xfeldask.store.results.background_rows import OF_SHOT, BackgroundRows
+from xfeldask.store.results.model import Features
 
 
 def raw_rows(raw: Array, made: Features, batch: int) -> Array:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from xfeldask.latent.convergence import Convergence
 from xfeldask.latent.methods import Method, is_linear
-from xfeldask.store.model import Look
+from xfeldask.store.results.model import Look
 
 HELD_OUT = 512
 """Shots, the first of a store, on which convergence is watched; at most a tenth of them all."""

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xfeldask.sorting.protocol import Columns
-from xfeldask.store.background_rows import background_of_shots
-from xfeldask.store.model import Model
+from xfeldask.store.results.background_rows import background_of_shots
+from xfeldask.store.results.model import Model
 from xfeldask.store.run import Run
 
 BLOCK = 1024

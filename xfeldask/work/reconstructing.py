@@ -14,7 +14,7 @@ from xfeldask.errors import XfeldaskError
 from xfeldask.orient.parallel import Task
 from xfeldask.orient.shares import Background
 from xfeldask.orient.sparse import Pixels, SparseFrames
-from xfeldask.store.known_background import KnownBackground
+from xfeldask.store.results.known_background import KnownBackground
 from xfeldask.store.run import Run
 from xfeldask.work.compute import active_client, run_tasks, stopped, worker_count
 from xfeldask.work.progress import Silent, Tell, reporter

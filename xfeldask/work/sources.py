@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from xfeldask.errors import InputError
 from xfeldask.physics.binning import ImageGrid
 from xfeldask.sorting.protocol import Columns, Rule, Shots
-from xfeldask.store.background_rows import background_of_shots
+from xfeldask.store.choosing.learning_shots import StoredShots
 from xfeldask.store.instrument import DatasetInstrument, Instrument
-from xfeldask.store.known_background import known_digest
-from xfeldask.store.model import Features, Model
+from xfeldask.store.results.background_rows import background_of_shots
+from xfeldask.store.results.known_background import known_digest
+from xfeldask.store.results.model import Features, Model
 from xfeldask.store.run import Run
-from xfeldask.store.shots import StoredShots
 from xfeldask.work.blocks import less_background, raw_rows
 from xfeldask.work.compute import one_thread_a_task, run_tasks
 from xfeldask.work.progress import Silent, Tell, reporter
@@ -180,7 +180,7 @@ def learn(rule: Rule, shots: Shots) -> Rule:
     Examples
     --------
     >>> from xfeldask.sorting.envelope import EnvelopeRule
-    >>> from xfeldask.store.shots import EmbeddedShots
+    >>> from xfeldask.store.choosing.learning_shots import EmbeddedShots
     >>> latent = np.random.default_rng(0).normal(size=(20, 2)) / 9 + [5, 0]
     >>> learn(EnvelopeRule(), EmbeddedShots(None, {"latent": latent})).location_.round().tolist()
     [5.0, 0.0]

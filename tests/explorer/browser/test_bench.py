@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.explorer.browsing import WAIT, Server, Visit
-from xfeldask.store.labels import NO_LABEL, classes_of
+from xfeldask.store.results.labels import NO_LABEL, classes_of
 from xfeldask.store.run import open_run
 
 PRESSED = "1203x1"

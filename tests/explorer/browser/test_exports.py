@@ -11,7 +11,7 @@ import pytest
 
 from tests.explorer.browsing import WAIT, Visit
 from tests.rarely import rarely
-from xfeldask.store.columns import Shots
+from xfeldask.store.choosing.columns import Shots
 
 WHERE = "photon_count > 800"
 

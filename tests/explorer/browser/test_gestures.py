@@ -13,7 +13,7 @@ from tests.explorer.conftest import N
 from xfeldask.explorer.model.pictures import Pictures
 from xfeldask.explorer.model.threshold import Threshold
 from xfeldask.schema import SINGLE
-from xfeldask.store.columns import Shots
+from xfeldask.store.choosing.columns import Shots
 from xfeldask.store.run import open_run
 
 PICTURED = "n => explorer.texts().some(t => t.includes('shot ' + n + '&lt;/b&gt;'))"

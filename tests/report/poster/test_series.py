@@ -55,7 +55,7 @@ def nothing_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
     def never(*_: object, **__: object) -> None:
         raise AssertionError("made again")
 
-    for what in ("verbs.pending.run_tasks", "verbs.simulate.publish_template", "report.poster.series.embed"):
+    for what in ("verbs.parts.pending.run_tasks", "verbs.simulate.publish_template", "report.poster.series.embed"):
         monkeypatch.setattr(f"xfeldask.{what}", never)
 
 

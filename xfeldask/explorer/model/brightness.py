@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from xfeldask.errors import CorruptStoreError
 from xfeldask.explorer.model.pictures import Pictures
-from xfeldask.store.columns import Shots
-from xfeldask.store.labels import LABELS
+from xfeldask.store.choosing.columns import Shots
+from xfeldask.store.results.labels import LABELS
 
 ALL = "all shots"
 CLASSES = ("single", "multiple")

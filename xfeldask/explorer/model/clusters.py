@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xfeldask.errors import InputError
-from xfeldask.store.by_name import check_name
-from xfeldask.store.columns import Column
+from xfeldask.store.choosing.columns import Column
+from xfeldask.store.results.by_name import check_name
 
 if TYPE_CHECKING:
     from sklearn.mixture import GaussianMixture

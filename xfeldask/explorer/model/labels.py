@@ -14,9 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from xfeldask.errors import XfeldaskError
 from xfeldask.sorting.kinds.next_shots import next_to_label
-from xfeldask.store.by_name import check_name
-from xfeldask.store.columns import Column, Shots
-from xfeldask.store.labels import (
+from xfeldask.store.choosing.columns import Column, Shots
+from xfeldask.store.results.by_name import check_name
+from xfeldask.store.results.labels import (
     COLUMN,
     LABELS,
     NO_LABEL,

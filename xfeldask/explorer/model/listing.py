@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from xfeldask.explorer.model.clusters import CLUSTER
 from xfeldask.explorer.model.session import Session, is_constant
 from xfeldask.schema import LATENT, VARIABLES, WORKED_OUT
-from xfeldask.store.labels import COLUMN
+from xfeldask.store.results.labels import COLUMN
 
 COMPONENTS, SORTING, TRUTH, SHOT, OWN = "latent space", "sorting", "simulated truth", "shot", "yours"
 """Groups, in the order in which they are listed."""

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xfeldask.errors import InputError
-from xfeldask.store.background_rows import background_of_shots
-from xfeldask.store.embedding import Embedding
+from xfeldask.store.results.background_rows import background_of_shots
+from xfeldask.store.results.embedding import Embedding
 from xfeldask.store.run import Run
 
 if TYPE_CHECKING:
-    from xfeldask.store.model import Features
+    from xfeldask.store.results.model import Features
 
 IMAGE_FEATURES = ("counts", "normalised", "variance_stabilised", "unit_root")
 """Features that have a number for each bin of the image."""
@@ -121,7 +121,7 @@ class LinearSpace:
         CorruptStoreError
             What is stored of it cannot be read.
         """
-        from xfeldask.store.model import make_features  # takes a second to import
+        from xfeldask.store.results.model import make_features  # takes a second to import
 
         name, run, parameters = embedding.name, embedding.run, embedding.refuse_other().refuse_older().parameters
         options = parameters.features

@@ -11,9 +11,9 @@ from xfeldask.errors import InputError, XfeldaskError
 from xfeldask.explorer.model.history import History, Selection
 from xfeldask.explorer.model.masks import COMBINATIONS, Mask, combine
 from xfeldask.explorer.model.outline import Outline
-from xfeldask.store.columns import NO_YES, Column, Shots
-from xfeldask.store.expression import select
-from xfeldask.store.selections import publish_selection, refuse_taken, remove_selection
+from xfeldask.store.choosing.columns import NO_YES, Column, Shots
+from xfeldask.store.choosing.expression import select
+from xfeldask.store.results.selections import publish_selection, refuse_taken, remove_selection
 
 
 class Selecting(param.Parameterized):

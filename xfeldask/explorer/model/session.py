@@ -18,11 +18,11 @@ from xfeldask.explorer.model.palette import class_colours
 from xfeldask.explorer.model.pictures import PHOTONS, ZOOMS
 from xfeldask.explorer.model.selection import Selecting
 from xfeldask.explorer.model.shared import shared_shots, stamp
-from xfeldask.store.columns import Column
-from xfeldask.store.lock import makers
-from xfeldask.store.reconstruction import Reconstruction
+from xfeldask.store.choosing.columns import Column
+from xfeldask.store.results.reconstruction import Reconstruction
 from xfeldask.store.run import Run
-from xfeldask.store.urls import StorePath
+from xfeldask.store.storage.lock import makers
+from xfeldask.store.storage.urls import StorePath
 from xfeldask.units import shown, with_unit
 
 DENSITY, HEXAGONS = "density", "hexagons"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import lru_cache
 
 from xfeldask.explorer.model.pictures import Pictures
-from xfeldask.store.columns import Shots
-from xfeldask.store.places import place_of
+from xfeldask.store.choosing.columns import Shots
 from xfeldask.store.run import Run
-from xfeldask.store.urls import StorePath, store_path
+from xfeldask.store.storage.places import place_of
+from xfeldask.store.storage.urls import StorePath, store_path
 
 STORES = 8
 """Number of stores and embeddings that are held at a time."""

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xfeldask.physics.jit import kernel
+from xfeldask.store.choosing.selecting import shots_in
 from xfeldask.store.run import Run
-from xfeldask.store.selecting import shots_in
-from xfeldask.store.urls import StorePath
+from xfeldask.store.storage.urls import StorePath
 from xfeldask.work.compute import run_tasks, worker_count
 from xfeldask.work.progress import Silent
 from xfeldask.work.tasks import shard_tasks

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from xfeldask.errors import InputError
 from xfeldask.explorer.model.statistics import pattern_statistics
 from xfeldask.formats.hdf5 import labelled
-from xfeldask.store.columns import Shots
+from xfeldask.store.choosing.columns import Shots
 from xfeldask.store.run import Run
 from xfeldask.work.progress import Tell
 

@@ -29,7 +29,7 @@ from xfeldask.explorer.tabs.watch import Watch
 from xfeldask.explorer.view.locking import locked
 from xfeldask.explorer.view.mosaic import WHOLE
 from xfeldask.explorer.view.widgets import sentence
-from xfeldask.store.columns import Shots
+from xfeldask.store.choosing.columns import Shots
 
 Tab = Callable[[Session, Pictures, Watch], pn.viewable.Viewable]
 

@@ -26,7 +26,7 @@ from xfeldask.explorer.view.keys import Keys
 from xfeldask.explorer.view.locking import locked
 from xfeldask.explorer.view.mosaic import Mosaic
 from xfeldask.explorer.view.widgets import MIDDLE, SMALL, caption, heading
-from xfeldask.store.labels import LABELS
+from xfeldask.store.results.labels import LABELS
 from xfeldask.units import shown
 
 KEYS = {"1": "single", "2": "multiple", "0": "blank", "x": "other"}

@@ -20,7 +20,7 @@ from xfeldask.explorer.tabs.taking import Make, Taking
 from xfeldask.explorer.tabs.watch import Watch
 from xfeldask.explorer.view.fields import AS_WRITTEN
 from xfeldask.explorer.view.widgets import caption, heading
-from xfeldask.store.selecting import shots_as
+from xfeldask.store.choosing.selecting import shots_as
 from xfeldask.work.progress import Tell
 
 FIGURE_FORMATS = ("png", "pdf", "svg")

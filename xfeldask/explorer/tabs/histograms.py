@@ -19,7 +19,7 @@ from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.tabs.watch import Watch
 from xfeldask.explorer.view.widgets import caption, named, plot
 from xfeldask.scores.classes import BLUE, GREY
-from xfeldask.store.columns import Column
+from xfeldask.store.choosing.columns import Column
 
 BINS = 80
 FIRST = ("score", "photon_count", "c0", "shot")

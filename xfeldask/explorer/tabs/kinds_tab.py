@@ -15,7 +15,7 @@ from xfeldask.explorer.tabs.rebuilt import AXES
 from xfeldask.explorer.tabs.watch import Watch
 from xfeldask.explorer.view.cards import Card
 from xfeldask.explorer.view.widgets import SMALL, caption, heading, sentence, table
-from xfeldask.store.particle_kinds import KINDS
+from xfeldask.store.results.particle_kinds import KINDS
 from xfeldask.units import shown, told
 
 HEIGHT = 300

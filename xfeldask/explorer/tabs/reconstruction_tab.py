@@ -19,7 +19,7 @@ from xfeldask.explorer.view.cards import Card
 from xfeldask.explorer.view.fields import choice
 from xfeldask.explorer.view.widgets import MIDDLE, SMALL, heading, plot, sentence, table
 from xfeldask.scores.classes import BLUE
-from xfeldask.store.reconstruction import Reconstruction
+from xfeldask.store.results.reconstruction import Reconstruction
 from xfeldask.store.run import Run
 from xfeldask.units import shown
 

@@ -14,7 +14,7 @@ from xfeldask.explorer.model.palette import MEANINGS
 from xfeldask.explorer.model.pictures import Pictures
 from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.view.widgets import MIDDLE, caption, plot
-from xfeldask.store.columns import Shots
+from xfeldask.store.choosing.columns import Shots
 
 NOTHING: dict[str, list[float]] = {"x": [], "y": []}
 LINES = {ALL: (MIDDLE, "dotted")} | {name: (MEANINGS[name], "solid") for name in CLASSES}

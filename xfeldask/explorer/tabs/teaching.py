@@ -16,8 +16,8 @@ from xfeldask.explorer.view.making import Making
 from xfeldask.explorer.view.widgets import CHANCE, SMALL, caption, table
 from xfeldask.sorting.decision import Decision
 from xfeldask.sorting.expected import expected
-from xfeldask.store.columns import Shots
-from xfeldask.store.labels import lessons
+from xfeldask.store.choosing.columns import Shots
+from xfeldask.store.results.labels import lessons
 
 Verdict = tuple[NDArray[np.bool_] | None, Decision, NDArray[Any] | None]
 """Which shots are accepted, None where nobody sorted them, what the rule expects of that, and probabilities."""

@@ -23,7 +23,7 @@ from xfeldask.scores import COLORS, Confusion
 from xfeldask.scores.classes import BLUE, ORANGE
 from xfeldask.sorting.decision import Decision
 from xfeldask.sorting.expected import Expected, expected
-from xfeldask.store.embedding import outdated
+from xfeldask.store.results.embedding import outdated
 
 NEAR = 12
 STEPS = 1000

@@ -13,7 +13,7 @@ from xfeldask.explorer.view.frame import DASK, WHITE, data_sets
 from xfeldask.explorer.view.icons import Icons
 from xfeldask.explorer.view.keys import Keys
 from xfeldask.explorer.view.widgets import table
-from xfeldask.store.urls import StorePath
+from xfeldask.store.storage.urls import StorePath
 from xfeldask.work.compute import active_client, cluster_waits
 
 ON_BLUE = ".bk-input { color: white; border-color: rgba(255, 255, 255, .6) } .bk-input::placeholder { color: #ddd }"

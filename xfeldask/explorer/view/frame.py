@@ -12,7 +12,7 @@ import panel_material_ui as pmui
 
 from xfeldask.explorer.view.browser import Browser
 from xfeldask.explorer.view.spoken import Spoken
-from xfeldask.store.urls import StorePath
+from xfeldask.store.storage.urls import StorePath
 
 LOW = {"& .MuiToolbar-root": {"minHeight": 48}}
 """The bar over the page leaves the window's height to what is looked at."""

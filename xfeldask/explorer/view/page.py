@@ -26,7 +26,7 @@ from xfeldask.explorer.view.frame import framed, message
 from xfeldask.explorer.view.offer import offer
 from xfeldask.explorer.view.plane import Plane
 from xfeldask.explorer.view.sidebar import bound, sidebar
-from xfeldask.store.urls import StorePath
+from xfeldask.store.storage.urls import StorePath
 from xfeldask.units import shown
 
 LINE = {"font-size": "13px", "font-variant-numeric": "tabular-nums", "line-height": "1.4", "overflow": "hidden"}

@@ -10,7 +10,7 @@ import panel as pn
 from bokeh.models import Tool
 from bokeh.plotting import figure
 
-from xfeldask.store.column import Column
+from xfeldask.store.choosing.column import Column
 
 SMALL = {"font-size": "13px", "line-height": "1.5"}
 FAINT = {**SMALL, "opacity": "0.8"}

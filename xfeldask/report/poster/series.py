@@ -26,7 +26,7 @@ from xfeldask.report.poster.table import MOST_ORIENTED, NEIGHBOURS, ORIENTED, pl
 from xfeldask.scores import OrientationScores, calibration, orientation_scores, sorting_scores
 from xfeldask.sorting.decision import Decision
 from xfeldask.store.run import open_run
-from xfeldask.verbs.asked import as_experiment
+from xfeldask.verbs.arguments.asked import as_experiment
 from xfeldask.verbs.embed import embed
 from xfeldask.verbs.simulate import simulate
 

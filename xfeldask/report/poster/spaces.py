@@ -18,7 +18,7 @@ from xfeldask.report.figures import class_panel, component_pairs, name_axes
 from xfeldask.report.poster.curves import FAINT, Latents, Single
 from xfeldask.scores import OrientationScores
 from xfeldask.scores.classes import BLACK, BLUE, ORANGE, SKY, VERMILION
-from xfeldask.store.parameters import Parameters
+from xfeldask.store.results.parameters import Parameters
 from xfeldask.work.fitting import ANGLE, CHANGE, PATIENCE
 
 WATCHED = ((BLACK, "o"), (ORANGE, "s"))

@@ -1,0 +1,109 @@
+"""Verbs that compare shots with slices, on a device that stands in for a GPU."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.orient.devices import Narrow
+from tests.orient.shots import atoms_of
+from xfeldask import devices, embed, find_kinds, judge, open_run, reconstruct, simulate
+from xfeldask.devices import Device
+from xfeldask.errors import InputError, MemoryNeededError, UnknownNameError
+from xfeldask.orient.dense import DenseFrames
+from xfeldask.verbs.arguments import on_device
+
+BEAM = {"photon_energy": 4600.0, "photons_per_pulse": 2.4e18, "focus_radius": 5e-7}
+RUN = {"particle": (atoms_of(4), ["C"] * 12), "beam": BEAM, "detector": "square-64", "n_shots": 250, "seed": 1}
+SMALL = {"resolution": 6e-9, "rotations": 60, "starts": 1}
+FEW = {**SMALL, "n_iterations": 4}
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("device") / "run.zarr"
+    simulate(path, single_fraction=1.0, **RUN, progress=False)
+    embed(path, sort="elliptic_envelope", contamination=0.01, progress=False)
+    return path
+
+
+@pytest.fixture
+def compared(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """A GPU that is none, and how many shots were compared on it each time."""
+    seen, compare = list[int](), DenseFrames.compared
+
+    def noted(self, *arguments, **more):
+        seen.append(len(self.frames))
+        return compare(self, *arguments, **more)
+
+    monkeypatch.setattr(DenseFrames, "compared", noted)
+    monkeypatch.setattr(on_device, "device_of", lambda name: None if name == "cpu" else Device(half=True))
+    return seen
+
+
+def test_reconstruct__on_a_device_gives_what_the_cpu_gives(path, compared, capsys):
+    loops = reconstruct(path, where="n_particles == 1", name="loops", device="cpu", progress=False, **FEW)
+    assert "device" not in loops.attrs
+    assert not compared
+    found = reconstruct(path, where="n_particles == 1", name="dense", **FEW)
+    assert "on the CPU, " in capsys.readouterr().err
+    assert found.attrs["device"] == "the CPU"
+    assert open_run(path).reconstructions["dense"].facts()["device"] == "the CPU"
+    # all, those held out, and eight likenesses of each of these
+    assert set(compared) == {238, 12, 96}
+    np.testing.assert_allclose(found.mean_log_likelihood, loops.mean_log_likelihood, atol=0.5)
+    assert np.corrcoef(found.intensity.values.ravel(), loops.intensity.values.ravel())[0, 1] > 0.99
+
+
+@pytest.mark.usefixtures("compared")
+def test_embed__tells_which_gpu_measured(path, capsys):
+    again = {"sort": "elliptic_envelope", "contamination": 0.01, "overwrite": True}
+    assert embed(path, device="auto", **again).attrs["device"] == "the CPU"
+    assert "sorting on the CPU\n" in capsys.readouterr().err
+    assert open_run(path).embedding().facts()["device"] == "the CPU"
+    assert "device" not in embed(path, device="cpu", **again).attrs
+    assert "sorting on" not in capsys.readouterr().err
+
+
+class ReachedError(Exception):
+    """Raised in place of a comparison."""
+
+
+@pytest.mark.parametrize("verb", [partial(judge, repeats=1, **SMALL), partial(find_kinds, most=1)])
+def test_judge_and_find_kinds__compare_on_the_device(path, compared, monkeypatch, verb):
+    def reached(*_: object, **__: object) -> None:
+        raise ReachedError
+
+    monkeypatch.setattr(DenseFrames, "compared", reached)
+    with pytest.raises(ReachedError):
+        verb(path, progress=False)
+
+
+def test_auto__takes_the_cpu_where_slices_do_not_fit(path, monkeypatch, capsys):
+    monkeypatch.setattr(on_device, "device_of", lambda _: Narrow(9, 1000))
+    found = reconstruct(path, name="narrow", **{**SMALL, "n_iterations": 1})
+    assert "device" not in found.attrs
+    assert "on the CPU: slicing at 64 rotations needs 0.0 GB on the CPU, 0.0 GB free" in capsys.readouterr().err
+
+
+def test_cuda__is_refused_where_slices_do_not_fit(path, monkeypatch):
+    monkeypatch.setattr(on_device, "device_of", lambda _: Narrow(9, 1000))
+    with pytest.raises(MemoryNeededError, match=r"slicing at 64 rotations on the CPU needs .*--device cpu"):
+        reconstruct(path, name="refused", device="cuda", progress=False, **SMALL)
+    assert "refused" not in open_run(path).reconstructions
+
+
+@pytest.mark.parametrize(("device", "told"), [("cuda", "CuPy is not installed"), ("gpu", "unknown device 'gpu'")])
+def test_device__that_is_not_there_is_refused_before_anything_is_written(path, monkeypatch, run, device, told):
+    monkeypatch.setattr(devices, "find_spec", lambda _: None)
+    with pytest.raises((InputError, UnknownNameError), match=told):
+        reconstruct(path, name="refused", device=device, progress=False, **SMALL)
+    for words in (["reconstruct", "--rotations", 60], ["kinds", "--most", 1], ["embed", "--overwrite"]):
+        code, out, err = run(words[0], path, *words[1:], "--device", device, "--scheduler", "synchronous")
+        assert (code, out) == (2, "")
+        assert told in err
+        assert len(err.strip().splitlines()) == 1
+    assert "refused" not in open_run(path).reconstructions

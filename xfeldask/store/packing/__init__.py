@@ -1,0 +1,1 @@
+"""How chunks become bytes: Zstandard, shards, and the code that reads and writes them."""

@@ -1,0 +1,1 @@
+"""What verbs are given: checked, and made into what they work on."""

@@ -1,0 +1,1 @@
+"""Parts of verbs; each verb is a file of the room above."""

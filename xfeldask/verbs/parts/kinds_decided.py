@@ -1,0 +1,87 @@
+"""Verdicts by what kinds single hits are of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from xfeldask.schema import MULTIPLE, NO_KIND, OF_KINDS, OTHER, SINGLE, of_names
+from xfeldask.sorting.decision import Decision, intervals
+from xfeldask.sorting.kinds.found import Kinds
+from xfeldask.sorting.kinds.growth import doubtful
+from xfeldask.sorting.kinds.labelled import Held
+from xfeldask.sorting.kinds.wanted import accepted_at
+from xfeldask.verbs.parts.building import variables
+
+
+def decided_by_kinds(
+    before: xr.Dataset, shots: NDArray[np.int64], columns: dict[str, NDArray[Any]], kinds: Kinds, wanted: int,
+    max_contamination: float | None, rarest: float | None, held: Held | None,
+) -> xr.Dataset:  # fmt: skip
+    """Return the embedding with kinds, verdicts by them, and what is expected of those accepted.
+
+    Parameters
+    ----------
+    before : Dataset, the embedding as its rule decided
+    shots : int64 (some,), single hits
+    columns : `kind`, `probability_wanted` and `misfit` of each of them, (some,)
+    kinds : Kinds
+    wanted : int, the kind to accept
+    max_contamination, rarest : as of `Decision`
+    held : Held, where shots were labelled
+    """
+    n = before.sizes["shot"]
+    rest = {"kind": NO_KIND, "probability_wanted": np.nan, "misfit": np.nan}
+    out = {name: np.full(n, value, columns[name].dtype) for name, value in rest.items()}
+    for name, values in columns.items():
+        out[name][shots] = values
+    single = before.probability_single.values[shots] if "probability_single" in before else np.ones(len(shots))
+    both = single * columns["probability_wanted"]
+    candidate = (columns["kind"] == wanted) & (columns["probability_wanted"] > 0)
+    chosen = accepted_at(both, candidate, max_contamination)
+    verdict = before.verdict.values.copy() if "verdict" in before else np.full(n, MULTIPLE, np.uint8)
+    verdict[shots] = np.where(chosen, SINGLE, np.where(candidate, MULTIPLE, OTHER))
+    accepted = np.zeros(n, bool)
+    accepted[shots] = chosen
+    changed: dict[str, NDArray[Any]] = {**out, "verdict": verdict, "is_single": accepted}
+    if "probability_single" in before:
+        changed["probability_single"] = before.probability_single.values.copy()
+        changed["probability_single"][shots] = both
+    decision = Decision.from_json(before.attrs["decision"])
+    sizes = tuple(np.bincount(columns["kind"], minlength=len(kinds)).tolist())
+    told: dict[str, Any] = {
+        "kinds": sizes, "kind_names": kinds.names or None, "wanted_kind": wanted, "rarest_kind": rarest,
+        "kinds_labels": None if held is None else held.counts, "doubtful_kind": doubtful(kinds.growths) or None,
+    }  # fmt: skip
+    known = decision.purity_by_peaks is None and told["doubtful_kind"] is None
+    if known and (decision.expected_purity is not None or max_contamination is not None):
+        told["expected_others_kept"] = float((1 - both)[chosen].sum())
+        told["expected_purity"] = float(both[chosen].mean()) if chosen.any() else None
+        told["expected_purity_interval"] = intervals(both, chosen).get("expected_purity_interval")
+    if max_contamination is not None:
+        told |= {"max_contamination": max_contamination, **_loss(decision, both, chosen)}
+    if not known:
+        told["expected_purity_interval"] = None
+    if told["doubtful_kind"] is not None:
+        told["expected_others_kept"] = told["expected_purity"] = None
+    decision = decision.model_copy(update=told)
+    stored = variables(changed, None) | {"verdict": xr.Variable(("shot",), verdict, OF_KINDS.attributes())}
+    if kinds.names:
+        stored["kind"] = xr.Variable(("shot",), out["kind"], of_names(kinds.names).attributes())
+    return before.assign(stored).assign_attrs(decision=decision.to_json())
+
+
+def _loss(decision: Decision, both: NDArray[np.float64], chosen: NDArray[np.bool_]) -> dict[str, Any]:
+    """Return intervals, and the singles lost by the rule and then by kinds; of the wanted the rule loses as many."""
+    told: dict[str, Any] = {**intervals(both, chosen), "purity_otherwise": None}
+    before = decision.expected_singles_lost
+    if before is None or "expected_singles_lost_interval" not in told:
+        return told
+    low, high = told["expected_singles_lost_interval"]
+    here = float(both[~chosen].sum() / max(both.sum(), 1e-300))
+    lost, low, high = (1 - (1 - before) * (1 - part) for part in (here, low, high))
+    told |= {"expected_singles_lost": lost, "expected_singles_lost_interval": (low, high)}
+    return told

@@ -1,0 +1,88 @@
+"""Kinds of particles that the beam of a run may hold, as somebody tells."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from xfeldask.config import Experiment
+from xfeldask.errors import InputError, MissingFileError
+from xfeldask.formats.inputs import mixture_of
+from xfeldask.machine import exists
+from xfeldask.orient.sparse import Pixels, SparseFrames
+from xfeldask.physics.species import Mixture, build_form
+from xfeldask.sorting.kinds.found import RADIUS, Kinds
+from xfeldask.sorting.kinds.named import named_kinds
+from xfeldask.sorting.kinds.named_drawn import CUT, Named
+from xfeldask.store.run import Run
+from xfeldask.store.storage.urls import URL, StorePath, store_path
+
+NEARLY_NONE = 1e-9
+"""Weight of species that are not there, over that which they are given."""
+MARGIN = 3
+"""Grid points beyond the radius as far as which form factors are computed."""
+
+
+def named_like(experiment: Experiment, mixture: Mixture, pixels: Pixels) -> Named:
+    """Return the species that an experiment names, with their form factors as far as patterns are compared.
+
+    Parameters
+    ----------
+    experiment, mixture : what the beam may hold, as of `beam_like`
+    pixels : Pixels, that photons are in
+    """
+    nuisance = experiment.nuisance
+    spread = float(np.hypot(nuisance.size_spread, nuisance.energy_spread))
+    s_max = (min(RADIUS, pixels.reach) * (1 + CUT * spread) + MARGIN) * pixels.step
+    return Named(experiment.named_species(), mixture, [build_form(body, s_max) for body in mixture.bodies], spread)
+
+
+def kinds_like(named: Named, frames: SparseFrames, pixels: Pixels, all_are: int | None = None) -> Kinds:
+    """Work out the kinds that a beam may hold.
+
+    Parameters
+    ----------
+    named : Named, as of `named_like`
+    frames : SparseFrames, the shots that are to be judged
+    pixels : Pixels, that the photons are in
+    all_are : int, optional, the species that all these shots are taken for, whatever the weights of others
+    """
+    asked = named.asked
+    if all_are is not None:
+        wanted = list(asked)[all_are]
+        asked = {name: one if name == wanted else one.model_copy(update={"weight": NEARLY_NONE * one.weight})
+                 for name, one in asked.items()}  # fmt: skip
+    return named_kinds(asked, named.mixture, named.forms, frames, pixels)
+
+
+def beam_like(like: str | StorePath | Experiment) -> tuple[Experiment, Mixture]:
+    """Return the experiment that is meant, and what its beam may hold.
+
+    Parameters
+    ----------
+    like : Experiment, path of one as TOML, or path of a simulated store
+
+    Raises
+    ------
+    InputError
+        A store that was not simulated.
+    MissingFileError, FormatError, UnknownNameError
+
+    Examples
+    --------
+    >>> experiment, mixture = beam_like(Experiment(particle="chaperonin", n_shots=1))
+    >>> experiment.wanted_index, [species.name for species in mixture.species]
+    (0, ['chaperonin'])
+    """
+    if not isinstance(like, Experiment):
+        path = store_path(like)
+        if isinstance(path, Path) and not exists(path):
+            raise MissingFileError(f"there is no {path} to take species from; give a simulated store or an experiment")
+        if isinstance(path, URL) or path.is_dir():
+            run = Run.open(path)
+            if run.experiment is None or run.mixture is None:
+                raise InputError(f"{path} was not simulated and names no species; give an experiment (.toml) instead")
+            return run.experiment, run.mixture
+        like = Experiment.from_toml(path)
+    return like, mixture_of(like, None)[0]
