@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable
 from functools import cache
 from importlib.util import find_spec
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -221,7 +222,9 @@ def device_of(name: str) -> Device | None:
     return None if missing else Cuda()
 
 
-@cache
+_making = Lock()
+
+
 def measuring_device(name: str) -> Device:
     """Return the device that this process measures shots on, always the same one, so that tables can stay there.
 
@@ -230,6 +233,12 @@ def measuring_device(name: str) -> Device:
     >>> measuring_device("cpu").label, measuring_device("cpu") is measuring_device("cpu")
     ('the CPU', True)
     """
+    with _making:
+        return _kept_device(name)
+
+
+@cache
+def _kept_device(name: str) -> Device:
     return device_of(name) or CPU
 
 

@@ -28,7 +28,7 @@ def printable(text: object) -> str:
 
 
 def command(*words: object) -> str:
-    """Return a command in one line that a shell takes as it is.
+    """Return a command in one line that a shell takes as it is, but for what a terminal does not show.
 
     Examples
     --------

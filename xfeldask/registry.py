@@ -78,7 +78,7 @@ def call(maker: Callable[..., T], **offered: Any) -> T:
 
 
 def takes(maker: Callable[..., Any], name: str) -> bool:
-    """Whether a callable takes an argument by a name.
+    """Whether a callable takes an argument by a name; what takes ``*args, **options`` alike tells of none.
 
     Examples
     --------
@@ -86,4 +86,5 @@ def takes(maker: Callable[..., Any], name: str) -> bool:
     (True, False, True)
     """
     known = signature(maker).parameters
-    return name in known or any(one.kind is Parameter.VAR_KEYWORD for one in known.values())
+    kinds = {one.kind for one in known.values()}
+    return name in known or (Parameter.VAR_KEYWORD in kinds and Parameter.VAR_POSITIONAL not in kinds)

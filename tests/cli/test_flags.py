@@ -66,6 +66,8 @@ def test_keywords__beside_an_experiment_file_replace_single_values(tmp_path: Pat
         update={"detector": whole.detector.model_copy(update={"mask": "m.npy"})}
     )
     assert asked(assembly="2").particle == whole.particle.model_copy(update={"assembly": "2"})
+    assert asked(detector="square-64") == whole
+    assert asked(particle="1sx4", assembly="2").particle == Particle(source="1sx4", assembly="2")
     other = asked(detector="square-128").detector
     assert other == Detector(source="square-128", response="pnccd")
     assert asked(adu=True).detector == whole.detector.model_copy(

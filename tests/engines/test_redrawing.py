@@ -13,7 +13,9 @@ import zarr
 from xfeldask import expected_intensity, open_run, simulate
 from xfeldask.engines.redrawing import DIFFERS, check_redrawn
 from xfeldask.errors import CorruptStoreError, InputError, UnreachableError
+from xfeldask.store.packing.codecs import EXACT, FAST, pipeline
 from xfeldask.store.run import Run
+from xfeldask.store.volumes import read_volume
 from xfeldask.verbs.verify import verify
 
 ATOMS = (np.random.default_rng(1).normal(size=(30, 3)) * 5e-10, ["C", "N", "O"] * 10)
@@ -88,6 +90,18 @@ def test_verify__tells_of_a_form_factor_that_cannot_be_read_and_of_all_else(stor
     (problem,) = [problem for problem in problems if problem.variable == "volume"]
     assert re.search(told, problem.what)
     assert "orientation" in {problem.variable for problem in problems}
+
+
+@pytest.mark.parametrize("by", [EXACT, FAST])
+def test_form_factor__whose_bytes_are_damaged_is_told_by_whatever_reads_them(store, by):
+    name = open_run(store).attributes["particle"]
+    (chunk,) = (file for file in (store / f"volume/{name}/coefficient/c").rglob("*") if file.is_file())
+    content = bytearray(chunk.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    chunk.write_bytes(content)
+    with pipeline(by), pytest.raises(CorruptStoreError, match=r"the form factor of .* cannot be read"):
+        read_volume(open_run(store).group, name)
+    assert "volume" in {problem.variable for problem in verify(store, recompute=1, progress=False).problems}
 
 
 def test_verify__finds_truth_that_is_not_of_the_seed(store):

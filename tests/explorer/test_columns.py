@@ -14,7 +14,7 @@ from tests.once import Once
 from tests.strategies import quaternions
 from xfeldask import embed, open_dataset
 from xfeldask.errors import MissingFileError, UnknownNameError
-from xfeldask.store.choosing.angles import axis_angles
+from xfeldask.physics.angles import axis_angles
 from xfeldask.store.choosing.columns import Shots
 from xfeldask.store.run import open_run
 

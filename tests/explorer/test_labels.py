@@ -17,7 +17,8 @@ from xfeldask.explorer.tabs.teaching import Teaching, refusal
 from xfeldask.explorer.tabs.watch import Watch
 from xfeldask.explorer.view.sidebar import chips
 from xfeldask.schema import OTHER
-from xfeldask.store.choosing.columns import Column
+from xfeldask.sorting.decision import Decision
+from xfeldask.store.results.embedding import Embedding
 from xfeldask.store.results.labels import LABELS, MOST, NO_LABEL, lessons, write_labels
 from xfeldask.store.run import Run
 from xfeldask.verbs.verify import verify
@@ -57,17 +58,11 @@ def test_queue__holds_the_shots_that_the_rule_is_least_sure_of_first():
     assert looked.labels.queue(N).tolist() == [wanted[4]]
 
 
-def test_queue__begins_with_the_shots_whose_labels_say_most_of_kinds(run):
+def test_queue__begins_with_the_shots_whose_labels_say_most_of_kinds(run, monkeypatch):
+    monkeypatch.setattr(Embedding, "decision", property(lambda _: Decision(next_to_label=(9, 3, N + 5))))
     looked = Session(run.path)
-    wanted, misfit = np.ones(N), np.zeros(N)
-    wanted[[3, 9]], misfit[[5, 6]], wanted[7] = [0.6, 0.99], [2.0, 4.0], np.nan
-    looked.shots.add(Column("probability_wanted", "of the wanted kind", "1", wanted))
-    looked.shots.add(Column("misfit", "how badly it fits", "1", misfit))
-    queue = looked.labels.queue(N).tolist()
-    assert queue[:3] == [3, 6, 5]
-    assert sorted(queue) == list(range(N))
-    away = doubt(looked.shots)
-    assert queue[8:] == [shot for shot in np.argsort(away, kind="stable").tolist() if shot not in queue[:8]]
+    rest = [shot for shot in np.argsort(doubt(looked.shots), kind="stable").tolist() if shot not in (3, 9)]
+    assert looked.labels.queue(N).tolist() == [9, 3, *rest]
 
 
 def test_labels__are_a_quantity_to_be_coloured_and_selected_by():

@@ -19,9 +19,9 @@ from xfeldask.explorer.model.pictures import Pictures
 from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.tabs.orientation import LYING, Sphere, about, orientation
 from xfeldask.explorer.tabs.watch import Watch
+from xfeldask.physics.angles import ANGLES, GROUPS, axis_angles, folded
 from xfeldask.physics.orientations import symmetry_group
 from xfeldask.physics.symmetry import SYMMETRY, fold
-from xfeldask.store.choosing.angles import ANGLES, GROUPS, axis_angles, folded
 from xfeldask.store.choosing.columns import Column, Shots
 from xfeldask.store.run import open_run
 

@@ -89,6 +89,7 @@ def test_make_feature__passes_options_on(small):
         make_feature("radial_profile", small, n_rings=3)(images), radial_profile(images, small, 3)
     )  # fmt: skip
     assert make_feature("autocorrelation_profile", small, n_rings=3).shape == (2, 3)
+    assert make_feature("radial_profile", small, n_rings=None).shape == make_feature("radial_profile", small).shape
 
 
 @pytest.mark.parametrize(
@@ -101,6 +102,7 @@ def test_make_feature__passes_options_on(small):
         ("fourier_crop", {"n": "3"}, "n of the feature 'fourier_crop' is a whole number, got '3'"),
         ("fourier_crop", {"n": 3.0}, r"is a whole number, got 3\.0"),
         ("fourier_crop", {"n": True}, "is a whole number, got True"),
+        ("radial_profile", {"n_rings": 2.5}, "n_rings of the feature 'radial_profile' is a whole number, got 2.5"),
         ("radial_profile", {"n_rings": "12"}, "n_rings of the feature 'radial_profile' is a whole number, got '12'"),
     ],
 )

@@ -152,6 +152,14 @@ def test_rule__without_what_it_must_do_is_refused_by_name() -> None:
         def fit(self, shots):
             return self
 
+    class Alone:
+        needs = ("photon_count",)
+
+        def fit(self, shots):
+            return self
+
+    with pytest.raises(InputError, match="the rule Alone lacks decide and evidence"):
+        register_rule("alone", Alone)
     with pytest.raises(InputError, match="the rule Idle lacks decide and evidence"):
         register_rule("idle", Idle)
 

@@ -58,7 +58,7 @@ def explore(
 
     # what cannot be shown is told before the explorer is imported, which takes seconds
     runs = [_opened(store, wait) for store in stores]
-    if not any(embedding in run.embeddings for run in runs):
+    if not wait and not any(embedding in run.embeddings for run in runs):
         Embedding.refuse_unknown(runs[0], embedding)
     try:
         from xfeldask.explorer.serving import Options, serve

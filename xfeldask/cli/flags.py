@@ -164,17 +164,18 @@ def keywords(flags: dict[str, Any]) -> dict[str, Any]:
 
 def _particle_flags(assembly: str, given: dict[str, Any], experiment: Experiment | None) -> dict[str, Any]:
     """Return parts of the particle: those of the experiment, but for what flags replace."""
-    kept = {} if experiment is None or experiment.particle is None else experiment.particle.model_dump()
-    if "species" in given or (not kept and experiment is not None and "particle" not in given):
+    of_file = None if experiment is None else experiment.particle
+    if "species" in given or (of_file is None and experiment is not None and "particle" not in given):
         raise InputError("--assembly is of one particle; give that of species in an experiment file")
-    source = given.get("particle", kept.get("source", "chaperonin"))
-    return {**kept, "source": source, "assembly": assembly, "digest": ""}
+    if "particle" in given or of_file is None:
+        return {"source": given.get("particle", "chaperonin"), "assembly": assembly}
+    return {**of_file.model_dump(exclude={"digest"}), "assembly": assembly}
 
 
 def _detector_flags(mask: str | None, source: str | None, experiment: Experiment | None) -> dict[str, Any]:
     """Return parts of the detector; of another than that of the experiment, its response alone is kept."""
     kept = {} if experiment is None else experiment.detector.model_dump(exclude={"digest"}, exclude_none=True)
-    if source is not None:
+    if source not in (None, kept.get("source")):
         kept = {name: value for name, value in kept.items() if name == "response"} | {"source": source}
     return kept if mask is None else {**kept, "mask": mask}
 

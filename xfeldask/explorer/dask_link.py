@@ -13,6 +13,11 @@ from xfeldask.work.compute import active_client
 class DaskLink(AuthRequestHandler):  # type: ignore[misc]
     """Leads to the dashboard of the cluster, which is started if it waits for work."""
 
+    def prepare(self) -> None:
+        """Refuse what another page asks for, in which a picture of this address would start a cluster."""
+        if self.request.headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none"):
+            raise HTTPError(403)
+
     @authenticated
     async def get(self) -> None:
         """Answer with the address of the dashboard."""

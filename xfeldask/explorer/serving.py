@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
 import logging
 import os
@@ -46,6 +47,8 @@ MOST_VISITS = 100
 """Pages that a server has at a time."""
 COMPRESSION = 1
 """Of what is sent by websockets: images of photons are mostly zeros, and a higher one takes far longer for little."""
+REST = 1.0
+"""Seconds between pages of other stores than the first, which are made so that their images are read."""
 PARTS = ("model.session", "view.canvas", "view.plane", "tabs", "view.page")
 """Modules of the explorer that pages are made by, in pieces: a server answers a browser before and between them."""
 CALL = "panel serve xfeldask/dashboard.py --address 127.0.0.1 --args --store run.zarr"
@@ -128,10 +131,14 @@ async def begin(server: Any, options: Options) -> None:
     finally:
         gc.freeze()
         gc.enable()
+    keeping = asyncio.create_task(ahead.keep())
     for here in range(1, len(options.stores)):
-        await asyncio.sleep(0)
-        _make_page(options.stores, here).get_root()
-    await ahead.keep()
+        await asyncio.sleep(REST)
+        try:
+            _make_page(options.stores, here).get_root()
+        except Exception:  # damaged bytes may raise anything, which who comes is told
+            logging.getLogger(__name__).debug("a page of %s cannot be made", options.stores[here], exc_info=True)
+    await keeping
 
 
 @contextmanager
@@ -184,9 +191,11 @@ def make_server(
     more["extra_patterns"] = [(f"/{DASK}", DaskLink)]
     try:
         server = pn.serve(app, port=port, address=address, **more)
-    except OSError as error:
-        why = f"cannot listen on port {port} of {address}: {os.strerror(error.errno or 0).lower()}"
-        raise InputError(f"{why}; choose another with --port, such as 0 for a free one") from None
+    except (OSError, UnicodeError) as error:
+        why = f"cannot listen on port {port} of {address}: {getattr(error, 'strerror', None) or error}".lower()
+        is_port = isinstance(error, OSError) and error.errno in (errno.EADDRINUSE, errno.EACCES)
+        then = "another with --port, such as 0 for a free one" if is_port else "another --address, such as 127.0.0.1"
+        raise InputError(f"{why}; choose {then}") from None
     hosts = hosts_of(address, origins)
     server._tornado.add_transform(packed)
     protect(server._tornado, hosts)

@@ -201,5 +201,5 @@ def _refuse_options(name: str, maker: Callable[..., object], options: dict[str, 
     if name not in _OURS:
         return
     for option, value in options.items():
-        if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int | np.integer)):
             raise InputError(f"{option} of the feature {name!r} is a whole number, got {value!r:.60}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from shutil import disk_usage
 from typing import Any
 
 import h5py
@@ -19,6 +20,8 @@ BAD = np.uint32(0x80)
 THEIRS = {"train": "trainId", "pulse": "pulseId", "cell": "cellId"}
 """What our identifiers are called in CXI files of the European XFEL."""
 PROGRAM = "xfeldask"
+AROUND = 2**20
+"""Bytes that HDF5 may need besides the verdicts."""
 
 
 def write_cxi(
@@ -179,6 +182,7 @@ def write_back_result(path: str, stack: str, n_shots: int, result: Mapping[str, 
     FormatError
         It does not hold the frames any more.
     """
+    _refuse_full(path, result)
     try:
         file = h5py.File(path, "r+")
     except FileNotFoundError:
@@ -199,6 +203,13 @@ def write_back_result(path: str, stack: str, n_shots: int, result: Mapping[str, 
         except OSError as error:
             raise InputError(f"{path} cannot be written ({first_line(error)}); make room, and write it again") from None
         return f"{path}:/{entry.name.strip('/')}/{place}"
+
+
+def _refuse_full(path: str, result: Mapping[str, NDArray[Any]]) -> None:
+    """Refuse a disk without room for verdicts: HDF5 may end the process that it fails in."""
+    needed = AROUND + sum(np.asarray(values).nbytes for values in result.values())
+    if Path(path).is_file() and (free := disk_usage(Path(path).parent).free) < needed:
+        raise InputError(f"{path} cannot be written: {free:,} bytes are free, {needed:,} needed; make room")
 
 
 def _replace_is_hit(score: h5py.Group, is_hit: NDArray[Any]) -> None:

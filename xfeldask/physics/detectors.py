@@ -143,9 +143,12 @@ def follows_pixels(shape: tuple[int, ...], pixels: tuple[int, int, int]) -> bool
     --------
     >>> [follows_pixels(shape, (2, 4, 6)) for shape in ((48,), (8, 6), (2, 4, 6), (4, 2, 6), (6, 8), (2, 6, 4))]
     [True, True, True, False, False, False]
+    >>> follows_pixels((64, 1, 32), (1, 64, 32))
+    True
     """
     panels, rows, columns = pixels
-    in_rows = shape[-1:] == (columns,) and (shape != (rows, panels, columns) or panels == rows)
+    moves_rows = shape == (rows, panels, columns) and panels != rows and 1 not in (panels, rows)
+    in_rows = shape[-1:] == (columns,) and not moves_rows
     return prod(shape) == prod(pixels) and (len(shape) == 1 or in_rows)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xfeldask.errors import InputError, UnknownNameError
-from xfeldask.registry import Registry, call
+from xfeldask.registry import Registry, call, takes
 from xfeldask.schema import BLANK, LATENT, MULTIPLE, SINGLE, Variable
 from xfeldask.sorting.decision import Decision
 from xfeldask.sorting.envelope import EnvelopeRule
@@ -21,6 +21,8 @@ from xfeldask.sorting.protocol import COORDINATES, Allowance, Columns, Rule, Sho
 _OURS: dict[str, type[Rule]] = {"pairs": PairRule, "elliptic_envelope": EnvelopeRule}
 RULES: Registry[type[Rule]] = Registry("rule", _OURS)
 """Rules by name."""
+WRITTEN = ("decide", "evidence", "fit")
+"""What each rule does."""
 MODELS = "models"
 """What `embed` is told to sort by the default rule and then by species that are named; no rule by itself."""
 BLOCK = 1024
@@ -64,11 +66,23 @@ def register_rule(name: str, kind: type[Rule]) -> None:
     """
     if not isinstance(kind, type):
         raise InputError(f"a rule is registered as a class, got {kind!r:.60}")
-    if lacking := getattr(kind, "__abstractmethods__", ()):
-        raise InputError(f"the rule {kind.__name__} lacks {' and '.join(sorted(lacking))}; see `Rule` for what they do")
+    unwritten = getattr(kind, "__abstractmethods__", ())
+    if lacking := [one for one in WRITTEN if one in unwritten or not callable(getattr(kind, one, None))]:
+        raise InputError(f"the rule {kind.__name__} lacks {' and '.join(lacking)}; see `Rule` for what they do")
     if name == MODELS:
         raise InputError(f"sort={MODELS!r} of `embed` goes by species that are named; give the rule another name")
     RULES.register(name, kind)
+
+
+def measures_on_devices(sort: str | object | None) -> bool:
+    """Whether a rule can measure shots on a GPU.
+
+    Examples
+    --------
+    >>> measures_on_devices("pairs"), measures_on_devices("elliptic_envelope"), measures_on_devices(None)
+    (True, False, False)
+    """
+    return isinstance(sort, str) and sort in RULES and takes(RULES[sort], "device")
 
 
 def make_rule(sort: str | object | None, seed: int = 0, device: str = "cpu") -> Rule | None:

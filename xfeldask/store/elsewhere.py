@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
@@ -32,6 +32,8 @@ READER = "xfeldask.engines.reading:PhotonReader"
 HEADER_BYTES = 2**16
 RESTS = 10
 """Times that it took to look whether files have changed that pass before the next look: a folder may hold many."""
+LONGEST_REST = 10.0
+"""Longest time between two such looks [s]."""
 _opening = Lock()
 _threads = ThreadPoolExecutor(4, "frames")
 """Not those of zarr's loop, which a reader waits for while it opens the store."""
@@ -45,7 +47,7 @@ class SourceFile(Record):
     path : str, absolute
     size : int [byte], of a folder that of all files in it
     modified : int, when it was written last [ns], of a folder the last of all files in it
-    header : str, SHA-256 of its first 64 KiB, of a folder that of the names and sizes of all files in it
+    header : str, SHA-256 of its first 64 KiB, of a folder that of the names, sizes and times of all files in it
     """
 
     path: str
@@ -58,11 +60,13 @@ class SourceFile(Record):
         """Look at a file or a folder as it is now."""
         file = Path(path).absolute()
         if file.is_dir():
-            beginning = "".join(f"{name} {size};" for name, (size, _) in _files_in(file).items()).encode()
+            each = _files_in(file)
+            beginning = "".join(f"{name} {size} {time};" for name, (size, time) in each.items()).encode()
+            size, modified = _together(each)
         else:
             with file.open("rb") as content:
                 beginning = content.read(HEADER_BYTES)
-        size, modified = _state_of(file)
+            size, modified = _state_of(file)
         return cls(path=str(file), size=size, modified=modified, header=hashlib.sha256(beginning).hexdigest())
 
 
@@ -174,11 +178,14 @@ def _files_in(folder: Path) -> dict[str, tuple[int, int]]:
     return {name: (one.st_size, one.st_mtime_ns) for name, one in found.items()}
 
 
+def _together(files: Mapping[str, tuple[int, int]]) -> tuple[int, int]:
+    return sum(size for size, _ in files.values()), max((time for _, time in files.values()), default=0)
+
+
 def _state_of(path: Path) -> tuple[int, int]:
     """Size and time of a file, or of all files in a folder, by which a change is noticed."""
     if path.is_dir():
-        each = _files_in(path).values()
-        return sum(size for size, _ in each), max((time for _, time in each), default=0)
+        return _together(_files_in(path))
     found = path.stat()
     return found.st_size, found.st_mtime_ns
 
@@ -268,7 +275,7 @@ class PhotonStore(WrapperStore[MemoryStore]):
             if began >= self._looked[0]:
                 state = told.state()
                 done = time.monotonic()
-                self._looked = done + RESTS * (done - began), state
+                self._looked = done + min(RESTS * (done - began), LONGEST_REST), state
             return _kept_reader(path, identity, self._told, self._looked[1])
 
     def _frame(self, shot: int) -> NDArray[np.uint8]:

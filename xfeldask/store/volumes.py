@@ -10,7 +10,7 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from xfeldask.errors import CorruptStoreError
+from xfeldask.errors import CorruptStoreError, XfeldaskError, first_line
 from xfeldask.physics.atoms import Atoms, make_atoms
 from xfeldask.physics.species import Body, Form, Mixture, Species
 from xfeldask.physics.spheroid import Spheroid
@@ -121,8 +121,10 @@ def _atoms(group: zarr.Group) -> Atoms:
 def _reading(root: zarr.Group, what: str) -> Iterator[None]:
     try:
         yield
-    except (KeyError, ValueError, TypeError) as error:
-        told = f"{root.store_path}: {what} cannot be read ({error}); xfeldask verify names what is broken"
+    except XfeldaskError:
+        raise
+    except Exception as error:  # a decoder may raise anything on damaged bytes
+        told = f"{root.store_path}: {what} cannot be read ({first_line(error)}); xfeldask verify names what is broken"
         raise CorruptStoreError(told) from error
 
 

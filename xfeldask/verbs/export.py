@@ -163,7 +163,7 @@ def write_back(store: Store, *, embedding: str | None = None) -> list[str]:
         raise InputError(f"{run.path} was not ingested from CXI files; export it instead, with --where")
     verdicts = result_of(run, embedding, np.arange(run.n_shots))
     if verdicts is None:
-        raise InputError(f"the shots of {run.path} were not sorted; sort them first: xfeldask sort {run.path}")
+        raise Embedding.none_sorted(run)
     places = [(source, *stack) for source in intake.sources for stack in cxi_stacks(source)]
     if sum(n_shots for _, _, n_shots in places) != run.n_shots:
         raise InputError(

@@ -192,7 +192,7 @@ def _sets(run: Run, embedding: str | None) -> tuple[Mapping[str, NDArray[np.int6
     """Shots of each set, and which shots are single in truth."""
     judging = Embedding.with_verdicts(run, embedding)
     if judging is None or not judging.is_sorted:
-        raise InputError(f"{run.path} was not sorted; sort it with xfeldask sort {run.path}")
+        raise Embedding.none_sorted(run)
     columns = Shots.of(run, judging.name)
     single = true_singles(run)
     hit = run.read("photon_count") > 0

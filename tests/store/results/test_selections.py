@@ -56,7 +56,9 @@ def test_name__that_is_none_is_refused_and_nothing_written(run, name):
     assert read_selections(run) == {}
 
 
-@pytest.mark.parametrize("name", ["is_single", "c7", "photons", "photon_count", "hit", "selection", "train"])
+@pytest.mark.parametrize(
+    "name", ["is_single", "c7", "photons", "photon_count", "hit", "selection", "train", "azimuth_C2"]
+)
 def test_name__of_something_else_in_the_store_is_refused(tmp_path, name):
     run = tiny_run(tmp_path / "run.zarr", frames(5), columns={"train": np.arange(5)})
     with pytest.raises(InputError, match=f"{name} is what a store calls something of its own; choose another name"):
@@ -69,9 +71,10 @@ def test_verdict__is_not_replaced_by_a_selection_of_an_older_version(tmp_path):
         publish_by_name(run, "selection", name, "selected", np.zeros(24, bool), {})
     shots, latent = Shots.of(run), run.embedding().dataset()
     np.testing.assert_array_equal(shots.column("is_single").values, latent.is_single.values)
-    np.testing.assert_array_equal(shots.latent(0), latent.latent.values[:, 0])
+    np.testing.assert_array_equal(shots.latent[:, 0], latent.latent.values[:, 0])
     assert not shots.past("c7", 0).values.any()
     assert select(run.path, "is_single").size == latent.is_single.values.sum() > 0
+    assert shots.selections == {"c7": True}  # the embedding has two components
 
 
 @pytest.mark.parametrize("name", ["a", "_", "a1_B", "a" * 64])

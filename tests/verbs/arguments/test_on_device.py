@@ -59,7 +59,17 @@ def test_reconstruct__on_a_device_gives_what_the_cpu_gives(path, compared, capsy
 
 
 @pytest.mark.usefixtures("compared")
-def test_embed__tells_which_gpu_measured(path, capsys):
+def test_embed__takes_no_gpu_for_a_rule_that_measures_on_none(path, capsys):
+    asked = {"sort": "elliptic_envelope", "contamination": 0.01, "overwrite": True}
+    with pytest.raises(InputError, match="device='cuda' is for a rule that measures shots"):
+        embed(path, device="cuda", **asked)
+    assert "device" not in embed(path, device="auto", **asked).attrs
+    assert "sorting on" not in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("compared")
+def test_embed__tells_which_gpu_measured(path, capsys, monkeypatch):
+    monkeypatch.setattr("xfeldask.verbs.embed.measures_on_devices", lambda _: True)
     again = {"sort": "elliptic_envelope", "contamination": 0.01, "overwrite": True}
     assert embed(path, device="auto", **again).attrs["device"] == "the CPU"
     assert "sorting on the CPU\n" in capsys.readouterr().err

@@ -13,7 +13,6 @@ import param
 from numpy.typing import ArrayLike, NDArray
 
 from xfeldask.errors import XfeldaskError
-from xfeldask.sorting.kinds.next_shots import next_to_label
 from xfeldask.store.choosing.columns import Column, Shots
 from xfeldask.store.results.by_name import check_name
 from xfeldask.store.results.labels import (
@@ -214,13 +213,16 @@ class Labels(param.Parameterized):
 def asked_for(shots: Shots) -> NDArray[np.int64]:
     """Return all shots in the order in which labels are asked for.
 
-    Where kinds were found those shots come first whose labels would say most of kinds; all others follow as the rule is
-    least sure of them.
+    Those come first whose labels would say most of kinds, as `find_kinds` told; all others follow as the rule is least
+    sure of them.
     """
     order = np.argsort(doubt(shots), kind="stable")
-    if not {"probability_wanted", "misfit"} <= set(shots.names()):
-        return order
-    first = next_to_label(shots.column("probability_wanted").values, shots.column("misfit").values)
+    decision = None if shots.embedding is None else shots.run.embedding(shots.embedding).decision
+    asked = () if decision is None else decision.next_to_label or ()
+    index = shots.column("shot").values
+    places = np.flatnonzero(np.isin(index, asked))
+    place = dict(zip(index[places].tolist(), places.tolist(), strict=True))
+    first = np.array([place[shot] for shot in asked if shot in place], np.int64)
     return np.concatenate([first, order[~np.isin(order, first)]])
 
 
@@ -253,6 +255,7 @@ class Keeper:
     def __init__(self, run: Run, tell: Callable[[str], object]) -> None:
         self._run, self._tell, self._lock = run, tell, Lock()
         self._failed: dict[str, dict[int, str | None]] = {}
+        self._faults: dict[str, str] = {}
         self._waiting: dict[str, dict[int, str | None]] = {}
         self._thread: Thread | None = None
 
@@ -272,12 +275,12 @@ class Keeper:
             thread.join()
 
     def _work(self) -> None:
-        fault = ""
         while True:
             with self._lock:
                 if not self._waiting:
                     # written with those that come next
                     self._waiting, self._failed, self._thread = self._failed, {}, None
+                    fault = next(iter(self._faults.values()), "")
                     break
                 person, changes = self._waiting.popitem()
             changes = self._failed.pop(person, {}) | changes
@@ -286,5 +289,7 @@ class Keeper:
             except Exception as error:  # labels of others are still to be written, and the page waits for an end
                 if not isinstance(error, XfeldaskError):
                     logging.getLogger(__name__).exception("labels of %s cannot be written", person)
-                self._failed[person], fault = changes, str(error) or type(error).__name__
+                self._failed[person], self._faults[person] = changes, str(error) or type(error).__name__
+            else:
+                self._faults.pop(person, None)
         self._tell(fault)

@@ -197,7 +197,9 @@ class Compare(Making):
         now = self._session.zoom
         if self._pictures.bins(zoom)[0] != self._pictures.bins(now)[0]:
             self._found = None
-            self._begin()
+            # one that is at work looks again what is to be shown when it ends
+            if not self.at_work:
+                self._begin()
             return
         means = [shown(self._pictures, now, side.mean) for side in sides]
         there = np.concatenate([image.values[image.values > 0] for image in means])

@@ -17,9 +17,9 @@ from xfeldask.explorer.tabs.watch import Watch
 from xfeldask.explorer.view.fields import AS_WRITTEN, choice
 from xfeldask.explorer.view.plane import Plane
 from xfeldask.explorer.view.widgets import caption, sentence
+from xfeldask.physics.angles import GROUPS, folded
 from xfeldask.physics.orientations import symmetry_group
 from xfeldask.physics.symmetry import turns_about_z
-from xfeldask.store.choosing.angles import GROUPS, folded
 
 HIGH = (
     ":host { flex: 0 0 auto !important; height: clamp(440px, 100cqh - 10px, 640px) !important;"

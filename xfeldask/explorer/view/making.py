@@ -34,7 +34,7 @@ class Making(ABC):
     beginning = "begins"
 
     def __init__(self, session: Session, label: str) -> None:
-        self._session, self._closed, self._cancel = session, False, Event()
+        self._session, self._closed, self._ending, self._cancel = session, False, False, Event()
         self.thread: Thread | None = None
         self.make = pmui.Button(label=label, variant="contained", size="small")
         self.told = pn.pane.HTML("", styles=SMALL, align="center")
@@ -47,7 +47,7 @@ class Making(ABC):
     @property
     def at_work(self) -> bool:
         """Whether something is being made."""
-        return self.thread is not None and self.thread.is_alive()
+        return self.thread is not None and self.thread.is_alive() and not self._ending
 
     def start(self, _: Any = None) -> None:
         """Begin, unless something is being made."""
@@ -56,7 +56,7 @@ class Making(ABC):
             self._begin()
 
     def _begin(self) -> None:
-        self._cancel = Event()
+        self._cancel, self._ending = Event(), False
         self.bar.param.update(variant="determinate", value=0, visible=True)
         self.told.object = self.beginning
         self.thread = Thread(target=self._work, args=[pn.state.curdoc], daemon=True)
@@ -108,6 +108,8 @@ class Making(ABC):
             self.told.object = f"{what} {done:,} of {total:,} {unit}"
 
     def _end(self, fault: str) -> None:
+        # what is shown now may ask for the next
+        self._ending = True
         self.bar.visible = False
         self.told.object = html.escape(fault)
         if not fault:

@@ -13,12 +13,12 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from xfeldask.errors import CorruptStoreError, InputError, UnknownNameError
+from xfeldask.physics.angles import ANGLES, GROUPS, axis_angles, folded
 from xfeldask.physics.orientations import symmetry_group
 from xfeldask.physics.symmetry import fold
 from xfeldask.schema import DONE, LATENT, OF_KINDS, SINGLE
 from xfeldask.scores import OUTCOMES, confusion_class
 from xfeldask.sorting.decision import Decision
-from xfeldask.store.choosing.angles import ANGLES, GROUPS, axis_angles, folded
 from xfeldask.store.choosing.column import NO_YES as NO_YES
 from xfeldask.store.choosing.column import Column as Column
 from xfeldask.store.choosing.column import column_of
@@ -77,9 +77,11 @@ class Shots:
     _added: dict[str, Column] = field(init=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name, make in self._quantities():
-            # a selection that an older version let have the name of a verdict does not take its place
-            self._makers.setdefault(name, make)
+        self._makers.update(self._quantities())
+        # a selection that an older version let have the name of a verdict does not take its place
+        for name in self._selections.keys() & self._makers.keys():
+            del self._selections[name]
+        self._makers.update(self._by_people())
         if "orientation" in self._root:
             for group in GROUPS:
                 self._unlisted.update({folded(name, group): partial(self._turned, name, group) for name in ANGLES})
@@ -303,6 +305,8 @@ class Shots:
         yield "shot", self._index
         for name, variable in self._background.data_vars.items():
             yield str(name), partial(column_of, variable[: self.n_shots])
+
+    def _by_people(self) -> Iterator[tuple[str, Callable[[], Column]]]:
         for name, selected in self._selections.items():
             yield name, partial(column_of, selected[: self.n_shots])
         for name, label in self._labels.items():

@@ -70,7 +70,7 @@ def fitting(run: Run, group: str, *variables: str) -> xr.Dataset | None:
     found = open_lazily(run.group, group)
     if not is_of(run, found.attrs):
         return None
-    refuse_missing(run, group, found, variables)
+    refuse_missing(run, group, found, (*variables, "shot"))
     return found if found.sizes["shot"] == run.n_shots else None
 
 
@@ -81,7 +81,7 @@ def refuse_missing(run: Run, group: str, found: xr.Dataset, variables: Iterable[
     ------
     CorruptStoreError
     """
-    if missing := [name for name in variables if name not in found]:
+    if missing := [name for name in variables if name not in found and name not in found.dims]:
         raise CorruptStoreError(
             f"{run.path}: {group} has no {missing[0]}; xfeldask verify names what is broken, put that back, or remove "
             f"{run.path / group}"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from xfeldask.errors import InputError
+from xfeldask.errors import InputError, command
 from xfeldask.sorting.decision import Decision
 from xfeldask.store.older import is_transposed
 from xfeldask.store.results.background_rows import LESS_BACKGROUND
@@ -69,6 +69,13 @@ class Embedding(Made):
             told = ", ".join(each.name for each in have)
             raise InputError(f"{run.path} has verdicts in {told}; say which with embedding= (--embedding)")
         return have[0] if have else None
+
+    @staticmethod
+    def none_sorted(run: Run) -> InputError:
+        """Return the error of a run without verdicts, which says how to get them."""
+        again = ("--overwrite",) if run.embeddings else ()
+        how = command("xfeldask", "embed", run.path, *again)
+        return InputError(f"no shot of {run.path} was sorted; embed it with a rule: {how}")
 
     @staticmethod
     def first_name(have: Mapping[str, Embedding]) -> str | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from xfeldask.errors import CorruptStoreError, InputError
+from xfeldask.errors import CorruptStoreError, InputError, XfeldaskError, first_line
 from xfeldask.schema import BLANK, MULTIPLE, OTHER, SINGLE
 from xfeldask.store.results.by_name import check_name, publish_by_name, read_by_name
 from xfeldask.store.storage.lock import held
@@ -115,9 +115,11 @@ def values_of(labels: xr.DataArray) -> NDArray[np.int8]:
     """
     try:
         return labels.values.astype(np.int8)
+    except XfeldaskError:
+        raise
     except Exception as error:  # a decoder may raise anything on damaged bytes
-        who = labels.attrs.get("long_name", "labels")
-        raise CorruptStoreError(f"{who} cannot be read ({error}); xfeldask verify names what is broken") from error
+        who, why = labels.attrs.get("long_name", "labels"), first_line(error)
+        raise CorruptStoreError(f"{who} cannot be read ({why}); xfeldask verify names what is broken") from error
 
 
 def classes_of(labels: xr.DataArray) -> dict[str, int]:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xfeldask.errors import InputError
+from xfeldask.physics.angles import ANGLES, GROUPS, folded
 from xfeldask.schema import is_taken
 from xfeldask.store.results.by_name import check_name, publish_by_name, read_by_name
 from xfeldask.store.storage.lock import held
@@ -65,7 +66,8 @@ def refuse_taken(run: Run, name: str) -> None:
         It is no name, or that of something else in the store, in whose place expressions would take the selection.
     """
     check_name(name, WHAT)
-    if is_taken(name) or name in run:
+    turned = {folded(angle, group) for angle in ANGLES for group in GROUPS}
+    if is_taken(name) or name in turned or name in run:
         raise InputError(f"{name} is what a store calls something of its own; choose another name for the selection")
 
 

@@ -92,10 +92,7 @@ def _single_hits(run: Run, where: str | None, embedding: str | None) -> NDArray[
         return single
     judging = Embedding.with_verdicts(run, embedding)
     if judging is None or not judging.is_sorted:
-        raise InputError(
-            f"{run.path} was not sorted, so nothing tells single hits; sort it with xfeldask sort {run.path}, or name "
-            "them (--where)"
-        )
+        raise InputError(f"{Embedding.none_sorted(run)}, or name single hits with where= (--where)")
     # one that was stopped while it followed its run tells of the first shots
     accepted = judging.dataset().is_single.values
     single[: len(accepted)] = accepted

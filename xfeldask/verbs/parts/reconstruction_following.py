@@ -149,6 +149,11 @@ class Follower:
         run = self.target.run.reopened()
         embedded = makers(run.path, Embedding.room)  # before what they make is read
         nothing, written, named = np.zeros(0, np.int64), int(run.done().sum()), self._embedding or self.asked.embedding
+        if named is None and self.asked.where is None and len(embedded) > 1:
+            told = ", ".join(sorted(embedded))
+            raise InputError(
+                f"verdicts of {run.path} are being made in {told}; say which with embedding= (--embedding)"
+            )
         columns = None
         try:
             columns = columns_for(run, self.asked.where, named)

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.strategies import quaternions
+from xfeldask.physics.angles import ANGLES, GROUPS, axis_angles, folded
 from xfeldask.physics.orientations import rotation_matrix
-from xfeldask.store.choosing.angles import ANGLES, GROUPS, axis_angles, folded
 
 
 def about(axis, degrees):
