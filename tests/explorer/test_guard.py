@@ -207,6 +207,20 @@ def test_server__leads_to_the_dashboard_of_a_cluster_if_there_is_one(
     assert (status, headers.get("Location")) == ((302, link) if link else (404, None))
 
 
+@pytest.mark.parametrize(
+    ("site", "status"), [("cross-site", 403), ("same-site", 403), ("same-origin", 302), ("none", 302)]
+)
+def test_server__starts_no_cluster_for_another_page(server: Any, monkeypatch, site: str, status: int) -> None:
+    asked: list[SimpleNamespace] = []
+
+    def client() -> SimpleNamespace:
+        asked.append(SimpleNamespace(dashboard_link="http://127.0.0.1:8787/status"))
+        return asked[-1]
+
+    monkeypatch.setattr("xfeldask.explorer.dask_link.active_client", client)
+    assert (ask(server, "/dask", **{"Sec-Fetch-Site": site})[0], len(asked)) == (status, status == 302)
+
+
 def test_server_with_a_password__starts_no_cluster_for_who_has_not_given_it(monkeypatch) -> None:
     asked: list[int] = []
     monkeypatch.setattr("xfeldask.explorer.dask_link.active_client", lambda: asked.append(1))
