@@ -83,7 +83,7 @@ def no_safe_header(patch: Patch) -> None:
 
 def no_long_names(patch: Patch) -> None:
     """Let the system tell of a name that is too long."""
-    patch.setattr("xfeldask.store.opening.exists", Path.exists)
+    patch.setattr("xfeldask.store.storage.leftovers.exists", Path.exists)
 
 
 def markup(patch: Patch) -> None:

@@ -9,7 +9,7 @@ import zarr
 from sklearn import decomposition
 
 from xfeldask import embed, open_dataset, simulate
-from xfeldask.errors import CorruptStoreError, InputError, MissingFileError
+from xfeldask.errors import CorruptStoreError, InputError, MissingFileError, UnknownNameError
 from xfeldask.explorer.model.rebuild import IMAGE_FEATURES, LinearSpace
 from xfeldask.store.run import open_run
 
@@ -124,7 +124,7 @@ def test_rebuild__refuses_shots_and_components_that_are_not_there(store: Path) -
 
 
 def test_open__refuses_what_is_not_there_or_broken(store: Path, tmp_path: Path) -> None:
-    with pytest.raises(MissingFileError, match="nobody"):
+    with pytest.raises(UnknownNameError, match="nobody"):
         LinearSpace.of(open_run(store).embedding("nobody"))
     bare = tmp_path / "bare.zarr"
     simulate(bare, particle=ATOMS, detector="square-32", beam=BRIGHT, n_shots=8, progress=False)

@@ -76,11 +76,12 @@ def test_print_density__tells_the_resolution_that_each_curve_has_at_its_own_limi
     transfer: list[float], densities: list[float] | None, told: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     found = xr.Dataset({"x": np.arange(9), "s": ("u", np.arange(-4, 5) * 1e8), "phase_transfer": ("shell", transfer)})
+    found["density"] = ("x", np.zeros(9), {"device": "a GPU"})
     if densities:
         found["density_correlation"] = "shell", densities
     print_density(found)
     out = capsys.readouterr().out
-    assert all(part in out for part in told)
+    assert all(part in out for part in [*told, "phased on a GPU"])
     assert ("half sets" in out) == (densities is not None)
 
 

@@ -49,6 +49,8 @@ def test_scheduled__refuses_what_it_does_not_know(name, told):
 class FakeCluster:
     """A cluster that notes how it was asked for, and that it was closed."""
 
+    dashboard_link = None
+
     def __init__(self, **asked):
         self.asked, self.closed = asked, False
 

@@ -275,7 +275,11 @@ def _png(figure: Figure) -> bytes:
 
 
 def _html(run: Run, latent: xr.Dataset | None, drawn: dict[str, bytes]) -> str:
-    rows = dict(run.facts())
+    rows, kinds = dict(run.facts()), verdicts(run, latent)
+    if latent is None or "verdict" not in latent:
+        rows["taken for"] = ", ".join(
+            f"{_told(kind)}: {n:,}" for kind in (*KINDS, -1) if (n := int((kinds == kind).sum()))
+        )
     if latent is not None:
         rows |= verdict_told(run, latent)
     table = "".join(f"<tr><td>{escape(k)}</td><td>{escape(v)}</td></tr>" for k, v in rows.items())
