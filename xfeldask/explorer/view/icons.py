@@ -46,7 +46,7 @@ class Icons(JSComponent):
 
     buttons = param.List([], doc="name, words and outline of each")
     keys = param.String("", doc="HTML")
-    is_open = param.Boolean(False, doc="whether the list of keys is shown")
+    turned = param.Integer(0, doc="how often the list of keys was to be shown, or to be shown no longer")
 
     _esm = """
     export function render({ model }) {
@@ -58,7 +58,7 @@ class Icons(JSComponent):
         button.setAttribute('aria-label', words);
         button.innerHTML = `<svg viewBox="0 0 24 24" aria-hidden="true"><path d="${path}"/></svg>`;
         button.onclick = () => {
-          if (name == 'keys') model.is_open = true;
+          if (name == 'keys') list.showModal();
           else if (name == 'copy') { COPY }
           else model.send_msg(name);
         };
@@ -69,9 +69,8 @@ class Icons(JSComponent):
       list.innerHTML = `<button aria-label="close">\u00d7</button><h2>Keys</h2>${model.keys}`;
       // the button that closes it, and what lies around it
       list.onclick = (event) => { if (event.target == list || event.target.closest('button')) list.close(); };
-      list.onclose = () => { model.is_open = false; };
-      const turn = () => { if (model.is_open != list.open) model.is_open ? list.showModal() : list.close(); };
-      model.on('is_open', turn);
+      // whether it is open is known here alone: who closes it may turn it again before the server hears of it
+      model.on('turned', () => list.open ? list.close() : list.showModal());
       row.append(list);
       return row;
     }
@@ -85,7 +84,7 @@ class Icons(JSComponent):
 
     def turn(self) -> None:
         """Show the list of keys, or show it no longer."""
-        self.is_open = not self.is_open
+        self.turned += 1
 
     def _handle_msg(self, name: Any) -> None:
         if isinstance(name, str) and name in self._actions:
