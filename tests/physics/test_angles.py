@@ -9,6 +9,8 @@ from tests.strategies import quaternions
 from xfeldask.physics.angles import ANGLES, GROUPS, axis_angles, folded
 from xfeldask.physics.orientations import rotation_matrix
 
+pytestmark = pytest.mark.rounding
+
 
 def about(axis, degrees):
     """Return the quaternion of a rotation about x, y or z."""

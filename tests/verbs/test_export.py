@@ -184,7 +184,7 @@ def test_write_back__says_what_hinders_it(tmp_path, hits, simulated):
     cxi_writer.write_euxfel(tmp_path / "a.cxi", cxi_writer.frames(N))
     ingest(tmp_path / "a.cxi", tmp_path / "run.zarr", **QUIET)
     embed(tmp_path / "run.zarr", n_components=2, sort=None, **QUIET)
-    with pytest.raises(InputError, match="were not sorted; sort them first"):
+    with pytest.raises(InputError, match="was sorted; embed it with a rule"):
         write_back(tmp_path / "run.zarr")
     embed(tmp_path / "run.zarr", n_components=2, sort="elliptic_envelope", overwrite=True, **QUIET)
     with (tmp_path / "a.cxi").open("rb") as held:

@@ -100,7 +100,7 @@ def test_what_cannot_be_judged__is_refused(path, tmp_path):
         judge(path, most_shots=100, **FEW)
     bare = tmp_path / "bare.zarr"
     simulate(bare, n_shots=4, **COMMON)
-    with pytest.raises(InputError, match="was not sorted"):
+    with pytest.raises(InputError, match="was sorted; embed it with a rule: xfeldask embed"):
         judge(bare, **FEW)
 
 

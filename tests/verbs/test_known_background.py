@@ -128,7 +128,7 @@ def test_hits__tell_what_does_not_grow_with_their_brightness(tmp_path):
     again = find_background(path, "hits", overwrite=True, progress=False)
     assert np.corrcoef(again["image"].values.ravel(), due.ravel())[0, 1] > 0.9
     embed(path, name="unsorted", n_components=2, sort=None, progress=False)
-    with pytest.raises(InputError, match="was not sorted, so nothing tells single hits"):
+    with pytest.raises(InputError, match=r"embed it with a rule: .*, or name single hits"):
         find_background(path, "hits", embedding="unsorted", overwrite=True, progress=False)
 
 
@@ -251,7 +251,7 @@ def test_background__that_another_finds_before_the_lock_is_not_replaced(run, mon
     [
         ("blanks", "n_particles == 7", InputError, "is true of 0 shots; a background takes 30 blanks or more"),
         (np.ones((1, 64, 64)), "shot > 3", InputError, "where names the shots"),
-        ("hits", None, InputError, "was not sorted, so nothing tells single hits; sort it with xfeldask sort"),
+        ("hits", None, InputError, r"embed it with a rule: xfeldask embed .*, or name single hits"),
         ("hits", "n_particles == 7", InputError, "0 shots are too few"),
         (np.ones((3, 64, 64)), None, InputError, r"a background is a profile \(n, 2\)"),
         (np.zeros((1, 64, 64)), None, InputError, "not 0 everywhere"),

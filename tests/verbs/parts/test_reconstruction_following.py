@@ -290,6 +290,15 @@ def test_embedding__that_was_found_first_is_looked_at_again(path):
     assert (there.embedding, len(there.shots)) == ("ipca", 300)
 
 
+def test_embedding__is_the_first_by_name_where_two_came_at_once(path):
+    mark(path, N)
+    follower = looking(path)
+    with held(path, "latent/ipca"), held(path, "latent/earlier"):
+        sorted_as(path, np.ones(300))
+        sorted_as(path, np.zeros(300), "earlier")
+        assert follower._look().embedding == "earlier"
+
+
 def test_embedding__without_verdicts_is_not_waited_for(path, monkeypatch):
     mark(path, 200)
     shown = publishing(monkeypatch)

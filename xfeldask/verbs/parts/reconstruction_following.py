@@ -149,11 +149,9 @@ class Follower:
         run = self.target.run.reopened()
         embedded = makers(run.path, Embedding.room)  # before what they make is read
         nothing, written, named = np.zeros(0, np.int64), int(run.done().sum()), self._embedding or self.asked.embedding
-        if named is None and self.asked.where is None and len(embedded) > 1:
-            told = ", ".join(sorted(embedded))
-            raise InputError(
-                f"verdicts of {run.path} are being made in {told}; say which with embedding= (--embedding)"
-            )
+        came = {name: one for name, one in run.embeddings.items() if name in embedded}
+        if named is None and self.asked.where is None and len(came) > 1:
+            named = Embedding.first_name(came)  # both came between two looks
         columns = None
         try:
             columns = columns_for(run, self.asked.where, named)
