@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from xfeldask.errors import InputError, command
+from xfeldask.errors import InputError, command, printable
 from xfeldask.report.figures import latent_scatter, montage
 from xfeldask.report.printing import bytes_text, console, facts, size_on_disk
 from xfeldask.scores import Confusion
@@ -71,9 +71,10 @@ def demonstrate(folder: Path, n_shots: int = 10_000, overwrite: bool = False) ->
     for words in (
         *((_program("xfeldask"), verb, store) for verb in ("explore", "sort", "inspect", "verify")),
         (_program("xfeldask"), "simulate", *own.split()),
-        (_program("python"), "-c", f"import xfeldask; print(xfeldask.open_dataset({str(store)!r}))"),
     ):
         out.print(f"  {command(*words)}", soft_wrap=True)
+    python = f'{_program("python")} -c "import xfeldask; print(xfeldask.open_dataset({str(store)!r}))"'
+    out.print(f"  {printable(python)}", soft_wrap=True)
 
 
 def _program(name: str) -> str:
