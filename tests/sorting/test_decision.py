@@ -9,7 +9,7 @@ from scipy.special import expit, logit
 from tests.strategies import examples
 from xfeldask.errors import InputError
 from xfeldask.sorting.cuts import LET_IN, Cuts, find_threshold
-from xfeldask.sorting.decision import Decision, decide, intervals, multiple_fraction
+from xfeldask.sorting.decision import Decision, decide, expectations, multiple_fraction
 from xfeldask.sorting.expected import expected
 
 pytestmark = pytest.mark.rounding
@@ -123,7 +123,7 @@ def test_cuts__the_pure_one_is_the_loosest_that_is_pure_enough(scores: list, ask
 def test_decide__the_contamination_asked_for_is_true_within_its_interval_and_costs_singles(asked: float) -> None:
     ratio, single = ratios(0.32, 4.0)
     found = decide(ratio, max_contamination=asked)
-    told = intervals(found.probability, found.kept)
+    told = expectations(found.probability, found.kept)
     low, high = told["expected_purity_interval"]
     assert low == pytest.approx(1 - asked, abs=1e-3)
     assert low - 2e-3 <= single[found.kept].mean() <= high + 2e-3
@@ -134,6 +134,16 @@ def test_decide__the_contamination_asked_for_is_true_within_its_interval_and_cos
     kept = decide(ratio).kept
     assert found.otherwise is not None
     assert found.otherwise.low < single[kept].mean() < found.otherwise.high
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 3000), st.floats(0.0, 1.0), st.floats(1.0, 20.0))
+def test_expectations__lie_within_their_intervals(seed: int, n: int, accepted: float, sure: float) -> None:
+    rng = np.random.default_rng(seed)
+    told = expectations(expit(rng.normal(sure, 3.0, n)), rng.random(n) < accepted)
+    for name in ("expected_purity", "expected_singles_lost"):
+        if name in told:
+            low, high = told[f"{name}_interval"]
+            assert low <= told[name] <= high
 
 
 def test_decide__where_both_can_be_had_nothing_is_told_of_a_conflict() -> None:

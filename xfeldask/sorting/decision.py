@@ -116,19 +116,24 @@ class Decision(Record):
         )
 
 
-def intervals(probability: NDArray[Any], accepted: NDArray[np.bool_]) -> dict[str, tuple[float, float]]:
-    """Return the intervals of what is expected, by their names in `Decision`; see `xfeldask.sorting.expected`.
+def expectations(probability: NDArray[Any], accepted: NDArray[np.bool_]) -> dict[str, Any]:
+    """Return what is expected and its intervals by their names in `Decision`; see `xfeldask.sorting.expected`.
 
     Of nothing accepted there is no purity, and of no singles no loss.
 
     Examples
     --------
-    >>> intervals(np.array([1.0, 1.0, 0.0]), np.array([True, True, False]))
-    {'expected_purity_interval': (1.0, 1.0), 'expected_singles_lost_interval': (0.0, 0.0)}
+    >>> told = expectations(np.array([1.0, 1.0, 0.0]), np.array([True, True, False]))
+    >>> told["expected_purity"], told["expected_purity_interval"]
+    (1.0, (1.0, 1.0))
+    >>> sorted(expectations(np.array([1.0]), np.array([False])))
+    ['expected_singles_lost', 'expected_singles_lost_interval']
     """
-    purity, lost = expected(probability, accepted)
-    told = {"expected_purity_interval": purity, "expected_singles_lost_interval": lost}
-    return {name: (float(one.low), float(one.high)) for name, one in told.items() if np.isfinite(one.value)}
+    told: dict[str, Any] = {}
+    for name, one in zip(("expected_purity", "expected_singles_lost"), expected(probability, accepted), strict=True):
+        if np.isfinite(one.value):
+            told[name], told[f"{name}_interval"] = float(one.value), (float(one.low), float(one.high))
+    return told
 
 
 def _percents(value: float, *interval: float) -> str:

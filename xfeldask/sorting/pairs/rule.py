@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from xfeldask.errors import InputError
 from xfeldask.physics.binning import SAME_STEP
 from xfeldask.schema import BLANK, LATENT, MULTIPLE, SINGLE
-from xfeldask.sorting.decision import Cut, Decision, decide, intervals
+from xfeldask.sorting.decision import Cut, Decision, decide, expectations
 from xfeldask.sorting.pairs.lessons import MANY
 from xfeldask.sorting.pairs.networks import MOST_HITS, PairNetworks
 from xfeldask.sorting.pairs.sample import sample_hits
@@ -92,21 +92,19 @@ class PairRule(Rule):
         out["score"][hit], out["probability_single"][hit] = found.score, found.probability
         out["is_single"][hit] = found.kept
         out["verdict"][hit] = np.where(found.kept, SINGLE, MULTIPLE)
-        accepted = int(found.kept.sum())
-        expected = 1 - found.let_in / accepted if accepted else None
-        most = None if expected is None else self._contradicted(columns, hit, found, expected)
+        told = _expectations_and_target(allowance.max_contamination, found)
+        purity = told.get("expected_purity")
+        most = None if purity is None else self._contradicted(columns, hit, found, purity)
         doubted = most is not None
-        told = _intervals_and_target(allowance.max_contamination, found)
         if doubted:
-            told |= {"expected_purity_interval": None, "purity_otherwise": None, "purity_by_peaks": most}
+            told |= dict.fromkeys(("expected_purity", "expected_purity_interval", "purity_otherwise"))
+            told["purity_by_peaks"] = most
         return out, Decision(
             max_singles_lost=allowance.max_singles_lost,
             threshold=found.threshold,
             threshold_interval=(found.threshold_low, found.threshold_high),
             multiple_fraction=found.prevalence,
-            expected_singles_lost=found.singles_lost,
             expected_others_kept=None if doubted else found.let_in,
-            expected_purity=None if doubted else expected,
             steady_photons=self.networks.steady_photons,
             background_photons=self.networks.background_photons,
             light_photons=self.networks.light_photons,
@@ -154,7 +152,7 @@ class PairRule(Rule):
         return rule
 
 
-def _intervals_and_target(max_contamination: float | None, found: Cut) -> dict[str, Any]:
-    """Return intervals of what is expected, and what a decision tells of a purity that was asked for."""
-    told: dict[str, Any] = {"max_contamination": max_contamination, **intervals(found.probability, found.kept)}
+def _expectations_and_target(max_contamination: float | None, found: Cut) -> dict[str, Any]:
+    """Return what is expected with its intervals, and what a decision tells of a purity that was asked for."""
+    told: dict[str, Any] = {"max_contamination": max_contamination, **expectations(found.probability, found.kept)}
     return told if found.otherwise is None else told | {"purity_otherwise": tuple(found.otherwise)}

@@ -9,7 +9,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from xfeldask.schema import MULTIPLE, NO_KIND, OF_KINDS, OTHER, SINGLE, of_names
-from xfeldask.sorting.decision import Decision, intervals
+from xfeldask.sorting.decision import Decision, expectations
 from xfeldask.sorting.kinds.found import Kinds
 from xfeldask.sorting.kinds.growth import doubtful
 from xfeldask.sorting.kinds.labelled import Held
@@ -56,13 +56,13 @@ def decided_by_kinds(
         "kinds": sizes, "kind_names": kinds.names or None, "wanted_kind": wanted, "rarest_kind": rarest,
         "kinds_labels": None if held is None else held.counts, "doubtful_kind": doubtful(kinds.growths) or None,
     }  # fmt: skip
+    expected = expectations(both, chosen)
     known = decision.purity_by_peaks is None and told["doubtful_kind"] is None
     if known and (decision.expected_purity is not None or max_contamination is not None):
         told["expected_others_kept"] = float((1 - both)[chosen].sum())
-        told["expected_purity"] = float(both[chosen].mean()) if chosen.any() else None
-        told["expected_purity_interval"] = intervals(both, chosen).get("expected_purity_interval")
+        told |= {name: expected.get(name) for name in ("expected_purity", "expected_purity_interval")}
     if max_contamination is not None:
-        told |= {"max_contamination": max_contamination, **_loss(decision, both, chosen)}
+        told |= {"max_contamination": max_contamination, **_loss(decision.expected_singles_lost, expected)}
     if not known:
         told["expected_purity_interval"] = None
     if told["doubtful_kind"] is not None:
@@ -74,14 +74,11 @@ def decided_by_kinds(
     return before.assign(stored).assign_attrs(decision=decision.to_json())
 
 
-def _loss(decision: Decision, both: NDArray[np.float64], chosen: NDArray[np.bool_]) -> dict[str, Any]:
-    """Return intervals, and the singles lost by the rule and then by kinds; of the wanted the rule loses as many."""
-    told: dict[str, Any] = {**intervals(both, chosen), "purity_otherwise": None}
-    before = decision.expected_singles_lost
-    if before is None or "expected_singles_lost_interval" not in told:
+def _loss(before: float | None, expected: dict[str, Any]) -> dict[str, Any]:
+    """Return the singles lost by the rule and then by kinds; of the wanted the rule loses as many."""
+    told: dict[str, Any] = {"purity_otherwise": None}
+    if before is None or "expected_singles_lost" not in expected:
         return told
-    low, high = told["expected_singles_lost_interval"]
-    here = float(both[~chosen].sum() / max(both.sum(), 1e-300))
-    lost, low, high = (1 - (1 - before) * (1 - part) for part in (here, low, high))
-    told |= {"expected_singles_lost": lost, "expected_singles_lost_interval": (low, high)}
-    return told
+    here = (expected["expected_singles_lost"], *expected["expected_singles_lost_interval"])
+    lost, low, high = (1 - (1 - before) * (1 - part) for part in here)
+    return told | {"expected_singles_lost": lost, "expected_singles_lost_interval": (low, high)}
