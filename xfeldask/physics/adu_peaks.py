@@ -39,9 +39,9 @@ def fit_peaks(histogram: ArrayLike) -> Peaks:
     Examples
     --------
     >>> x = histogram_centers()
-    >>> counts = 1e6 * np.exp(-x**2 / 0.02) + 1e5 * np.exp(-(x - 1.1)**2 / 0.03)
+    >>> counts = 1e6 * np.exp(-(x - 0.02)**2 / 0.02) + 1e5 * np.exp(-(x - 1.1)**2 / 0.03)
     >>> [round(value, 2) for value in fit_peaks(counts)]
-    [0.0, 0.1, 1.1, 0.12]
+    [0.02, 0.1, 1.1, 0.12]
     """
     counts, x = np.asarray(histogram, np.float64), histogram_centers()
     return Peaks(*_top(x, counts, -0.5, 0.5), *_top(x, counts, 0.6, 1.5))
