@@ -16,6 +16,7 @@ import numpy as np
 import zarr
 
 from xfeldask.schema import DONE
+from xfeldask.store.layout import shot_array
 
 SECONDS_BETWEEN_LOOKS = 0.01
 
@@ -23,7 +24,7 @@ SECONDS_BETWEEN_LOOKS = 0.01
 def hide(store: Path, there: int) -> None:
     """Have only the first shots written."""
     group = zarr.open_group(store, mode="r+")
-    status = group["shot_status"]
+    status = shot_array(group, "shot_status")
     status[:] = np.where(np.arange(status.shape[0]) < there, DONE, 0)
     group.attrs["complete"] = False
 
@@ -39,8 +40,8 @@ def verdicts(store: Path, name: str) -> int:
 def grow(store: Path, rate: float, name: str) -> list[tuple[int, float, float]]:
     """Mark shots as written at a rate, and return when each shard was marked, and told of."""
     group = zarr.open_group(store, mode="r+")
-    status = group["shot_status"]
-    first, length = int((status[:] == DONE).sum()), status.chunks[0]
+    status = shot_array(group, "shot_status")
+    first, length = int(np.sum(status[:] == DONE)), status.chunks[0]
     cuts = [*range(first, status.shape[0], length), status.shape[0]]
     marked: list[tuple[int, float]] = []
     found: list[tuple[int, float, float]] = []

@@ -95,7 +95,9 @@ class Patterns:
 
     def __init__(self, name: str, hits: str) -> None:
         self.ready: Prepared = prepared(name)
-        self.atoms = self.ready.inputs.atoms
+        atoms = self.ready.inputs.atoms
+        assert atoms is not None
+        self.atoms: Atoms = atoms
         whole = builtin_geometry(PNCCD)
         self.some = (slice(None), *(slice(None, None, effort(16, 4, 2)),) * 2)
         self.geometry: Geometry = make_geometry(whole.pixel_position[self.some], whole.pixel_size)

@@ -72,7 +72,7 @@ class IntoBucket(Folder):
             "folder": Store.make(folder / "run.zarr", ready),
         }
 
-    def teardown(self) -> None:
+    def teardown(self, *_: object) -> None:
         for store in self.stores.values():
             forget(store.run)
         self.stack.close()
@@ -109,8 +109,11 @@ def served(folder: Path, stack: ExitStack) -> tuple[S3Store, str]:
         address = stack.enter_context(seaweed(folder / "seaweed"))
     except FileNotFoundError:
         raise NotImplementedError("seaweedfs is not installed") from None
-    login = {"access_key_id": KEY, "secret_access_key": SECRET, "region": "us-east-1"}
-    return S3Store(BUCKET, client_options={"allow_http": True}, endpoint=address, **login), address
+    bucket = S3Store(
+        BUCKET, client_options={"allow_http": True}, endpoint=address,
+        access_key_id=KEY, secret_access_key=SECRET, region="us-east-1",
+    )  # fmt: skip
+    return bucket, address
 
 
 def known_at(address: str, stack: ExitStack) -> None:

@@ -216,5 +216,5 @@ def synthetic(folder: Path, shots: int) -> Path:
 
 def _places(shots: Shots, frame: Frame) -> NDArray[np.float64]:
     """Shots on the screen that lie within the plot, (n, 2)."""
-    places = frame.pixels(shots.latent(0), shots.latent(1))
+    places = frame.pixels(*shots.latent[:, :2].T)
     return places[frame.inside(places, 20)]

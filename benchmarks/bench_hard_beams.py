@@ -56,7 +56,7 @@ def steady(condition: str, grid: ImageGrid, photons: float) -> NDArray[np.float6
         side = 20 / 2 * unit
         there = (y[:, None] > 4 * unit) & (y[:, None] < 4 * unit + side) & (x > 6 * unit) & (x < 6 * unit + side)
         # a bin of this image holds the photons of four pixels
-        return there * grid.weight * amount * 4
+        return np.asarray(there * grid.weight * amount * 4, np.float64)
     shape = (
         np.exp(-((y[:, None] / (2 * unit)) ** 2) - np.abs(x) / (20 * unit))
         if condition.startswith("streak")

@@ -8,7 +8,7 @@ from pathlib import Path
 import dask
 import h5py
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from benchmarks.common import Folder, effort, in_turns, measures, ratio
 from xfeldask import ingest, open_run, photonize
@@ -42,7 +42,7 @@ def write_emc(path: Path, shots: list[tuple[NDArray[np.int64], NDArray[np.int64]
     header = np.zeros(256, "<i4")
     header[:2] = len(shots), SIDE * SIDE
     ones, multi = ([(p[(c == 1) == single], c[c > 1]) for p, c in shots] for single in (True, False))
-    parts = [[len(p) for p, _ in ones], [len(p) for p, _ in multi]]
+    parts: list[ArrayLike] = [[len(p) for p, _ in ones], [len(p) for p, _ in multi]]
     parts += [np.concatenate([p for p, _ in ones]), np.concatenate([p for p, _ in multi])]
     parts += [np.concatenate([c for _, c in multi])]
     path.write_bytes(b"".join([header.tobytes(), *(np.asarray(part, "<i4").tobytes() for part in parts)]))

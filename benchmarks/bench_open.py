@@ -28,15 +28,16 @@ class Open(Folder):
     timeout = 900
 
     def setup(self, n_shots: int) -> None:
-        self.store = store = Store.make(self.make_folder() / "run.zarr", prepared("1ei7", n_shots=n_shots))
+        folder = self.make_folder() / "run.zarr"
+        self.store = store = Store.make(folder, prepared("1ei7", n_shots=n_shots))
         simulate_shard(store.run, 0)
         root, layout = store.run.group, store.workshop.layout
         for shard in range(1, layout.n_shards):
             for name in ("photons", "image"):
                 inside = "/".join("0" for _ in shot_array(root, name).shape[1:])
-                file = store.run.path / name / "c" / str(shard) / inside
+                file = folder / name / "c" / str(shard) / inside
                 file.parent.mkdir(parents=True)
-                os.link(store.run.path / name / "c" / "0" / inside, file)
+                os.link(folder / name / "c" / "0" / inside, file)
         shot_array(root, "shot_status")[...] = DONE
         root.attrs["complete"] = True
         self.shots = itertools.cycle(np.random.default_rng(3).permutation(n_shots).tolist())

@@ -23,7 +23,7 @@ BEAM = {"photon_energy": 4600.0, "photons_per_pulse": 2.1e12, "focus_radius": 5e
 """Of 1,003 photons a shot on the pnCCD."""
 FINE = 4
 """Voxels of the density of atoms in one of a reconstructed one, along an edge, before it is made coarse."""
-COARSE = {"symmetry": "D8", "resolution": 5e-9, "starts": 1, "progress": False}
+COARSE: dict[str, Any] = {"symmetry": "D8", "resolution": 5e-9, "starts": 1, "progress": False}
 
 
 class Found:

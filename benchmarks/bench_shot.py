@@ -159,6 +159,7 @@ class AgainstSkopi(Folder):
         inputs = self.images.ready.inputs
         try:
             n_grid, beam = effort(51, 151), inputs.experiment.beam
+            assert inputs.atoms is not None
             self.skopi = SkopiEngine(inputs.atoms, None, beam, n_grid, geometry=inputs.geometry)
         except InputError as error:
             raise NotImplementedError(str(error)) from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -20,7 +20,7 @@ from benchmarks.common import Folder, Store, effort, in_turns, measures, prepare
 from xfeldask.engines.thinning import AT_ONCE
 from xfeldask.engines.workshop import simulate_shard
 from xfeldask.physics.forward import ForwardModel
-from xfeldask.physics.images import Photons, Recorder, photons_of_frames
+from xfeldask.physics.images import Counts, Photons, Recorder, photons_of_frames
 from xfeldask.store.layout import shot_array
 from xfeldask.store.packing.codecs import EXACT, FAST
 from xfeldask.store.packing.sharding import ShardFile
@@ -241,14 +241,18 @@ class WhereTimeGoes(Folder):
 class Asleep:
     """An engine of photons that are there already, which takes a while for them without a processor."""
 
-    def __init__(self, blocks: list[Photons], seconds: float) -> None:
+    def __init__(self, blocks: Sequence[Photons | Counts], seconds: float) -> None:
         self._blocks, self._seconds = blocks, seconds
 
-    def draw(self, plan: object, shots: object) -> Iterator[Photons]:
+    def draw(self, plan: object, shots: object, /) -> Iterator[Photons | Counts]:
         """Photons of the shots, in blocks."""
         for block in self._blocks:
             time.sleep(self._seconds * len(block))
             yield block
+
+    def expected(self, plan: object, shots: object, /) -> Iterator[NDArray[np.float32]]:
+        """Nothing is expected of photons that are there already."""
+        raise NotImplementedError
 
 
 class ManyThreads(Folder):

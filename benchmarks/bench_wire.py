@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable
-from functools import cached_property
-from typing import Any
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import psutil
@@ -20,7 +20,10 @@ from benchmarks.common import effort, measures
 from benchmarks.line import Line
 from tests.explorer.browsing import Visit
 
-WIDE = {"width": 1920, "height": 1080}
+if TYPE_CHECKING:
+    from playwright.sync_api import ViewportSize
+
+WIDE: ViewportSize = {"width": 1920, "height": 1080}
 SLOW, DELAY = 5e6, 0.025
 """Of a slow line: bits a second, and what it takes in each direction [s]."""
 REST = 1_500
@@ -78,7 +81,7 @@ class Wire(_Visited):
         sent = []
         for at in self.places[: effort(3, 20)]:
             self.visit.ask("() => explorer.watch('pointermove')")
-            sent.append(self._sent(lambda at=at: self.visit.point(at), "() => explorer.took() != null"))
+            sent.append(self._sent(partial(self.visit.point, at), "() => explorer.took() != null"))
         return statistics.median(sent[1:]) / 1e3
 
     @measures("ms", "150 or less")
@@ -87,7 +90,7 @@ class Wire(_Visited):
         visit = self.visit
         self.line.bits, self.line.delay = SLOW, DELAY
         try:
-            times = [self._took(visit, "pointermove", lambda at=at: visit.point(at)) for at in self.places]
+            times = [self._took(visit, "pointermove", partial(visit.point, at)) for at in self.places]
         finally:
             self.line.bits, self.line.delay = None, 0.0
         return float(np.quantile(times[effort(1, 3) :], 0.95))
@@ -99,7 +102,7 @@ class Wire(_Visited):
         turn, sent = self.visit.page.mouse.wheel, []
         for step in [-120, 120] * effort(1, 4):
             self.visit.ask("() => explorer.watch('wheel')")
-            sent.append(self._sent(lambda step=step: turn(0, step), "() => explorer.took() != null"))
+            sent.append(self._sent(partial(turn, 0, step), "() => explorer.took() != null"))
         return max(sent) / 1e3
 
     @measures("kB", "50 or less")
@@ -109,7 +112,7 @@ class Wire(_Visited):
         self.visit.tab("shot")
         other = "shot => new URLSearchParams(location.search).get('shot') != shot"
         sent = [
-            self._sent(lambda at=at: click(*at), other, self.visit.query().get("shot"))
+            self._sent(partial(click, *at), other, self.visit.query().get("shot"))
             for at in self.places[: effort(3, 11)]
         ]
         return statistics.median(sent[1:]) / 1e3

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -19,7 +19,11 @@ from tests.explorer.browsing import FLAGS, Server, Visit, find_chromium
 from xfeldask.store.choosing.columns import Shots
 from xfeldask.store.run import open_run
 
-SIZE, SCALE = {"width": 1280, "height": 900}, 1.5
+if TYPE_CHECKING:
+    from playwright.sync_api import ViewportSize
+
+SIZE: ViewportSize = {"width": 1280, "height": 900}
+SCALE = 1.5
 """Of the browser [CSS pixels], and pixels of the picture in each: text can be read where a page shows it smaller."""
 COLOURS = 256
 LABELLED, OWN = 6, "ice"

@@ -42,6 +42,8 @@ def told_by_all_but_the_species(run: Run, frames: SparseFrames, pixels: Pixels, 
     whole = (run.bin * run.geometry.pixel_size / run.geometry.distance) ** 2
     scale = 1e12 * R_E**2 * whole * pixels.factor[:m]
     mixture, forms = run.mixture, run.forms
+    assert mixture is not None
+    assert run.experiment is not None
     of = [np.flatnonzero(truth == species) for species in range(len(mixture.species))]
     sphere = np.array([one.sphere is not None for one in run.experiment.named_species().values()])
     found = np.zeros(len(frames), np.int64)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from typing import Self
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from playwright.sync_api import ProxySettings
 
 
 class Line:
@@ -51,7 +54,7 @@ class Line:
         await asyncio.gather(*others, return_exceptions=True)
 
     @property
-    def proxy(self) -> dict[str, str]:
+    def proxy(self) -> ProxySettings:
         """As Playwright takes it."""
         return {"server": f"socks5://127.0.0.1:{self.port}"}
 

@@ -17,8 +17,10 @@ from typing import Any
 
 import numpy as np
 import zarr
+from zarr.core.metadata import ArrayV3Metadata
 
 from xfeldask import embed, simulate
+from xfeldask.store.layout import shot_array
 
 FRAMES = 1_024
 HITS = {0: 0.05, 1: 0.85, 2: 0.1}
@@ -51,23 +53,25 @@ def synthetic_store(path: Path, n_shots: int, **simulated: Any) -> Path:
 def repeat(few: Path, many: Path, n_shots: int) -> None:
     """Make a store of the shots of another one, again and again."""
     source, target = zarr.open_group(few, mode="r"), zarr.open_group(many, mode="w", zarr_format=3)
-    frames = source["shot"].shape[0]
+    frames = shot_array(source, "shot").shape[0]
     target.attrs.update(
         {**source.attrs, "synthetic": f"shot i is shot i mod {frames} of a simulation; latent space and score are made"}
     )
     for name, array in source.arrays():
-        _repeat_array(array, target, few / name, n_shots)
-    for name, group in source["latent"].groups() if "latent" in source else ():
+        _repeat_array(array, target, few / name, many / name, n_shots)
+    for name, group in source.require_group("latent").groups() if "latent" in source else ():
         made = target.require_group(f"latent/{name}")
         made.attrs.update(group.attrs)
         for part in group.group_keys():
             shutil.copytree(few / "latent" / name / part, many / "latent" / name / part)
         for key, array in group.arrays():
-            _repeat_array(array, made, few / "latent" / name / key, n_shots)
+            inside = Path("latent", name, key)
+            _repeat_array(array, made, few / inside, many / inside, n_shots)
 
 
-def _repeat_array(array: zarr.Array[Any], group: zarr.Group, folder: Path, n_shots: int) -> None:
-    name, target = folder.name, Path(str(group.store_path.store.root)) / group.path / folder.name
+def _repeat_array(array: zarr.Array[Any], group: zarr.Group, folder: Path, target: Path, n_shots: int) -> None:
+    name = folder.name
+    assert isinstance(array.metadata, ArrayV3Metadata)
     if (array.metadata.dimension_names or ("",))[0] != "shot":
         shutil.copytree(folder, target)
     elif array.shards is not None:
@@ -85,7 +89,7 @@ def _repeat_array(array: zarr.Array[Any], group: zarr.Group, folder: Path, n_sho
             link.parent.mkdir(parents=True)
             os.link(folder / "c" / str(i % (array.shape[0] // shard)) / inside, link)
     else:
-        frames = array[...]
+        frames = np.asarray(array[...])
         values = np.arange(n_shots) if name == "shot" else np.resize(frames, (n_shots, *frames.shape[1:]))
         if name in NOISE:
             spread = NOISE[name] * np.nanstd(frames, axis=0)

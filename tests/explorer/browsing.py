@@ -14,17 +14,21 @@ import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xfeldask.store.choosing.columns import Shots
+from xfeldask.store.storage.urls import StorePath
+
+if TYPE_CHECKING:
+    from playwright.sync_api import ViewportSize
 
 ROOT = Path(__file__).resolve().parents[2]
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-VIEWPORT = {"width": 1500, "height": 1000}
+VIEWPORT: ViewportSize = {"width": 1500, "height": 1000}
 READY = "() => window.Bokeh && Bokeh.documents.length && Bokeh.documents[0].is_idle"
 WAIT = 180_000
 """Longest that anything on the page may take on a busy machine [ms]; a page itself may take four times as long."""
@@ -148,7 +152,7 @@ class Server:
     def __init__(
         self,
         folder: Path,
-        stores: Sequence[Path],
+        stores: Sequence[StorePath],
         flags: Sequence[str] | None = None,
         port: int = 0,
         allow_write: bool = False,
@@ -294,7 +298,7 @@ class Visit:
         """Wait until a text can be read somewhere on the page."""
         self.page.get_by_text(text).first.wait_for(state="attached", timeout=WAIT)
 
-    def point(self, place: Sequence[float]) -> None:
+    def point(self, place: Sequence[float] | NDArray[np.float64]) -> None:
         """Move the pointer."""
         self.page.mouse.move(float(place[0]), float(place[1]))
 
