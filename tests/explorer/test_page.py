@@ -46,6 +46,14 @@ def test_make_page__of_a_store_has_plots_sidebar_and_bar():
     assert len(page.sidebar) == 1
 
 
+def test_page__tells_its_session_whether_it_is_dark():
+    found = Explorer(session())
+    page = found.page([few_shots().path])
+    for dark in (True, False):
+        page.dark_theme = dark
+        assert found.session.dark is dark
+
+
 def test_look__shows_a_shot_or_the_one_that_is_pinned():
     found = Explorer(session(shot=4))
     assert found.line.object.startswith("<b>shot 4</b> · truth single · verdict ")

@@ -7,9 +7,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from bokeh.models import ColorBar
+from matplotlib.colors import to_rgb
 
 from tests.explorer.few_shots import NUMBER, N, few_shots, session
 from tests.explorer.gestures import box, lasso, look, point, size, tap
+from xfeldask.explorer.model.drawing import DENSITIES, DENSITIES_ON_DARK
 from xfeldask.explorer.view.plane import Plane, points_of
 from xfeldask.explorer.view.sidebar import chips
 from xfeldask.store.choosing.columns import Column
@@ -101,6 +103,22 @@ def test_points__have_the_colours_of_classes_numbers_or_density():
     low, high = photons.span
     counts = few_shots().read("photon_count")
     assert counts.min() <= low < high <= counts.max()
+
+
+@pytest.mark.parametrize("colour", ["density", "hexagons"])
+def test_densities__stand_out_more_the_more_shots_there_are_on_light_and_on_dark(colour):
+    looked = session(colour=colour)
+    found = Plane(looked)
+    assert found.points.palette == DENSITIES
+    light = found.canvas.picture.data["image"][0]
+    looked.dark = True
+    assert found.points.palette == DENSITIES_ON_DARK
+    assert (found.canvas.picture.data["image"][0] != light).any()
+    if colour == "hexagons":
+        assert found.canvas.counts.palette[-1] == DENSITIES_ON_DARK[-1]
+    on_white, on_black = ([sum(to_rgb(name)) for name in one] for one in (DENSITIES, DENSITIES_ON_DARK))
+    assert on_white == sorted(on_white, reverse=True)
+    assert on_black == sorted(on_black)
 
 
 @pytest.mark.parametrize("value", [7.5, 0])

@@ -31,6 +31,9 @@ UNKNOWN = "#c4c4c4"
 FAINT, FAINT_ALPHA = "#808080", 90
 """Colour of points that are not selected, and opacity where there is one: as faint on black as on white."""
 DENSITIES = ("#a6cbe8", "#3a7fc1", "#08306b")
+"""Colours of pixels by how many shots they hold, each more of them further from the white of a light page."""
+DENSITIES_ON_DARK = ("#2f6db0", "#7fb2dd", "#e6f1fb")
+"""The same on a dark page, further from its black."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,13 +45,13 @@ class Points:
     x, y : float (shot,), as of `coordinates`
     value : (shot,), or None for density
     colours : colour by value of a class, empty for numbers
-    palette : colours of numbers, from low to high
+    palette : colours of numbers, or where there is no value of how many points a pixel holds, from low to high
     span : lowest and highest number told by a colour
     hexagons : bool, counted into hexagons, in the colours of the palette by the logarithm of the count
 
     Examples
     --------
-    >>> Points(np.zeros(3, np.float32), np.ones(3, np.float32), None, {}, ()).span
+    >>> Points(np.zeros(3, np.float32), np.ones(3, np.float32), None, {}, DENSITIES).span
     (0.0, 1.0)
     """
 
@@ -140,7 +143,7 @@ def draw(
 
     Examples
     --------
-    >>> points = Points(np.array([0.2, 0.7, 9.0]), np.array([0.5, 0.5, 0.5]), None, {}, ())
+    >>> points = Points(np.array([0.2, 0.7, 9.0]), np.array([0.5, 0.5, 0.5]), None, {}, DENSITIES)
     >>> shown = draw(points, np.ones(3, bool), np.zeros(3, bool), (0, 1), (0, 1), 20, 10)
     >>> shown.rgba.shape, shown.drawn, shown.shown
     ((10, 20, 4), 2, 3)
@@ -182,7 +185,7 @@ def _hexagons(
 def _shaded(points: Points, pixel: NDArray[np.int32], chosen: Mask, number: Index, where: Index) -> Image:
     """Return the colours of the pixels that hold points that are chosen."""
     if points.value is None:
-        return _dense(DENSITIES, number[where])
+        return _dense(points.palette, number[where])
     place = np.empty(len(number), np.int32)
     place[where] = np.arange(len(where))
     if points.colours:

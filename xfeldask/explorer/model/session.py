@@ -62,6 +62,7 @@ class Session(Selecting):
     zoom = param.String(PHOTONS, doc="part of the detector that pictures of patterns show, one of `ZOOMS`")
     rings = param.Boolean(False, doc="whether pictures of patterns show rings of equal resolution")
     shot = param.Integer(None, allow_None=True, doc="the shot that is pinned")
+    dark = param.Boolean(False, doc="whether the page is dark")
     rebuilt = param.Dict({}, doc="when each reconstruction of the store was written")
     may_write = param.Boolean(False, doc="whether the store may be written")
 

@@ -110,13 +110,15 @@ class Explorer:
         # another embedding has other quantities
         self.session.param.watch(fill, "embedding")
         fill()
-        return framed(
+        page = framed(
             title=self.session.shots.path.name,
             header=bar(self.session, stores, here),
             main=[self.main(*offer(self.session, self.allow_write), fills=True)],
             sidebar=[side],
             sidebar_width=280,
         )
+        page.param.watch(lambda event: self.session.param.update(dark=bool(event.new)), "dark_theme")
+        return page
 
     def view(self) -> pn.viewable.Viewable:
         """Make the page without its bar, for a notebook."""

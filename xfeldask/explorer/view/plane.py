@@ -13,7 +13,15 @@ from bokeh.models import ColumnDataSource
 from bokeh.palettes import all_palettes, interp_palette
 from numpy.typing import NDArray
 
-from xfeldask.explorer.model.drawing import DENSITIES, Coordinates, Points, coordinates, draw, first_range
+from xfeldask.explorer.model.drawing import (
+    DENSITIES,
+    DENSITIES_ON_DARK,
+    Coordinates,
+    Points,
+    coordinates,
+    draw,
+    first_range,
+)
 from xfeldask.explorer.model.nearest import Nearest
 from xfeldask.explorer.model.outline import LASSO, Outline, fine
 from xfeldask.explorer.model.palette import CIRCLE, CYCLIC
@@ -62,7 +70,7 @@ class Plane:
         self._mark(self.canvas.pin, session.shot)
         self._show()
         watch = watch or session.param.watch
-        watch(self._changed, ["x", "y", "embedding", "checkpoint", "colour", "hidden", "selected"])
+        watch(self._changed, ["x", "y", "embedding", "checkpoint", "colour", "hidden", "selected", "dark"])
         watch(lambda _: self._mark(self.canvas.pin, session.shot), ["shot"])
 
     @property
@@ -174,7 +182,8 @@ class Plane:
             self.canvas.mapper.update(low=low, high=high, palette=list(self.points.palette))
             numbers.title = self._title
         if self._counted is not None:
-            self.canvas.counts.high = max(2, int(self._counted.max()))
+            palette = interp_palette(self.points.palette, 256)
+            self.canvas.counts.update(high=max(2, int(self._counted.max())), palette=palette)
             counts.title = self._title
 
     def _changed(self, *events: Any) -> None:
@@ -182,7 +191,7 @@ class Plane:
         if changed & {"x", "y", "embedding", "checkpoint"} or len(self.x) != self.session.shots.n_shots:
             self._take()
             self._mark(self.canvas.pin, self.session.shot)
-        elif "colour" in changed:
+        elif changed & {"colour", "dark"}:
             self._recolour()
         self._flow.ask()
 
@@ -265,15 +274,16 @@ def _ranges(view: list[float]) -> View | None:
 
 def points_of(session: Session, x: Coordinates, y: Coordinates, colour: str) -> Points:
     """Return points to be drawn in the colours of a quantity."""
+    densities = DENSITIES_ON_DARK if session.dark else DENSITIES
     if colour in COUNTS:
-        return Points(x, y, None, {}, DENSITIES, hexagons=colour == HEXAGONS)
+        return Points(x, y, None, {}, densities, hexagons=colour == HEXAGONS)
     values, colours = session.shots.shown(colour).values, session.colours(colour)
     by_value = {value: colours[meaning] for value, meaning in session.classes(colour)}
     if colour in CYCLIC:
         return Points(x, y, values, {}, tuple(interp_palette(CIRCLE, 256)), (-180.0, 180.0))
     span = (0.0, 1.0)
     if session.all_alike(colour):
-        return Points(x, y, None, {}, DENSITIES)
+        return Points(x, y, None, {}, densities)
     if not by_value:
         there = values[np.isfinite(values)]
         low, high = np.quantile(there, [0.005, 0.995]) if len(there) else (0.0, 1.0)
