@@ -204,6 +204,21 @@ def test_tab__shows_nothing_that_was_asked_of_another_embedding(tab, monkeypatch
     assert not found._body.visible
 
 
+def test_tab__makes_nothing_where_another_embedding_came_before_its_thread_began(tab, monkeypatch, caplog):
+    looked, found = tab
+    begin = found._begin
+
+    def late():
+        looked.param.trigger("embedding")
+        begin()
+
+    monkeypatch.setattr(found, "_begin", late)
+    compared(found)
+    assert not found._body.visible
+    assert found.told.object == ""
+    assert caplog.text == ""
+
+
 def test_chips__count_within_the_selection():
     looked = session(colour="hit")
     box = chips(looked)

@@ -63,7 +63,8 @@ class Compare(Making):
         super().__init__(session, "compare")
         self._pictures = pictures
         self._found: tuple[str, list[Patterns]] | None = None
-        self._asked: tuple[list[Mask], list[str]] = [], []
+        self._asked: tuple[list[Mask], list[str]] | None = None
+        self._result: tuple[Any, ...] | None = None
         self.sides = [choice(label=name, width=230) for name, _ in SIDES]
         self._offered: list[str] = []
         self.make.align = "end"
@@ -134,7 +135,7 @@ class Compare(Making):
 
     def _forget(self, *_: Any) -> None:
         """Show nothing of another embedding."""
-        self._found, self._asked = None, ([], [])
+        self._found = self._asked = None
         self._body.visible, self.told.object = False, ""
 
     def mask(self, name: str, other: str) -> Mask:
@@ -163,7 +164,10 @@ class Compare(Making):
         super().start(event)
 
     def _make(self, tell: Callable[..., None]) -> None:
-        (masks, names), zoom, done = self._asked, self._session.zoom, 0
+        self._result, asked, zoom, done = None, self._asked, self._session.zoom, 0
+        if asked is None:
+            return
+        masks, names = asked
         total = sum(len(block) for mask in masks for block in blocks(mask))
 
         def advance(shots: int) -> None:
@@ -176,13 +180,13 @@ class Compare(Making):
         found = [patterns(self._pictures, zoom, mask, advance) for mask in masks]
         numbers, classes = differences(self._session, *masks), class_counts(self._session, *masks)
         told = about(found, names, int((masks[0] & masks[1]).sum()))
-        self._result = masks, zoom, found, numbers, classes, told
+        self._result = asked, zoom, found, numbers, classes, told
 
     def _made(self) -> None:
-        masks, zoom, found, numbers, classes, told = self._result
-        if masks is not self._asked[0]:
-            # another embedding is looked at since
+        # none, or not what is asked for, where another embedding is looked at since
+        if self._result is None or self._result[0] is not self._asked:
             return
+        _, zoom, found, numbers, classes, told = self._result
         self._found, self.told.object = (zoom, found), told
         self.numbers.object = table([HEAD, *map(row, numbers[:MOST])], numbers=True)
         self.classes.object = counted(classes)
