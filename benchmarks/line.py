@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class Line:
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
+        await asyncio.sleep(0)  # in which the transports that were closed are lost
 
     @property
     def proxy(self) -> ProxySettings:
@@ -64,13 +66,12 @@ class Line:
         return int(self._server.sockets[0].getsockname()[1])
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
+        # the browser may go away, or the line end
+        with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError), closing(writer):
             host, port = self._to or await _greeted(reader, writer)
             there, back = await asyncio.open_connection(host, port)
-            await asyncio.gather(self._carry(reader, back, False), self._carry(there, writer, True))
-        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            # the browser went away, or the line ends
-            writer.close()
+            with closing(back):
+                await asyncio.gather(self._carry(reader, back, False), self._carry(there, writer, True))
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, down: bool) -> None:
         waiting: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()

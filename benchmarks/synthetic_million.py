@@ -21,6 +21,7 @@ from zarr.core.metadata import ArrayV3Metadata
 
 from xfeldask import embed, simulate
 from xfeldask.store.layout import shot_array
+from xfeldask.store.storage.manifest import seal
 
 FRAMES = 1_024
 HITS = {0: 0.05, 1: 0.85, 2: 0.1}
@@ -54,9 +55,8 @@ def repeat(few: Path, many: Path, n_shots: int) -> None:
     """Make a store of the shots of another one, again and again."""
     source, target = zarr.open_group(few, mode="r"), zarr.open_group(many, mode="w", zarr_format=3)
     frames = shot_array(source, "shot").shape[0]
-    target.attrs.update(
-        {**source.attrs, "synthetic": f"shot i is shot i mod {frames} of a simulation; latent space and score are made"}
-    )
+    told = f"shot i is shot i mod {frames} of a simulation; latent space and score are made"
+    target.attrs.update({**source.attrs, "synthetic": told})
     for name, array in source.arrays():
         _repeat_array(array, target, few / name, many / name, n_shots)
     for name, group in source.require_group("latent").groups() if "latent" in source else ():
@@ -67,6 +67,8 @@ def repeat(few: Path, many: Path, n_shots: int) -> None:
         for key, array in group.arrays():
             inside = Path("latent", name, key)
             _repeat_array(array, made, few / inside, many / inside, n_shots)
+        seal(many / "latent" / name)
+    seal(many)
 
 
 def _repeat_array(array: zarr.Array[Any], group: zarr.Group, folder: Path, target: Path, n_shots: int) -> None:
