@@ -85,6 +85,13 @@ def test_explorer__imports_what_the_core_and_its_extra_declare():
     assert extra <= found
 
 
+def test_explore__looks_for_all_packages_of_its_extra():
+    from xfeldask.cli.explore import NEEDED
+
+    named = [re.match(r"[\w-]+", needs)[0] for needs in PROJECT["optional-dependencies"]["explorer"]]
+    assert sorted(NEEDED) == sorted(name.replace("-", "_") for name in named)
+
+
 def test_core__imports_and_simulates_without_what_the_explorer_needs(tmp_path):
     names = [
         ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from functools import partial
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 """Addresses that only this computer reaches."""
+NEEDED = ("bokeh", "holoviews", "panel", "panel_material_ui", "param", "shapely", "tornado")
+"""Packages of the explorer, some of which are imported when a page is made and not before."""
 OFTEN = 1.0
 """Seconds between two looks for a store that is not there yet."""
 
@@ -60,16 +63,21 @@ def explore(
     runs = [_opened(store, wait) for store in stores]
     if not wait and not any(embedding in run.embeddings for run in runs):
         Embedding.refuse_unknown(runs[0], embedding)
-    try:
-        from xfeldask.explorer.serving import Options, serve
-    except ModuleNotFoundError as error:
-        raise InputError(f"the explorer needs {error.name}: pip install 'xfeldask[explorer]'") from None
+    refuse_missing()
+    from xfeldask.explorer.serving import Options, serve
     from xfeldask.work.schedulers import scheduled
 
     host = socket.gethostname()
     with scheduled(scheduler, workers, quiet=False, started=partial(tell_of_dashboard, host)):
         options = Options(stores, embedding, allow_write)
         serve(options, port, address, show, password, allow_origin, partial(tell_of_tunnel, host, address))
+
+
+def refuse_missing() -> None:
+    """Refuse to serve pages that will lack a package when a visitor comes."""
+    missing = [name for name in NEEDED if find_spec(name) is None]
+    if missing:
+        raise InputError(f"the explorer needs {', '.join(missing)}: pip install 'xfeldask[explorer]'")
 
 
 def tell_of_tunnel(host: str, address: str, port: int) -> None:
