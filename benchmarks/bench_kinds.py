@@ -79,11 +79,11 @@ class NamedKinds(Folder):
         named = named_like(*beam_like(self.path), pixels)
         kinds = kinds_like(named, frames, pixels)
         with one_thread_a_task(), dask.config.set(scheduler="threads", num_workers=2):
-            log_likelihoods(frames[np.arange(20)], pixels, kinds, each=ByDask())
+            log_likelihoods(frames[np.arange(20)], pixels, kinds, by=ByDask())
             start = time.perf_counter()
-            told = log_likelihoods(frames, pixels, kinds, each=ByDask())
+            told = log_likelihoods(frames, pixels, kinds, by=ByDask())
             seconds = time.perf_counter() - start
-            trust = tempered_by_drawn(named, frames, pixels, kinds, told, each=ByDask())
+            trust = tempered_by_drawn(named, frames, pixels, kinds, told, by=ByDask())
         told = trust.of(told, frames.photons(pixels.within(kinds.radius)))
         return seconds, kinds, run.read("species")[:, 0].astype(np.int64), posterior(told, kinds.fractions)[0]
 

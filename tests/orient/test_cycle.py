@@ -19,6 +19,7 @@ from xfeldask.orient.cycle import (
 )
 from xfeldask.orient.iteration import Problem, next_state
 from xfeldask.orient.models import Models, radii, random_models
+from xfeldask.orient.parallel import in_turn
 from xfeldask.orient.rotations import rotation_grid
 from xfeldask.orient.schedule import Level, schedule
 from xfeldask.orient.sparse import SparseFrames
@@ -57,12 +58,12 @@ def test_result__is_the_same_whoever_works_in_whatever_order(data):
         return [task(*shared, *item) for item in items[::-1]][::-1]
 
     few = data.frames[np.arange(80)]
-    in_turn, *others = (
-        expand_maximise_compress(few, PIXELS, begun(few, PIXELS, LEVELS[0], starts=2, **each), LEVELS, **each)
-        for each in ({}, {"each": threads}, {"each": backwards})
+    expected, *others = (
+        expand_maximise_compress(few, PIXELS, begun(few, PIXELS, LEVELS[0], starts=2, by=by), LEVELS, by=by)
+        for by in (in_turn, threads, backwards)
     )
     for other in others:
-        same(other, in_turn)
+        same(other, expected)
 
 
 def test_blocks_of_shots__add_up(data, monkeypatch):
@@ -71,7 +72,7 @@ def test_blocks_of_shots__add_up(data, monkeypatch):
     before = expand_maximise_compress(few, PIXELS, random_models(few, PIXELS, RADIUS, 2), levels[:1])
     whole = next_state(Problem(few, PIXELS, levels), before)
     monkeypatch.setattr(iteration, "MOST_VISITS", 300)
-    one, other = (next_state(Problem(few, PIXELS, levels, **each), before) for each in ({}, {"each": threads}))
+    one, other = (next_state(Problem(few, PIXELS, levels, by=by), before) for by in (in_turn, threads))
     same(one, other)
     for name in ("rotation", "probability", "responsibility", "log_likelihood", "information", "fluence"):
         assert (getattr(one, name) == getattr(whole, name)).all()

@@ -16,6 +16,7 @@ from xfeldask.orient.cycle import expand_maximise_compress, judged
 from xfeldask.orient.dense import BRIGHT, DenseFrames
 from xfeldask.orient.iteration import Problem, next_state
 from xfeldask.orient.models import random_models
+from xfeldask.orient.parallel import By, in_turn
 from xfeldask.orient.schedule import Level
 from xfeldask.orient.shares import Background
 from xfeldask.orient.sparse import SparseFrames
@@ -31,7 +32,7 @@ LEVELS = (Level(2, 6.0, 8, 0.1, everywhere=True), Level(3, RADIUS, 3, 1.0))
 
 
 def iterated(
-    device: Device | None,
+    by: By,
     exponent: float = 0.5,
     frames: SparseFrames = DATA.frames,
     barred: np.ndarray | None = None,
@@ -39,9 +40,7 @@ def iterated(
     """One iteration of two models of symmetry C2."""
     level, group = Level(2, 6.0, 1, exponent, everywhere=True), symmetry_group("C2")
     models = replace(random_models(frames, PIXELS, 6.0, 2, 7, group), prior=np.array([0.3, 0.7]))
-    return next_state(
-        Problem(frames, PIXELS, [level], group, size_prior=True, device=device, barred=barred), State(models)
-    )
+    return next_state(Problem(frames, PIXELS, [level], group, size_prior=True, by=by, barred=barred), State(models))
 
 
 def agree(found: State, expected: State, relative: float, nats: float) -> None:
@@ -69,12 +68,12 @@ def agree(found: State, expected: State, relative: float, nats: float) -> None:
     ],
 )
 def test_iteration__is_that_of_the_loops(device: Callable[[], Device], relative, nats, exponent):
-    agree(iterated(device(), exponent), iterated(None, exponent), relative, nats)
+    agree(iterated(device(), exponent), iterated(in_turn, exponent), relative, nats)
 
 
 @pytest.mark.parametrize("device", [Device, pytest.param(gpu, marks=pytest.mark.cuda)])
 def test_background__is_mixed_in_as_by_the_loops(device: Callable[[], Device]):
-    agree(iterated(device(), frames=OVER_RING), iterated(None, frames=OVER_RING), 5e-3, 2e-2)
+    agree(iterated(device(), frames=OVER_RING), iterated(in_turn, frames=OVER_RING), 5e-3, 2e-2)
 
 
 @pytest.mark.parametrize("frames", [DATA.frames, OVER_RING], ids=["alone", "over a ring"])
@@ -82,14 +81,14 @@ def test_background__is_mixed_in_as_by_the_loops(device: Callable[[], Device]):
 def test_barred__models_have_no_part_of_a_shot_and_leave_the_others_as_they_were(device, frames):
     barred = np.zeros((90, 2), bool)
     barred[:7, 0] = barred[7:9, 1] = True
-    made = None if device is None else device()
+    made = in_turn if device is None else device()
     free, found = iterated(made, frames=frames), iterated(made, frames=frames, barred=barred)
     np.testing.assert_array_equal(found.responsibility[barred], 0)
     np.testing.assert_allclose(found.responsibility.sum(axis=1), 1, rtol=1e-4)
     np.testing.assert_allclose(found.responsibility[9:], free.responsibility[9:], atol=1e-3)
     assert np.isfinite(found.information).all()
     assert np.isfinite(found.models.intensity).all()
-    agree(found, iterated(None, frames=frames, barred=barred), 5e-3, 2e-2)
+    agree(found, iterated(in_turn, frames=frames, barred=barred), 5e-3, 2e-2)
 
 
 def test_blank_shots__are_known_to_tell_nothing():
@@ -153,8 +152,7 @@ def test_counts__too_large_for_half_precision_are_kept_in_single():
 def found() -> tuple[State, State]:
     start = random_models(DATA.frames, PIXELS, LEVELS[0].radius)
     return tuple(
-        expand_maximise_compress(DATA.frames, PIXELS, start, LEVELS, device=device)
-        for device in (None, Device(half=True))
+        expand_maximise_compress(DATA.frames, PIXELS, start, LEVELS, by=by) for by in (in_turn, Device(half=True))
     )
 
 
@@ -170,6 +168,6 @@ def test_reconstruction__is_as_good_as_that_of_the_loops(found):
 def test_judged__shots_are_those_of_the_loops(found):
     models = found[0].models
     levels = [replace(level, everywhere=True) for level in LEVELS]
-    a, b = (judged(DATA.frames, PIXELS, models, levels, device=device) for device in (None, Device()))
+    a, b = (judged(DATA.frames, PIXELS, models, levels, by=by) for by in (in_turn, Device()))
     np.testing.assert_allclose(a.log_likelihood, b.log_likelihood, atol=1e-3)
     assert b.models is models

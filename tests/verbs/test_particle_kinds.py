@@ -42,12 +42,12 @@ def sorted_store(once: Once) -> Path:
 def store(sorted_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy, whose kinds are two intensities of noise: what is found is tested elsewhere."""
 
-    def grow(frames, pixels, *, labels, most, seed, each, device, tell):
+    def grow(frames, pixels, *, labels, most, seed, by, tell):
         tell()
         models = random_models(frames, pixels, 8.0, most, seed)
         return Kinds(models, np.arange(most), 8.0, growths=(Growth(True, 9, 3.0, 20.0, 0.3),))
 
-    def correct(frames, pixels, kinds, likelihood, *, seed, each, device, tell):
+    def correct(frames, pixels, kinds, likelihood, *, seed, by, tell):
         tell()
         return np.zeros(len(kinds))
 

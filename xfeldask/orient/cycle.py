@@ -15,7 +15,6 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from xfeldask.devices import Device
 from xfeldask.orient import kernels
 from xfeldask.orient.iteration import Problem, compared, next_state, told_of
 from xfeldask.orient.models import (
@@ -29,7 +28,7 @@ from xfeldask.orient.models import (
     radii,
     symmetrised,
 )
-from xfeldask.orient.parallel import Each, View, in_turn
+from xfeldask.orient.parallel import By, View, in_turn
 from xfeldask.orient.rotations import TILE
 from xfeldask.orient.schedule import Level
 from xfeldask.orient.sparse import Pixels, SparseFrames
@@ -46,8 +45,7 @@ def expand_maximise_compress(
     group: ArrayLike | None = None,
     size_prior: bool = False,
     barred: NDArray[np.bool_] | None = None,
-    each: Each = in_turn,
-    device: Device | None = None,
+    by: By = in_turn,
     tell: Callable[[State], object] | None = None,
 ) -> State:
     """Improve intensities until they explain the shots best.
@@ -62,9 +60,8 @@ def expand_maximise_compress(
     size_prior : bool, take the fraction of the shots that a model holds for its prior
     barred : bool (shot, model), optional: models that a shot is not of, whatever its photons say; one of them is left
         to each shot
-    each : callable, shares the work out; the result does not depend on it
-    device : Device, as of `device_of`; shots are then compared on it with all rotations at every level, by products of
-        matrices, and nothing is shared out
+    by : callable that shares the work out, on which the result does not depend; or a Device, as of `device_of`, on
+        which shots are compared with all rotations at every level, by products of matrices
     tell : callable, called after every iteration with its State
 
     Returns
@@ -89,7 +86,7 @@ def expand_maximise_compress(
     ((30, 2), (2, 13, 13, 13))
     """
     turns = rotations_of(group)
-    problem = Problem(frames, pixels, schedule, turns, size_prior, each, device, barred=barred)
+    problem = Problem(frames, pixels, schedule, turns, size_prior, by, barred=barred)
     state = models if isinstance(models, State) else State(models)
     while state.level < len(schedule):
         state = next_state(problem, state)
@@ -105,8 +102,7 @@ def judged(
     schedule: Sequence[Level],
     *,
     group: ArrayLike | None = None,
-    each: Each = in_turn,
-    device: Device | None = None,
+    by: By = in_turn,
     mean: Callable[[float], NDArray[np.float64]] | None = None,
 ) -> State:
     """Compare shots with intensities that stay as they are: a look at each level, coarse to fine.
@@ -115,7 +111,7 @@ def judged(
 
     Parameters
     ----------
-    frames, pixels, schedule, group, each, device : as of `expand_maximise_compress`
+    frames, pixels, schedule, group, by : as of `expand_maximise_compress`
     models : Models, that reach at least as far as the schedule
     mean : callable, optional, gives the mean profile within a radius [bins], as of `profile`; that of the shots by
         default, so that what is found of a shot depends on the others
@@ -141,7 +137,7 @@ def judged(
     (30, 12)
     """
     turns = rotations_of(group)
-    problem, state = Problem(frames, pixels, schedule, turns, each=each, device=device, mean=mean), State(models)
+    problem, state = Problem(frames, pixels, schedule, turns, by=by, mean=mean), State(models)
     for number, level in enumerate(schedule):
         found = compared(problem, state, level, 1.0, merge=False)
         state = replace(told_of(found, state), models=models, level=number + 1)

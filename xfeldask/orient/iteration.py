@@ -15,7 +15,7 @@ from xfeldask.errors import InputError
 from xfeldask.orient import kernels
 from xfeldask.orient.dense import DenseFrames
 from xfeldask.orient.models import PSEUDO, Models, at_radii, estimate, profile, radii, regridded, symmetrised
-from xfeldask.orient.parallel import Each, View, compress_part, expand_part, in_turn
+from xfeldask.orient.parallel import By, Each, View, compress_part, expand_part, in_turn
 from xfeldask.orient.posterior import LEAST, SHARE, Posterior, log_prior
 from xfeldask.orient.rotations import TILE, RotationGrid, rotation_grid
 from xfeldask.orient.schedule import GROWTH, Level, first_exponent
@@ -36,8 +36,7 @@ class Problem:
     schedule : levels, coarse to fine
     group : float64 (order, 4), symmetry of the particles, as of `symmetry_group`
     size_prior : bool, take the fraction of the shots that a model holds for its prior
-    each : callable, shares the work out; the result does not depend on it
-    device : Device, on which shots are compared with all rotations; none to compare them on the CPU, photon by photon
+    by : callable or Device, as of `expand_maximise_compress`
     mean : callable, optional, gives the mean profile within a radius [bins], as of `profile`; by default it is that of
         the shots
     barred : bool (shot, model), optional: models that a shot is not of, whatever its photons say; one of them is left
@@ -54,8 +53,7 @@ class Problem:
     schedule: Sequence[Level]
     group: NDArray[np.float64] = field(default_factory=lambda: IDENTITY)
     size_prior: bool = False
-    each: Each = in_turn
-    device: Device | None = None
+    by: By = in_turn
     mean: Callable[[float], NDArray[np.float64]] | None = None
     barred: NDArray[np.bool_] | None = None
     _seen: dict[float, tuple[NDArray[np.float64], View]] = field(default_factory=dict, repr=False)
@@ -67,7 +65,13 @@ class Problem:
     @cached_property
     def dense(self) -> DenseFrames | None:
         """The shots on the device, if there is one."""
-        return None if self.device is None else DenseFrames(self.device, self.frames)
+        return DenseFrames(self.by, self.frames) if isinstance(self.by, Device) else None
+
+    @property
+    def each(self) -> Each:
+        """What shares the work out, if there is no device."""
+        assert not isinstance(self.by, Device)
+        return self.by
 
     def view(self, radius: float) -> tuple[NDArray[np.float64], View]:
         """Return the mean profile within a radius [bins], and what is looked at there."""

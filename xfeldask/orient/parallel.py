@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from xfeldask.devices import Device
 from xfeldask.orient import kernels
 from xfeldask.orient.models import at_radii
 from xfeldask.orient.rotations import TILE
@@ -17,6 +18,9 @@ from xfeldask.orient.sparse import Pixels, SparseFrames
 Task = Callable[..., Any]
 Each = Callable[[Task, tuple[Any, ...], Sequence[tuple[Any, ...]]], Iterable[Any]]
 """Calls ``task(*shared, *item)`` for each item and gives the results in the items' order."""
+
+By = Each | Device
+"""What shots are compared by: tasks that are shared out, or a device."""
 
 
 def in_turn(task: Task, shared: tuple[Any, ...], items: Sequence[tuple[Any, ...]]) -> Iterable[Any]:

@@ -9,12 +9,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from xfeldask.devices import Device
 from xfeldask.errors import InputError
 from xfeldask.orient.alignment import isotropic, symmetric_turn, turned_by
 from xfeldask.orient.cycle import expand_maximise_compress
 from xfeldask.orient.models import Models, estimate, random_models, symmetrised
-from xfeldask.orient.parallel import Each, in_turn
+from xfeldask.orient.parallel import By, in_turn
 from xfeldask.orient.rotations import rotation_grid
 from xfeldask.orient.schedule import Level
 from xfeldask.orient.sparse import Pixels, SparseFrames
@@ -70,8 +69,7 @@ def begun(
     group: ArrayLike | None = None,
     size_prior: bool = False,
     inner: bool = False,
-    each: Each = in_turn,
-    device: Device | None = None,
+    by: By = in_turn,
     before: Start | None = None,
     keep: Callable[[Start], object] | None = None,
 ) -> State:
@@ -83,7 +81,7 @@ def begun(
 
     Parameters
     ----------
-    frames, pixels, group, size_prior, each, device : as of `expand_maximise_compress`
+    frames, pixels, group, size_prior, by : as of `expand_maximise_compress`
     level : Level, the first of the schedule
     count : int, models
     starts : int, how often
@@ -110,11 +108,10 @@ def begun(
     for attempt in range(done, starts):
         own, its_level = (seed, attempt), level
         if inner and count == 1 and attempt % 4 < 3:
-            models, its_level = _from_within(some, pixels, level, attempt % 4 == 0, own, turns, each, device)
+            models, its_level = _from_within(some, pixels, level, attempt % 4 == 0, own, turns, by)
         else:
             models = random_models(some, pixels, level.radius, count, own, group)
-        found = expand_maximise_compress(some, pixels, models, [its_level], group=group, size_prior=size_prior,
-                                         each=each, device=device)  # fmt: skip
+        found = expand_maximise_compress(some, pixels, models, [its_level], group=group, size_prior=size_prior, by=by)
         if best is None or found.history[-1].log_likelihood > best.history[-1].log_likelihood:
             best = found
         if keep is not None:
@@ -123,8 +120,7 @@ def begun(
     if len(some) == len(frames):
         return best
     last = replace(level, iterations=2, exponent=1.0)
-    return expand_maximise_compress(frames, pixels, best.models, [last], group=group, size_prior=size_prior, each=each,
-                                    device=device)  # fmt: skip
+    return expand_maximise_compress(frames, pixels, best.models, [last], group=group, size_prior=size_prior, by=by)
 
 
 def refuse_no_start(starts: int) -> None:
@@ -140,7 +136,7 @@ def refuse_no_start(starts: int) -> None:
 
 def _from_within(
     frames: SparseFrames, pixels: Pixels, level: Level, free: bool, seed: tuple[int, int], group: NDArray[np.float64],
-    each: Each, device: Device | None,
+    by: By,
 ) -> tuple[Models, Level]:  # fmt: skip
     """Return models to begin the first level with, made within a smaller radius, and the level as it is then."""
     first = replace(level, radius=max(2.0, INNER * level.radius))
@@ -151,7 +147,7 @@ def _from_within(
         fitting = [n for n in finer if rotation_grid(n, turns).n_rotations <= most]
         first = replace(first, refinement=max([level.refinement, *fitting]))
     noise = random_models(frames, pixels, first.radius, 1, seed, turns)
-    models = expand_maximise_compress(frames, pixels, noise, [first], group=turns, each=each, device=device).models
+    models = expand_maximise_compress(frames, pixels, noise, [first], group=turns, by=by).models
     if free:
         models = _on_its_axes(models, group)
     return models, replace(level, exponent=max(level.exponent, EXPONENT))

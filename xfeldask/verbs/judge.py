@@ -10,10 +10,10 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from xfeldask.devices import Device
 from xfeldask.errors import NUMBER, WHOLE, InputError, XfeldaskWarning, refuse_unlike
 from xfeldask.orient.cycle import expand_maximise_compress, merged
 from xfeldask.orient.models import Models
+from xfeldask.orient.parallel import By
 from xfeldask.orient.rotations import rotation_grid
 from xfeldask.orient.schedule import Level
 from xfeldask.orient.sparse import Pixels, SparseFrames, pixels_of
@@ -30,11 +30,11 @@ from xfeldask.store.results.reconstruction import Reconstruction, outdated, refu
 from xfeldask.store.run import Run
 from xfeldask.store.store_given import Store, opened
 from xfeldask.verbs.arguments.given import refuse_seed
-from xfeldask.verbs.arguments.on_device import device_for
+from xfeldask.verbs.arguments.on_device import compared_by
 from xfeldask.verbs.parts.reconstruction_plan import planned, refuse_few
 from xfeldask.work.compute import one_thread_a_task
 from xfeldask.work.progress import Tell, reporter
-from xfeldask.work.reconstructing import ByDask, read_frames
+from xfeldask.work.reconstructing import read_frames
 
 SETS = ("all hits", "accepted", "true singles")
 
@@ -95,7 +95,7 @@ def judge(
     plan, group = planned(pixels, resolution, rotations, None), symmetry_group(symmetry or "C1")
     for name, shots in sets.items():
         refuse_few(min(len(shots), most_shots), plan, group, f"of the set {name}")
-    chosen, known = device_for(device, pixels, plan, group, progress), run.known_background
+    by, known = compared_by(device, pixels, plan, group, progress), run.known_background
     found: dict[str, list[Quality]] = {name: [] for name in sets}
     with (
         one_thread_a_task(),
@@ -106,7 +106,7 @@ def judge(
             for name, shots in sets.items():
                 some = np.sort(rng.choice(shots, min(len(shots), most_shots), replace=False))
                 frames = read_frames(run, some, pixels, "image", known, False)
-                state = reconstructed(frames, pixels, plan, group, starts, (seed + 1) * 1000 + repeat, chosen)
+                state = reconstructed(frames, pixels, plan, group, starts, (seed + 1) * 1000 + repeat, by)
                 found[name].append(
                     compared_with_truth(run, state.models, quaternions(state, group), some, single, group)
                 )
@@ -204,12 +204,11 @@ def _sets(run: Run, embedding: str | None) -> tuple[Mapping[str, NDArray[np.int6
 
 def reconstructed(
     frames: SparseFrames, pixels: Pixels, plan: tuple[Level, ...], group: NDArray[np.float64], starts: int, seed: int,
-    device: Device | None,
+    by: By,
 ) -> State:  # fmt: skip
     """Reconstruct one intensity from noise; see `begun` and `expand_maximise_compress`."""
-    each = ByDask()
-    start = begun(frames, pixels, plan[0], starts=starts, seed=seed, group=group, inner=True, each=each, device=device)
-    return expand_maximise_compress(frames, pixels, start, plan, group=group, each=each, device=device)
+    start = begun(frames, pixels, plan[0], starts=starts, seed=seed, group=group, inner=True, by=by)
+    return expand_maximise_compress(frames, pixels, start, plan, group=group, by=by)
 
 
 def compared_with_truth(

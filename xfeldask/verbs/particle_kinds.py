@@ -13,9 +13,9 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from xfeldask.config import Experiment
-from xfeldask.devices import Device
 from xfeldask.errors import InputError, XfeldaskWarning
 from xfeldask.orient.models import profile, radius_of_gyration
+from xfeldask.orient.parallel import By
 from xfeldask.orient.sparse import Pixels, SparseFrames, pixels_of
 from xfeldask.sorting.decision import Decision
 from xfeldask.sorting.kinds.drawn import corrections, times
@@ -34,14 +34,14 @@ from xfeldask.store.storage.urls import StorePath
 from xfeldask.store.store_given import Store, opened
 from xfeldask.verbs.arguments.given import refuse_seed
 from xfeldask.verbs.arguments.given_labels import given_labels
-from xfeldask.verbs.arguments.on_device import device_for
+from xfeldask.verbs.arguments.on_device import compared_by
 from xfeldask.verbs.parts.kinds_decided import decided_by_kinds
 from xfeldask.verbs.parts.named_species import beam_like, kinds_like, named_like
 from xfeldask.verbs.parts.strangers_found import strangers_found
 from xfeldask.verbs.sort import decided_anew
 from xfeldask.work.compute import one_thread_a_task
 from xfeldask.work.progress import Tell, reporter
-from xfeldask.work.reconstructing import ByDask, read_frames
+from xfeldask.work.reconstructing import read_frames
 
 FITTED = 3000
 """Single hits, spread evenly over the run, among which kinds are sought; all others are judged by what was found."""
@@ -140,7 +140,7 @@ def find_kinds(
     given = None if labels is None else checked_labels(given_labels(run, labels), run.n_shots)
     pixels = pixels_of(run.geometry, run.wavelength)
     levels = looks(min(RADIUS, pixels.reach))
-    chosen = device_for(device, pixels, levels, None, progress, models=max(1, most) if like is None else 1)
+    by = compared_by(device, pixels, levels, None, progress, models=max(1, most) if like is None else 1)
     with embedding.held(), one_thread_a_task():
         before, parts = _of_the_rule(embedding)
         shots = single_hits(embedding, before, LEAST_HITS if like is None else 1)
@@ -150,12 +150,12 @@ def find_kinds(
         some = _fitted(len(frames), mine)
         named = None if beam is None else named_like(*beam, pixels)
         if named is None:
-            kinds = _found(frames, pixels, mine, some, most, seed, chosen, progress)
+            kinds = _found(frames, pixels, mine, some, most, seed, by, progress)
         else:
             kinds = kinds_like(named, frames, pixels)
         asked = None if wanted is None else _chosen(kinds, wanted)
-        likelihood = _compared(frames, pixels, kinds, chosen, progress)
-        told = _trusted(frames, pixels, kinds, named, likelihood, some, seed, chosen, progress)
+        likelihood = _compared(frames, pixels, kinds, by, progress)
+        told = _trusted(frames, pixels, kinds, named, likelihood, some, seed, by, progress)
         held = None if mine is None else held_to(mine, told, kinds.fractions, asked)
         if held is not None:
             _warn_of(held)
@@ -172,7 +172,7 @@ def find_kinds(
             more["next_to_label"] = tuple(before.shot.values[shots[ask]].tolist())
         if strange is not None:
             hits = frames[some[columns["kind"][some] == target]]
-            sought = strangers_found(*strange, hits, pixels, seed, chosen, progress)
+            sought = strangers_found(*strange, hits, pixels, seed, by, progress)
             more["strangers_found"] = {name: each.least for name, each in sought.items()}
             more["strangers_tried"] = {name: each.tried for name, each in sought.items()}
         decision = Decision.from_json(found.attrs["decision"]).model_copy(update=more)
@@ -239,11 +239,11 @@ def _fitted(count: int, labels: NDArray[Any] | None) -> NDArray[np.int64]:
 
 def _found(
     frames: SparseFrames, pixels: Pixels, labels: NDArray[Any] | None, some: NDArray[np.int64], most: int, seed: int,
-    device: Device | None, progress: bool | Tell,
+    by: By, progress: bool | Tell,
 ) -> Kinds:  # fmt: skip
     with reporter("finding kinds", most_made(most), "intensities", progress) as telling:
         return grow_kinds(frames[some], pixels, labels=None if labels is None else labels[some], most=most, seed=seed,
-                          each=ByDask(), device=device, tell=lambda: telling.advance(1))  # fmt: skip
+                          by=by, tell=lambda: telling.advance(1))  # fmt: skip
 
 
 def _spread(shots: NDArray[np.int64], most: int) -> NDArray[np.int64]:
@@ -251,9 +251,7 @@ def _spread(shots: NDArray[np.int64], most: int) -> NDArray[np.int64]:
     return shots[np.unique(np.linspace(0, len(shots) - 1, min(most, len(shots))).astype(np.int64))]
 
 
-def _compared(
-    frames: SparseFrames, pixels: Pixels, kinds: Kinds, device: Device | None, progress: bool | Tell
-) -> NDArray[np.float64]:
+def _compared(frames: SparseFrames, pixels: Pixels, kinds: Kinds, by: By, progress: bool | Tell) -> NDArray[np.float64]:
     """Compare single hits with the intensities of all kinds, float64 (shot, kind) [nat]."""
     # of all shots, so that what is found of one does not depend on those that it is judged with
     mean = cache(partial(profile, frames, pixels))
@@ -261,7 +259,7 @@ def _compared(
     def judge() -> Iterator[NDArray[np.float64]]:
         for first in range(0, len(frames), BLOCK):
             block = frames[np.arange(first, min(len(frames), first + BLOCK))]
-            yield log_likelihoods(block, pixels, kinds, each=ByDask(), device=device, tell=telling.advance, mean=mean)
+            yield log_likelihoods(block, pixels, kinds, by=by, tell=telling.advance, mean=mean)
 
     with reporter("judging", len(frames) * len(kinds.kind), "comparisons", progress) as telling:
         return np.concatenate(list(judge()))
@@ -269,19 +267,19 @@ def _compared(
 
 def _trusted(
     frames: SparseFrames, pixels: Pixels, kinds: Kinds, named: Named | None, likelihood: NDArray[np.float64],
-    some: NDArray[np.int64], seed: int, device: Device | None, progress: bool | Tell,
+    some: NDArray[np.int64], seed: int, by: By, progress: bool | Tell,
 ) -> NDArray[np.float64]:  # fmt: skip
     """Return log likelihoods as far as drawn shots say that they are to be trusted."""
     if len(kinds) == 1:
         return likelihood
     if named is not None:
         with reporter("drawing shots of the species", 1, "times", progress) as telling:
-            found = tempered_by_drawn(named, frames, pixels, kinds, likelihood, seed=seed, each=ByDask(), device=device)
+            found = tempered_by_drawn(named, frames, pixels, kinds, likelihood, seed=seed, by=by)
             telling.advance(1)
         return found.of(likelihood, frames.photons(pixels.within(kinds.radius)))
     with reporter("drawing shots of the kinds", times(len(some)), "times", progress) as telling:
-        return likelihood + corrections(frames[some], pixels, kinds, likelihood[some], seed=seed, each=ByDask(),
-                                        device=device, tell=lambda: telling.advance(1))  # fmt: skip
+        return likelihood + corrections(frames[some], pixels, kinds, likelihood[some], seed=seed, by=by,
+                                        tell=lambda: telling.advance(1))  # fmt: skip
 
 
 def _judged(

@@ -18,7 +18,7 @@ from xfeldask.physics.orientations import symmetry_group
 from xfeldask.store.results.reconstruction import Reconstructing, Reconstruction, Unfinished
 from xfeldask.store.store_given import Store, opened
 from xfeldask.verbs.arguments.given import refuse_seed, refuse_unnameable
-from xfeldask.verbs.arguments.on_device import device_for
+from xfeldask.verbs.arguments.on_device import compared_by
 from xfeldask.verbs.parts.reconstruction_following import Follower
 from xfeldask.verbs.parts.reconstruction_plan import chosen_shots, held_out, planned, refuse_blank, refuse_few
 from xfeldask.verbs.parts.reconstruction_work import Reconstructor
@@ -128,12 +128,12 @@ def reconstruct(
     if follow:
         _refuse_few(asked, run.n_shots, plan, group, "of the store")
     shots, parameters = (None, asked) if follow else _meant(asked, *chosen_shots(run, where, embedding), plan, group)
-    chosen = device_for(device, pixels, plan, group, progress)
+    by = compared_by(device, pixels, plan, group, progress)
     target, before = Reconstruction(run, name), None
     with target.held(), one_thread_a_task():
         if shots is None:
             checkpoint = _checkpoint_of(target, asked, overwrite)
-            following = Follower(target, checkpoint, asked, pixels, plan, group, chosen, progress)
+            following = Follower(target, checkpoint, asked, pixels, plan, group, by, progress)
             before, there = following.until_complete()
             shots, parameters = _meant(asked, there.shots, there.embedding, plan, group)
             run = run.reopened()
@@ -144,7 +144,7 @@ def reconstruct(
         checkpoint = _checkpoint_of(target, parameters, overwrite)
         frames = read_frames(run, shots, pixels, images, known, progress)
         refuse_blank(frames, pixels, plan)
-        work = Reconstructor(run, target, checkpoint, parameters, frames, shots, pixels, plan, group, chosen)
+        work = Reconstructor(run, target, checkpoint, parameters, frames, shots, pixels, plan, group, by)
         if before is not None:
             work.begin_from(before)
         with reporter("reconstructing", work.total, "iterations", progress) as telling:

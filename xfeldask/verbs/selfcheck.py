@@ -22,6 +22,7 @@ from xfeldask.formats.inputs import resolve
 from xfeldask.orient.densities import laid_on
 from xfeldask.orient.iteration import Problem, next_state
 from xfeldask.orient.models import random_models
+from xfeldask.orient.parallel import in_turn
 from xfeldask.orient.phasing import phased
 from xfeldask.orient.rotations import rotation_grid
 from xfeldask.orient.schedule import Level
@@ -180,7 +181,7 @@ def _iteration(
 ) -> Finding:  # fmt: skip
     """Do the same iteration on the device and by the loops over photons."""
     start = State(random_models(frames, pixels, level.radius, 2, 0, group))
-    loops, found = (next_state(Problem(frames, pixels, [level], group, device=each), start) for each in (None, on))
+    loops, found = (next_state(Problem(frames, pixels, [level], group, by=by), start) for by in (in_turn, on))
     relative = float(np.abs(found.models.intensity / loops.models.intensity - 1).max())
     nats = float(np.abs(found.log_likelihood - loops.log_likelihood).max())
     told = f"intensities {relative:.1e}, log likelihoods {nats:.1e} nat from those of the CPU's loops at most"
@@ -225,7 +226,7 @@ def _speed(on: Device) -> Finding:
     pixels = pixels_of(square(64, 1.2e-3, 0.15), 2.7e-10)
     m, rotations = pixels.within(radius), len(rotation_grid(refinement).quaternion)
     frames = SparseFrames.of(np.random.default_rng(0).poisson(0.2, (shots, m)), np.arange(m))
-    problem = Problem(frames, pixels, [Level(refinement, radius, 9, everywhere=True, gain=-np.inf)], device=on)
+    problem = Problem(frames, pixels, [Level(refinement, radius, 9, everywhere=True, gain=-np.inf)], by=on)
     state = next_state(problem, State(random_models(frames, pixels, radius)))
     start = time.perf_counter()
     next_state(problem, state)

@@ -55,7 +55,7 @@ def test_log_likelihoods__are_the_mean_over_the_intensities_of_a_kind(kinds: Kin
 
 def test_log_likelihoods__are_the_same_as_products_of_matrices(kinds: Kinds, told: np.ndarray) -> None:
     frames = SparseFrames.joined([shots(40, 200, 1).frames, shots(20, 200, 2, size=SMALL).frames])
-    found = log_likelihoods(frames, PIXELS, kinds, device=Device())
+    found = log_likelihoods(frames, PIXELS, kinds, by=Device())
     assert np.median(np.abs(found - told)[:40, 0]) < 0.01
     assert np.abs(found - told)[:40, 0].max() < 0.5
     # the loops look at rotations near the likeliest only; where all fit as well, the others tell as much

@@ -117,7 +117,7 @@ def test_grow_kinds__same_seed_same_bits_in_any_order_of_work(
 
     few = mixed[0][np.arange(200)]
     one = grow_kinds(few, PIXELS, radius=RADIUS, most=1, seed=1)
-    again = grow_kinds(few, PIXELS, radius=RADIUS, most=1, seed=1, each=backwards)
+    again = grow_kinds(few, PIXELS, radius=RADIUS, most=1, seed=1, by=backwards)
     np.testing.assert_array_equal(again.models.intensity, one.models.intensity)
 
 

@@ -16,11 +16,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from xfeldask.devices import Device
 from xfeldask.orient import kernels
 from xfeldask.orient.cycle import expand_maximise_compress
 from xfeldask.orient.models import at_radii, profile, radii
-from xfeldask.orient.parallel import Each, View, in_turn
+from xfeldask.orient.parallel import By, View, in_turn
 from xfeldask.orient.sparse import Pixels, SparseFrames
 from xfeldask.physics.orientations import rotation_matrix, uniform_quaternion
 from xfeldask.sorting.kinds.found import Kinds, log_likelihoods, looks, posterior
@@ -40,8 +39,7 @@ def corrections(
     log_likelihood: ArrayLike,
     *,
     seed: int = 0,
-    each: Each = in_turn,
-    device: Device | None = None,
+    by: By = in_turn,
     tell: Callable[[], object] = lambda: None,
 ) -> NDArray[np.float64]:
     """Tell how much is to be added to log likelihoods so that kinds are as frequent as they are.
@@ -53,7 +51,7 @@ def corrections(
     kinds : Kinds, each with one intensity, as of `grow_kinds`
     log_likelihood : (shot, kind) [nat], as of `log_likelihoods`
     seed : int, of what is drawn
-    each, device : as of `expand_maximise_compress`
+    by : as of `expand_maximise_compress`
     tell : callable, called each time that all shots were drawn and judged
 
     Returns
@@ -66,8 +64,8 @@ def corrections(
         kind = (probability.cumsum(axis=1) > dice.random((len(frames), 1))).argmax(axis=1)
         drawn = drawn_like(frames, pixels, kinds, kind, dice)
         made = expand_maximise_compress(drawn, pixels, kinds.models, looks(kinds.radius, ITERATIONS), size_prior=True,
-                                        each=each, device=device)  # fmt: skip
-        told.append(log_likelihoods(drawn, pixels, replace(kinds, models=made.models), each=each, device=device))
+                                        by=by)  # fmt: skip
+        told.append(log_likelihoods(drawn, pixels, replace(kinds, models=made.models), by=by))
         truth.append(kind)
         tell()
     return balanced(np.concatenate(told), np.concatenate(truth))

@@ -8,10 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from xfeldask.devices import Device
 from xfeldask.orient.cycle import judged
 from xfeldask.orient.models import Models
-from xfeldask.orient.parallel import Each, in_turn
+from xfeldask.orient.parallel import By, in_turn
 from xfeldask.orient.schedule import Level
 from xfeldask.orient.sparse import Pixels, SparseFrames
 
@@ -117,8 +116,7 @@ def log_likelihoods(
     pixels: Pixels,
     kinds: Kinds,
     *,
-    each: Each = in_turn,
-    device: Device | None = None,
+    by: By = in_turn,
     tell: Callable[[int], object] = lambda _: None,
     mean: Callable[[float], NDArray[np.float64]] | None = None,
 ) -> NDArray[np.float64]:
@@ -129,8 +127,7 @@ def log_likelihoods(
     frames : SparseFrames, of single hits
     pixels : Pixels, that the photons are in
     kinds : Kinds
-    each : callable, shares the work out; the result does not depend on it
-    device : Device, as of `expand_maximise_compress`
+    by : callable or Device, as of `expand_maximise_compress`
     tell : callable, called with the number of shots after each intensity
     mean : as of `judged`
 
@@ -146,7 +143,7 @@ def log_likelihoods(
 
     def judge() -> Iterator[NDArray[np.float64]]:
         for model in range(len(kinds.kind)):
-            yield _compared(frames, pixels, kinds, model, each, device, mean)
+            yield _compared(frames, pixels, kinds, model, by, mean)
             tell(len(frames))
 
     single = np.stack(list(judge()), axis=1)
@@ -156,7 +153,7 @@ def log_likelihoods(
 
 
 def _compared(
-    frames: SparseFrames, pixels: Pixels, kinds: Kinds, model: int, each: Each, device: Device | None,
+    frames: SparseFrames, pixels: Pixels, kinds: Kinds, model: int, by: By,
     mean: Callable[[float], NDArray[np.float64]] | None,
 ) -> NDArray[np.float64]:  # fmt: skip
     """Compare shots with one intensity, float64 (shot,) [nat]."""
@@ -164,7 +161,7 @@ def _compared(
     levels: Sequence[Level] = looks(kinds.radius)
     if kinds.round is not None and kinds.round[model]:
         levels = (Level(ROUND, kinds.radius, 1, everywhere=True),)
-    return judged(frames, pixels, alone, levels, each=each, device=device, mean=mean).log_likelihood
+    return judged(frames, pixels, alone, levels, by=by, mean=mean).log_likelihood
 
 
 def posterior(log_likelihood: ArrayLike, fractions: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -19,12 +19,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from xfeldask.devices import Device
 from xfeldask.errors import InputError
 from xfeldask.orient.alignment import alignment
 from xfeldask.orient.cycle import expand_maximise_compress, judged
 from xfeldask.orient.models import Models
-from xfeldask.orient.parallel import Each, in_turn
+from xfeldask.orient.parallel import By, in_turn
 from xfeldask.orient.schedule import Level
 from xfeldask.orient.sparse import Pixels, SparseFrames
 from xfeldask.orient.starts import begun
@@ -72,8 +71,7 @@ def grow_kinds(
     radius: float = RADIUS,
     most: int = MOST,
     seed: int = 0,
-    each: Each = in_turn,
-    device: Device | None = None,
+    by: By = in_turn,
     tell: Callable[[], object] = lambda: None,
 ) -> Kinds:
     """Find kinds of particles among single hits, without knowing any.
@@ -86,8 +84,7 @@ def grow_kinds(
     radius : float [bins], as far as patterns are compared
     most : int, kinds that are sought, at least 1
     seed : int, of the noise that intensities begin with
-    each : callable, shares the work out; the result does not depend on it
-    device : Device, as of `expand_maximise_compress`
+    by : callable or Device, as of `expand_maximise_compress`
     tell : callable, called after each intensity that was made
 
     Returns
@@ -109,7 +106,7 @@ def grow_kinds(
         raise InputError(f"kinds are sought among at least {LEAST_HITS} single hits, got {len(frames)}")
     radius = min(radius, pixels.reach)
     told = np.full(len(frames), UNKNOWN) if labels is None else np.asarray(labels)
-    growing = _Growing(frames, pixels, told, radius, seed, each, device, tell)
+    growing = _Growing(frames, pixels, told, radius, seed, by, tell)
     models, growths = growing.first(), list[Growth]()
     while len(models) < most:
         found = growing.one_more(models, growths)
@@ -177,8 +174,7 @@ class _Growing:
     labels: NDArray[np.int64]
     radius: float
     seed: int
-    each: Each
-    device: Device | None
+    by: By
     tell: Callable[[], object]
 
     @cached_property
@@ -199,17 +195,15 @@ class _Growing:
         """Make intensities of some shots, from noise."""
         some, first = self.frames[shots], replace(FIRST, radius=min(FIRST.radius, self.radius))
         state = begun(some, self.pixels, first, count=count, starts=STARTS[turn > 0], seed=self.seed + turn,
-                      size_prior=count > 1, each=self.each, device=self.device)  # fmt: skip
+                      size_prior=count > 1, by=self.by)  # fmt: skip
         levels = first, *(replace(level, everywhere=False) for level in self.levels)
-        made = expand_maximise_compress(
-            some, self.pixels, state, levels, size_prior=count > 1, each=self.each, device=self.device
-        )
+        made = expand_maximise_compress(some, self.pixels, state, levels, size_prior=count > 1, by=self.by)
         self.tell()
         return made.models
 
     def one_more(self, models: Models, before: list[Growth]) -> tuple[Models | None, list[Growth]]:
         """Return models with one more kind if there is one, and what was tried."""
-        state = judged(self.frames, self.pixels, models, looks(self.radius), each=self.each, device=self.device)
+        state = judged(self.frames, self.pixels, models, looks(self.radius), by=self.by)
         tried = list[Growth]()
         for start in self._begun(models, state, before):
             after, growth = self._competed(start, state.log_likelihood)
@@ -247,7 +241,7 @@ class _Growing:
         told = np.flatnonzero(self.labels != UNKNOWN)
         if not told.size:
             return 0
-        state = judged(self.frames[told], self.pixels, models, looks(self.radius), each=self.each, device=self.device)
+        state = judged(self.frames[told], self.pixels, models, looks(self.radius), by=self.by)
         return wanted_kind(self.labels[told], state.responsibility.argmax(axis=1), models.prior)
 
     def _competed(self, start: _Start, before: NDArray[np.float64]) -> tuple[Models, Growth]:
@@ -256,8 +250,8 @@ class _Growing:
         labels[start.witnesses] = UNKNOWN
         no = barred(labels, start.wanted, len(models)) if (labels != UNKNOWN).any() else None
         made = expand_maximise_compress(self.frames, self.pixels, models, self.levels, size_prior=True, barred=no,
-                                        each=self.each, device=self.device)  # fmt: skip
-        after = judged(self.frames, self.pixels, made.models, looks(self.radius), each=self.each, device=self.device)
+                                        by=self.by)  # fmt: skip
+        after = judged(self.frames, self.pixels, made.models, looks(self.radius), by=self.by)
         kind, last = after.responsibility.argmax(axis=1), len(models) - 1
         new = min((last - 1, last), key=lambda k: int((kind == k).sum())) if start.split else last
         mine = kind == new

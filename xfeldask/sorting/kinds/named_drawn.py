@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xfeldask.config import Species as Asked
-from xfeldask.devices import Device
-from xfeldask.orient.parallel import Each, in_turn
+from xfeldask.orient.parallel import By, in_turn
 from xfeldask.orient.sparse import Pixels, SparseFrames
 from xfeldask.physics.intensities import species_intensity
 from xfeldask.physics.orientations import rotation_matrix, uniform_quaternion
@@ -62,8 +61,7 @@ def tempered_by_drawn(
     log_likelihood: ArrayLike,
     *,
     seed: int = 0,
-    each: Each = in_turn,
-    device: Device | None = None,
+    by: By = in_turn,
 ) -> Tempered:
     """Tell how far log likelihoods of species are to be trusted.
 
@@ -75,7 +73,7 @@ def tempered_by_drawn(
     kinds : Kinds, of the same species, as of `named_kinds`
     log_likelihood : (shot, kind) [nat], as of `log_likelihoods`
     seed : int, of what is drawn
-    each, device : as of `expand_maximise_compress`
+    by : as of `expand_maximise_compress`
 
     Returns
     -------
@@ -85,7 +83,7 @@ def tempered_by_drawn(
     kind, like = drawn_kinds(posterior(log_likelihood, kinds.fractions)[0], dice, DRAWN)
     some = frames[like]
     drawn = drawn_species(named, some, pixels, kinds.radius, kind, background_rate(frames, pixels, kinds.radius), dice)
-    told = log_likelihoods(drawn, pixels, kinds, each=each, device=device)
+    told = log_likelihoods(drawn, pixels, kinds, by=by)
     return temper(told, kind, some.photons(pixels.within(kinds.radius)))
 
 

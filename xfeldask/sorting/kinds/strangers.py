@@ -9,11 +9,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from xfeldask.devices import Device
 from xfeldask.errors import InputError
 from xfeldask.orient import kernels
 from xfeldask.orient.alignment import isotropic
-from xfeldask.orient.parallel import Each, in_turn
+from xfeldask.orient.parallel import By, in_turn
 from xfeldask.orient.sparse import Pixels, SparseFrames
 from xfeldask.physics.orientations import rotation_matrix, uniform_quaternion
 from xfeldask.sorting.kinds.found import Kinds, log_likelihoods, posterior
@@ -127,8 +126,7 @@ def least_found(
     kind: int,
     *,
     seed: int = 0,
-    each: Each = in_turn,
-    device: Device | None = None,
+    by: By = in_turn,
     tell: Callable[[], object] = lambda: None,
 ) -> Sought:
     """Put shots of a stranger among others, ever fewer, and find kinds anew each time.
@@ -138,7 +136,7 @@ def least_found(
     frames : SparseFrames, single hits of one kind
     pixels : Pixels
     strangers, kind, seed : as of `drawn_strangers`
-    each, device : as of `grow_kinds`
+    by : as of `grow_kinds`
     tell : callable, called after each fraction
 
     Returns
@@ -161,8 +159,8 @@ def least_found(
         mixed = SparseFrames.joined([frames, drawn[np.arange(count)]])
         if frames.background is not None:
             mixed = replace(mixed, background=frames.background[np.concatenate([np.arange(len(frames)), like[:count]])])
-        found = grow_kinds(mixed, pixels, radius=strangers.radius, most=2, seed=seed, each=each, device=device)
-        told = log_likelihoods(mixed, pixels, found, each=each, device=device)
+        found = grow_kinds(mixed, pixels, radius=strangers.radius, most=2, seed=seed, by=by)
+        told = log_likelihoods(mixed, pixels, found, by=by)
         tell()
         if not told_apart(posterior(told, found.fractions)[0].argmax(axis=1), np.arange(len(mixed)) >= len(frames)):
             break

@@ -10,18 +10,22 @@ from numpy.typing import NDArray
 from xfeldask.devices import ADVICE, Device, device_of
 from xfeldask.errors import InputError, MemoryNeededError
 from xfeldask.orient.dense import memory_needed
+from xfeldask.orient.parallel import By
 from xfeldask.orient.rotations import rotation_grid
 from xfeldask.orient.schedule import Level
 from xfeldask.orient.sparse import Pixels
 from xfeldask.work.compute import in_each_process
 from xfeldask.work.progress import Tell, say
+from xfeldask.work.reconstructing import ByDask
 
 
-def device_for(
+def compared_by(
     name: str, pixels: Pixels, levels: Sequence[Level], group: NDArray[np.float64] | None, progress: bool | Tell,
     *, models: int = 1,
-) -> Device | None:  # fmt: skip
-    """Return the device that is asked for, none for the CPU, and say which GPU it is.
+) -> By:  # fmt: skip
+    """Return what shots are compared by: the device that is asked for, or on the CPU tasks that Dask shares out.
+
+    Which GPU it is, is said.
 
     Parameters
     ----------
@@ -39,10 +43,10 @@ def device_for(
     """
     device = device_of(name)
     if device is None:
-        return None
+        return ByDask()
     rotations = [models * len(rotation_grid(level.refinement, group).quaternion) for level in levels]
     needed = max(memory_needed(n, pixels.within(level.radius)) for n, level in zip(rotations, levels, strict=True))
-    return fitting(device, name, needed, f"slicing at {max(rotations):,} rotations", progress, ADVICE)
+    return fitting(device, name, needed, f"slicing at {max(rotations):,} rotations", progress, ADVICE) or ByDask()
 
 
 def measured_on(name: str, progress: bool | Tell) -> str:

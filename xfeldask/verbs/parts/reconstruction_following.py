@@ -15,6 +15,7 @@ from xfeldask.devices import Device
 from xfeldask.errors import InputError, RunError, UnknownNameError
 from xfeldask.orient.cycle import expand_maximise_compress, judged
 from xfeldask.orient.models import profile
+from xfeldask.orient.parallel import By
 from xfeldask.orient.rotations import rotation_grid
 from xfeldask.orient.schedule import Level
 from xfeldask.orient.sparse import Pixels, SparseFrames
@@ -38,7 +39,7 @@ from xfeldask.verbs.parts.reconstruction_plan import (
 )
 from xfeldask.verbs.parts.reconstruction_work import levels_seen
 from xfeldask.work.progress import Tell, say
-from xfeldask.work.reconstructing import ByDask, read_frames, with_background
+from xfeldask.work.reconstructing import read_frames, with_background
 
 ENOUGH_TO_BEGIN = 1000
 """Shots that must be there before an intensity is begun from noise; and as many as the first level has rotations."""
@@ -85,7 +86,7 @@ class Follower:
     pixels : Pixels
     plan : levels
     group : float64 (order, 4), symmetry
-    device : Device or None
+    by : as of `expand_maximise_compress`
     progress : as of `embed`
     """
 
@@ -95,7 +96,7 @@ class Follower:
     pixels: Pixels
     plan: tuple[Level, ...]
     group: NDArray[np.float64]
-    device: Device | None
+    by: By
     progress: bool | Tell
     _shots: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     _frames: SparseFrames | None = None
@@ -196,7 +197,8 @@ class Follower:
 
     def _wanted(self, shots: NDArray[np.int64]) -> NDArray[np.int64]:
         """Choose shots to iterate with, evenly of those that are not held back; the same ones as long as they fit."""
-        free, most = shots[~held_back(shots, len(self._dealt))], MOST_SHOTS if self.device is None else MOST_ON_DEVICE
+        most = MOST_ON_DEVICE if isinstance(self.by, Device) else MOST_SHOTS
+        free = shots[~held_back(shots, len(self._dealt))]
         return free if len(free) <= most else np.sort(free[np.argpartition(self._dealt[free], most)[:most]])
 
     def _placed(self, frames: SparseFrames, new: int, state: State) -> State:
@@ -204,25 +206,24 @@ class Follower:
         last = np.arange(len(frames) - new, len(frames))
         mean = partial(profile, frames, self.pixels)
         placed = judged(frames[last], self.pixels, state.models, self.plan[: levels_seen(state)], group=self.group,
-                        each=ByDask(), device=self.device, mean=mean)  # fmt: skip
+                        by=self.by, mean=mean)  # fmt: skip
         self._gain = float(placed.contrast.mean()) if new >= FEW else self._gain
         return placed
 
     def _improve(self) -> None:
         """Iterate once more with the shots that there are, and through levels that they have become enough for."""
-        frames, state, each = self._frames, self._state, ByDask()
+        frames, state = self._frames, self._state
         assert frames is not None
         if state is None:
             if len(frames) < self._enough or photons_each(frames, self.pixels, self.plan) < LEAST_PHOTONS:
                 return
             state = begun(frames, self.pixels, self.plan[0], starts=self.asked.starts, seed=self.asked.seed,
-                          group=self.group, inner=True, each=each, device=self.device, keep=self._keep)  # fmt: skip
+                          group=self.group, inner=True, by=self.by, keep=self._keep)  # fmt: skip
             self._reach(state)
         elif not state.iteration and state.level >= self._allowed(len(frames)):
             state = replace(state, level=state.level - 1, iteration=self.plan[state.level - 1].iterations - 1)
         levels = self.plan[: max(levels_seen(state), self._allowed(len(frames)))]
-        expand_maximise_compress(frames, self.pixels, state, levels, group=self.group, each=each, device=self.device,
-                                 tell=self._reach)  # fmt: skip
+        expand_maximise_compress(frames, self.pixels, state, levels, group=self.group, by=self.by, tell=self._reach)
 
     def _allowed(self, shots: int) -> int:
         """Levels that so many shots are enough for."""
@@ -273,7 +274,7 @@ class Follower:
         parameters = self.asked.model_copy(update={"n_used": len(shots), "embedding": there.embedding})
         told: dict[str, Any] = {"parameters": parameters.to_json(), "finished": False}
         told |= {} if self._gain is None else HeldOut(self._gain).attributes()
-        told |= {} if self.device is None else {"device": self.device.label}
+        told |= {"device": self.by.label} if isinstance(self.by, Device) else {}
         self._checkpoints.attributes = told if attempts is None else told | {"attempts": attempts}
 
         def found() -> xr.Dataset:

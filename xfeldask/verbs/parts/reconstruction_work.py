@@ -16,6 +16,7 @@ from xfeldask.devices import Device
 from xfeldask.errors import XfeldaskWarning
 from xfeldask.orient.alignment import turned_onto
 from xfeldask.orient.cycle import expand_maximise_compress, explained_at_once, judged
+from xfeldask.orient.parallel import By
 from xfeldask.orient.schedule import Level
 from xfeldask.orient.scrambling import scrambled
 from xfeldask.orient.sparse import Pixels, SparseFrames
@@ -28,7 +29,6 @@ from xfeldask.store.run import Run
 from xfeldask.verbs.parts.reconstruction_checkpoints import HALVES, WHOLE, Checkpoints
 from xfeldask.verbs.parts.reconstruction_plan import held_back, held_out, held_out_of
 from xfeldask.work.progress import Reporter
-from xfeldask.work.reconstructing import ByDask
 
 LIKENESSES = 8
 """Scrambled likenesses of each shot that is held out."""
@@ -50,7 +50,7 @@ class Reconstructor:
     pixels: Pixels
     plan: tuple[Level, ...]
     group: NDArray[np.float64]
-    device: Device | None = None
+    by: By
 
     @property
     def total(self) -> int:
@@ -80,7 +80,7 @@ class Reconstructor:
         fit = np.flatnonzero(~self.out)
         last = max(min(1, len(self.plan) - 1), levels_seen(before) - 1)
         placed = judged(self.frames[fit], self.pixels, before.models, self.plan[: max(1, last)], group=self.group,
-                        each=ByDask(), device=self.device)  # fmt: skip
+                        by=self.by)  # fmt: skip
         begun = replace(placed, level=last, iteration=0 if last else max(0, self.plan[0].iterations - LAST_OF_FIRST),
                         exposure=before.exposure, history=before.history)  # fmt: skip
         self.checkpoints.put(WHOLE, self._found(begun, fit))
@@ -106,7 +106,7 @@ class Reconstructor:
 
     def _reconstructed(self, part: str, own: NDArray[np.int64], seed: int, telling: Reporter) -> State:
         """Reconstruct from some of the frames, or go on with that."""
-        each, steps, done = ByDask(), np.cumsum([0, *(level.iterations for level in self.plan)]), 0
+        steps, done = np.cumsum([0, *(level.iterations for level in self.plan)]), 0
 
         def tell(now: State) -> None:
             nonlocal done
@@ -124,15 +124,14 @@ class Reconstructor:
         if before is None or "attempts" in before.attrs:
             start = None if before is None else Start(int(before.attrs["attempts"]), state_of(before)[0])
             state = begun(frames, self.pixels, self.plan[0], starts=self.parameters.starts, seed=seed, before=start,
-                          group=self.group, inner=True, each=each, device=self.device, keep=keep)  # fmt: skip
+                          group=self.group, inner=True, by=self.by, keep=keep)  # fmt: skip
         else:
             state = state_of(before)[0]
             if state.level == len(self.plan):
                 tell(state)
                 return state
         tell(state)
-        state = expand_maximise_compress(frames, self.pixels, state, self.plan, group=self.group, each=each,
-                                         device=self.device, tell=tell)  # fmt: skip
+        state = expand_maximise_compress(frames, self.pixels, state, self.plan, group=self.group, by=self.by, tell=tell)
         if self.parameters.half_sets:
             self.checkpoints.put(part, self._found(state, own))
         return state
@@ -150,7 +149,7 @@ class Reconstructor:
     def _look_at(self, found: xr.Dataset, state: State, fit: NDArray[np.int64], out: NDArray[np.int64]) -> HeldOut:
         """Fill in what the intensity says of shots that were held out, and return it."""
         look = partial(judged, pixels=self.pixels, models=state.models, schedule=self.plan, group=self.group,
-                       each=ByDask(), device=self.device)  # fmt: skip
+                       by=self.by)  # fmt: skip
         looked, told = look_at(self.frames[fit], self.frames[out], self.pixels, self.plan[-1].radius, look)
         for name, values in columns_of(looked, self.group).items():
             found[name].values[self.shots[out]] = values
@@ -168,7 +167,7 @@ class Reconstructor:
 
     def _attributes(self, *, finished: bool) -> dict[str, Any]:
         told: dict[str, Any] = {"parameters": self.parameters.to_json(), "finished": finished}
-        return told if self.device is None else told | {"device": self.device.label}
+        return told | {"device": self.by.label} if isinstance(self.by, Device) else told
 
 
 def levels_seen(state: State) -> int:
