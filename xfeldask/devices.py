@@ -25,8 +25,11 @@ DEVICES = ("auto", "cpu", "cuda")
 MOST_USED = 0.8
 """Fraction of the free memory that blocks are sized for."""
 
+ON_CPU = "take device='cpu' (--device cpu)"
+"""Told where a device cannot do it."""
+
 ADVICE = "take fewer rotations, a lower resolution, or device='cpu' (--device cpu)"
-"""Told where the memory of a device does not do."""
+"""Told where the memory of a device does not do for rotations."""
 
 
 class Device:
@@ -218,7 +221,7 @@ def device_of(name: str) -> Device | None:
         return None
     missing = _missing()
     if missing and name == "cuda":
-        raise InputError(f"device 'cuda' cannot be used: {missing}, or take device='cpu' (--device cpu)")
+        raise InputError(f"device 'cuda' cannot be used: {missing}, or {ON_CPU}")
     return None if missing else Cuda()
 
 

@@ -56,3 +56,26 @@ class Narrow(Device):
 
     def release(self):
         self.released += 1
+
+
+class Small(Device):
+    """A device that runs out of memory where more than so many images are copied to it at once.
+
+    Parameters
+    ----------
+    most : int, images
+    """
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.most, self.copied, self.released = most, list[int](), 0
+
+    def array(self, values):
+        if values.ndim == 3:
+            if len(values) > self.most:
+                raise MemoryError
+            self.copied.append(len(values))
+        return super().array(values)
+
+    def release(self):
+        self.released += 1

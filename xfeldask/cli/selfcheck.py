@@ -12,6 +12,7 @@ from xfeldask.cli.flags import device_option
 @click.option("--n-shots", type=click.IntRange(min=300), default=1000, show_default=True, help="Shots to simulate.")
 def selfcheck(device: str, n_shots: int) -> None:
     """Check that a device computes what it should here, in a minute, and say how fast it is."""
+    from xfeldask.devices import ON_CPU
     from xfeldask.errors import RunError
     from xfeldask.report.printing import console, facts
     from xfeldask.verbs.selfcheck import selfcheck as run
@@ -20,6 +21,4 @@ def selfcheck(device: str, n_shots: int) -> None:
     rows = {each.what: each.told if each.fits else f"NOT AS IT SHOULD BE: {each.told}" for each in found}
     console().print(facts("selfcheck", rows))
     if wrong := [each.what for each in found if not each.fits]:
-        raise RunError(
-            f"{', '.join(wrong)} not as it should be; take device='cpu' (--device cpu), and report the table"
-        )
+        raise RunError(f"{', '.join(wrong)} not as it should be; {ON_CPU}, and report the table")

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xfeldask.devices import Device, device_of, in_blocks
+from xfeldask.devices import ON_CPU, Device, device_of, in_blocks
 from xfeldask.errors import InputError, RunError
 from xfeldask.physics.forward import ForwardModel
 from xfeldask.physics.sampling import CANDIDATES_PER_PIXEL
@@ -31,7 +31,6 @@ TRIED = 4
 """Shots that are drawn on the CPU as well before a GPU is relied on."""
 ROUNDING = 1e-9
 """Relative room for rounding in how many candidates a shot promises: what is close is left to the CPU."""
-ON_CPU = "take device='cpu' (--device cpu)"
 """What to do where a GPU does not do."""
 OTHER_ROUNDINGS = (
     f"this version of numba-cuda compiles other roundings than the CPU has, so that photons would differ; {ON_CPU}"

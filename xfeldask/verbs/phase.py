@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from xfeldask.devices import Device, device_of
+from xfeldask.devices import ON_CPU, Device, device_of
 from xfeldask.errors import WHOLE, refuse_unlike
 from xfeldask.formats.maps import INTENSITIES, MAPS, refuse_unwritable, write_intensity, write_map
 from xfeldask.machine import cores
@@ -118,4 +118,4 @@ def _fitting(gpu: Device, name: str, size: int) -> Device | None:
     """Return the device that phases an intensity of so many points a side; see `fitting`."""
     voxels = phased_size(size)
     needed, what = PER_VOXEL * voxels**3, f"phasing {voxels}^3 voxels"
-    return fitting(gpu, name, needed, what, False, "take device='cpu' (--device cpu)")
+    return fitting(gpu, name, needed, what, False, ON_CPU)

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.neighbors import NearestNeighbors
 
-from tests.orient.devices import gpu, strict
+from tests.orient.devices import Small, gpu, strict
 from xfeldask.devices import CPU, Device
-from xfeldask.errors import InputError
+from xfeldask.errors import InputError, RunError
 from xfeldask.sorting.pairs.evidence import Evidence, fit_evidence
 from xfeldask.sorting.pairs.measuring import FINEST_FRINGE, Lags, Neighbours
 from xfeldask.sorting.pairs.patterns import fit_patterns
@@ -115,6 +115,26 @@ def test_measure__is_the_same_on_any_device(evidence: Evidence, device: Callable
     np.testing.assert_allclose(peak, here[1], rtol=1e-3, atol=1e-3)
     # of two lags that are as high, either may come first
     assert (separation == here[2]).mean() > 0.98
+
+
+def test_measure__memory_that_runs_out_halves_the_block_and_it_goes_on(evidence: Evidence) -> None:
+    crops, device = drawn(100, 14), Small(40)
+    found = evidence.measure(crops, device)
+    for part, blocks in zip(found, zip(*map(evidence.measure, np.split(crops, 4)), strict=True), strict=True):
+        np.testing.assert_array_equal(part, np.concatenate(blocks))
+    assert (device.copied[-4:], device.released) == ([25] * 4, 2)
+    device.most = 0
+    told = r"^measuring a shot ran out of memory on the CPU, .* GB free; end what else uses it, or take device='cpu'"
+    with pytest.raises(RunError, match=told):
+        evidence.measure(crops[:1], device)
+
+
+def test_fit_evidence__memory_that_runs_out_halves_the_block_and_it_goes_on(evidence: Evidence) -> None:
+    device = Small(100)
+    found = fit_evidence(drawn(2000, 0), evidence.patterns, STEP, MIDDLE, device)
+    assert (device.copied[-1], device.released) == (2000 % 64, 2)
+    for name in ("middle", "spread"):
+        np.testing.assert_allclose(getattr(found, name), getattr(evidence, name), rtol=1e-4, atol=1e-4)
 
 
 def turned(shots: int, particles: int, seed: int) -> np.ndarray:

@@ -130,8 +130,6 @@ def fit_evidence(
     none = np.zeros(0, np.float32)
     bare = Measuring(Evidence(patterns, step, offset, none, none, none), device)
     some = crops[:: max(1, len(crops) // 4000)]
-    batches = (device.array(some[i : i + BATCH].astype(np.float32)) for i in range(0, len(some), BATCH))
-    unexplained = np.concatenate([device.host(bare.peaks(batch)[0]) for batch in batches])
-    low, middle, high = np.percentile(unexplained, [16, 50, 84], axis=0).astype(np.float32)
+    low, middle, high = np.percentile(bare.unexplained(some), [16, 50, 84], axis=0).astype(np.float32)
     reference, _ = patterns.coordinates(crops)
     return Evidence(patterns, step, offset, middle, np.maximum((high - low) / 2, 1e-3), reference)

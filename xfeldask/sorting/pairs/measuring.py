@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -10,9 +11,9 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from xfeldask.devices import Device
+from xfeldask.devices import ON_CPU, Device, in_blocks
 from xfeldask.errors import InputError
-from xfeldask.sorting.pairs.batches import Array
+from xfeldask.sorting.pairs.batches import BATCH, Array, Images
 from xfeldask.sorting.pairs.patterns import Axes
 
 if TYPE_CHECKING:
@@ -44,6 +45,10 @@ class Measuring:
     Attributes
     ----------
     lags : Lags
+
+    Notes
+    -----
+    Where the memory of the device runs out, fewer images are measured at a time.
     """
 
     def __init__(self, evidence: Evidence, device: Device) -> None:
@@ -77,8 +82,35 @@ class Measuring:
         unexplained /= xp.sqrt(xp.clip(noise, LEAST_NOISE, None))[:, None]
         return unexplained, z, photons
 
+    def unexplained(self, crops: Images) -> Array:
+        """Unexplained transform of cropped images, float32 (shot, lag); see `peaks`."""
+        out = np.empty((len(crops), len(self.lags.length)), np.float32)
+
+        def work(rows: slice) -> None:
+            images = self._device.array(crops[rows].astype(np.float32))
+            out[rows] = self._device.host(self.peaks(images)[0])
+
+        self._in_blocks(len(crops), work)
+        return out
+
     def measure(self, crops: Array) -> tuple[Array, Array, NDArray[np.float64]]:
         """Measure cropped images; see `Evidence.measure`."""
+        shots = len(crops)
+        measures = np.empty((shots, 2 + len(self.lags.bands) + len(SPACES)), np.float32)
+        peak, separation = np.empty(shots, np.float32), np.empty(shots)
+
+        def work(rows: slice) -> None:
+            measures[rows], peak[rows], separation[rows] = self._measured(crops[rows])
+
+        self._in_blocks(shots, work)
+        return measures, peak, separation
+
+    def _in_blocks(self, shots: int, work: Callable[[slice], None]) -> None:
+        # images and what they are explained by, their transforms, distances to the reference
+        row = 4 * (3 * self._squared.shape[0] + 4 * len(self.lags.length) + 2 * len(self._evidence.reference))
+        in_blocks(self._device, shots, row, BATCH, work, "measuring a shot", f"end what else uses it, or {ON_CPU}")
+
+    def _measured(self, crops: Array) -> tuple[Array, Array, NDArray[np.float64]]:
         xp, host, signal = self._device.xp, self._device.host, self._evidence.patterns.signal
         unexplained, z, photons = self.peaks(self._device.array(crops))
         middle, spread = self._noise
