@@ -55,6 +55,7 @@ def test_make_rule__finds_by_name_takes_objects_and_copies_them() -> None:
     assert make_rule(None) is None
     for name in RULES:
         assert type(make_rule(name)) is RULES[name]
+    assert make_rule("pairs", device="auto").networks.device == "auto"
     assert make_rule("elliptic_envelope", seed=5).seed == 5
     own = Bright()
     made = make_rule(own)

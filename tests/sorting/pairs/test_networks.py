@@ -104,6 +104,16 @@ def test_rule__judges_alike_on_any_device(
     assert [*there.taught.evidence._measuring] == [made]
 
 
+@pytest.mark.parametrize("device", ["auto", "cpu"])
+def test_fit__measures_on_the_device_that_is_asked_for(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def reached(name: str) -> Device:
+        raise LookupError(name)
+
+    monkeypatch.setattr(pairs, "measuring_device", reached)
+    with pytest.raises(LookupError, match=device):
+        PairNetworks(device=device).fit(shots(800, 8)[0], grid())
+
+
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fewer and shorter lessons, for what does not depend on how well they are learned."""

@@ -14,6 +14,10 @@ from xfeldask import devices, embed, find_kinds, judge, open_run, reconstruct, s
 from xfeldask.devices import Device
 from xfeldask.errors import InputError, MemoryNeededError, UnknownNameError
 from xfeldask.orient.dense import DenseFrames
+from xfeldask.schema import Variable
+from xfeldask.sorting.decision import Decision
+from xfeldask.sorting.protocol import Rule
+from xfeldask.sorting.rules import RULES, register_rule
 from xfeldask.verbs.arguments import on_device
 
 BEAM = {"photon_energy": 4600.0, "photons_per_pulse": 2.4e18, "focus_radius": 5e-7}
@@ -76,6 +80,44 @@ def test_embed__tells_which_gpu_measured(path, capsys, monkeypatch):
     assert open_run(path).embedding().facts()["device"] == "the CPU"
     assert "device" not in embed(path, device="cpu", **again).attrs
     assert "sorting on" not in capsys.readouterr().err
+
+
+class Where(Rule):
+    """Measures nothing but whether it learned, and measures, on the device that is asked for."""
+
+    needs = ("photon_count",)
+    columns = tuple(Variable(name, ("shot",), "bool", "whether it did so on a GPU") for name in ("learned", "measured"))
+
+    def __init__(self, device="cpu"):
+        self.device = device
+
+    def fit(self, shots):
+        self.learned = self.device
+        return self
+
+    def evidence(self, shots):
+        n = len(shots["photon_count"])
+        return {"learned": np.full(n, self.learned == "auto"), "measured": np.full(n, self.device == "auto")}
+
+    def decide(self, columns, allowance):
+        return {"score": columns["measured"].astype(float), "is_single": columns["measured"]}, Decision()
+
+
+@pytest.fixture
+def where(monkeypatch):
+    monkeypatch.setattr(RULES, "_things", dict(RULES._things))
+    register_rule("where", Where)
+
+
+@pytest.mark.usefixtures("compared", "where")
+@pytest.mark.parametrize("follow", [False, True])
+def test_embed__hands_its_device_to_the_rule(path, follow):
+    asked = {"sort": "where", "name": "there", "overwrite": True, "progress": False, "follow": follow}
+    for device in ("auto", "cpu"):
+        found = embed(path, device=device, **asked)
+        assert (found.learned == (device == "auto")).all()
+        assert (found.measured == (device == "auto")).all()
+        assert found.attrs.get("device") == (None if device == "cpu" else "the CPU")
 
 
 class ReachedError(Exception):
