@@ -65,6 +65,16 @@ def test_rebuild__of_counts_is_the_stored_image(store: Path) -> None:
     assert space.units == "count"
 
 
+def test_rebuild__of_a_bin_that_an_older_version_stored_as_a_float(store: Path) -> None:
+    space = embedded(store, "older")
+    group = zarr.open_group(store, mode="r+")["latent/older"]
+    told = json.loads(group.attrs["parameters"])
+    told["features"]["bin"] = float(told["features"]["bin"])
+    group.attrs["parameters"] = json.dumps(told)
+    again = LinearSpace.of(open_run(store).embedding("older"))
+    np.testing.assert_array_equal(again.rebuild(3).rebuilt, space.rebuild(3).rebuilt)
+
+
 def test_rebuild__gains_with_every_component(store: Path) -> None:
     space = embedded(store, "gains", n_components=8)
     for shot in range(5):

@@ -80,6 +80,15 @@ def test_model__of_a_store_gives_the_coordinates_that_it_gave(run):
     )
 
 
+def test_model__that_an_older_version_stored_with_a_bin_of_a_float_is_restored(run):
+    embedding = run.embedding()
+    told = embedding.parameters.model_copy(update={"features": {"name": "counts", "bin": float(run.bin)}})
+    found = restored_model(told, embedding.parts(), run).columns({"image": run.read("image")})
+    np.testing.assert_allclose(found["latent"], embedding.dataset().latent.values, rtol=1e-5, atol=1e-5)
+    with pytest.raises(InputError, match=r"bin must be a whole number of pixels, got 1\.0"):
+        make_features(run, told.features)
+
+
 def test_model__refuses_shots_of_another_detector(run):
     embedding = run.embedding()
     model = restored_model(embedding.parameters, embedding.parts(), run)

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from xfeldask.store.results.parameters import Parameters
 
 WRITTEN = {
@@ -32,3 +34,11 @@ def test_parameters__are_written_as_they_were_before_they_had_a_type() -> None:
 def test_parameters__of_a_users_estimator_are_how_it_shows_itself() -> None:
     found = Parameters.from_json(json.dumps(WRITTEN | {"method": "PCA", "method_parameters": "PCA(n_components=4)"}))
     assert found.method_parameters == "PCA(n_components=4)"
+
+
+@pytest.mark.parametrize(("stored", "bin"), [(2.0, 2), (2.7, 2), (2, 2)])
+def test_parameters__of_an_older_version_may_have_bins_that_are_no_whole_numbers(stored: float, bin: int) -> None:
+    text = json.dumps(WRITTEN | {"features": {"name": "counts", "bin": stored}})
+    found = Parameters.from_json(text)
+    assert repr(found.feature_choice) == repr({"name": "counts", "bin": bin})
+    assert found.to_json() == text  # which digests of models are made of

@@ -124,7 +124,7 @@ class LinearSpace:
         from xfeldask.store.results.model import make_features  # takes a second to import
 
         name, run, parameters = embedding.name, embedding.run, embedding.refuse_other().refuse_older().parameters
-        options = parameters.features
+        options = parameters.feature_choice
         if (feature := str(options.get("name"))) not in IMAGE_FEATURES:
             raise InputError(
                 f"{name} is of the feature {feature}, which has no number for each bin of the image, so no image can "

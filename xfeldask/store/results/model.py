@@ -268,7 +268,7 @@ def restored_model(parameters: Parameters, parts: Mapping[str, xr.Dataset], inst
     method, options, sort = parameters.method, parameters.method_parameters, parameters.sort
     if sort is not None and sort not in RULES:
         raise InputError(f"shots were sorted by {sort}, which is not stored; embed the other store")
-    features = make_features(instrument, parameters.features)
+    features = make_features(instrument, parameters.feature_choice)
     if method not in METHODS or isinstance(options, str):
         raise InputError(f"the model is a {method}, which is not stored whole; embed the other store instead")
     arrays = _arrays(parts["estimator"])

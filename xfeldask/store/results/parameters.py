@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Self
+import math
+from typing import Any, Self
 
 from pydantic import Field, JsonValue
 
@@ -64,6 +65,12 @@ class Parameters(Record):
     projected_from: str | None = None
     model_digest: str | None = None
     image_step: tuple[float, float] | None = None
+
+    @property
+    def feature_choice(self) -> dict[str, Any]:
+        """The features, as `make_features` takes them: older versions stored a bin of 2.0 and took its whole part."""
+        bin = self.features.get("bin")
+        return self.features | ({"bin": int(bin)} if isinstance(bin, float) and math.isfinite(bin) else {})
 
     @property
     def allowance(self) -> Allowance:
