@@ -18,7 +18,7 @@ def test_project__hands_on_what_it_was_asked_and_prints_the_verdict(run, monkeyp
     assert run(*words)[:2] == (0, "verdict on b.zarr\n")
     assert run(*words, "--quiet")[:2] == (0, "")
     given = Path("a.zarr"), "ipca", Path("b.zarr")
-    more = {"as_name": "theirs", "overwrite": True}
+    more = {"as_name": "theirs", "overwrite": True, "device": "cpu"}
     assert asked == [(given, more | {"progress": True}), (given, more | {"progress": False})]
 
 

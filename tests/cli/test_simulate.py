@@ -55,9 +55,10 @@ def test_simulate__dry_run_writes_nothing(run, tmp_path: Path) -> None:
         (["--scheduler", "threads", "--device", "auto"], []),
     ],
 )
-@pytest.mark.parametrize("command", ["simulate", "embed"])
+@pytest.mark.parametrize("command", ["simulate", "embed", "project"])
 def test_command__has_a_process_for_each_gpu(run, tmp_path: Path, monkeypatch, command, flags, gpus) -> None:
-    asked, more = [], SMALL if command == "simulate" else []
+    asked = []
+    more = {"simulate": SMALL, "embed": [], "project": ["ipca", tmp_path / "b.zarr"]}[command]
 
     def scheduled(name, workers, quiet, gpus):
         asked.append(gpus)

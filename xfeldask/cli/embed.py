@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from xfeldask.cli.flags import OVERWRITE_EMBEDDING, QUIET, SEED, STORE, scheduler_options
+from xfeldask.cli.flags import OVERWRITE_EMBEDDING, QUIET, SEED, STORE, device_option, processes_on, scheduler_options
 from xfeldask.errors import InputError
 from xfeldask.store.storage.urls import StorePath
 
@@ -71,12 +71,7 @@ from xfeldask.store.storage.urls import StorePath
 @click.option("--reconstruction", help="Reconstruction that the method orientation goes by.  [default: the only one]")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help=SEED)
 @scheduler_options
-@click.option(
-    "--device",
-    default="cpu",
-    show_default=True,
-    help="Device that the rule pairs measures on: cpu, cuda, or auto, which takes a GPU where CuPy finds one.",
-)
+@device_option("that the rule pairs measures on", "cpu")
 @click.option("--overwrite", is_flag=True, help=OVERWRITE_EMBEDDING)
 @click.option("--quiet", is_flag=True, help=QUIET)
 def embed(
@@ -84,15 +79,13 @@ def embed(
     **options: Any,
 ) -> None:  # fmt: skip
     """Build a latent space of the shots of STORE and tell single hits from the rest."""
-    from xfeldask.devices import visible_gpus
     from xfeldask.report.printing import print_verdict
     from xfeldask.store.run import open_run
     from xfeldask.verbs.embed import embed as run
     from xfeldask.work.schedulers import scheduled
 
     options |= {"features": features_flag(features), "sort": None if sort == "none" else sort}
-    gpus = visible_gpus() if scheduler == "processes" and options["device"] != "cpu" else []
-    with scheduled(scheduler, workers, quiet, gpus):
+    with scheduled(scheduler, workers, quiet, processes_on(scheduler, options["device"])):
         found = run(store, progress=not quiet, **options)
     if not quiet:
         print_verdict(open_run(store), found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -99,18 +100,29 @@ def experiment_options(function: Any) -> Any:
     return function
 
 
-def device_option(function: Any) -> Any:
-    """Add the flag that chooses the device to a command.
+def device_option(which: str = "that does the work", default: str = "auto") -> Callable[[Any], Any]:
+    """Return what adds the flag that chooses the device to a command.
 
     Examples
     --------
-    >>> [option.name for option in click.command()(device_option(lambda **flags: None)).params]
+    >>> [option.name for option in click.command()(device_option()(lambda **flags: None)).params]
     ['device']
     """
-    return click.option(
-        "--device", default="auto", show_default=True,
-        help="Device that does the work: cpu, cuda, or auto, which takes a GPU where CuPy finds one.",
-    )(function)  # fmt: skip
+    told = f"Device {which}: cpu, cuda, or auto, which takes a GPU where one is found."
+    return click.option("--device", default=default, show_default=True, help=told)
+
+
+def processes_on(scheduler: str, device: str) -> list[str]:
+    """Return the GPUs that have a process each: those that are seen, if processes are to work on a device.
+
+    Examples
+    --------
+    >>> processes_on("threads", "cuda"), processes_on("processes", "cpu")
+    ([], [])
+    """
+    from xfeldask.devices import visible_gpus
+
+    return visible_gpus() if scheduler == "processes" and device != "cpu" else []
 
 
 def scheduler_options(function: Any) -> Any:

@@ -22,7 +22,7 @@ from xfeldask.store.storage.urls import StorePath
 @click.option("--embedding", help="Embedding whose verdicts are judged.  [default: the only one that was sorted]")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help=SEED)
 @click.option("--out", type=FILE, help="Picture to write, such as judged.png.")
-@device_option
+@device_option()
 @scheduler_options
 @click.option("--quiet", is_flag=True, help=QUIET)
 def judge(store: StorePath, out: Path | None, scheduler: str, workers: int | None, quiet: bool, **options: Any) -> None:

@@ -32,7 +32,7 @@ from xfeldask.store.storage.urls import StorePath
     "each would be found.",
 )  # fmt: skip
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help=SEED)
-@device_option
+@device_option()
 @scheduler_options
 @click.option("--quiet", is_flag=True, help=QUIET)
 def kinds(

@@ -18,7 +18,7 @@ from xfeldask.store.storage.urls import StorePath
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help=SEED)
 @click.option("--density", type=FILE, help="CCP4 map to write the density to, .mrc, .map or .ccp4.")
 @click.option("--intensity", type=FILE, help="HDF5 file to write the intensity to.")
-@device_option
+@device_option()
 @click.option("--quiet", is_flag=True, help=QUIET)
 def phase(store: StorePath, quiet: bool, **options: Any) -> None:
     """Phase a reconstruction of STORE: the density of the particle."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from xfeldask.cli.flags import OVERWRITE_EMBEDDING, QUIET, STORE, scheduler_options
+from xfeldask.cli.flags import OVERWRITE_EMBEDDING, QUIET, STORE, device_option, processes_on, scheduler_options
 from xfeldask.store.storage.urls import StorePath
 
 
@@ -16,6 +16,7 @@ from xfeldask.store.storage.urls import StorePath
 @click.argument("other_store", type=STORE)
 @click.option("--as-name", help="Name of the embedding to be written.  [default: NAME]")
 @scheduler_options
+@device_option("that the rule pairs measures on", "cpu")
 @click.option("--overwrite", is_flag=True, help=OVERWRITE_EMBEDDING)
 @click.option("--quiet", is_flag=True, help=QUIET)
 def project(
@@ -24,6 +25,7 @@ def project(
     other_store: StorePath,
     scheduler: str,
     workers: int | None,
+    device: str,
     quiet: bool,
     **options: Any,
 ) -> None:
@@ -33,7 +35,7 @@ def project(
     from xfeldask.verbs.project import project as run
     from xfeldask.work.schedulers import scheduled
 
-    with scheduled(scheduler, workers, quiet):
-        found = run(model_store, name, other_store, progress=not quiet, **options)
+    with scheduled(scheduler, workers, quiet, processes_on(scheduler, device)):
+        found = run(model_store, name, other_store, device=device, progress=not quiet, **options)
     if not quiet:
         print_verdict(open_run(other_store), found)

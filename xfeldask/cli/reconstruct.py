@@ -23,7 +23,7 @@ from xfeldask.store.storage.urls import StorePath
 @click.option("--images", default="image", show_default=True, help="Images to reconstruct from: image or low_q.")
 @click.option("--embedding", help="Embedding whose verdicts are meant.  [default: the only one that was sorted]")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help=SEED)
-@device_option
+@device_option()
 @scheduler_options
 @click.option("--follow", is_flag=True, help="Keep up with a store that is still being written.")
 @click.option("--overwrite", is_flag=True, help="Replace a reconstruction of that name.")

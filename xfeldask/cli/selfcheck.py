@@ -8,7 +8,7 @@ from xfeldask.cli.flags import device_option
 
 
 @click.command()
-@device_option
+@device_option()
 @click.option("--n-shots", type=click.IntRange(min=300), default=1000, show_default=True, help="Shots to simulate.")
 def selfcheck(device: str, n_shots: int) -> None:
     """Check that a device computes what it should here, in a minute, and say how fast it is."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from xfeldask.cli.flags import STORE, experiment_options, keywords, scheduler_options
+from xfeldask.cli.flags import STORE, device_option, experiment_options, keywords, processes_on, scheduler_options
 from xfeldask.errors import InputError
 from xfeldask.store.storage.urls import StorePath
 
@@ -23,12 +23,7 @@ from xfeldask.store.storage.urls import StorePath
     metavar="I/N",
     help="Make the I-th of N ranges of the shards alone; jobs that make the others may run beside it.",
 )
-@click.option(
-    "--device",
-    default="cpu",
-    show_default=True,
-    help="Device that photons are drawn on: cpu, cuda, or auto, which takes a GPU where one is found.",
-)
+@device_option("that photons are drawn on", "cpu")
 @click.option("--dry-run", is_flag=True, help="Say what the run would take, and write nothing.")
 @click.option("--quiet", is_flag=True, help="Print nothing but warnings and errors.")
 def simulate(
@@ -36,7 +31,6 @@ def simulate(
     device: str, dry_run: bool, quiet: bool, **flags: Any,
 ) -> None:  # fmt: skip
     """Simulate shots into STORE."""
-    from xfeldask.devices import visible_gpus
     from xfeldask.report.printing import print_estimate, print_range, print_run
     from xfeldask.verbs.simulate import estimate_run, simulate_run
     from xfeldask.work.schedulers import scheduled
@@ -47,7 +41,7 @@ def simulate(
             raise InputError("a dry run tells what the whole store takes; leave out --shards")
         print_estimate(estimate_run(store, **chosen), workers)
         return
-    gpus = visible_gpus() if scheduler == "processes" and device != "cpu" else []
+    gpus = processes_on(scheduler, device)
     with scheduled(scheduler, workers, quiet, gpus), print_run(store, quiet or shards is not None):
         simulate_run(store, shards=shards, progress=not quiet, **chosen)
     if shards is not None and not quiet:

@@ -39,7 +39,8 @@ def register_rule(name: str, kind: type[Rule]) -> None:
     Parameters
     ----------
     name : str
-    kind : type, a `Rule`, most simply a subclass of it; made with those of `seed` and `device` that it takes
+    kind : type, a `Rule`, most simply a subclass of it; made with those of `seed` and `device` that it
+        takes, and restored with `device` if it takes that
 
     Raises
     ------

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from xfeldask.config import Experiment
 from xfeldask.errors import InputError
 from xfeldask.sorting.protocol import Allowance
-from xfeldask.sorting.rules import MODELS, measures_on_devices
+from xfeldask.sorting.rules import MODELS
 from xfeldask.store.results.embedding import Embedding
 from xfeldask.store.results.model import Choice
 from xfeldask.store.storage.urls import StorePath
@@ -156,7 +156,7 @@ def embed(
     source = StoreSource(run)
     refuse(source, run.n_shots, options)
     refuse_name(run, name, overwrite)
-    options = replace(options, gpus=_gpus(options))
+    options = replace(options, gpus=measured_on(device, sort, progress))
     with Embedding(run, name).held():
         refuse_name(run, name, overwrite)  # another may have made it meanwhile
         if follow:
@@ -169,12 +169,3 @@ def embed(
     if named and embedding.dataset().is_single.any():
         find_kinds(run.path, name, like=like, seed=seed, device=device, progress=progress)
     return tell_conflict(embedding.dataset())
-
-
-def _gpus(options: Options) -> str:
-    """Return the names of the GPUs that measure; none where the rule measures on none."""
-    if measures_on_devices(options.sort):
-        return measured_on(options.device, options.progress)
-    if options.device not in ("cpu", "auto"):
-        raise InputError(f"device={options.device!r} is for a rule that measures shots, such as 'pairs'; leave it out")
-    return ""

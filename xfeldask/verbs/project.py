@@ -14,6 +14,7 @@ from xfeldask.store.results.particle_kinds import KINDS
 from xfeldask.store.run import Run
 from xfeldask.store.store_given import Store, opened
 from xfeldask.verbs.arguments.given import refuse_name
+from xfeldask.verbs.arguments.on_device import measured_on
 from xfeldask.verbs.arguments.options import tell_conflict, tell_dropped_kinds, tell_kinds_left_behind
 from xfeldask.verbs.parts.building import judged, sorted_dataset
 from xfeldask.work.progress import Tell
@@ -26,6 +27,7 @@ def project(
     other_store: Store,
     *,
     as_name: str | None = None,
+    device: str = "cpu",
     overwrite: bool = False,
     progress: bool | Tell = True,
 ) -> xr.Dataset:
@@ -37,6 +39,7 @@ def project(
     name : str, of its embedding
     other_store : path of a store, or a Dataset of all of it, of shots of the same detector
     as_name : str, optional, of the embedding to be written into `other_store`; `name` by default
+    device : as of `embed`
     overwrite : bool, replace an embedding of the same name
     progress : bool, show progress on stderr; or a function as `embed` takes it
 
@@ -47,7 +50,8 @@ def project(
     Raises
     ------
     InputError
-        Another detector or geometry, or a user's own object, which arrays alone cannot bring back.
+        Another detector or geometry, or a user's own object, which arrays alone cannot bring back;
+        a device that is not there.
     StoreExistsError
         The embedding is there and `overwrite` is false.
 
@@ -71,10 +75,11 @@ def project(
     embedding = source.embedding(name).refuse_older()
     run.refuse_incomplete()
     refuse_name(run, target, overwrite)
+    gpus = measured_on(device, embedding.parameters.sort, progress)
     with Embedding(run, target).held():
         refuse_name(run.reopened(), target, overwrite)  # another may have made it meanwhile
         had_kinds = [KINDS in each.part_names() for each in (Embedding(run.reopened(), target), embedding)]
-        _project(embedding, run, target, progress)
+        _project(embedding, run, target, device, gpus, progress)
     if had_kinds[0]:
         tell_dropped_kinds(target)
     elif had_kinds[1]:
@@ -82,10 +87,10 @@ def project(
     return tell_conflict(Embedding(run, target).dataset())
 
 
-def _project(embedding: Embedding, run: Run, target: str, progress: bool | Tell) -> None:
+def _project(embedding: Embedding, run: Run, target: str, device: str, gpus: str, progress: bool | Tell) -> None:
     n_shots, source = run.n_shots, embedding.run
     parts = embedding.parts()
-    model = restored_model(embedding.parameters, parts, run)
+    model = restored_model(embedding.parameters, parts, run, device)
     shots = StoreSource(run)
     columns = project_all(shots, model, n_shots, progress)
     # before they were stored, envelopes were fitted to the other store's coordinates
@@ -95,5 +100,5 @@ def _project(embedding: Embedding, run: Run, target: str, progress: bool | Tell)
         told["background"] = under.digest
     parameters = model.parameters.model_copy(update=told)
     columns["fitted"] = np.zeros(n_shots, bool)
-    found = sorted_dataset(columns, replace(model, parameters=parameters), parameters.allowance)
+    found = sorted_dataset(columns, replace(model, parameters=parameters), parameters.allowance, gpus=gpus)
     Embedding(run, target).publish(found, model.parts())

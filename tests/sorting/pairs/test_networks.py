@@ -96,8 +96,7 @@ def test_rule__judges_alike_on_any_device(
 ) -> None:
     images, made = shots(600, 2)[0], device()
     monkeypatch.setattr(pairs, "measuring_device", {"auto": made, "cpu": Device()}.__getitem__)
-    there = PairNetworks.restore(rule.arrays())
-    there.device = "auto"
+    there = PairNetworks.restore(rule.arrays(), "auto")
     found, expected = there.judge(images), rule.judge(images)
     np.testing.assert_array_equal(found.hit, expected.hit)
     np.testing.assert_allclose(found.log_ratio, expected.log_ratio, atol=0.05)

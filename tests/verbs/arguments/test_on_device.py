@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from functools import partial
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from tests.orient.devices import Narrow
 from tests.orient.shots import atoms_of
-from xfeldask import devices, embed, find_kinds, judge, open_run, reconstruct, simulate
+from xfeldask import devices, embed, find_kinds, judge, open_run, project, reconstruct, simulate
 from xfeldask.devices import Device
 from xfeldask.errors import InputError, MemoryNeededError, UnknownNameError
 from xfeldask.orient.dense import DenseFrames
@@ -73,7 +74,7 @@ def test_embed__takes_no_gpu_for_a_rule_that_measures_on_none(path, capsys):
 
 @pytest.mark.usefixtures("compared")
 def test_embed__tells_which_gpu_measured(path, capsys, monkeypatch):
-    monkeypatch.setattr("xfeldask.verbs.embed.measures_on_devices", lambda _: True)
+    monkeypatch.setattr("xfeldask.verbs.arguments.on_device.measures_on_devices", lambda _: True)
     again = {"sort": "elliptic_envelope", "contamination": 0.01, "overwrite": True}
     assert embed(path, device="auto", **again).attrs["device"] == "the CPU"
     assert "sorting on the CPU\n" in capsys.readouterr().err
@@ -92,32 +93,61 @@ class Where(Rule):
         self.device = device
 
     def fit(self, shots):
-        self.learned = self.device
+        self.learned = self.device == "auto"
         return self
+
+    def arrays(self):
+        return {"learned": np.array(self.learned)}
+
+    @classmethod
+    def restore(cls, arrays, device="cpu"):
+        rule = cls(device)
+        rule.learned = bool(arrays["learned"])
+        return rule
 
     def evidence(self, shots):
         n = len(shots["photon_count"])
-        return {"learned": np.full(n, self.learned == "auto"), "measured": np.full(n, self.device == "auto")}
+        return {"learned": np.full(n, self.learned), "measured": np.full(n, self.device == "auto")}
 
     def decide(self, columns, allowance):
         return {"score": columns["measured"].astype(float), "is_single": columns["measured"]}, Decision()
 
 
 @pytest.fixture
-def where(monkeypatch):
+def where(path, tmp_path, monkeypatch) -> Path:
+    """A copy of the store, and a rule that tells where it measures it."""
     monkeypatch.setattr(RULES, "_things", dict(RULES._things))
     register_rule("where", Where)
+    return shutil.copytree(path, tmp_path / "run.zarr")
 
 
-@pytest.mark.usefixtures("compared", "where")
+@pytest.mark.usefixtures("compared")
 @pytest.mark.parametrize("follow", [False, True])
-def test_embed__hands_its_device_to_the_rule(path, follow):
+def test_embed__hands_its_device_to_the_rule(where, follow):
     asked = {"sort": "where", "name": "there", "overwrite": True, "progress": False, "follow": follow}
     for device in ("auto", "cpu"):
-        found = embed(path, device=device, **asked)
+        found = embed(where, device=device, **asked)
         assert (found.learned == (device == "auto")).all()
         assert (found.measured == (device == "auto")).all()
         assert found.attrs.get("device") == (None if device == "cpu" else "the CPU")
+
+
+@pytest.mark.usefixtures("compared")
+def test_project__hands_its_device_to_the_rule(where, capsys):
+    embed(where, sort="where", name="there", overwrite=True, progress=False)
+    for device in ("auto", "cpu"):
+        found = project(where, "there", where, as_name="again", device=device, overwrite=True)
+        assert not found.learned.any()
+        assert (found.measured == (device == "auto")).all()
+        assert found.attrs.get("device") == (None if device == "cpu" else "the CPU")
+    assert capsys.readouterr().err.count("sorting on the CPU\n") == 1
+
+
+@pytest.mark.usefixtures("compared")
+def test_project__takes_no_gpu_for_a_rule_that_measures_on_none(path):
+    with pytest.raises(InputError, match="device='cuda' is for a rule that measures shots"):
+        project(path, "ipca", path, as_name="refused", device="cuda", progress=False)
+    assert "refused" not in open_run(path).embeddings
 
 
 class ReachedError(Exception):

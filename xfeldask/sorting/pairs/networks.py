@@ -189,8 +189,8 @@ class PairNetworks:
         return {name: np.asarray(value) for name, value in out.items()}
 
     @classmethod
-    def restore(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
-        """Restore the rule that `arrays` came from; it judges to the same bits.
+    def restore(cls, arrays: Mapping[str, NDArray[Any]], device: str = "cpu") -> Self:
+        """Restore the rule that `arrays` came from; it judges to the same bits on the same device.
 
         Raises
         ------
@@ -215,7 +215,7 @@ class PairNetworks:
         def of(kind: type, **parts: Any) -> Any:
             return kind(**{name: known[name] for name in _plain(kind)}, **parts)
 
-        rule = cls(known["seed"])
+        rule = cls(known["seed"], device)
         rule.window = of(Window)
         evidence = of(Evidence, patterns=of(Patterns, window=rule.window))
         layers = [[(known[weight], known[bias]) for weight, bias in network] for network in networks]

@@ -145,10 +145,10 @@ class PairRule(Rule):
         return self.networks.arrays()
 
     @classmethod
-    def restore(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
-        """Return the rule that `arrays` came from; it judges to the same bits."""
+    def restore(cls, arrays: Mapping[str, NDArray[Any]], device: str = "cpu") -> Self:
+        """Return the rule that `arrays` came from; it judges to the same bits on the same device."""
         rule = cls()
-        rule.networks = PairNetworks.restore(arrays)
+        rule.networks = PairNetworks.restore(arrays, device)
         return rule
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -251,7 +251,9 @@ class Model(FieldsOnly):
         return out
 
 
-def restored_model(parameters: Parameters, parts: Mapping[str, xr.Dataset], instrument: Instrument) -> Model:
+def restored_model(
+    parameters: Parameters, parts: Mapping[str, xr.Dataset], instrument: Instrument, device: str = "cpu"
+) -> Model:
     """Restore the model of a stored embedding, for shots of an instrument.
 
     Parameters
@@ -259,6 +261,7 @@ def restored_model(parameters: Parameters, parts: Mapping[str, xr.Dataset], inst
     parameters : Parameters, of the embedding
     parts : groups of arrays, as of `Model.parts`
     instrument : Instrument
+    device : as of `make_rule`
 
     Raises
     ------
@@ -274,7 +277,7 @@ def restored_model(parameters: Parameters, parts: Mapping[str, xr.Dataset], inst
     arrays = _arrays(parts["estimator"])
     estimator = restore(method, options, arrays)
     _refuse_other_features(arrays, features)
-    rule = None if sort is None else restored_rule(parameters, parts)
+    rule = None if sort is None else restored_rule(parameters, parts, device)
     if rule is not None and "rule" in parts:
         rule.check(instrument)
     if parameters.image_step is not None:
@@ -282,12 +285,12 @@ def restored_model(parameters: Parameters, parts: Mapping[str, xr.Dataset], inst
     return Model(features, estimator, rule, parameters)
 
 
-def restored_rule(parameters: Parameters, parts: Mapping[str, xr.Dataset]) -> Rule:
+def restored_rule(parameters: Parameters, parts: Mapping[str, xr.Dataset], device: str = "cpu") -> Rule:
     """Restore the rule of a stored embedding; one that has learned nothing where nothing of it is stored."""
     sort = str(parameters.sort)
     if "rule" in parts:
-        return RULES[sort].restore(_arrays(parts["rule"]))
-    return call(RULES[sort], seed=parameters.seed)
+        return call(partial(RULES[sort].restore, _arrays(parts["rule"])), device=device)
+    return call(RULES[sort], seed=parameters.seed, device=device)
 
 
 def _arrays(part: xr.Dataset) -> dict[str, NDArray[Any]]:

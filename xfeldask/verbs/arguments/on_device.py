@@ -14,6 +14,7 @@ from xfeldask.orient.parallel import By
 from xfeldask.orient.rotations import rotation_grid
 from xfeldask.orient.schedule import Level
 from xfeldask.orient.sparse import Pixels
+from xfeldask.sorting.rules import measures_on_devices
 from xfeldask.work.compute import in_each_process
 from xfeldask.work.progress import Tell, say
 from xfeldask.work.reconstructing import ByDask
@@ -49,26 +50,31 @@ def compared_by(
     return fitting(device, name, needed, f"slicing at {max(rotations):,} rotations", progress, ADVICE) or ByDask()
 
 
-def measured_on(name: str, progress: bool | Tell) -> str:
+def measured_on(name: str, sort: str | object | None, progress: bool | Tell) -> str:
     """Return the names of the GPUs that the processes that compute measure shots on, and say which; none for the CPU.
 
     Parameters
     ----------
     name : "auto", "cpu" or "cuda"
+    sort : the rule that measures, as of `make_rule`
     progress : as of `embed`
 
     Raises
     ------
     InputError
-        There is no such device in one of them.
+        There is no such device in one of them, or the rule measures on none.
 
     Examples
     --------
-    >>> measured_on("cpu", False)
+    >>> measured_on("cpu", "pairs", False)
     ''
     """
     if name == "cpu":
         return ""
+    if not measures_on_devices(sort):
+        if name == "auto":
+            return ""
+        raise InputError(f"device={name!r} is for a rule that measures shots, such as 'pairs'; leave it out")
     found = in_each_process(_gpu, name)
     for problem in found:
         if isinstance(problem, InputError):

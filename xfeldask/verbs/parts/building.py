@@ -90,9 +90,10 @@ def judged(model: Model, shots: Shots, columns: Columns, learn: bool = True) -> 
 
 
 def sorted_dataset(
-    columns: Columns, model: Model, allowance: Allowance, history: Mapping[str, NDArray[np.generic]] | None = None
-) -> xr.Dataset:
-    """Decide on shots, and return their embedding as it is stored."""
+    columns: Columns, model: Model, allowance: Allowance, history: Mapping[str, NDArray[np.generic]] | None = None,
+    gpus: str = "",
+) -> xr.Dataset:  # fmt: skip
+    """Decide on shots, and return their embedding as it is stored; `gpus` are those that measured."""
     told = Decision()
     if model.rule is not None:
         verdict, told = decided(model.rule, columns, allowance)
@@ -106,6 +107,7 @@ def sorted_dataset(
         "format": FORMAT,
         "parameters": model.parameters.to_json(),
         "decision": told.to_json(),
+        **({"device": gpus} if gpus else {}),
     }
     return xr.Dataset(data, coords={"shot": np.arange(n)}, attrs=attributes)
 
@@ -140,9 +142,7 @@ def publish(
         _refuse_other_background(source, model)  # it has only just learned
     seen = np.zeros(n, bool)
     seen[fitted.fitted[fitted.fitted < n]] = True
-    found = sorted_dataset(columns | {"fitted": seen}, model, options.allowance, fitted.history)
-    if options.gpus:
-        found.attrs["device"] = options.gpus
+    found = sorted_dataset(columns | {"fitted": seen}, model, options.allowance, fitted.history, options.gpus)
     embedding = Embedding(run, name)
     linked = again and isinstance(run.path, Path) and not needs_coordinates(model.rule)
     stays = {*embedding.part_names()} if linked else set()
