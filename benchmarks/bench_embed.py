@@ -18,7 +18,7 @@ from scipy.linalg import subspace_angles
 from threadpoolctl import threadpool_limits
 
 from benchmarks.bench_sort import Condition
-from benchmarks.common import Folder, Watched, effort, in_turns, measures, ratio, watch
+from benchmarks.common import DEVICES, Folder, Watched, effort, in_turns, measures, need_device, ratio, watch
 from xfeldask import embed, open_dataset, simulate
 from xfeldask.latent.ipca import IncrementalPCA
 from xfeldask.physics.binned_frames import bin_frames
@@ -35,7 +35,7 @@ import sys, time, dask
 from xfeldask import embed
 start = time.perf_counter()
 with dask.config.set(scheduler="threads", num_workers=2):
-    embed(sys.argv[1], progress=False)
+    embed(sys.argv[1], device=sys.argv[2], progress=False)
 print(time.perf_counter() - start)
 """
 
@@ -135,48 +135,50 @@ class AgainstPeers(Folder):
 
 
 class Throughput(Folder):
-    """`embed` by its defaults, of shots that are in a store, in a process of its own with two threads."""
+    """`embed` by its defaults, of shots that are in a store, in a process of its own: two threads, or a GPU too."""
 
-    params = (effort(1024, 10_000, 100_000),)
-    param_names = ("n_shots",)
+    params = ([effort(1024, 10_000, 100_000)], DEVICES)
+    param_names = ("n_shots", "device")
     timeout = 3600
 
-    def setup(self, n_shots: int) -> None:
-        self.path = make_store(self.make_folder(), n_shots)
+    def setup(self, n_shots: int, device: str) -> None:
+        need_device(device)
+        self.device, self.path = device, make_store(self.make_folder(), n_shots)
 
     @cached_property
     def run(self) -> Watched:
-        return watch([sys.executable, "-c", EMBED, str(self.path)])
+        return watch([sys.executable, "-c", EMBED, str(self.path), self.device])
 
     @measures("s", "60 or less for 100K")
-    def track_seconds(self, n_shots: int) -> float:
+    def track_seconds(self, n_shots: int, device: str) -> float:
         """embed: features, fit, projection, scores and labels, from the start of the process to its end"""
         return self.run.seconds
 
     @measures("s")
-    def track_seconds_alone(self, n_shots: int) -> float:
+    def track_seconds_alone(self, n_shots: int, device: str) -> float:
         """embed: the same without starting and importing"""
         return float(self.run.out)
 
     @measures("GB", "4 or less for 100K")
-    def track_peak_memory(self, n_shots: int) -> float:
+    def track_peak_memory(self, n_shots: int, device: str) -> float:
         """embed: peak memory"""
         return self.run.peak_bytes / 1e9
 
 
 class Stream(Folder):
-    """New shots at full resolution, in memory, judged with a fitted model: one core, so many at a time."""
+    """New shots at full resolution, in memory, judged with a fitted model, so many at a time: one core, or a GPU."""
 
-    params = (1, 16)
-    param_names = ("batch",)
+    params = ([1, 16], DEVICES)
+    param_names = ("batch", "device")
     timeout = 900
 
-    def setup(self, batch: int) -> None:
+    def setup(self, batch: int, device: str) -> None:
+        need_device(device)
         path = make_store(self.make_folder(), effort(1024, 4096))
         found = embed(path, progress=False)
         run = Run.open(path)
         self.model: Model = restored_model(
-            Parameters.from_json(found.attrs["parameters"]), run.embeddings["ipca"].parts(), run
+            Parameters.from_json(found.attrs["parameters"]), run.embeddings["ipca"].parts(), run, device
         )
         assert self.model.rule is not None
         self.rule = self.model.rule
@@ -193,7 +195,7 @@ class Stream(Folder):
         return latent, self.rule.evidence({"low_q": bin_frames(frames, *self.to_low_q)})["log_ratio"]
 
     @measures("shots/s", "1,000 or more")
-    def track_rate(self, batch: int) -> float:
+    def track_rate(self, batch: int, device: str) -> float:
         """new shots binned, projected and judged, one core"""
         with threadpool_limits(1):
             seconds = in_turns({"look": lambda: self._look_at_all(batch)}, effort(1, 5))["look"]

@@ -16,7 +16,7 @@ import dask
 import numpy as np
 
 from benchmarks.beamline import hide
-from benchmarks.common import PNCCD, Folder, effort, measures
+from benchmarks.common import DEVICES, PNCCD, Folder, effort, measures, need_device
 from benchmarks.synthetic_million import repeat
 from xfeldask import embed, simulate
 from xfeldask.verbs.parts.following import ENOUGH_TO_FOLLOW
@@ -32,13 +32,14 @@ LAST = effort(1, 30)
 
 
 class FollowAtRate(Folder):
-    """`embed --follow`, two threads, while the shots of the chaperonin are marked as written by another process."""
+    """`embed --follow`, two threads, or a GPU too, while another process marks shots of the chaperonin as written."""
 
-    params = tuple(RATES)[effort(2, 0) :]
-    param_names = ("rate",)
+    params = (list(RATES)[effort(2, 0) :], DEVICES)
+    param_names = ("rate", "device")
     timeout = 3600
 
-    def setup(self, rate: str) -> None:
+    def setup(self, rate: str, device: str) -> None:
+        need_device(device)
         folder = self.make_folder()
         frames, growing = Path(FRAMES or folder / "frames.zarr"), folder / "run.zarr"
         if not FRAMES:
@@ -51,7 +52,7 @@ class FollowAtRate(Folder):
         with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as beamline:
             try:
                 with dask.config.set(scheduler="threads", num_workers=2):
-                    embed(growing, name="ipca", follow=True, progress=False)
+                    embed(growing, name="ipca", follow=True, device=device, progress=False)
             except BaseException:
                 beamline.kill()
                 raise
@@ -61,21 +62,21 @@ class FollowAtRate(Folder):
         self.late = (self.told - self.marked)[self.marked > self.marked[-1] - LAST]
 
     @measures("s", "1")
-    def track_median(self, rate: str) -> float:
+    def track_median(self, rate: str, device: str) -> float:
         """From a shot's being written to its verdict, median of the last half minute"""
         return float(np.median(self.late))
 
     @measures("s", "1")
-    def track_slow(self, rate: str) -> float:
+    def track_slow(self, rate: str, device: str) -> float:
         """From a shot's being written to its verdict, 95 % of the last half minute"""
         return float(np.quantile(self.late, 0.95))
 
     @measures("s")
-    def track_first(self, rate: str) -> float:
+    def track_first(self, rate: str, device: str) -> float:
         """From the first shard that is written to the first verdicts"""
         return float(self.told[0] - self.marked[0])
 
     @measures("ms")
-    def track_processor(self, rate: str) -> float:
+    def track_processor(self, rate: str, device: str) -> float:
         """Time of the processor a shot, all of `embed`"""
         return 1e3 * self.processor / float(self.shots[-1])

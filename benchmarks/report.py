@@ -88,7 +88,7 @@ def main(arguments: list[str]) -> int:
     from benchmarks.common import run
 
     table = Table("what", "measured", "asked", "machine", title=f"{machine()}; {load()} before")
-    console = Console(width=None if sys.stdout.isatty() else 160)
+    console = Console(markup=False, width=None if sys.stdout.isatty() else 160)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         for name in chosen.names or known:

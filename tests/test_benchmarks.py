@@ -108,6 +108,18 @@ def test_report__prints_a_table(capsys):
     assert "golden values" in table or "not run: " in table
 
 
+def test_report__tells_what_cannot_run_to_the_letter(capsys, monkeypatch):
+    from benchmarks import report
+
+    class Refusing:
+        def setup(self):
+            raise NotImplementedError("install 'xfeldask[cuda]'")
+
+    monkeypatch.setattr(report, "classes", lambda: {"Refusing": Refusing})
+    assert report.main([]) == 0
+    assert "not run: install 'xfeldask[cuda]'" in capsys.readouterr().out
+
+
 def test_report__lists_what_it_knows(capsys):
     from benchmarks.report import main
 
