@@ -219,7 +219,7 @@ def device_of(name: str) -> Device | None:
         raise UnknownNameError("device", name, DEVICES)
     if name == "cpu":
         return None
-    missing = _missing()
+    missing = why_no_gpu()
     if missing and name == "cuda":
         raise InputError(f"device 'cuda' cannot be used: {missing}, or {ON_CPU}")
     return None if missing else Cuda()
@@ -247,14 +247,14 @@ def _kept_device(name: str) -> Device:
 
 def visible_gpus() -> list[str]:
     """Return the GPUs that this process sees, as ``CUDA_VISIBLE_DEVICES`` names each; none where CuPy finds none."""
-    if _missing():
+    if why_no_gpu():
         return []
     count = int(importlib.import_module("cupy").cuda.runtime.getDeviceCount())
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     return [name.strip() for name in named.split(",")][:count] if named else [str(gpu) for gpu in range(count)]
 
 
-def _missing() -> str:
+def why_no_gpu() -> str:
     """Return what a GPU lacks to be used and what to do about it, or nothing."""
     if find_spec("cupy") is None:
         return "CuPy is not installed; install 'xfeldask[cuda]' for CUDA 12 or 'xfeldask[cuda13]' for CUDA 13"

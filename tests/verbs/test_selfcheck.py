@@ -8,6 +8,7 @@ import pytest
 
 from tests.orient.devices import gpu
 from tests.orient.shots import PIXELS, shots
+from xfeldask import devices
 from xfeldask.devices import Device
 from xfeldask.orient.schedule import Level
 from xfeldask.physics.orientations import IDENTITY
@@ -20,7 +21,7 @@ def test_selfcheck__of_the_cpu_finds_all_as_it_should_be(run):
     code, out, err = run("selfcheck", "--device", "cpu")
     assert (code, err) == (0, "")
     assert re.findall(r"│ (\w+) +│", out) == CHECKS
-    assert "NOT AS IT SHOULD BE" not in out
+    assert out.endswith("\nAll is as it should be.\n")
 
 
 def test_selfcheck__tells_what_is_wrong(run, monkeypatch):
@@ -39,8 +40,24 @@ def test_selfcheck__tells_what_is_wrong(run, monkeypatch):
     monkeypatch.setattr(verb, "selfcheck", lambda *_, **__: [found])
     code, out, err = run("selfcheck", "--device", "cpu")
     assert code == 1
-    assert "NOT AS IT SHOULD BE: of half precision" in out
+    assert "NOT AS IT SHOULD BE: of matrices in half precision" in out
+    assert "All is" not in out
     assert "products not as it should be; take device='cpu'" in err
+
+
+@pytest.mark.parametrize(
+    ("device", "ends"), [("auto", "no GPU is used: CuPy is not installed; "), ("cpu", " GB free$")]
+)
+def test_selfcheck__says_why_it_takes_no_gpu_unless_none_is_asked_for(monkeypatch, device, ends):
+    def reached(*_: object) -> None:
+        raise LookupError(*told)
+
+    told = list[str]()
+    monkeypatch.setattr(devices, "find_spec", lambda _: None)
+    monkeypatch.setattr(verb, "Finding", lambda what, found, fits: told.append(found))
+    monkeypatch.setattr(verb, "_products", reached)
+    with pytest.raises(LookupError, match=rf"^the CPU, .*{ends}"):
+        verb.selfcheck(device)
 
 
 @pytest.mark.cuda

@@ -8,8 +8,14 @@ from xfeldask.cli.flags import device_option
 
 
 @click.command()
-@device_option()
-@click.option("--n-shots", type=click.IntRange(min=300), default=1000, show_default=True, help="Shots to simulate.")
+@device_option("that is checked")
+@click.option(
+    "--n-shots",
+    type=click.IntRange(min=300),
+    default=1000,
+    show_default=True,
+    help="Shots to simulate and to reconstruct from.",
+)
 def selfcheck(device: str, n_shots: int) -> None:
     """Check that a device computes what it should here, in a minute, and say how fast it is."""
     from xfeldask.devices import ON_CPU
@@ -22,3 +28,4 @@ def selfcheck(device: str, n_shots: int) -> None:
     console().print(facts("selfcheck", rows))
     if wrong := [each.what for each in found if not each.fits]:
         raise RunError(f"{', '.join(wrong)} not as it should be; {ON_CPU}, and report the table")
+    console().print("All is as it should be.")

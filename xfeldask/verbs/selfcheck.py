@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.fft import fftn, fftshift
 
 from xfeldask.config import Experiment
-from xfeldask.devices import Device, device_of
+from xfeldask.devices import Device, device_of, why_no_gpu
 from xfeldask.engines.cuda_thinning import INSTALL, CudaThinning, gpu_for
 from xfeldask.engines.preparation import prepare
 from xfeldask.engines.thinning import Thinning
@@ -109,7 +109,8 @@ def selfcheck(device: str = "auto", *, n_shots: int = 1_000) -> list[Finding]:
         There is no such device.
     """
     on = device_of(device) or Device()
-    found = [Finding("device", f"{on.label}, {on.free() / 1e9:.1f} GB free", True), _products(on)]
+    instead = f"; no GPU is used: {why_no_gpu()}" if device == "auto" and on.name == "cpu" else ""
+    found = [Finding("device", f"{on.label}, {on.free() / 1e9:.1f} GB free{instead}", True), _products(on)]
     if on.name == "cuda":
         found.append(_photons(on))
     with tempfile.TemporaryDirectory() as folder, one_thread_a_task():
@@ -128,8 +129,8 @@ def selfcheck(device: str = "auto", *, n_shots: int = 1_000) -> list[Finding]:
     correlation = float(quality.shells.correlation.mean())
     spacing = float(np.rad2deg(rotation_grid(plan[-1].refinement).spacing))
     told = (
-        f"orientations {quality.orientation_error:.1f} degrees off, rotations {spacing:.1f} apart; correlation of "
-        f"shells {correlation:.2f}; {seconds:.1f} s for {n_shots:,} shots, two starts"
+        f"of {n_shots:,} simulated shots, in {seconds:.1f} s: orientations {quality.orientation_error:.1f} degrees "
+        f"off, of rotations {spacing:.1f} apart; correlation with the true intensity {correlation:.2f}"
     )
     fits = quality.orientation_error < 1.3 * spacing and correlation > LEAST_CORRELATION
     return [*found, Finding("reconstruction", told, fits), _phasing(on), _evidence(on), _speed(on)]
@@ -173,7 +174,7 @@ def _products(on: Device) -> Finding:
     pairs = [(a, b), (a, xp.astype(on.array(np.ascontiguousarray(logs.T)), kind).T)]
     worst = max(float(np.abs(on.host(on.product(*pair)) / exact - 1).max()) for pair in pairs)
     precision = "half" if on.half else "single"
-    return Finding("products", f"of {precision} precision, {worst:.1e} off at most", worst < 1e-4)
+    return Finding("products", f"of matrices in {precision} precision: {worst:.1e} off at most", worst < 1e-4)
 
 
 def _iteration(
@@ -184,7 +185,10 @@ def _iteration(
     loops, found = (next_state(Problem(frames, pixels, [level], group, by=by), start) for by in (in_turn, on))
     relative = float(np.abs(found.models.intensity / loops.models.intensity - 1).max())
     nats = float(np.abs(found.log_likelihood - loops.log_likelihood).max())
-    told = f"intensities {relative:.1e}, log likelihoods {nats:.1e} nat from those of the CPU's loops at most"
+    told = (
+        f"by products of matrices, against the CPU's loops over photons: intensities {relative:.1e} off at most, log "
+        f"likelihoods {nats:.1e} nat"
+    )
     return Finding("iteration", told, relative < RELATIVE and nats < NATS)
 
 
@@ -197,7 +201,7 @@ def _phasing(on: Device) -> Finding:
     found = phased(np.abs(fftshift(fftn(true))) ** 2, 2e7, starts=2, iterations=100, device=on)
     seconds = time.perf_counter() - start
     alike = float(np.corrcoef(laid_on(found.values, true).ravel(), true.ravel())[0, 1])
-    told = f"density of {VOXELS}^3 voxels, correlation {alike:.2f} with the true one; {seconds:.2f} s for two starts"
+    told = f"of a known density of {VOXELS}^3 voxels, in {seconds:.1f} s: correlation with it {alike:.2f}"
     return Finding("phases", told, alike > LEAST_ALIKE)
 
 
@@ -216,7 +220,8 @@ def _evidence(on: Device) -> Finding:
     found, _, _ = learned.measure(crops, on)
     seconds = time.perf_counter() - start
     worst = float(np.abs(found - expected).max())
-    told = f"measures {worst:.1e} from those of the CPU at most; {MEASURED / seconds:,.0f} shots a second"
+    against = "" if on.name == "cpu" else f"measures {worst:.1e} from those of the CPU at most, "
+    told = f"that the rule pairs sorts by: {against}{MEASURED / seconds:,.0f} shots a second"
     return Finding("evidence", told, worst < OFF)
 
 
@@ -232,5 +237,6 @@ def _speed(on: Device) -> Finding:
     next_state(problem, state)
     seconds = time.perf_counter() - start
     rate = 4 * shots * rotations * m / seconds / 1e12
-    told = f"{seconds:.3f} s an iteration of {shots:,} shots x {rotations:,} rotations x {m:,} bins, {rate:.3g} TFLOP/s"
+    each = f"an iteration of {shots:,} shots, {rotations:,} rotations and {m:,} bins"
+    told = f"{seconds:.2f} s for {each}: {rate:.2g} TFLOP/s"
     return Finding("speed", told, True)
