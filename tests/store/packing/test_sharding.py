@@ -137,6 +137,17 @@ def test_shard_file__failing_leaves_no_part(tmp_path, monkeypatch):
     assert list(files(tmp_path / "a")) == ["zarr.json"]
 
 
+@pytest.mark.parametrize("lying", [np.asfortranarray, np.float64, lambda v: np.repeat(v, 2, axis=0)[::2]])
+def test_shard_file__is_the_same_of_rows_that_lie_otherwise(tmp_path, lying):
+    values = np.random.default_rng(0).poisson(0.1, (8, 64, 80)).astype(np.uint16)
+    write(tmp_path / "one by one", values, 8, 4)
+    array = create(tmp_path / "at once", values, 8, 4)
+    file = ShardFile(array, tmp_path / "at once", 0)
+    file.extend(lying(values))
+    file.write()
+    assert files(tmp_path / "at once") == files(tmp_path / "one by one")
+
+
 def test_shard_file__rewrites_the_same_bytes(tmp_path):
     values = np.arange(24, dtype=np.uint16).reshape(6, 4)
     write(tmp_path / "a", values, 4, 2)

@@ -67,8 +67,12 @@ class ShardFile:
         taken = 0
         while taken < len(rows):
             more = min(self._rows - self._filled, len(rows) - taken)
-            self._block[self._filled : self._filled + more] = rows[taken : taken + more]
-            taken, self._filled = taken + more, self._filled + more
+            some, taken = rows[taken : taken + more], taken + more
+            if more == self._rows:  # a whole chunk is encoded where it lies
+                self._append(compress(np.ascontiguousarray(some, self._block.dtype), ZSTD_LEVEL))
+                continue
+            self._block[self._filled : self._filled + more] = some
+            self._filled += more
             if self._filled == self._rows:
                 self._encode()
 
