@@ -31,8 +31,8 @@ MOST_DARK = 15 / 16
 """Part of a shot's photons that are background, at most."""
 CUT = 3.0
 """Standard deviations that sizes differ by, at most."""
-WITHIN = np.array([[x, y, 0.0] for x in (-0.25, 0.25) for y in (-0.25, 0.25)])
-"""Places in a bin, of which intensities are the mean."""
+WITHIN = np.array([[x, y, 0.0] for x in (-1, 1) for y in (-1, 1)]) / np.sqrt(12)
+"""Places in a bin, of which intensities are the mean: a Gaussian quadrature."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -53,7 +53,7 @@ def kinds_like(named: Named, frames: SparseFrames, pixels: Pixels, all_are: int 
         wanted = list(asked)[all_are]
         asked = {name: one if name == wanted else one.model_copy(update={"weight": NEARLY_NONE * one.weight})
                  for name, one in asked.items()}  # fmt: skip
-    return named_kinds(asked, named.mixture, named.forms, frames, pixels)
+    return named_kinds(asked, named.mixture, named.forms, frames, pixels, named.spread)
 
 
 def beam_like(like: str | StorePath | Experiment) -> tuple[Experiment, Mixture]:
