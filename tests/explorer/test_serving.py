@@ -38,7 +38,17 @@ from xfeldask.errors import CorruptStoreError, InputError
 from xfeldask.explorer import serving
 from xfeldask.explorer.ahead import Ahead
 from xfeldask.explorer.model.session import Session
-from xfeldask.explorer.serving import CALL, STORE, Options, lasting, one_skeleton, page_of, read_options, served_page
+from xfeldask.explorer.serving import (
+    CALL,
+    STORE,
+    Options,
+    ask_last,
+    lasting,
+    one_skeleton,
+    page_of,
+    read_options,
+    served_page,
+)
 from xfeldask.explorer.tabs import TABS
 from xfeldask.explorer.tabs.statistics import Statistics
 from xfeldask.explorer.view.locking import locked
@@ -522,6 +532,16 @@ def test_server__reads_the_other_stores_after_the_first_page(stores: dict[str, P
     with lasting():
         asyncio.run(begun(server, [stores["whole"]] * 3))
     assert read == [1, 2]
+
+
+def test_server__makes_panes_of_words_without_what_imports_all_of_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    for kind in (pn.pane.Matplotlib, pn.pane.Image):
+        monkeypatch.setattr(kind, "priority", kind.priority)
+    monkeypatch.setattr(pn.pane.Matplotlib, "applies", lambda what: asked.append(what))
+    ask_last()
+    assert isinstance(pn.panel("shot"), pn.pane.Markdown)
+    assert asked == []
 
 
 def test_server__looks_for_garbage_in_what_its_visitors_leave_only() -> None:

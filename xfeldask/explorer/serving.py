@@ -23,6 +23,7 @@ from bokeh.util.warnings import BokehUserWarning
 from panel.io.application import build_applications
 from panel.io.resources import LOCAL_DIST
 from panel.io.session import generate_session
+from panel.pane.image import Image
 from tornado.httputil import HTTPServerRequest
 from tornado.ioloop import IOLoop
 from tornado.iostream import StreamClosedError
@@ -104,8 +105,7 @@ def serve(
     pass_over_warnings()
     # a twentieth of the time that a page takes to be made, for what tests tell
     settings.perform_document_validation = False
-    # asked last what can be shown: it would be asked first, and import all of Matplotlib to answer
-    pn.pane.Matplotlib.priority = -1.0
+    ask_last()
     with one_skeleton(), lasting():
         server = make_server(options, port, address, password, origins, show=show)
         if listening is not None:
@@ -247,6 +247,14 @@ class _Gone(logging.Filter):
 
 
 _GONE = _Gone()
+
+
+def ask_last() -> None:
+    """Have Panel ask last, of a word say, those panes that import all of Matplotlib to tell whether they can show it.
+
+    `Image` asks all its kin, of which that of Matplotlib is one.
+    """
+    pn.pane.Matplotlib.priority = Image.priority = -1.0
 
 
 @cache
