@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import gc
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,17 @@ def test_inner_kernel__is_compiled_once_for_all_literals():
         # as a kernel that passes the number does while it is compiled; one that lies in the cache asks for nothing
         power.get_call_template((types.float64, types.literal(exponent)), {})
     assert power.nopython_signatures == [types.float64(types.float64, types.int64)]
+
+
+def test_kernel__is_compiled_without_a_look_for_garbage():
+    looks, was_enabled = [], gc.isenabled()
+    gc.callbacks.append(lambda *look: looks.append(look))
+    try:
+        inner_kernel(ratio).get_call_template((types.float64, types.float64), {})
+    finally:
+        gc.callbacks.pop()
+    assert looks == []
+    assert gc.isenabled() == was_enabled
 
 
 def test_compiler__is_asked_in_one_place():

@@ -6,10 +6,12 @@ Python, another for C, and one more variant for each literal that a caller passe
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 import numba
+from numba.core.compiler_lock import global_compiler_lock
 from numba.core.dispatcher import Dispatcher
 from numba.core.types import unliteral
 
@@ -45,6 +47,7 @@ def _compiled(function: Function, **options: Any) -> Function:
     compiled = njit(nogil=True, error_model="numpy", no_cfunc_wrapper=True, **options)(function)
     if isinstance(compiled, Dispatcher):
         _refuse_literals(compiled)
+        _leave_garbage(compiled)
     return cast("Function", compiled)
 
 
@@ -57,3 +60,21 @@ def _refuse_literals(dispatcher: Any) -> None:
         return resolve([plain(kind) for kind in args], {name: plain(kind) for name, kind in kws.items()})
 
     dispatcher.get_call_template = resolve_plain
+
+
+def _leave_garbage(dispatcher: Any) -> None:
+    """Look for no garbage while this kernel is compiled, which makes a million objects that stay until it is done."""
+    make = dispatcher.compile
+
+    def make_all(signature: Any) -> Any:
+        # whether garbage is looked for is the process's, and threads compile one after the other
+        with global_compiler_lock:
+            was_enabled = gc.isenabled()
+            gc.disable()
+            try:
+                return make(signature)
+            finally:
+                if was_enabled:
+                    gc.enable()
+
+    dispatcher.compile = make_all
