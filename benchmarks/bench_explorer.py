@@ -151,6 +151,8 @@ class Gestures(_Visited):
         angle = np.linspace(0, 2 * np.pi, 40)
         path = self.middle + size * np.column_stack([np.cos(angle), np.sin(angle)])
         self.visit.point(path[0])
+        # pressed while a busy page shows what is under the pointer, the button begins no lasso
+        self.visit.page.wait_for_timeout(PAUSE)
         self.visit.page.mouse.down()
         for place in path[1:]:
             self.visit.point(place)
