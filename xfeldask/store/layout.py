@@ -229,7 +229,7 @@ def create_template(
     for name, value in fixed.items():
         write_whole(group, VARIABLES[name], value)
     here = [name for name in COORDINATES if name in fixed]
-    group.attrs.update({**attributes, "coordinates": " ".join(here), "complete": False})
+    group.update_attributes({**attributes, "coordinates": " ".join(here), "complete": False})
     return group
 
 

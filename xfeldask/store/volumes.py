@@ -42,7 +42,7 @@ def write_mixture(root: zarr.Group, mixture: Mixture, forms: Sequence[Form], err
         else:
             group = root.require_group("volume").create_group(body.name)
             units = {"units": "m", "density_units": "electron m-3"}
-            group.attrs.update({**{name: getattr(form, name) for name in SPHEROID}, **units})
+            group.update_attributes({**{name: getattr(form, name) for name in SPHEROID}, **units})
         if isinstance(body.matter, Atoms) and body is not mixture.wanted_body:
             group.attrs["atoms"] = "here"
             for name, value in atom_variables(body.matter).items():
@@ -169,7 +169,7 @@ def write_volume(root: zarr.Group, name: str, volume: Volume, error: float) -> z
     write_whole(group, VARIABLES["kernel"], volume.taps)
     write_whole(group, VARIABLES["form_factor"], _on_grid(volume, axis))
     write_whole(group, VARIABLES["s"], axis)
-    group.attrs.update(
+    group.update_attributes(
         {
             "step": volume.step,
             "s_max": volume.s_max,
