@@ -11,13 +11,15 @@ demo: .venv/demo.stamp
 # every process of the tests imports the package and all that it needs: compiled to bytecode once, and not by each again
 unexport PYTHONDONTWRITEBYTECODE
 
-# kernels are compiled once, beside the checks of the text, before several workers need them; three workers keep two cores
-# busy, as one of them drives a browser that works beside it, and each more imports and collects all for ten seconds
+# kernels are compiled once, before several workers need them. Types are checked beside that and the first tests: without
+# what mypy keeps it takes longer than to compile, and a core would wait for it. Three workers keep two cores busy, as one
+# of them drives a browser that works beside it, and each more imports and collects all for ten seconds
 test: .venv/test.stamp
-	$(BIN)/python -m tests.warm & warm=$$!; \
-	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy; checked=$$?; \
-	wait $$warm && exit $$checked
-	$(BIN)/python -m pytest -n 3 --dist worksteal
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/mypy & types=$$!; \
+	$(BIN)/python -m tests.warm && $(BIN)/python -m pytest -n 3 --dist worksteal; tested=$$?; \
+	wait $$types || { echo "types: mypy says above what is wrong" >&2; exit 1; }; \
+	exit $$tested
 
 # tests that give kernels small shapes, and what they were not made for, where one that indexes outside of an array fails
 bounds: .venv/test.stamp
