@@ -25,7 +25,7 @@ def main(folder: Path) -> None:
     simulate(several, species=SPECIES, n_shots=40, **SHARED)
     with in_haste():
         embed(one, progress=False)
-    find_kinds(one, like=several, progress=False)
+        find_kinds(one, like=several, progress=False)
     reconstruct(one, symmetry="D8", resolution=12e-9, starts=1, n_iterations=2, half_sets=False, progress=False)
     phase(one, starts=1)
 
