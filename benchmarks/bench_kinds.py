@@ -11,10 +11,12 @@ import dask
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.common import PNCCD, Folder, effort, measures, particle
+from benchmarks.common import DEVICES, PNCCD, Folder, effort, measures, need_device, particle
 from benchmarks.likelihood_limit import told_by_all_but_the_species
 from xfeldask import open_run, simulate
 from xfeldask.config import Experiment, Species
+from xfeldask.devices import device_of
+from xfeldask.orient.parallel import By, in_turn
 from xfeldask.orient.sparse import Pixels, SparseFrames, pixels_of
 from xfeldask.sorting.kinds.drawn import corrections
 from xfeldask.sorting.kinds.found import Kinds, log_likelihoods, posterior
@@ -55,13 +57,15 @@ def right(truth: NDArray[np.int64], found: NDArray[np.int64]) -> float:
 
 
 class NamedKinds(Folder):
-    """Hits of 13 species judged by all of them, realistic conditions; two threads."""
+    """Hits of 13 species judged by all of them, realistic conditions; two threads, or a GPU."""
 
     timeout = 3600
-    params = ([1.0, 4.0],)
-    param_names = ("brightness",)
+    params = ([1.0, 4.0], DEVICES)
+    param_names = ("brightness", "device")
 
-    def setup(self, brightness: float) -> None:
+    def setup(self, brightness: float, device: str) -> None:
+        need_device(device)
+        self.by: By = device_of(device) or ByDask()
         self.path = self.make_folder() / "run.zarr"
         simulate(self.path, thirteen_classes(brightness), progress=False)
 
@@ -79,31 +83,31 @@ class NamedKinds(Folder):
         named = named_like(*beam_like(self.path), pixels)
         kinds = kinds_like(named, frames, pixels)
         with one_thread_a_task(), dask.config.set(scheduler="threads", num_workers=2):
-            log_likelihoods(frames[np.arange(20)], pixels, kinds, by=ByDask())
+            log_likelihoods(frames[np.arange(20)], pixels, kinds, by=self.by)
             start = time.perf_counter()
-            told = log_likelihoods(frames, pixels, kinds, by=ByDask())
+            told = log_likelihoods(frames, pixels, kinds, by=self.by)
             seconds = time.perf_counter() - start
-            trust = tempered_by_drawn(named, frames, pixels, kinds, told, by=ByDask())
+            trust = tempered_by_drawn(named, frames, pixels, kinds, told, by=self.by)
         told = trust.of(told, frames.photons(pixels.within(kinds.radius)))
         return seconds, kinds, run.read("species")[:, 0].astype(np.int64), posterior(told, kinds.fractions)[0]
 
     @measures("s", "60 or less")
-    def track_seconds(self, brightness: float) -> float:
+    def track_seconds(self, brightness: float, device: str) -> float:
         """2,048 hits judged by 13 species"""
         return self.found[0]
 
     @measures("", "reported")
-    def track_balanced_accuracy(self, brightness: float) -> float:
+    def track_balanced_accuracy(self, brightness: float, device: str) -> float:
         """Fraction of each species told right, mean of 13"""
         return right(self.found[2], self.found[3].argmax(axis=1))
 
     @measures("", "reported")
-    def track_limit(self, brightness: float) -> float:
+    def track_limit(self, brightness: float, device: str) -> float:
         """The same of whoever is told orientation, arrangement, size and background of each shot"""
         return right(self.found[2], told_by_all_but_the_species(*self.shots))
 
     @measures("", "0.02 or less")
-    def track_miscalibration(self, brightness: float) -> float:
+    def track_miscalibration(self, brightness: float, device: str) -> float:
         """Mean probability of what shots are taken for, away from the fraction that is right"""
         _, _, truth, probability = self.found
         return float(abs(probability.max(axis=1).mean() - (probability.argmax(axis=1) == truth).mean()))
@@ -127,10 +131,13 @@ class LabelledKinds:
     """1EI7 with the chaperonin, realistic, kinds found blind and by 20 labels."""
 
     timeout = 7200
-    params = ([20] if SMOKE else [0, 20], ["dim"] if SMOKE else ["bright", "dim", "dimmer"], [0.2] if SMOKE else PARTS)
-    param_names = ("labels", "foreign", "part")
+    params = ([20] if SMOKE else [0, 20], ["dim"] if SMOKE else ["bright", "dim", "dimmer"], [0.2] if SMOKE else PARTS,
+              DEVICES)  # fmt: skip
+    param_names = ("labels", "foreign", "part", "device")
 
-    def setup(self, labels: int, foreign: str, part: float) -> None:
+    def setup(self, labels: int, foreign: str, part: float, device: str) -> None:
+        need_device(device)
+        self.by: By = device_of(device) or in_turn
         strength, seed = FOREIGN[foreign]
         other = round(N_HITS * part)
         wanted, self.pixels = single_hits(particle("1ei7"), 1.0, N_HITS, 11)
@@ -146,31 +153,31 @@ class LabelledKinds:
     def found(self) -> tuple[float, NDArray[np.bool_], NDArray[np.float64]]:
         """Seconds of processors, who is accepted, and the probability that each shot is wanted."""
         start = time.process_time()
-        kinds = grow_kinds(self.frames, self.pixels, labels=self.labels, most=2)
-        told = log_likelihoods(self.frames, self.pixels, kinds)
+        kinds = grow_kinds(self.frames, self.pixels, labels=self.labels, most=2, by=self.by)
+        told = log_likelihoods(self.frames, self.pixels, kinds, by=self.by)
         if len(kinds) > 1:
-            told = told + corrections(self.frames, self.pixels, kinds, told)
+            told = told + corrections(self.frames, self.pixels, kinds, told, by=self.by)
         held = held_to(self.labels, told, kinds.fractions)
         probability = posterior(np.where(held.barred, -np.inf, told), kinds.fractions)[0]
         seconds = time.process_time() - start
         return seconds, probability.argmax(axis=1) == held.wanted, probability[:, held.wanted]
 
     @measures("s", "120 or less")
-    def track_seconds(self, labels: int, foreign: str, part: float) -> float:
+    def track_seconds(self, labels: int, foreign: str, part: float, device: str) -> float:
         """Kinds of 3,000 hits found and told, seconds of processors"""
         return self.found[0]
 
     @measures("%", "3 or less")
-    def track_wanted_lost(self, labels: int, foreign: str, part: float) -> float:
+    def track_wanted_lost(self, labels: int, foreign: str, part: float, device: str) -> float:
         """Wanted hits that are not of the wanted kind"""
         return 100 * float((~self.found[1])[~self.strange].mean())
 
     @measures("%", "99.5")
-    def track_purity(self, labels: int, foreign: str, part: float) -> float:
+    def track_purity(self, labels: int, foreign: str, part: float, device: str) -> float:
         """Purity of the wanted kind, true"""
         return 100 * float((~self.strange)[self.found[1]].mean())
 
     @measures("%", "as is true")
-    def track_expected_purity(self, labels: int, foreign: str, part: float) -> float:
+    def track_expected_purity(self, labels: int, foreign: str, part: float, device: str) -> float:
         """Purity of the wanted kind, as it is told"""
         return 100 * float(self.found[2][self.found[1]].mean())

@@ -87,9 +87,13 @@ class Reconstruct(Folder):
 class Phasing(Folder):
     """The density of the chaperonin from its reconstruction, D8 given, to 2 nm."""
 
+    params = (DEVICES,)
+    param_names = ("device",)
     timeout = 3600
 
-    def setup(self) -> None:
+    def setup(self, device: str) -> None:
+        need_device(device)
+        self.device = device
         self.path = self.make_folder() / "run.zarr"
         simulate(self.path, particle="chaperonin", detector=DETECTOR, n_shots=N_SHOTS, single_fraction=1.0, seed=11,
                  beam=BEAM, progress=False)  # fmt: skip
@@ -99,7 +103,7 @@ class Phasing(Folder):
     def found(self) -> tuple[float, float]:
         """Time of the processor, and correlation with the density of the atoms."""
         used = time.process_time()
-        found = phase(self.path)
+        found = phase(self.path, device=self.device)
         used = time.process_time() - used
         turn = reconstruction_quality(self.path).turn
         density, step = found["density"].values, float(found["s"].values[-1] - found["s"].values[-2])
@@ -107,12 +111,12 @@ class Phasing(Folder):
         return used, float(np.corrcoef(laid_on(density, true).ravel(), true.ravel())[0, 1])
 
     @measures("s")
-    def track_processor_seconds(self) -> float:
+    def track_processor_seconds(self, device: str) -> float:
         """Phased, time of the processor"""
         return self.found[0]
 
     @measures("", "0.8 or more")
-    def track_correlation(self) -> float:
+    def track_correlation(self, device: str) -> float:
         """Correlation of the density with that of the atoms at the resolution of the intensity"""
         return self.found[1]
 

@@ -21,7 +21,7 @@ AS_IN_THE_EXAMPLE = 1.0
 def main(folder: Path) -> None:
     """Make the picture, and say how many of each species are told right."""
     bench = NamedKinds()
-    bench.setup(AS_IN_THE_EXAMPLE)
+    bench.setup(AS_IN_THE_EXAMPLE, "cpu")
     run, frames, pixels = bench.shots
     _, _, truth, probability = bench.found
     panels = {
