@@ -30,7 +30,7 @@ from xfeldask.work.reconstructing import ByDask, read_frames
 
 SMOKE = effort(1, 0) == 1
 N_SHOTS, N_HITS = effort(40, 2048), effort(200, 3000)
-PARTS = [0.01, 0.05, 0.2]
+FRACTIONS = [0.01, 0.05, 0.2]
 """Of the hits, that are of the foreign particle."""
 FOREIGN = {"bright": (1.0, 12), "dim": (0.46, 13), "dimmer": (0.25, 14)}
 """How strong its pulses are over the usual ones, and the seed of its shots."""
@@ -131,17 +131,21 @@ class LabelledKinds:
     """1EI7 with the chaperonin, realistic, kinds found blind and by 20 labels."""
 
     timeout = 7200
-    params = ([20] if SMOKE else [0, 20], ["dim"] if SMOKE else ["bright", "dim", "dimmer"], [0.2] if SMOKE else PARTS,
-              DEVICES)  # fmt: skip
-    param_names = ("labels", "foreign", "part", "device")
+    params = (
+        [20] if SMOKE else [0, 20],
+        ["dim"] if SMOKE else ["bright", "dim", "dimmer"],
+        [0.2] if SMOKE else FRACTIONS,
+        DEVICES,
+    )
+    param_names = ("labels", "foreign", "fraction", "device")
 
-    def setup(self, labels: int, foreign: str, part: float, device: str) -> None:
+    def setup(self, labels: int, foreign: str, fraction: float, device: str) -> None:
         need_device(device)
         self.by: By = device_of(device) or in_turn
         strength, seed = FOREIGN[foreign]
-        other = round(N_HITS * part)
+        other = round(N_HITS * fraction)
         wanted, self.pixels = single_hits(particle("1ei7"), 1.0, N_HITS, 11)
-        strange, _ = single_hits("chaperonin", strength, round(N_HITS * max(PARTS)), seed)
+        strange, _ = single_hits("chaperonin", strength, round(N_HITS * max(FRACTIONS)), seed)
         dice = np.random.default_rng(0)
         order = dice.permutation(N_HITS)
         joined = SparseFrames.joined([wanted[np.arange(N_HITS - other)], strange[np.arange(other)]])
@@ -163,21 +167,21 @@ class LabelledKinds:
         return seconds, probability.argmax(axis=1) == held.wanted, probability[:, held.wanted]
 
     @measures("s", "120 or less")
-    def track_seconds(self, labels: int, foreign: str, part: float, device: str) -> float:
+    def track_seconds(self, labels: int, foreign: str, fraction: float, device: str) -> float:
         """Kinds of 3,000 hits found and told, seconds of processors"""
         return self.found[0]
 
     @measures("%", "3 or less")
-    def track_wanted_lost(self, labels: int, foreign: str, part: float, device: str) -> float:
+    def track_wanted_lost(self, labels: int, foreign: str, fraction: float, device: str) -> float:
         """Wanted hits that are not of the wanted kind"""
         return 100 * float((~self.found[1])[~self.strange].mean())
 
     @measures("%", "99.5")
-    def track_purity(self, labels: int, foreign: str, part: float, device: str) -> float:
+    def track_purity(self, labels: int, foreign: str, fraction: float, device: str) -> float:
         """Purity of the wanted kind, true"""
         return 100 * float((~self.strange)[self.found[1]].mean())
 
     @measures("%", "as is true")
-    def track_expected_purity(self, labels: int, foreign: str, part: float, device: str) -> float:
+    def track_expected_purity(self, labels: int, foreign: str, fraction: float, device: str) -> float:
         """Purity of the wanted kind, as it is told"""
         return 100 * float(self.found[2][self.found[1]].mean())

@@ -210,7 +210,7 @@ def run(cls: type, smallest: bool = False) -> Iterator[Result]:
             for name in sorted(n for n in dir(cls) if n.startswith(("time_", "track_"))):
                 method = getattr(benchmark, name)
                 value = _median_ms(method, chosen) if name.startswith("time_") else float(method(*chosen))
-                of = [*map(_told, chosen), *getattr(cls, "on", [])]
+                of = [*map(_told, getattr(cls, "param_names", ()), chosen), *getattr(cls, "on", [])]
                 what = f"{method.__doc__} ({', '.join(of)})" if of else method.__doc__
                 yield Result(what, value, getattr(method, "unit", "ms"), getattr(method, "asked", ""))
         finally:
@@ -228,5 +228,7 @@ def _median_ms(method: Callable[..., object], chosen: tuple[object, ...]) -> flo
     return statistics.median(seconds[1:]) * 1e3
 
 
-def _told(value: object) -> str:
-    return f"{value:,} shots" if isinstance(value, int) else str(value)
+def _told(name: str, value: object) -> str:
+    if name in ("n_shots", "shots"):
+        return f"{value:,} shots" if isinstance(value, int) else str(value)
+    return str(value) if isinstance(value, str) else f"{name.replace('_', ' ')} {value}"

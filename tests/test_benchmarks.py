@@ -99,6 +99,22 @@ def test_benchmark__runs_at_its_smallest(name):
         assert result.what == result.what.strip(), "the docstring is a row's title"
 
 
+def test_run__tells_what_each_parameter_is():
+    from benchmarks.common import measures, run
+
+    class Sized:
+        params = ([1000], [20], [0.2], ["cpu"])
+        param_names = ("n_shots", "labels", "size_spread", "device")
+
+        @measures("s")
+        def track_it(self, *_):
+            """What it takes"""
+            return 1.0
+
+    (result,) = run(Sized, smallest=True)
+    assert result.what == "What it takes (1,000 shots, labels 20, size spread 0.2, cpu)"
+
+
 def test_report__prints_a_table(capsys):
     from benchmarks.report import main
 
