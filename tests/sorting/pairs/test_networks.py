@@ -17,7 +17,7 @@ from xfeldask.physics.binning import ImageGrid, low_q_grid
 from xfeldask.physics.detectors import square, wavelength
 from xfeldask.physics.orientations import rotation_matrix, uniform_quaternion
 from xfeldask.sorting.decision import decide
-from xfeldask.sorting.pairs import lessons, weighing
+from xfeldask.sorting.pairs import batches, lessons, weighing
 from xfeldask.sorting.pairs import networks as pairs
 from xfeldask.sorting.pairs.networks import LEAST_HITS, PairNetworks
 
@@ -134,9 +134,13 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lessons, "LEAST_SOURCES", 600)
 
 
-def test_rule__same_seed_same_bits() -> None:
-    with in_haste():
-        one, same, other = (PairNetworks(seed).fit(shots(800, 8)[0], grid()).arrays() for seed in (3, 3, 4))
+def test_rule__same_seed_same_bits_on_any_number_of_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    learned = []
+    for seed, cores in ((3, 1), (3, 3), (4, 2)):
+        monkeypatch.setattr(batches, "cores", lambda cores=cores: cores)
+        with in_haste():
+            learned.append(PairNetworks(seed).fit(shots(800, 8)[0], grid()).arrays())
+    one, same, other = learned
     assert all(np.array_equal(value, same[name]) for name, value in one.items())
     assert not np.array_equal(one["center"], other["center"])
 

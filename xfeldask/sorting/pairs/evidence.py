@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from xfeldask.devices import CPU, Device
 from xfeldask.latent.sent import FieldsOnly
-from xfeldask.sorting.pairs.batches import BATCH, Array, Images
+from xfeldask.sorting.pairs.batches import BATCH, Array, Images, cut, side_by_side
 from xfeldask.sorting.pairs.measuring import Lags, Measuring
 from xfeldask.sorting.pairs.patterns import Patterns
 
@@ -90,15 +90,19 @@ class Evidence(FieldsOnly):
         float32 (shot,), in standard deviations, as those of `measure`
         """
         basis = self.patterns.basis()
-        out = [np.zeros(0, np.float32)]
-        for start in range(0, len(crops), BATCH):
-            z, photons = self.patterns.coordinates(crops[start : start + BATCH])
+
+        def peaks(batch: tuple[slice, np.random.Generator]) -> Array:
+            shots, rng = batch
+            z, photons = self.patterns.coordinates(crops[shots])
             share = np.concatenate([np.ones((len(z), 1), np.float32), self.patterns.trusted(z, photons)], axis=1)
             mean = np.maximum(share @ basis.reshape(len(basis), -1), 0)
             mean *= photons[:, None] / np.maximum(mean.sum(axis=1, keepdims=True), 1e-9)
             drawn = rng.poisson(mean).reshape(-1, *basis.shape[1:]).astype(np.float32)
-            out.append(self.measure(drawn, device)[1])
-        return np.concatenate(out)
+            return self.measure(drawn, device)[1]
+
+        batches = cut(len(crops))
+        found = side_by_side(peaks, list(zip(batches, rng.spawn(len(batches)), strict=True)), device)
+        return np.concatenate([np.zeros(0, np.float32), *found])
 
 
 def fit_evidence(
@@ -130,6 +134,11 @@ def fit_evidence(
     none = np.zeros(0, np.float32)
     bare = Measuring(Evidence(patterns, step, offset, none, none, none), device)
     some = crops[:: max(1, len(crops) // 4000)]
-    low, middle, high = np.percentile(bare.unexplained(some), [16, 50, 84], axis=0).astype(np.float32)
+    # a GPU sizes its blocks itself, once for all of them
+    parts = cut(len(some), BATCH if device is CPU else len(some))
+    unexplained = np.concatenate(side_by_side(lambda shots: bare.unexplained(some[shots]), parts, device))
+    lags = cut(unexplained.shape[1])
+    levels = side_by_side(lambda part: np.percentile(unexplained[:, part], [16, 50, 84], axis=0), lags)
+    low, middle, high = np.concatenate(levels, axis=1).astype(np.float32)
     reference, _ = patterns.coordinates(crops)
     return Evidence(patterns, step, offset, middle, np.maximum((high - low) / 2, 1e-3), reference)

@@ -12,7 +12,7 @@ from scipy.special import logit
 from xfeldask.devices import Device
 from xfeldask.physics.binning import ImageGrid
 from xfeldask.sorting.decision import multiple_fraction
-from xfeldask.sorting.pairs.batches import BATCH, Array, Images
+from xfeldask.sorting.pairs.batches import Array, Images, cut, side_by_side
 from xfeldask.sorting.pairs.evidence import Evidence, fit_evidence
 from xfeldask.sorting.pairs.patterns import fit_patterns
 from xfeldask.sorting.pairs.synthesis import Synthesis, make_synthesis
@@ -178,13 +178,21 @@ class Teacher:
 
     def _drawn(self, evidence: Evidence, synthesis: Synthesis, n_particles: int, shots: int) -> Array:
         """Measures of synthetic shots."""
-        drawn = (synthesis.draw(n_particles, min(BATCH, shots - start), self.rng) for start in range(0, shots, BATCH))
-        return np.concatenate([evidence.measure(batch, self.device)[0] for batch in drawn])
+
+        def measures(batch: tuple[slice, np.random.Generator]) -> Array:
+            part, rng = batch
+            return evidence.measure(synthesis.draw(n_particles, part.stop - part.start, rng), self.device)[0]
+
+        batches = cut(shots)
+        return np.concatenate(
+            side_by_side(measures, list(zip(batches, self.rng.spawn(len(batches)), strict=True)), self.device)
+        )
 
     def _measured(self, evidence: Evidence) -> tuple[Array, Array]:
         """Measures and peaks of measured shots."""
-        starts = range(0, len(self.crops), BATCH)
-        batches = (np.ascontiguousarray(self.crops[start : start + BATCH], np.float32) for start in starts)
-        parts = [evidence.measure(batch, self.device)[:2] for batch in batches]
-        measures, peak = (np.concatenate(part) for part in zip(*parts, strict=True))
-        return measures, peak
+
+        def measured(shots: slice) -> tuple[Array, Array]:
+            return evidence.measure(np.ascontiguousarray(self.crops[shots], np.float32), self.device)[:2]
+
+        measures, peak = zip(*side_by_side(measured, cut(len(self.crops)), self.device), strict=True)
+        return np.concatenate(measures), np.concatenate(peak)
