@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from xfeldask import embed
+from xfeldask.verbs.parts import patience
 
 MODULE = "xfeldask.cli.explore"
 SERVING = "xfeldask.explorer.serving"
@@ -73,7 +74,7 @@ def test_explore__says_what_is_to_be_installed(run, store: Path, monkeypatch: py
 
 def test_explore__waits_for_a_store_if_asked(run, store: Path, served: list[object], monkeypatch, tmp_path) -> None:
     late = tmp_path / "late.zarr"
-    monkeypatch.setattr(import_module(MODULE).time, "sleep", lambda _: late.symlink_to(store))
+    monkeypatch.setattr(patience.time, "sleep", lambda _: late.symlink_to(store))
     code, _, err = run("explore", late, "--wait", "--scheduler", "threads")
     assert (code, f"{late} is not there yet" in err) == (0, True)
     assert served[0][0][0] == (late,)

@@ -18,7 +18,7 @@ from sklearn.ensemble import IsolationForest
 
 from tests.hasty import unhurried
 from tests.small_stores import TAUGHT
-from xfeldask import embed, open_dataset, open_run, project, simulate, sort
+from xfeldask import embed, open_dataset, open_run, project, reconstruct, simulate, sort
 from xfeldask.errors import InputError, StoreExistsError, UnknownNameError, XfeldaskWarning
 from xfeldask.features.feature import FEATURES, register_feature
 from xfeldask.latent.ipca import IncrementalPCA
@@ -29,7 +29,7 @@ from xfeldask.sorting.protocol import Allowance, Columns, Rule, Shots
 from xfeldask.sorting.rules import RULES, register_rule
 from xfeldask.store.results.model import restored_model
 from xfeldask.store.results.parameters import Parameters
-from xfeldask.verbs.parts import following
+from xfeldask.verbs.parts import following, patience
 from xfeldask.work.compute import one_thread_a_task
 
 N = TAUGHT["n_shots"]
@@ -434,6 +434,18 @@ def test_embed__follows_a_store_that_is_being_written(
         np.testing.assert_array_equal(found[name], at_once[name])
     n = open_dataset(store).n_particles.values
     assert found.is_single.values[n == 1].mean() > 0.97
+
+
+def test_follow__waits_for_a_store_that_is_not_there_yet(store: Path, tmp_path: Path, monkeypatch, capsys) -> None:
+    late = tmp_path / "late.zarr"
+    monkeypatch.setattr(patience.time, "sleep", lambda _: shutil.copytree(store, late))
+    found = embed(late, name="late", sort=None, follow=True)
+    assert found.sizes["shot"] == N
+    assert f"{late} is not there yet" in capsys.readouterr().err
+    shutil.rmtree(late)
+    with pytest.raises(InputError, match="shots"):
+        reconstruct(late, follow=True, rotations=10**9, progress=False)
+    assert late.exists()
 
 
 def test_embed__several_live_side_by_side_and_none_is_replaced_unasked(store: Path) -> None:

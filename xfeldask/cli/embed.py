@@ -67,7 +67,7 @@ from xfeldask.store.storage.urls import StorePath
     "--stop/--no-stop", default=True, show_default=True, help="Fit no further once the latent space has converged."
 )
 @click.option("--history", is_flag=True, help="Store the coordinates of all shots at each checkpoint of the fit.")
-@click.option("--follow", is_flag=True, help="Keep up with a store that is still being written.")
+@click.option("--follow", is_flag=True, help="Keep up with a store that is still being written, or not there yet.")
 @click.option("--reconstruction", help="Reconstruction that the method orientation goes by.  [default: the only one]")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help=SEED)
 @scheduler_options

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import time
 from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -22,8 +21,6 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 """Addresses that only this computer reaches."""
 NEEDED = ("bokeh", "holoviews", "panel", "panel_material_ui", "param", "shapely", "tornado")
 """Packages of the explorer, some of which are imported when a page is made and not before."""
-OFTEN = 1.0
-"""Seconds between two looks for a store that is not there yet."""
 
 
 @click.command()
@@ -91,19 +88,10 @@ def _opened(store: StorePath, wait: bool) -> Run:
     from xfeldask.store.run import open_run
 
     if wait:
-        wait_for(store)
+        from xfeldask.verbs.parts.patience import awaited
+
+        return awaited(store, progress=True)
     return open_run(store)
-
-
-def wait_for(store: StorePath) -> None:
-    """Wait until there is something at a path."""
-    from xfeldask.store.storage.places import place_of
-
-    place = place_of(store)
-    if place.size("zarr.json") is None:
-        click.echo(f"{store} is not there yet; waiting for it (Ctrl+C to stop)", err=True)
-    while place.size("zarr.json") is None:
-        time.sleep(OFTEN)
 
 
 def tell_of_dashboard(host: str, address: str | None) -> None:

@@ -25,7 +25,7 @@ from xfeldask.store.storage.urls import StorePath
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help=SEED)
 @device_option()
 @scheduler_options
-@click.option("--follow", is_flag=True, help="Keep up with a store that is still being written.")
+@click.option("--follow", is_flag=True, help="Keep up with a store that is still being written, or not there yet.")
 @click.option("--overwrite", is_flag=True, help="Replace a reconstruction of that name.")
 @click.option("--quiet", is_flag=True, help=QUIET)
 def reconstruct(store: StorePath, scheduler: str, workers: int | None, quiet: bool, name: str, **options: Any) -> None:

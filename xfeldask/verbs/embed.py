@@ -25,6 +25,7 @@ from xfeldask.verbs.parts.building import fit_model, publish
 from xfeldask.verbs.parts.following import follow_store
 from xfeldask.verbs.parts.named_species import beam_like
 from xfeldask.verbs.parts.orientation_features import orientation_feature
+from xfeldask.verbs.parts.patience import awaited
 from xfeldask.work.progress import Tell
 from xfeldask.work.sources import StoreSource, project_all
 
@@ -88,7 +89,7 @@ def embed(
     stop : bool, fit no further once the latent space has converged
     measures : any of "jensen_shannon" and "reconstruction", recorded with the convergence
     history : bool, keep the coordinates of all shots at each checkpoint of the fit, to see how the space settled
-    follow : bool, take a store that is still being written, and go on until it is complete
+    follow : bool, take a store that is still being written, or not there yet, and go on until it is complete
     reconstruction : str, optional, that "orientation" goes by; the only one by default
     seed : int
     device : "auto", "cpu" or "cuda", where "pairs" measures shots, each of Dask's workers on its own GPU; "auto" takes
@@ -120,7 +121,7 @@ def embed(
     >>> embed(path, progress=False).latent.shape
     (600, 3)
     """
-    run, named = opened(store), sort == MODELS
+    named = sort == MODELS
     if named != (like is not None):
         raise InputError(
             "sort='models' and like=, an experiment (.toml) or a simulated store that names species, belong together; "
@@ -129,6 +130,7 @@ def embed(
     if like is not None:
         beam_like(like)  # refused, if it must be, before anything is done
         sort = "pairs"
+    run = awaited(store, progress) if follow else opened(store)
     if method == ORIENTATION:
         if features != "counts":
             raise InputError(f"the method 'orientation' has features of its own, got {features!r:.60}; leave them out")

@@ -19,6 +19,7 @@ from xfeldask.store.results.reconstruction import Reconstructing, Reconstruction
 from xfeldask.store.store_given import Store, opened
 from xfeldask.verbs.arguments.given import refuse_seed, refuse_unnameable
 from xfeldask.verbs.arguments.on_device import compared_by
+from xfeldask.verbs.parts.patience import awaited
 from xfeldask.verbs.parts.reconstruction_following import Follower
 from xfeldask.verbs.parts.reconstruction_plan import chosen_shots, held_out, planned, refuse_blank, refuse_few
 from xfeldask.verbs.parts.reconstruction_work import Reconstructor
@@ -69,8 +70,9 @@ def reconstruct(
         with `where` the first
     seed : int, of the noise
     device : "auto", "cpu" or "cuda"; "auto" takes a GPU where CuPy finds one with enough memory
-    follow : bool, take a store that is still being written, publish what its shots have come to every few seconds, and
-        finish with all of them when it is complete; while an embedding is being made, wait for its verdicts
+    follow : bool, take a store that is still being written, or not there yet, publish what its shots have come to every
+        few seconds, and finish with all of them when it is complete; while an embedding is being made, wait for its
+        verdicts
     overwrite : bool, replace a reconstruction of the same name, which stands until the new one is finished
     progress : as of `embed`
 
@@ -106,7 +108,7 @@ def reconstruct(
     refuse_unlike("a number of metres", NUMBER, resolution=resolution)
     refuse_unlike("text", str, where=where, name=name, symmetry=symmetry, images=images, embedding=embedding)
     refuse_seed(seed)
-    run = opened(store) if follow else opened(store).refuse_incomplete()
+    run = awaited(store, progress) if follow else opened(store).refuse_incomplete()
     refuse_unnameable(name, "reconstruction")
     pixels = pixels_of(run.geometry, run.wavelength, images)
     plan = planned(pixels, resolution, rotations, n_iterations)

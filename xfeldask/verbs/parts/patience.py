@@ -1,16 +1,41 @@
-"""Waiting for shots that are still to be written."""
+"""Waiting for a store, and for shots, that are still to be written."""
 
 from __future__ import annotations
 
 import time
 
+import xarray as xr
+
 from xfeldask.errors import RunError
 from xfeldask.store.run import Run
 from xfeldask.store.storage.lock import shot_writers
+from xfeldask.store.storage.places import place_of
+from xfeldask.store.storage.urls import store_path
+from xfeldask.store.store_given import Store, opened
+from xfeldask.work.progress import Tell, say
 
 SECONDS_BETWEEN_LOOKS = 2.0
 MOST_SECONDS_ALONE = 300.0
 """How long new shots are waited for where no process holds the lock of the store [s]."""
+
+
+def awaited(store: Store, progress: bool | Tell) -> Run:
+    """Open the store that is meant; one that is not there yet is waited for.
+
+    Raises
+    ------
+    InputError, CorruptStoreError
+        As of `opened`.
+    """
+    if not isinstance(store, xr.Dataset):
+        path = store_path(store)
+        place, told = place_of(path), False
+        while place.size("zarr.json") is None:
+            if not told:
+                say(f"{path} is not there yet; waiting for it (Ctrl+C to stop)", progress)
+            told = True
+            time.sleep(SECONDS_BETWEEN_LOOKS)
+    return opened(store)
 
 
 class Patience:
