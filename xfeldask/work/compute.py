@@ -177,7 +177,31 @@ def stopped(error: Exception, advice: str) -> RunError:
     >>> stopped(KeyError("mask"), "mend it and run again")
     RunError("the run stopped: 'mask'; mend it and run again")
     """
-    return RunError(f"the run stopped: {first_line(error)}; {advice}")
+    what = "Dask's scheduler is gone, or cancelled the work" if _is_of_scheduler(error) else first_line(error)
+    return RunError(f"the run stopped: {what}; {advice}")
+
+
+@contextmanager
+def on_cluster(advice: str) -> Iterator[None]:
+    """Tell as `run_tasks` does of a scheduler, or of workers, that are lost while a Dask collection is computed.
+
+    Examples
+    --------
+    >>> with on_cluster("run it again"):
+    ...     dask.compute(3)
+    (3,)
+    """
+    try:
+        yield
+    except Exception as error:
+        if _is_of_scheduler(error) or type(error).__name__ == "KilledWorker":
+            raise stopped(error, advice) from error
+        raise
+
+
+def _is_of_scheduler(error: Exception) -> bool:
+    # by name, since distributed takes long to import
+    return type(error).__name__ in ("FutureCancelledError", "CommClosedError")
 
 
 def run_reduced(

@@ -24,9 +24,10 @@ from xfeldask.store.results.embedding import Embedding
 from xfeldask.store.results.model import Model, make_features
 from xfeldask.store.run import Run
 from xfeldask.verbs.arguments.options import Options
-from xfeldask.work.compute import active_client, one_thread_a_task
+from xfeldask.work.compute import active_client, on_cluster, one_thread_a_task
 from xfeldask.work.fitting import Fit, fit, passes
 from xfeldask.work.progress import Tell, reporter
+from xfeldask.work.projection import ADVICE
 from xfeldask.work.sources import Source, StoreSource
 
 
@@ -36,7 +37,8 @@ def fit_model(source: Source, options: Options, shots: int) -> tuple[Model, Fit]
     Raises
     ------
     RunError
-        The background of the shots, which is part of the model, was replaced meanwhile.
+        The background of the shots, which is part of the model, was replaced meanwhile; Dask's scheduler or its
+        workers died.
     """
     background = source.background
     made = make_features(source.instrument, options.features)
@@ -44,7 +46,7 @@ def fit_model(source: Source, options: Options, shots: int) -> tuple[Model, Fit]
     rule = make_rule(options.sort, options.seed, options.device)
     rows = source.rows(made, shots, options.batch_size)
     active_client()  # a cluster that waits for work starts, and tells of its dashboard, before progress is shown
-    with one_thread_a_task(), ThreadPoolExecutor(1) as beside:
+    with on_cluster(ADVICE), one_thread_a_task(), ThreadPoolExecutor(1) as beside:
         learning: Future[Rule] | None = None
         if rule is not None and not needs_coordinates(rule):
             # a batch is fitted after the other, so a rule can learn meanwhile
