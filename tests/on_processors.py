@@ -67,10 +67,8 @@ def variants() -> dict[str, Variant]:
         "Zen": Variant(openblas("Zen", 2), "avx2"),
         "older": Variant(openblas("Sandybridge", 1) | numpy_reduced() | LIBM_WITHOUT_FMA, "avx"),
         "generic": Variant(NUMBA_GENERIC),
-        # optimised less, kernels are compiled sooner; Numba's cache does not tell those without checks from those with
-        "bounds": Variant(
-            {"NUMBA_BOUNDSCHECK": "1", "NUMBA_OPT": "1", "NUMBA_CACHE_DIR": tempfile.mkdtemp()}, chosen=()
-        ),
+        # optimised less, kernels are compiled sooner
+        "bounds": Variant({"NUMBA_BOUNDSCHECK": "1", "NUMBA_OPT": "1"}, chosen=()),
     }
 
 
@@ -85,7 +83,10 @@ def tried(variant: Variant, tests: list[str]) -> tuple[bool, str]:
     changed, before = os.environ | variant.environment, resource.getrusage(resource.RUSAGE_CHILDREN)
     kernels = subprocess.run([sys.executable, "-c", TAKEN], env=changed, capture_output=True, text=True, check=True)
     command = [sys.executable, "-m", "pytest", "-q", *variant.chosen, *tests]
-    done = subprocess.run(command, cwd=ROOT, env=changed, capture_output=True, text=True, check=False)
+    with tempfile.TemporaryDirectory() as cache:
+        # Numba's own cache does not tell kernels without checks of bounds from those with
+        changed |= {"NUMBA_CACHE_DIR": cache} if "NUMBA_BOUNDSCHECK" in changed else {}
+        done = subprocess.run(command, cwd=ROOT, env=changed, capture_output=True, text=True, check=False)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode:
         print(done.stdout, done.stderr, sep="\n", flush=True)
