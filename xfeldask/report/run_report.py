@@ -20,6 +20,7 @@ from xfeldask.report.contact_sheet import contact_sheet
 from xfeldask.report.decision_facts import verdict_told
 from xfeldask.report.figures import q_extent
 from xfeldask.report.photon_peaks import photon_histogram
+from xfeldask.report.tradeoff_figure import tradeoff_figure
 from xfeldask.schema import MULTIPLE, OF_KINDS, SINGLE
 from xfeldask.scores import COLORS
 from xfeldask.sorting.decision import Decision
@@ -113,6 +114,10 @@ def figures(run: Run, latent: xr.Dataset | None) -> Iterator[tuple[str, Figure]]
     yield "photons", _draw_photons(run, kinds)
     if latent is not None and "score" in latent:
         yield "score in order", _draw_scores(latent, kinds)
+        single = run.read("n_particles") == 1 if "n_particles" in run else None
+        costs = tradeoff_figure(latent, single)
+        if costs is not None:
+            yield "purity and loss", costs
         nearest = near_threshold(latent)
         if len(nearest):
             score = latent.score.values
