@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from xfeldask import units
 from xfeldask.schema import BLANK, MULTIPLE, OTHER, SINGLE
 from xfeldask.sorting.cuts import WORTH
 from xfeldask.sorting.decision import Decision
@@ -106,6 +107,8 @@ def decision_told(decision: Decision) -> dict[str, str]:
     '160 photons of a single hit do not grow with its brightness:'
     >>> decision_told(Decision(max_contamination=0.005, doubtful_kind=113))["threshold"]
     'none told, at most 0.5 % of the accepted not single were asked for, which cannot be told'
+    >>> decision_told(Decision(farthest_pair=8.4e-8))
+    {'pairs': 'told from one particle up to 84 nm apart, as seen along the beam'}
     >>> decision_told(Decision(background_photons=12.0))
     {'background': '12 photons a shot on average, as measured or given'}
     """
@@ -114,6 +117,7 @@ def decision_told(decision: Decision) -> dict[str, str]:
         "kinds": _kinds(decision),
         "label next": f"shots {', '.join(map(str, decision.next_to_label))}" if decision.next_to_label else "",
         "expected": _expected(decision),
+        "pairs": _pairs(decision),
         "costs": decision.conflict or "",
         "beware": _beware(decision),
         "light": _light(decision),
@@ -166,6 +170,14 @@ def _expected(decision: Decision) -> str:
         for text, value, scale, span in expected
         if value is not None
     )
+
+
+def _pairs(decision: Decision) -> str:
+    """Tell which pairs of particles show that they are two."""
+    if decision.farthest_pair is None:
+        return ""
+    apart = units.told(decision.farthest_pair, "m", digits=2)
+    return f"told from one particle up to {apart} apart, as seen along the beam"
 
 
 def _beware(decision: Decision) -> str:

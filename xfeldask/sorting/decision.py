@@ -43,6 +43,8 @@ class Decision(Record):
     background_photons : float, photons of the background of a shot, on average, that was known beforehand
     light_photons : float, photons of a single hit, on average, that do not grow with its brightness and lie on both
         sides of the beam; where they are light beside the particle, the purity is lower than told
+    farthest_pair : float, distance as seen along the beam up to which two particles are told from one [m]: the fringes
+        of those farther apart are finer than bins show
     max_contamination : float, fraction of the accepted that might be anything but a single hit, or where kinds were
         found of the wanted one; the interval of the purity ends there or above
     expected_singles_lost_interval, expected_purity_interval : (float, float), where the true ones are in 95 % of runs,
@@ -86,6 +88,7 @@ class Decision(Record):
     steady_photons: float | None = None
     background_photons: float | None = None
     light_photons: float | None = None
+    farthest_pair: float | None = None
     max_contamination: float | None = None
     expected_singles_lost_interval: tuple[float, float] | None = None
     expected_purity_interval: tuple[float, float] | None = None

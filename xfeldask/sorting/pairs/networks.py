@@ -16,6 +16,7 @@ from xfeldask.sorting.labels import UNKNOWN, checked_labels
 from xfeldask.sorting.pairs.batches import BATCH, Images
 from xfeldask.sorting.pairs.evidence import Evidence
 from xfeldask.sorting.pairs.lessons import LEAST_HITS, Taught, Teacher
+from xfeldask.sorting.pairs.measuring import FINEST_FRINGE
 from xfeldask.sorting.pairs.patterns import Patterns
 from xfeldask.sorting.pairs.weighing import LAYERS, Networks
 from xfeldask.sorting.pairs.window import Window, checked, excess, find_window, too_bright
@@ -140,6 +141,11 @@ class PairNetworks:
     def light_photons(self) -> float | None:
         """Photons of a single hit, on average, that do not grow with its brightness; None where they are few."""
         return self.taught.light or None if hasattr(self, "taught") else None
+
+    @property
+    def farthest_pair(self) -> float | None:
+        """How far apart, as seen along the beam, two particles still show [m]; None before it is learned."""
+        return FINEST_FRINGE / self.taught.evidence.step if hasattr(self, "taught") else None
 
     @property
     def noise_peaks(self) -> NDArray[np.float64]:

@@ -108,6 +108,7 @@ class PairRule(Rule):
             steady_photons=self.networks.steady_photons,
             background_photons=self.networks.background_photons,
             light_photons=self.networks.light_photons,
+            farthest_pair=self.networks.farthest_pair,
             **told,
         )
 
