@@ -13,6 +13,7 @@ from bokeh.models import HoverTool, Range1d
 from xfeldask.explorer.model.pictures import Pictures
 from xfeldask.explorer.model.rebuild import Scree
 from xfeldask.explorer.model.session import Session
+from xfeldask.explorer.tabs.pairs_grid import PairsGrid
 from xfeldask.explorer.tabs.watch import Watch
 from xfeldask.explorer.view.mosaic import Mosaic
 from xfeldask.explorer.view.widgets import MIDDLE, caption, heading, plot, sentence
@@ -25,7 +26,6 @@ HISTORY = {"angle": "angle to the basis before", "eigenvalue_change": "change of
 
 def space(session: Session, _: Pictures, watch: Watch) -> pn.viewable.Viewable:
     """Make the tab of what the latent space is made of."""
-    del watch
     if session.embedding is None:
         return sentence("There is no embedding yet; make one with: xfeldask embed.")
     found = session.shots.run.embedding(session.embedding).dataset()
@@ -41,6 +41,7 @@ def space(session: Session, _: Pictures, watch: Watch) -> pn.viewable.Viewable:
         parts.append(caption(_converged(parameters)))
     if "explained_variance" not in found:
         parts.append(caption(f"{method} tells no variance along its components, so there is no scree."))
+    parts += [PairsGrid(session, watch).pane] if len(session.shots.components) > 1 else []
     parts += _images(found, str(method))
     return pn.Column(*parts, sizing_mode="stretch_width")
 
