@@ -76,9 +76,11 @@ def test_expand_and_compress__are_sums_over_photons():
     np.testing.assert_allclose(total, images[:, :25] @ table[:25, 0].astype(float), rtol=1e-6)
 
 
-def test_contrasts_and_softmax__give_the_multinomial_posterior():
+@pytest.mark.parametrize("exponent", [0.5, 1.0])
+@pytest.mark.parametrize("depth", [1, 8])
+def test_contrasts_and_softmax__give_the_multinomial_posterior(exponent, depth):
     images, frames = few_frames()
-    factor, slices = RNG.random(30) + 0.5, RNG.random((2 * TILE, 30)) + 0.2
+    factor, slices = RNG.random(30) + 0.5, (RNG.random((2 * TILE, 30)) + 0.2) ** depth
     weight = RNG.random(2 * TILE)
     weight[-5:] = 0
     reference = np.log(RNG.random(30))
@@ -96,10 +98,10 @@ def test_contrasts_and_softmax__give_the_multinomial_posterior():
     order = np.arange(12).reshape(2, 6).T.reshape(-1)
     tile = np.repeat(np.arange(2, dtype=np.int32), 6)
     evidence, information, exposure = np.empty((3, 6))
-    kernels.softmax(likelihood, np.arange(0, 13, 2), order, prior, totals, tile, 0.5, 0.0, evidence, information,
-                    exposure)  # fmt: skip
+    kernels.softmax(likelihood, np.arange(0, 13, 2), order, prior, totals, tile, exponent, 0.0, evidence,
+                    information, exposure)  # fmt: skip
     share = weight / weight.sum()
-    expected, mean = posterior(images, factor, slices, share, 0.5)
+    expected, mean = posterior(images, factor, slices, share, exponent)
     found = likelihood.reshape(2, 6, TILE).transpose(1, 0, 2).reshape(6, -1)
     np.testing.assert_allclose(found, expected, rtol=2e-4, atol=1e-7)
     np.testing.assert_allclose(evidence + images @ reference, mean, rtol=1e-5, atol=1e-9)

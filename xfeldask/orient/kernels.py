@@ -17,6 +17,9 @@ from xfeldask.physics.jit import inner_inline_kernel, kernel
 
 Array = NDArray[Any]
 
+NOTHING = -50.0
+"""Logarithm below which a share of the likeliest rotation's probability is 0: not seen in a sum of millions."""
+
 
 @inner_inline_kernel
 def _cell(x: float, n: int) -> int:
@@ -183,26 +186,35 @@ def softmax(
     exposure : float64 (shot,), mean of 1 over the sum of the slice
     """
     for shot in range(start.size - 1):
+        rows = visit[start[shot] : start[shot + 1]]
         top = whole = -np.inf
-        for v in visit[start[shot] : start[shot + 1]]:
+        for v in rows:
             for t in range(TILE):
                 whole = max(whole, likelihood[v, t] + prior[tile[v], t])
                 top = max(top, exponent * likelihood[v, t] + prior[tile[v], t])
         mean = weight = 0.0
-        for v in visit[start[shot] : start[shot + 1]]:
+        for v in rows:
             for t in range(TILE):
-                mean += np.exp(likelihood[v, t] + prior[tile[v], t] - whole)
-                weight += np.exp(exponent * likelihood[v, t] + prior[tile[v], t] - top)
-        evidence[shot] = np.log(mean) + whole
-        known = seen = 0.0
-        for v in visit[start[shot] : start[shot + 1]]:
+                weight += _share(exponent * likelihood[v, t] + prior[tile[v], t] - top)
+                if exponent != 1:
+                    mean += _share(likelihood[v, t] + prior[tile[v], t] - whole)
+        evidence[shot] = np.log(weight if exponent == 1 else mean) + whole
+        known, seen, all_of_them = 0.0, 0.0, np.log(weight)
+        for v in rows:
             for t in range(TILE):
-                p = np.exp(exponent * likelihood[v, t] + prior[tile[v], t] - top) / weight
+                above = exponent * likelihood[v, t] - top
+                p = _share(above + prior[tile[v], t]) / weight
                 if p > 0:
-                    known += p * (np.log(p) - prior[tile[v], t])
+                    known += p * (above - all_of_them)
                     seen += p / total[tile[v], t]
                 likelihood[v, t] = p if p >= least else 0
         information[shot], exposure[shot] = known, seen
+
+
+@inner_inline_kernel
+def _share(x: float) -> float:
+    """Exponential of a logarithm, 0 of one below `NOTHING`."""
+    return np.exp(x) if x > NOTHING else 0.0
 
 
 @kernel

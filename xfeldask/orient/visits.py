@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any, NamedTuple, Self
 
@@ -99,14 +100,20 @@ class Visits:
         n_models : int
         """
         shots, tiles = len(rotation), n_models * grid.n_tiles
-        count = int(np.ceil(AROUND * max(1.0, grid.n_rotations / before.n_rotations)))
-        around = (grid.nearest(before.quaternion, count) // TILE).astype(np.int32)
+        around = _around(before, grid)
         keys = np.zeros(0, np.int64)
         for _ in range(2):  # first to count them
             seen = np.full(tiles, -1)
             found = kernels.visits(rotation, around, grid.n_tiles, len(before.quaternion), seen, keys)
             keys = keys if keys.size else np.empty(found, np.int64)
         return cls.of(keys, tiles, shots)
+
+
+@lru_cache(maxsize=1)
+def _around(before: RotationGrid, grid: RotationGrid) -> NDArray[np.int32]:
+    """Return the tiles around each rotation of the grid before, int32 (rotation, some)."""
+    count = int(np.ceil(AROUND * max(1.0, grid.n_rotations / before.n_rotations)))
+    return (grid.nearest(before.quaternion, count) // TILE).astype(np.int32)
 
 
 class Part(NamedTuple):
