@@ -88,7 +88,7 @@ class NamedKinds(Folder):
             told = log_likelihoods(frames, pixels, kinds, by=self.by)
             seconds = time.perf_counter() - start
             trust = tempered_by_drawn(named, frames, pixels, kinds, told, by=self.by)
-        told = trust.of(told, frames.photons(pixels.within(kinds.radius)))
+        told = trust.of(told, frames.photons(pixels.within(kinds.radius)), kinds.fractions)
         return seconds, kinds, run.read("species")[:, 0].astype(np.int64), posterior(told, kinds.fractions)[0]
 
     @measures("s", "60 or less")

@@ -276,7 +276,7 @@ def _trusted(
         with reporter("drawing shots of the species", 1, "times", progress) as telling:
             found = tempered_by_drawn(named, frames, pixels, kinds, likelihood, seed=seed, by=by)
             telling.advance(1)
-        return found.of(likelihood, frames.photons(pixels.within(kinds.radius)))
+        return found.of(likelihood, frames.photons(pixels.within(kinds.radius)), kinds.fractions)
     with reporter("drawing shots of the kinds", times(len(some)), "times", progress) as telling:
         return likelihood + corrections(frames[some], pixels, kinds, likelihood[some], seed=seed, by=by,
                                         tell=lambda: telling.advance(1))  # fmt: skip

@@ -20,7 +20,7 @@ from xfeldask.physics.intensities import species_intensity
 from xfeldask.physics.orientations import rotation_matrix, uniform_quaternion
 from xfeldask.physics.species import Form, Mixture
 from xfeldask.sorting.kinds.found import Kinds, log_likelihoods, posterior
-from xfeldask.sorting.kinds.named import DARK, background_rate
+from xfeldask.sorting.kinds.named import DARK, MANY, background_rate
 from xfeldask.sorting.kinds.tempered import Tempered, temper
 
 DRAWN = 600
@@ -84,7 +84,9 @@ def tempered_by_drawn(
     some = frames[like]
     drawn = drawn_species(named, some, pixels, kinds.radius, kind, background_rate(frames, pixels, kinds.radius), dice)
     told = log_likelihoods(drawn, pixels, kinds, by=by)
-    return temper(told, kind, some.photons(pixels.within(kinds.radius)))
+    # shots are compared with some arrangements of a species, or none in all of its sizes: its faults are the greater
+    arranged = named.mixture.variants >= MANY
+    return temper(told, kind, some.photons(pixels.within(kinds.radius)), arranged)
 
 
 def drawn_kinds(
