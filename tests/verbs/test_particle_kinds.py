@@ -21,8 +21,7 @@ from xfeldask.schema import OTHER, SINGLE
 from xfeldask.sorting.decision import Decision
 from xfeldask.sorting.kinds.found import Growth, Kinds
 from xfeldask.sorting.kinds.strangers import Sought
-from xfeldask.verbs import particle_kinds
-from xfeldask.verbs.parts import strangers_found
+from xfeldask.verbs.parts import kinds_sought, strangers_found
 
 N = 390
 RUN = {"particle": "chaperonin", "detector": "square-64", "n_shots": N, "hits": {0: 0.05, 1: 0.95}, "seed": 3}
@@ -51,14 +50,14 @@ def store(sorted_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         tell()
         return np.zeros(len(kinds))
 
-    monkeypatch.setattr(particle_kinds, "grow_kinds", grow)
-    monkeypatch.setattr(particle_kinds, "corrections", correct)
+    monkeypatch.setattr(kinds_sought, "grow_kinds", grow)
+    monkeypatch.setattr(kinds_sought, "corrections", correct)
     return Path(shutil.copytree(sorted_store, tmp_path / "run.zarr"))
 
 
 def test_find_kinds__finds_the_same_in_blocks_of_any_size(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = find_kinds(store, "ipca", most=2, progress=False).load()
-    monkeypatch.setattr(particle_kinds, "BLOCK", 130)
+    monkeypatch.setattr(kinds_sought, "BLOCK", 130)
     cut = find_kinds(store, "ipca", most=2, progress=False).load()
     for name in ("kind", "probability_wanted", "misfit"):
         np.testing.assert_array_equal(cut[name].values, whole[name].values)
@@ -85,7 +84,7 @@ def test_find_kinds__tells_the_kind_of_each_single_hit(store: Path) -> None:
 
 def test_find_kinds__judges_by_what_drawn_shots_correct(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = find_kinds(store, "ipca", most=2, progress=False).load()
-    monkeypatch.setattr(particle_kinds, "corrections", lambda *_, **__: np.array([0.0, 1.0]))
+    monkeypatch.setattr(kinds_sought, "corrections", lambda *_, **__: np.array([0.0, 1.0]))
     found = find_kinds(store, "ipca", most=2, progress=False).load()
     single = before.kind.values >= 0
     assert (found.probability_wanted < before.probability_wanted).values[single].mean() > 0.9
@@ -202,9 +201,9 @@ def test_find_kinds__tells_how_many_hits_intensities_are_made_of(store: Path, mo
         made.append(len(frames))
         return grow(frames, *asked, **options | {"most": 1})
 
-    grow = particle_kinds.grow_kinds
-    monkeypatch.setattr(particle_kinds, "grow_kinds", watched)
-    monkeypatch.setattr(particle_kinds, "FITTED", 100)
+    grow = kinds_sought.grow_kinds
+    monkeypatch.setattr(kinds_sought, "grow_kinds", watched)
+    monkeypatch.setattr(kinds_sought, "FITTED", 100)
     found = find_kinds(store, "ipca", labels=labels_of(store, slice(0, 30), slice(0)), most=2, progress=False)
     assert made[0] > 100  # the labelled ones are among them
     assert open_dataset(store, group="latent/ipca/kinds", chunks=None).attrs["n_fitted"] == made[0]
@@ -225,9 +224,9 @@ def test_find_kinds__tells_no_purity_where_a_kind_may_be_too_much_like_another(
     store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refused = Growth(real=False, shots=113, misfit=0.9, gain=1.4, agreement=0.9)
-    grow = particle_kinds.grow_kinds
+    grow = kinds_sought.grow_kinds
     monkeypatch.setattr(
-        particle_kinds, "grow_kinds", lambda *asked, **options: replace(grow(*asked, **options), growths=(refused,))
+        kinds_sought, "grow_kinds", lambda *asked, **options: replace(grow(*asked, **options), growths=(refused,))
     )
     decision = Decision.from_json(find_kinds(store, "pairs", most=2, progress=False).attrs["decision"])
     assert decision.doubtful_kind == 113

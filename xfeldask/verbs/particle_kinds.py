@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator
-from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -14,16 +12,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from xfeldask.config import Experiment
 from xfeldask.errors import InputError, XfeldaskWarning
-from xfeldask.orient.models import profile, radius_of_gyration
-from xfeldask.orient.parallel import By
-from xfeldask.orient.sparse import Pixels, SparseFrames, pixels_of
+from xfeldask.orient.models import radius_of_gyration
+from xfeldask.orient.sparse import pixels_of
+from xfeldask.physics.species import Mixture
 from xfeldask.sorting.decision import Decision
-from xfeldask.sorting.kinds.drawn import corrections, times
-from xfeldask.sorting.kinds.fits import misfits
-from xfeldask.sorting.kinds.found import RADIUS, Kinds, log_likelihoods, looks, posterior
-from xfeldask.sorting.kinds.growth import LEAST_HITS, LEAST_SHOTS, MOST, grow_kinds, most_made
-from xfeldask.sorting.kinds.labelled import LEAST_LABELLED, Held, held_to
-from xfeldask.sorting.kinds.named_drawn import Named, tempered_by_drawn
+from xfeldask.sorting.kinds.found import RADIUS, looks
+from xfeldask.sorting.kinds.growth import LEAST_HITS, LEAST_SHOTS, MOST
+from xfeldask.sorting.kinds.labelled import LEAST_LABELLED, Held
 from xfeldask.sorting.kinds.next_shots import next_to_label
 from xfeldask.sorting.labels import UNKNOWN, checked_labels
 from xfeldask.sorting.rules import RULES, goes_by
@@ -36,17 +31,13 @@ from xfeldask.verbs.arguments.given import refuse_seed
 from xfeldask.verbs.arguments.given_labels import given_labels
 from xfeldask.verbs.arguments.on_device import compared_by
 from xfeldask.verbs.parts.kinds_decided import decided_by_kinds
-from xfeldask.verbs.parts.named_species import beam_like, kinds_like, named_like
+from xfeldask.verbs.parts.kinds_sought import Hits, Judged
+from xfeldask.verbs.parts.named_species import beam_like
 from xfeldask.verbs.parts.strangers_found import strangers_found
 from xfeldask.verbs.sort import decided_anew
 from xfeldask.work.compute import one_thread_a_task
-from xfeldask.work.progress import Tell, reporter
+from xfeldask.work.progress import Tell
 from xfeldask.work.reconstructing import read_frames
-
-FITTED = 3000
-"""Single hits, spread evenly over the run, among which kinds are sought; all others are judged by what was found."""
-BLOCK = 8192
-"""Most shots that are judged at a time."""
 
 
 def find_kinds(
@@ -129,57 +120,47 @@ def find_kinds(
     refuse_seed(seed)
     run = opened(store).refuse_incomplete()
     embedding = Embedding.chosen(run, name)
-    if max_contamination is not None and not 0 < max_contamination < 1:
-        raise InputError(f"max_contamination must be above 0 and below 1, got {max_contamination}")
-    if like is not None and labels is not None:
-        raise InputError("labels help to find kinds that have no names, and `like` names them; pass one of the two")
-    if like is not None and strangers is not None:
-        raise InputError("strangers tell what is not found blind, and `like` names all kinds; pass one of the two")
-    strange = None if strangers is None else beam_like(strangers)
-    beam = None if like is None else beam_like(like)  # refused, if it must be, before anything is read
+    _refuse_unfit(max_contamination, like, labels, strangers)
+    # refused, if they must be, before anything is read
+    strange, beam = (None if each is None else beam_like(each) for each in (strangers, like))
     given = None if labels is None else checked_labels(given_labels(run, labels), run.n_shots)
-    pixels = pixels_of(run.geometry, run.wavelength)
+    pixels, known = pixels_of(run.geometry, run.wavelength), run.known_background
     levels = looks(min(RADIUS, pixels.reach))
     by = compared_by(device, pixels, levels, None, progress, models=max(1, most) if like is None else 1)
     with embedding.held(), one_thread_a_task():
         before, parts = _of_the_rule(embedding)
         shots = single_hits(embedding, before, LEAST_HITS if like is None else 1)
         mine = None if given is None else _of_single_hits(embedding, given, shots)
-        known = run.known_background
-        frames = read_frames(run, shots, pixels, "image", known, progress)
-        some = _fitted(len(frames), mine)
-        named = None if beam is None else named_like(*beam, pixels)
-        if named is None:
-            kinds = _found(frames, pixels, mine, some, most, seed, by, progress)
-        else:
-            kinds = kinds_like(named, frames, pixels)
-        asked = None if wanted is None else _chosen(kinds, wanted)
-        likelihood = _compared(frames, pixels, kinds, by, progress)
-        told = _trusted(frames, pixels, kinds, named, likelihood, some, seed, by, progress)
-        held = None if mine is None else held_to(mine, told, kinds.fractions, asked)
-        if held is not None:
-            _warn_of(held)
-        by_default = 0 if beam is None else beam[0].wanted_index
-        target = held.wanted if held is not None else by_default if asked is None else asked
-        columns = _judged(frames, pixels, kinds, target, likelihood, told, held)
+        hits = Hits(read_frames(run, shots, pixels, "image", known, progress), pixels, mine, seed, by, progress)
+        judged = hits.judged(beam, wanted, most)
+        if judged.held is not None:
+            _warn_of(judged.held)
         allowed = embedding.parameters.max_contamination if max_contamination is None else max_contamination
         # where as many kinds were found as were sought, one more of any size would not have been
-        rarest = None if kinds.names or len(kinds) >= most else LEAST_SHOTS / len(some)
-        found = decided_by_kinds(before, shots, columns, kinds, target, allowed, rarest, held)
+        rarest = None if beam is not None or len(judged.kinds) >= most else LEAST_SHOTS / len(hits.fitted)
+        found = decided_by_kinds(
+            before, shots, judged.columns, judged.kinds, judged.wanted, allowed, rarest, judged.held
+        )
         more: dict[str, Any] = {} if known is None else {"kinds_background": known.digest}
-        if not kinds.names:
-            ask = next_to_label(columns["probability_wanted"], columns["misfit"], mine)
-            more["next_to_label"] = tuple(before.shot.values[shots[ask]].tolist())
+        if beam is None:
+            more["next_to_label"] = _next_to_label(hits, judged, before.shot.values[shots])
         if strange is not None:
-            hits = frames[some[columns["kind"][some] == target]]
-            sought = strangers_found(*strange, hits, pixels, seed, by, progress)
-            more["strangers_found"] = {name: each.least for name, each in sought.items()}
-            more["strangers_tried"] = {name: each.tried for name, each in sought.items()}
+            more |= _of_strangers(hits, judged, strange)
         decision = Decision.from_json(found.attrs["decision"]).model_copy(update=more)
-        found = found.assign_attrs(decision=decision.to_json())
-        described = _described(run, pixels, frames, kinds, columns["kind"], len(some), seed)
-        embedding.publish(found, parts | {KINDS: described})
+        embedding.publish(
+            found.assign_attrs(decision=decision.to_json()), parts | {KINDS: _described(run, hits, judged)}
+        )
     return embedding.dataset()
+
+
+def _refuse_unfit(max_contamination: float | None, like: object, labels: object, strangers: object) -> None:
+    """Refuse what makes no sense, or not together."""
+    if max_contamination is not None and not 0 < max_contamination < 1:
+        raise InputError(f"max_contamination must be above 0 and below 1, got {max_contamination}")
+    if like is not None and labels is not None:
+        raise InputError("labels help to find kinds that have no names, and `like` names them; pass one of the two")
+    if like is not None and strangers is not None:
+        raise InputError("strangers tell what is not found blind, and `like` names all kinds; pass one of the two")
 
 
 def _of_the_rule(embedding: Embedding) -> tuple[xr.Dataset, dict[str, xr.Dataset]]:
@@ -211,92 +192,12 @@ def single_hits(embedding: Embedding, found: xr.Dataset, least: int = LEAST_HITS
     return shots
 
 
-def _chosen(kinds: Kinds, wanted: int | str) -> int:
-    """Return the index of the wanted kind."""
-    if isinstance(wanted, str) and wanted in kinds.names:
-        return kinds.names.index(wanted)
-    if isinstance(wanted, str) and not wanted.isdecimal():
-        told = f"kinds are named {', '.join(kinds.names)}" if kinds.names else "kinds that are found have numbers only"
-        raise InputError(f"there is no kind {wanted}: {told}")
-    if not 0 <= int(wanted) < len(kinds):
-        raise InputError(f"there is no kind {wanted}: {len(kinds)} found, counted from 0")
-    return int(wanted)
-
-
 def _of_single_hits(embedding: Embedding, labels: NDArray[Any], shots: NDArray[np.int64]) -> NDArray[Any]:
     """Return the labels of single hits; others say nothing of kinds."""
     mine = labels[shots]
     if (mine == UNKNOWN).all():
         raise InputError(f"no single hit of the embedding {embedding.name} has a label; label some that it accepted")
     return mine
-
-
-def _fitted(count: int, labels: NDArray[Any] | None) -> NDArray[np.int64]:
-    """Return the single hits that intensities are made of, labelled ones among them."""
-    some = _spread(np.arange(count), FITTED)
-    return some if labels is None else np.union1d(some, _spread(np.flatnonzero(labels != UNKNOWN), FITTED // 2))
-
-
-def _found(
-    frames: SparseFrames, pixels: Pixels, labels: NDArray[Any] | None, some: NDArray[np.int64], most: int, seed: int,
-    by: By, progress: bool | Tell,
-) -> Kinds:  # fmt: skip
-    with reporter("finding kinds", most_made(most), "intensities", progress) as telling:
-        return grow_kinds(frames[some], pixels, labels=None if labels is None else labels[some], most=most, seed=seed,
-                          by=by, tell=lambda: telling.advance(1))  # fmt: skip
-
-
-def _spread(shots: NDArray[np.int64], most: int) -> NDArray[np.int64]:
-    """Return some of the shots, evenly spread, as many as may be."""
-    return shots[np.unique(np.linspace(0, len(shots) - 1, min(most, len(shots))).astype(np.int64))]
-
-
-def _compared(frames: SparseFrames, pixels: Pixels, kinds: Kinds, by: By, progress: bool | Tell) -> NDArray[np.float64]:
-    """Compare single hits with the intensities of all kinds, float64 (shot, kind) [nat]."""
-    # of all shots, so that what is found of one does not depend on those that it is judged with
-    mean = cache(partial(profile, frames, pixels))
-
-    def judge() -> Iterator[NDArray[np.float64]]:
-        for first in range(0, len(frames), BLOCK):
-            block = frames[np.arange(first, min(len(frames), first + BLOCK))]
-            yield log_likelihoods(block, pixels, kinds, by=by, tell=telling.advance, mean=mean)
-
-    with reporter("judging", len(frames) * len(kinds.kind), "comparisons", progress) as telling:
-        return np.concatenate(list(judge()))
-
-
-def _trusted(
-    frames: SparseFrames, pixels: Pixels, kinds: Kinds, named: Named | None, likelihood: NDArray[np.float64],
-    some: NDArray[np.int64], seed: int, by: By, progress: bool | Tell,
-) -> NDArray[np.float64]:  # fmt: skip
-    """Return log likelihoods as far as drawn shots say that they are to be trusted."""
-    if len(kinds) == 1:
-        return likelihood
-    if named is not None:
-        with reporter("drawing shots of the species", 1, "times", progress) as telling:
-            found = tempered_by_drawn(named, frames, pixels, kinds, likelihood, seed=seed, by=by)
-            telling.advance(1)
-        return found.of(likelihood, frames.photons(pixels.within(kinds.radius)), kinds.fractions)
-    with reporter("drawing shots of the kinds", times(len(some)), "times", progress) as telling:
-        return likelihood + corrections(frames[some], pixels, kinds, likelihood[some], seed=seed, by=by,
-                                        tell=lambda: telling.advance(1))  # fmt: skip
-
-
-def _judged(
-    frames: SparseFrames, pixels: Pixels, kinds: Kinds, wanted: int, likelihood: NDArray[np.float64],
-    told: NDArray[np.float64], held: Held | None,
-) -> dict[str, NDArray[Any]]:  # fmt: skip
-    """Judge single hits by how well each kind explains them, corrected as it was told, and by what labels say."""
-    free = told if held is None else np.where(held.barred, -np.inf, told)
-    probability, fractions = posterior(free, kinds.fractions)
-    if held is not None:
-        probability[held.unwanted, held.wanted] = 0  # where there is one kind, too
-    photons = frames.photons(pixels.within(kinds.radius))
-    return {
-        "kind": probability.argmax(axis=1).astype(np.int8),
-        "probability_wanted": probability[:, wanted],
-        "misfit": misfits(np.logaddexp.reduce(likelihood + np.log(fractions), axis=1), photons),
-    }
 
 
 def _warn_of(held: Held) -> None:
@@ -313,24 +214,39 @@ def _warn_of(held: Held) -> None:
     )
 
 
-def _described(
-    run: Run, pixels: Pixels, frames: SparseFrames, kinds: Kinds, kind: NDArray[np.int8], n_fitted: int, seed: int
-) -> xr.Dataset:
+def _next_to_label(hits: Hits, judged: Judged, number: NDArray[np.int64]) -> tuple[int, ...]:
+    """Return the numbers of the shots whose labels would say most."""
+    ask = next_to_label(judged.columns["probability_wanted"], judged.columns["misfit"], hits.labels)
+    return tuple(number[ask].tolist())
+
+
+def _of_strangers(hits: Hits, judged: Judged, strange: tuple[Experiment, Mixture]) -> dict[str, Any]:
+    """Return from which fraction on strangers would be found, as a Decision has it."""
+    of_kind = hits.fitted[judged.columns["kind"][hits.fitted] == judged.wanted]
+    sought = strangers_found(*strange, hits.frames[of_kind], hits.pixels, hits.seed, hits.by, hits.progress)
+    return {
+        "strangers_found": {name: each.least for name, each in sought.items()},
+        "strangers_tried": {name: each.tried for name, each in sought.items()},
+    }
+
+
+def _described(run: Run, hits: Hits, judged: Judged) -> xr.Dataset:
     """Return what a person looks at to name each kind."""
+    kinds, index = judged.kinds, hits.pixels.index
     intensity, step = kinds.models.intensity[kinds.first], kinds.models.step
-    of = [frames[kind == k] for k in range(len(kinds))]
+    of = [hits.frames[judged.columns["kind"] == k] for k in range(len(kinds))]
     images = np.full((len(kinds), *run.image_grid.shape), np.nan, np.float32)
     for image, some in zip(images, of, strict=True):
-        image.reshape(-1)[pixels.index] = some.mean(len(pixels.index))
+        image.reshape(-1)[index] = some.mean(len(index))
     values = {
         "intensity": intensity,
         "s": (np.arange(intensity.shape[-1]) - intensity.shape[-1] // 2) * step,
         "mean_image": images,
         "shots": [len(some) for some in of],
-        "mean_photons": [some.mean(len(pixels.index)).sum() for some in of],
+        "mean_photons": [some.mean(len(index)).sum() for some in of],
         "radius_of_gyration": [radius_of_gyration(each, step) for each in intensity],
     }
     if kinds.names:
         return kinds_dataset(values, {"names": list(kinds.names)})
     tried = [vars(growth) for growth in kinds.growths]
-    return kinds_dataset(values, {"seed": seed, "n_fitted": n_fitted, "tried": tried})
+    return kinds_dataset(values, {"seed": hits.seed, "n_fitted": len(hits.fitted), "tried": tried})

@@ -1,0 +1,179 @@
+"""Single hits whose kinds are sought: what intensities they are compared with, and what these tell of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache, cached_property, partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xfeldask.config import Experiment
+from xfeldask.errors import InputError
+from xfeldask.orient.models import profile
+from xfeldask.orient.parallel import By
+from xfeldask.orient.sparse import Pixels, SparseFrames
+from xfeldask.physics.species import Mixture
+from xfeldask.sorting.kinds.drawn import corrections, times
+from xfeldask.sorting.kinds.fits import misfits
+from xfeldask.sorting.kinds.found import Kinds, log_likelihoods, posterior
+from xfeldask.sorting.kinds.growth import grow_kinds, most_made
+from xfeldask.sorting.kinds.labelled import Held, held_to
+from xfeldask.sorting.kinds.named_drawn import Named, tempered_by_drawn
+from xfeldask.sorting.labels import UNKNOWN
+from xfeldask.verbs.parts.named_species import kinds_like, named_like
+from xfeldask.work.progress import Tell, reporter
+
+FITTED = 3000
+"""Single hits, spread evenly over the run, among which kinds are sought; all others are judged by what was found."""
+BLOCK = 8192
+"""Most shots that are judged at a time."""
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """What single hits are of.
+
+    Attributes
+    ----------
+    kinds : Kinds
+    wanted : int, the kind to accept
+    columns : `kind`, `probability_wanted` and `misfit` of each hit, (hit,)
+    held : Held, where hits were labelled
+    """
+
+    kinds: Kinds
+    wanted: int
+    columns: dict[str, NDArray[Any]]
+    held: Held | None
+
+
+@dataclass(frozen=True, eq=False)
+class Hits:
+    """Single hits, and how they are looked at.
+
+    Attributes
+    ----------
+    frames : SparseFrames
+    pixels : Pixels, that the photons are in
+    labels : int8 (hit,), optional, as of `checked_labels`
+    seed, progress : as of `find_kinds`
+    by : as of `expand_maximise_compress`
+    """
+
+    frames: SparseFrames
+    pixels: Pixels
+    labels: NDArray[Any] | None
+    seed: int
+    by: By
+    progress: bool | Tell
+
+    @cached_property
+    def fitted(self) -> NDArray[np.int64]:
+        """The hits that intensities are made of, labelled ones among them, int64 (some,)."""
+        some = _spread(np.arange(len(self.frames)), FITTED)
+        if self.labels is None:
+            return some
+        return np.union1d(some, _spread(np.flatnonzero(self.labels != UNKNOWN), FITTED // 2))
+
+    def judged(self, beam: tuple[Experiment, Mixture] | None, wanted: int | str | None, most: int) -> Judged:
+        """Judge the hits by kinds that are named, or found among them.
+
+        Parameters
+        ----------
+        beam : Experiment and Mixture, optional, that name the kinds, as of `beam_like`
+        wanted, most : as of `find_kinds`
+
+        Raises
+        ------
+        InputError
+            There is no such kind.
+        """
+        named = None if beam is None else named_like(*beam, self.pixels)
+        kinds = self.found(most) if named is None else kinds_like(named, self.frames, self.pixels)
+        asked = None if wanted is None else chosen(kinds, wanted)
+        likelihood = self.compared(kinds)
+        told = self.trusted(kinds, named, likelihood)
+        held = None if self.labels is None else held_to(self.labels, told, kinds.fractions, asked)
+        by_default = 0 if beam is None else beam[0].wanted_index
+        target = held.wanted if held is not None else by_default if asked is None else asked
+        return Judged(kinds, target, self.columns(kinds, target, likelihood, told, held), held)
+
+    def found(self, most: int) -> Kinds:
+        """Find kinds among the hits, of which nothing is known but labels."""
+        labels = None if self.labels is None else self.labels[self.fitted]
+        with reporter("finding kinds", most_made(most), "intensities", self.progress) as telling:
+            return grow_kinds(self.frames[self.fitted], self.pixels, labels=labels, most=most, seed=self.seed,
+                              by=self.by, tell=lambda: telling.advance(1))  # fmt: skip
+
+    def compared(self, kinds: Kinds) -> NDArray[np.float64]:
+        """Compare the hits with the intensities of all kinds, float64 (hit, kind) [nat]."""
+        frames, pixels = self.frames, self.pixels
+        # of all hits, so that what is found of one does not depend on those that it is judged with
+        mean = cache(partial(profile, frames, pixels))
+
+        def judge() -> Iterator[NDArray[np.float64]]:
+            for first in range(0, len(frames), BLOCK):
+                block = frames[np.arange(first, min(len(frames), first + BLOCK))]
+                yield log_likelihoods(block, pixels, kinds, by=self.by, tell=telling.advance, mean=mean)
+
+        with reporter("judging", len(frames) * len(kinds.kind), "comparisons", self.progress) as telling:
+            return np.concatenate(list(judge()))
+
+    def trusted(self, kinds: Kinds, named: Named | None, likelihood: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return log likelihoods as far as drawn shots say that they are to be trusted, float64 (hit, kind) [nat]."""
+        if len(kinds) == 1:
+            return likelihood
+        if named is not None:
+            with reporter("drawing shots of the species", 1, "times", self.progress) as telling:
+                found = tempered_by_drawn(named, self.frames, self.pixels, kinds, likelihood, seed=self.seed,
+                                          by=self.by)  # fmt: skip
+                telling.advance(1)
+            return found.of(likelihood, self.photons(kinds), kinds.fractions)
+        some = self.fitted
+        with reporter("drawing shots of the kinds", times(len(some)), "times", self.progress) as telling:
+            return likelihood + corrections(self.frames[some], self.pixels, kinds, likelihood[some], seed=self.seed,
+                                            by=self.by, tell=lambda: telling.advance(1))  # fmt: skip
+
+    def columns(
+        self, kinds: Kinds, wanted: int, likelihood: NDArray[np.float64], told: NDArray[np.float64], held: Held | None
+    ) -> dict[str, NDArray[Any]]:
+        """Judge the hits by how well each kind explains them, corrected as it was told, and by what labels say."""
+        free = told if held is None else np.where(held.barred, -np.inf, told)
+        probability, fractions = posterior(free, kinds.fractions)
+        if held is not None:
+            probability[held.unwanted, held.wanted] = 0  # where there is one kind, too
+        return {
+            "kind": probability.argmax(axis=1).astype(np.int8),
+            "probability_wanted": probability[:, wanted],
+            "misfit": misfits(np.logaddexp.reduce(likelihood + np.log(fractions), axis=1), self.photons(kinds)),
+        }
+
+    def photons(self, kinds: Kinds) -> NDArray[np.int64]:
+        """Count the photons that kinds are compared with, int64 (hit,)."""
+        return self.frames.photons(self.pixels.within(kinds.radius))
+
+
+def chosen(kinds: Kinds, wanted: int | str) -> int:
+    """Return the index of the wanted kind.
+
+    Raises
+    ------
+    InputError
+        There is none.
+    """
+    if isinstance(wanted, str) and wanted in kinds.names:
+        return kinds.names.index(wanted)
+    if isinstance(wanted, str) and not wanted.isdecimal():
+        told = f"kinds are named {', '.join(kinds.names)}" if kinds.names else "kinds that are found have numbers only"
+        raise InputError(f"there is no kind {wanted}: {told}")
+    if not 0 <= int(wanted) < len(kinds):
+        raise InputError(f"there is no kind {wanted}: {len(kinds)} found, counted from 0")
+    return int(wanted)
+
+
+def _spread(shots: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """Return some of the shots, evenly spread, as many as may be."""
+    return shots[np.unique(np.linspace(0, len(shots) - 1, min(most, len(shots))).astype(np.int64))]
