@@ -310,6 +310,30 @@ def _waasmaier_kirfel() -> dict[str, tuple[list[float], list[float], float]]:
     return {ion: (json.loads(a), json.loads(b), c) for ion, a, b, c in rows if ion not in ("Cval", "Siva")}
 
 
+def atomic_number(symbol: str) -> int:
+    """Return the atomic number of an element, or of an ion such as ``'Fe2+'``.
+
+    Raises
+    ------
+    InputError
+        There is no such element.
+
+    Examples
+    --------
+    >>> atomic_number("Fe2+"), atomic_number("D")
+    (26, 1)
+    """
+    number = _atomic_numbers().get(_normal_symbol(symbol.rstrip("+-0123456789")))
+    if number is None:
+        raise InputError(f"unknown element {symbol!r}; use a symbol such as 'C' or 'Fe'")
+    return number
+
+
+@cache
+def _atomic_numbers() -> dict[str, int]:
+    return dict(_read_xraydb("SELECT element, atomic_number FROM elements"))
+
+
 @cache
 def _atomic_masses() -> dict[str, float]:
     return dict(_read_xraydb("SELECT element, molar_mass FROM elements"))

@@ -7,7 +7,6 @@ from functools import cached_property, lru_cache, partial
 from typing import Any
 
 import numpy as np
-from matplotlib.colors import to_rgb
 from numpy.typing import NDArray
 
 from xfeldask.errors import InputError
@@ -247,7 +246,8 @@ def _spread(n: int) -> int:
 
 
 def _rgb(name: str) -> tuple[int, int, int]:
-    red, green, blue = (round(255 * part) for part in to_rgb(name))
+    """Return red, green and blue of a colour written ``#rrggbb``."""
+    red, green, blue = bytes.fromhex(name.removeprefix("#"))
     return red, green, blue
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import gemmi
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xfeldask.errors import InputError
+from xfeldask.physics.atoms import atomic_number
 from xfeldask.physics.orientations import rotation_matrix
 
 _MARGIN = 1.05
@@ -42,9 +42,7 @@ def electrons(element: ArrayLike, occupancy: ArrayLike) -> NDArray[np.float64]:
     if names.ndim != 1 or names.shape != fraction.shape:
         raise InputError(f"elements and occupancies must be of the same atoms, got {names.shape} and {fraction.shape}")
     unique, index = np.unique(names, return_inverse=True)
-    number = np.array([gemmi.Element(str(name).rstrip("+-0123456789")).atomic_number for name in unique], float)
-    if len(unknown := unique[number == 0]):
-        raise InputError(f"unknown element {str(unknown[0])!r}; use a symbol such as 'C' or 'Fe'")
+    number = np.array([atomic_number(str(name)) for name in unique], float)
     return np.asarray(number[index] * fraction)
 
 
