@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -23,6 +24,8 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     asked: list[object] = []
 
     def serve(options: object, port: int, *words: Any) -> None:
+        # what is imported until now lasts, and the server itself goes on so
+        assert not gc.isenabled()
         *rest, listening = words
         asked.append((options, port, *rest))
         listening(port or 8)

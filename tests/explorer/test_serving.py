@@ -37,13 +37,13 @@ from xfeldask import embed
 from xfeldask.errors import CorruptStoreError, InputError
 from xfeldask.explorer import serving
 from xfeldask.explorer.ahead import Ahead
+from xfeldask.explorer.garbage import lasting
 from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.serving import (
     CALL,
     STORE,
     Options,
     ask_last,
-    lasting,
     one_skeleton,
     page_of,
     read_options,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Sequence
 from functools import partial
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import click
@@ -13,9 +13,6 @@ import click
 from xfeldask.cli.flags import STORE, scheduler_options
 from xfeldask.errors import InputError
 from xfeldask.store.storage.urls import StorePath
-
-if TYPE_CHECKING:
-    from xfeldask.store.run import Run
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 """Addresses that only this computer reaches."""
@@ -54,20 +51,34 @@ def explore(
     workers: int | None,
 ) -> None:
     """Open STORES in a browser: the latent space, and both spaces of every shot."""
+    from xfeldask.explorer.garbage import lasting
+
+    if wait:
+        from xfeldask.verbs.parts.patience import awaited
+
+        for store in stores:
+            awaited(store, progress=True)
+    with lasting():
+        # what cannot be shown is told before the explorer is imported, which takes seconds
+        refuse_unknown(stores, None if wait else embedding)
+        refuse_missing()
+        from xfeldask.explorer.serving import Options, serve
+        from xfeldask.work.schedulers import scheduled
+
+        host = socket.gethostname()
+        with scheduled(scheduler, workers, quiet=False, started=partial(tell_of_dashboard, host)):
+            options = Options(stores, embedding, allow_write)
+            serve(options, port, address, show, password, allow_origin, partial(tell_of_tunnel, host, address))
+
+
+def refuse_unknown(stores: Sequence[StorePath], embedding: str | None) -> None:
+    """Refuse stores that cannot be opened, and an embedding that none of them has."""
     from xfeldask.store.results.embedding import Embedding
+    from xfeldask.store.run import open_run
 
-    # what cannot be shown is told before the explorer is imported, which takes seconds
-    runs = [_opened(store, wait) for store in stores]
-    if not wait and not any(embedding in run.embeddings for run in runs):
+    runs = [open_run(store) for store in stores]
+    if not any(embedding in run.embeddings for run in runs):
         Embedding.refuse_unknown(runs[0], embedding)
-    refuse_missing()
-    from xfeldask.explorer.serving import Options, serve
-    from xfeldask.work.schedulers import scheduled
-
-    host = socket.gethostname()
-    with scheduled(scheduler, workers, quiet=False, started=partial(tell_of_dashboard, host)):
-        options = Options(stores, embedding, allow_write)
-        serve(options, port, address, show, password, allow_origin, partial(tell_of_tunnel, host, address))
 
 
 def refuse_missing() -> None:
@@ -82,16 +93,6 @@ def tell_of_tunnel(host: str, address: str, port: int) -> None:
     if address in LOOPBACK:
         told = f"from another computer: ssh -L {port}:127.0.0.1:{port} {host}, then http://127.0.0.1:{port}"
         click.echo(told, err=True)
-
-
-def _opened(store: StorePath, wait: bool) -> Run:
-    from xfeldask.store.run import open_run
-
-    if wait:
-        from xfeldask.verbs.parts.patience import awaited
-
-        return awaited(store, progress=True)
-    return open_run(store)
 
 
 def tell_of_dashboard(host: str, address: str | None) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import gc
 import logging
 import os
 import sys
@@ -33,6 +32,7 @@ from tornado.websocket import WebSocketClosedError
 from xfeldask.errors import InputError
 from xfeldask.explorer.ahead import Ahead
 from xfeldask.explorer.dask_link import DaskLink
+from xfeldask.explorer.garbage import lasting, look_for_new_garbage
 from xfeldask.explorer.guard import hosts_of, origins_of, protect
 from xfeldask.explorer.view.frame import DASK, load_early, message
 from xfeldask.store.storage.places import place_of
@@ -129,8 +129,7 @@ async def begin(server: Any, options: Options) -> None:
         if not context.sessions:
             await ahead.fill()
     finally:
-        gc.freeze()
-        gc.enable()
+        look_for_new_garbage()
     keeping = asyncio.create_task(ahead.keep())
     for here in range(1, len(options.stores)):
         await asyncio.sleep(REST)
@@ -139,20 +138,6 @@ async def begin(server: Any, options: Options) -> None:
         except Exception:  # damaged bytes may raise anything, which who comes is told
             logging.getLogger(__name__).debug("a page of %s cannot be made", options.stores[here], exc_info=True)
     await keeping
-
-
-@contextmanager
-def lasting() -> Iterator[None]:
-    """Look for no garbage in what is there already: it takes long, and what a page is made by stays.
-
-    Nothing is looked for until `begin` is done; then, in what came after it alone.
-    """
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
-        gc.enable()
 
 
 @contextmanager
