@@ -31,9 +31,9 @@ QUICK = (
 """Modules of commands that begin without."""
 SIMULATE = ("cli", "verbs.simulate", "report.printing", "work.schedulers")
 """Modules of the command that simulates."""
-SHOWN_WITHOUT = (*LATE, "gemmi", "scipy.fft", "scipy.special", "scipy.ndimage", "scipy.spatial")
+SHOWN_WITHOUT = (*LATE[1:], "gemmi", "scipy.fft", "scipy.special", "scipy.ndimage", "scipy.spatial")
 """What takes long to import, and what the explorer needs for what a visitor may ask of it, not for its page."""
-SERVED_WITHOUT = (*SHOWN_WITHOUT, "holoviews", "xarray", "numba")
+SERVED_WITHOUT = (*LATE, *SHOWN_WITHOUT, "holoviews", "xarray", "numba")
 """What takes long to import, and what the explorer's server can do without until a page is made."""
 BLOCK = f"import sys; sys.modules.update(dict.fromkeys({BLOCKED}))"
 """A line of Python, after which these cannot be imported."""

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from xfeldask import embed
+from xfeldask.explorer.serving_options import Options
 from xfeldask.verbs.parts import patience
 
 MODULE = "xfeldask.cli.explore"
@@ -23,14 +24,14 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     """What would have been served, on port 8 where a free one is asked for."""
     asked: list[object] = []
 
-    def serve(options: object, port: int, *words: Any) -> None:
+    def serve(options: Options, port: int, *words: Any) -> None:
         # what is imported until now lasts, and the server itself goes on so
         assert not gc.isenabled()
         *rest, listening = words
         asked.append((options, port, *rest))
         listening(port or 8)
 
-    module = SimpleNamespace(Options=lambda *words: words, serve=serve)
+    module = SimpleNamespace(serve=serve)
     monkeypatch.setitem(sys.modules, SERVING, module)
     return asked
 
@@ -41,7 +42,7 @@ def test_explore__serves_what_it_was_asked_and_says_how_to_reach_it(run, store: 
     code, out, err = run("explore", store, *words, "--scheduler", "threads")
     assert (code, out) == (0, "")
     assert "ssh -L 7:127.0.0.1:7" in err
-    assert served == [(((store,), "mine", True), 7, "127.0.0.1", False, None, ("host:9",))]
+    assert served == [(Options((store,), "mine", True), 7, "127.0.0.1", False, None, ("host:9",))]
 
 
 @pytest.mark.parametrize(("words", "told"), [(("--port", 0), "ssh -L 8:127.0.0.1:8"), (("--address", "0.0.0.0"), "")])
@@ -80,7 +81,7 @@ def test_explore__waits_for_a_store_if_asked(run, store: Path, served: list[obje
     monkeypatch.setattr(patience.time, "sleep", lambda _: late.symlink_to(store))
     code, _, err = run("explore", late, "--wait", "--scheduler", "threads")
     assert (code, f"{late} is not there yet" in err) == (0, True)
-    assert served[0][0][0] == (late,)
+    assert served[0][0].stores == (late,)
 
 
 @pytest.mark.parametrize(

@@ -132,7 +132,8 @@ def find_chromium() -> str | None:
 
 SERVE = """
 import sys
-from xfeldask.explorer.serving import read_options, serve
+from xfeldask.explorer.serving import serve
+from xfeldask.explorer.serving_options import read_options
 serve(read_options(sys.argv[1:], {{}}), port={port})
 """
 

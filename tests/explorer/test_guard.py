@@ -20,7 +20,8 @@ from tornado.ioloop import IOLoop
 
 from xfeldask.explorer import serving
 from xfeldask.explorer.guard import HEADERS, LOGS, MOST_ADDRESS, MOST_TOLD, hosts_of, origins_of
-from xfeldask.explorer.serving import Options, make_server, one_skeleton
+from xfeldask.explorer.serving import make_server, one_skeleton
+from xfeldask.explorer.serving_options import Options
 
 ALLOWED = "beamline.example.org"
 SOON = 60.0

@@ -39,16 +39,8 @@ from xfeldask.explorer import serving
 from xfeldask.explorer.ahead import Ahead
 from xfeldask.explorer.garbage import lasting
 from xfeldask.explorer.model.session import Session
-from xfeldask.explorer.serving import (
-    CALL,
-    STORE,
-    Options,
-    ask_last,
-    one_skeleton,
-    page_of,
-    read_options,
-    served_page,
-)
+from xfeldask.explorer.serving import CALL, ask_last, one_skeleton, page_of, served_page
+from xfeldask.explorer.serving_options import STORE, Options
 from xfeldask.explorer.tabs import TABS
 from xfeldask.explorer.tabs.statistics import Statistics
 from xfeldask.explorer.view.locking import locked
@@ -76,13 +68,6 @@ def sentence(page: pmui.Page) -> str:
 
 def choice(page: pmui.Page) -> Any:
     return next((view for view in page.header if isinstance(view, pmui.Select)), None)
-
-
-def test_read_options__takes_arguments_and_else_the_environment() -> None:
-    words = ["serve", "--store", "a", "--store=b", "--embedding", "pca", "--allow-write", "--port"]
-    assert read_options(words, {STORE: "c"}) == Options((Path("a"), Path("b")), "pca", allow_write=True)
-    assert read_options(["--embedding=pca"], {STORE: "c"}) == Options((Path("c"),), "pca")
-    assert read_options([], {}) == read_options(["--store"], {STORE: ""}) == Options(())
 
 
 def test_served_page__is_of_the_store_that_the_environment_names(

@@ -62,7 +62,8 @@ def explore(
         # what cannot be shown is told before the explorer is imported, which takes seconds
         refuse_unknown(stores, None if wait else embedding)
         refuse_missing()
-        from xfeldask.explorer.serving import Options, serve
+        from xfeldask.explorer.serving import serve
+        from xfeldask.explorer.serving_options import Options
         from xfeldask.work.schedulers import scheduled
 
         host = socket.gethostname()

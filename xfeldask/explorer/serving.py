@@ -8,9 +8,8 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -34,15 +33,13 @@ from xfeldask.explorer.ahead import Ahead
 from xfeldask.explorer.dask_link import DaskLink
 from xfeldask.explorer.garbage import lasting, look_for_new_garbage
 from xfeldask.explorer.guard import hosts_of, origins_of, protect
+from xfeldask.explorer.serving_options import Options, read_options
 from xfeldask.explorer.view.frame import DASK, load_early, message
-from xfeldask.store.storage.places import place_of
-from xfeldask.store.storage.urls import StorePath, store_path
+from xfeldask.store.storage.urls import StorePath
 
 if TYPE_CHECKING:
     import xarray as xr
 
-STORE = "XFELDASK_STORE"
-"""Environment variable that names the store where no argument does."""
 TITLE = "xfeldask"
 MOST_VISITS = 100
 """Pages that a server has at a time."""
@@ -53,27 +50,6 @@ REST = 1.0
 PARTS = ("model.session", "view.canvas", "view.plane", "tabs", "view.page")
 """Modules of the explorer that pages are made by, in pieces: a server answers a browser before and between them."""
 CALL = "panel serve xfeldask/dashboard.py --address 127.0.0.1 --args --store run.zarr"
-
-
-@dataclass(frozen=True)
-class Options:
-    """What a server shows.
-
-    Attributes
-    ----------
-    stores : to choose from, the first one at first
-    embedding : str or None, at first
-    allow_write : whether embeddings and selections may be written into the stores
-
-    Examples
-    --------
-    >>> Options(("run.zarr",)).allow_write
-    False
-    """
-
-    stores: tuple[StorePath, ...]
-    embedding: str | None = None
-    allow_write: bool = False
 
 
 def serve(
@@ -194,7 +170,7 @@ def made_ahead(context: ApplicationContext, options: Options) -> Ahead:
     def state() -> Hashable:
         from xfeldask.explorer.model.session import lasting_state
 
-        return lasting_state(options.stores[0], _embedding(options, 0))
+        return lasting_state(options.stores[0], options.embedding_of(0))
 
     return Ahead(context, state, MOST_VISITS)
 
@@ -258,7 +234,7 @@ def page_of(options: Options) -> Any:
     query = pn.state.location.query_params if pn.state.location is not None else {}
     index = query.get("store", 0)
     here = index if isinstance(index, int) and 0 <= index < len(options.stores) else 0
-    return _make_page(options.stores, here, _embedding(options, here), options.allow_write)
+    return _make_page(options.stores, here, options.embedding_of(here), options.allow_write)
 
 
 def _make_page(*what: Any) -> Any:
@@ -277,36 +253,6 @@ def _server_context() -> Any:
     """Return what Bokeh knows of the server that the page being made belongs to; None where there is none."""
     context = pn.state.curdoc.session_context if pn.state.curdoc is not None else None
     return None if context is None else context.server_context
-
-
-def _embedding(options: Options, here: int) -> str | None:
-    """Return the embedding that a store is to be shown with; of several stores, some may lack it."""
-    named, stores = options.embedding, options.stores
-    return named if len(stores) == 1 or (named and place_of(stores[here]).holds(f"latent/{named}")) else None
-
-
-def read_options(arguments: Sequence[str], environment: Mapping[str, str]) -> Options:
-    """Read the options of a command line: ``--store`` any number of times, ``--embedding``, ``--allow-write``.
-
-    Parameters
-    ----------
-    arguments : words; those that are not known are passed over
-    environment : ``XFELDASK_STORE`` names a store where no argument does
-
-    Examples
-    --------
-    >>> read_options(["--store", "a.zarr", "--store=b.zarr"], {}).stores
-    (PosixPath('a.zarr'), PosixPath('b.zarr'))
-    """
-    found: dict[str, list[str]] = {"--store": [], "--embedding": []}
-    words = iter(arguments)
-    for word in words:
-        name, equals, after = word.partition("=")
-        if name in found:
-            found[name].append(after if equals else next(words, ""))
-    stores = [name for name in found["--store"] or [environment.get(STORE, "")] if name]
-    embedding = found["--embedding"][-1] if found["--embedding"] else None
-    return Options(tuple(map(store_path, stores)), embedding, "--allow-write" in arguments)
 
 
 def served_page() -> Any:
