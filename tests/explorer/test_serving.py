@@ -436,13 +436,6 @@ def test_closed_page__leaves_its_embedding_in_the_store(
     assert Session(store).embedding == "ipca"
 
 
-def test_notebook__takes_scripts_from_what_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
-    monkeypatch.setattr(pn, "extension", lambda **told: asked.append(told))
-    serving.load_notebook.__wrapped__()
-    assert asked == [{"inline": True}], "tests/explorer/browser/test_lab.py shows what comes of it"
-
-
 def test_page_that_is_sent_first__loads_what_draws_widgets_from_the_server_itself() -> None:
     with one_skeleton():
         session = pn.state._sessions["/"]

@@ -10,7 +10,6 @@ import sys
 import warnings
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -218,12 +217,6 @@ def ask_last() -> None:
     pn.pane.Matplotlib.priority = Image.priority = -1.0
 
 
-@cache
-def load_notebook() -> None:
-    """Load what a notebook shows pages with, once; from what is installed, as there may be no internet."""
-    pn.extension(inline=True)
-
-
 def page_of(options: Options) -> Any:
     """Make the page of the store that the address names, by its place among the stores."""
     if pn.state.curdoc is not None:
@@ -300,6 +293,7 @@ def explore(store: str | StorePath | xr.Dataset, embedding: str | None = None, *
     import xarray as xr
 
     from xfeldask.explorer.model.session import Session
+    from xfeldask.explorer.view.notebook import load_notebook
     from xfeldask.explorer.view.page import Explorer
 
     if isinstance(store, xr.Dataset):

@@ -43,9 +43,7 @@ NARROW = (0, 2)
 PARTS = ("image", "x", "y", "dw", "dh")
 EMPTY = (np.ones((1, 1), np.float32), 0.0, 0.0, 1.0, 1.0)
 SCALES = {"linear": LinearColorMapper, "log": LogColorMapper, "equalised": EqHistColorMapper}
-RESOLUTION = CustomJSHover(
-    code="const s = Math.hypot(special_vars.x, special_vars.y); return s > 0 ? (1 / s).toFixed(2) + ' nm' : '';"
-)
+RESOLUTION = "const s = Math.hypot(special_vars.x, special_vars.y); return s > 0 ? (1 / s).toFixed(2) + ' nm' : '';"
 MEASURED = """
 const {image: [dark], x: [left], y: [bottom], dw: [width], dh: [height]} = unknown.data;
 const [rows, columns] = dark.shape;
@@ -126,7 +124,7 @@ class Card:
         )
         self.figure.add_layout(self.bar, "right")
         dress(self.figure)
-        formatters: dict[str, Any] = {"$x": RESOLUTION}
+        formatters: dict[str, Any] = {"$x": CustomJSHover(code=RESOLUTION)}
         if self.cover is not None:
             formatters["@image"] = CustomJSHover(args={"unknown": self.cover.data_source}, code=MEASURED)
         tips = [(quantity, "@image{custom}" if "@image" in formatters else "@image"), ("x, y", "$x{0.000}, $y{0.000}")]
