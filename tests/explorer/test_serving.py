@@ -445,6 +445,9 @@ def test_page_that_is_sent_first__loads_what_draws_widgets_from_the_server_itsel
         )  # fmt: skip
     (bundle,) = re.findall(r'importShim\("([^"]*)"\)', page)
     assert re.fullmatch(r"\./static/extensions/panel-material-ui/[\w.-]+\.js\?\w+", bundle)
+    # before the scripts that come to ask for it, by when the server may be making the page
+    early = f'<link rel="preload" as="fetch" crossorigin="anonymous" href="{bundle}">'
+    assert page.index(early) < page.index("<script")
 
 
 class FewPages:
@@ -457,7 +460,7 @@ class FewPages:
         raise AssertionError
 
 
-async def begun(server: Any, stores: Sequence[Path] = ()) -> None:
+async def begun(server: Any, stores: Sequence[Path] = (Path("none.zarr"),)) -> None:
     """Begin as a server does, until nothing is left but to keep a page ready."""
     keeps = asyncio.Event()
 
@@ -501,6 +504,31 @@ def test_server__answers_between_the_pieces_of_what_pages_are_made_by(monkeypatc
         asyncio.run(run())
     assert [name for name in told if name != "answer"] == [f"xfeldask.explorer.{part}" for part in serving.PARTS]
     assert all(pair.count("answer") == 1 for pair in pairwise(told[: 2 * len(serving.PARTS)]))
+
+
+def test_server__answers_while_it_reads_the_first_store(stores: dict[str, Path], monkeypatch) -> None:
+    answered, read = threading.Event(), []
+    monkeypatch.setattr(serving, "_warm", lambda options: read.append((answered.wait(SOON), *options.stores)))
+
+    async def run() -> None:
+        beginning = asyncio.ensure_future(
+            begun(SimpleNamespace(_tornado=SimpleNamespace(applications={"/": FewPages()})), [stores["whole"]])
+        )
+        for _ in range(len(serving.PARTS) + 2):
+            await asyncio.sleep(0)
+        answered.set()
+        await beginning
+
+    with lasting():
+        asyncio.run(run())
+    assert read == [(True, stores["whole"])]
+
+
+def test_server__reads_no_store_that_cannot_be_read_and_goes_on(tmp_path: Path) -> None:
+    pages = FewPages()
+    with lasting():
+        asyncio.run(begun(SimpleNamespace(_tornado=SimpleNamespace(applications={"/": pages})), [tmp_path / "none"]))
+    assert pages.made == 1
 
 
 def test_server__reads_the_other_stores_after_the_first_page(stores: dict[str, Path], monkeypatch) -> None:

@@ -46,7 +46,7 @@ COMPRESSION = 1
 """Of what is sent by websockets: images of photons are mostly zeros, and a higher one takes far longer for little."""
 REST = 1.0
 """Seconds between pages of other stores than the first, which are made so that their images are read."""
-PARTS = ("model.session", "view.canvas", "view.plane", "tabs", "view.page")
+PARTS = ("model.session", "view.canvas", "view.plane", "tabs", "view.page", "view.warming")
 """Modules of the explorer that pages are made by, in pieces: a server answers a browser before and between them."""
 CALL = "panel serve xfeldask/dashboard.py --address 127.0.0.1 --args --store run.zarr"
 
@@ -93,7 +93,8 @@ def serve(
 async def begin(server: Any, options: Options) -> None:
     """Make ready what the first visitor would wait for, while the browser loads what draws it; never ends.
 
-    Between two pieces the server answers. Who comes before all is there has a page made at once.
+    Between two pieces the server answers, and while the store is read. Who comes before all is there has a page made at
+    once.
     """
     context = server._tornado.applications["/"]
     ahead = made_ahead(context, options)
@@ -101,6 +102,8 @@ async def begin(server: Any, options: Options) -> None:
         for part in PARTS:
             import_module(f"xfeldask.explorer.{part}")
             await asyncio.sleep(0)
+        if not context.sessions:
+            await asyncio.to_thread(_warm, options)
         if not context.sessions:
             await ahead.fill()
     finally:
@@ -234,6 +237,15 @@ def _make_page(*what: Any) -> Any:
     from xfeldask.explorer.view.page import make_page  # takes seconds to import, in which the server answers
 
     return make_page(*what)
+
+
+def _warm(options: Options) -> None:
+    from xfeldask.explorer.view.warming import warm
+
+    try:
+        warm(options.stores[0], options.embedding_of(0))
+    except Exception:  # damaged bytes may raise anything, which who comes is told
+        logging.getLogger(__name__).debug("%s cannot be read", options.stores[0], exc_info=True)
 
 
 def visits() -> int:

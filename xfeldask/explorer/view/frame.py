@@ -23,12 +23,16 @@ WHITE = {"color": "white", "borderColor": "rgba(255, 255, 255, 0.6)"}
 
 EARLY = """
 {% extends inner %}
+{% block preamble %}
+{{ super() }}
+<link rel="preload" as="fetch" crossorigin="anonymous" href="{{ bundle }}">
+{% endblock %}
 {% block postamble %}
 {{ super() }}
 <script>importShim({{ bundle | tojson }});</script>
 {% endblock %}
 """
-"""Template of a page that is sent before there is anything in it."""
+"""Template of a page that is sent before there is anything in it; what scripts ask for last is asked for at once."""
 
 
 def framed(header: Sequence[Any], **parts: Any) -> pmui.Page:

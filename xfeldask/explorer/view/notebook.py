@@ -19,7 +19,7 @@ def load_notebook() -> None:
     those of what comes later, such as a tab that is opened.
     """
     pn.extension(inline=True)
-    reactive.patch_stylesheet = resources.patch_stylesheet = take_installed
+    reactive.patch_stylesheet = resources.patch_stylesheet = take_installed  # type: ignore[attr-defined]
 
 
 def take_installed(stylesheet: Any, _: str) -> None:
