@@ -101,6 +101,56 @@ def test_labels__of_ones_own_classes_mean_the_same_whatever_numbers_the_store_ha
         looked.labels.name_class("<b>")
 
 
+def test_labels__of_one_person_are_not_those_of_who_signs_next(run):
+    write_labels(run, "anna", {1: "single", 2: "other"})
+    looked = Session(run.path)
+    labels = looked.labels
+    labels.sign("anna")
+    labels.give(4, "single")
+    labels.sign("bob")
+    assert (labels.n, labels.given, labels.undo()) == (0, [], [])
+    assert (lessons(labels.values) == -1).all(), "a rule would learn from them"
+    labels.give(5, "blank")
+    assert labels.csv() == b"shot,label\n5,blank\n"
+    labels.sign("anna")
+    assert labels.csv() == b"shot,label\n1,single\n2,other\n4,single\n"
+    assert (labels.undo(), labels.of(4)) == ([4], None)
+
+
+def test_bench__writes_for_a_person_who_signs_next_what_that_person_labels_alone(run):
+    looked = Session(run.path, may_write=True)
+    bench = bench_of(looked)
+    bench.sign("anna")
+    bench.give("single")
+    bench.sign("bob")
+    assert "<b>0 labels</b>" in bench.counts.object
+    bench.give("multiple")
+    bench.keeper.wait()
+    assert {name: int((label != NO_LABEL).sum()) for name, label in run.reopened().labels.items()} == {
+        "anna": 1, "bob": 1,
+    }  # fmt: skip
+    bench.sign("anna")
+    bench.undo()
+    bench.keeper.wait()
+    assert bench.labels.n == 0, "what is taken back is what the page gave, though the store has it"
+
+
+@pytest.mark.parametrize("taken_back", [False, True])
+def test_undo__of_a_label_that_was_given_before_there_was_a_name_leaves_that_of_the_store(run, taken_back):
+    write_labels(run, "anna", {1: "single", 2: "other"})
+    looked = Session(run.path)
+    for shot, label in ((2, "single"), (2, "blank"), (3, "blank")):
+        looked.labels.give(shot, label)
+    if taken_back:
+        looked.labels.undo()
+    looked.labels.sign("anna")
+    assert looked.labels.given == ([2] if taken_back else [2, 3])
+    while looked.labels.undo():
+        pass
+    assert looked.labels.known_as([1, 2, 3]) == {1: "single", 2: "other", 3: None}
+    assert [looked.labels.redo(), looked.labels.redo(), looked.labels.of(2)] == [[2], [2], "blank"]
+
+
 def test_labels__of_a_group_are_one_step():
     labels = session().labels
     labels.give(2, "single")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Lock, Thread
 from typing import TYPE_CHECKING
 
@@ -86,11 +86,13 @@ class Labels(param.Parameterized):
         self.classes = dict(LABELS)
         self._done: list[Step] = []
         self._undone: list[Step] = []
+        self._others: dict[str, tuple[list[Step], list[Step]]] = {}
         self._sure: tuple[Shots, NDArray[np.int64]] | None = None
-        self._changed = np.zeros(session.shots.n_stored, bool)
 
     def sign(self, person: str) -> None:
-        """Give labels under a name; those that the store has by that name are taken up, those of this page stay.
+        """Give labels under a name: on top of those that the store has by it come those of this page.
+
+        Labels that were given before there was a name are given by this person, those under another name are not.
 
         Raises
         ------
@@ -98,15 +100,33 @@ class Labels(param.Parameterized):
             What is no name.
         """
         check_name(person, WHO)
-        known = read_labels(self._session.shots.run).get(person)
-        if known is not None:
-            # the store may have other numbers for the classes that this page knows; what is not known has none
-            numbers = np.full(256, NO_LABEL, np.int8)
-            for name, value in classes_of(known).items():
-                numbers[value] = number(self.classes, name)
-            self.values = np.where(self._changed, self.values, numbers[values_of(known)])
+        self.values = self._stored(person)
+        if self.person and person != self.person:
+            self._others[self.person] = self._done, self._undone
+            self._done, self._undone = self._others.pop(person, ([], []))
+        again = [self._given(step) for step in self._done]
+        if not self.person:
+            # what a shot was labelled before is now what the store had
+            self._done = again
         self.person = person
         self._tell()
+
+    def _stored(self, person: str) -> NDArray[np.int8]:
+        """Read the labels that the store has of a person, in the numbers of this page, int8 (shot,)."""
+        known = read_labels(self._session.shots.run).get(person)
+        if known is None:
+            return np.full(self.values.shape, NO_LABEL, np.int8)
+        # the store may have other numbers for the classes that this page knows; what is not known has none
+        numbers = np.full(256, NO_LABEL, np.int8)
+        for name, value in classes_of(known).items():
+            numbers[value] = number(self.classes, name)
+        return np.asarray(numbers[values_of(known)])
+
+    def _given(self, step: Step) -> Step:
+        """Take a step from the labels that there are now, and return it with what they were."""
+        before = self.values[step.shots]
+        self.values[step.shots] = step.after
+        return replace(step, before=before)
 
     def name_class(self, name: str) -> None:
         """Let labels be a class of one's own too.
@@ -123,34 +143,33 @@ class Labels(param.Parameterized):
     def give(self, shots: ArrayLike, label: str) -> None:
         """Label a shot, or several at once, with one of `classes`."""
         at = np.atleast_1d(np.asarray(shots, np.int64))
-        self._done.append(Step(at, self.values[at], self.classes[label]))
+        self._done.append(self._given(Step(at, self.values[at], self.classes[label])))
         self._undone.clear()
-        self._set(at, self.classes[label])
+        self._tell()
 
     def undo(self) -> list[int]:
         """Take back what was labelled last; return its shots, none where nothing was labelled."""
         if not self._done:
             return []
-        self._undone.append(self._done.pop())
-        return self._set(self._undone[-1].shots, self._undone[-1].before)
+        step = self._done.pop()
+        self._undone.append(step)
+        self.values[step.shots] = step.before
+        self._tell()
+        return [int(shot) for shot in step.shots]
 
     def redo(self) -> list[int]:
         """Give again what was taken back last; return its shots, none where there is nothing."""
         if not self._undone:
             return []
-        self._done.append(self._undone.pop())
-        return self._set(self._done[-1].shots, self._done[-1].after)
-
-    def _set(self, shots: NDArray[np.int64], labels: ArrayLike) -> list[int]:
-        self.values[shots] = labels
-        self._changed[shots] = True
+        step = self._given(self._undone.pop())
+        self._done.append(step)
         self._tell()
-        return [int(shot) for shot in shots]
+        return [int(shot) for shot in step.shots]
 
     @property
-    def changed(self) -> list[int]:
-        """Shots that were labelled on this page, or whose label was taken back."""
-        return np.flatnonzero(self._changed).tolist()
+    def given(self) -> list[int]:
+        """Shots that this person labelled on this page."""
+        return sorted({shot for step in self._done for shot in step.shots.tolist()})
 
     def _tell(self) -> None:
         """Let the page know labels as a quantity, to be coloured and selected by."""

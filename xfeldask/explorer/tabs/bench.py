@@ -156,14 +156,14 @@ class Bench:
         self._count()
 
     def sign(self, name: str) -> None:
-        """Give labels under a name from now on, those of this page too."""
+        """Give labels under a name from now on, those that were given without one too."""
         try:
             self.labels.sign(name)
         except XfeldaskError as error:
             self.fault.object = html.escape(str(error))
             return
         self.fault.object = ""
-        self._keep(self.labels.changed)
+        self._keep(self.labels.given)
         self._list()
 
     def _again(self, *_: Any) -> None:
