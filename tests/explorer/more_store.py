@@ -31,9 +31,10 @@ def with_more(path: Path) -> Path:
         {"intensity": cube, "s": S, "mean_image": rng.random((2, *run.layout.image)), "shots": [20, 4],
          "mean_photons": [120.4, 80.0], "radius_of_gyration": [6.25e-9, np.nan]}, {},
     )  # fmt: skip
+    # as if the rule had accepted all shots
     kind = xr.Variable(("shot",), np.repeat([0, 1], [20, 4]).astype(np.int8))
     decision = Decision(kinds=(20, 4), wanted_kind=0).to_json()
-    found = embedding.stored().load().assign(kind=kind).assign_attrs(decision=decision)
+    found = embedding.stored().load().assign(kind=kind, is_single=kind == 0).assign_attrs(decision=decision)
     embedding.publish(found, embedding.parts() | {KINDS: told})
     for name, phased in (("bare", False), ("phased", True)):
         values = {"intensity": cube[0], "s": S, "mean_information": [1.0, 2.0, 3.5], "change": [1.0, 0.1, 0.0],

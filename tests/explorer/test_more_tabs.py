@@ -10,7 +10,7 @@ import numpy as np
 import panel as pn
 import pytest
 
-from tests.explorer.few_shots import N, few_shots, texts
+from tests.explorer.few_shots import NUMBER, N, few_shots, texts
 from tests.explorer.gestures import size
 from tests.explorer.more_store import SIZE, S, with_more
 from tests.store.test_html import Read
@@ -26,6 +26,7 @@ from xfeldask.explorer.view.page import Explorer
 from xfeldask.explorer.view.plane import Plane
 from xfeldask.physics.orientations import beam_directions, super_fibonacci
 from xfeldask.schema import of_names
+from xfeldask.scores import Confusion
 from xfeldask.sorting.decision import Decision
 from xfeldask.store.results.particle_kinds import KINDS
 from xfeldask.store.results.reconstruction import Reconstructing, Reconstruction
@@ -97,7 +98,34 @@ def test_verdict__tells_how_many_are_rejected_for_their_kind(looked):
     for threshold, rejected in ((low, "4"), (high + 1, "0")):
         found.slider.value = threshold
         words = Read(found.table.object).words
-        assert words[words.index("of the accepted, rejected for their kind") + 1] == rejected
+        assert words[words.index("above it, rejected by kind") + 1] == rejected
+
+
+def test_verdict__counts_as_accepted_what_is_neither_below_the_threshold_nor_rejected_by_kind(looked):
+    embedding = looked.shots.run.embedding("pca")
+    found = embedding.stored().load()
+    # of the wanted kind, and not surely enough of it for the contamination that was asked for
+    found["is_single"][:3] = False
+    # below the threshold of the rule, which so had no say on their kind
+    found["kind"][3:5], found["is_single"][3:5], found["score"][3:5] = -1, False, found["score"].min() - 1
+    embedding.publish(found, embedding.parts())
+    looked = Session(looked.shots.run.path)
+    truth, accepted = NUMBER == 1, np.isin(np.arange(N), range(5, 20))
+    view = Verdict(looked, Pictures(looked.shots.run))
+    assert view.slider.value == view.stored == looked.shots.column("score").values[accepted].min()
+    stored = Confusion.of(truth, found["is_single"].values)
+    assert view.threshold.confusion(view.stored) == stored
+    words = Read(view.table.object).words
+    assert words[words.index("purity of the accepted") + 1] == f"{stored.purity:.3%}"
+    assert words[words.index("multiples") + 1] == f"{stored.multiples_accepted}"
+    assert words[words.index("shots") + 1] == "15"
+    (button,) = view.view.select(lambda part: getattr(part, "label", "") == "select the accepted")
+    button.clicks += 1
+    np.testing.assert_array_equal(looked.selected, accepted)
+    view.slider.value = float(looked.shots.column("score").values.min())
+    button.clicks += 1
+    assert looked.selected[3:5].all(), "the threshold alone rejected them"
+    assert looked.selected.sum() == 17
 
 
 def test_kinds__of_another_embedding_are_named(looked):

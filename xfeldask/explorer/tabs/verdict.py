@@ -62,11 +62,11 @@ class Verdict:
         truth = None if self._kind is None else self._kind.values == SINGLE
         known = "probability_single" in session.quantities
         self._probability = session.shots.column("probability_single").values if known else None
-        self.threshold = Threshold(self._score, truth)
+        self._by_kind = rejected_by_kind(session)
+        judged = self._score if self._by_kind is None else np.where(self._by_kind, np.nan, self._score)
+        self.threshold = Threshold(judged, truth)
         self.stored = stored_threshold(session, self.threshold)
         embedding = session.shots.run.embedding(session.embedding)
-        self._unwanted = unwanted(session, embedding.decision)
-        self._wanted = None if self._unwanted is None else embedding.decision.wanted_kind
         old = outdated(embedding.run, embedding.parameters, embedding.decision)
         decision = embedding.decision
         self._unknown = decision.doubtful_kind is not None or decision.purity_by_peaks is not None
@@ -114,9 +114,9 @@ class Verdict:
         )
 
     def _accepting(self) -> str:
-        """Return the expression that is true of shots that are accepted, not those of a kind that nobody wants."""
-        above, wanted = f"score >= {self.slider.value!r}", self._wanted
-        return above if wanted is None else f"{above} and (kind == {wanted} or kind == {NO_KIND})"
+        """Return the expression that is true of shots that are accepted, not those that are rejected by their kind."""
+        above = f"score >= {self.slider.value!r}"
+        return above if self._by_kind is None else f"{above} and (is_single or kind == {NO_KIND})"
 
     def _back(self, _: Any) -> None:
         self.slider.value = self.stored
@@ -125,18 +125,15 @@ class Verdict:
     def _show(self, *_: Any) -> None:
         at = self.slider.value
         counted, area = self.threshold.confusion(at), self.threshold.area if self._roc else np.nan
-        accepted = self._score >= at
-        if self._unwanted is not None:
-            accepted &= ~self._unwanted
+        above, asked = self._score >= at, self._asked
+        accepted = above if self._by_kind is None else above & ~self._by_kind
         costs: tuple[Expected | str, Expected] | None = None
         if self._probability is not None:
             purity, lost = expected(self._probability, accepted)
             costs = ("unknown" if self._unknown else purity), lost
         counts = self.threshold.accepted(at), self.threshold.shots
-        asked = self._asked
-        if self._unwanted is not None:
-            n = int((self._unwanted & (self._score >= at)).sum())
-            asked = [*asked, ("of the accepted, rejected for their kind", f"{n:,}")]
+        if self._by_kind is not None:
+            asked = [*asked, ("above it, rejected by kind", f"{int((above & ~accepted).sum()):,}")]
         self.table.object = told(*counts, counted, area, self.stored, costs, asked)
         self._scores.mark(at)
         if self._roc is not None and counted is not None:
@@ -237,12 +234,15 @@ def stored_threshold(session: Session, threshold: Threshold) -> float | None:
     return threshold.between(session.shots.column("is_single").values.astype(bool))
 
 
-def unwanted(session: Session, decision: Decision) -> NDArray[np.bool_] | None:
-    """Return which shots the stored verdict rejects for the kind of their particle; None where kinds are not known."""
-    if decision.wanted_kind is None or "kind" not in session.quantities:
+def rejected_by_kind(session: Session) -> NDArray[np.bool_] | None:
+    """Return which shots the rule accepted and the search for kinds did not, bool (shot,); None where there was none.
+
+    They are of another kind, or not surely enough of the wanted one.
+    """
+    if not {"kind", "is_single"} <= {*session.quantities}:
         return None
-    kind = session.shots.column("kind").values
-    return np.asarray((kind != decision.wanted_kind) & (kind != NO_KIND))
+    kind, accepted = (session.shots.column(name).values for name in ("kind", "is_single"))
+    return np.asarray((kind != NO_KIND) & ~accepted.astype(bool))
 
 
 def span(threshold: Threshold, stored: float | None) -> tuple[float, float]:
