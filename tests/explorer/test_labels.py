@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from tests.explorer.few_shots import N, few_shots, pictures, session, texts
+from tests.explorer.more_store import with_more
 from xfeldask.errors import InputError
 from xfeldask.explorer.model.labels import doubt
 from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.tabs.bench import KEYS, NEXT, Bench
-from xfeldask.explorer.tabs.teaching import Teaching, refusal
+from xfeldask.explorer.tabs.teaching import Teaching, about, refusal
 from xfeldask.explorer.tabs.watch import Watch
 from xfeldask.explorer.view.sidebar import chips
 from xfeldask.schema import OTHER
@@ -322,6 +323,28 @@ def test_teaching__gives_the_labels_to_embed_and_shows_what_came_of_it(stores, t
     assert shown.count(f"{accepted.sum()} of 400") == 2
     decision = looked.shots.run.embedding("pairs").decision
     assert f"{decision.expected_purity:.2%}" in shown
+
+
+@pytest.mark.parametrize("told", [{"purity_by_peaks": 0.4}, {"doubtful_kind": 12}])
+def test_about__tells_no_purity_where_the_decision_says_that_it_is_unknown(told):
+    accepted, probability = np.arange(10) < 9, np.where(np.arange(10) < 9, 0.99, 0.0)
+    for known in (probability, None):
+        row = about("pairs", (accepted, Decision(threshold=0.5, **told), known), np.full(10, -1, np.int8))
+        assert row[2] == "unknown"
+
+
+def test_teaching__says_that_kinds_are_not_taken_along(tmp_path):
+    looked = Session(with_more(tmp_path / "run.zarr"))
+    view = Teaching(looked)
+    assert "kinds found beside pca are not taken along: pca_taught accepts single hits of any kind" in texts(view.view)
+    # as teaching leaves it, and then with kinds of its own
+    embedding, run = looked.shots.run.embedding("pca"), looked.shots.run
+    for parts, told in (({}, "xfeldask kinds --name pca_taught"), (embedding.parts(), "teach again drops the kinds")):
+        Embedding(run, "pca_taught").publish(embedding.stored().load(), parts)
+        looked.reopen("pca_taught")
+        view.offer()
+        assert told in texts(view.view)
+    assert "kinds" not in texts(Teaching(session()).view)
 
 
 def test_bench__says_that_the_store_is_gone(tmp_path):

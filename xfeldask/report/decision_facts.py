@@ -232,7 +232,7 @@ def _asked(decision: Decision) -> str:
         also = (
             "" if lost is None or decision.conflict else f", and {100 * lost:g} % of the singles rejected as expected"
         )
-        if decision.doubtful_kind is not None or decision.purity_by_peaks is not None:
+        if not decision.purity_known:
             return f"at most {100 * wrong:g} % of the accepted not single were asked for, which cannot be told{also}"
         return f"at most {100 * wrong:g} % of the accepted not single by the interval of the purity{also}"
     if lost is not None:

@@ -105,6 +105,17 @@ class Decision(Record):
     kinds_background: str | None = None
 
     @property
+    def purity_known(self) -> bool:
+        """Whether the purity is what the rule's probabilities say: neither do shots contradict it, nor a doubtful kind.
+
+        Examples
+        --------
+        >>> Decision(expected_purity=0.99).purity_known, Decision(purity_by_peaks=0.4).purity_known
+        (True, False)
+        """
+        return self.purity_by_peaks is None and self.doubtful_kind is None
+
+    @property
     def conflict(self) -> str | None:
         """What each of two demands costs that cannot both be had; None where both are met, or one was made."""
         if self.purity_otherwise is None:

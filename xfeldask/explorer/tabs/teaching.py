@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from xfeldask.errors import XfeldaskError
 from xfeldask.explorer.model.session import Session
+from xfeldask.explorer.tabs.kinds_tab import with_kinds
 from xfeldask.explorer.view.making import Making
 from xfeldask.explorer.view.widgets import CHANCE, SMALL, caption, table
 from xfeldask.sorting.decision import Decision
@@ -37,9 +38,9 @@ class Teaching(Making):
     def __init__(self, session: Session) -> None:
         super().__init__(session, "teach the rule")
         self.table = pn.pane.HTML("", styles=SMALL, margin=(0, 10))
-        self._chance = caption(CHANCE, visible=False)
+        self._chance, self._kinds = caption(CHANCE, visible=False), caption(visible=False, styles=SMALL)
         self.view = pn.Column(
-            pn.Row(self.make, self.told), self.bar, self.table, self._chance, sizing_mode="stretch_width"
+            pn.Row(self.make, self.told), self.bar, self._kinds, self.table, self._chance, sizing_mode="stretch_width"
         )
         self._name = self._taught = ""
         self._known: dict[str, tuple[Shots, Verdict]] = {}
@@ -61,6 +62,8 @@ class Teaching(Making):
         names = [name for name in of_one(session.embedding) if name in session.shots.embeddings]
         rows = [about(name, self._verdict(name), lessons(session.labels.values)) for name in names]
         self.table.object = table([HEAD, *rows], numbers=True) if rows else ""
+        lost = html.escape(kinds_lost(session))
+        self._kinds.param.update(object=lost, visible=bool(lost))
         self._chance.visible = any(" to " in row[2] for row in rows)
 
     def _verdict(self, name: str) -> Verdict:
@@ -112,6 +115,23 @@ def refusal(session: Session) -> str:
     return "" if known >= {0, 1} else "Label at least one single and one other hit to teach the rule."
 
 
+def kinds_lost(session: Session) -> str:
+    """Say that teaching takes no kinds of particles along, as they are of what is accepted; nothing where none are.
+
+    Nor does it find them anew, as a store does not tell by which species or labels they were found.
+    """
+    plain, taught = of_one(session.embedding)
+    found = with_kinds(session)
+    if taught in found:
+        return f"To teach again drops the kinds that were found beside {taught}."
+    if plain not in found:
+        return ""
+    return (
+        f"The kinds found beside {plain} are not taken along: {taught} accepts single hits of any kind until those "
+        f"beside it are found, with xfeldask kinds --name {taught}."
+    )
+
+
 def of_one(embedding: str | None) -> tuple[str, str]:
     """Return the names of an embedding before and after it was taught.
 
@@ -146,6 +166,8 @@ def about(name: str, verdict: Verdict, known: NDArray[np.int8]) -> tuple[str, ..
     costs = [_percent(decision.expected_purity), _percent(decision.expected_singles_lost)]
     if probability is not None:
         costs = [str(one) for one in expected(probability, accepted)]
+    if not decision.purity_known:
+        costs[0] = "unknown"
     counts = f"{int(accepted.sum()):,} of {len(accepted):,}", f"{agree} of {int(judged.sum())}"
     return name, counts[0], *costs, threshold, counts[1]
 

@@ -69,7 +69,7 @@ class Verdict:
         embedding = session.shots.run.embedding(session.embedding)
         old = outdated(embedding.run, embedding.parameters, embedding.decision)
         decision = embedding.decision
-        self._unknown = decision.doubtful_kind is not None or decision.purity_by_peaks is not None
+        self._known = decision.purity_known
         self._asked = asked(embedding.decision) + ([] if old is None else [("outdated", old)])
         low, high = span(self.threshold, self.stored)
         self.slider = pmui.EditableFloatSlider(
@@ -130,7 +130,7 @@ class Verdict:
         costs: tuple[Expected | str, Expected] | None = None
         if self._probability is not None:
             purity, lost = expected(self._probability, accepted)
-            costs = ("unknown" if self._unknown else purity), lost
+            costs = (purity if self._known else "unknown"), lost
         counts = self.threshold.accepted(at), self.threshold.shots
         if self._by_kind is not None:
             asked = [*asked, ("above it, rejected by kind", f"{int((above & ~accepted).sum()):,}")]
