@@ -14,6 +14,7 @@ from tests.images import two_panels
 from tests.tiny import embed_tiny, frames, tiny_run
 from xfeldask.explorer.model.pictures import Pictures
 from xfeldask.explorer.model.session import Session
+from xfeldask.store.results.embedding import Embedding
 from xfeldask.store.run import Run
 
 N = 24
@@ -27,6 +28,12 @@ def few_shots() -> Run:
     """A run with truth, embedded and sorted by an envelope; not to be changed."""
     run = tiny_run(Path(_folder.name) / "run.zarr", frames(N, GEOMETRY), GEOMETRY, truth={"n_particles": NUMBER})
     return embed_tiny(run)
+
+
+def embedded(run: Run, n: int) -> None:
+    """Let a copy of that run have the embedding of its first shots alone, as while more of them are written."""
+    embedding = Embedding(run, "pca")
+    embedding.publish(few_shots().embedding("pca").stored().load().isel(shot=slice(n)), embedding.parts())
 
 
 def session(**params: Any) -> Session:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
-from tests.explorer.few_shots import N, few_shots, pictures, session, texts
+from tests.explorer.few_shots import N, embedded, few_shots, pictures, session, texts
 from xfeldask.errors import InputError
 from xfeldask.explorer.model.clusters import FEWEST, NO_CLUSTER, SAMPLE, Clusters, find_clusters
 from xfeldask.explorer.model.session import Session
@@ -98,6 +98,22 @@ def test_tab__shows_clusters_as_a_colour_and_selects_by_their_names(found):
     np.testing.assert_array_equal(looked.selected, values == 0)
     finding.rows[1].tiles._on_tap(0)
     assert values[looked.shot] == 1
+
+
+def test_tab__goes_on_with_clusters_as_more_shots_are_embedded(tmp_path):
+    run = Run.open(shutil.copytree(few_shots().path, tmp_path / "run.zarr"))
+    embedded(run, 20)
+    looked = Session(run.path)
+    finding = Finding(looked, pictures(), Watch(looked))
+    finding.number.value = 2
+    finding.start()
+    finding.thread.join(60)
+    before = finding.found.values
+    embedded(run, N)
+    looked.look_again()
+    assert (looked.colour, looked.counts("cluster")["none"]) == ("cluster", N - 20)
+    finding.rows[0].select.clicks += 1
+    assert np.flatnonzero(looked.selected).tolist() == np.flatnonzero(before == 0).tolist()
 
 
 def test_tab__has_tiles_that_are_as_wide_as_there_is_room(found):

@@ -7,14 +7,18 @@ import shutil
 import numpy as np
 import pytest
 
+from tests.explorer.few_shots import N, embedded, few_shots
+from tests.tiny import embed_tiny
 from xfeldask import embed, simulate
 from xfeldask.errors import InputError, MissingFileError, UnknownNameError
 from xfeldask.explorer.model.drawing import Points, draw, first_range
 from xfeldask.explorer.model.outline import Outline
 from xfeldask.explorer.model.pictures import Pictures
 from xfeldask.explorer.model.session import Session, told
+from xfeldask.explorer.view.bar import number
 from xfeldask.store.choosing.columns import Column
-from xfeldask.store.run import open_dataset, open_run
+from xfeldask.store.results.labels import NO_LABEL, write_labels
+from xfeldask.store.run import Run, open_dataset, open_run
 
 ATOMS = (np.random.default_rng(1).normal(size=(30, 3)) * 5e-10, ["C", "N", "O"] * 10)
 BRIGHT = {"photon_energy": 4600.0, "photons_per_pulse": 1e16, "focus_radius": 5e-7}
@@ -243,6 +247,42 @@ def test_reopen__drops_words_that_another_embedding_does_not_understand(two_embe
     assert session.where == ""
     with pytest.raises(UnknownNameError):
         Session(two_embeddings, "few", where="c2 > 0")
+
+
+def test_look_again__keeps_what_a_person_made_as_more_shots_are_embedded(tmp_path):
+    run = Run.open(shutil.copytree(few_shots().path, tmp_path / "run.zarr"))
+    write_labels(run, "anna", {2: "multiple", 19: "single"})
+    embedded(run, 16)
+    looked = Session(run.path)
+    field = number(looked)
+    assert (looked.shots.n_shots, field.end) == (16, 15)
+    looked.choose_where("shot < 5")
+    looked.save("first")
+    looked.labels.sign("anna")
+    looked.labels.give(5, "single")
+    looked.colour = "first"
+    looked.choose_where("first")
+    embedded(run, N)
+    looked.look_again()
+    assert (looked.shots.n_shots, field.end) == (N, N - 1)
+    assert (looked.colour, looked.where, looked.selections) == ("first", "first", {"first": 5})
+    assert np.flatnonzero(looked.selected).tolist() == list(range(5))
+    label = looked.shots.column("label_anna")
+    assert {shot: dict(label.classes)[label.values[shot]] for shot in np.flatnonzero(label.values != NO_LABEL)} == {
+        2: "multiple", 5: "single", 19: "single",
+    }, "those that are not in the store, too"  # fmt: skip
+
+
+def test_reopen__of_fewer_shots_forgets_nothing_of_the_others(tmp_path):
+    run = embed_tiny(Run.open(shutil.copytree(few_shots().path, tmp_path / "run.zarr")), "second", None)
+    embedded(run, 16)
+    looked = Session(run.path, "second")
+    looked.choose_where("shot > 13")
+    looked.save("last")
+    for name, due in (("pca", [14, 15]), ("second", [*range(14, N)])):
+        looked.reopen(name)
+        looked.recall("last")
+        assert np.flatnonzero(looked.selected).tolist() == due
 
 
 def test_undo__in_another_embedding_brings_back_shots_and_not_what_was_drawn_around_them(two_embeddings):

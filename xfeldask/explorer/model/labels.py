@@ -176,8 +176,8 @@ class Labels(param.Parameterized):
         shots = self._session.shots
         name = COLUMN + (self.person or ME)
         is_new = name not in shots.names()
-        values = self.values[: shots.n_shots].copy()
-        shots.add(Column(name, f"label by {self.person or ME}", "1", values, ((NO_LABEL, NONE), *self._names.items())))
+        classes = ((NO_LABEL, NONE), *self._names.items())
+        shots.add(Column(name, f"label by {self.person or ME}", "1", self.values.copy(), classes))
         if is_new:
             self._session.param.trigger("saved")
         elif self._session.colour == name:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -134,9 +135,10 @@ class Finding(Making):
         self.told.object = f"{len(self.found.names)} selections saved {place}"
 
     def _keep(self, *_: Any) -> None:
-        """Forget clusters of shots that are no longer looked at."""
-        if self.found is not None and len(self.found.values) != self._session.shots.n_shots:
-            self.found = None
+        """Go on with clusters where there are more shots, or fewer; those that have come are in none."""
+        shots = self._session.shots
+        if self.found is not None and len(self.found.values) != shots.n_shots:
+            self.found = replace(self.found, values=shots.column(CLUSTER).values)
             self._list()
 
     def _list(self) -> None:

@@ -72,5 +72,6 @@ def number(session: Session) -> Any:
                                 width=104, align="center", margin=(0, 10), stylesheets=[ON_BLUE])  # fmt: skip
     field.param.watch(lambda event: session.param.update(shot=event.new), "value")
     session.param.watch(lambda event: field.param.update(value=event.new), "shot")
-    session.param.watch(lambda _: field.param.update(end=session.shots.n_shots - 1), "embedding")
+    # of the same embedding there are more shots as they come
+    session.param.watch(lambda _: field.param.update(end=session.shots.n_shots - 1), ["embedding", "selected"])
     return field

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,21 @@ class Column:
     units: str
     values: NDArray[Any]
     classes: tuple[tuple[int, str], ...] = ()
+
+    def along(self, n_shots: int) -> Self:
+        """Return the quantity of so many shots; those that it does not tell of are of the first of its classes.
+
+        Examples
+        --------
+        >>> picked = Column("picked", "selection picked", "1", np.array([False, True]), NO_YES)
+        >>> picked.along(3).values.tolist(), picked.along(1).values.tolist()
+        ([False, True, False], [False])
+        """
+        if len(self.values) == n_shots:
+            return self
+        values = np.full(n_shots, self.classes[0][0], self.values.dtype)
+        values[: len(self.values)] = self.values[:n_shots]
+        return replace(self, values=values)
 
 
 def column_of(variable: xr.DataArray, more: str = "") -> Column:

@@ -152,7 +152,7 @@ class Shots:
             The shots have no such quantity.
         """
         if name in self._added:
-            return self._added[name]
+            return self._added[name].along(self.n_shots)
         make = self._makers.get(name) or self._unlisted.get(name)
         if make is None:
             raise UnknownNameError("quantity", name, self.names())
@@ -234,6 +234,8 @@ class Shots:
     def add(self, column: Column) -> None:
         """Add a quantity that is not in the store, in place of one of the same name that was added before.
 
+        Where shots come that it does not tell of, they are of the first of its classes.
+
         Raises
         ------
         InputError
@@ -257,11 +259,11 @@ class Shots:
         return out
 
     def with_added(self, other: Self) -> Self:
-        """Return the same shots with what was added to others of as many, where nothing else has that name."""
+        """Return the same shots with what was added to others, where nothing else has that name."""
         out = self.own()
-        if other.n_shots == self.n_shots:
-            known = out._makers.keys() | out._unlisted.keys()
-            out._added.update({name: column for name, column in other._added.items() if name not in known})
+        # labels as they are on a page, which may not be in the store, take the place of those of the store
+        known = (out._makers.keys() | out._unlisted.keys()) - {COLUMN + name for name in out._labels}
+        out._added.update({name: column for name, column in other._added.items() if name not in known})
         return out
 
     def own(self) -> Self:
