@@ -112,3 +112,24 @@ def test_shot__that_is_seen_already_is_not_sent_again_when_it_is_pinned():
     assert sent == []
     found.session.shot = 4
     assert sent == ["data"]
+
+
+def test_line__tells_no_truth_while_the_tab_of_labels_is_open():
+    found = Explorer(session(shot=5))
+    (bar,) = found.main().select(pmui.Tabs)
+    for name, told in (("labels", False), ("gallery", True)):
+        bar.active = list(bar._names).index(name)
+        assert ("truth multiple" in found.line.object) == told
+        assert ("truth and particles are hidden while you label" in found.line.object) != told
+        found.look(8)
+        assert ("truth multiple" in found.line.object) == told
+        found.look(5)
+
+
+def test_particles__are_not_shown_to_who_labels(stores):
+    found = Explorer(Session(stores["whole"], "pairs", shot=3))
+    seen = [found.particles.image.visible]
+    for blind in (True, False):
+        found.session.blind = blind
+        seen.append(found.particles.image.visible)
+    assert seen == [True, False, True]

@@ -64,6 +64,7 @@ class Session(Selecting):
     shot = param.Integer(None, allow_None=True, doc="the shot that is pinned")
     dark = param.Boolean(False, doc="whether the page is dark")
     rebuilt = param.Dict({}, doc="when each reconstruction of the store was written")
+    blind = param.Boolean(False, doc="whether a person gives labels, and so is not told the truth of a shot")
     may_write = param.Boolean(False, doc="whether the store may be written")
 
     def __init__(self, path: str | StorePath, embedding: str | None = None, **params: Any) -> None:

@@ -55,7 +55,8 @@ MORE: dict[str, tuple[Tab, Callable[[Session], object]]] = {
 """Tabs that come after the others where a store has something for them, and what tells that."""
 LASTING = ("labels", "clusters", "compare", "statistics", "histograms", "export", "reconstruction")
 """Tabs that go on where others are made anew, when another embedding or more shots are looked at."""
-
+BLIND = ("labels",)
+"""Tabs that are worked in without the truth, which would be told back as a label."""
 
 NARROW = {
     "& .MuiTabs-root": {"minHeight": 40, "backgroundColor": "background.paper"},
@@ -103,6 +104,7 @@ class Tabs:
         for name, (watch, _shots) in self._watches.items():
             if name != self.name:
                 watch.close()
+        self._session.blind = self.name in BLIND
         # first to be seen: a figure that is made while it is hidden has no size
         self._box(self.name)
         for name, box in self._boxes.items():

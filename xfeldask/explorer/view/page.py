@@ -34,8 +34,10 @@ PATTERN = 1.3
 """Width of the card of the pattern in widths of that of the particles."""
 FOLLOW_EVERY = 2000
 """Time between two readings of a store that is being written [ms]."""
-TOLD = {"hit": "truth", "verdict": "verdict", "probability_single": "P(single)", "photon_count": "photons"}
-"""What is told of a shot above its pictures, and by which word."""
+TRUTH = {"hit": "truth"}
+TOLD = {"verdict": "verdict", "probability_single": "P(single)", "photon_count": "photons"}
+"""What is told of a shot above its pictures, and by which word; the truth to who labels no shots."""
+HIDDEN = "truth and particles are hidden while you label"
 
 
 class Explorer:
@@ -62,7 +64,7 @@ class Explorer:
         self._flow = Flow(self.pattern.source, self._show)
         follow_rings(session, [self.pattern], session.param.watch)
         session.param.watch(self._pinned, ["shot"])
-        session.param.watch(self._zoomed, ["zoom"])
+        session.param.watch(self._again, ["zoom", "blind"])
         # of a store that is being written, the first shots need not be the first to be there
         self.look(session.shot if session.shot is not None else int(np.argmax(session.shots.done)))
 
@@ -79,7 +81,8 @@ class Explorer:
         with pn.io.unlocked():
             try:
                 pattern = self.pictures.seen(shot, self.session.zoom)
-                particles, told = self.pictures.particles(shot), self._about(shot)
+                particles = None if self.session.blind else self.pictures.particles(shot)
+                told = self._about(shot)
             except XfeldaskError as error:
                 pattern, particles, told = None, None, html.escape(str(error))
             self.pattern.show(pattern)
@@ -145,17 +148,19 @@ class Explorer:
     def _pinned(self, *_: Any) -> None:
         self.look(self.session.shot)
 
-    def _zoomed(self, *_: Any) -> None:
+    def _again(self, *_: Any) -> None:
         seen, self._seen = self._seen, None
         self.look(seen)
 
     def _about(self, shot: int) -> str:
         if not self.session.shots.done[shot]:
             return f"<b>shot {shot:,}</b> · not yet written"
-        known = self.session.quantities
-        about = self.session.about(shot, [name for name in TOLD if name in known])
+        known, blind = self.session.quantities, self.session.blind
+        words = TOLD if blind else TRUTH | TOLD
+        about = self.session.about(shot, [name for name in words if name in known])
         parts = [f"<b>shot {shot:,}</b>"]
-        parts += [f"{word} {html.escape(about[name])}" for name, word in TOLD.items() if name in about]
+        parts += [f"{word} {html.escape(about[name])}" for name, word in words.items() if name in about]
+        parts += [HIDDEN] if blind and not TRUTH.keys().isdisjoint(known) else []
         return " · ".join(parts)
 
 
