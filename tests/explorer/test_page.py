@@ -133,3 +133,16 @@ def test_particles__are_not_shown_to_who_labels(stores):
         found.session.blind = blind
         seen.append(found.particles.image.visible)
     assert seen == [True, False, True]
+
+
+def test_view__of_a_notebook_offers_the_quantities_of_the_embedding_that_is_looked_at(stores):
+    looked = Session(stores["whole"], "pairs")
+    view = Explorer(looked).view()
+
+    def offered():
+        (x,) = view.select(lambda part: getattr(part, "label", "") == "x")
+        return set(x.values)
+
+    assert "verdict" in offered()
+    looked.reopen("second")
+    assert "verdict" not in offered()

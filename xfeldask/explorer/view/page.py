@@ -105,19 +105,11 @@ class Explorer:
     def page(self, stores: Sequence[StorePath], here: int = 0) -> pmui.Page:
         """Make the whole page, of the store at a place among some."""
         self._follow()
-        side: Any = pn.Column()
-
-        def fill(*_: Any) -> None:
-            side.objects = sidebar(self.session, self.allow_write)
-
-        # another embedding has other quantities
-        self.session.param.watch(fill, "embedding")
-        fill()
         page = framed(
             title=self.session.shots.path.name,
             header=bar(self.session, stores, here),
             main=[self.main(*offer(self.session, self.allow_write), fills=True)],
-            sidebar=[side],
+            sidebar=[self._side()],
             sidebar_width=280,
         )
         page.param.watch(lambda event: self.session.param.update(dark=bool(event.new)), "dark_theme")
@@ -125,8 +117,18 @@ class Explorer:
 
     def view(self) -> pn.viewable.Viewable:
         """Make the page without its bar, for a notebook."""
-        side = pn.Column(*sidebar(self.session, self.allow_write), width=280)
-        return pn.Row(side, self.main(), sizing_mode="stretch_width")
+        return pn.Row(self._side(width=280), self.main(), sizing_mode="stretch_width")
+
+    def _side(self, **options: Any) -> pn.viewable.Viewable:
+        """Make the choices, anew whenever another embedding is looked at: it has other quantities."""
+        side = pn.Column(**options)
+
+        def fill(*_: Any) -> None:
+            side.objects = sidebar(self.session, self.allow_write)
+
+        self.session.param.watch(fill, "embedding")
+        fill()
+        return side
 
     def _follow(self) -> None:
         """Read a store that is still being written, or reconstructed from, again and again."""
