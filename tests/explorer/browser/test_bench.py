@@ -10,10 +10,10 @@ from tests.explorer.browsing import WAIT, Server, Visit
 from xfeldask.store.results.labels import NO_LABEL, classes_of
 from xfeldask.store.run import open_run
 
-PRESSED = "1203x1"
-"""Keys for six shots."""
+PRESSED = "1203X1"
+"""Keys for six shots; a large letter without Shift is what CapsLock makes of a small one."""
 MANY = 200
-MEANT = {"1": "single", "2": "multiple", "0": "blank", "x": "other", "3": "ice"}
+MEANT = {"1": "single", "2": "multiple", "0": "blank", "X": "other", "3": "ice"}
 SHOT = "() => +new URLSearchParams(location.search).get('shot')"
 
 

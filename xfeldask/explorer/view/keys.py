@@ -24,7 +24,10 @@ class Keys(JSComponent):
       const listen = (event) => {
         const field = event.composedPath()[0];
         if (event.altKey) return;
-        const key = (event.ctrlKey || event.metaKey ? 'Control+' : '') + event.key;
+        // a letter is small unless Shift is held, whatever CapsLock makes of it
+        const typed = event.key ?? '';  // none where a browser fills a field by itself
+        const letter = typed.length != 1 ? typed : event.shiftKey ? typed.toUpperCase() : typed.toLowerCase();
+        const key = (event.ctrlKey || event.metaKey ? 'Control+' : '') + letter;
         if (!model.known.includes(key)) return;
         // of what lies over the page, Escape closes that alone
         if (key != '?' && event.composedPath().some((part) => part.localName == 'dialog' && part.open)) return;
