@@ -94,10 +94,27 @@ def test_poster__holds_text_as_text(session: Session) -> None:
     assert re.search(rb"/Subtype /(TrueType|CIDFontType2)", poster(session, "pdf"))
 
 
+def painted_by(file: bytes) -> np.ndarray:
+    """Where shots are painted in an SVG, bool (row, column)."""
+    embedded = next(ElementTree.fromstring(file).iter(f"{SVG}image")).get(f"{XLINK}href").partition("base64,")[2]
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(embedded))))[..., 3] > 0
+
+
+def test_poster__shows_what_is_zoomed_to_and_says_what_is_not_seen(session: Session) -> None:
+    x, y = (session.shots.column(name).values for name in ("c0", "c1"))
+    shot, step = int(np.argmax(x)), 1e-3
+    session.view = [float(v) for v in (x[shot] - step, x[shot] + step, y[shot] - step, y[shot] + step)]
+    file = poster(session, "svg")
+    about, source = told("svg", file)
+    there = int(((np.abs(x - x[shot]) < step) & (np.abs(y - y[shot]) < step)).sum())
+    assert f"drawn {there} of {N} shots; {N - there} outside the view" in about
+    assert json.loads(source)["view"]["view"] == session.view
+    middle = np.argwhere(painted_by(file)).mean(axis=0) / painted_by(file).shape
+    np.testing.assert_allclose(middle, 0.5, atol=0.01)
+
+
 def test_poster__draws_every_shot_in_its_place(session: Session) -> None:
-    tree = ElementTree.fromstring(poster(session, "svg"))
-    embedded = next(tree.iter(f"{SVG}image")).get(f"{XLINK}href").partition("base64,")[2]
-    painted = np.asarray(Image.open(io.BytesIO(base64.b64decode(embedded))))[..., 3] > 0
+    painted = painted_by(poster(session, "svg"))
     height, width = painted.shape
     x, y = (session.shots.column(name).values for name in ("c0", "c1"))
     (x0, x1), (y0, y1) = (np.quantile(v, [0.0005, 0.9995]) for v in (x, y))

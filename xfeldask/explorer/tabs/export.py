@@ -78,8 +78,8 @@ def export(session: Session, _: Pictures, watch: Watch) -> pn.viewable.Viewable:
         report.view,
         heading("the latent plot"),
         caption(
-            "With its axes, colours, selection, counts and origin, at its first zoom: 1520 x 1440 pixels as png, lines "
-            "and text that stay sharp as pdf and svg. Metadata of the file hold all parameters besides."
+            "As it is zoomed now, with its axes, colours, selection, counts and origin: 1520 x 1440 pixels as png, "
+            "lines and text that stay sharp as pdf and svg. Metadata of the file hold all parameters besides."
         ),
         pn.Row(kind, picture),
         heading("the selection in words"),

@@ -19,7 +19,7 @@ from xfeldask.errors import UnknownNameError
 from xfeldask.explorer.model.drawing import Drawing, coordinates, draw, first_range
 from xfeldask.explorer.model.session import COUNTS, DENSITY, HEXAGONS, Session
 from xfeldask.explorer.tabs.provenance import parameters
-from xfeldask.explorer.view.plane import points_of
+from xfeldask.explorer.view.plane import points_of, ranges
 from xfeldask.explorer.view.widgets import named
 
 NAMES = {
@@ -38,7 +38,7 @@ STYLE: Any = {"pdf.fonttype": 42, "svg.fonttype": "none", "svg.hashsalt": "xfeld
 
 
 def poster(session: Session, kind: str = "png") -> bytes:
-    """Draw a picture of the latent plot: axes, colours and selection as they are now, at its first zoom.
+    """Draw a picture of the latent plot: axes, zoom, colours and selection as they are now.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def poster(session: Session, kind: str = "png") -> bytes:
     if kind not in NAMES:
         raise UnknownNameError("kind of picture", kind, list(NAMES))
     origin = parameters(session)
-    view = {name: getattr(session, name) for name in ("x", "y", "checkpoint", "colour", "hidden", "where")}
+    view = {name: getattr(session, name) for name in ("x", "y", "view", "checkpoint", "colour", "hidden", "where")}
     told = json.dumps({"view": view, **origin}, default=str)
     out = BytesIO()
     with rc_context(STYLE):
@@ -72,8 +72,9 @@ def _figure(session: Session, store: Mapping[str, Any]) -> tuple[Figure, list[st
     """Make the figure, and what is written below it."""
     columns = [session.column(name) for name in (session.x, session.y)]
     x, y = (coordinates(column.values) for column in columns)
-    # the view of the latent space itself, at earlier checkpoints too
-    x_range, y_range = (session.shots.kept(first_range, name) for name in (session.x, session.y))
+    # where all of it is looked at, all of the latent space itself, at earlier checkpoints too
+    whole = session.shots.kept(first_range, session.x), session.shots.kept(first_range, session.y)
+    x_range, y_range = ranges(session.view) or whole
     points = points_of(session, x, y, session.colour)
     norm = LogNorm(1, 2) if points.hexagons else Normalize(*points.span)
     scale = ScalarMappable(norm, LinearSegmentedColormap.from_list(session.colour, points.palette))

@@ -104,7 +104,7 @@ class Plane:
         # a range of the latent space itself: at earlier checkpoints one sees where shots come from
         self._first = session.shots.kept(first_range, x), session.shots.kept(first_range, y)
         # a view that the address tells of is that of the axes that it tells of
-        start = _ranges(session.view) if not self._is_shown and self._axes is None else None
+        start = ranges(session.view) if not self._is_shown and self._axes is None else None
         self._view = start or self._first
         self._reset = True
         past = session.checkpoint >= 0
@@ -265,8 +265,14 @@ def _is_view(view: View) -> bool:
     return all(np.isfinite([low, high]).all() and low < high for low, high in view)
 
 
-def _ranges(view: list[float]) -> View | None:
-    """Return the ranges of x and of y that a view has, None where it has none."""
+def ranges(view: list[float]) -> View | None:
+    """Return the ranges of x and of y that a view has, None where it has none.
+
+    Examples
+    --------
+    >>> ranges([0.0, 1.0, -2.0, 2.0]), ranges([])
+    (((0.0, 1.0), (-2.0, 2.0)), None)
+    """
     if len(view) != 4 or not np.isfinite(view).all() or not (view[0] < view[1] and view[2] < view[3]):
         return None
     return (view[0], view[1]), (view[2], view[3])
