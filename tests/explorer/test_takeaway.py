@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import threading
+import tracemalloc
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -62,6 +63,20 @@ def test_quantities__are_those_of_the_store(stores: dict[str, Path], shots: Shot
             else:
                 np.testing.assert_equal(type(value)(row[title]), value)
     assert "photon_energy [eV]" in rows[0]
+
+
+def test_quantities__of_many_shots_take_little_more_memory_than_the_file(shots: Shots) -> None:
+    chosen = np.repeat(np.arange(shots.n_shots), 25)
+    quantities_csv(shots, chosen[:1])  # columns are read once
+    tracemalloc.start()
+    try:
+        made = quantities_csv(shots, chosen)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert made.count(b"\n") == 1 + len(chosen)
+    assert made.splitlines()[-1] == quantities_csv(shots, chosen[-1:]).splitlines()[-1]
+    assert most < 4 * len(made)
 
 
 @pytest.mark.parametrize("kind", FORMATS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable
-from io import BytesIO, StringIO
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from xfeldask.errors import InputError
 from xfeldask.explorer.model.statistics import pattern_statistics
 from xfeldask.formats.hdf5 import labelled
-from xfeldask.store.choosing.columns import Shots
+from xfeldask.store.choosing.columns import Column, Shots
 from xfeldask.store.run import Run
 from xfeldask.work.progress import Tell
 
@@ -26,6 +26,8 @@ MOST_PIXELS = 5_000_000_000
 """Pixels of all of them."""
 RINGS = 200
 """Of a radial profile, from the beam to the farthest pixel."""
+BLOCK = 2_000
+"""Rows of a table that are written at a time: in words and numbers of Python they take many times the room."""
 
 Indices = NDArray[np.int64]
 
@@ -51,17 +53,24 @@ def quantities_csv(shots: Shots, chosen: Indices) -> bytes:
     (['shot', 'hit', 'photon_count [count]'], ['3', 'single'])
     """
     rows = np.searchsorted(shots.column("shot").values, chosen)
-    columns: dict[str, list[Any]] = {"shot": chosen.tolist()}
-    for name in shots.names():
-        column = shots.column(name)
-        title = name if column.units in ("", "1") else f"{name} [{column.units}]"
-        words = dict(column.classes)
-        columns.setdefault(title, [words.get(value, value) for value in column.values[rows].tolist()])
-    made = StringIO(newline="")
-    writer = csv.writer(made)
-    writer.writerow(columns)
-    writer.writerows(zip(*columns.values(), strict=True))
-    return made.getvalue().encode()
+    columns = [column for name in shots.names() if (column := shots.column(name)).name != "shot"]
+    units = ["" if column.units in ("", "1") else f" [{column.units}]" for column in columns]
+    made = BytesIO()
+    text = TextIOWrapper(made, "utf-8", newline="")
+    writer = csv.writer(text)
+    writer.writerow(["shot", *(column.name + unit for column, unit in zip(columns, units, strict=True))])
+    for first in range(0, len(chosen), BLOCK):
+        block = slice(first, first + BLOCK)
+        values = [_words(column, rows[block]) for column in columns]
+        writer.writerows(zip(chosen[block].tolist(), *values, strict=True))
+    text.flush()
+    return made.getvalue()
+
+
+def _words(column: Column, rows: Indices) -> list[Any]:
+    """Return a quantity of some shots, classes in words."""
+    words = dict(column.classes)
+    return [words.get(value, value) for value in column.values[rows].tolist()]
 
 
 def patterns_zip(run: Run, chosen: Indices, kind: str, embedding: str | None, tell: Tell) -> bytes:
