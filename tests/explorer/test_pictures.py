@@ -10,8 +10,9 @@ import zarr
 from tests.explorer.few_shots import few_shots, pictures
 from tests.tiny import tiny_run
 from xfeldask.errors import CorruptStoreError
-from xfeldask.explorer.model.pictures import WHOLE, ZOOMS, Pictures
+from xfeldask.explorer.model.pictures import PHOTONS, WHOLE, ZOOMS, Pictures
 from xfeldask.physics.detectors import assembled_index, scattering_vector, square
+from xfeldask.store.packing.codecs import EXACT
 from xfeldask.store.run import Run
 
 
@@ -40,6 +41,20 @@ def test_particles__of_a_store_that_does_not_tell_are_none():
     found = pictures()
     assert not found.has_particles
     assert found.particles(0) is None
+
+
+def test_photons__are_found_when_there_are_some_though_the_page_was_opened_before(tmp_path, monkeypatch):
+    run = Run.open(shutil.copytree(few_shots().path, tmp_path / "run.zarr"), "r+")
+    status = run.array("shot_status", EXACT)
+    done = np.asarray(status[:])
+    status[:] = np.zeros_like(done)
+    found, wanted = Pictures(Run.open(run.path)), Pictures(few_shots())
+    assert found.bins(PHOTONS)[0] == "low_q", "of nothing, the finer bins hold all"
+    status[:] = done
+    assert found.bins(PHOTONS)[0] == wanted.bins(PHOTONS)[0]
+    np.testing.assert_array_equal(found.seen(3).values, wanted.seen(3).values)
+    monkeypatch.setattr(Run, "done", None)  # looked for once
+    assert found.seen(4).extent == wanted.seen(4).extent
 
 
 def test_tiles__are_read_side_by_side_and_told_in_their_order(monkeypatch):

@@ -90,6 +90,7 @@ class Pictures:
         self.run = run
         self._arrays: dict[str, zarr.Array[Any]] = {}
         self._rows = lru_cache(CHUNKS)(self._read_rows)
+        self._found: tuple[bool, float] | None = None
         self._counted: dict[str, tuple[NDArray[np.float64], NDArray[np.float64], float]] = {}
 
     @cached_property
@@ -187,26 +188,34 @@ class Pictures:
         name, grid = self.bins(PHOTONS)
         return grid, np.stack([self._read(name, int(shot)) for shot in shots])
 
-    @cached_property
+    @property
     def _near_beam(self) -> bool:
         """Whether the finer bins about the beam hold most photons of the run."""
-        low, image = self._sums
-        return bool(low.sum() >= ENOUGH * image.sum())
+        return self._look()[0]
 
-    @cached_property
+    @property
     def _reach(self) -> float:
         """Half the width of the square that holds the run's photons [1/nm], of those about the beam if most are."""
-        low, image = self._sums
-        summed, of = (low, self.run.low_q_grid) if self._near_beam else (image, self.grid)
+        return self._look()[1]
+
+    def _look(self) -> tuple[bool, float]:
+        """Find both by some shots; once for all who look, if these hold photons, or there are as many as need be."""
+        if self._found is not None:
+            return self._found
+        done = np.flatnonzero(self.run.done())
+        low, image = self._sums(done)
+        near = bool(low.sum() >= ENOUGH * image.sum())
+        summed, of = (low, self.run.low_q_grid) if near else (image, self.grid)
         left, bottom, width, height = _extent(of)
         ny, nx = summed.shape
         x, y = left + (np.arange(nx) + 0.5) * width / nx, bottom + (np.arange(ny) + 0.5) * height / ny
-        return reach(summed, x, y, HELD)
+        found = near, reach(summed, x, y, HELD)
+        if image.any() or len(done) >= min(SAMPLE, self.run.n_shots):
+            self._found = found
+        return found
 
-    @cached_property
-    def _sums(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Sums of `low_q` and of `image` of some shots, evenly chosen; of what cannot be read there is nothing."""
-        done = np.flatnonzero(self.run.done())
+    def _sums(self, done: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Add up `low_q` and `image` of some of these shots, evenly chosen; of what cannot be read there is nothing."""
         some = done[np.unique(np.linspace(0, len(done) - 1, SAMPLE).astype(int))] if len(done) else done
         out = np.zeros(self.run.low_q_grid.shape), np.zeros(self.grid.shape)
         for both in zip(*(self._read_each(name, some.tolist()) for name in ("low_q", "image")), strict=True):
