@@ -120,7 +120,7 @@ def test_line__tells_no_truth_while_the_tab_of_labels_is_open():
     for name, told in (("labels", False), ("gallery", True)):
         bar.active = list(bar._names).index(name)
         assert ("truth multiple" in found.line.object) == told
-        assert ("truth and particles are hidden while you label" in found.line.object) != told
+        assert ("truth hidden while you label" in found.line.object) != told
         found.look(8)
         assert ("truth multiple" in found.line.object) == told
         found.look(5)

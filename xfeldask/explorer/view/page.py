@@ -37,7 +37,7 @@ FOLLOW_EVERY = 2000
 TRUTH = {"hit": "truth"}
 TOLD = {"verdict": "verdict", "probability_single": "P(single)", "photon_count": "photons"}
 """What is told of a shot above its pictures, and by which word; the truth to who labels no shots."""
-HIDDEN = "truth and particles are hidden while you label"
+HIDDEN = "truth hidden while you label"
 
 
 class Explorer:
