@@ -16,7 +16,7 @@ from xfeldask import embed, find_kinds, ingest, open_dataset, open_run, project,
 from xfeldask.config import Experiment
 from xfeldask.errors import InputError, MissingFileError, XfeldaskWarning
 from xfeldask.orient.models import random_models
-from xfeldask.report.decision_facts import decision_told
+from xfeldask.report.decision_facts import decision_told, verdict_told
 from xfeldask.schema import OTHER, SINGLE
 from xfeldask.sorting.decision import Decision
 from xfeldask.sorting.kinds.found import Growth, Kinds
@@ -133,11 +133,27 @@ def test_find_kinds__again_knows_what_the_rule_said_of_the_kind_that_was_not_wan
 
 
 def test_find_kinds__keeps_contamination_below_what_is_allowed(store: Path) -> None:
-    found = find_kinds(store, "ipca", most=2, max_contamination=0.02, progress=False).load()
+    found = find_kinds(store, "pairs", most=2, max_contamination=0.02, progress=False).load()
     decision = json.loads(found.attrs["decision"])
     assert decision["expected_purity"] >= 0.98
-    assert (1 - found.probability_wanted.values[found.is_single.values]).mean() <= 0.02
+    assert (1 - found.probability_single.values[found.is_single.values]).mean() <= 0.02
     assert found.is_single.sum() < (found.kind == 0).sum()
+
+
+def test_find_kinds__tells_no_purity_where_nobody_told_how_likely_each_shot_is_one_particle(store: Path) -> None:
+    with pytest.raises(InputError, match=r"sorted by elliptic_envelope, which gives no probability .* sort='pairs'"):
+        find_kinds(store, "ipca", most=2, max_contamination=0.02, progress=False)
+    assert "kind" not in open_dataset(store, group="latent/ipca")
+    found = find_kinds(store, "ipca", most=2, progress=False).load()
+    decision = Decision.from_json(found.attrs["decision"])
+    assert decision.expected_purity is None
+    assert decision.expected_others_kept is None
+    told = verdict_told(open_run(store), found)
+    assert told["purity"].startswith("unknown: elliptic_envelope does not tell how likely a hit is one particle")
+    assert decision.expected_of_kind == pytest.approx(found.probability_wanted.values[found.is_single.values].mean())
+    assert told["expected"].startswith("if each of the accepted is one particle, ")
+    one = find_kinds(store, "ipca", most=1, progress=False)
+    assert Decision.from_json(one.attrs["decision"]).expected_of_kind is None  # nothing to be of else
 
 
 def test_find_kinds__keeps_the_contamination_that_the_embedding_was_sorted_by(store: Path) -> None:

@@ -50,6 +50,8 @@ def verdict_told(run: Run, latent: xr.Dataset) -> dict[str, str]:
         strange = f", {other:,} of another kind" if other else ""
         rows["verdict"] = f"{single:,} single, {multiple:,} multiple, {blank:,} blank{strange}, by {parameters.sort}"
     decision = Decision.from_json(latent.attrs["decision"])
+    if "is_single" in latent and "probability_single" not in latent:
+        rows["purity"] = f"unknown: {parameters.sort} does not tell how likely a hit is one particle (pairs does)"
     if (old := outdated(run, parameters, decision)) is not None:
         rows["outdated"] = old
     told = decision_told(decision)
@@ -164,6 +166,12 @@ def _expected(decision: Decision) -> str:
         ("{:.2f} % of the singles rejected", lost, 100, lost_span),
         ("{:.1f} multiples accepted", decision.expected_others_kept, 1, None),
         ("purity {:.3f} %", decision.expected_purity, 100, decision.expected_purity_interval),
+        (
+            "if each of the accepted is one particle, {:.3f} % of them are of the wanted kind",
+            decision.expected_of_kind,
+            100,
+            decision.expected_of_kind_interval,
+        ),
     )
     return ", ".join(
         text.format(scale * value) + ("" if span is None else f" ({100 * span[0]:.2f} to {100 * span[1]:.2f})")

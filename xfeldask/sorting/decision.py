@@ -51,6 +51,9 @@ class Decision(Record):
         as of `xfeldask.sorting.expected`
     purity_otherwise : (float, float, float), purity expected at `max_singles_lost`, and its interval; told where
         `max_contamination` costs more singles than that
+    expected_of_kind : float, fraction of the accepted that is of the wanted kind if each holds one particle; told
+        instead of a purity where kinds were found after a rule that gives no probability of that
+    expected_of_kind_interval : (float, float), as of the others
     kinds : tuple of int, shots of each kind of particle among the single hits, the most frequent first, or in
         the order of their names
     kind_names : tuple of str, where they were named
@@ -93,6 +96,8 @@ class Decision(Record):
     expected_singles_lost_interval: tuple[float, float] | None = None
     expected_purity_interval: tuple[float, float] | None = None
     purity_otherwise: tuple[float, float, float] | None = None
+    expected_of_kind: float | None = None
+    expected_of_kind_interval: tuple[float, float] | None = None
     kinds: tuple[int, ...] | None = None
     kind_names: tuple[str, ...] | None = None
     wanted_kind: int | None = None

@@ -72,7 +72,7 @@ def find_kinds(
         the one that `like` wants; names are those of `like`
     max_contamination : float, optional, fraction of the accepted shots that may be anything but a single hit of the
         wanted kind; shots are rejected, the least sure first, until the interval of the purity keeps to it; by default
-        that which the embedding was sorted by, if any
+        that which the embedding was sorted by, if any; for a rule that gives probabilities, such as "pairs"
     most : int, kinds that are sought where none are named; a further one is then not looked for, nor doubted
     strangers : as `like`: shots of each species but the wanted one (or of the only one) are put among the hits of the
         wanted kind, 10 % and ever fewer, to tell from which fraction on they would be found; each takes as long as
@@ -90,8 +90,9 @@ def find_kinds(
     ------
     InputError
         Shots were not sorted, too few were accepted, too few are of the wanted kind to put strangers among them, there
-        is no such kind, a fraction out of range, `like` is a store that was not simulated, labels are of no single hit,
-        labels or strangers come with `like`, or there is no such device.
+        is no such kind, a fraction out of range or asked for where the rule gives no probabilities, `like` is a store
+        that was not simulated, labels are of no single hit, labels or strangers come with `like`, or there is no such
+        device.
     MissingFileError
         There is no such embedding.
 
@@ -129,13 +130,14 @@ def find_kinds(
     by = compared_by(device, pixels, levels, None, progress, models=max(1, most) if like is None else 1)
     with embedding.held(), one_thread_a_task():
         before, parts = _of_the_rule(embedding)
+        allowed = embedding.parameters.max_contamination if max_contamination is None else max_contamination
+        _refuse_target(embedding, before, allowed)
         shots = single_hits(embedding, before, LEAST_HITS if like is None else 1)
         mine = None if given is None else _of_single_hits(embedding, given, shots)
         hits = Hits(read_frames(run, shots, pixels, "image", known, progress), pixels, mine, seed, by, progress)
         judged = hits.judged(beam, wanted, most)
         if judged.held is not None:
             _warn_of(judged.held)
-        allowed = embedding.parameters.max_contamination if max_contamination is None else max_contamination
         # where as many kinds were found as were sought, one more of any size would not have been
         rarest = None if beam is not None or len(judged.kinds) >= most else LEAST_SHOTS / len(hits.fitted)
         found = decided_by_kinds(
@@ -190,6 +192,15 @@ def single_hits(embedding: Embedding, found: xr.Dataset, least: int = LEAST_HITS
     if len(shots) < least:
         raise InputError(f"kinds are sought among at least {least} single hits; {embedding.run.path} has {len(shots)}")
     return shots
+
+
+def _refuse_target(embedding: Embedding, found: xr.Dataset, max_contamination: float | None) -> None:
+    """Refuse a contamination where nobody told how likely each shot is one particle."""
+    if max_contamination is not None and "probability_single" not in found:
+        raise InputError(
+            f"the embedding {embedding.name} was sorted by {embedding.parameters.sort}, which gives no probability "
+            "that a hit is one particle, and max_contamination goes by that; embed with sort='pairs' first"
+        )
 
 
 def _of_single_hits(embedding: Embedding, labels: NDArray[Any], shots: NDArray[np.int64]) -> NDArray[Any]:

@@ -38,8 +38,8 @@ def decided_by_kinds(
     out = {name: np.full(n, value, columns[name].dtype) for name, value in rest.items()}
     for name, values in columns.items():
         out[name][shots] = values
-    single = before.probability_single.values[shots] if "probability_single" in before else np.ones(len(shots))
-    both = single * columns["probability_wanted"]
+    known_single = "probability_single" in before
+    both = columns["probability_wanted"] * (before.probability_single.values[shots] if known_single else 1.0)
     candidate = (columns["kind"] == wanted) & (columns["probability_wanted"] > 0)
     chosen = accepted_at(both, candidate, max_contamination)
     verdict = before.verdict.values.copy() if "verdict" in before else np.full(n, MULTIPLE, np.uint8)
@@ -47,7 +47,7 @@ def decided_by_kinds(
     accepted = np.zeros(n, bool)
     accepted[shots] = chosen
     changed: dict[str, NDArray[Any]] = {**out, "verdict": verdict, "is_single": accepted}
-    if "probability_single" in before:
+    if known_single:
         changed["probability_single"] = before.probability_single.values.copy()
         changed["probability_single"][shots] = both
     decision = Decision.from_json(before.attrs["decision"])
@@ -57,7 +57,10 @@ def decided_by_kinds(
         "kinds_labels": None if held is None else held.counts, "doubtful_kind": doubtful(kinds.growths) or None,
     }  # fmt: skip
     expected = expectations(both, chosen)
-    known = decision.purity_by_peaks is None and told["doubtful_kind"] is None
+    sure = decision.purity_by_peaks is None and told["doubtful_kind"] is None
+    known = sure and known_single
+    if sure and not known_single and len(kinds) > 1:
+        told |= {f"expected_of_kind{end}": expected.get(f"expected_purity{end}") for end in ("", "_interval")}
     if known and (decision.expected_purity is not None or max_contamination is not None):
         told["expected_others_kept"] = float((1 - both)[chosen].sum())
         told |= {name: expected.get(name) for name in ("expected_purity", "expected_purity_interval")}
