@@ -153,6 +153,10 @@ def refuse_unlike(what: str, kind: type, **values: object) -> None:
             raise InputError(f"{name} must be {what}, got {value!r}")
 
 
+class TooFewHitsError(InputError):
+    """Fewer hits than a rule learns from."""
+
+
 class MissingPhotonEnergyError(InputError):
     """Frames that do not tell the photon energy of their beam, where nobody else does."""
 

@@ -177,6 +177,8 @@ LATENT = {
                  comment="lag of autocorrelation_peak, what it means only if there are two; NaN where blank"),
         Variable("envelope_distance", ("shot",), "float64", "squared Mahalanobis distance to the bulk of the shots",
                  comment="of coordinates, by their robust mean and covariance"),
+        Variable("excess", ("shot",), "float64", "photons around the beam above the background",
+                 comment="in standard deviations, the background by the shot's own pixels far from the beam"),
         Variable("fitted", ("shot",), "bool", "the latent space was fitted to the shot"),
         Variable("latent_history", ("shot", "update", "component"), "float32",
                  "coordinates of the shot at each look at convergence", comment="signs as of the last look"),

@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 from tests.tiny import frames, tiny_run
-from xfeldask import open_run
+from xfeldask import open_run, simulate
 
 THREADS = ["--scheduler", "threads", "--quiet"]
 
@@ -60,6 +60,15 @@ def test_sort__like_accepts_the_wanted_species_of_what_was_embedded_or_not(run, 
     code, _, err = run("embed", store, "--name", "again", "--sort", "models", *THREADS)
     assert (code, "sort='models' and like=" in err) == (2, True)
     assert "again" not in open_run(store).embeddings
+
+
+def test_sort__like_takes_one_shot(run, tmp_path: Path) -> None:
+    path = tmp_path / "one.zarr"
+    simulate(path, particle="chaperonin", detector="square-64", n_shots=1, progress=False)
+    code, out, _ = run("sort", path, "--like", path, "--scheduler", "threads")
+    assert (code, "1 single, 0 multiple, 0 blank, by hits" in out) == (0, True)
+    assert "1 chaperonin; chaperonin wanted" in out
+    assert "nobody told one particle from several" in " ".join(out.replace("│", " ").split())
 
 
 def test_sort__refuses_species_before_anything_is_embedded(run, tmp_path: Path) -> None:

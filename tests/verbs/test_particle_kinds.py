@@ -17,7 +17,7 @@ from xfeldask.config import Experiment
 from xfeldask.errors import InputError, MissingFileError, XfeldaskWarning
 from xfeldask.orient.models import random_models
 from xfeldask.report.decision_facts import decision_told, verdict_told
-from xfeldask.schema import OTHER, SINGLE
+from xfeldask.schema import BLANK, OTHER, SINGLE
 from xfeldask.sorting.decision import Decision
 from xfeldask.sorting.kinds.found import Growth, Kinds
 from xfeldask.sorting.kinds.strangers import Sought
@@ -408,6 +408,40 @@ def test_embed__sorts_by_models_as_by_pairs_and_then_by_the_species_that_are_nam
     for name in ("kind", "probability_wanted", "verdict", "is_single"):
         np.testing.assert_array_equal(found[name], one_by_one[name])
     assert json.loads(found.attrs["decision"])["kind_names"] == ["drop", "protein"]
+
+
+@pytest.mark.parametrize("n", [1, 12])
+def test_embed__by_models_needs_no_more_than_one_shot(n: int, tmp_path: Path) -> None:
+    path = tmp_path / "few.zarr"
+    hits = {1: 1.0} if n == 1 else {0: 0.5, 1: 0.5}
+    run = {"particle": "chaperonin", "detector": "square-64", "nuisance": "realistic", "seed": 1}
+    simulate(path, **run, n_shots=n, hits=hits, progress=False)
+    found = embed(path, sort="models", like=named(), progress=False).load()
+    there = open_run(path).read("n_particles") == 1
+    np.testing.assert_array_equal(found.kind.values >= 0, there)
+    np.testing.assert_array_equal(found.verdict.values[~there], BLANK)
+    assert (found.probability_wanted.values[there] > 0.9).all()
+    told = verdict_told(open_run(path), found)
+    assert told["purity"].startswith("unknown: all hits were taken, nobody told one particle from several")
+    assert told["latent space"].startswith("1 component by brightness" if n == 1 else "3 components by ipca")
+    assert verify(path, progress=False).ok
+
+
+def test_embed__by_models_of_too_few_hits_keeps_to_what_is_asked_of_pairs(tmp_path: Path) -> None:
+    path = tmp_path / "few.zarr"
+    simulate(path, particle="chaperonin", detector="square-64", n_shots=9, seed=1, progress=False)
+    with pytest.raises(InputError, match=r"learns from 300 hits or more, .*\(sort='models', like=\)"):
+        embed(path, sort="models", like=named(), max_contamination=0.1, progress=False)
+    assert not open_run(path).embeddings
+
+
+def test_embed__by_models_takes_all_hits_where_they_are_few_among_many_shots(tmp_path: Path) -> None:
+    path = tmp_path / "few.zarr"
+    run = {"particle": "chaperonin", "detector": "square-64", "hits": {0: 0.95, 1: 0.05}}
+    simulate(path, **run, n_shots=310, seed=1, progress=False)
+    found = embed(path, sort="models", like=named(), method="brightness", name="few", progress=False).load()
+    assert open_run(path).embeddings["few"].parameters.sort == "hits"
+    np.testing.assert_array_equal(found.kind.values >= 0, open_run(path).read("n_particles") == 1)
 
 
 def test_embed__by_models_refuses_before_anything_is_done(store: Path, tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def sort(
 ) -> None:  # fmt: skip
     """Say which shots of STORE are single hits and how sure that is; embed it first if nobody has."""
     from xfeldask.report.printing import print_verdict
-    from xfeldask.sorting.rules import rule_that_goes_by
+    from xfeldask.sorting.rules import DEFAULT, MODELS, rule_that_goes_by
     from xfeldask.store.run import open_run
     from xfeldask.verbs.embed import embed as build
     from xfeldask.verbs.particle_kinds import find_kinds
@@ -48,7 +48,10 @@ def sort(
         beam_like(like)  # refused, if it must be, before anything is done
     with scheduled(scheduler, workers, quiet):
         if not opened.embeddings and name is None:
-            found = build(store, sort=rule_that_goes_by(asked), progress=not quiet, **asked)
+            rule, named = rule_that_goes_by(asked), None
+            if like is not None and rule == DEFAULT:
+                rule, named, like = MODELS, like, None
+            found = build(store, sort=rule, like=named, progress=not quiet, **asked)
         elif asked:
             found = run(store, opened.embedding(name).name, **asked)
         else:

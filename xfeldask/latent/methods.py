@@ -17,6 +17,7 @@ from xfeldask.errors import InputError
 from xfeldask.latent.diffusion import DiffusionMap
 from xfeldask.latent.ipca import EnsemblePCA, IncrementalPCA
 from xfeldask.latent.pca import PCA
+from xfeldask.latent.sum_of_features import Brightness
 from xfeldask.registry import Registry, call
 
 
@@ -51,6 +52,7 @@ METHODS: Registry[Callable[..., Method]] = Registry(
         "pca": partial(PCA, solver="randomized"),
         "diffusion_map": DiffusionMap,
         "ensemble_pca": EnsemblePCA,
+        "brightness": Brightness,
     },
 )
 """Makers of methods by name."""

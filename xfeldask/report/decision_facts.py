@@ -41,8 +41,9 @@ def verdict_told(run: Run, latent: xr.Dataset) -> dict[str, str]:
     ['latent space']
     """
     parameters = Parameters.from_json(latent.attrs["parameters"])
+    size = latent.sizes["component"]
     rows = {
-        "latent space": f"{latent.sizes['component']} components by {parameters.method} of "
+        "latent space": f"{size} component{'s' * (size > 1)} by {parameters.method} of "
         f"{parameters.features['name']}, fitted to {parameters.n_fitted:,} shots, {_convergence(parameters)}"
     }
     if "verdict" in latent:
@@ -51,7 +52,7 @@ def verdict_told(run: Run, latent: xr.Dataset) -> dict[str, str]:
         rows["verdict"] = f"{single:,} single, {multiple:,} multiple, {blank:,} blank{strange}, by {parameters.sort}"
     decision = Decision.from_json(latent.attrs["decision"])
     if "is_single" in latent and "probability_single" not in latent:
-        rows["purity"] = f"unknown: {parameters.sort} does not tell how likely a hit is one particle (pairs does)"
+        rows["purity"] = _unknown(parameters.sort)
     if (old := outdated(run, parameters, decision)) is not None:
         rows["outdated"] = old
     told = decision_told(decision)
@@ -63,6 +64,13 @@ def verdict_told(run: Run, latent: xr.Dataset) -> dict[str, str]:
         kinds = true_kinds(run)[latent.shot.values]
         rows["truth"] = truth_told(kinds, latent.is_single.values.astype(bool), latent.score.values)
     return rows
+
+
+def _unknown(sort: str | None) -> str:
+    """Tell why a purity is unknown where no rule gave probabilities."""
+    if sort == "hits":
+        return "unknown: all hits were taken, nobody told one particle from several (pairs does, of 300 hits or more)"
+    return f"unknown: {sort} does not tell how likely a hit is one particle (pairs does)"
 
 
 def truth_told(kinds: NDArray[np.uint8], accepted: NDArray[np.bool_], score: NDArray[np.float64]) -> str:

@@ -14,15 +14,18 @@ from xfeldask.registry import Registry, call, takes
 from xfeldask.schema import BLANK, LATENT, MULTIPLE, SINGLE, Variable
 from xfeldask.sorting.decision import Decision
 from xfeldask.sorting.envelope import EnvelopeRule
+from xfeldask.sorting.hits import HitRule
 from xfeldask.sorting.outliers import OutlierRule
 from xfeldask.sorting.pairs.rule import PairRule
 from xfeldask.sorting.protocol import COORDINATES, Allowance, Columns, Rule, Shots
 
-_OURS: dict[str, type[Rule]] = {"pairs": PairRule, "elliptic_envelope": EnvelopeRule}
+_OURS: dict[str, type[Rule]] = {"pairs": PairRule, "elliptic_envelope": EnvelopeRule, "hits": HitRule}
 RULES: Registry[type[Rule]] = Registry("rule", _OURS)
 """Rules by name."""
 WRITTEN = ("decide", "evidence", "fit")
 """What each rule does."""
+DEFAULT = "pairs"
+"""The rule that is meant where none is named."""
 MODELS = "models"
 """What `embed` is told to sort by the default rule and then by species that are named; no rule by itself."""
 BLOCK = 1024

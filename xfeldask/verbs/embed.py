@@ -9,11 +9,12 @@ import xarray as xr
 from numpy.typing import ArrayLike
 
 from xfeldask.config import Experiment
-from xfeldask.errors import InputError
+from xfeldask.errors import InputError, TooFewHitsError
+from xfeldask.sorting.pairs.lessons import LEAST_HITS
 from xfeldask.sorting.protocol import Allowance
 from xfeldask.sorting.rules import MODELS
 from xfeldask.store.results.embedding import Embedding
-from xfeldask.store.results.model import Choice
+from xfeldask.store.results.model import Choice, Model
 from xfeldask.store.storage.urls import StorePath
 from xfeldask.store.store_given import Store, opened
 from xfeldask.verbs.arguments.given import refuse_name
@@ -26,6 +27,7 @@ from xfeldask.verbs.parts.following import follow_store
 from xfeldask.verbs.parts.named_species import beam_like
 from xfeldask.verbs.parts.orientation_features import orientation_feature
 from xfeldask.verbs.parts.patience import awaited
+from xfeldask.work.fitting import Fit
 from xfeldask.work.progress import Tell
 from xfeldask.work.sources import StoreSource, project_all
 
@@ -65,9 +67,9 @@ def embed(
     ----------
     store : path of a store, or a Dataset of all of it as `open_dataset` gives
     name : str, optional, of the embedding; that of the method by default
-    method : "ipca", "pca", "diffusion_map", "ensemble_pca", a name given to `register_method`, or an object with
-        scikit-learn's `transform` and `fit` or `partial_fit`; or "orientation", by how the particle lies in each shot,
-        found by comparing it with a reconstructed intensity
+    method : "ipca", "pca", "diffusion_map", "ensemble_pca", "brightness" (the sum of features), a name given to
+        `register_method`, or an object with scikit-learn's `transform` and `fit` or `partial_fit`; or "orientation", by
+        how the particle lies in each shot, found by comparing it with a reconstructed intensity
     features : "counts", "normalised", "variance_stabilised", "unit_root", "fourier_crop", "autocorrelation",
         "autocorrelation_profile", "radial_profile", a name given to `register_feature`, or a function of images (shot,
         y, x) that gives rows (shot, ...); or a mapping of ``name`` and options: ``n`` of the Fourier crop, ``n_rings``
@@ -76,8 +78,8 @@ def embed(
     batch_size : int, shots that enter the fit together, in ascending order
     sort : "pairs", which weighs what speaks for two particles; "models", which then compares what is left with the
         species of `like`, as `find_kinds` does, and gives those that are not wanted the verdict "other";
-        "elliptic_envelope"; a name given to `register_rule`, or such a rule itself; an outlier estimator of
-        scikit-learn; or None
+        "elliptic_envelope"; "hits", which tells blanks from hits and asks no more; a name given to `register_rule`, or
+        such a rule itself; an outlier estimator of scikit-learn; or None
     max_singles_lost : float, fraction of the singles that "pairs" may reject
     contamination : float, fraction of the shots that the envelope rejects
     max_contamination : float, optional, fraction of the accepted shots that may be anything but a single hit; the least
@@ -112,6 +114,12 @@ def embed(
     StoreExistsError
         The embedding is there and `overwrite` is false.
 
+    Notes
+    -----
+    "models" needs neither many shots nor many hits: of fewer than 300 hits "pairs" learns nothing, and then all hits
+    are judged by species, by the rule "hits"; nobody tells one particle from several, and no purity is told. Of no more
+    shots than components the coordinate is their brightness.
+
     Examples
     --------
     >>> import tempfile, xfeldask
@@ -129,8 +137,12 @@ def embed(
         )
     if like is not None:
         beam_like(like)  # refused, if it must be, before anything is done
-        sort = "pairs"
     run = awaited(store, progress) if follow else opened(store)
+    if like is not None:
+        few = run.n_shots < LEAST_HITS and max_contamination is None and labels is None
+        sort = "hits" if few else "pairs"
+        if isinstance(method, str) and method != ORIENTATION and run.n_shots <= n_components:
+            method, n_components = "brightness", 1
     if method == ORIENTATION:
         if features != "counts":
             raise InputError(f"the method 'orientation' has features of its own, got {features!r:.60}; leave them out")
@@ -165,9 +177,20 @@ def embed(
             follow_store(run, name, options)
         else:
             run.refuse_incomplete()
-            model, fitted = fit_model(source, options, run.n_shots)
+            model, fitted, options = _fitted(source, options, run.n_shots, named)
             publish(run, name, options, model, fitted, project_all(source, model, run.n_shots, progress))
     embedding = Embedding(run, name)
     if named and embedding.dataset().is_single.any():
         find_kinds(run.path, name, like=like, seed=seed, device=device, progress=progress)
     return tell_conflict(embedding.dataset())
+
+
+def _fitted(source: StoreSource, options: Options, shots: int, by_models: bool) -> tuple[Model, Fit, Options]:
+    """Fit what is asked for; species alone sort hits that are too few to learn pairs from, unless more is asked."""
+    try:
+        return *fit_model(source, options, shots), options
+    except TooFewHitsError:
+        if not by_models or options.labels is not None or options.allowance.max_contamination is not None:
+            raise
+    options = replace(options, sort="hits", gpus="")
+    return *fit_model(source, options, shots), options

@@ -164,13 +164,16 @@ def _compared(
     return judged(frames, pixels, alone, levels, by=by, mean=mean).log_likelihood
 
 
-def posterior(log_likelihood: ArrayLike, fractions: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def posterior(
+    log_likelihood: ArrayLike, fractions: ArrayLike, believed: float = 0.0
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Tell what kind each shot is of, and how frequent the kinds are among all of them.
 
     Parameters
     ----------
     log_likelihood : (shot, kind) [nat]
     fractions : (kind,), to begin with
+    believed : float, shots that these fractions are worth, besides those that are judged
 
     Returns
     -------
@@ -182,12 +185,18 @@ def posterior(log_likelihood: ArrayLike, fractions: ArrayLike) -> tuple[NDArray[
     >>> probability, fractions = posterior([[0, -9], [0, -9], [-9, 0], [0, 0]], [0.5, 0.5])
     >>> probability.argmax(axis=1).tolist(), fractions.round(2).tolist()
     ([0, 0, 1, 0], [0.67, 0.33])
+    >>> posterior([[0, -1]], [0.5, 0.5])[0].round(2).tolist()  # of one shot by itself
+    [[1.0, 0.0]]
+    >>> posterior([[0, -1]], [0.5, 0.5], believed=10)[0].round(2).tolist()
+    [[0.75, 0.25]]
     """
-    told, weight = np.asarray(log_likelihood, np.float64), np.asarray(fractions, np.float64)
+    told, first = np.asarray(log_likelihood, np.float64), np.asarray(fractions, np.float64)
+    weight = first
     likelihood = np.exp(told - told.max(axis=1, keepdims=True))
     for _ in range(TURNS):
         joint = likelihood * weight
-        fresh = (joint / joint.sum(axis=1, keepdims=True)).mean(axis=0)
+        counted = (joint / joint.sum(axis=1, keepdims=True)).sum(axis=0)
+        fresh = (counted + believed * first) / (len(told) + believed)
         change, weight = np.abs(fresh - weight).max(), fresh
         if change < SETTLED:
             break

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xfeldask.devices import measuring_device
-from xfeldask.errors import InputError
+from xfeldask.errors import InputError, TooFewHitsError
 from xfeldask.physics.binning import ImageGrid
 from xfeldask.sorting.labels import UNKNOWN, checked_labels
 from xfeldask.sorting.pairs.batches import BATCH, Images
@@ -105,9 +105,10 @@ class PairNetworks:
         hit = np.flatnonzero(self.is_hit(images))
         usable = int((known[hit] != 0).sum())
         if usable < LEAST_HITS:
-            raise InputError(
+            raise TooFewHitsError(
                 f"the rule learns from {LEAST_HITS} hits or more, found {usable} in {len(images)} shots; "
-                "give more shots, apply a model of another store (project), or sort by elliptic_envelope"
+                "give more shots, apply a model of another store (project), or sort by elliptic_envelope; "
+                "where you know what the beam may hold, by its species (sort='models', like=)"
             )
         rng = np.random.default_rng(self.seed)
         chosen = _chosen(hit, known, rng)

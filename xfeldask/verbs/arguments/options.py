@@ -80,8 +80,8 @@ def refuse(source: Source, shots: int, options: Options) -> None:
     """Refuse what cannot be done, before anything is."""
     refuse_seed(options.seed)
     refuse_unlike("a whole number", WHOLE, n_components=options.n_components, batch_size=options.batch_size)
-    make_estimator(options.method, options.n_components)
-    if isinstance(options.method, str) and shots <= options.n_components:
+    estimator = make_estimator(options.method, options.n_components)
+    if isinstance(options.method, str) and hasattr(estimator, "n_components") and shots <= options.n_components:
         raise InputError(f"{options.n_components} components need more shots than that, there are {shots}")
     if options.batch_size < 1:
         raise InputError(f"batch_size must be at least 1 shot, got {options.batch_size}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property, partial
 from typing import Any
 
@@ -23,11 +23,13 @@ from xfeldask.sorting.kinds.growth import grow_kinds, most_made
 from xfeldask.sorting.kinds.labelled import Held, held_to
 from xfeldask.sorting.kinds.named_drawn import Named, tempered_by_drawn
 from xfeldask.sorting.labels import UNKNOWN
-from xfeldask.verbs.parts.named_species import kinds_like, named_like
+from xfeldask.verbs.parts.named_species import FEW, by_themselves, drawn_like, kinds_like, named_like
 from xfeldask.work.progress import Tell, reporter
 
 FITTED = 3000
 """Single hits, spread evenly over the run, among which kinds are sought; all others are judged by what was found."""
+BELIEVED = 10.0
+"""Shots that the weights of species that are named are worth, where it is asked how frequent each is."""
 BLOCK = 8192
 """Most shots that are judged at a time."""
 
@@ -92,14 +94,17 @@ class Hits:
             There is no such kind.
         """
         named = None if beam is None else named_like(*beam, self.pixels)
-        kinds = self.found(most) if named is None else kinds_like(named, self.frames, self.pixels)
+        few = named is not None and len(self.frames) < FEW
+        hits = replace(self, frames=by_themselves(self.frames, self.pixels)) if few else self
+        kinds = hits.found(most) if named is None else kinds_like(named, hits.frames, hits.pixels)
         asked = None if wanted is None else chosen(kinds, wanted)
-        likelihood = self.compared(kinds)
-        told = self.trusted(kinds, named, likelihood)
+        like_all = drawn_like(named, kinds, hits.frames, hits.pixels, hits.seed) if named and few else hits.frames
+        likelihood = hits.compared(kinds, like_all)
+        told = hits.trusted(kinds, named, likelihood)
         held = None if self.labels is None else held_to(self.labels, told, kinds.fractions, asked)
         by_default = 0 if beam is None else beam[0].wanted_index
         target = held.wanted if held is not None else by_default if asked is None else asked
-        return Judged(kinds, target, self.columns(kinds, target, likelihood, told, held), held)
+        return Judged(kinds, target, hits.columns(kinds, target, likelihood, told, held), held)
 
     def found(self, most: int) -> Kinds:
         """Find kinds among the hits, of which nothing is known but labels."""
@@ -108,11 +113,11 @@ class Hits:
             return grow_kinds(self.frames[self.fitted], self.pixels, labels=labels, most=most, seed=self.seed,
                               by=self.by, tell=lambda: telling.advance(1))  # fmt: skip
 
-    def compared(self, kinds: Kinds) -> NDArray[np.float64]:
-        """Compare the hits with the intensities of all kinds, float64 (hit, kind) [nat]."""
+    def compared(self, kinds: Kinds, like_all: SparseFrames) -> NDArray[np.float64]:
+        """Compare the hits with the intensities of all kinds, float64 (hit, kind) [nat]; `like_all` tell the mean."""
         frames, pixels = self.frames, self.pixels
         # of all hits, so that what is found of one does not depend on those that it is judged with
-        mean = cache(partial(profile, frames, pixels))
+        mean = cache(partial(profile, like_all, pixels))
 
         def judge() -> Iterator[NDArray[np.float64]]:
             for first in range(0, len(frames), BLOCK):
@@ -142,7 +147,8 @@ class Hits:
     ) -> dict[str, NDArray[Any]]:
         """Judge the hits by how well each kind explains them, corrected as it was told, and by what labels say."""
         free = told if held is None else np.where(held.barred, -np.inf, told)
-        probability, fractions = posterior(free, kinds.fractions)
+        # of named species it is known how frequent they are, which matters where few shots tell
+        probability, fractions = posterior(free, kinds.fractions, BELIEVED if kinds.names else 0.0)
         if held is not None:
             probability[held.unwanted, held.wanted] = 0  # where there is one kind, too
         return {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,16 +11,19 @@ from xfeldask.config import Experiment
 from xfeldask.errors import InputError, MissingFileError
 from xfeldask.formats.inputs import mixture_of
 from xfeldask.machine import exists
+from xfeldask.orient.shares import Background
 from xfeldask.orient.sparse import Pixels, SparseFrames
 from xfeldask.physics.species import Mixture, build_form
 from xfeldask.sorting.kinds.found import RADIUS, Kinds
-from xfeldask.sorting.kinds.named import named_kinds
-from xfeldask.sorting.kinds.named_drawn import CUT, Named
+from xfeldask.sorting.kinds.named import OUTER, background_rate, named_kinds
+from xfeldask.sorting.kinds.named_drawn import CUT, DRAWN, Named, drawn_species
 from xfeldask.store.run import Run
 from xfeldask.store.storage.urls import URL, StorePath, store_path
 
 NEARLY_NONE = 1e-9
 """Weight of species that are not there, over that which they are given."""
+FEW = 300
+"""Shots of which fewer tell neither a mean pattern nor a background by which each could be judged."""
 MARGIN = 3
 """Grid points beyond the radius as far as which form factors are computed."""
 
@@ -54,6 +58,27 @@ def kinds_like(named: Named, frames: SparseFrames, pixels: Pixels, all_are: int 
         asked = {name: one if name == wanted else one.model_copy(update={"weight": NEARLY_NONE * one.weight})
                  for name, one in asked.items()}  # fmt: skip
     return named_kinds(asked, named.mixture, named.forms, frames, pixels, named.spread)
+
+
+def by_themselves(frames: SparseFrames, pixels: Pixels) -> SparseFrames:
+    """Give each shot a flat background of its own, from its outermost pixels, where none is known.
+
+    What all of a few shots have on average is that of none of them.
+    """
+    outer = int(len(pixels.s) * OUTER)
+    if frames.background is not None or outer < pixels.within(min(RADIUS, pixels.reach)):
+        return frames
+    beyond = frames.photons(len(pixels.s)) - frames.photons(outer)
+    amount = beyond / pixels.factor[outer:].sum()
+    return replace(frames, background=Background(pixels.factor.astype(np.float64), amount.astype(np.float64)))
+
+
+def drawn_like(named: Named, kinds: Kinds, frames: SparseFrames, pixels: Pixels, seed: int) -> SparseFrames:
+    """Draw shots of all species, as bright as measured ones that are too few to tell a mean pattern by."""
+    dice = np.random.default_rng(seed)
+    kind = dice.choice(len(kinds), DRAWN, p=kinds.fractions / kinds.fractions.sum())
+    some = frames[dice.integers(0, len(frames), DRAWN)]
+    return drawn_species(named, some, pixels, kinds.radius, kind, background_rate(frames, pixels, kinds.radius), dice)
 
 
 def beam_like(like: str | StorePath | Experiment) -> tuple[Experiment, Mixture]:
