@@ -303,6 +303,7 @@ def test_project__says_that_kinds_of_the_embedding_it_replaces_are_dropped(store
     ("options", "words"),
     [
         ({"wanted": 2, "most": 2}, "there is no kind 2: 2 found"),
+        ({"wanted": 0.7, "most": 2}, "wanted must be the number or the name of a kind, got 0.7"),
         ({"max_contamination": 1.5}, "max_contamination must be above 0 and below 1, got 1.5"),
     ],
 )

@@ -11,7 +11,7 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from xfeldask.config import Experiment
-from xfeldask.errors import InputError, XfeldaskWarning
+from xfeldask.errors import WHOLE, InputError, XfeldaskWarning, refuse_unlike
 from xfeldask.orient.models import radius_of_gyration
 from xfeldask.orient.sparse import pixels_of
 from xfeldask.physics.species import Mixture
@@ -119,6 +119,8 @@ def find_kinds(
     0
     """
     refuse_seed(seed)
+    if not isinstance(wanted, str):
+        refuse_unlike("the number or the name of a kind", WHOLE, wanted=wanted)
     run = opened(store).refuse_incomplete()
     embedding = Embedding.chosen(run, name)
     _refuse_unfit(max_contamination, like, labels, strangers)
