@@ -17,7 +17,7 @@ from xfeldask.config import Experiment
 from xfeldask.errors import InputError, MissingFileError, XfeldaskWarning
 from xfeldask.orient.models import random_models
 from xfeldask.report.decision_facts import decision_told, verdict_told
-from xfeldask.schema import BLANK, OTHER, SINGLE
+from xfeldask.schema import BLANK, MULTIPLE, OTHER, SINGLE
 from xfeldask.sorting.decision import Decision
 from xfeldask.sorting.kinds.found import Growth, Kinds
 from xfeldask.sorting.kinds.strangers import Sought
@@ -132,12 +132,20 @@ def test_find_kinds__again_knows_what_the_rule_said_of_the_kind_that_was_not_wan
     np.testing.assert_array_equal(again.verdict, ruled.verdict)
 
 
-def test_find_kinds__keeps_contamination_below_what_is_allowed(store: Path) -> None:
+def test_find_kinds__keeps_contamination_below_what_is_allowed(store: Path, sorted_store: Path) -> None:
     found = find_kinds(store, "pairs", most=2, max_contamination=0.02, progress=False).load()
     decision = json.loads(found.attrs["decision"])
     assert decision["expected_purity"] >= 0.98
     assert (1 - found.probability_single.values[found.is_single.values]).mean() <= 0.02
     assert found.is_single.sum() < (found.kind == 0).sum()
+    ruled = open_dataset(sorted_store, group="latent/pairs", chunks=None)
+    more = int((found.verdict == MULTIPLE).sum() - (ruled.verdict == MULTIPLE).sum())
+    assert more == (found.kind == 0).sum() - found.is_single.sum() > 0
+    told = verdict_told(open_run(store), found)["verdict"]
+    assert told.endswith(
+        f"; {more} of the multiple were taken for single hits of the wanted kind, and are rejected for "
+        "the purity that was asked for"
+    )
 
 
 def test_find_kinds__tells_no_purity_where_nobody_told_how_likely_each_shot_is_one_particle(store: Path) -> None:

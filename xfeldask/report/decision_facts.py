@@ -51,6 +51,11 @@ def verdict_told(run: Run, latent: xr.Dataset) -> dict[str, str]:
         strange = f", {other:,} of another kind" if other else ""
         rows["verdict"] = f"{single:,} single, {multiple:,} multiple, {blank:,} blank{strange}, by {parameters.sort}"
     decision = Decision.from_json(latent.attrs["decision"])
+    if decision.rejected_of_kind:
+        rows["verdict"] += (
+            f"; {decision.rejected_of_kind:,} of the multiple were taken for single hits of the wanted kind, and are "
+            "rejected for the purity that was asked for"
+        )
     if "is_single" in latent and "probability_single" not in latent:
         rows["purity"] = _unknown(parameters.sort)
     if (old := outdated(run, parameters, decision)) is not None:

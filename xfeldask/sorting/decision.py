@@ -63,6 +63,8 @@ class Decision(Record):
     doubtful_kind : int, shots, of those that kinds were sought among, that may be of a kind which is too much like
         another to be sure of it, as of `xfeldask.sorting.kinds.growth.doubtful`: the purity is not known then; None
         where there are none
+    rejected_of_kind : int, single hits of the wanted kind that are rejected, with the verdict "multiple", for the sake
+        of `max_contamination`; None where kinds were found and none was asked for
     kinds_labels : (int, int, int), single hits that labels called wanted, and something else, and those of the latter
         that look as the wanted kind does; None where kinds were found without labels
     strangers_found : fraction by name, the least at which shots of a species were found as a kind when they were put
@@ -103,6 +105,7 @@ class Decision(Record):
     wanted_kind: int | None = None
     rarest_kind: float | None = None
     doubtful_kind: int | None = None
+    rejected_of_kind: int | None = None
     kinds_labels: tuple[int, int, int] | None = None
     strangers_found: dict[str, float | None] | None = None
     strangers_tried: dict[str, tuple[float, ...]] | None = None

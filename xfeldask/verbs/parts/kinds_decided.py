@@ -65,6 +65,7 @@ def decided_by_kinds(
         told["expected_others_kept"] = float((1 - both)[chosen].sum())
         told |= {name: expected.get(name) for name in ("expected_purity", "expected_purity_interval")}
     if max_contamination is not None:
+        told["rejected_of_kind"] = int((candidate & ~chosen).sum())
         told |= {"max_contamination": max_contamination, **_loss(decision.expected_singles_lost, expected)}
     if not known:
         told["expected_purity_interval"] = None
