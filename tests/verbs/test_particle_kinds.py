@@ -133,7 +133,8 @@ def test_find_kinds__again_knows_what_the_rule_said_of_the_kind_that_was_not_wan
 
 
 def test_find_kinds__keeps_contamination_below_what_is_allowed(store: Path, sorted_store: Path) -> None:
-    found = find_kinds(store, "pairs", most=2, max_contamination=0.02, progress=False).load()
+    with pytest.warns(XfeldaskWarning, match="a contamination of no more than 2 % costs"):
+        found = find_kinds(store, "pairs", most=2, max_contamination=0.02, progress=False).load()
     decision = json.loads(found.attrs["decision"])
     assert decision["expected_purity"] >= 0.98
     assert (1 - found.probability_single.values[found.is_single.values]).mean() <= 0.02
@@ -141,6 +142,12 @@ def test_find_kinds__keeps_contamination_below_what_is_allowed(store: Path, sort
     ruled = open_dataset(sorted_store, group="latent/pairs", chunks=None)
     more = int((found.verdict == MULTIPLE).sum() - (ruled.verdict == MULTIPLE).sum())
     assert more == (found.kind == 0).sum() - found.is_single.sum() > 0
+    costs = Decision.from_json(found.attrs["decision"]).conflict
+    lost = decision["singles_lost_otherwise"]
+    assert 0 <= lost < decision["expected_singles_lost"]
+    assert decision["purity_otherwise"][0] < decision["expected_purity"]
+    assert costs.startswith("a contamination of no more than 2 % costs")
+    assert f"with at most {100 * max(0.05, round(lost, 4)):g} % of them lost" in costs
     told = verdict_told(open_run(store), found)["verdict"]
     assert told.endswith(
         f"; {more} of the multiple were taken for single hits of the wanted kind, and are rejected for "
@@ -168,7 +175,7 @@ def test_find_kinds__keeps_the_contamination_that_the_embedding_was_sorted_by(st
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", XfeldaskWarning)
         sort(store, "pairs", max_contamination=0.02, max_singles_lost=0.05)
-    found = find_kinds(store, "pairs", most=2, progress=False).load()
+        found = find_kinds(store, "pairs", most=2, progress=False).load()
     decision = open_run(store).embeddings["pairs"].decision
     assert decision.max_contamination == 0.02
     assert (1 - found.probability_single.values[found.is_single.values]).mean() <= 0.02

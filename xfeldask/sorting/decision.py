@@ -51,6 +51,8 @@ class Decision(Record):
         as of `xfeldask.sorting.expected`
     purity_otherwise : (float, float, float), purity expected at `max_singles_lost`, and its interval; told where
         `max_contamination` costs more singles than that
+    singles_lost_otherwise : float, fraction of the singles that are rejected then, where kinds were found; it may be
+        above `max_singles_lost`, as a rule and kinds lose some at the least
     expected_of_kind : float, fraction of the accepted that is of the wanted kind if each holds one particle; told
         instead of a purity where kinds were found after a rule that gives no probability of that
     expected_of_kind_interval : (float, float), as of the others
@@ -98,6 +100,7 @@ class Decision(Record):
     expected_singles_lost_interval: tuple[float, float] | None = None
     expected_purity_interval: tuple[float, float] | None = None
     purity_otherwise: tuple[float, float, float] | None = None
+    singles_lost_otherwise: float | None = None
     expected_of_kind: float | None = None
     expected_of_kind_interval: tuple[float, float] | None = None
     kinds: tuple[int, ...] | None = None
@@ -131,9 +134,10 @@ class Decision(Record):
         purity, low, high = self.purity_otherwise
         lost = _percents(self.expected_singles_lost or 0.0, *(self.expected_singles_lost_interval or ()))
         others = _percents(1 - purity, 1 - high, 1 - low)
+        least = max(self.max_singles_lost or 0.0, round(self.singles_lost_otherwise or 0.0, 4))
         return (
             f"a contamination of no more than {100 * (self.max_contamination or 0.0):g} % costs {lost} of the single "
-            f"hits; with at most {100 * (self.max_singles_lost or 0.0):g} % of them lost, {others} of the accepted are "
+            f"hits; with at most {100 * least:g} % of them lost, {others} of the accepted are "
             "not single"
         )
 

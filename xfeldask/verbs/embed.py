@@ -181,7 +181,7 @@ def embed(
             publish(run, name, options, model, fitted, project_all(source, model, run.n_shots, progress))
     embedding = Embedding(run, name)
     if named and embedding.dataset().is_single.any():
-        find_kinds(run.path, name, like=like, seed=seed, device=device, progress=progress)
+        return find_kinds(run.path, name, like=like, seed=seed, device=device, progress=progress)
     return tell_conflict(embedding.dataset())
 
 

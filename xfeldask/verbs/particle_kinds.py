@@ -30,6 +30,7 @@ from xfeldask.store.store_given import Store, opened
 from xfeldask.verbs.arguments.given import refuse_seed
 from xfeldask.verbs.arguments.given_labels import given_labels
 from xfeldask.verbs.arguments.on_device import compared_by
+from xfeldask.verbs.arguments.options import tell_conflict
 from xfeldask.verbs.parts.kinds_decided import decided_by_kinds
 from xfeldask.verbs.parts.kinds_sought import Hits, Judged
 from xfeldask.verbs.parts.named_species import beam_like
@@ -99,7 +100,8 @@ def find_kinds(
     Warns
     -----
     XfeldaskWarning
-        Most single hits that labels call another kind look as the wanted kind does.
+        Most single hits that labels call another kind look as the wanted kind does; a contamination costs more singles
+        than the rule may lose.
 
     Notes
     -----
@@ -154,7 +156,7 @@ def find_kinds(
         embedding.publish(
             found.assign_attrs(decision=decision.to_json()), parts | {KINDS: _described(run, hits, judged)}
         )
-    return embedding.dataset()
+    return tell_conflict(embedding.dataset())
 
 
 def _refuse_unfit(max_contamination: float | None, like: object, labels: object, strangers: object) -> None:

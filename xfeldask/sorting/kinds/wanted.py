@@ -40,3 +40,33 @@ def accepted_at(
     allowed = np.flatnonzero(last & (others <= most_expected(np.arange(1, len(order) + 1), max_contamination)))
     out[order[allowed[-1] + 1 if allowed.size else 0 :]] = False
     return out
+
+
+def accepted_losing(probability: ArrayLike, candidate: ArrayLike, most_lost: float) -> NDArray[np.bool_]:
+    """Accept as few candidates as the loss allows that is asked for, all where even they lose more.
+
+    Parameters
+    ----------
+    probability, candidate : as of `accepted_at`
+    most_lost : float, fraction of the single hits of the wanted kind that may be rejected
+
+    Returns
+    -------
+    bool (shot,)
+
+    Examples
+    --------
+    >>> accepted_losing([0.9, 1.0, 0.1, 0.99], [True, True, True, True], 0.05).tolist()
+    [True, True, False, True]
+    >>> accepted_losing([0.9, 1.0, 0.1, 0.99], [True, True, True, False], 0.05).tolist()
+    [True, True, True, False]
+    """
+    chance, out = np.nan_to_num(np.asarray(probability, np.float64)), np.array(candidate, bool)
+    index = np.flatnonzero(out)
+    order = index[np.argsort(chance[index], kind="stable")]
+    lost = chance[~out].sum() + np.cumsum(chance[order])
+    # shots of equal probability stay together, whatever their order
+    last = np.append(chance[order][1:] > chance[order][:-1], False)
+    allowed = np.flatnonzero(last & (lost <= most_lost * chance.sum()))
+    out[order[: allowed[-1] + 1 if allowed.size else 0]] = False
+    return out

@@ -13,7 +13,7 @@ from xfeldask.sorting.decision import Decision, expectations
 from xfeldask.sorting.kinds.found import Kinds
 from xfeldask.sorting.kinds.growth import doubtful
 from xfeldask.sorting.kinds.labelled import Held
-from xfeldask.sorting.kinds.wanted import accepted_at
+from xfeldask.sorting.kinds.wanted import accepted_at, accepted_losing
 from xfeldask.verbs.parts.building import variables
 
 
@@ -67,6 +67,8 @@ def decided_by_kinds(
     if max_contamination is not None:
         told["rejected_of_kind"] = int((candidate & ~chosen).sum())
         told |= {"max_contamination": max_contamination, **_loss(decision.expected_singles_lost, expected)}
+        if known:
+            told |= _otherwise(decision, told["expected_singles_lost"], both, candidate)
     if not known:
         told["expected_purity_interval"] = None
     if told["doubtful_kind"] is not None:
@@ -80,9 +82,25 @@ def decided_by_kinds(
 
 def _loss(before: float | None, expected: dict[str, Any]) -> dict[str, Any]:
     """Return the singles lost by the rule and then by kinds; of the wanted the rule loses as many."""
-    told: dict[str, Any] = {"purity_otherwise": None}
+    told: dict[str, Any] = {"purity_otherwise": None, "expected_singles_lost": before}
     if before is None or "expected_singles_lost" not in expected:
         return told
     here = (expected["expected_singles_lost"], *expected["expected_singles_lost_interval"])
     lost, low, high = (1 - (1 - before) * (1 - part) for part in here)
     return told | {"expected_singles_lost": lost, "expected_singles_lost_interval": (low, high)}
+
+
+def _otherwise(
+    rule: Decision, lost: float | None, probability: NDArray[np.float64], candidate: NDArray[np.bool_]
+) -> dict[str, Any]:
+    """Return what is expected at the loss that the rule was allowed, where the contamination costs more than that."""
+    most, before = rule.max_singles_lost, rule.expected_singles_lost
+    if most is None or before is None or lost is None or lost <= most:
+        return {}
+    accepted = accepted_losing(probability, candidate, 1 - (1 - most) / (1 - before))
+    expected = expectations(probability, accepted)
+    least = _loss(before, expected)["expected_singles_lost"]
+    if "expected_purity" not in expected or least >= lost:
+        return {}
+    purity = (expected["expected_purity"], *expected["expected_purity_interval"])
+    return {"purity_otherwise": purity, "singles_lost_otherwise": least}
