@@ -70,6 +70,8 @@ def test_told__of_an_embedding_without_truth_has_none(tmp_path: Path) -> None:
     rows, accepted = verdict_told(run, latent), int(latent.is_single.sum())
     assert rows["verdict"] == f"{accepted} single, {24 - accepted} multiple, 0 blank, by elliptic_envelope"
     assert "truth" not in rows
+    assert rows["kinds"] == "not asked for: a single hit is one particle, of whatever kind; xfeldask kinds asks which"
+    assert run.embedding().facts()["kinds"] == rows["kinds"]
 
 
 def test_told__of_the_truth_counts_blanks_apart(tmp_path: Path) -> None:

@@ -73,6 +73,7 @@ def test_find_kinds__tells_the_kind_of_each_single_hit(store: Path) -> None:
     np.testing.assert_array_equal(found.verdict.values[found.kind.values == 0], SINGLE)
     np.testing.assert_array_equal(found.verdict.values[found.kind.values == 1], OTHER)
     assert -1 in found.kind.values
+    assert "kinds" not in open_run(store).embeddings["ipca"].facts()  # they were asked for
     decision = json.loads(found.attrs["decision"])
     assert decision["kinds"] == [int((found.kind.values == k).sum()) for k in (0, 1)]
     assert decision["rarest_kind"] is None  # as many were found as were sought

@@ -12,7 +12,7 @@ from xfeldask.schema import BLANK, MULTIPLE, OTHER, SINGLE
 from xfeldask.sorting.cuts import WORTH
 from xfeldask.sorting.decision import Decision
 from xfeldask.store.choosing.truth import true_kinds
-from xfeldask.store.results.embedding import outdated
+from xfeldask.store.results.embedding import OF_WHATEVER_KIND, outdated
 from xfeldask.store.results.parameters import Parameters
 from xfeldask.store.run import Run
 
@@ -61,6 +61,8 @@ def verdict_told(run: Run, latent: xr.Dataset) -> dict[str, str]:
     if (old := outdated(run, parameters, decision)) is not None:
         rows["outdated"] = old
     told = decision_told(decision)
+    if "is_single" in latent and decision.kinds is None:
+        rows["kinds"] = OF_WHATEVER_KIND
     if parameters.projected_from is not None:
         # of the shots that the rule was taught on, which are another store's
         told.pop("background", None)

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from xfeldask.store.run import Run
 
 
+OF_WHATEVER_KIND = "not asked for: a single hit is one particle, of whatever kind; xfeldask kinds asks which"
+"""What is told of kinds where shots were sorted and nobody sought them."""
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Embedding(Made):
     """An embedding in a store, ``/latent/<name>``.
@@ -165,6 +169,8 @@ class Embedding(Made):
             out["outdated"] = told
         if decision.threshold is not None:
             out["threshold"] = f"{decision.threshold:.2f}"
+        if self.is_sorted and decision.kinds is None:
+            out["kinds"] = OF_WHATEVER_KIND
         if decision.max_contamination is not None:
             out["not single, at most"] = (
                 f"{100 * decision.max_contamination:g} % of the accepted, by the interval of the purity"
