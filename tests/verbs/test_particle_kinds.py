@@ -427,6 +427,23 @@ def test_embed__sorts_by_models_as_by_pairs_and_then_by_the_species_that_are_nam
     assert json.loads(found.attrs["decision"])["kind_names"] == ["drop", "protein"]
 
 
+def test_embed__by_models_leaves_nothing_where_kinds_fail(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    options = {"sort": "models", "like": named(), "progress": False, "max_singles_lost": 0.05}
+    with monkeypatch.context() as patch:
+        patch.setattr(particle_kinds, "_compared", fail)
+        with pytest.raises(MemoryError):
+            embed(store, name="models", **options)
+        before = open_dataset(store, group="latent/pairs", chunks=None).load()
+        with pytest.raises(MemoryError):
+            embed(store, name="pairs", **options, overwrite=True)
+    assert "models" not in open_run(store).embeddings
+    assert open_dataset(store, group="latent/pairs", chunks=None).load().identical(before)
+    assert "kind" in embed(store, name="models", **options)  # again, and nothing is in the way
+
+
 @pytest.mark.parametrize("n", [1, 12])
 def test_embed__by_models_needs_no_more_than_one_shot(n: int, tmp_path: Path) -> None:
     path = tmp_path / "few.zarr"

@@ -21,8 +21,8 @@ from xfeldask.verbs.arguments.given import refuse_name
 from xfeldask.verbs.arguments.given_labels import given_labels
 from xfeldask.verbs.arguments.on_device import measured_on
 from xfeldask.verbs.arguments.options import Options, refuse, tell_conflict
-from xfeldask.verbs.particle_kinds import find_kinds
-from xfeldask.verbs.parts.building import fit_model, publish
+from xfeldask.verbs.particle_kinds import find_kinds, kinds_of
+from xfeldask.verbs.parts.building import draft, fit_model
 from xfeldask.verbs.parts.following import follow_store
 from xfeldask.verbs.parts.named_species import beam_like
 from xfeldask.verbs.parts.orientation_features import orientation_feature
@@ -178,9 +178,13 @@ def embed(
         else:
             run.refuse_incomplete()
             model, fitted, options = _fitted(source, options, run.n_shots, named)
-            publish(run, name, options, model, fitted, project_all(source, model, run.n_shots, progress))
+            made = draft(run, name, options, model, fitted, project_all(source, model, run.n_shots, progress))
+            if named and made.found.is_single.any():
+                # in one step: an embedding without its kinds is not what was asked for
+                return kinds_of(made, like=like, seed=seed, device=device, progress=progress)
+            made.publish(made.found, made.made)
     embedding = Embedding(run, name)
-    if named and embedding.dataset().is_single.any():
+    if named and follow and embedding.dataset().is_single.any():
         return find_kinds(run.path, name, like=like, seed=seed, device=device, progress=progress)
     return tell_conflict(embedding.dataset())
 

@@ -120,11 +120,31 @@ def find_kinds(
     >>> int(found.kind.max())
     0
     """
+    embedding = Embedding.chosen(opened(store).refuse_incomplete(), name)
+    return kinds_of(
+        embedding, like=like, labels=labels, wanted=wanted, max_contamination=max_contamination, most=most,
+        strangers=strangers, seed=seed, device=device, progress=progress,
+    )  # fmt: skip
+
+
+def kinds_of(
+    embedding: Embedding,
+    *,
+    like: str | StorePath | Experiment | None,
+    labels: ArrayLike | str | os.PathLike[str] | None = None,
+    wanted: int | str | None = None,
+    max_contamination: float | None = None,
+    most: int = MOST,
+    strangers: str | StorePath | Experiment | None = None,
+    seed: int,
+    device: str,
+    progress: bool | Tell,
+) -> xr.Dataset:
+    """Find kinds in an embedding, which need not be in its store before; as `find_kinds`."""
     refuse_seed(seed)
     if not isinstance(wanted, str):
         refuse_unlike("the number or the name of a kind", WHOLE, wanted=wanted)
-    run = opened(store).refuse_incomplete()
-    embedding = Embedding.chosen(run, name)
+    run = embedding.run
     _refuse_unfit(max_contamination, like, labels, strangers)
     # refused, if they must be, before anything is read
     strange, beam = (None if each is None else beam_like(each) for each in (strangers, like))

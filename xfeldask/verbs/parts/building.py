@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +132,50 @@ def variables(columns: Mapping[str, NDArray[Any]], rule: Rule | None) -> dict[st
     }
 
 
+@dataclass(frozen=True, eq=False, repr=False)
+class Draft(Embedding):
+    """An embedding that is not in the store yet, whoever makes it being the only one who does.
+
+    Attributes
+    ----------
+    found : Dataset, what is to be published
+    made : Dataset by name, the groups in it
+    """
+
+    found: xr.Dataset = field(default_factory=xr.Dataset)
+    made: Mapping[str, xr.Dataset] = field(default_factory=dict)
+
+    def stored(self) -> xr.Dataset:
+        """Return what is to be published."""
+        return self.found.copy()
+
+    def parts(self) -> dict[str, xr.Dataset]:
+        """Return the groups in it."""
+        return dict(self.made)
+
+    @cached_property
+    def attributes(self) -> Mapping[str, Any]:
+        """Attributes of the group."""
+        return dict(self.found.attrs)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Do nothing: it is held already."""
+        yield
+
+
+def draft(run: Run, name: str, options: Options, model: Model, fitted: Fit, columns: Columns) -> Draft:
+    """Judge and decide on shots, and return the embedding that `publish` would write."""
+    n, source = len(columns["latent"]), StoreSource(run)
+    model, columns = judged(model, source.shots(n, options.labels), columns)
+    if needs_coordinates(model.rule):
+        _refuse_other_background(source, model)  # it has only just learned
+    seen = np.zeros(n, bool)
+    seen[fitted.fitted[fitted.fitted < n]] = True
+    found = sorted_dataset(columns | {"fitted": seen}, model, options.allowance, fitted.history, options.gpus)
+    return Draft(run, name, found, model.parts())
+
+
 def publish(
     run: Run, name: str, options: Options, model: Model, fitted: Fit, columns: Columns, again: bool = False
 ) -> None:
@@ -138,14 +184,7 @@ def publish(
     It is told as outdated where the background was replaced since the model was fitted. What the model has learned is
     not written `again`, where it was published before with fewer shots.
     """
-    n, source = len(columns["latent"]), StoreSource(run)
-    model, columns = judged(model, source.shots(n, options.labels), columns)
-    if needs_coordinates(model.rule):
-        _refuse_other_background(source, model)  # it has only just learned
-    seen = np.zeros(n, bool)
-    seen[fitted.fitted[fitted.fitted < n]] = True
-    found = sorted_dataset(columns | {"fitted": seen}, model, options.allowance, fitted.history, options.gpus)
-    embedding = Embedding(run, name)
+    made = draft(run, name, options, model, fitted, columns)
     linked = again and isinstance(run.path, Path) and not needs_coordinates(model.rule)
-    stays = {*embedding.part_names()} if linked else set()
-    embedding.publish(found, {part: None if part in stays else arrays for part, arrays in model.parts().items()})
+    stays = {*made.part_names()} if linked else set()
+    made.publish(made.found, {part: None if part in stays else arrays for part, arrays in made.made.items()})
