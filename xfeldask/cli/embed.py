@@ -61,7 +61,8 @@ from xfeldask.store.storage.urls import StorePath
 @click.option(
     "--labels",
     help="Labels that a person gave: the name given in the explorer, the .csv table from there, or a .npy file (shot,) "
-    "with 1 for a single hit, 0 for anything else, -1 where not known.",
+    "with 1 for a single hit, 0 for anything else, -1 where not known; or a tag that came with the shots, true for a "
+    "single hit.",
 )
 @click.option(
     "--stop/--no-stop", default=True, show_default=True, help="Fit no further once the latent space has converged."

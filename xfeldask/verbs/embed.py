@@ -87,7 +87,8 @@ def embed(
         singles than `max_singles_lost`. Then a warning says what each of the two would cost, and so does the decision
     like : Experiment, path of one as TOML, or of a simulated store: species that the beam may hold, for "models"
     labels : int (shot,), optional: 1 for a single hit, 0 for anything else, -1 where not known; a ``.npy`` file of
-        that, a ``.csv`` table as the explorer writes it, or the name of who labelled shots there; for "pairs"
+        that, a ``.csv`` table as the explorer writes it, the name of who labelled shots there, or that of a column of
+        true and false that came with the shots, such as a tag of a CXI file (true a single hit); for "pairs"
     stop : bool, fit no further once the latent space has converged
     measures : any of "jensen_shannon" and "reconstruction", recorded with the convergence
     history : bool, keep the coordinates of all shots at each checkpoint of the fit, to see how the space settled

@@ -45,6 +45,15 @@ def test_given_labels__of_a_name_are_those_of_the_store(run: Run) -> None:
         given_labels(run, "ana")
 
 
+def test_given_labels__of_a_tag_are_those_that_came_with_the_shots(tmp_path: Path) -> None:
+    tags = {"sharp": np.array([True, False, False, True, True, False]), "mood": np.arange(6)}
+    run = tiny_run(tmp_path / "tagged.zarr", frames(6), columns=tags)
+    assert given_labels(run, "sharp").tolist() == [1, 0, 0, 1, 1, 0]
+    for name in ("mood", "shot_status", "latent"):  # no tags
+        with pytest.raises(UnknownNameError, match="or a column of tags"):
+            given_labels(run, name)
+
+
 def test_given_labels__go_by_the_absolute_index_of_a_shot(tmp_path: Path) -> None:
     table = tmp_path / "labels.csv"
     table.write_text("shot,label\n70, single\n\n50,multiple\n")

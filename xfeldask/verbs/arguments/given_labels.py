@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import zarr
 from numpy.typing import ArrayLike, NDArray
 
 from xfeldask.errors import FormatError, InputError, UnknownNameError
 from xfeldask.formats.text import load_array, read_lines
+from xfeldask.schema import VARIABLES
 from xfeldask.store.results.labels import LABELS, NO_LABEL, check_class, lessons, number, read_labels, values_of
 from xfeldask.store.run import Run
 
@@ -28,7 +30,8 @@ def given_labels(run: Run, labels: ArrayLike | str | os.PathLike[str]) -> NDArra
     run : Run, whose shots are labelled
     labels : int (shot,): 1 a single hit, 0 anything else, -1 not known; the path of a ``.npy`` file of that, or of a
         ``.csv`` table with the columns shot and label, as the explorer writes it; or the name of a person whose labels
-        the store has
+        the store has, or else of a column of true and false that came with the shots, such as a tag of a CXI file:
+        true is a single hit, false anything else
 
     Returns
     -------
@@ -57,9 +60,12 @@ def given_labels(run: Run, labels: ArrayLike | str | os.PathLike[str]) -> NDArra
         return load_array(text, "labels")
     else:
         known = read_labels(run)
+        if text not in known and (tags := _tags(run, text)) is not None:
+            return tags
         if text not in known:
             none = (
-                "nobody gave the shots of this store labels; give a file (.csv, .npy), or label shots in the explorer"
+                "nobody gave the shots of this store labels; give a file (.csv, .npy) or a column of tags, or label shots "
+                "in the explorer"
             )
             raise UnknownNameError("name of who gave labels", text, known, none)
         words = values_of(known[text])
@@ -67,6 +73,14 @@ def given_labels(run: Run, labels: ArrayLike | str | os.PathLike[str]) -> NDArra
     if (found < 0).all():
         raise InputError(f"{text} labels no hit of {run.path}, so that nothing can be learned from it")
     return found
+
+
+def _tags(run: Run, name: str) -> NDArray[np.int8] | None:
+    """Return what a column of true and false that came with the shots says of them; None where there is none."""
+    if name in VARIABLES or name not in run or not isinstance(run.group[name], zarr.Array):
+        return None
+    values = run.read(name)
+    return values.astype(np.int8) if values.dtype == np.bool_ and values.shape == (run.n_shots,) else None
 
 
 def _table(run: Run, path: str) -> NDArray[np.int8]:
