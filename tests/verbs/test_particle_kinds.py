@@ -293,7 +293,7 @@ def test_sort__forgets_kinds_as_they_went_by_other_shots(store: Path) -> None:
     find_kinds(store, "ipca", most=2, progress=False)
     with pytest.warns(XfeldaskWarning, match="the embedding ipca .* are dropped; find them again with: xfeldask kinds"):
         found = sort(store, "ipca", contamination=0.05)
-    assert "kind" not in found
+    assert not {"kind", "probability_kind"} & {*found}
     assert "kinds" not in open_run(store).embeddings["ipca"].parts()
     sort(store, "ipca", contamination=0.05)  # there are none to tell of
 
@@ -356,6 +356,12 @@ def test_find_kinds__of_species_that_are_named_accepts_the_wanted_one(store: Pat
     decision = json.loads(found.attrs["decision"])
     assert decision["kind_names"] == ["drop", "protein"]
     assert decision["wanted_kind"] == 1
+    assert found.probability_kind.attrs["kind_names"] == "drop protein"
+    single = before.is_single.values
+    np.testing.assert_allclose(found.probability_kind.values[single, 1], found.probability_wanted[single], rtol=1e-6)
+    np.testing.assert_allclose(found.probability_kind.values[single].sum(axis=1), 1, rtol=1e-6)
+    assert np.isnan(found.probability_kind.values[~single]).all()
+    assert found.probability_kind.dtype == np.float32
     assert decision["rarest_kind"] is None
     told = open_dataset(store, group="latent/ipca/kinds", chunks=None)
     assert told.attrs["names"] == ["drop", "protein"]

@@ -84,8 +84,8 @@ def find_kinds(
 
     Returns
     -------
-    xarray.Dataset, ``/latent/<name>``, with `kind`, `probability_wanted` and `misfit` (shot,); the intensity and the
-    mean pattern of each kind are in ``/latent/<name>/kinds``
+    xarray.Dataset, ``/latent/<name>``, with `kind`, `probability_wanted` and `misfit` (shot,), `probability_kind`
+    (shot, of_kind); the intensity and the mean pattern of each kind are in ``/latent/<name>/kinds``
 
     Raises
     ------

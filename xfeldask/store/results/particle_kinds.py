@@ -12,7 +12,7 @@ from xfeldask.store.layout import FORMAT
 
 KINDS = "kinds"
 """The group."""
-KIND_COLUMNS = ("kind", "probability_wanted", "misfit")
+KIND_COLUMNS = ("kind", "probability_wanted", "probability_kind", "misfit")
 """Variables of the embedding that tell of kinds."""
 
 VARIABLES = {

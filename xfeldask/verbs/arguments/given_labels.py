@@ -64,8 +64,8 @@ def given_labels(run: Run, labels: ArrayLike | str | os.PathLike[str]) -> NDArra
             return tags
         if text not in known:
             none = (
-                "nobody gave the shots of this store labels; give a file (.csv, .npy) or a column of tags, or label shots "
-                "in the explorer"
+                "nobody gave the shots of this store labels; give a file (.csv, .npy) or a column of tags, or label "
+                "shots in the explorer"
             )
             raise UnknownNameError("name of who gave labels", text, known, none)
         words = values_of(known[text])

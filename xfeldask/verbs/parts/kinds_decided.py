@@ -27,15 +27,15 @@ def decided_by_kinds(
     ----------
     before : Dataset, the embedding as its rule decided
     shots : int64 (some,), single hits
-    columns : `kind`, `probability_wanted` and `misfit` of each of them, (some,)
+    columns : `kind`, `probability_wanted` and `misfit` of each of them, (some,), `probability_kind` (some, kind)
     kinds : Kinds
     wanted : int, the kind to accept
     max_contamination, rarest : as of `Decision`
     held : Held, where shots were labelled
     """
     n = before.sizes["shot"]
-    rest = {"kind": NO_KIND, "probability_wanted": np.nan, "misfit": np.nan}
-    out = {name: np.full(n, value, columns[name].dtype) for name, value in rest.items()}
+    rest = {"kind": NO_KIND, "probability_wanted": np.nan, "probability_kind": np.nan, "misfit": np.nan}
+    out = {name: np.full((n, *columns[name].shape[1:]), value, columns[name].dtype) for name, value in rest.items()}
     for name, values in columns.items():
         out[name][shots] = values
     known_single = "probability_single" in before
@@ -77,6 +77,7 @@ def decided_by_kinds(
     stored = variables(changed, None) | {"verdict": xr.Variable(("shot",), verdict, OF_KINDS.attributes())}
     if kinds.names:
         stored["kind"] = xr.Variable(("shot",), out["kind"], of_names(kinds.names).attributes())
+        stored["probability_kind"].attrs["kind_names"] = " ".join(kinds.names)
     return before.assign(stored).assign_attrs(decision=decision.to_json())
 
 

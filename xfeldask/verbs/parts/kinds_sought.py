@@ -42,7 +42,7 @@ class Judged:
     ----------
     kinds : Kinds
     wanted : int, the kind to accept
-    columns : `kind`, `probability_wanted` and `misfit` of each hit, (hit,)
+    columns : `kind`, `probability_wanted` and `misfit` (hit,), `probability_kind` (hit, kind)
     held : Held, where hits were labelled
     """
 
@@ -154,6 +154,7 @@ class Hits:
         return {
             "kind": probability.argmax(axis=1).astype(np.int8),
             "probability_wanted": probability[:, wanted],
+            "probability_kind": probability,
             "misfit": misfits(np.logaddexp.reduce(likelihood + np.log(fractions), axis=1), self.photons(kinds)),
         }
 
