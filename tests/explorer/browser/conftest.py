@@ -66,6 +66,16 @@ def visit(browser: Any, server: Server) -> Iterator[Visit]:
     assert server.faults(told) == ""
 
 
+@pytest.fixture(scope="package")
+def small(browser: Any, server: Server) -> Iterator[Visit]:
+    """A page of 1280 by 800 pixels, for what depends neither on its theme nor on the tabs that were opened on it."""
+    visit = Visit(browser.new_page())
+    visit.page.set_viewport_size({"width": 1280, "height": 800})
+    yield visit.open(server.address(embedding="pairs"))
+    visit.page.close()
+    assert visit.faults == []
+
+
 class Standing:
     """A page that tests share, as it takes far longer to open than to use; opened anew after one that left it changed.
 

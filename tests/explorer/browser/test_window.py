@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
-import pytest
-
 from tests.explorer.browsing import Server, Visit
 from xfeldask.explorer.view.theme import FIGURE, PARTS
 
@@ -24,7 +19,8 @@ PLACES = """
 SQUARE = """
 () => {
   const tiles = v => v.model.renderers.map(r => r.glyph.type).join() == "Image,Rect,Rect,Text";
-  const {frame, model: {x_range, y_range}} = explorer.plots().find(tiles);
+  const seen = v => v.el.getBoundingClientRect().width > 0;
+  const {frame, model: {x_range, y_range}} = explorer.plots().find(v => tiles(v) && seen(v));
   return frame.bbox.width / frame.bbox.height / (x_range.end - x_range.start) * (y_range.end - y_range.start);
 }
 """
@@ -45,16 +41,6 @@ TO_THE_TOP = """
   while (at) { at.scrollTop = 0; at = at.parentElement ?? at.getRootNode().host; }
 }
 """
-
-
-@pytest.fixture(scope="module")
-def small(browser: Any, server: Server) -> Iterator[Visit]:
-    """A page of 1280 by 800 pixels."""
-    visit = Visit(browser.new_page())
-    visit.page.set_viewport_size({"width": 1280, "height": 800})
-    yield visit.open(server.address(embedding="pairs"))
-    visit.page.close()
-    assert visit.faults == []
 
 
 def test_plots_and_tabs__are_used_at_once_at_1280_by_800(small: Visit) -> None:
