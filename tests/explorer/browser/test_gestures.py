@@ -64,6 +64,20 @@ def test_page__stands_without_a_fault(page):
     assert last["x"] + last["width"] < 1280, "all tabs are seen at once on a narrow screen, too"
 
 
+def test_embedding__can_be_changed(page, shots):
+    # before others open tabs, which would all be drawn anew
+    page.settle()
+    before = page.frame()
+    page.page.get_by_label("embedding").select_option("second")
+    page.until("() => new URLSearchParams(location.search).get('embedding') == 'second'")
+    page.until("x => explorer.frame().x[0] != x", before.x[0])
+    page.reads(re.compile(rf"drawn {N:,} of {N:,}"))
+    page.page.get_by_label("embedding").select_option("pairs")
+    page.until("x => explorer.frame().x[0] == x", before.x[0])
+    page.page.get_by_label("colour by").select_option(label="verdict · " + shots.column("verdict").label)
+    page.until("() => new URLSearchParams(location.search).get('colour') == 'verdict'")
+
+
 def test_page__looks_the_same_to_the_second_visitor(page, visit, server):
     first = page.settle()
     assert visit.open(server.address(embedding="pairs")).settle() == first
@@ -305,19 +319,6 @@ def test_address__brings_the_view_back(visit, server, shots):
     page.page.mouse.click(*at[shot])
     page.until("n => new URLSearchParams(location.search).get('shot') == n", str(shot))
     assert page.query() == {name: str(value) for name, value in (state | {"shot": shot}).items()}
-
-
-def test_embedding__can_be_changed(page, shots):
-    page.settle()
-    before = page.frame()
-    page.page.get_by_label("embedding").select_option("second")
-    page.until("() => new URLSearchParams(location.search).get('embedding') == 'second'")
-    page.until("x => explorer.frame().x[0] != x", before.x[0])
-    page.reads(re.compile(rf"drawn {N:,} of {N:,}"))
-    page.page.get_by_label("embedding").select_option("pairs")
-    page.until("x => explorer.frame().x[0] == x", before.x[0])
-    page.page.get_by_label("colour by").select_option(label="verdict · " + shots.column("verdict").label)
-    page.until("() => new URLSearchParams(location.search).get('colour') == 'verdict'")
 
 
 def test_zoom__draws_what_is_in_view(page, shots):
