@@ -17,6 +17,7 @@ from xfeldask.store.run import open_run
 N = 400
 HITS = {0: 0.1, 1: 0.7, 2: 0.2}
 HOSTILE = "<img src=x onerror=alert(1)>.zarr"
+"""Lacks the truth as well, so that one page shows both."""
 KINDS = ("whole", "no truth", "no embedding", "missing", "empty", HOSTILE)
 """What is served, in the order in which addresses count stores."""
 TELL_THE_NAME = ("labels", "provenance", "export")
@@ -42,7 +43,7 @@ def _make(folder: Path) -> None:
     shutil.copytree(whole, found["no truth"])
     for variable in named("truth"):
         shutil.rmtree(found["no truth"] / variable.name)
-    shutil.copytree(whole, found[HOSTILE])
+    shutil.copytree(found["no truth"], found[HOSTILE])
     found["empty"].mkdir()
 
 

@@ -24,10 +24,6 @@ def opened(visit, server):
     return lambda kind, **query: visit.open(server.address(store=SERVED.index(kind), **query))
 
 
-OF_TRUTH = ("shot", "labels", "orientation", "verdict")
-"""Tabs that show what a simulation knows."""
-
-
 def turn_to(page, tabs):
     """With a shot that is pinned by the key of random ones."""
     page.page.keyboard.press("r")
@@ -35,18 +31,6 @@ def turn_to(page, tabs):
     for name in tabs:
         page.tab(name)
     assert f"{N:,} shots" in page.texts()
-
-
-# tests/explorer/test_tabs.py makes each tab of such a store
-@pytest.mark.parametrize("tabs", [("verdict",), rarely(OF_TRUTH)], ids=len)
-def test_without_truth__tabs_open_and_no_particles_are_shown(opened, tabs):
-    page = opened("no truth", embedding="pairs")
-    page.settle()
-    assert page.image(0)[1]["visible"]
-    assert [card["visible"] for card in page.ask("() => explorer.cards().map(explorer.image)")][1:2] in ([], [False])
-    assert "truth " not in page.texts()
-    turn_to(page, tabs)
-    page.reads("does not tell the truth")
 
 
 @pytest.mark.campaign  # tests/explorer/test_tabs.py makes each tab of such a store, and another opens them all
@@ -58,14 +42,18 @@ def test_without_an_embedding__every_tab_opens_and_says_how_to_make_one(opened):
     assert f"drawn {N:,} of {N:,}" in page.texts()
 
 
-# tests/explorer/test_tabs.py looks for the name in all of them
-@pytest.mark.parametrize("tabs", [TELL_THE_NAME, rarely(TABS)], ids=len)
-def test_hostile_name_and_address__are_text_in_every_tab(opened, tabs):
+# tests/explorer/test_tabs.py makes each tab of such a store, and looks for the name in all of them
+@pytest.mark.parametrize("tabs", [(*TELL_THE_NAME, "verdict"), rarely(TABS)], ids=len)
+def test_hostile_name_and_address_without_truth__are_text_in_every_tab_and_no_particles_are_shown(opened, tabs):
     page = opened(HOSTILE, embedding="pairs", x="<script>alert(1)</script>", shot=10**9, hidden='{"a": 1}', colour="3")
     page.settle()
     assert f"drawn {N:,} of {N:,}" in page.texts(), "words that are not known are passed over"
+    assert page.image(0)[1]["visible"]
+    assert [card["visible"] for card in page.ask("() => explorer.cards().map(explorer.image)")][1:2] in ([], [False])
+    assert "truth " not in page.texts()
     turn_to(page, tabs)
     page.reads(HOSTILE)
+    page.reads("does not tell the truth")
     assert page.page.locator('img[src="x"]').count() == 0
     assert page.ask("() => document.querySelectorAll('img[onerror]').length") == 0
 
