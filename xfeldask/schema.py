@@ -168,8 +168,8 @@ LATENT = {
         Variable("probability_wanted", ("shot",), "float64", "probability of the wanted kind",
                  comment="NaN where the shot was not taken for one particle"),
         Variable("probability_kind", ("shot", "of_kind"), "float32", "probability of each kind",
-                 comment="in the order of kind, names in the attribute kind_names where there are any; NaN where the shot "
-                 "was not taken for one particle"),
+                 comment="in the order of kind, names in the attribute kind_names where there are any; NaN where the "
+                 "shot was not taken for one particle"),
         Variable("misfit", ("shot",), "float64", "how much worse the shot fits all kinds than shots as bright do",
                  comment="in robust standard deviations; NaN where the shot was not taken for one particle"),
         Variable("log_ratio", ("shot",), "float64", "log likelihood ratio of one particle to several",

@@ -439,7 +439,7 @@ def test_embed__by_models_leaves_nothing_where_kinds_fail(store: Path, monkeypat
 
     options = {"sort": "models", "like": named(), "progress": False, "max_singles_lost": 0.05}
     with monkeypatch.context() as patch:
-        patch.setattr(particle_kinds, "_compared", fail)
+        patch.setattr(kinds_sought.Hits, "compared", fail)
         with pytest.raises(MemoryError):
             embed(store, name="models", **options)
         before = open_dataset(store, group="latent/pairs", chunks=None).load()
