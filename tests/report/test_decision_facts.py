@@ -99,6 +99,14 @@ def test_told__of_the_truth_takes_singles_of_another_species_for_none(tmp_path: 
     )
 
 
+def test_told__of_each_kind_is_what_a_person_can_name_it_by() -> None:
+    found = Decision(kinds=(9, 1, 0), kind_photons=(1234.5, 90.0, None), kind_radius=(6.25e-9, None, None))
+    rows = decision_told(found)
+    assert rows["each kind"] == "kind 0 1,234 photons a shot, radius of gyration 6.25 nm; kind 1 90 photons a shot"
+    named = decision_told(found.model_copy(update={"kind_names": ("protein", "drop", "ice")}))
+    assert named["each kind"].startswith("protein 1,234 photons a shot, ")
+
+
 def test_told__of_kinds_that_were_found_says_how_rare_another_may_be() -> None:
     found = Decision(kinds=(900, 100), wanted_kind=0, rarest_kind=20 / 3000)
     told = "900 kind 0, 100 kind 1; kind 0 wanted"

@@ -105,6 +105,10 @@ def test_find_kinds__describes_each_kind(store: Path) -> None:
         np.testing.assert_allclose(told.mean_image.values[kind], expected, rtol=1e-5)
         assert told.mean_photons.values[kind] == pytest.approx(expected.sum(), rel=1e-5)
     assert told.attrs["tried"][0]["gain"] == 20.0
+    decision = Decision.from_json(found.attrs["decision"])
+    there = told.shots.values > 0
+    assert [value is not None for value in decision.kind_photons] == there.tolist()
+    assert decision.kind_photons[0] == pytest.approx(told.mean_photons.values[0])
 
 
 def test_find_kinds__again_begins_from_the_same_single_hits(store: Path) -> None:

@@ -15,6 +15,7 @@ from xfeldask.store.choosing.truth import true_kinds
 from xfeldask.store.results.embedding import OF_WHATEVER_KIND, outdated
 from xfeldask.store.results.parameters import Parameters
 from xfeldask.store.run import Run
+from xfeldask.units import told as written
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -132,6 +133,7 @@ def decision_told(decision: Decision) -> dict[str, str]:
     rows = {
         "threshold": _threshold(decision),
         "kinds": _kinds(decision),
+        "each kind": _each_kind(decision),
         "label next": f"shots {', '.join(map(str, decision.next_to_label))}" if decision.next_to_label else "",
         "expected": _expected(decision),
         "pairs": _pairs(decision),
@@ -171,6 +173,18 @@ def _kinds(decision: Decision) -> str:
         if tried := (decision.strangers_tried or {}).get(name):
             told += f", and less than {100 * min(tried):g} % was not tried"
     return told
+
+
+def _each_kind(decision: Decision) -> str:
+    """Tell by what a person can name each kind that has shots: how bright and how large it is."""
+    photons, radii = decision.kind_photons or (), decision.kind_radius or ()
+    names = decision.kind_names or tuple(f"kind {kind}" for kind in range(len(photons)))
+    return "; ".join(
+        f"{name} {mean:,.0f} photons a shot"
+        + ("" if radius is None else f", radius of gyration {written(radius, 'm', digits=3)}")
+        for name, mean, radius in zip(names, photons, radii, strict=True)
+        if mean is not None
+    )
 
 
 def _expected(decision: Decision) -> str:

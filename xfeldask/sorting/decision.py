@@ -59,6 +59,8 @@ class Decision(Record):
     kinds : tuple of int, shots of each kind of particle among the single hits, the most frequent first, or in
         the order of their names
     kind_names : tuple of str, where they were named
+    kind_photons : tuple of float, photons of a shot of each kind on average; None of one without shots
+    kind_radius : tuple of float, radius of gyration of each kind's particle [m]; None where it is not known
     wanted_kind : int, the kind that is accepted
     rarest_kind : float, fraction of the single hits that a kind must have at least to be found; none where kinds were
         named, or as many were found as were sought
@@ -105,6 +107,8 @@ class Decision(Record):
     expected_of_kind_interval: tuple[float, float] | None = None
     kinds: tuple[int, ...] | None = None
     kind_names: tuple[str, ...] | None = None
+    kind_photons: tuple[float | None, ...] | None = None
+    kind_radius: tuple[float | None, ...] | None = None
     wanted_kind: int | None = None
     rarest_kind: float | None = None
     doubtful_kind: int | None = None

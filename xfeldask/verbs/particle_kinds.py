@@ -172,10 +172,9 @@ def kinds_of(
             more["next_to_label"] = _next_to_label(hits, judged, before.shot.values[shots])
         if strange is not None:
             more |= _of_strangers(hits, judged, strange)
-        decision = Decision.from_json(found.attrs["decision"]).model_copy(update=more)
-        embedding.publish(
-            found.assign_attrs(decision=decision.to_json()), parts | {KINDS: _described(run, hits, judged)}
-        )
+        described = _described(run, hits, judged)
+        decision = Decision.from_json(found.attrs["decision"]).model_copy(update=more | _looks(described))
+        embedding.publish(found.assign_attrs(decision=decision.to_json()), parts | {KINDS: described})
     return tell_conflict(embedding.dataset())
 
 
@@ -263,6 +262,15 @@ def _of_strangers(hits: Hits, judged: Judged, strange: tuple[Experiment, Mixture
         "strangers_found": {name: each.least for name, each in sought.items()},
         "strangers_tried": {name: each.tried for name, each in sought.items()},
     }
+
+
+def _looks(described: xr.Dataset) -> dict[str, tuple[float | None, ...]]:
+    """Return how bright and how large kinds are, by their names in `Decision`; None of kinds without shots."""
+    out = {}
+    for field, column in (("kind_photons", "mean_photons"), ("kind_radius", "radius_of_gyration")):
+        values = described[column].where(described.shots > 0).values.tolist()
+        out[field] = tuple(value if np.isfinite(value) else None for value in values)
+    return out
 
 
 def _described(run: Run, hits: Hits, judged: Judged) -> xr.Dataset:
