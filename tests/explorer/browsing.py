@@ -243,13 +243,20 @@ class Visit:
     Parameters
     ----------
     page : of Playwright
+
+    Attributes
+    ----------
+    faults : of the page
+    warnings : of what draws it, such as of a scale without end
     """
 
     def __init__(self, page: Any) -> None:
         self.page = page
         page.set_default_timeout(WAIT)
         self.faults: list[str] = []
-        page.on("console", lambda m: self.faults.append(f"console: {m.text}") if m.type == "error" else None)
+        self.warnings: list[str] = []
+        told = {"error": self.faults, "warning": self.warnings}
+        page.on("console", lambda m: told[m.type].append(f"console: {m.text}") if m.type in told else None)
         page.on("pageerror", lambda error: self.faults.append(f"page: {error}"))
         page.on("dialog", lambda dialog: (self.faults.append(f"dialog: {dialog.message}"), dialog.dismiss()))
         page.on("request", self._asked)

@@ -56,6 +56,7 @@ def test_hostile_name_and_address_without_truth__are_text_in_every_tab_and_no_pa
     page.reads("does not tell the truth")
     assert page.page.locator('img[src="x"]').count() == 0
     assert page.ask("() => document.querySelectorAll('img[onerror]').length") == 0
+    assert page.warnings == []
 
 
 @pytest.mark.parametrize(
