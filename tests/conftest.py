@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -26,6 +27,11 @@ SHARD_BYTES, CODEC_PIPELINE = layout.SHARD_BYTES, zarr.config.get("codec_pipelin
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with tests in a browser: one worker has them, with one server and browser; others share the rest."""
     items.sort(key=lambda item: "tests/explorer/browser/" not in item.nodeid)
+
+
+def pytest_collection_finish() -> None:
+    """Look for no garbage in what was imported and collected, a million objects that stay."""
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
