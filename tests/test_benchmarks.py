@@ -164,6 +164,7 @@ def test_run__passes_over_devices_that_are_not_there(monkeypatch):
 
     class Told:
         params = (common.DEVICES, ["one", "two"])
+        param_names = ("device", "which")
 
         def setup(self, device, _):
             common.need_device(device)

@@ -20,6 +20,7 @@ from xfeldask.errors import (
     RunError,
     StoreBusyError,
     StoreExistsError,
+    TooFewHitsError,
     UnknownNameError,
     UnreachableError,
     XfeldaskError,
@@ -55,6 +56,7 @@ EXAMPLES = [
         [InputError, ValueError, MemoryError],
     ),
     (RunError("a worker died"), "a worker died", [RuntimeError]),
+    (TooFewHitsError("found 3 hits"), "found 3 hits", [InputError, ValueError]),
     (UnreachableError("there is no bucket s3://b"), "there is no bucket s3://b", [RunError]),
 ]
 

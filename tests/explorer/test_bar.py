@@ -84,6 +84,14 @@ def test_number__goes_to_a_shot_and_follows_the_pinned_one():
     assert field.value == 8
 
 
+def test_number__hears_of_another_embedding_and_selection_at_once():
+    looked = session()
+    field = number(looked)
+    field.end = 3
+    looked.param.update(embedding=None, selected=~looked.selected)
+    assert field.end == 23
+
+
 def test_bar__undoes_and_redoes_selections_by_keys():
     looked = session()
     keys = keys_of(bar(looked, [few_shots().path], 0))

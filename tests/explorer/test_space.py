@@ -8,6 +8,7 @@ import xarray as xr
 
 from tests.explorer.few_shots import few_shots, pictures, session, texts
 from xfeldask.explorer.tabs.space import space
+from xfeldask.explorer.tabs.watch import Watch
 
 module = import_module("xfeldask.explorer.tabs.space")
 """The module, which its function hides in the room."""
@@ -18,12 +19,14 @@ def figures(view):
 
 
 def test_tab__shows_the_scree_and_all_components():
-    view = space(session(), pictures(), None)
-    scree, images = figures(view)
+    looked = session()
+    view = space(looked, pictures(), Watch(looked))
+    scree, pairs, images = figures(view)
     data = scree.renderers[0].data_source.data
     stored = few_shots().embedding().dataset().explained_variance.values
     np.testing.assert_allclose(data["share"], 100 * stored / stored.sum(), rtol=1e-5)
     assert data["cumulative"][-1] == pytest.approx(100)
+    assert [axis.axis_label for axis in (*pairs.xaxis, *pairs.yaxis)] == ["along x", "along y"]
     assert images.renderers[0].data_source.data["label"] == ["component 0", "component 1"]
     assert "All 2 principal components of counts" in texts(view)
 

@@ -233,13 +233,13 @@ def test_groups__are_written_replaced_and_removed_there(made, url):
 def test_embed__into_a_store_that_is_replaced_meanwhile_is_not_put_into_the_new_one(memory, monkeypatch):
     simulate(memory, **RUN)
     module = sys.modules["xfeldask.verbs.embed"]
-    publish = module.publish
+    draft = module.draft
 
     def late(*arguments):
         simulate(memory, **RUN | {"seed": 3}, overwrite=True)
-        publish(*arguments)
+        return draft(*arguments)
 
-    monkeypatch.setattr(module, "publish", late)
+    monkeypatch.setattr(module, "draft", late)
     with pytest.raises(RunError, match="was replaced by another run meanwhile"):
         embed(memory, **EMBED)
     assert list(open_run(memory).embeddings) == []

@@ -125,7 +125,7 @@ def test_shard__is_not_written_into_a_store_that_was_replaced(store, monkeypatch
 
 def test_embed__of_a_store_that_is_replaced_meanwhile_is_not_put_into_the_new_one(store, monkeypatch):
     embed_module = sys.modules["xfeldask.verbs.embed"]
-    paused(monkeypatch, embed_module, "publish", lambda: simulate(store, **RUN | {"seed": 3}, overwrite=True))
+    paused(monkeypatch, embed_module, "draft", lambda: simulate(store, **RUN | {"seed": 3}, overwrite=True))
     with pytest.raises(RunError, match="was replaced by another run meanwhile; nothing was written"):
         embed(store, **EMBED)
     assert list(open_run(store).embeddings) == []
@@ -175,7 +175,7 @@ def test_embed__of_shots_that_are_drawn_again_meanwhile_is_refused(store, monkey
         file.write_bytes(file.read_bytes()[:-9])
         reopen(store, verify(store, progress=False))
 
-    paused(monkeypatch, embed_module, "publish", damage)
+    paused(monkeypatch, embed_module, "draft", damage)
     with pytest.raises(RunError, match="are being written anew; nothing was written, begin again when it is complete"):
         embed(store, **EMBED)
     assert list(open_run(store).embeddings) == []

@@ -117,7 +117,7 @@ def test_shots__are_told_their_background_without_that_of_all_cells(run, known, 
         ("project_all", {"features": LESS, "sort": None}, "was replaced meanwhile; embed again"),
         ("learned", {"sort": "pairs"}, "was replaced while they were embedded; embed again"),
         ("project_all", {"sort": "elliptic_envelope"}, "was replaced while they were embedded; embed again"),
-        ("publish", {"features": LESS, "sort": None}, None),
+        ("draft", {"features": LESS, "sort": None}, None),
     ],
 )
 def test_background__that_is_replaced_meanwhile_is_never_told_as_that_of_the_embedding(

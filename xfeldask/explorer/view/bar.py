@@ -12,6 +12,7 @@ from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.view.frame import DASK, WHITE, data_sets
 from xfeldask.explorer.view.icons import Icons
 from xfeldask.explorer.view.keys import Keys
+from xfeldask.explorer.view.spoken import COUNTS
 from xfeldask.explorer.view.widgets import table
 from xfeldask.store.storage.urls import StorePath
 from xfeldask.work.compute import active_client, cluster_waits
@@ -36,7 +37,7 @@ KEYS_TOLD = {
 def bar(session: Session, stores: Sequence[StorePath], here: int) -> list[Any]:
     """Make what stands in the bar."""
     told = pn.pane.HTML("", styles={"color": "white", "font-size": "14px"}, align="center", margin=(0, 16),
-                        stylesheets=[WIDE])  # fmt: skip
+                        stylesheets=[WIDE], css_classes=[COUNTS])  # fmt: skip
 
     def count(*_: Any) -> None:
         there, stored = session.shots.n_done, session.shots.n_stored
@@ -73,5 +74,5 @@ def number(session: Session) -> Any:
     field.param.watch(lambda event: session.param.update(shot=event.new), "value")
     session.param.watch(lambda event: field.param.update(value=event.new), "shot")
     # of the same embedding there are more shots as they come
-    session.param.watch(lambda _: field.param.update(end=session.shots.n_shots - 1), ["embedding", "selected"])
+    session.param.watch(lambda *_: field.param.update(end=session.shots.n_shots - 1), ["embedding", "selected"])
     return field

@@ -77,7 +77,10 @@ def given_labels(run: Run, labels: ArrayLike | str | os.PathLike[str]) -> NDArra
 
 def _tags(run: Run, name: str) -> NDArray[np.int8] | None:
     """Return what a column of true and false that came with the shots says of them; None where there is none."""
-    if name in VARIABLES or name not in run or not isinstance(run.group[name], zarr.Array):
+    try:
+        if name in VARIABLES or name not in run or not isinstance(run.group[name], zarr.Array):
+            return None
+    except OSError:  # a name that no file can have
         return None
     values = run.read(name)
     return values.astype(np.int8) if values.dtype == np.bool_ and values.shape == (run.n_shots,) else None
