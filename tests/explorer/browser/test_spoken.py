@@ -32,6 +32,14 @@ def test_page__has_no_serious_violation_in_either_theme(small: Visit) -> None:
     assert settled(small.page) == {}
 
 
+def test_page__names_its_figures_and_says_what_is_selected(small: Visit) -> None:
+    page = small.page
+    for told in ("component 1 (count) over component 0 (count), a dot a shot", "reciprocal space, q (1/nm), photons"):
+        page.get_by_role("figure", name=told, exact=True).first.wait_for()
+    assert page.get_by_role("figure").count() == page.locator(".bk-Figure").count()
+    page.get_by_role("status").filter(has_text="selected").wait_for()
+
+
 @pytest.fixture(scope="module")
 def all_tabs(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server of a store that has something for every tab."""

@@ -7,6 +7,8 @@ from typing import Any
 
 from panel.custom import JSComponent
 
+COUNTS = "counts"
+"""Class of what is said aloud when it changes."""
 RULES = (
     (".bk-spin-btn-up", {"aria-label": "more"}),
     (".bk-spin-btn-down", {"aria-label": "less"}),
@@ -20,6 +22,7 @@ RULES = (
     ("div[title='Drag to resize sidebar']", {"role": "separator", "aria-orientation": "vertical"}),
     (".MuiToolbar-root .title", {"role": "heading", "aria-level": "1"}),
     (".MuiToolbar-root > h5", {"role": "presentation"}),
+    (f".{COUNTS}", {"role": "status"}),
 )
 """What is found by a selector gets these attributes, where it has no name yet."""
 

@@ -51,6 +51,20 @@ PARTS: dict[type[Any], dict[str, Any]] = {
 """By what is beside the frame of a figure."""
 
 
+def name(figure: Any, told: str) -> None:
+    """Name a figure for those who hear the page.
+
+    Examples
+    --------
+    >>> from bokeh.plotting import figure
+    >>> fig = figure()
+    >>> name(fig, "scree")
+    >>> fig.html_attributes
+    {'role': 'figure', 'aria-label': 'scree'}
+    """
+    figure.html_attributes = {"role": "figure", "aria-label": told}
+
+
 def dress(figure: Any) -> None:
     """Let a figure with all its axes and colour bars look as it does on a light page; a dark one changes colours alone.
 
