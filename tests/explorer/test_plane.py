@@ -11,7 +11,7 @@ from matplotlib.colors import to_rgb
 
 from tests.explorer.few_shots import NUMBER, N, few_shots, session
 from tests.explorer.gestures import box, lasso, look, point, size, tap
-from xfeldask.explorer.model.drawing import DENSITIES, DENSITIES_ON_DARK
+from xfeldask.explorer.model.drawing import DENSITIES, DENSITIES_ON_DARK, LEAST_ALPHA, LEAST_ALPHA_ON_DARK
 from xfeldask.explorer.view.plane import Plane, points_of
 from xfeldask.explorer.view.sidebar import chips
 from xfeldask.store.choosing.columns import Column
@@ -119,6 +119,19 @@ def test_densities__stand_out_more_the_more_shots_there_are_on_light_and_on_dark
     on_white, on_black = ([sum(to_rgb(name)) for name in one] for one in (DENSITIES, DENSITIES_ON_DARK))
     assert on_white == sorted(on_white, reverse=True)
     assert on_black == sorted(on_black)
+
+
+def test_classes__hide_less_of_their_colour_on_dark():
+    looked = session(colour="verdict")
+    found = Plane(looked)
+
+    def faintest() -> int:
+        alpha = found.canvas.picture.data["image"][0].view(np.uint8).reshape(-1, 4)[:, 3]
+        return int(alpha[alpha > 0].min())
+
+    light = faintest()
+    looked.dark = True
+    assert (light, faintest()) == (LEAST_ALPHA, LEAST_ALPHA_ON_DARK)
 
 
 @pytest.mark.parametrize("value", [7.5, 0])

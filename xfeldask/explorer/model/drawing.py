@@ -21,8 +21,9 @@ Coordinates = NDArray[np.floating[Any]]
 QUANTILES = (0.0005, 0.9995)
 """Quantiles between which a view begins."""
 MARGIN = 0.06
-LEAST_ALPHA = 140
-"""Opacity of a pixel with a single shot; the fullest pixel has 255, those between by the logarithm of their shots."""
+LEAST_ALPHA, LEAST_ALPHA_ON_DARK = 140, 220
+"""Opacity of a pixel with a single shot, on a light page and on a dark one, where colours fade into black; the fullest
+pixel has 255, those between by the logarithm of their shots."""
 SPREAD = ((3_000, 2), (150_000, 1))
 """Up to how many points each is drawn larger, and by how many pixels around it."""
 UNKNOWN = "#c4c4c4"
@@ -47,6 +48,7 @@ class Points:
     palette : colours of numbers, or where there is no value of how many points a pixel holds, from low to high
     span : lowest and highest number told by a colour
     hexagons : bool, counted into hexagons, in the colours of the palette by the logarithm of the count
+    least_alpha : int, opacity of a pixel with a single shot of a class
 
     Examples
     --------
@@ -61,6 +63,7 @@ class Points:
     palette: tuple[str, ...]
     span: Range = (0.0, 1.0)
     hexagons: bool = False
+    least_alpha: int = LEAST_ALPHA
 
     @cached_property
     def codes(self) -> NDArray[np.uint16]:
@@ -190,7 +193,7 @@ def _shaded(points: Points, pixel: NDArray[np.int32], chosen: Mask, number: Inde
     if points.colours:
         colour = np.array([*map(_rgb, points.colours.values()), (0, 0, 0)], float)
         mixed = counting.mix(pixel, chosen, place, len(where), points.codes, colour) / number[where, None]
-        alpha = LEAST_ALPHA + (255 - LEAST_ALPHA) * _fullness(number[where])
+        alpha = points.least_alpha + (255 - points.least_alpha) * _fullness(number[where])
         return np.column_stack([mixed, alpha]).astype(np.uint8)
     total, known = counting.add_up(pixel, chosen, place, len(where), points.numbers)
     ramp, (low, high) = _ramp(points.palette), points.span

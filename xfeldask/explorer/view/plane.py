@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from xfeldask.explorer.model.drawing import (
     DENSITIES,
     DENSITIES_ON_DARK,
+    LEAST_ALPHA,
+    LEAST_ALPHA_ON_DARK,
     Coordinates,
     Points,
     coordinates,
@@ -294,4 +296,5 @@ def points_of(session: Session, x: Coordinates, y: Coordinates, colour: str) -> 
         there = values[np.isfinite(values)]
         low, high = np.quantile(there, [0.005, 0.995]) if len(there) else (0.0, 1.0)
         span = float(low), float(high) if high > low else float(low) + 1
-    return Points(x, y, values, by_value, tuple(all_palettes["Viridis"][256]), span)
+    alpha = LEAST_ALPHA_ON_DARK if session.dark else LEAST_ALPHA
+    return Points(x, y, values, by_value, tuple(all_palettes["Viridis"][256]), span, least_alpha=alpha)
