@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import xarray as xr
 
 from xfeldask.report.tradeoff_figure import expected_tradeoff, thresholds, tradeoff_figure, true_tradeoff
@@ -30,7 +31,7 @@ def test_tradeoff_figure__marks_the_threshold_that_was_taken():
     (ax,) = tradeoff_figure(sorted_shots(Decision(threshold=0.0)), SINGLE).axes
     dots = [line for line in ax.lines if line.get_marker() == "o"]
     lost = (SINGLE & (SCORE < 0)).sum() / SINGLE.sum()
-    assert [abs(dot.get_xdata()[0] - lost) < 0.02 for dot in dots] == [True, True]
+    assert [dot.get_xdata()[0] for dot in dots] == pytest.approx([lost, lost], abs=0.005)
 
 
 def test_tradeoff_figure__draws_no_purity_that_is_unknown():
@@ -39,3 +40,5 @@ def test_tradeoff_figure__draws_no_purity_that_is_unknown():
     legend = tradeoff_figure(doubted, SINGLE).axes[0].get_legend()
     assert [text.get_text() for text in legend.texts] == ["truth"]
     assert tradeoff_figure(doubted.drop_vars("probability_single"), SINGLE) is None
+    with_kinds = sorted_shots(Decision(threshold=0.0)).assign(kind=("shot", np.zeros(len(SCORE), np.int8)))
+    assert tradeoff_figure(with_kinds, SINGLE) is None

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from xfeldask import units
 from xfeldask.schema import BLANK, MULTIPLE, OTHER, SINGLE
 from xfeldask.sorting.cuts import WORTH
 from xfeldask.sorting.decision import Decision
@@ -213,7 +212,7 @@ def _pairs(decision: Decision) -> str:
     """Tell which pairs of particles show that they are two."""
     if decision.farthest_pair is None:
         return ""
-    apart = units.told(decision.farthest_pair, "m", digits=2)
+    apart = written(decision.farthest_pair, "m", digits=2)
     return f"told from one particle up to {apart} apart, as seen along the beam"
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import FuncFormatter
 from numpy.typing import NDArray
 
 from xfeldask.scores.classes import BLUE, ORANGE
@@ -20,7 +20,7 @@ CUTS = 80
 STRICTEST = 0.95
 """Fraction of the hits that the highest of them rejects."""
 LEAST = 1e-4
-"""Smallest fraction that is drawn; what is smaller lies at the edge."""
+"""Smallest fraction that is told apart; what is smaller lies at the edge."""
 
 
 class Tradeoff(NamedTuple):
@@ -39,15 +39,20 @@ class Tradeoff(NamedTuple):
     high: NDArray[np.float64]
 
 
-def thresholds(score: NDArray[np.float64], probability: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Choose thresholds that accept from all hits to few of them, ascending.
+def thresholds(
+    score: NDArray[np.float64], probability: NDArray[np.float64], taken: float | None = None
+) -> NDArray[np.float64]:
+    """Choose thresholds that accept from all hits to few of them, ascending, and the one that was taken among them.
 
     Examples
     --------
-    >>> thresholds(np.arange(101.0), np.ones(101))[[0, -1]].tolist()
+    >>> thresholds(np.arange(101.0), np.ones(101), 40.5)[[0, -1]].tolist()
     [0.0, 95.0]
+    >>> 40.5 in thresholds(np.arange(101.0), np.ones(101), 40.5)
+    True
     """
-    return np.unique(np.quantile(score[probability > 0], np.linspace(0, STRICTEST, CUTS)))
+    rejected = np.append(0, np.geomspace(LEAST, STRICTEST, CUTS))
+    return np.union1d(np.quantile(score[probability > 0], rejected), [] if taken is None else [taken])
 
 
 def expected_tradeoff(
@@ -107,7 +112,8 @@ def tradeoff_figure(latent: xr.Dataset, single: NDArray[np.bool_] | None = None)
 
     Returns
     -------
-    Figure; none where the rule gives no probabilities, or where its purity is unknown, and the truth as well
+    Figure; none where the rule gives no probabilities, where its purity is unknown, and the truth as well, or where
+    kinds decide, too, and not a threshold alone
 
     Examples
     --------
@@ -118,31 +124,34 @@ def tradeoff_figure(latent: xr.Dataset, single: NDArray[np.bool_] | None = None)
     """
     probability = latent.probability_single.values if "probability_single" in latent else np.zeros(0)
     decision = Decision.from_json(latent.attrs.get("decision", "{}"))
-    told = decision.purity_by_peaks is None and decision.doubtful_kind is None
-    if not (probability > 0).any() or not (told or single is not None):
+    if "kind" in latent or not (probability > 0).any() or not (decision.purity_known or single is not None):
         return None
     score = latent.score.values
-    at = thresholds(score, probability)
-    taken = None if decision.threshold is None else int(np.abs(at - decision.threshold).argmin())
+    at = thresholds(score, probability, decision.threshold)
+    taken = None if decision.threshold is None else int(np.searchsorted(at, decision.threshold))
     figure = Figure(figsize=(7, 4.6), layout="constrained")
     ax = figure.subplots()
-    if told:
+    if decision.purity_known:
         _draw(ax, expected_tradeoff(score, probability, at), taken, BLUE, "expected, with its 95 % interval")
     if single is not None:
         _draw(ax, true_tradeoff(score, probability > 0, single, at), taken, ORANGE, "truth")
-    for axis in (ax.xaxis, ax.yaxis):
-        axis.set_major_formatter(PercentFormatter(1))
     where = "" if taken is None else "; dots: the one that was taken"
     ax.set(xscale="log", yscale="log", xlim=(LEAST, 1), ylim=(LEAST, 1), xlabel="single hits lost",
            ylabel="accepted shots that are not single", title=f"what each threshold costs{where}")  # fmt: skip
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_formatter(FuncFormatter(_percent))
     ax.grid(alpha=0.3, lw=0.5)
     ax.legend(frameon=False)
     return figure
 
 
+def _percent(fraction: float, _: int) -> str:
+    return f"{100 * fraction:g} %" if fraction > LEAST else f"{100 * LEAST:g} % or less"
+
+
 def _draw(ax: Axes, found: Tradeoff, taken: int | None, color: str, label: str) -> None:
     lost, others, low, high = (np.clip(side, LEAST, 1) for side in found)
     ax.fill_between(lost, low, high, color=color, alpha=0.15, lw=0)
-    ax.plot(lost, others, color=color, label=label)
+    ax.plot(lost, others, color=color, label=label, clip_on=False, zorder=3)
     if taken is not None:
         ax.plot(lost[taken], others[taken], "o", color=color, clip_on=False, zorder=4)
