@@ -89,12 +89,17 @@ def busy_address(made: LocalCluster) -> str:
     return next((worker.address for worker in workers if worker.processing), "")
 
 
+def undisturbed(name: str, store: Path, folder: Path) -> np.ndarray:
+    """What a verb finds in a copy of the store, without a cluster."""
+    other = Path(shutil.copytree(store, folder / "other" / "run.zarr"))
+    with dask.config.set(scheduler="threads"):
+        return VERBS[name](other)
+
+
 @pytest.mark.campaign
 @pytest.mark.parametrize("name", [*VERBS])
 def test_verb__loses_nothing_with_a_worker(name: str, store: Path, tmp_path: Path) -> None:
-    other = Path(shutil.copytree(store, tmp_path / "other" / "run.zarr"))
-    with dask.config.set(scheduler="threads"):
-        expected = VERBS[name](other)
+    expected = undisturbed(name, store, tmp_path)
     with cluster(2) as made, Client(made) as client:
         process = client.run(os.getpid)
         kill = lambda address: os.kill(process[address], signal.SIGKILL)  # noqa: E731
@@ -107,9 +112,7 @@ def test_verb__loses_nothing_with_a_worker(name: str, store: Path, tmp_path: Pat
 @pytest.mark.campaign
 @pytest.mark.parametrize("name", [*VERBS])
 def test_verb__takes_a_worker_that_comes_later(name: str, store: Path, tmp_path: Path) -> None:
-    other = Path(shutil.copytree(store, tmp_path / "other" / "run.zarr"))
-    with dask.config.set(scheduler="threads"):
-        expected = VERBS[name](other)
+    expected = undisturbed(name, store, tmp_path)
     with cluster(1) as made, as_it_works(lambda: busy_address(made), lambda _: made.scale(2)) as added:
         found = VERBS[name](store)
     assert added

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from xfeldask.explorer.model.drawing import DENSITIES, Image, Range
 from xfeldask.explorer.model.outline import BOX, LASSO
 from xfeldask.explorer.model.palette import NUMBERS
-from xfeldask.explorer.view.theme import dress, name
+from xfeldask.explorer.view.theme import describe, dress
 
 View = tuple[Range, Range]
 STROKES = (("#ffffff", 5), ("#000000", 2))
@@ -125,7 +125,7 @@ class Canvas:
     def label(self, labels: Sequence[str]) -> None:
         """Label the axes."""
         self.figure.xaxis.axis_label, self.figure.yaxis.axis_label = labels
-        name(self.figure, f"{labels[1]} over {labels[0]}, a dot a shot")
+        describe(self.figure, f"{labels[1]} over {labels[0]}, a dot a shot")
 
     def show(self, rgba: Image, view: View) -> None:
         """Show a picture (row, column, 4), its first row at the top, in the place of some ranges."""

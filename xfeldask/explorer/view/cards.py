@@ -31,7 +31,7 @@ from xfeldask.explorer.model.pictures import Picture
 from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.view.fields import choice
 from xfeldask.explorer.view.rings import Rings
-from xfeldask.explorer.view.theme import dress, name
+from xfeldask.explorer.view.theme import describe, dress
 
 GAP = "#c9ced6"
 """Colour of pixels that hold no measurement."""
@@ -124,7 +124,7 @@ class Card:
         )
         self.figure.add_layout(self.bar, "right")
         dress(self.figure)
-        name(self.figure, f"{title}, {quantity}")
+        describe(self.figure, f"{title}, {quantity}")
         formatters: dict[str, Any] = {"$x": CustomJSHover(code=RESOLUTION)}
         if self.cover is not None:
             formatters["@image"] = CustomJSHover(args={"unknown": self.cover.data_source}, code=MEASURED)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from xfeldask.explorer.model.group import ONE_MORE, RUN
 from xfeldask.explorer.view.cards import GAP, LEAST
-from xfeldask.explorer.view.theme import name
+from xfeldask.explorer.view.theme import describe
 
 TILE = 1.06
 """From one image to the next, in widths of an image."""
@@ -66,7 +66,7 @@ class Mosaic:
             aspect_ratio=width / height, outline_line_color=None, min_border=0,
             background_fill_alpha=0, border_fill_alpha=0, stylesheets=[WHOLE],
         )  # fmt: skip
-        name(self.figure, "images of components" if signed else "patterns of shots")
+        describe(self.figure, "images of components" if signed else "patterns of shots")
         self.figure.axis.visible = False
         self.figure.grid.visible = False
         mapper = LinearColorMapper(palette=palette, low=0, high=STEPS)

@@ -51,14 +51,14 @@ PARTS: dict[type[Any], dict[str, Any]] = {
 """By what is beside the frame of a figure."""
 
 
-def name(figure: Any, told: str) -> None:
-    """Name a figure for those who hear the page.
+def describe(figure: Any, told: str) -> None:
+    """Say what a figure is to those who hear the page.
 
     Examples
     --------
     >>> from bokeh.plotting import figure
     >>> fig = figure()
-    >>> name(fig, "scree")
+    >>> describe(fig, "scree")
     >>> fig.html_attributes
     {'role': 'figure', 'aria-label': 'scree'}
     """

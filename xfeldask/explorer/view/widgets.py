@@ -10,7 +10,7 @@ import panel as pn
 from bokeh.models import Tool
 from bokeh.plotting import figure
 
-from xfeldask.explorer.view.theme import name
+from xfeldask.explorer.view.theme import describe
 from xfeldask.store.choosing.column import Column
 
 SMALL = {"font-size": "13px", "line-height": "1.5"}
@@ -71,5 +71,5 @@ def plot(x: str, y: str, tools: Sequence[Tool] | str = "", **options: Any) -> An
         **{"width": 400, "height": 300, "min_border_right": 16, **options},
     )  # fmt: skip
     fig.toolbar.active_scroll = None
-    name(fig, str(options.get("title") or f"{y} over {x}"))
+    describe(fig, str(options.get("title") or f"{y} over {x}"))
     return fig
