@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
-from bokeh.events import DoubleTap, Tap
+from bokeh.events import Tap
 from hypothesis import given
 from hypothesis import strategies as st
 
 from xfeldask.explorer.model.group import ONE_MORE, RUN
 from xfeldask.explorer.view.mosaic import STEPS, Mosaic
+from xfeldask.explorer.view.taps import TAPS
 
 
 @given(st.integers(1, 6), st.integers(1, 4), st.data())
@@ -41,9 +42,9 @@ def test_tap__with_a_key_picks(held: dict | None, found: list[str]) -> None:
     heard: list[str] = []
     mosaic = Mosaic(2, on_tap=lambda _: heard.append("tapped"), on_pick=lambda _, how: heard.append(how))
     mosaic.show([np.ones((2, 2))], ["0"])
-    for kind in (Tap, DoubleTap):
-        mosaic._tapped(kind(None, x=0.5, y=0.5, modifiers=held))
-    assert heard == found * 2
+    for kind in TAPS:
+        mosaic.figure._trigger_event(kind(mosaic.figure, x=0.5, y=0.5, modifiers=held))
+    assert heard == found * 3
 
 
 def test_place__goes_along_rows_from_the_top() -> None:

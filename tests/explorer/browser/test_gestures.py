@@ -181,13 +181,15 @@ def test_tiles_of_the_gallery__are_picked_by_keys_and_selected(page):
         " view.el.scrollIntoView(); const {x, y, width} = view.el.getBoundingClientRect(); return [x, y, width]; }"
     )
     tiles = [(at[0] + at[2] / 10 * (place + 0.5), at[1] + at[2] / 25) for place in range(10)]
-    for place, key in ((1, None), (4, "Shift"), (2, "Control")):
+    for place, key, held, picked in ((1, None, 0, 1), (4, "Shift", 400, 4), (2, "Control", 0, 3)):
         if key:
             page.page.keyboard.down(key)
-        page.page.mouse.click(*tiles[place])
+        page.page.mouse.click(*tiles[place], delay=held)
         if key:
             page.page.keyboard.up(key)
-    page.page.get_by_role("button", name="select the 3 picked").click()
+        button = page.page.get_by_role("button", name=f"select the {picked} picked")
+        button.wait_for()
+    button.click()
     page.until("() => new URLSearchParams(location.search).get('shot') == '1'")
     chosen(page, 3)
     page.clear()

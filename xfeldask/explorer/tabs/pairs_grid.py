@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import panel as pn
-from bokeh.events import Tap
 from bokeh.models import ColumnDataSource
 from numpy.typing import NDArray
 
@@ -16,6 +15,7 @@ from xfeldask.explorer.model.session import DENSITY, HEXAGONS, Session
 from xfeldask.explorer.tabs.watch import Watch
 from xfeldask.explorer.view.locking import locked
 from xfeldask.explorer.view.plane import points_of
+from xfeldask.explorer.view.taps import hear_taps
 from xfeldask.explorer.view.widgets import MIDDLE, caption, heading, plot
 from xfeldask.scores.classes import ORANGE
 
@@ -82,7 +82,7 @@ class PairsGrid:
         )
         fig.image_rgba("image", "x", "y", 1 - GAP, 1 - GAP, source=self.cells)
         fig.rect("x", "y", 1 - GAP, 1 - GAP, source=self.outline, fill_alpha=0, line_color=ORANGE, line_width=2)
-        fig.on_event(Tap, lambda event: self.tapped(event.x, event.y))
+        hear_taps(fig, lambda event: self.tapped(event.x, event.y))
         return fig
 
     def _draw(self, *_: Any) -> None:

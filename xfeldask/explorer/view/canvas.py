@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import holoviews as hv
 import numpy as np
-from bokeh.events import MouseLeave, MouseMove, SelectionGeometry, Tap
+from bokeh.events import MouseLeave, MouseMove, SelectionGeometry
 from bokeh.models import ColorBar, ColumnDataSource, LinearColorMapper, LogColorMapper, Scatter, WheelZoomTool
 from bokeh.palettes import interp_palette
 from holoviews.plotting.bokeh.renderer import BokehRenderer
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from xfeldask.explorer.model.drawing import DENSITIES, Image, Range
 from xfeldask.explorer.model.outline import BOX, LASSO
 from xfeldask.explorer.model.palette import NUMBERS
+from xfeldask.explorer.view.taps import hear_taps
 from xfeldask.explorer.view.theme import describe, dress
 
 View = tuple[Range, Range]
@@ -100,7 +101,7 @@ class Canvas:
             fig.on_change(side, self._sized)
         fig.on_event(MouseMove, self._pointed)
         fig.on_event(MouseLeave, lambda _: watcher.pointed(None, None))
-        fig.on_event(Tap, lambda event: watcher.tapped(event.x, event.y))
+        hear_taps(fig, lambda event: watcher.tapped(event.x, event.y))
         fig.on_event(SelectionGeometry, self._outlined)
 
     @property

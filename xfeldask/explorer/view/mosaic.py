@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import panel as pn
-from bokeh.events import DoubleTap, Tap
+from bokeh.events import PointEvent
 from bokeh.models import ColumnDataSource, LinearColorMapper, Range1d
 from bokeh.palettes import Viridis256, interp_palette
 from bokeh.plotting import figure
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from xfeldask.explorer.model.group import ONE_MORE, RUN
 from xfeldask.explorer.view.cards import GAP, LEAST
+from xfeldask.explorer.view.taps import hear_taps
 from xfeldask.explorer.view.theme import describe
 
 TILE = 1.06
@@ -79,9 +80,7 @@ class Mosaic:
         )
         self.figure.text("x", "y", "label", source=self.source, text_font_size="11px", text_color=GREY,
                          text_baseline="top", y_offset=2)  # fmt: skip
-        # the second of two taps that follow soon is no tap to a browser, even if it is elsewhere
-        self.figure.on_event(Tap, self._tapped)
-        self.figure.on_event(DoubleTap, self._tapped)
+        hear_taps(self.figure, self._tapped)
         self.pane = pn.Column(
             pn.pane.Bokeh(self.figure, sizing_mode="scale_width", aspect_ratio=width / height, stylesheets=[WHOLE]),
             sizing_mode="stretch_width", margin=(5, 10), stylesheets=[WHOLE],
@@ -131,7 +130,7 @@ class Mosaic:
                 return i
         return None
 
-    def _tapped(self, event: Tap | DoubleTap) -> None:
+    def _tapped(self, event: PointEvent) -> None:
         place = None if event.x is None or event.y is None else self.found(event.x, event.y)
         held = {key for key, is_held in (event.modifiers or {}).items() if is_held}
         if place is None:
