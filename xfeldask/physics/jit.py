@@ -13,7 +13,6 @@ from typing import Any, TypeVar, cast
 import numba
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.dispatcher import Dispatcher
-from numba.core.types import unliteral
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
@@ -54,7 +53,7 @@ def _compiled(function: Function, **options: Any) -> Function:
 def _refuse_literals(dispatcher: Any) -> None:
     """Let kernels that pass a literal to this one, a type of its own to numba, share the variant for any number."""
     resolve = dispatcher.get_call_template
-    plain: Callable[[Any], Any] = unliteral
+    plain: Callable[[Any], Any] = numba.types.unliteral
 
     def resolve_plain(args: Any, kws: Any) -> Any:
         return resolve([plain(kind) for kind in args], {name: plain(kind) for name, kind in kws.items()})
