@@ -56,13 +56,13 @@ def test_page__tells_its_session_whether_it_is_dark():
 
 def test_look__shows_a_shot_or_the_one_that_is_pinned():
     found = Explorer(session(shot=4))
-    assert found.line.object.startswith("<b>shot 4</b> · truth single · verdict ")
+    assert found.line.value.startswith("<b>shot 4</b> · truth single · verdict ")
     found.look(9)
-    assert "<b>shot 9</b>" in found.line.object
+    assert "<b>shot 9</b>" in found.line.value
     found.look(None)
-    assert "<b>shot 4</b>" in found.line.object
+    assert "<b>shot 4</b>" in found.line.value
     found.session.shot = 7
-    assert "<b>shot 7</b>" in found.line.object
+    assert "<b>shot 7</b>" in found.line.value
     assert found.pattern.image.visible
     # the store tells of no atoms
     assert not found.particles.image.visible
@@ -75,10 +75,10 @@ def test_look__at_a_damaged_shot_tells_what_is_wrong_and_goes_on(tmp_path):
             if file.is_file():
                 file.write_bytes(b"torn")
     found = Explorer(Session(run.path))
-    assert "shot 0 cannot be read" in found.line.object
+    assert "shot 0 cannot be read" in found.line.value
     assert not found.pattern.image.visible
     found.look(6)
-    assert "<b>shot 6</b>" in found.line.object
+    assert "<b>shot 6</b>" in found.line.value
     assert found.pattern.image.visible
 
 
@@ -87,9 +87,9 @@ def test_page__of_a_run_that_is_being_written_begins_with_a_shot_that_is_there(t
     run.array("shot_status", EXACT)[:8] = np.zeros(8, np.uint8)
     run.group.attrs["complete"] = False
     found = Explorer(Session(run.path))
-    assert "<b>shot 8</b>" in found.line.object
+    assert "<b>shot 8</b>" in found.line.value
     found.look(3)
-    assert found.line.object == "<b>shot 3</b> · not yet written"
+    assert found.line.value == "<b>shot 3</b> · not yet written"
     assert found.plane.caption.object == "drawn 16 of 24 · 8 not yet written"
 
 
@@ -119,10 +119,10 @@ def test_line__tells_no_truth_while_the_tab_of_labels_is_open():
     (bar,) = found.main().select(pmui.Tabs)
     for name, told in (("labels", False), ("gallery", True)):
         bar.active = list(bar._names).index(name)
-        assert ("truth multiple" in found.line.object) == told
-        assert ("truth hidden while you label" in found.line.object) != told
+        assert ("truth multiple" in found.line.value) == told
+        assert ("truth hidden while you label" in found.line.value) != told
         found.look(8)
-        assert ("truth multiple" in found.line.object) == told
+        assert ("truth multiple" in found.line.value) == told
         found.look(5)
 
 

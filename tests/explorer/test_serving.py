@@ -136,8 +136,8 @@ def test_explorer__shows_a_store_with_damaged_shots(stores: dict[str, Path], tmp
     broken = spoilt(spoilt(stores["whole"], tmp_path / "images", "low_q/c"), tmp_path / "both", "photons/c")
     explorer = Explorer(Session(broken))
     explorer.look(7)
-    assert "shot 7 cannot be read" in explorer.line.object
-    assert "xfeldask verify" in explorer.line.object
+    assert "shot 7 cannot be read" in explorer.line.value
+    assert "xfeldask verify" in explorer.line.value
     assert not explorer.pattern.image.visible
     with pytest.raises(CorruptStoreError, match="shot 7 cannot be read"):
         explorer.pictures.whole(7)

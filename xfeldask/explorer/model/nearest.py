@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xfeldask.errors import InputError
-
-_SLACK = 1e-9
+from xfeldask.physics.jit import kernel
 
 
 class Nearest:
     """A finder of the point nearest to the pointer as the screen shows them, at any zoom.
 
-    Points are kept in order of x, so that only those in a strip around the pointer are looked at.
+    Points are kept in order of x, so that from the pointer on only those are looked at that can be nearer than the
+    nearest so far.
 
     Parameters
     ----------
@@ -74,18 +74,46 @@ class Nearest:
             raise InputError(f"among tells of {among.shape} points, there are {self._n}; give one boolean each")
         if not (np.isfinite(px) and np.isfinite(py)):
             return None
-        # rounding must leave out no point that the distance itself lets in
-        wide = within_pixels * x_per_pixel * (1 + _SLACK) + _SLACK * abs(px)
-        strip = slice(np.searchsorted(self._x, px - wide, "left"), np.searchsorted(self._x, px + wide, "right"))
-        with np.errstate(over="ignore"):
-            away = ((self._x[strip] - px) / x_per_pixel) ** 2
-            away += ((self._y[strip] - py) / y_per_pixel) ** 2
-        if among is not None:
-            near = np.flatnonzero(away <= within_pixels**2)
-            away[near[~among[self._shot[strip][near]]]] = np.inf
-        if not len(away) or (best := away.min()) > within_pixels**2:
-            return None
-        return int(self._shot[strip][away == best].min())
+        among = np.ones(self._n, np.bool_) if among is None else np.ascontiguousarray(among)
+        pointer, pixel = np.array([px, py], np.float64), np.array([x_per_pixel, y_per_pixel], np.float64)
+        found = _find(self._x, self._y, self._shot, among, pointer, pixel, float(within_pixels))
+        return None if found < 0 else int(found)
+
+
+@kernel
+def _find(
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    shot: NDArray[np.int64],
+    among: NDArray[np.bool_],
+    pointer: NDArray[np.float64],
+    pixel: NDArray[np.float64],
+    within: float,
+) -> int:
+    """Find the shot nearest to the pointer, of equally near ones the smallest, -1 where none is near enough.
+
+    Parameters
+    ----------
+    x, y : float64 (n,), in order of x
+    shot : int64 (n,)
+    among : bool (shot,), those that can be found
+    pointer, pixel : float64 (2,), where it is, and how wide and high a pixel is
+    within : farthest that a point may be [pixels]
+    """
+    found, least = -1, within**2
+    start = np.searchsorted(x, pointer[0])
+    for step in (-1, 1):
+        i = start + min(step, 0)
+        while 0 <= i < len(x):
+            across = ((x[i] - pointer[0]) / pixel[0]) ** 2
+            # nor is anything beyond it near enough
+            if across > least:
+                break
+            away = across + ((y[i] - pointer[1]) / pixel[1]) ** 2
+            if ((away < least) | ((away == least) & ((found < 0) | (shot[i] < found)))) and among[shot[i]]:
+                found, least = shot[i], away
+            i += step
+    return found
 
 
 def neighbours(latent: NDArray[Any], shot: int, k: int) -> NDArray[np.int64]:

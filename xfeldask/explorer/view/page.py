@@ -58,7 +58,8 @@ class Explorer:
         self.particles = Card(
             shown("m").label("real space along the beam"), "electrons / nm²", ("", ""), False, "linear"
         )
-        self.line = pn.pane.HTML("", styles=LINE, margin=(6, 10, 2, 10), height=20)
+        # no pane, all of whose properties Panel would work out anew for each text
+        self.line = pn.widgets.StaticText(value="", styles=LINE, margin=(6, 10, 2, 10), height=20)
         self.plane = Plane(session, on_hover=self.look)
         self._seen: int | None = None
         self._flow = Flow(self.pattern.source, self._show)
@@ -87,7 +88,7 @@ class Explorer:
                 pattern, particles, told = None, None, html.escape(str(error))
             self.pattern.show(pattern)
             self.particles.show(particles)
-            self.line.object = told
+            self.line.value = told
         return pattern is not None
 
     def main(self, *above: pn.viewable.Viewable, fills: bool = False) -> pn.viewable.Viewable:

@@ -25,7 +25,8 @@ def warm(store: StorePath, embedding: str | None = None) -> None:
     x, y = (coordinates(session.column(name).values) for name in axes)
     x_range, y_range = (shots.kept(first_range, name) for name in axes)
     draw(points_of(session, x, y, session.colour), session.visible, session.selected, x_range, y_range, *SIZE)
-    shots.kept(Nearest, *axes)
+    # and found near nothing: what looks is a kernel too
+    shots.kept(Nearest, *axes).find(x_range[0], y_range[0], 1.0, 1.0, among=session.visible)
     pictures, shot = shared_pictures(shots.run), int(np.argmax(shots.done))
     pictures.seen(shot, session.zoom)
     pictures.particles(shot)
