@@ -123,7 +123,7 @@ class Wire(_Visited):
 
         def add_up() -> None:
             self.visit.tab("statistics")
-            self.visit.page.get_by_role("button", name="add up").first.click()
+            self.visit.page.get_by_role("button", name="compute mean and sum").first.click()
 
         field = self.visit.page.get_by_label("select where")
         field.fill("shot < 100")

@@ -73,7 +73,7 @@ def test_differences__of_angles_are_of_those_that_have_a_mean():
 
 
 def test_classes__are_counted_in_both_sets_and_in_all():
-    rows = class_counts(session(), A | B, B)["what was simulated"]
+    rows = class_counts(session(), A | B, B)["truth"]
     assert rows == [("blank", 0, 0, 8), ("single", 8, 0, 8), ("multiple", 8, 8, 8)]
 
 
@@ -95,7 +95,7 @@ def test_tab__compares_the_selection_with_all_others(tab):
     found.sides[0].value, found.sides[1].value = SELECTED, OTHERS
     told = compared(found)
     assert "A 8 shots (the selection); B 16 shots (all others)" in told
-    assert "what was simulated" in told
+    assert "truth" in told
     assert found._body.visible
     shapes = set()
     for looked.zoom in (PHOTONS, WHOLE):
@@ -119,12 +119,12 @@ def test_tab__that_is_open_offers_what_was_taught_unless_somebody_chose(tmp_path
     looked = Session(path, "pca")
     found = Compare(looked, Pictures(looked.shots.run), Watch(looked))
     a, b = found.sides
-    assert (a.value, b.value) == ("taken for single", "taken for multiple")
+    assert (a.value, b.value) == ("verdict single", "verdict multiple")
     b.value = chosen or b.value
     shutil.copytree(path / "latent" / "pca", path / "latent" / "pca_taught")
     looked.reopen("pca_taught")
     offered = "accepted by pca", "accepted by pca_taught"
-    assert (a.value, b.value) == (("taken for single", chosen) if chosen else offered)
+    assert (a.value, b.value) == (("verdict single", chosen) if chosen else offered)
 
 
 def test_tab__compares_first_what_was_accepted_before_and_after_a_rule_was_taught(tmp_path):

@@ -42,7 +42,7 @@ def labels(mosaic):
 
 def test_gallery__pages_through_all_shots_where_none_is_selected(shown):
     _, view, page, mosaic = shown
-    assert "<b>24</b> shots, as nothing is selected, on 3 pages, each with what it is taken for" in texts(view)
+    assert "<b>24</b> shots, as nothing is selected, on 3 pages, each with its verdict" in texts(view)
     assert labels(mosaic) == list(range(10))
     page.value = 2
     assert labels(mosaic) == [20, 21, 22, 23]

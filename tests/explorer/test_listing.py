@@ -15,8 +15,8 @@ def test_listed__names_what_expressions_take_by_groups():
     assert list(found) == [COMPONENTS, SORTING, TRUTH, SHOT]
     assert found[COMPONENTS]["c0 · component 0"] == "c0"
     assert found[SHOT]["photon_count · photons counted in the shot"] == "photon_count"
-    assert found[TRUTH]["hit · what was simulated"] == "hit"
-    assert found[SORTING]["confusion · verdict against truth"] == "confusion"
+    assert found[TRUTH]["hit · truth"] == "hit"
+    assert found[SORTING]["confusion"] == "confusion"
     for names in found.values():
         for name in names.values():
             looked.choose_where(f"{name} == {name}")

@@ -13,6 +13,7 @@ from xfeldask.explorer.model.masks import Mask
 from xfeldask.explorer.model.palette import CYCLIC
 from xfeldask.explorer.model.pictures import NM, RINGS, Picture, Pictures
 from xfeldask.explorer.model.session import Session
+from xfeldask.explorer.model.words import called
 from xfeldask.features.profiles import radial_profile, s_edges
 
 BLOCK = 256
@@ -146,7 +147,7 @@ def differences(session: Session, a: Mask, b: Mask) -> list[Difference]:
         size = (means[0] - means[1]) / within if within else 0.0 if means[0] == means[1] else np.inf
         if not size:
             continue
-        label = column.label if column.units in ("1", "count") else f"{column.label} ({column.units})"
+        label = called(column) if column.units in ("1", "count") else f"{called(column)} ({column.units})"
         found.append(Difference(name, label, (means[0], means[1]), (deviations[0], deviations[1]), float(size)))
     return sorted(found, key=lambda one: -abs(one.size))
 
@@ -159,7 +160,7 @@ def class_counts(session: Session, a: Mask, b: Mask) -> dict[str, list[tuple[str
         if classes and not name.startswith("label_"):
             there = ((meaning, column.values == value) for value, meaning in classes)
             rows = [(told, int((at & a).sum()), int((at & b).sum()), int(at.sum())) for told, at in there]
-            out[column.label] = [row for row in rows if row[3]]
+            out[called(column)] = [row for row in rows if row[3]]
     return {label: rows for label, rows in out.items() if len(rows) > 1}
 
 

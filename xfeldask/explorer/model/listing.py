@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from xfeldask.explorer.model.clusters import CLUSTER
 from xfeldask.explorer.model.session import Session, is_constant
+from xfeldask.explorer.model.words import called
 from xfeldask.schema import LATENT, VARIABLES, WORKED_OUT
 from xfeldask.store.results.labels import COLUMN
 
@@ -28,7 +29,7 @@ def listed(session: Session, keep: Iterable[str] = ()) -> dict[str, dict[str, st
     for name in session.quantities:
         group = group_of(session, name)
         if name in kept or group == OWN or not session.shots.kept(is_constant, name):
-            out[group][told(name, session.shots.column(name).label)] = name
+            out[group][told(name, called(session.shots.column(name)))] = name
     return {group: names for group, names in out.items() if names}
 
 

@@ -18,6 +18,7 @@ from xfeldask.explorer.model.palette import class_colours
 from xfeldask.explorer.model.pictures import PHOTONS, ZOOMS
 from xfeldask.explorer.model.selection import Selecting
 from xfeldask.explorer.model.shared import shared_shots, stamp
+from xfeldask.explorer.model.words import called
 from xfeldask.store.choosing.columns import Column
 from xfeldask.store.results.reconstruction import Reconstruction
 from xfeldask.store.run import Run
@@ -163,7 +164,7 @@ class Session(Selecting):
         column = self.shots.column(name)
         if column.classes or not self.shots.kept(is_constant, name):
             return ""
-        return f"{column.label}: {self.about(0, [name])[name]} in every shot"
+        return f"{called(column)}: {self.about(0, [name])[name]} in every shot"
 
     def step(self, by: int) -> int | None:
         """Pin the next of the shots that are `chosen`; -1 for the one before."""

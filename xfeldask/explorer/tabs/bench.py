@@ -33,7 +33,7 @@ KEYS = {"1": "single", "2": "multiple", "0": "blank", "x": "other"}
 OWN_KEYS = "3456789"
 """Keys of the first classes that the person names; those that come after have a button alone."""
 UNDO, REDO = "u", "y"
-TOLD = {"verdict": "taken for", "probability_single": "P(single)"}
+TOLD = {"verdict": "verdict", "probability_single": "P(single)"}
 """What is told of a shot, and by which word; nothing on the page tells the truth meanwhile."""
 NEXT = 12
 """Patterns in the strip."""

@@ -117,11 +117,11 @@ class Compare(Making):
         options = [SELECTED, OTHERS, *session.selections]
         if "verdict" in session.quantities:
             there = session.counts("verdict")
-            options += [f"taken for {meaning}" for meaning, n in there.items() if n]
+            options += [f"verdict {meaning}" for meaning, n in there.items() if n]
         by_rules = [f"{ACCEPTED}{name}" for name in session.shots.embeddings if _sorted(session, name)]
         options += by_rules if len(by_rules) > 1 else []
         taken, taught = (
-            ["taken for single", "taken for multiple"],
+            ["verdict single", "verdict multiple"],
             [f"{ACCEPTED}{n}" for n in of_one(session.embedding)],
         )
         likely = [pair for pair in (taught, taken) if set(pair) <= set(options) and not session.selected.any()]
@@ -153,7 +153,7 @@ class Compare(Making):
             found = session.shots.run.embedding(name.removeprefix(ACCEPTED)).dataset()["is_single"].values
             accepted[: len(found)] = found
             return accepted & session.visible
-        value = {f"taken for {meaning}": value for value, meaning in session.classes("verdict")}[name]
+        value = {f"verdict {meaning}": value for value, meaning in session.classes("verdict")}[name]
         return np.asarray((session.shots.column("verdict").values == value) & session.visible)
 
     def start(self, event: Any = None) -> None:

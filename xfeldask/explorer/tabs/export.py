@@ -71,7 +71,7 @@ def export(session: Session, _: Pictures, watch: Watch) -> pn.viewable.Viewable:
         caption("Photons of each shot in a format that other programs read, with all that belongs beside it, as zip."),
         unfinished,
         patterns.view,
-        caption("Sum, mean, deviation and radial profile of all of them, as HDF5."),
+        caption("Sum, mean, standard deviation and radial profile of all of them, as HDF5."),
         means.view,
         heading("the run"),
         caption("Verdicts, powders, profiles, scores and the shots nearest to the threshold, as one HTML file."),
@@ -79,7 +79,7 @@ def export(session: Session, _: Pictures, watch: Watch) -> pn.viewable.Viewable:
         heading("the latent plot"),
         caption(
             "As it is zoomed now, with its axes, colours, selection, counts and origin: 1520 x 1440 pixels as png, "
-            "lines and text that stay sharp as pdf and svg. Metadata of the file hold all parameters besides."
+            "lines and text that stay sharp as pdf and svg. All parameters are in the file's metadata."
         ),
         pn.Row(kind, picture),
         heading("the selection in words"),

@@ -169,7 +169,7 @@ def brief(probability: float) -> str:
 
 def under(session: Session) -> str:
     """Say what is written under the tiles besides the number of the shot."""
-    names = {"verdict": "what it is taken for", "probability_single": "its P(single)"}
+    names = {"verdict": "its verdict", "probability_single": "its P(single)"}
     told = [word for name, word in names.items() if name in session.quantities]
     return f", each with {' and '.join(told)}" if told else ""
 

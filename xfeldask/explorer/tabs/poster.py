@@ -18,6 +18,7 @@ from matplotlib.lines import Line2D
 from xfeldask.errors import UnknownNameError
 from xfeldask.explorer.model.drawing import Drawing, coordinates, draw, first_range
 from xfeldask.explorer.model.session import COUNTS, DENSITY, HEXAGONS, Session
+from xfeldask.explorer.model.words import called
 from xfeldask.explorer.tabs.provenance import parameters
 from xfeldask.explorer.view.plane import points_of, ranges
 from xfeldask.explorer.view.widgets import named
@@ -115,7 +116,7 @@ def _explain(fig: Figure, session: Session, scale: ScalarMappable) -> None:
             Line2D([], [], marker="o", linestyle="", color=by_meaning[meaning], label=f"{meaning} ({n:,})")
             for meaning, n in counts.items() if meaning not in session.hidden
         ]  # fmt: skip
-        title = "\n".join(wrap(session.shots.column(colour).label, 26))
+        title = "\n".join(wrap(called(session.shots.column(colour)), 26))
         fig.legend(handles=handles, title=title, loc="outside right upper", fontsize=8, title_fontsize=8)
 
 

@@ -89,7 +89,7 @@ class RebuiltView:
         self.cards[1].figure.title.text = f"{k} of {len(self.space.components)} components" if k else "mean"
         self._told.object = (
             f"Shot {self._shot:,} as {found.image.shape[0]} x {found.image.shape[1]} bins of {self.space.feature}. "
-            f"{what.capitalize()} leave <b>{found.unexplained:.1%}</b> of the squared distance to the mean. Image and "
+            f"{what.capitalize()} do not explain <b>{found.unexplained:.1%}</b> of its variance. Image and "
             "rebuilt share a linear scale; the residual is orange where the image is brighter than rebuilt, blue "
             "where it is darker."
         )

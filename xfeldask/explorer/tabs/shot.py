@@ -15,6 +15,7 @@ from xfeldask.errors import XfeldaskError
 from xfeldask.explorer.model.nearest import neighbours
 from xfeldask.explorer.model.pictures import Picture, Pictures
 from xfeldask.explorer.model.session import Session
+from xfeldask.explorer.model.words import called
 from xfeldask.explorer.tabs.rebuilt import AXES, RebuiltView
 from xfeldask.explorer.tabs.spread import Curves
 from xfeldask.explorer.tabs.watch import Watch
@@ -77,7 +78,7 @@ class _Pinned:
 
     def __init__(self, session: Session, pictures: Pictures, watch: Watch) -> None:
         self._session, self._pictures = session, pictures
-        self._card = Card("every pixel", "photons", AXES, reciprocal=True, counts=True)
+        self._card = Card("full resolution", "photons", AXES, reciprocal=True, counts=True)
         self._card.figure.toolbar.active_scroll = None
         follow_rings(session, [self._card], watch)
         self._lit = ColumnDataSource({"x": [], "y": [], "photons": []})
@@ -121,7 +122,7 @@ class _Pinned:
     def show(self, shot: int) -> None:
         """Show a shot."""
         session = self._session
-        self.title = f"shot {shot:,}, every pixel and every photon"
+        self.title = f"shot {shot:,}, full resolution"
         try:
             picture = self._pictures.whole(shot)
             self._curves.show(shot)
@@ -134,7 +135,7 @@ class _Pinned:
         self._card.show(picture)
         self._lit.data = lit(picture)
         about = session.about(shot).items()
-        self._table.object = table((session.shots.column(name).label, value) for name, value in about)
+        self._table.object = table((called(session.shots.column(name)), value) for name, value in about)
         self._curves.classes()
         self._neighbours(shot)
         self.rebuilt.show(shot)

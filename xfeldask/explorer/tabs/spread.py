@@ -79,7 +79,7 @@ def _drawn(sources: dict[str, ColumnDataSource], x: str, y: str, height: int, ma
 
 def _words() -> str:
     """Name the mean curves, each beside a sample of its line; a legend in the figures would hide their curves."""
-    told = {name: name if name == ALL else f"what is taken for {name}" for name in LINES}
+    told = {name: name if name == ALL else f"verdict {name}" for name in LINES}
     return ", ".join(_word(told[name], *line) for name, line in LINES.items())
 
 

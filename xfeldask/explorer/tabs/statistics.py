@@ -18,7 +18,7 @@ from xfeldask.explorer.view.cards import LEAST, Card, contrast, follow_rings
 from xfeldask.explorer.view.making import Making
 from xfeldask.explorer.view.widgets import FAINT, caption
 
-QUANTITIES = {"mean": "photons", "deviation": "photons", "total": "photons"}
+TITLES = {"mean": "mean", "deviation": "standard deviation", "total": "sum"}
 
 
 def statistics(session: Session, pictures: Pictures, watch: Watch) -> pn.viewable.Viewable:
@@ -37,12 +37,12 @@ class Statistics(Making):
     """
 
     def __init__(self, session: Session, pictures: Pictures, watch: Watch) -> None:
-        super().__init__(session, "add up")
+        super().__init__(session, "compute mean and sum")
         self._pictures = pictures
         self._asked, self._n_done = session.chosen, 0
         self._found: PatternStatistics | None = None
         self._last: PatternStatistics | None = None
-        self.cards = {name: Card(name, unit, AXES, reciprocal=True) for name, unit in QUANTITIES.items()}
+        self.cards = {name: Card(title, "photons", AXES, reciprocal=True) for name, title in TITLES.items()}
         for card in self.cards.values():
             card.figure.toolbar.active_scroll = None
             card.mappers["log"].high = 1.0  # of nothing there is no highest
@@ -108,7 +108,7 @@ class Statistics(Making):
             return
         for name, card in self.cards.items():
             values = np.asarray(found.assembled[name], np.float32)
-            card.figure.title.text = f"{name} of {found.n:,} patterns"
+            card.figure.title.text = f"{TITLES[name]} of {found.n:,} patterns"
             there = values[values > 0]  # of many shots a mean is far below one photon
             low, high = (float(there.min()), float(there.max())) if len(there) else (LEAST, 1.0)
             card.mappers["log"].update(low=low, high=max(high, 2 * low))

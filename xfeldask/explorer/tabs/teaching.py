@@ -24,7 +24,7 @@ Verdict = tuple[NDArray[np.bool_] | None, Decision, NDArray[Any] | None]
 """Which shots are accepted, None where nobody sorted them, what the rule expects of that, and probabilities."""
 TAUGHT = "_taught"
 """What is added to the name of an embedding whose rule has learned from labels."""
-HEAD = ("", "accepted", "expected purity", "singles lost", "threshold", "agrees with the labels")
+HEAD = ("", "accepted", "expected purity", "singles rejected", "threshold", "agrees with the labels")
 
 
 class Teaching(Making):

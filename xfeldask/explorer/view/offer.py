@@ -18,7 +18,9 @@ def offer(session: Session, allow_write: bool) -> list[Any]:
     if session.shots.embeddings:
         return []
     command = f"xfeldask embed {shlex.quote(str(session.shots.path))}"
-    advice = f"This store has no embedding yet. Make one with: {command}, or start the explorer with --allow-write."
+    advice = (
+        f"This store has no embedding yet. Make one with: {command}, or restart with --allow-write and make it here."
+    )
     view: Any = MakingEmbedding(session, command).view if allow_write else pmui.Alert(
         html.escape(advice), severity="info", margin=10
     )  # fmt: skip

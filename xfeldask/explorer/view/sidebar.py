@@ -15,6 +15,8 @@ from xfeldask.explorer.model.session import COUNTS, Session
 from xfeldask.explorer.view.fields import AS_WRITTEN, button, checks, choice
 
 WIDTH = 250
+NARROW = AS_WRITTEN | {"& .MuiToggleButton-root": AS_WRITTEN["& .MuiToggleButton-root"] | {"padding": "5px 7px"}}
+"""Of a switch whose words have little room."""
 GESTURES = {"replace": "replaces", "add": "adds to", "subtract": "takes from", "intersect": "keeps of"}
 """What a gesture does to the selection, by the combination."""
 
@@ -60,12 +62,9 @@ def bound(widget: Any, session: Session, name: str) -> Any:
 def checkpoint_slider(session: Session) -> Any:
     """Make a slider over the checkpoints of the fit."""
     checkpoints = {f"{n:,} shots": i for i, n in enumerate(session.shots.checkpoints)}
-    slider = pmui.DiscreteSlider(
-        label="latent space fitted to",
-        options=checkpoints | {"the end": -1},
-        value=session.checkpoint,
-        width=WIDTH - 20,
-    )
+    in_all = session.shots.run.embedding(str(session.embedding)).parameters.n_fitted
+    checkpoints[f"all {in_all:,} shots" if in_all else "all shots"] = -1
+    slider = pmui.DiscreteSlider(label="fitted to", options=checkpoints, value=session.checkpoint, width=WIDTH - 20)
     return bound(slider, session, "checkpoint")
 
 
@@ -111,8 +110,7 @@ def _chips(session: Session, options: dict[str, str]) -> Any:
 def selecting(session: Session) -> list[pn.viewable.Viewable]:
     """Make the choice of what a gesture does, and a selection in words."""
     gesture = pmui.RadioButtonGroup(
-        options={"new": "replace", "+": "add", "-": "subtract", "∩": "intersect"}, size="small", width=WIDTH,
-        label="lasso and box", sx=AS_WRITTEN,
+        options=list(GESTURES), size="small", width=WIDTH, label="lasso and box", sx=NARROW,
     )  # fmt: skip
     gesture_told = pn.pane.HTML("", width=WIDTH, margin=(0, 10), styles={"font-size": "12px"})
     words = pn.widgets.TextInput(
@@ -158,7 +156,7 @@ def selecting(session: Session) -> list[pn.viewable.Viewable]:
 
 def saving(session: Session, allow_write: bool) -> list[Any]:
     """Make the field that names selections, which the field above, colours and axes then know."""
-    name = pn.widgets.TextInput(label="save the selection as", placeholder="a_name", width=WIDTH - 90)
+    name = pn.widgets.TextInput(label="save the selection as", placeholder="name", width=WIDTH - 90)
     save = button("save", align="end")
     told = pn.pane.HTML("", width=WIDTH, margin=(0, 10), styles={"font-size": "12px"})
 

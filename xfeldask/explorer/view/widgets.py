@@ -10,6 +10,7 @@ import panel as pn
 from bokeh.models import Tool
 from bokeh.plotting import figure
 
+from xfeldask.explorer.model.words import called
 from xfeldask.explorer.view.theme import describe
 from xfeldask.store.choosing.column import Column
 
@@ -61,7 +62,7 @@ def table(rows: Iterable[Sequence[str]], numbers: bool = False) -> str:
 
 def named(column: Column) -> str:
     """Write a quantity with its unit."""
-    return column.label if column.units == "1" else f"{column.label} ({column.units})"
+    return called(column) if column.units == "1" else f"{called(column)} ({column.units})"
 
 
 def plot(x: str, y: str, tools: Sequence[Tool] | str = "", **options: Any) -> Any:
