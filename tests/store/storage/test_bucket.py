@@ -277,3 +277,17 @@ def test_told__says_why_in_a_sentence(error, sentence):
 def test_told__lets_what_is_missing_pass():
     with pytest.raises(FileNotFoundError, match="NoSuchKey"), told(URL("s3", "b", "run.zarr")):
         raise FileNotFoundError("<Code>NoSuchKey</Code>")
+
+
+def test_place__at_azure_asks_for_credentials_in_a_sentence(monkeypatch):
+    for name in [name for name in os.environ if name.startswith("AZURE_")]:
+        monkeypatch.delenv(name)
+    with pytest.raises(
+        UnreachableError, match="there are no credentials for az://runs; set AZURE_STORAGE_ACCOUNT_NAME"
+    ):
+        Bucket(URL("az", "runs", "run.zarr")).exists()
+    monkeypatch.setattr("xfeldask.store.storage.connection.RETRIES", 0)
+    for name, value in {"ACCOUNT_NAME": "me", "ACCOUNT_KEY": "AAAA", "ENDPOINT": "http://127.0.0.1:9/me"}.items():
+        monkeypatch.setenv(f"AZURE_STORAGE_{name}", value)
+    with pytest.raises(UnreachableError, match="the server of az://runs at http://127.0.0.1:9/me does not answer"):
+        Bucket(URL("az", "runs", "run.zarr")).exists()

@@ -244,7 +244,8 @@ class Bucket(Replaceable):
     @property
     def store(self) -> ObjectStore:
         """The bucket."""
-        return bucket(self.path.scheme, self.path.bucket)
+        with told(self.path):
+            return bucket(self.path.scheme, self.path.bucket)
 
     def _key(self, key: str) -> str:
         return (self.path / key).key

@@ -40,7 +40,11 @@ class BucketStore(ObjectStore[Any]):
         self._reading = asyncio.Lock()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _reopened, (self._place, self.read_only)
+        return type(self)._reopened, (self._place, self.read_only)
+
+    @classmethod
+    def _reopened(cls, place: Bucket, read_only: bool) -> Self:
+        return cls(place, read_only=read_only)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, BucketStore) and self._place == other._place and self.read_only == other.read_only
@@ -111,11 +115,7 @@ class BucketStore(ObjectStore[Any]):
             if not prefix:
                 await self._read_metadata("")
             known = None if prefix or self._nodes is None else {name.partition("/")[0] for name in self._nodes} - {""}
-        if known is None:
-            with told(self._place.path):
-                listed = [name async for name in super().list_dir(self._base + prefix)]
-        else:
-            listed = list(PUBLISHED)
+        listed = [name async for name in self._names(prefix)] if known is None else list(PUBLISHED)
         nodes = [f"{prefix}/{name}".strip("/") for name in listed if name != FILE]
         found = await asyncio.gather(*(self._bytes(node) for node in nodes))
         # whoever asks for names asks for metadata next
@@ -137,6 +137,12 @@ class BucketStore(ObjectStore[Any]):
         """Return bytes of all objects in a group."""
         with told(self._place.path):
             return await super().getsize_prefix(self._base + prefix)
+
+    async def _names(self, prefix: str) -> AsyncIterator[str]:
+        """Yield names of what is in a group."""
+        with told(self._place.path):
+            async for name in super().list_dir(self._base + prefix):
+                yield name
 
     def _learn(self, key: str, data: bytes | None) -> None:
         node = _node(key)
@@ -182,7 +188,3 @@ def _nodes(root: bytes | None) -> frozenset[str] | None:
         return frozenset(name for name in found if name.partition("/")[0] not in PUBLISHED)
     except (ValueError, KeyError, TypeError):
         return None
-
-
-def _reopened(place: Bucket, read_only: bool) -> BucketStore:
-    return BucketStore(place, read_only=read_only)

@@ -16,6 +16,7 @@ from uuid import uuid4
 import psutil
 
 from xfeldask.store.storage.leftovers import HOST, real_path
+from xfeldask.store.storage.urls import URL
 
 STALE = 120.0
 """Age of the last sign of life from which a writer on another computer is taken for dead [s]."""
@@ -188,6 +189,40 @@ class FileMark:
         for left in self.path.parent.glob(f"{escape(self.path.name)}.*"):
             if is_dead(FileMark(left), Holder.of(left)):
                 left.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class NoMark:
+    """A mark that nobody sees: of a place that nobody here writes, or whose owner decides who does.
+
+    Attributes
+    ----------
+    path : URL
+    """
+
+    path: URL
+
+    def holder(self) -> Holder | None:
+        """Return nobody; see `Mark`."""
+        return None
+
+    def age(self) -> float | None:
+        """Return that it is not there; see `Mark`."""
+        return None
+
+    def make(self, me: Holder) -> None:  # noqa: ARG002
+        """Make nothing, where the store may be written; see `Mark`."""
+        self.path.refuse_read_only()
+
+    def take_over(self, holder: Holder | None, me: Holder) -> bool | None:  # noqa: ARG002
+        """Take nothing; see `Mark`."""
+        return None
+
+    def touch(self, me: Holder) -> None:
+        """Touch nothing; see `Mark`."""
+
+    def drop(self, me: Holder) -> None:
+        """Drop nothing; see `Mark`."""
 
 
 def mark_name(store: str, group: str, kind: str = "lock") -> str:

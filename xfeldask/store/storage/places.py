@@ -20,7 +20,7 @@ from xfeldask.errors import InputError
 from xfeldask.machine import exists
 from xfeldask.store.storage.leftovers import leftovers, real_path, remove, sweep_beside
 from xfeldask.store.storage.marks import FileMark, Mark, mark_name
-from xfeldask.store.storage.urls import URL, ObjectURL, StorePath
+from xfeldask.store.storage.urls import URL, WEB, ObjectURL, StorePath
 
 Mode = Literal["r", "r+"]
 
@@ -227,7 +227,7 @@ def place_of(path: StorePath) -> Place:
     Raises
     ------
     InputError
-        It is in a bucket, and what buckets need is not installed.
+        It is not in a folder, and what its kind of place needs is not installed.
 
     Examples
     --------
@@ -245,7 +245,12 @@ def place_of(path: StorePath) -> Place:
     except ModuleNotFoundError as error:
         if error.name != "obstore":
             raise
-        raise InputError(f"{path}: buckets need obstore: pip install 'xfeldask[bucket]'") from None
+        what = "web servers" if path.scheme in WEB else "buckets"
+        raise InputError(f"{path}: {what} need obstore: pip install 'xfeldask[bucket]'") from None
+    if path.scheme in WEB:
+        from xfeldask.store.storage.web import Web  # speaks of `Bucket`
+
+        return Web(path)
     return Bucket(path)
 
 

@@ -1,4 +1,4 @@
-"""Paths of stores: of files, or in a bucket. Nothing here asks a disk or a server."""
+"""Paths of stores: of files, in a bucket, or on a server. Nothing here asks a disk or a server."""
 
 from __future__ import annotations
 
@@ -18,8 +18,12 @@ from xfeldask.errors import InputError
 if TYPE_CHECKING:
     from zarr.abc.store import Store
 
-SCHEMES = ("s3", "gs", "memory")
+SCHEMES = ("s3", "gs", "az", "memory")
 """Kinds of buckets; ``file://`` is a folder."""
+ALIASES = {"gcs": "gs", "abfs": "az"}
+"""Other names of kinds of buckets."""
+WEB = ("https", "http")
+"""Web servers, where stores are read."""
 OBJECT = "zarr"
 """Scheme of names of zarr stores that were given as objects, which only this process knows."""
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):/{1,2}(?P<rest>.*)")
@@ -31,8 +35,8 @@ class URL:
 
     Attributes
     ----------
-    scheme : one of `SCHEMES`
-    bucket : str
+    scheme : one of `SCHEMES` or `WEB`
+    bucket : str, or the host of a web server
     key : str, without slashes at its ends
 
     Examples
@@ -67,6 +71,10 @@ class URL:
         """What the last part lies in."""
         return replace(self, key=self.key.rpartition("/")[0])
 
+    def at(self, key: str) -> Self:
+        """Return what is under another key of the same bucket."""
+        return replace(self, key=key)
+
     def with_name(self, name: str) -> Self:
         """Return what lies beside this by another name."""
         return self.parent / name
@@ -74,6 +82,19 @@ class URL:
     def absolute(self) -> Self:
         """Return the URL itself, which is the same for everybody."""
         return self
+
+    def refuse_read_only(self) -> None:
+        """Refuse to write where stores are only read.
+
+        Raises
+        ------
+        InputError
+        """
+        if self.scheme not in SCHEMES:
+            raise InputError(
+                f"{self} cannot be written: stores at {self.scheme}:// are only read; write to a folder or a bucket, "
+                "and copy the store there"
+            )
 
 
 @dataclass(frozen=True, order=True)
@@ -130,10 +151,11 @@ def store_path(given: str | Path | URL | Store) -> StorePath:
     URL(scheme='s3', bucket='beamtime', key='run.zarr')
     >>> store_path("file:///data/run.zarr") == store_path("/data/run.zarr")
     True
-    >>> store_path("http://here/run.zarr")
+    >>> store_path("odd://here/run.zarr")
     Traceback (most recent call last):
     ...
-    xfeldask.errors.InputError: http://here/run.zarr: a store is a path, or a URL of s3://, gs://, memory:// or file://
+    xfeldask.errors.InputError: odd://here/run.zarr: a store is a path, or a URL of s3://, gs://, az://, memory://, \
+https:// or file://
     """
     if isinstance(given, URL):
         return given
@@ -149,6 +171,7 @@ def store_path(given: str | Path | URL | Store) -> StorePath:
     if found is None or not (isinstance(given, Path) or "://" in given):
         return Path(given)
     scheme, rest = found["scheme"].lower(), found["rest"]
+    scheme = ALIASES.get(scheme, scheme)
     if scheme == "file":
         return Path(url2pathname(urlsplit(f"file://{rest if rest.startswith('/') else '/' + rest}").path))
     if scheme == OBJECT:
@@ -156,13 +179,15 @@ def store_path(given: str | Path | URL | Store) -> StorePath:
         if name not in _objects:
             raise InputError(f"{given}: that zarr store is of another process, or was closed; give the store itself")
         return ObjectURL(OBJECT, name, key, _objects[name])
-    if scheme not in SCHEMES:
+    if scheme not in (*SCHEMES, *WEB):
         if isinstance(given, Path):
             return given
-        raise InputError(f"{given}: a store is a path, or a URL of {', '.join(f'{s}://' for s in SCHEMES)} or file://")
+        known = ", ".join(f"{name}://" for name in (*SCHEMES, "https"))
+        raise InputError(f"{given}: a store is a path, or a URL of {known} or file://")
     bucket, *parts = [part for part in rest.split("/") if part] if rest.strip("/") else [""]
     if not parts:
-        raise InputError(f"{scheme}://{rest} names no store in a bucket; write {scheme}://BUCKET/NAME.zarr")
+        kind, what = ("on a server", "HOST") if scheme in WEB else ("in a bucket", "BUCKET")
+        raise InputError(f"{scheme}://{rest} names no store {kind}; write {scheme}://{what}/NAME.zarr")
     return URL(scheme, bucket, "/".join(parts))
 
 

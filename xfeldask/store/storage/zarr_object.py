@@ -16,7 +16,7 @@ from zarr.abc.store import Store
 from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
 
-from xfeldask.store.storage.marks import Holder, Mark
+from xfeldask.store.storage.marks import Mark, NoMark
 from xfeldask.store.storage.places import Mode, Replaceable
 from xfeldask.store.storage.urls import ObjectURL
 
@@ -140,32 +140,3 @@ class ZarrObject(Replaceable):
             return [key.removeprefix(before) async for key in self._store.list_prefix(before)]
 
         return sync(listed())
-
-
-@dataclass(frozen=True)
-class NoMark:
-    """A mark that nobody sees: whose store it is decides who writes it."""
-
-    path: ObjectURL
-
-    def holder(self) -> Holder | None:
-        """Return nobody; see `Mark`."""
-        return None
-
-    def age(self) -> float | None:
-        """Return that it is not there; see `Mark`."""
-        return None
-
-    def make(self, me: Holder) -> None:  # noqa: ARG002
-        """Make nothing, where the store may be written; see `Mark`."""
-        self.path.refuse_read_only()
-
-    def take_over(self, holder: Holder | None, me: Holder) -> bool | None:  # noqa: ARG002
-        """Take nothing; see `Mark`."""
-        return None
-
-    def touch(self, me: Holder) -> None:
-        """Touch nothing; see `Mark`."""
-
-    def drop(self, me: Holder) -> None:
-        """Drop nothing; see `Mark`."""

@@ -17,7 +17,7 @@ from xfeldask.store.storage.lock import shot_writers
 from xfeldask.store.storage.manifest import broken
 from xfeldask.store.storage.places import place_of
 from xfeldask.store.storage.shard_range import ShardRange
-from xfeldask.store.storage.urls import ObjectURL, StorePath
+from xfeldask.store.storage.urls import URL, ObjectURL, StorePath
 from xfeldask.work.compute import leaves_this_process, run_tasks
 from xfeldask.work.progress import Tell, reporter
 from xfeldask.work.tasks import shard_tasks
@@ -40,6 +40,8 @@ def refuse_existing(path: StorePath, resume: bool, overwrite: bool) -> None:
     """
     if resume and overwrite:
         raise InputError("resume and overwrite exclude each other")
+    if isinstance(path, URL):
+        path.refuse_read_only()
     there = place_of(path).exists()
     if there and not (resume or overwrite):
         advice = "pass resume=True (--resume), overwrite=True (--overwrite), or another path"
