@@ -164,7 +164,8 @@ class LabelledKinds:
         held = held_to(self.labels, told, kinds.fractions)
         probability = posterior(np.where(held.barred, -np.inf, told), kinds.fractions)[0]
         seconds = time.process_time() - start
-        return seconds, probability.argmax(axis=1) == held.wanted, probability[:, held.wanted]
+        (wanted,) = held.wanted
+        return seconds, probability.argmax(axis=1) == wanted, probability[:, wanted]
 
     @measures("s", "120 or less")
     def track_seconds(self, labels: int, foreign: str, fraction: float, device: str) -> float:

@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+from tests.explorer.more_store import with_more
 from tests.tiny import frames, tiny_run
 from xfeldask import open_run, simulate
 
@@ -60,6 +61,31 @@ def test_sort__like_accepts_the_wanted_species_of_what_was_embedded_or_not(run, 
     code, _, err = run("embed", store, "--name", "again", "--sort", "models", *THREADS)
     assert (code, "sort='models' and like=" in err) == (2, True)
     assert "again" not in open_run(store).embeddings
+
+
+def test_sort__names_kinds_and_accepts_those_that_are_wanted(run, tmp_path: Path) -> None:
+    path = with_more(tmp_path / "run.zarr")
+    code, out, _ = run("sort", path, "--name-kind", "0=capsid", "--name-kind", "1=ice", "--wanted", "all but capsid")
+    assert code == 0
+    assert "capsid, 4 ice; ice wanted" in out
+    found = open_run(path).embedding().dataset()
+    assert (found.is_single.values <= (found.kind.values == 1)).all()
+    code, out, _ = run("sort", path, "--wanted", "1, 0", "--name-kind", "ice=")
+    assert (code, "capsid and kind_1 wanted" in " ".join(out.split())) == (0, True)
+    for asked, told in (("--wanted=ice", "no kind ice: kinds are named capsid, kind_1"),
+                        ("--name-kind=capsid", "write KIND=NAME, such as 0=capsid"),
+                        ("--name-kind=0=<b>", "the name of a kind is a letter")):  # fmt: skip
+        code, _, err = run("sort", path, asked)
+        assert (code, told in " ".join(err.split())) == (2, True)
+
+
+def test_sort__of_kinds_says_where_there_are_none(run, tmp_path: Path) -> None:
+    path = tiny_run(tmp_path / "run.zarr", frames(24)).path
+    code, _, err = run("sort", path, "--wanted", "0")
+    assert (code, "no kinds were found in" in err) == (2, True)
+    code, _, err = run("sort", path, "--like", path, "--name-kind", "0=capsid")
+    assert (code, "species of --like have names" in err) == (2, True)
+    assert not open_run(path).embeddings
 
 
 def test_sort__like_takes_one_shot(run, tmp_path: Path) -> None:

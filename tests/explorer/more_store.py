@@ -16,6 +16,7 @@ from xfeldask.store.results.particle_kinds import KINDS, kinds_dataset
 from xfeldask.store.results.reconstructed import variable
 from xfeldask.store.results.reconstruction import Reconstructing, Reconstruction
 from xfeldask.store.run import Run
+from xfeldask.verbs.parts.building import variables
 
 SIZE = 9
 S = (np.arange(SIZE) - SIZE // 2) * 1e7
@@ -32,9 +33,12 @@ def with_more(path: Path) -> Path:
          "mean_photons": [120.4, 80.0], "radius_of_gyration": [6.25e-9, np.nan]}, {},
     )  # fmt: skip
     # as if the rule had accepted all shots
-    kind = xr.Variable(("shot",), np.repeat([0, 1], [20, 4]).astype(np.int8))
-    decision = Decision(kinds=(20, 4), wanted_kind=0).to_json()
-    found = embedding.stored().load().assign(kind=kind, is_single=kind == 0).assign_attrs(decision=decision)
+    kind = np.repeat([0, 1], [20, 4]).astype(np.int8)
+    probability = np.where(kind[:, None] == [0, 1], 0.9, 0.1).astype(np.float32)
+    columns = {"kind": kind, "is_single": kind == 0, "misfit": np.zeros(N), "probability_kind": probability,
+               "probability_wanted": probability[:, 0].astype(np.float64)}  # fmt: skip
+    decision = Decision(kinds=(20, 4), wanted_kinds=(0,)).to_json()
+    found = embedding.stored().load().assign(variables(columns, None)).assign_attrs(decision=decision)
     embedding.publish(found, embedding.parts() | {KINDS: told})
     for name, phased in (("bare", False), ("phased", True)):
         values = {"intensity": cube[0], "s": S, "mean_information": [1.0, 2.0, 3.5], "change": [1.0, 0.1, 0.0],

@@ -69,7 +69,7 @@ def test_kinds__that_were_named_have_their_names(looked):
     named = ("protein", "drop")
     found = embedding.stored().load()
     found["kind"].attrs = of_names(named).attributes()
-    decision = Decision(kinds=(20, 4), kind_names=named, wanted_kind=1).to_json()
+    decision = Decision(kinds=(20, 4), kind_names=named, wanted_kinds=(1,)).to_json()
     embedding.publish(found.assign_attrs(decision=decision), embedding.parts())
     again = Session(looked.shots.run.path)
     view = kinds(again, Pictures(again.shots.run), Watch(again))

@@ -108,7 +108,7 @@ def test_told__of_each_kind_is_what_a_person_can_name_it_by() -> None:
 
 
 def test_told__of_kinds_that_were_found_says_how_rare_another_may_be() -> None:
-    found = Decision(kinds=(900, 100), wanted_kind=0, rarest_kind=20 / 3000)
+    found = Decision(kinds=(900, 100), wanted_kinds=(0,), rarest_kind=20 / 3000)
     told = "900 kind 0, 100 kind 1; kind 0 wanted"
     assert decision_told(found)["kinds"] == f"{told}; one of less than 0.67 % of them, or a dim one, would not be found"
     assert decision_told(found.model_copy(update={"rarest_kind": None}))["kinds"] == told

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from tests.once import Once
 from xfeldask import embed, find_kinds, ingest, open_dataset, open_run, project, simulate, sort, verify
@@ -131,8 +132,9 @@ def test_find_kinds__again_knows_what_the_rule_said_of_the_kind_that_was_not_wan
         decision = json.loads(found.attrs["decision"])
         assert decision["expected_purity"] == pytest.approx(float(expected[found.is_single.values].mean()))
         assert decision["max_singles_lost"] == 0.05
-    with pytest.warns(XfeldaskWarning, match="are dropped"):
-        again = sort(store, "pairs", max_singles_lost=0.05)
+    again = sort(store, "pairs", max_singles_lost=0.05).load()  # which is no other than before
+    assert again.identical(other.load())
+    again = sort(store, "pairs", wanted="all")
     np.testing.assert_array_equal(again.is_single, ruled.is_single)
     np.testing.assert_array_equal(again.verdict, ruled.verdict)
 
@@ -206,7 +208,7 @@ def test_find_kinds__holds_shots_to_their_labels(store: Path, tmp_path: Path) ->
     np.save(tmp_path / "labels.npy", labels)
     found = find_kinds(store, "ipca", labels=tmp_path / "labels.npy", most=2, progress=False).load()
     decision = json.loads(found.attrs["decision"])
-    assert decision["wanted_kind"] == 1  # that of most labelled 1, though there are fewer
+    assert decision["wanted_kinds"] == [1]  # that of most labelled 1, though there are fewer
     assert decision["kinds_labels"] == [10, 9, 1]
     np.testing.assert_array_equal(found.probability_wanted.values[labels == 1], 1)
     np.testing.assert_array_equal(found.probability_wanted.values[labels == 0], 0)
@@ -224,7 +226,7 @@ def test_find_kinds__holds_shots_to_their_labels_of_whatever_kind_is_asked_for(s
     labels[of[1][:9]], labels[of[0][:9]] = 1, 0  # they call kind 1 wanted
     with pytest.warns(XfeldaskWarning, match="9 of the 9 single hits labelled 0 look as the wanted kind does"):
         found = find_kinds(store, "ipca", labels=labels, wanted=0, most=2, progress=False).load()
-    assert json.loads(found.attrs["decision"])["wanted_kind"] == 0
+    assert json.loads(found.attrs["decision"])["wanted_kinds"] == [0]
     np.testing.assert_array_equal(found.verdict.values[labels == 1], SINGLE)
     np.testing.assert_array_equal(found.verdict.values[labels == 0], OTHER)
     np.testing.assert_array_equal(found.is_single.values, found.kind.values == 0)
@@ -293,7 +295,117 @@ def test_find_kinds__refuses_labels_that_say_nothing_of_kinds(store: Path) -> No
         find_kinds(store, "ipca", labels=labels_of(store, slice(9), slice(9, 19)), like=named(), progress=False)
 
 
-def test_sort__forgets_kinds_as_they_went_by_other_shots(store: Path) -> None:
+def three_kinds(store: Path, name: str = "ipca") -> xr.Dataset:
+    return find_kinds(store, name, most=3, progress=False).load()
+
+
+@pytest.mark.parametrize(("name", "wanted"), [("ipca", [0, 2]), ("ipca", "all but 1"), ("pairs", "0, 2")])
+def test_sort__by_several_kinds_is_as_finding_them_with_those_wanted(store: Path, name: str, wanted: object) -> None:
+    first = three_kinds(store, name)
+    found = sort(store, name, wanted=wanted).load()
+    decision = Decision.from_json(found.attrs["decision"])
+    assert decision.wanted_kinds == (0, 2)
+    np.testing.assert_array_equal(found.kind, first.kind)
+    np.testing.assert_array_equal(found.is_single.values, np.isin(first.kind.values, (0, 2)))
+    np.testing.assert_array_equal(found.verdict.values == OTHER, first.kind.values == 1)
+    single = first.kind.values >= 0
+    sums = first.probability_kind.values[single][:, [0, 2]].sum(axis=1)
+    np.testing.assert_allclose(found.probability_wanted.values[single], sums, atol=1e-6)
+    at_once = find_kinds(store, name, most=3, wanted=wanted, progress=False).load()
+    for column in ("verdict", "is_single", "kind"):
+        np.testing.assert_array_equal(at_once[column], found[column])
+    np.testing.assert_allclose(at_once.probability_wanted, found.probability_wanted, atol=1e-6)
+    other = Decision.from_json(at_once.attrs["decision"])
+    assert other.model_dump().keys() == decision.model_dump().keys()
+    assert other.kinds == decision.kinds
+    if name == "pairs":
+        assert decision.expected_purity == pytest.approx(other.expected_purity, rel=1e-6)
+        accepted = found.is_single.values
+        assert decision.expected_purity == pytest.approx(float(found.probability_single.values[accepted].mean()))
+    told = decision_told(decision)["kinds"]
+    assert told.startswith(", ".join(f"{n} kind {k}" for k, n in enumerate(decision.kinds)))
+    assert "; kind 0 and kind 2 wanted" in told
+    assert verify(store, progress=False).ok
+
+
+def test_sort__names_kinds_and_keeps_the_names(store: Path) -> None:
+    first = three_kinds(store, "pairs")
+    named = sort(store, "pairs", name_kinds={0: "capsid", 1: "ice"}).load()
+    for column in ("verdict", "is_single", "probability_wanted", "probability_single", "kind", "score"):
+        np.testing.assert_array_equal(named[column], first[column])
+    assert named.kind.attrs["flag_meanings"] == "none capsid ice kind_2"
+    assert named.probability_kind.attrs["kind_names"] == "capsid ice kind_2"
+    before, after = (Decision.from_json(each.attrs["decision"]) for each in (first, named))
+    assert after == before.model_copy(update={"kind_names": ("capsid", "ice", "kind_2")})
+    assert open_dataset(store, group="latent/pairs/kinds").attrs["names"] == ["capsid", "ice", "kind_2"]
+    assert decision_told(after)["kinds"].startswith(f"{before.kinds[0]} capsid, ")
+    stricter = sort(store, "pairs", wanted="all but ice", max_singles_lost=0.1).load()
+    told = Decision.from_json(stricter.attrs["decision"])
+    assert (told.kind_names, told.wanted_kinds) == (after.kind_names, (0, 2))
+    assert told.max_singles_lost == 0.1
+    here = open_dataset(store, group="latent/pairs/kinds").shots
+    assert here.values.tolist() == list(told.kinds)
+    swapped = sort(store, "pairs", name_kinds={"capsid": "ice", "ice": None, 2: "dimer"})
+    assert Decision.from_json(swapped.attrs["decision"]).kind_names == ("ice", "kind_1", "dimer")
+    bare = sort(store, "pairs", name_kinds={0: None, 2: ""})
+    assert Decision.from_json(bare.attrs["decision"]).kind_names is None
+    assert "flag_meanings" not in bare.kind.attrs
+    assert "names" not in open_dataset(store, group="latent/pairs/kinds").attrs
+    assert verify(store, progress=False).ok
+
+
+def test_sort__keeps_the_contamination_that_kinds_were_found_by(store: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", XfeldaskWarning)
+        strict = find_kinds(store, "pairs", most=3, max_contamination=0.02, progress=False).load()
+        assert sort(store, "pairs", name_kinds={0: "capsid"}).is_single.identical(strict.is_single)
+        loose = sort(store, "pairs", wanted="all")
+        assert Decision.from_json(loose.attrs["decision"]).max_contamination == 0.02
+        loose = sort(store, "pairs", max_singles_lost=0.05)
+        assert Decision.from_json(loose.attrs["decision"]).max_contamination is None
+        again = sort(store, "pairs", wanted=0, max_singles_lost=0.05, max_contamination=0.02)
+    assert again.is_single.identical(strict.is_single)
+
+
+def test_sort__refuses_what_is_no_kind_and_no_name_of_one(store: Path) -> None:
+    with pytest.raises(InputError, match="no kinds were found in the embedding ipca of"):
+        sort(store, "ipca", wanted=0)
+    before = three_kinds(store)
+    for asked, told in (
+        ({"wanted": [0, 3]}, "there is no kind 3: 3 found, counted from 0"),
+        ({"wanted": "ice"}, "there is no kind ice: kinds that are found have numbers only"),
+        ({"wanted": "all but 0,1,2"}, "of 3 kinds none is left that is wanted"),
+        ({"wanted": []}, "no kind is wanted"),
+        ({"name_kinds": {0: "../x"}}, r"a letter and up to 31 letters, digits and _, got '\.\./x'"),
+        ({"name_kinds": {0: "none"}}, "no kind can be named 'none'"),
+        ({"name_kinds": {0: "kind_1"}}, "two kinds would be named kind_1"),
+        ({"wanted": 0, "contamination": 0.05}, "more shots would be accepted than kinds were found among"),
+        ({"wanted": 0, "max_contamination": 0.05}, "sorted by elliptic_envelope"),
+    ):
+        with pytest.raises(InputError, match=told):
+            sort(store, "ipca", **asked)
+    assert open_dataset(store, group="latent/ipca", chunks=None).load().identical(before)
+
+
+def test_find_kinds__holds_shots_to_their_labels_of_several_kinds(store: Path) -> None:
+    blind = three_kinds(store)
+    most, next_to, least = np.argsort([-(blind.kind.values == kind).sum() for kind in range(3)], kind="stable")
+    labels = np.full(N, -1)
+    labels[np.flatnonzero(blind.kind.values == most)[:12]] = np.repeat([1, 0], [9, 3])
+    labels[np.flatnonzero(blind.kind.values == next_to)[:4]] = 1
+    with pytest.warns(XfeldaskWarning, match="3 of the 3 single hits labelled 0 look as the wanted kind does"):
+        found = find_kinds(store, "ipca", labels=labels, wanted=[most, least], most=3, progress=False).load()
+    assert np.isin(found.kind.values[labels == 1], (most, least)).all()
+    np.testing.assert_array_equal(found.kind.values[labels == 0], next_to)
+    assert json.loads(found.attrs["decision"])["kinds_labels"] == [13, 3, 3]
+    np.testing.assert_array_equal(found.verdict.values[labels == 1], SINGLE)
+    np.testing.assert_array_equal(found.verdict.values[labels == 0], OTHER)
+    with pytest.warns(XfeldaskWarning, match="3 of the 3"):
+        none = find_kinds(store, "ipca", labels=labels, wanted="all", most=3, progress=False).load()
+    np.testing.assert_array_equal(none.verdict.values[labels == 0], OTHER)
+
+
+def test_sort__forgets_kinds_where_it_takes_more_shots_than_they_were_found_among(store: Path) -> None:
     find_kinds(store, "ipca", most=2, progress=False)
     with pytest.warns(XfeldaskWarning, match="the embedding ipca .* are dropped; find them again with: xfeldask kinds"):
         found = sort(store, "ipca", contamination=0.05)
@@ -323,7 +435,7 @@ def test_project__says_that_kinds_of_the_embedding_it_replaces_are_dropped(store
     ("options", "words"),
     [
         ({"wanted": 2, "most": 2}, "there is no kind 2: 2 found"),
-        ({"wanted": 0.7, "most": 2}, "wanted must be the number or the name of a kind, got 0.7"),
+        ({"wanted": 0.7, "most": 2}, "wanted must be the number or the name of a kind, or several of them, got 0.7"),
         ({"max_contamination": 1.5}, "max_contamination must be above 0 and below 1, got 1.5"),
     ],
 )
@@ -359,7 +471,7 @@ def test_find_kinds__of_species_that_are_named_accepts_the_wanted_one(store: Pat
     np.testing.assert_array_equal(found.is_single.values, found.kind.values == 1)
     decision = json.loads(found.attrs["decision"])
     assert decision["kind_names"] == ["drop", "protein"]
-    assert decision["wanted_kind"] == 1
+    assert decision["wanted_kinds"] == [1]
     assert found.probability_kind.attrs["kind_names"] == "drop protein"
     single = before.is_single.values
     np.testing.assert_allclose(found.probability_kind.values[single, 1], found.probability_wanted[single], rtol=1e-6)
@@ -430,8 +542,9 @@ def test_find_kinds__refuses_what_names_no_species(store: Path, tmp_path: Path) 
 
 
 def test_embed__sorts_by_models_as_by_pairs_and_then_by_the_species_that_are_named(store: Path) -> None:
-    found = embed(store, name="models", sort="models", like=named(), max_singles_lost=0.05, progress=False).load()
-    one_by_one = find_kinds(store, "pairs", like=named(), progress=False).load()
+    asked = {"like": named(), "wanted": "all but protein", "progress": False}
+    found = embed(store, name="models", sort="models", max_singles_lost=0.05, **asked).load()
+    one_by_one = find_kinds(store, "pairs", **asked).load()
     for name in ("kind", "probability_wanted", "verdict", "is_single"):
         np.testing.assert_array_equal(found[name], one_by_one[name])
     assert json.loads(found.attrs["decision"])["kind_names"] == ["drop", "protein"]
@@ -494,4 +607,8 @@ def test_embed__by_models_refuses_before_anything_is_done(store: Path, tmp_path:
             embed(store, name="models", progress=False, **options)
     with pytest.raises(MissingFileError, match=r"no .*nowhere to take species from"):
         embed(store, name="models", sort="models", like=tmp_path / "nowhere", progress=False)
+    with pytest.raises(InputError, match="there is no kind ice: kinds are named drop, protein"):
+        embed(store, name="models", sort="models", like=named(), wanted="protein,ice", progress=False)
+    with pytest.raises(InputError, match="wanted tells which species of like= to accept"):
+        embed(store, name="models", wanted=0, progress=False)
     assert "models" not in open_run(store).embeddings

@@ -12,17 +12,19 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from tests.explorer.more_store import with_more
 from tests.orient.shots import atoms_of
 from tests.rarely import rarely
-from xfeldask import embed, open_run, reconstruct, simulate, verify
+from xfeldask import embed, open_run, reconstruct, select, simulate, sort, verify
 from xfeldask.errors import CorruptStoreError, InputError, StoreExistsError, UnknownNameError, XfeldaskWarning
 from xfeldask.orient import schedule
 from xfeldask.orient.rotations import rotation_grid
 from xfeldask.orient.sparse import Pixels, SparseFrames
 from xfeldask.scores.quality import chance_correlation, shell_correlation
-from xfeldask.store.results.reconstruction import HeldOut, Reconstruction
+from xfeldask.store.results.reconstruction import HeldOut, Reconstructing, Reconstruction
 from xfeldask.verbs import reconstruct as verb
 from xfeldask.verbs.parts import reconstruction_checkpoints, reconstruction_work
+from xfeldask.verbs.reconstruct import warn_of_kinds
 
 ATOMS = atoms_of(4) * 1.0, ["C"] * 12
 BEAM = {"photon_energy": 4600.0, "photons_per_pulse": 2.4e18, "focus_radius": 5e-7}
@@ -302,3 +304,17 @@ def test_command__reconstructs_and_tells(path, run):
     assert (code, err.count("Traceback")) == (0, 0)
     assert "symmetry C1" in out
     assert "told" in run("inspect", path)[1]
+
+
+def test_warn_of_kinds__says_how_to_take_those_of_one_kind(tmp_path: Path) -> None:
+    run = open_run(with_more(tmp_path / "run.zarr"))
+    default = Reconstructing(embedding="pca", n_used=24)
+    warn_of_kinds(run, default)  # of one kind there is nothing to say
+    sort(run.path, wanted="all")
+    with pytest.warns(XfeldaskWarning, match=r"are of kind 0 and kind 1, and one intensity .* and kind == 0'"):
+        warn_of_kinds(run, default)
+    sort(run.path, name_kinds={0: "capsid"})
+    with pytest.warns(XfeldaskWarning, match='of capsid and kind_1, .* kind == "capsid"\''):
+        warn_of_kinds(run, default)
+    warn_of_kinds(run, default.model_copy(update={"where": "kind == 0"}))
+    assert len(select(run.path, 'is_single and kind == "capsid"'))

@@ -40,6 +40,9 @@ from xfeldask.store.storage.urls import StorePath
     help="Experiment (.toml) or simulated store whose species the beam may hold, for --sort models.",
 )
 @click.option(
+    "--wanted", help="Species of --like to accept: one, several, or 'all but NAME'.  [default: what it wants]"
+)
+@click.option(
     "--max-singles-lost",
     type=float,
     default=0.01,

@@ -18,8 +18,8 @@ from xfeldask.store.storage.urls import StorePath
 )
 @click.option(
     "--wanted",
-    help="Kind to accept, by number or by its name in --like.  [default: the most frequent, or what --labels or --like "
-    "want]",
+    help="Kinds to accept, by number or name in --like: 0, '0,2', all, or 'all but 1'.  [default: the most frequent, "
+    "or what --labels or --like want]",
 )
 @click.option(
     "--max-contamination", type=float,
@@ -40,7 +40,10 @@ def kinds(
     max_contamination: float | None, most: int, strangers: StorePath | None, seed: int, device: str, scheduler: str,
     workers: int | None, quiet: bool,
 ) -> None:  # fmt: skip
-    """Find the kinds of particles that the single hits of STORE are of, and accept those of one kind."""
+    """Find the kinds of particles that the single hits of STORE are of, and accept those of the wanted one.
+
+    Then sort --wanted accepts others of them, and sort --name-kind names them.
+    """
     from xfeldask.report.printing import print_verdict
     from xfeldask.store.run import open_run
     from xfeldask.verbs.particle_kinds import find_kinds

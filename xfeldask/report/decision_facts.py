@@ -158,9 +158,8 @@ def _kinds(decision: Decision) -> str:
     """Tell how many shots of which kind there are, and which kinds would not have been found."""
     if decision.kinds is None:
         return ""
-    names = decision.kind_names or tuple(f"kind {kind}" for kind in range(len(decision.kinds)))
-    counts = ", ".join(f"{count:,} {name}" for count, name in zip(decision.kinds, names, strict=True))
-    told = f"{counts}; {names[decision.wanted_kind or 0]} wanted"
+    counts = ", ".join(f"{count:,} {name}" for count, name in zip(decision.kinds, decision.kinds_called, strict=True))
+    told = f"{counts}; {decision.wanted_called} wanted"
     if decision.kinds_labels is not None:
         wanted, others, alike = decision.kinds_labels
         told += f"; labels called {wanted} wanted and {others} not, {alike} of which look wanted"
@@ -177,11 +176,10 @@ def _kinds(decision: Decision) -> str:
 def _each_kind(decision: Decision) -> str:
     """Tell by what a person can name each kind that has shots: how bright and how large it is."""
     photons, radii = decision.kind_photons or (), decision.kind_radius or ()
-    names = decision.kind_names or tuple(f"kind {kind}" for kind in range(len(photons)))
     return "; ".join(
         f"{name} {mean:,.0f} photons a shot"
         + ("" if radius is None else f", radius of gyration {written(radius, 'm', digits=3)}")
-        for name, mean, radius in zip(names, photons, radii, strict=True)
+        for name, mean, radius in zip(decision.kinds_called, photons, radii, strict=False)
         if mean is not None
     )
 

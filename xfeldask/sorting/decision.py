@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, BeforeValidator, Field
 
 from xfeldask.errors import InputError
 from xfeldask.records import Record
@@ -20,6 +20,11 @@ RESAMPLES = 40
 RESAMPLED = 20_000
 LIMIT = 50.0
 """Log odds are cut at this size."""
+
+
+def _several(value: Any) -> Any:
+    """Take one number for several of which there is one."""
+    return (value,) if isinstance(value, int) else value
 
 
 class Decision(Record):
@@ -58,10 +63,10 @@ class Decision(Record):
     expected_of_kind_interval : (float, float), as of the others
     kinds : tuple of int, shots of each kind of particle among the single hits, the most frequent first, or in
         the order of their names
-    kind_names : tuple of str, where they were named
+    kind_names : tuple of str, where they were named: species that were compared, or kinds that a person gave names
     kind_photons : tuple of float, photons of a shot of each kind on average; None of one without shots
     kind_radius : tuple of float, radius of gyration of each kind's particle [m]; None where it is not known
-    wanted_kind : int, the kind that is accepted
+    wanted_kinds : tuple of int, the kinds that are accepted
     rarest_kind : float, fraction of the single hits that a kind must have at least to be found; none where kinds were
         named, or as many were found as were sought
     doubtful_kind : int, shots, of those that kinds were sought among, that may be of a kind which is too much like
@@ -109,7 +114,10 @@ class Decision(Record):
     kind_names: tuple[str, ...] | None = None
     kind_photons: tuple[float | None, ...] | None = None
     kind_radius: tuple[float | None, ...] | None = None
-    wanted_kind: int | None = None
+    # one number in stores that were sorted before
+    wanted_kinds: Annotated[tuple[int, ...] | None, BeforeValidator(_several)] = Field(
+        None, validation_alias=AliasChoices("wanted_kinds", "wanted_kind")
+    )
     rarest_kind: float | None = None
     doubtful_kind: int | None = None
     rejected_of_kind: int | None = None
@@ -118,6 +126,28 @@ class Decision(Record):
     strangers_tried: dict[str, tuple[float, ...]] | None = None
     next_to_label: tuple[int, ...] | None = None
     kinds_background: str | None = None
+
+    @property
+    def kinds_called(self) -> tuple[str, ...]:
+        """What people call kinds: their names, or their numbers.
+
+        Examples
+        --------
+        >>> Decision(kinds=(9, 1)).kinds_called, Decision(kinds=(9, 1), kind_names=("drop", "ice")).kinds_called
+        (('kind 0', 'kind 1'), ('drop', 'ice'))
+        """
+        return self.kind_names or tuple(f"kind {kind}" for kind in range(len(self.kinds or ())))
+
+    @property
+    def wanted_called(self) -> str:
+        """What people call the kinds that are accepted.
+
+        Examples
+        --------
+        >>> Decision(kinds=(9, 1, 1), wanted_kinds=(0, 2)).wanted_called
+        'kind 0 and kind 2'
+        """
+        return " and ".join(self.kinds_called[kind] for kind in self.wanted_kinds or ())
 
     @property
     def purity_known(self) -> bool:

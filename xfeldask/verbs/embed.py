@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from os import PathLike
 
@@ -10,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from xfeldask.config import Experiment
 from xfeldask.errors import InputError, TooFewHitsError
+from xfeldask.sorting.kinds.names import Kind
 from xfeldask.sorting.pairs.lessons import LEAST_HITS
 from xfeldask.sorting.protocol import Allowance
 from xfeldask.sorting.rules import MODELS
@@ -18,6 +20,7 @@ from xfeldask.store.results.model import Choice, Model
 from xfeldask.store.storage.urls import StorePath
 from xfeldask.store.store_given import Store, opened
 from xfeldask.verbs.arguments.given import refuse_name
+from xfeldask.verbs.arguments.given_kinds import given_kinds
 from xfeldask.verbs.arguments.given_labels import given_labels
 from xfeldask.verbs.arguments.on_device import measured_on
 from xfeldask.verbs.arguments.options import Options, refuse, tell_conflict
@@ -48,6 +51,7 @@ def embed(
     contamination: float = 0.1,
     max_contamination: float | None = None,
     like: str | StorePath | Experiment | None = None,
+    wanted: Kind | Sequence[Kind] | None = None,
     labels: ArrayLike | str | PathLike[str] | None = None,
     stop: bool = True,
     measures: tuple[str, ...] = (),
@@ -86,6 +90,7 @@ def embed(
         sure are rejected until the interval of the purity that "pairs" expects keeps to it, even where that costs more
         singles than `max_singles_lost`. Then a warning says what each of the two would cost, and so does the decision
     like : Experiment, path of one as TOML, or of a simulated store: species that the beam may hold, for "models"
+    wanted : str, or several: species of `like` to accept, as of `find_kinds`; by default the one that `like` wants
     labels : int (shot,), optional: 1 for a single hit, 0 for anything else, -1 where not known; a ``.npy`` file of
         that, a ``.csv`` table as the explorer writes it, the name of who labelled shots there, or that of a column of
         true and false that came with the shots, such as a tag of a CXI file (true a single hit); for "pairs"
@@ -136,8 +141,10 @@ def embed(
             "sort='models' and like=, an experiment (.toml) or a simulated store that names species, belong together; "
             "pass both or neither"
         )
+    if wanted is not None and like is None:
+        raise InputError("wanted tells which species of like= to accept; pass both, or find kinds and sort by those")
     if like is not None:
-        beam_like(like)  # refused, if it must be, before anything is done
+        given_kinds(wanted, beam_like(like))  # refused, if they must be, before anything is done
     run = awaited(store, progress) if follow else opened(store)
     if like is not None:
         few = run.n_shots < LEAST_HITS and max_contamination is None and labels is None
@@ -182,11 +189,11 @@ def embed(
             made = draft(run, name, options, model, fitted, project_all(source, model, run.n_shots, progress))
             if named and made.found.is_single.any():
                 # in one step: an embedding without its kinds is not what was asked for
-                return kinds_of(made, like=like, seed=seed, device=device, progress=progress)
+                return kinds_of(made, like=like, wanted=wanted, seed=seed, device=device, progress=progress)
             made.publish(made.found, made.made)
     embedding = Embedding(run, name)
     if named and follow and embedding.dataset().is_single.any():
-        return find_kinds(run.path, name, like=like, seed=seed, device=device, progress=progress)
+        return find_kinds(run.path, name, like=like, wanted=wanted, seed=seed, device=device, progress=progress)
     return tell_conflict(embedding.dataset())
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,31 +12,32 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from xfeldask.config import Experiment
-from xfeldask.errors import WHOLE, InputError, XfeldaskWarning, refuse_unlike
+from xfeldask.errors import InputError, XfeldaskWarning
 from xfeldask.orient.models import radius_of_gyration
 from xfeldask.orient.sparse import pixels_of
 from xfeldask.physics.species import Mixture
 from xfeldask.sorting.decision import Decision
 from xfeldask.sorting.kinds.found import RADIUS, looks
-from xfeldask.sorting.kinds.growth import LEAST_HITS, LEAST_SHOTS, MOST
+from xfeldask.sorting.kinds.growth import LEAST_HITS, LEAST_SHOTS, MOST, doubtful
 from xfeldask.sorting.kinds.labelled import LEAST_LABELLED, Held
+from xfeldask.sorting.kinds.names import Kind
 from xfeldask.sorting.kinds.next_shots import next_to_label
 from xfeldask.sorting.labels import UNKNOWN, checked_labels
-from xfeldask.sorting.rules import RULES, goes_by
 from xfeldask.store.results.embedding import Embedding
 from xfeldask.store.results.particle_kinds import KINDS, kinds_dataset
 from xfeldask.store.run import Run
 from xfeldask.store.storage.urls import StorePath
 from xfeldask.store.store_given import Store, opened
 from xfeldask.verbs.arguments.given import refuse_seed
+from xfeldask.verbs.arguments.given_kinds import given_kinds
 from xfeldask.verbs.arguments.given_labels import given_labels
 from xfeldask.verbs.arguments.on_device import compared_by
 from xfeldask.verbs.arguments.options import tell_conflict
-from xfeldask.verbs.parts.kinds_decided import decided_by_kinds
+from xfeldask.verbs.parts.kinds_decided import Known, decided_by_kinds
 from xfeldask.verbs.parts.kinds_sought import Hits, Judged
 from xfeldask.verbs.parts.named_species import beam_like
 from xfeldask.verbs.parts.strangers_found import strangers_found
-from xfeldask.verbs.sort import decided_anew
+from xfeldask.verbs.sort import decided_anew, own_allowance
 from xfeldask.work.compute import one_thread_a_task
 from xfeldask.work.progress import Tell
 from xfeldask.work.reconstructing import read_frames
@@ -47,7 +49,7 @@ def find_kinds(
     *,
     like: str | StorePath | Experiment | None = None,
     labels: ArrayLike | str | os.PathLike[str] | None = None,
-    wanted: int | str | None = None,
+    wanted: Kind | Sequence[Kind] | None = None,
     max_contamination: float | None = None,
     most: int = MOST,
     strangers: str | StorePath | Experiment | None = None,
@@ -69,15 +71,16 @@ def find_kinds(
     like : Experiment, path of one as TOML, or of a simulated store, optional: species that the beam may hold
     labels : as of `embed`: 1 for a single hit of the wanted kind, 0 for anything else, -1 where not known; what they
         say of a shot holds
-    wanted : int or str, the kind to accept; by default the most frequent, the one that most shots labelled 1 are of, or
-        the one that `like` wants; names are those of `like`
+    wanted : int, str or several of them, the kinds to accept, by number or by their name in `like`; or words, such as
+        "0, 2", "all", or "all but 1"; by default the most frequent, the one that most shots labelled 1 are of, or the
+        one that `like` wants. `sort` takes others without finding kinds anew, and gives them names
     max_contamination : float, optional, fraction of the accepted shots that may be anything but a single hit of the
         wanted kind; shots are rejected, the least sure first, until the interval of the purity keeps to it; by default
         that which the embedding was sorted by, if any; for a rule that gives probabilities, such as "pairs"
     most : int, kinds that are sought where none are named; a further one is then not looked for, nor doubted
     strangers : as `like`: shots of each species but the wanted one (or of the only one) are put among the hits of the
-        wanted kind, 10 % and ever fewer, to tell from which fraction on they would be found; each takes as long as
-        finding kinds
+        wanted kind, the largest where several are, 10 % and ever fewer, to tell from which fraction on they would be
+        found; each takes as long as finding kinds
     seed : int, of the noise that intensities begin with
     device : as of `reconstruct`
     progress : as of `embed`
@@ -132,7 +135,7 @@ def kinds_of(
     *,
     like: str | StorePath | Experiment | None,
     labels: ArrayLike | str | os.PathLike[str] | None = None,
-    wanted: int | str | None = None,
+    wanted: Kind | Sequence[Kind] | None = None,
     max_contamination: float | None = None,
     most: int = MOST,
     strangers: str | StorePath | Experiment | None = None,
@@ -142,12 +145,12 @@ def kinds_of(
 ) -> xr.Dataset:
     """Find kinds in an embedding, which need not be in its store before; as `find_kinds`."""
     refuse_seed(seed)
-    if not isinstance(wanted, str):
-        refuse_unlike("the number or the name of a kind", WHOLE, wanted=wanted)
+    given_kinds(wanted)
     run = embedding.run
     _refuse_unfit(max_contamination, like, labels, strangers)
     # refused, if they must be, before anything is read
     strange, beam = (None if each is None else beam_like(each) for each in (strangers, like))
+    asked = given_kinds(wanted, beam)
     given = None if labels is None else checked_labels(given_labels(run, labels), run.n_shots)
     pixels, known = pixels_of(run.geometry, run.wavelength), run.known_background
     levels = looks(min(RADIUS, pixels.reach))
@@ -159,14 +162,14 @@ def kinds_of(
         shots = single_hits(embedding, before, LEAST_HITS if like is None else 1)
         mine = None if given is None else _of_single_hits(embedding, given, shots)
         hits = Hits(read_frames(run, shots, pixels, "image", known, progress), pixels, mine, seed, by, progress)
-        judged = hits.judged(beam, wanted, most)
+        judged = hits.judged(beam, asked, most)
         if judged.held is not None:
             _warn_of(judged.held)
         # where as many kinds were found as were sought, one more of any size would not have been
         rarest = None if beam is not None or len(judged.kinds) >= most else LEAST_SHOTS / len(hits.fitted)
-        found = decided_by_kinds(
-            before, shots, judged.columns, judged.kinds, judged.wanted, allowed, rarest, judged.held
-        )
+        told = Known(judged.wanted, judged.kinds.names or None, rarest, None if judged.held is None else
+                     judged.held.counts, doubtful(judged.kinds.growths) or None)  # fmt: skip
+        found = decided_by_kinds(before, shots, judged.columns, told, allowed)
         more: dict[str, Any] = {} if known is None else {"kinds_background": known.digest}
         if beam is None:
             more["next_to_label"] = _next_to_label(hits, judged, before.shot.values[shots])
@@ -193,10 +196,7 @@ def _of_the_rule(embedding: Embedding) -> tuple[xr.Dataset, dict[str, xr.Dataset
     found = embedding.stored().load()
     if "kind" not in found:
         return found, embedding.parts()
-    parameters = embedding.parameters
-    own = goes_by(RULES[str(parameters.sort)]) if parameters.sort in RULES else set()
-    asked = {field: getattr(parameters, field) for field in own}
-    return decided_anew(embedding, {field: value for field, value in asked.items() if value is not None})
+    return decided_anew(embedding, own_allowance(embedding))
 
 
 def single_hits(embedding: Embedding, found: xr.Dataset, least: int = LEAST_HITS) -> NDArray[np.int64]:
@@ -256,7 +256,10 @@ def _next_to_label(hits: Hits, judged: Judged, number: NDArray[np.int64]) -> tup
 
 def _of_strangers(hits: Hits, judged: Judged, strange: tuple[Experiment, Mixture]) -> dict[str, Any]:
     """Return from which fraction on strangers would be found, as a Decision has it."""
-    of_kind = hits.fitted[judged.columns["kind"][hits.fitted] == judged.wanted]
+    kind = judged.columns["kind"][hits.fitted]
+    # where several are wanted they would be told apart, and not the strangers
+    largest = max(judged.wanted, key=lambda each: int((kind == each).sum()))
+    of_kind = hits.fitted[kind == largest]
     sought = strangers_found(*strange, hits.frames[of_kind], hits.pixels, hits.seed, hits.by, hits.progress)
     return {
         "strangers_found": {name: each.least for name, each in sought.items()},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from dataclasses import asdict
 from importlib.metadata import version
 
@@ -10,12 +11,14 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from xfeldask.errors import NUMBER, WHOLE, InputError, StoreExistsError, refuse_unlike
+from xfeldask.errors import NUMBER, WHOLE, InputError, StoreExistsError, XfeldaskWarning, refuse_unlike
 from xfeldask.orient.schedule import Level
 from xfeldask.orient.sparse import pixels_of
 from xfeldask.orient.starts import refuse_no_start
 from xfeldask.physics.orientations import symmetry_group
+from xfeldask.store.results.embedding import Embedding
 from xfeldask.store.results.reconstruction import Reconstructing, Reconstruction, Unfinished
+from xfeldask.store.run import Run
 from xfeldask.store.store_given import Store, opened
 from xfeldask.verbs.arguments.given import refuse_seed, refuse_unnameable
 from xfeldask.verbs.arguments.on_device import compared_by
@@ -57,7 +60,7 @@ def reconstruct(
     ----------
     store : path of a store, or a Dataset of all of it as `open_dataset` gives
     where : str, optional, an expression that chooses shots, as of `select`; by default those that were accepted as
-        single hits, or all where none were sorted
+        single hits, of whatever kinds are wanted, or all where none were sorted
     name : str, of the reconstruction
     symmetry : str, optional, point group of the particle, such as "D8" (main axis along z); none by default
     resolution : float, optional, that is reconstructed to [m]; by default 34 bins, or as far as the detector reaches
@@ -94,7 +97,8 @@ def reconstruct(
     Warns
     -----
     XfeldaskWarning
-        Nothing was found, or all shots have one orientation.
+        Nothing was found, or all shots have one orientation; the accepted are of several kinds of particles, of which
+        one intensity is made.
 
     Examples
     --------
@@ -144,6 +148,7 @@ def reconstruct(
         if known is not None:
             parameters = parameters.model_copy(update={"background": known.digest})
         checkpoint = _checkpoint_of(target, parameters, overwrite)
+        warn_of_kinds(run, parameters)
         frames = read_frames(run, shots, pixels, images, known, progress)
         refuse_blank(frames, pixels, plan)
         work = Reconstructor(run, target, checkpoint, parameters, frames, shots, pixels, plan, group, by)
@@ -169,6 +174,23 @@ def _meant(
     _refuse_few(asked, len(shots), plan, group, which)
     of = {"shots_digest": hashlib.sha256(shots.tobytes()).hexdigest(), "n_used": len(shots), "embedding": embedding}
     return shots, asked.model_copy(update=of)
+
+
+def warn_of_kinds(run: Run, parameters: Reconstructing) -> None:
+    """Warn that accepted shots are of several kinds, and say how to take those of one."""
+    if parameters.where is not None or parameters.embedding is None:
+        return
+    decision = Embedding(run, parameters.embedding).decision
+    if len(decision.wanted_kinds or ()) < 2:
+        return
+    first = (decision.wanted_kinds or (0,))[0]
+    one = f'"{decision.kind_names[first]}"' if decision.kind_names else first
+    warnings.warn(
+        f"the accepted shots are of {decision.wanted_called}, and one intensity is made of them all; for one of them "
+        f"pass where='is_single and kind == {one}' (--where)",
+        XfeldaskWarning,
+        stacklevel=3,
+    )
 
 
 def _refuse_few(

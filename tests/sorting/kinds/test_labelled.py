@@ -51,7 +51,7 @@ def test_wanted_kind__is_not_the_largest_where_labels_say_otherwise() -> None:
 def test_held_to__counts_unwanted_shots_that_look_wanted() -> None:
     likelihood = np.array([[0.0, -20], [0, -20], [-20, 0], [0, -20], [0, -20]])
     held = held_to([1, 0, 0, 0, -1], likelihood, [0.9, 0.1])
-    assert (held.wanted, held.counts) == (0, (1, 3, 2))
+    assert (held.wanted, held.counts) == ((0,), (1, 3, 2))
     np.testing.assert_array_equal(held.unwanted, [False, True, True, True, False])
     assert not held_to([1, 0], np.zeros((2, 1)), [1.0]).barred.any()
 

@@ -34,10 +34,10 @@ def kinds(session: Session, pictures: Pictures, watch: Watch) -> pn.viewable.Vie
         )
     embedding = session.shots.run.embedding(session.embedding)
     found = embedding.parts()[KINDS]
-    wanted = embedding.decision.wanted_kind
+    wanted = embedding.decision.wanted_kinds or ()
     names: tuple[str, ...] = embedding.decision.kind_names or ()
     views = [
-        Kind(session, pictures, watch, found.isel(kind=k), names[k] if names else k, k == wanted)
+        Kind(session, pictures, watch, found.isel(kind=k), names[k] if names else k, k in wanted)
         for k in range(found.sizes["kind"])
     ]
     origin = "The species that were named" if names else "Found without knowing any, either hand as likely"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -17,28 +18,28 @@ CHANCE = 1e-3
 """Probability that as many witnesses would be of a kind by chance, at most."""
 
 
-def barred(labels: ArrayLike, wanted: int, kinds: int) -> NDArray[np.bool_]:
+def barred(labels: ArrayLike, wanted: ArrayLike, kinds: int) -> NDArray[np.bool_]:
     """Tell which kinds each shot is not of, by what its label says.
 
     Parameters
     ----------
     labels : int (shot,)
-    wanted : int, the wanted kind
+    wanted : int or several, the wanted kinds
     kinds : int, how many there are
 
     Returns
     -------
-    bool (shot, kind); of one kind nothing, as each shot must be of some kind
+    bool (shot, kind); where all are wanted nothing, as each shot must be of some kind
 
     Examples
     --------
-    >>> barred([1, 0, -1], wanted=0, kinds=2).tolist()
+    >>> barred([1, 0, -1], wanted=[0], kinds=2).tolist()
     [[False, True], [True, False], [False, False]]
-    >>> barred([1, 0, -1], wanted=0, kinds=1).any()
+    >>> barred([1, 0, -1], wanted=[0], kinds=1).any()
     np.False_
     """
-    told, mine = np.asarray(labels)[:, None], np.arange(kinds) == wanted
-    return np.asarray((((told == WANTED) & ~mine) | ((told == UNWANTED) & mine)) & (kinds > 1))
+    told, mine = np.asarray(labels)[:, None], np.isin(np.arange(kinds), wanted)
+    return np.asarray((((told == WANTED) & ~mine) | ((told == UNWANTED) & mine)) & ~mine.all())
 
 
 def wanted_kind(labels: ArrayLike, kind: ArrayLike, fractions: ArrayLike) -> int:
@@ -71,20 +72,22 @@ class Held(NamedTuple):
 
     Attributes
     ----------
-    wanted : int, the wanted kind
+    wanted : tuple of int, the wanted kinds
     barred : bool (shot, kind), kinds that a shot is not of
-    unwanted : bool (shot,), whether it is none of the wanted kind
+    unwanted : bool (shot,), whether it is of no wanted kind
     counts : (int, int, int), shots that are labelled as wanted, as unwanted, and those of the unwanted that look as the
         wanted do
     """
 
-    wanted: int
+    wanted: tuple[int, ...]
     barred: NDArray[np.bool_]
     unwanted: NDArray[np.bool_]
     counts: tuple[int, int, int]
 
 
-def held_to(labels: ArrayLike, log_likelihood: ArrayLike, fractions: ArrayLike, wanted: int | None = None) -> Held:
+def held_to(
+    labels: ArrayLike, log_likelihood: ArrayLike, fractions: ArrayLike, wanted: Sequence[int] | None = None
+) -> Held:
     """Hold shots to their labels.
 
     Parameters
@@ -92,7 +95,7 @@ def held_to(labels: ArrayLike, log_likelihood: ArrayLike, fractions: ArrayLike, 
     labels : int (shot,)
     log_likelihood : (shot, kind) [nat], as of `log_likelihoods`
     fractions : (kind,), of all shots
-    wanted : int, optional, the wanted kind; that which labels call wanted by default
+    wanted : int, optional, the wanted kinds; that which labels call wanted by default
 
     Returns
     -------
@@ -102,14 +105,14 @@ def held_to(labels: ArrayLike, log_likelihood: ArrayLike, fractions: ArrayLike, 
     --------
     >>> held = held_to([1, 0, 0, -1], [[0, -9], [-9, 0], [0, -9], [0, -9]], [0.7, 0.3])
     >>> held.wanted, held.counts
-    (0, (1, 2, 1))
-    >>> held_to([1, 0, 0, -1], [[0, -9], [-9, 0], [0, -9], [0, -9]], [0.7, 0.3], wanted=1).barred[:2].tolist()
+    ((0,), (1, 2, 1))
+    >>> held_to([1, 0, 0, -1], [[0, -9], [-9, 0], [0, -9], [0, -9]], [0.7, 0.3], wanted=[1]).barred[:2].tolist()
     [[True, False], [False, True]]
     """
     told, kinds = np.asarray(labels), len(np.asarray(fractions))
     kind = posterior(log_likelihood, fractions)[0].argmax(axis=1)
-    mine, unwanted = wanted_kind(told, kind, fractions) if wanted is None else wanted, told == UNWANTED
-    counts = int((told == WANTED).sum()), int(unwanted.sum()), int((unwanted & (kind == mine)).sum())
+    mine, unwanted = (wanted_kind(told, kind, fractions),) if wanted is None else tuple(wanted), told == UNWANTED
+    counts = int((told == WANTED).sum()), int(unwanted.sum()), int((unwanted & np.isin(kind, mine)).sum())
     return Held(mine, barred(told, mine, kinds), unwanted, counts)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -10,16 +11,30 @@ from numpy.typing import NDArray
 
 from xfeldask.schema import MULTIPLE, NO_KIND, OF_KINDS, OTHER, SINGLE, of_names
 from xfeldask.sorting.decision import Decision, expectations
-from xfeldask.sorting.kinds.found import Kinds
-from xfeldask.sorting.kinds.growth import doubtful
-from xfeldask.sorting.kinds.labelled import Held
 from xfeldask.sorting.kinds.wanted import accepted_at, accepted_losing
 from xfeldask.verbs.parts.building import variables
 
 
+class Known(NamedTuple):
+    """What is known of kinds, and which of them are wanted; by their names in `Decision`.
+
+    Attributes
+    ----------
+    wanted_kinds : tuple of int, to be accepted
+    kind_names : tuple of str, or None
+    rarest_kind, kinds_labels, doubtful_kind : as of `Decision`
+    """
+
+    wanted_kinds: tuple[int, ...]
+    kind_names: tuple[str, ...] | None = None
+    rarest_kind: float | None = None
+    kinds_labels: tuple[int, int, int] | None = None
+    doubtful_kind: int | None = None
+
+
 def decided_by_kinds(
-    before: xr.Dataset, shots: NDArray[np.int64], columns: dict[str, NDArray[Any]], kinds: Kinds, wanted: int,
-    max_contamination: float | None, rarest: float | None, held: Held | None,
+    before: xr.Dataset, shots: NDArray[np.int64], columns: Mapping[str, NDArray[Any]], known_of: Known,
+    max_contamination: float | None,
 ) -> xr.Dataset:  # fmt: skip
     """Return the embedding with kinds, verdicts by them, and what is expected of those accepted.
 
@@ -28,19 +43,17 @@ def decided_by_kinds(
     before : Dataset, the embedding as its rule decided
     shots : int64 (some,), single hits
     columns : `kind`, `probability_wanted` and `misfit` of each of them, (some,), `probability_kind` (some, kind)
-    kinds : Kinds
-    wanted : int, the kind to accept
-    max_contamination, rarest : as of `Decision`
-    held : Held, where shots were labelled
+    known_of : Known, of the kinds
+    max_contamination : as of `Decision`
     """
-    n = before.sizes["shot"]
+    n, count, wanted = before.sizes["shot"], columns["probability_kind"].shape[1], known_of.wanted_kinds
     rest = {"kind": NO_KIND, "probability_wanted": np.nan, "probability_kind": np.nan, "misfit": np.nan}
     out = {name: np.full((n, *columns[name].shape[1:]), value, columns[name].dtype) for name, value in rest.items()}
     for name, values in columns.items():
         out[name][shots] = values
     known_single = "probability_single" in before
     both = columns["probability_wanted"] * (before.probability_single.values[shots] if known_single else 1.0)
-    candidate = (columns["kind"] == wanted) & (columns["probability_wanted"] > 0)
+    candidate = np.isin(columns["kind"], wanted) & (columns["probability_wanted"] > 0)
     chosen = accepted_at(both, candidate, max_contamination)
     verdict = before.verdict.values.copy() if "verdict" in before else np.full(n, MULTIPLE, np.uint8)
     verdict[shots] = np.where(chosen, SINGLE, np.where(candidate, MULTIPLE, OTHER))
@@ -51,15 +64,12 @@ def decided_by_kinds(
         changed["probability_single"] = before.probability_single.values.copy()
         changed["probability_single"][shots] = both
     decision = Decision.from_json(before.attrs["decision"])
-    sizes = tuple(np.bincount(columns["kind"], minlength=len(kinds)).tolist())
-    told: dict[str, Any] = {
-        "kinds": sizes, "kind_names": kinds.names or None, "wanted_kind": wanted, "rarest_kind": rarest,
-        "kinds_labels": None if held is None else held.counts, "doubtful_kind": doubtful(kinds.growths) or None,
-    }  # fmt: skip
+    sizes = tuple(np.bincount(columns["kind"], minlength=count).tolist())
+    told: dict[str, Any] = {"kinds": sizes, **known_of._asdict()}
     expected = expectations(both, chosen)
     sure = decision.purity_by_peaks is None and told["doubtful_kind"] is None
     known = sure and known_single
-    if sure and not known_single and len(kinds) > 1:
+    if sure and not known_single and len(wanted) < count:
         told |= {f"expected_of_kind{end}": expected.get(f"expected_purity{end}") for end in ("", "_interval")}
     if known and (decision.expected_purity is not None or max_contamination is not None):
         told["expected_others_kept"] = float((1 - both)[chosen].sum())
@@ -75,9 +85,9 @@ def decided_by_kinds(
         told["expected_others_kept"] = told["expected_purity"] = None
     decision = decision.model_copy(update=told)
     stored = variables(changed, None) | {"verdict": xr.Variable(("shot",), verdict, OF_KINDS.attributes())}
-    if kinds.names:
-        stored["kind"] = xr.Variable(("shot",), out["kind"], of_names(kinds.names).attributes())
-        stored["probability_kind"].attrs["kind_names"] = " ".join(kinds.names)
+    if known_of.kind_names:
+        stored["kind"] = xr.Variable(("shot",), out["kind"], of_names(known_of.kind_names).attributes())
+        stored["probability_kind"].attrs["kind_names"] = " ".join(known_of.kind_names)
     return before.assign(stored).assign_attrs(decision=decision.to_json())
 
 

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xfeldask.config import Experiment
-from xfeldask.errors import InputError
 from xfeldask.orient.models import profile
 from xfeldask.orient.parallel import By
 from xfeldask.orient.sparse import Pixels, SparseFrames
@@ -22,6 +21,7 @@ from xfeldask.sorting.kinds.found import Kinds, log_likelihoods, posterior
 from xfeldask.sorting.kinds.growth import grow_kinds, most_made
 from xfeldask.sorting.kinds.labelled import Held, held_to
 from xfeldask.sorting.kinds.named_drawn import Named, tempered_by_drawn
+from xfeldask.sorting.kinds.names import Wanted
 from xfeldask.sorting.labels import UNKNOWN
 from xfeldask.verbs.parts.named_species import FEW, by_themselves, drawn_like, kinds_like, named_like
 from xfeldask.work.progress import Tell, reporter
@@ -41,13 +41,13 @@ class Judged:
     Attributes
     ----------
     kinds : Kinds
-    wanted : int, the kind to accept
+    wanted : tuple of int, the kinds to accept
     columns : `kind`, `probability_wanted` and `misfit` (hit,), `probability_kind` (hit, kind)
     held : Held, where hits were labelled
     """
 
     kinds: Kinds
-    wanted: int
+    wanted: tuple[int, ...]
     columns: dict[str, NDArray[Any]]
     held: Held | None
 
@@ -80,13 +80,14 @@ class Hits:
             return some
         return np.union1d(some, _spread(np.flatnonzero(self.labels != UNKNOWN), FITTED // 2))
 
-    def judged(self, beam: tuple[Experiment, Mixture] | None, wanted: int | str | None, most: int) -> Judged:
+    def judged(self, beam: tuple[Experiment, Mixture] | None, wanted: Wanted | None, most: int) -> Judged:
         """Judge the hits by kinds that are named, or found among them.
 
         Parameters
         ----------
         beam : Experiment and Mixture, optional, that name the kinds, as of `beam_like`
-        wanted, most : as of `find_kinds`
+        wanted : Wanted, optional; the most frequent by default, or what labels or the beam want
+        most : as of `find_kinds`
 
         Raises
         ------
@@ -97,13 +98,13 @@ class Hits:
         few = named is not None and len(self.frames) < FEW
         hits = replace(self, frames=by_themselves(self.frames, self.pixels)) if few else self
         kinds = hits.found(most) if named is None else kinds_like(named, hits.frames, hits.pixels)
-        asked = None if wanted is None else chosen(kinds, wanted)
+        asked = None if wanted is None else wanted.among(len(kinds), kinds.names)
         like_all = drawn_like(named, kinds, hits.frames, hits.pixels, hits.seed) if named and few else hits.frames
         likelihood = hits.compared(kinds, like_all)
         told = hits.trusted(kinds, named, likelihood)
         held = None if self.labels is None else held_to(self.labels, told, kinds.fractions, asked)
         by_default = 0 if beam is None else beam[0].wanted_index
-        target = held.wanted if held is not None else by_default if asked is None else asked
+        target = held.wanted if held is not None else (by_default,) if asked is None else asked
         return Judged(kinds, target, hits.columns(kinds, target, likelihood, told, held), held)
 
     def found(self, most: int) -> Kinds:
@@ -143,17 +144,18 @@ class Hits:
                                             by=self.by, tell=lambda: telling.advance(1))  # fmt: skip
 
     def columns(
-        self, kinds: Kinds, wanted: int, likelihood: NDArray[np.float64], told: NDArray[np.float64], held: Held | None
-    ) -> dict[str, NDArray[Any]]:
+        self, kinds: Kinds, wanted: tuple[int, ...], likelihood: NDArray[np.float64], told: NDArray[np.float64],
+        held: Held | None,
+    ) -> dict[str, NDArray[Any]]:  # fmt: skip
         """Judge the hits by how well each kind explains them, corrected as it was told, and by what labels say."""
         free = told if held is None else np.where(held.barred, -np.inf, told)
         # of named species it is known how frequent they are, which matters where few shots tell
         probability, fractions = posterior(free, kinds.fractions, BELIEVED if kinds.names else 0.0)
         if held is not None:
-            probability[held.unwanted, held.wanted] = 0  # where there is one kind, too
+            probability[np.ix_(held.unwanted, np.array(held.wanted))] = 0  # where all kinds are wanted, too
         return {
             "kind": probability.argmax(axis=1).astype(np.int8),
-            "probability_wanted": probability[:, wanted],
+            "probability_wanted": probability[:, wanted].sum(axis=1).clip(max=1),
             "probability_kind": probability,
             "misfit": misfits(np.logaddexp.reduce(likelihood + np.log(fractions), axis=1), self.photons(kinds)),
         }
@@ -161,24 +163,6 @@ class Hits:
     def photons(self, kinds: Kinds) -> NDArray[np.int64]:
         """Count the photons that kinds are compared with, int64 (hit,)."""
         return self.frames.photons(self.pixels.within(kinds.radius))
-
-
-def chosen(kinds: Kinds, wanted: int | str) -> int:
-    """Return the index of the wanted kind.
-
-    Raises
-    ------
-    InputError
-        There is none.
-    """
-    if isinstance(wanted, str) and wanted in kinds.names:
-        return kinds.names.index(wanted)
-    if isinstance(wanted, str) and not wanted.isdecimal():
-        told = f"kinds are named {', '.join(kinds.names)}" if kinds.names else "kinds that are found have numbers only"
-        raise InputError(f"there is no kind {wanted}: {told}")
-    if not 0 <= int(wanted) < len(kinds):
-        raise InputError(f"there is no kind {wanted}: {len(kinds)} found, counted from 0")
-    return int(wanted)
 
 
 def _spread(shots: NDArray[np.int64], most: int) -> NDArray[np.int64]:
