@@ -35,6 +35,7 @@ MODULES = (
     "bench_reconstruct",
     "bench_dragonfly",
     "bench_kinds",
+    "bench_found_kinds",
     "bench_explorer",
     "bench_bucket",
     "bench_wire",

@@ -22,6 +22,7 @@ LONG = {
     "Distribution",
     "FiveVisitors",
     "FollowAtRate",
+    "FoundKinds",
     "Gestures",
     "HardBeams",
     "HeldOut",
