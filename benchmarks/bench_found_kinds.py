@@ -1,4 +1,4 @@
-"""Another complex in the beam that nobody named: what `find_kinds` makes of it, after the rule that a run is sorted by."""
+"""Another complex in the beam that nobody named: what `find_kinds` makes of it, after the rule of the run."""
 
 from __future__ import annotations
 
