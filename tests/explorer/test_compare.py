@@ -222,8 +222,8 @@ def test_tab__makes_nothing_where_another_embedding_came_before_its_thread_began
 def test_chips__count_within_the_selection():
     looked = session(colour="hit")
     box = chips(looked)
-    assert list(box[0].options)[1] == "single (8)"
+    assert list(box[0].options)[1] == "● single (8)"
     first = box.objects
     looked.choose_where("shot < 6")
-    assert list(box[0].options) == [f"{name} (2 of 8)" for name in ("blank", "single", "multiple")]
+    assert list(box[0].options) == [f"{name} (2 of 8)" for name in ("+ blank", "● single", "▣ multiple")]
     assert box.objects == first

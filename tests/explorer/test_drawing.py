@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from xfeldask.errors import InputError
-from xfeldask.explorer.model.drawing import LEAST_ALPHA, MARGIN, Points, draw, first_range
+from xfeldask.explorer.model.drawing import LEAST_ALPHA, MARGIN, SPREAD, Points, draw, first_range
+from xfeldask.explorer.model.shapes import DISC, PICTURES, offsets
 
 NONE, ALL = np.zeros(4, bool), np.ones(4, bool)
 X = np.array([0.1, 0.1, 0.6, 0.9], np.float32)
@@ -45,6 +46,32 @@ def test_draw__mixes_the_colours_of_classes_by_their_shots():
     # two shots of two classes in the pixel at (0.1, 0.1), whose row is counted from the top
     np.testing.assert_allclose(mixed[8, 1, :3], [127.5, 0, 127.5], atol=1)
     np.testing.assert_array_equal(mixed[3, 6, :3], [0, 0, 255])
+
+
+def test_draw__has_the_shape_of_its_class_where_shots_are_few():
+    some = points([0, 1, 1, 0], {0: "#ff0000", 1: "#0000ff"}, shapes=("x", "s"))
+    rgba = drawn(some, size=40).rgba
+
+    def around(row, column):
+        return np.where(rgba[row - 3 : row + 4, column - 3 : column + 4, 3] > 0, "#", ".").tolist()
+
+    # the first two lie in one pixel, and are of two classes
+    for shape, row, column in ((DISC, 35, 4), ("s", 15, 24), ("x", 4, 35)):
+        wanted = [list(line.strip()) for line in PICTURES[shape].split("\n") if line.strip()]
+        assert around(row, column) == wanted
+    for shape in PICTURES:
+        assert offsets(shape)[-1].tolist() == [0, 0]
+
+
+def test_draw__has_dots_without_shape_where_shots_are_many():
+    rng = np.random.default_rng(1)
+    n = SPREAD[0][0] + 1
+    x, y, value = rng.random(n, np.float32), rng.random(n, np.float32), rng.integers(0, 2, n)
+    colours = {0: "#ff0000", 1: "#0000ff"}
+    with_shapes, without = (Points(x, y, value, colours, ("#000000",), shapes=shapes) for shapes in (("x", "s"), ()))
+    every, none = np.ones(n, bool), np.zeros(n, bool)
+    one, other = (draw(some, every, none, (0, 1), (0, 1), 90, 90).rgba for some in (with_shapes, without))
+    np.testing.assert_array_equal(one, other)
 
 
 def test_draw__has_the_fullest_pixel_opaque_and_a_single_shot_visible():

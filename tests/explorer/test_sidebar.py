@@ -54,7 +54,7 @@ def test_chips__hide_and_show_the_classes_of_what_colours_tell():
     looked.hidden = ["elsewhere"]
     box = chips(looked)
     (group,) = box.objects
-    assert list(group.options) == ["blank (8)", "single (8)", "multiple (8)"]
+    assert list(group.options) == ["+ blank (8)", "● single (8)", "▣ multiple (8)"]
     group.value = ["single", "multiple"]
     np.testing.assert_array_equal(looked.visible, NUMBER > 0)
     assert looked.hidden == ["elsewhere", "blank"]
@@ -65,7 +65,7 @@ def test_chips__hide_and_show_the_classes_of_what_colours_tell():
     seen = []
     box.param.watch(lambda event: seen.extend(label for group in event.new for label in group.options), "objects")
     looked.colour = "hit"
-    assert seen == ["blank (8)", "single (8)", "multiple (8)"], "with their labels from the start"
+    assert seen == ["+ blank (8)", "● single (8)", "▣ multiple (8)"], "with their labels from the start"
     looked.colour = "density"
     looked.colour = "photon_count"
     assert box.objects == []

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from xfeldask.errors import InputError
 from xfeldask.explorer.model import counting, hexagons
 from xfeldask.explorer.model.masks import Mask
+from xfeldask.explorer.model.shapes import DISC, offsets
 
 Range = tuple[float, float]
 Image = NDArray[np.uint8]
@@ -26,6 +27,8 @@ LEAST_ALPHA, LEAST_ALPHA_ON_DARK = 140, 220
 pixel has 255, those between by the logarithm of their shots."""
 SPREAD = ((3_000, 2), (150_000, 1))
 """Up to how many points each is drawn larger, and by how many pixels around it."""
+MOST_SPREAD = SPREAD[0][1]
+"""How large dots are that have the shape of their class: smaller ones have none."""
 UNKNOWN = "#c4c4c4"
 """Colour of points whose number is not known."""
 FAINT, FAINT_ALPHA = "#808080", 90
@@ -47,6 +50,7 @@ class Points:
     colours : colour by value of a class, empty for numbers
     palette : colours of numbers, or where there is no value of how many points a pixel holds, from low to high
     span : lowest and highest number told by a colour
+    shapes : shape of the dots of each of `colours`, as of `class_shapes`, where dots are few; empty for discs
     hexagons : bool, counted into hexagons, in the colours of the palette by the logarithm of the count
     least_alpha : int, opacity of a pixel with a single shot of a class
 
@@ -62,6 +66,7 @@ class Points:
     colours: dict[int, str]
     palette: tuple[str, ...]
     span: Range = (0.0, 1.0)
+    shapes: tuple[str, ...] = ()
     hexagons: bool = False
     least_alpha: int = LEAST_ALPHA
 
@@ -167,7 +172,11 @@ def draw(
     for number, coloured in zip(counts, (False, True), strict=True):
         if (where := np.flatnonzero(number)).size:
             colour = _shaded(points, pixel, chosen, number, where) if coloured else _faint(number[where])
-            _paint(rgba, where, colour, _spread(int(number.sum())))
+            spread = _spread(int(number.sum()))
+            if coloured and points.shapes and spread == MOST_SPREAD:
+                _shape(rgba, where, colour, _shapes(points, pixel, chosen, where))
+            else:
+                _paint(rgba, where, colour, spread)
     return Drawing(rgba, int(counts.sum()), shown)
 
 
@@ -242,6 +251,27 @@ def _paint(rgba: Image, where: Index, colour: Image, spread: int) -> None:
     disc = [(dy, dx) for dy in steps for dx in steps if dx * dx + dy * dy <= spread * spread + 0.5]
     disc.sort(key=lambda d: -(d[0] ** 2 + d[1] ** 2))
     counting.paint(rgba, where, colour, np.array(disc))
+
+
+def _shape(rgba: Image, where: Index, colour: Image, shape: NDArray[np.str_]) -> None:
+    """Paint pixels as the shapes that they have, the middles of all last."""
+    for kind in np.unique(shape):
+        some = shape == kind
+        counting.paint(rgba, where[some], colour[some], offsets(str(kind))[:-1])
+    counting.paint(rgba, where, colour, np.zeros((1, 2), np.int64))
+
+
+def _shapes(points: Points, pixel: NDArray[np.int32], chosen: Mask, where: Index) -> NDArray[np.str_]:
+    """Return the shapes of the pixels that hold few points which are chosen; discs where these are of several classes.
+
+    All points are gone through once, and what comes after is in proportion to those few.
+    """
+    at = np.flatnonzero(chosen & (pixel != counting.OUTSIDE))
+    place, code = np.searchsorted(where, pixel[at]), points.codes[at]
+    low, high = np.full(len(where), len(points.shapes), np.uint16), np.zeros(len(where), np.uint16)
+    np.minimum.at(low, place, code)
+    np.maximum.at(high, place, code)
+    return np.where(low == high, np.array([*points.shapes, DISC])[high], DISC)
 
 
 def _spread(n: int) -> int:

@@ -17,6 +17,7 @@ from xfeldask.explorer.model.outline import Outline
 from xfeldask.explorer.model.palette import class_colours
 from xfeldask.explorer.model.pictures import PHOTONS, ZOOMS
 from xfeldask.explorer.model.selection import Selecting
+from xfeldask.explorer.model.shapes import class_shapes
 from xfeldask.explorer.model.shared import shared_shots, stamp
 from xfeldask.explorer.model.words import called
 from xfeldask.store.choosing.columns import Column
@@ -145,6 +146,10 @@ class Session(Selecting):
     def colours(self, name: str) -> dict[str, str]:
         """Return the colours of the classes of a quantity by meaning."""
         return class_colours(tuple(meaning for _, meaning in self.classes(name)))
+
+    def shapes(self, name: str) -> dict[str, str]:
+        """Return the shapes of the classes of a quantity by meaning."""
+        return class_shapes([meaning for _, meaning in self.classes(name)])
 
     def counts(self, name: str, among: Mask | None = None) -> dict[str, int]:
         """Count the shots of each class of a quantity by meaning, of all shots or among some."""

@@ -18,6 +18,7 @@ from matplotlib.lines import Line2D
 from xfeldask.errors import UnknownNameError
 from xfeldask.explorer.model.drawing import Drawing, coordinates, draw, first_range
 from xfeldask.explorer.model.session import COUNTS, DENSITY, HEXAGONS, Session
+from xfeldask.explorer.model.shapes import DISC, HOLLOW
 from xfeldask.explorer.model.words import called
 from xfeldask.explorer.tabs.provenance import parameters
 from xfeldask.explorer.view.plane import points_of, ranges
@@ -111,13 +112,19 @@ def _explain(fig: Figure, session: Session, scale: ScalarMappable) -> None:
     elif not session.classes(colour):
         fig.colorbar(scale, ax=fig.axes, fraction=0.04).set_label(named(session.shots.shown(colour)))
     else:
-        counts, by_meaning = session.counts(colour), session.colours(colour)
+        counts, by_meaning, shapes = session.counts(colour), session.colours(colour), session.shapes(colour)
         handles = [
-            Line2D([], [], marker="o", linestyle="", color=by_meaning[meaning], label=f"{meaning} ({n:,})")
+            _dot(shapes[meaning], color=by_meaning[meaning], label=f"{meaning} ({n:,})")
             for meaning, n in counts.items() if meaning not in session.hidden
         ]  # fmt: skip
         title = "\n".join(wrap(called(session.shots.column(colour)), 26))
         fig.legend(handles=handles, title=title, loc="outside right upper", fontsize=8, title_fontsize=8)
+
+
+def _dot(shape: str, **options: Any) -> Line2D:
+    """Make a dot of a shape, for a legend."""
+    fill = "none" if shape in HOLLOW else "full"
+    return Line2D([], [], marker="o" if shape == DISC else shape, linestyle="", fillstyle=fill, **options)  # type: ignore[arg-type]
 
 
 def caption(session: Session, drawing: Drawing, store: Mapping[str, Any]) -> list[str]:

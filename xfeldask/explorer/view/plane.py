@@ -297,4 +297,5 @@ def points_of(session: Session, x: Coordinates, y: Coordinates, colour: str) -> 
         low, high = np.quantile(there, [0.005, 0.995]) if len(there) else (0.0, 1.0)
         span = float(low), float(high) if high > low else float(low) + 1
     alpha = LEAST_ALPHA_ON_DARK if session.dark else LEAST_ALPHA
-    return Points(x, y, values, by_value, tuple(all_palettes["Viridis"][256]), span, least_alpha=alpha)
+    shapes = tuple(session.shapes(colour).values())
+    return Points(x, y, values, by_value, tuple(all_palettes["Viridis"][256]), span, shapes, least_alpha=alpha)

@@ -12,6 +12,7 @@ import panel_material_ui as pmui
 from xfeldask.errors import XfeldaskError
 from xfeldask.explorer.model.listing import listed
 from xfeldask.explorer.model.session import COUNTS, Session
+from xfeldask.explorer.model.shapes import SIGNS
 from xfeldask.explorer.view.fields import AS_WRITTEN, button, checks, choice
 
 WIDTH = 250
@@ -81,7 +82,8 @@ def chips(session: Session) -> Any:
         if classes:
             counts, within = session.counts(name), session.counts(name, session.selected)
             of = {meaning: f"{within[meaning]:,} of " if session.selected.any() else "" for meaning in counts}
-            options = {f"{meaning} ({of[meaning]}{n:,})": meaning for meaning, n in counts.items()}
+            signs = {meaning: SIGNS[shape] for meaning, shape in session.shapes(name).items()}
+            options = {f"{signs[meaning]} {meaning} ({of[meaning]}{n:,})": meaning for meaning, n in counts.items()}
             if made:
                 box.objects = [_chips(session, options)]
             else:
