@@ -7,6 +7,7 @@ import hashlib
 import os
 import pickle
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,6 +23,9 @@ LARGE = 2_000_000
 """Bytes that it takes to build a form factor that is worth to be kept."""
 KEPT = 12
 """How many of what was worked out once a session a process holds in memory, those that it used last."""
+
+# Examples in modules that need an extra are left out without it.
+collect_ignore_glob = [] if find_spec("icechunk") else ["xfeldask/store/storage/icechunk_*.py"]
 
 # Threads of BLAS wait for one another in loops: where each worker has as many of them as there are cores, that is most
 # of what the cores do. Read when NumPy is loaded, which is after this, and inherited by the processes that tests start.

@@ -73,7 +73,7 @@ def normal(name: str) -> str:
 
 
 def test_core__imports_what_it_declares_and_nothing_else():
-    extras = [PROJECT["optional-dependencies"][name] for name in ("skopi", "beamlines", "bucket")]
+    extras = [PROJECT["optional-dependencies"][name] for name in ("skopi", "beamlines", "bucket", "icechunk")]
     optional = set().union(*map(declared, extras))
     assert imported(modules(explorer=False)) - optional == declared(PROJECT["dependencies"]) - NAMED_ONLY
 

@@ -5,6 +5,7 @@ import os
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from threading import Event
+from types import SimpleNamespace
 
 import dask
 import pytest
@@ -12,7 +13,9 @@ from distributed import Client, LocalCluster
 from threadpoolctl import threadpool_info
 
 from xfeldask.errors import InputError, RunError
+from xfeldask.work import compute
 from xfeldask.work.compute import active_client, one_thread_a_task, run_reduced, run_tasks
+from xfeldask.work.schedulers import Waiting
 from xfeldask.work.tasks import shard_tasks, single_task
 
 
@@ -182,3 +185,15 @@ def test_run_reduced__tells_a_failure_in_one_sentence(scheduler):
     tasks = shard_tasks("fill", fail_at, "abcdefghi", "f", InputError("no such thing"))
     with pytest.raises(InputError, match="no such thing"):
         run_reduced(tasks, [1] * 9, joined, Counter(), "try again")
+
+
+@pytest.mark.parametrize(("address", "leaves"), [("inproc://127.0.0.1/1/1", False), ("tcp://127.0.0.1:1", True)])
+def test_leaves_this_process__asks_where_a_scheduler_is(address, leaves, monkeypatch):
+    monkeypatch.setattr(compute, "active_client", lambda: SimpleNamespace(scheduler=SimpleNamespace(address=address)))
+    assert compute.leaves_this_process() is leaves
+
+
+@pytest.mark.parametrize("here", [True, False])
+def test_leaves_this_process__starts_no_cluster_to_know(here):
+    with dask.config.set(scheduler=Waiting(pytest.fail, here=here)):
+        assert compute.leaves_this_process() is not here

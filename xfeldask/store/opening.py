@@ -117,7 +117,8 @@ def open_lazily(root: zarr.Group, group: str | None = None) -> xr.Dataset:
 
     try:
         with pipeline(FAST):
-            found: xr.Dataset = xr.open_zarr(root.store, group=group, consolidated=False, chunks=None)
+            within = "/".join(part for part in (root.path, group) if part) or None
+            found: xr.Dataset = xr.open_zarr(root.store, group=within, consolidated=False, chunks=None)
             photons = photon_store(root) if group is None else None
             if photons is None:
                 return found

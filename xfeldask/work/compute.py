@@ -77,7 +77,12 @@ def leaves_this_process() -> bool:
     False
     """
     chosen = dask.config.get("scheduler", None)
-    return chosen in ("processes", "multiprocessing") or active_client() is not None
+    if isinstance(chosen, Waiting):
+        return not chosen.here
+    client: Any = active_client()
+    # nobody but this process reaches a scheduler at such an address
+    elsewhere = client is not None and not client.scheduler.address.startswith("inproc://")
+    return elsewhere or chosen in ("processes", "multiprocessing")
 
 
 def worker_count() -> int:

@@ -282,9 +282,7 @@ def test_told__lets_what_is_missing_pass():
 def test_place__at_azure_asks_for_credentials_in_a_sentence(monkeypatch):
     for name in [name for name in os.environ if name.startswith("AZURE_")]:
         monkeypatch.delenv(name)
-    with pytest.raises(
-        UnreachableError, match="there are no credentials for az://runs; set AZURE_STORAGE_ACCOUNT_NAME"
-    ):
+    with pytest.raises(UnreachableError, match="there are no credentials for az://runs; set AZURE_STORAGE"):
         Bucket(URL("az", "runs", "run.zarr")).exists()
     monkeypatch.setattr("xfeldask.store.storage.connection.RETRIES", 0)
     for name, value in {"ACCOUNT_NAME": "me", "ACCOUNT_KEY": "AAAA", "ENDPOINT": "http://127.0.0.1:9/me"}.items():

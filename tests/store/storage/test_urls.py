@@ -22,11 +22,30 @@ from xfeldask.store.storage.urls import URL, local, store_path
         ("abfs://b/run.zarr", URL("az", "b", "run.zarr")),
         ("https://host:8000/p/run.zarr/", URL("https", "host:8000", "p/run.zarr")),
         (URL("memory", "m", "a"), URL("memory", "m", "a")),
+        ("icechunk+s3://b/p/runs@main", URL("icechunk+s3", "b/p/runs@main", "")),
+        ("icechunk+gcs://b/runs", URL("icechunk+gs", "b/runs@main", "")),
+        ("icechunk+file:///data/runs/@v1/p/run42/", URL("icechunk+file", "/data/runs@v1", "p/run42")),
+        (Path("icechunk+file:///data/runs@main/run42"), URL("icechunk+file", "/data/runs@main", "run42")),
+        ("github://me:runs@main/p/run.zarr", URL("github", "me:runs@main", "p/run.zarr")),
+        ("local:///data/run.zarr", URL("local", "/data", "run.zarr")),
         (Path("odd:/run.zarr"), Path("odd:/run.zarr")),
     ],
 )
 def test_store_path__is_what_is_meant(given, meant):
     assert store_path(given) == meant
+
+
+@pytest.mark.parametrize(
+    "given", ["icechunk+file:///data/runs@v1/run42", "icechunk+s3://b/p@main", "local:///a/b", "az://a/b"]
+)
+def test_store_path__is_read_as_it_is_written(given):
+    assert store_path(str(store_path(given))) == store_path(given)
+
+
+@pytest.mark.parametrize("given", ["icechunk+http://b/p@main", "icechunk+s3://", "icechunk+file:///a@"])
+def test_store_path__refuses_what_is_no_repository(given):
+    with pytest.raises(InputError, match=r"names no repository of Icechunk; write icechunk\+s3://BUCKET/PREFIX@BRANCH"):
+        store_path(given)
 
 
 @pytest.mark.parametrize("given", ["s3://bucket", "s3://bucket/", "s3://", "https://b", "odd://b/run.zarr"])

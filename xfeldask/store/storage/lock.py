@@ -74,10 +74,12 @@ def held(store: StorePath, group: str = "") -> Iterator[None]:
             if mine.times > 1:
                 _held[mark] = mine._replace(times=mine.times - 1)
             else:
-                with suppress(UnreachableError):  # why it cannot be reached is being told
-                    mark.drop(mine.holder)
-            if not _held:
-                _alive.rest()
+                try:
+                    with suppress(UnreachableError):  # why it cannot be reached is being told
+                        mark.drop(mine.holder)
+                finally:
+                    if not _held:
+                        _alive.rest()
 
 
 def writer(store: StorePath, group: str = "") -> Holder | None:

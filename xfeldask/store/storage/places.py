@@ -20,7 +20,7 @@ from xfeldask.errors import InputError
 from xfeldask.machine import exists
 from xfeldask.store.storage.leftovers import leftovers, real_path, remove, sweep_beside
 from xfeldask.store.storage.marks import FileMark, Mark, mark_name
-from xfeldask.store.storage.urls import URL, WEB, ObjectURL, StorePath
+from xfeldask.store.storage.urls import ICECHUNK, SCHEMES, URL, WEB, ObjectURL, StorePath
 
 Mode = Literal["r", "r+"]
 
@@ -240,6 +240,18 @@ def place_of(path: StorePath) -> Place:
         from xfeldask.store.storage.zarr_object import ZarrObject  # speaks of `Place`
 
         return ZarrObject(path)
+    if path.scheme.startswith(ICECHUNK):
+        try:
+            from xfeldask.store.storage.icechunk_place import IcechunkPlace  # needs an extra
+        except ModuleNotFoundError as error:
+            if error.name != "icechunk":
+                raise
+            raise InputError(f"{path}: repositories need Icechunk: pip install 'xfeldask[icechunk]'") from None
+        return IcechunkPlace(path)
+    if path.scheme not in (*SCHEMES, *WEB):
+        from xfeldask.store.storage.filesystem import FileSystem  # speaks of `Place`
+
+        return FileSystem(path)
     try:
         from xfeldask.store.storage.bucket import Bucket  # needs an extra
     except ModuleNotFoundError as error:

@@ -24,6 +24,10 @@ ALIASES = {"gcs": "gs", "abfs": "az"}
 """Other names of kinds of buckets."""
 WEB = ("https", "http")
 """Web servers, where stores are read."""
+ICECHUNK = "icechunk+"
+"""What comes before the scheme of where a repository of Icechunk lies."""
+REPOSITORIES = ("s3", "gs", "az", "file")
+"""Where repositories of Icechunk lie."""
 OBJECT = "zarr"
 """Scheme of names of zarr stores that were given as objects, which only this process knows."""
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):/{1,2}(?P<rest>.*)")
@@ -35,8 +39,8 @@ class URL:
 
     Attributes
     ----------
-    scheme : one of `SCHEMES` or `WEB`
-    bucket : str, or the host of a web server
+    scheme : one of `SCHEMES` or `WEB`, one of `REPOSITORIES` after `ICECHUNK`, or one that fsspec knows
+    bucket : str, or the host of a web server, or a repository with a branch after an @
     key : str, without slashes at its ends
 
     Examples
@@ -90,7 +94,7 @@ class URL:
         ------
         InputError
         """
-        if self.scheme not in SCHEMES:
+        if self.scheme not in SCHEMES and not self.scheme.startswith(ICECHUNK):
             raise InputError(
                 f"{self} cannot be written: stores at {self.scheme}:// are only read; write to a folder or a bucket, "
                 "and copy the store there"
@@ -154,8 +158,9 @@ def store_path(given: str | Path | URL | Store) -> StorePath:
     >>> store_path("odd://here/run.zarr")
     Traceback (most recent call last):
     ...
-    xfeldask.errors.InputError: odd://here/run.zarr: a store is a path, or a URL of s3://, gs://, az://, memory://, \
-https:// or file://
+    xfeldask.errors.InputError: odd://here/run.zarr: a store is a path, or a URL of s3://, gs://, az://, memory://, ...
+    >>> store_path("icechunk+file:///data/repository@main/run42")
+    URL(scheme='icechunk+file', bucket='/data/repository@main', key='run42')
     """
     if isinstance(given, URL):
         return given
@@ -179,16 +184,44 @@ https:// or file://
         if name not in _objects:
             raise InputError(f"{given}: that zarr store is of another process, or was closed; give the store itself")
         return ObjectURL(OBJECT, name, key, _objects[name])
-    if scheme not in (*SCHEMES, *WEB):
+    if scheme.startswith(ICECHUNK):
+        return _in_repository(str(given), scheme, rest)
+    if scheme not in (*SCHEMES, *WEB) and not _is_of_fsspec(scheme):
         if isinstance(given, Path):
             return given
-        known = ", ".join(f"{name}://" for name in (*SCHEMES, "https"))
-        raise InputError(f"{given}: a store is a path, or a URL of {known} or file://")
+        known = ", ".join(f"{name}://" for name in (*SCHEMES, "https", "file"))
+        raise InputError(
+            f"{given}: a store is a path, or a URL of {known}, {ICECHUNK}s3:// and the like, or what fsspec reads"
+        )
     bucket, *parts = [part for part in rest.split("/") if part] if rest.strip("/") else [""]
+    if rest.startswith("/") and scheme not in (*SCHEMES, *WEB):
+        bucket = f"/{bucket}"
     if not parts:
         kind, what = ("on a server", "HOST") if scheme in WEB else ("in a bucket", "BUCKET")
         raise InputError(f"{scheme}://{rest} names no store {kind}; write {scheme}://{what}/NAME.zarr")
     return URL(scheme, bucket, "/".join(parts))
+
+
+def _in_repository(given: str, scheme: str, rest: str) -> URL:
+    """Return the name of a store in a repository of Icechunk: ``icechunk+s3://bucket/prefix@branch/key``."""
+    inner = scheme.removeprefix(ICECHUNK)
+    inner = ALIASES.get(inner, inner)
+    place, _, ref = rest.rpartition("@") if "@" in rest else (rest, "", "main")
+    ref, _, key = ref.partition("/")
+    place = place.strip("/")
+    if inner not in REPOSITORIES or not place or not ref:
+        kinds = ", ".join(f"{ICECHUNK}{name}" for name in REPOSITORIES)
+        raise InputError(
+            f"{given} names no repository of Icechunk; write {ICECHUNK}s3://BUCKET/PREFIX@BRANCH, of {kinds}"
+        )
+    return URL(f"{ICECHUNK}{inner}", f"{'/' if inner == 'file' else ''}{place}@{ref}", key.strip("/"))
+
+
+def _is_of_fsspec(scheme: str) -> bool:
+    """Return whether there is a file system of that name, its package installed or not."""
+    from fsspec.registry import known_implementations, registry
+
+    return scheme in known_implementations or scheme in registry
 
 
 def from_here(path: StorePath) -> StorePath:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import zarr
@@ -18,7 +18,7 @@ from zarr.core.sync import sync
 
 from xfeldask.store.storage.marks import Mark, NoMark
 from xfeldask.store.storage.places import Mode, Replaceable
-from xfeldask.store.storage.urls import ObjectURL
+from xfeldask.store.storage.urls import URL, ObjectURL
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class ZarrObject(Replaceable):
 
     Attributes
     ----------
-    path : ObjectURL
+    path : URL, of a store that was given, in the class itself
 
     Examples
     --------
@@ -41,7 +41,7 @@ class ZarrObject(Replaceable):
     ['a.txt']
     """
 
-    path: ObjectURL
+    path: URL
 
     def exists(self) -> bool:
         """Return whether there is anything; see `Place`."""
@@ -101,7 +101,7 @@ class ZarrObject(Replaceable):
 
     def replace_by(self, folder: Path, group: str = "") -> None:
         """Write a group that lies in a folder into its place here; see `Replaceable`."""
-        target = ZarrObject(self.path / group)
+        target = replace(self, path=self.path / group)
         target.remove()
         files = (file for file in folder.rglob("*") if file.is_file())
         # a store may take no chunk of an array, and no array of a group, that it does not know
@@ -128,6 +128,7 @@ class ZarrObject(Replaceable):
 
     @property
     def _store(self) -> Store:
+        assert isinstance(self.path, ObjectURL)
         store: Store = self.path.store
         return store
 

@@ -17,7 +17,7 @@ from xfeldask.store.storage.lock import shot_writers
 from xfeldask.store.storage.manifest import broken
 from xfeldask.store.storage.places import place_of
 from xfeldask.store.storage.shard_range import ShardRange
-from xfeldask.store.storage.urls import URL, ObjectURL, StorePath
+from xfeldask.store.storage.urls import ICECHUNK, URL, ObjectURL, StorePath
 from xfeldask.work.compute import leaves_this_process, run_tasks
 from xfeldask.work.progress import Tell, reporter
 from xfeldask.work.tasks import shard_tasks
@@ -116,12 +116,18 @@ def run_pending(
 
 def _refuse_copies(run: Run) -> None:
     """Refuse workers that would write into copies of a store of this process."""
-    is_here = isinstance(run.path, ObjectURL) and isinstance(run.path.store, MemoryStore)
-    if is_here and leaves_this_process():
-        raise InputError(
-            f"workers would write into copies of {run.path}, which lies in the memory of this process; compute on "
-            "threads (dask.config.set(scheduler='threads')), or give a store on a disk or in a bucket"
-        )
+    if not leaves_this_process():
+        return
+    if isinstance(run.path, ObjectURL) and isinstance(run.path.store, MemoryStore):
+        what = "lies in the memory of this process"
+    elif isinstance(run.path, URL) and run.path.scheme.startswith(ICECHUNK):
+        what = "is written in a session of this process"
+    else:
+        return
+    raise InputError(
+        f"workers would write into copies of {run.path}, which {what}; compute on threads (--scheduler threads, "
+        "dask.config.set(scheduler='threads')), or give a store on a disk or in a bucket"
+    )
 
 
 def _set_complete(run: Run, complete: bool) -> None:
