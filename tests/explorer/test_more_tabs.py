@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import shlex
 import shutil
 from importlib import import_module
 from types import SimpleNamespace
@@ -14,17 +16,19 @@ from tests.explorer.few_shots import NUMBER, N, few_shots, texts
 from tests.explorer.gestures import size
 from tests.explorer.more_store import SIZE, S, with_more
 from tests.store.test_html import Read
+from xfeldask import sort
 from xfeldask.explorer.model.pictures import Pictures
 from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.tabs import MORE, TABS, Tabs, tabs
 from xfeldask.explorer.tabs.agreement import agreement
-from xfeldask.explorer.tabs.kinds_tab import Kind, kinds, middle
+from xfeldask.explorer.tabs.kinds_tab import Deciding, Shown, kinds, middle
 from xfeldask.explorer.tabs.reconstruction_tab import reconstruction
 from xfeldask.explorer.tabs.verdict import Verdict
 from xfeldask.explorer.tabs.watch import Watch
 from xfeldask.explorer.view.page import Explorer
 from xfeldask.explorer.view.plane import Plane
 from xfeldask.physics.orientations import beam_directions, super_fibonacci
+from xfeldask.report.decision_facts import decision_told
 from xfeldask.schema import of_names
 from xfeldask.scores import Confusion
 from xfeldask.sorting.decision import Decision
@@ -48,7 +52,7 @@ def test_tabs__of_a_store_are_those_that_it_has_something_for(looked):
 def test_kinds__tell_how_many_shots_each_has_and_how_large_it_is(looked):
     view = kinds(looked, Pictures(looked.shots.run), Watch(looked))
     told = texts(view)
-    for words in ("kind 0, the wanted one", "kind 1", "6.25 nm", "not known", "120"):
+    for words in ("kind 0", "kind 1", "6.25 nm", "not known", "120", "20 of 24 single hits, of kind 0"):
         assert words in told
     select = list(view.select(lambda part: getattr(part, "label", "") == "select its shots"))
     select[1].clicks += 1
@@ -74,16 +78,79 @@ def test_kinds__that_were_named_have_their_names(looked):
     again = Session(looked.shots.run.path)
     view = kinds(again, Pictures(again.shots.run), Watch(again))
     told = texts(view)
-    for words in ("drop, the wanted one", "protein", "species that were named"):
+    for words in ("of drop", "protein", "Species as named"):
         assert words in told
     next(iter(view.select(lambda part: getattr(part, "label", "") == "select its shots"))).clicks += 1
     assert np.flatnonzero(again.selected).tolist() == list(range(20))
 
 
+@pytest.fixture
+def deciding(looked):
+    looked.may_write = True
+    return Deciding(looked, Pictures(looked.shots.run), Watch(looked))
+
+
+def test_deciding__tells_what_sort_would_as_kinds_are_kept_and_named(deciding, looked, tmp_path):
+    stored = looked.shots.run.embedding("pca")
+    before = stored.dataset().load()
+    assert (deciding.make.disabled, deciding.back.visible) == (True, False)
+    deciding.kinds[1].keep.value = True
+    deciding.kinds[1].name.value = "ice"
+    assert not deciding.make.disabled
+    other = shutil.copytree(looked.shots.run.path, tmp_path / "other.zarr")
+    found = sort(other, wanted=[0, 1], name_kinds={1: "ice"})
+    due = decision_told(Decision.from_json(found.attrs["decision"]))
+    words = Read(deciding.table.object).words
+    assert words[1].startswith(f"{int(found.is_single.sum())} of ")
+    assert words[1].endswith("of kind_0 and ice")
+    assert words[words.index("expected") + 1] == due["expected"] if "expected" in due else "expected" not in words
+    assert stored.dataset().load().identical(before)  # nothing is written by looking
+    deciding.back.clicks += 1
+    assert [field.value for kind in deciding.kinds for field in (kind.keep, kind.name)] == [True, "", False, ""]
+    assert deciding.make.disabled
+
+
+def test_deciding__writes_the_verdict_as_sort_does(deciding, looked):
+    for kind, name in zip(deciding.kinds, ("capsid", "ice"), strict=True):
+        kind.name.value = f" {name} "
+        kind.keep.value = name == "ice"
+    deciding.start()
+    deciding.thread.join(60)
+    assert looked.shots.run.embedding("pca").decision.wanted_called == "ice"
+    assert looked.classes("kind") == ((-1, "none"), (0, "capsid"), (1, "ice"))
+    kept = looked.shots.column("is_single").values
+    assert kept.any()
+    assert (looked.shots.column("kind").values[kept] == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "keep", "told"),
+    [
+        ("<b>", True, "&lt;b&gt;"),
+        ("none", True, "no kind can be named"),
+        ("kind_1", True, "two kinds"),
+        ("", False, "no kind is wanted"),
+    ],
+)
+def test_deciding__says_what_can_be_no_name_and_that_one_must_be_kept(deciding, name, keep, told):
+    deciding.kinds[0].name.value, deciding.kinds[0].keep.value = name, keep
+    assert told in deciding.told.object
+    assert deciding.make.disabled
+
+
+def test_deciding__without_leave_to_write_shows_the_command(deciding, looked):
+    looked.may_write = False
+    deciding = Deciding(looked, Pictures(looked.shots.run), Watch(looked))
+    assert not deciding.make.visible
+    deciding.kinds[1].keep.value = True
+    command = shlex.join(["xfeldask", "sort", str(looked.shots.run.path), "--name", "pca", "--wanted", "0,1"])
+    assert html.escape(command) in deciding.command.object
+
+
 def test_kind__shows_the_mean_pattern_and_the_plane_through_the_middle(looked):
     found = looked.shots.run.embedding("pca").parts()[KINDS].isel(kind=1)
     looked.zoom = "whole detector"
-    shown = Kind(looked, Pictures(looked.shots.run), Watch(looked), found, 1, False)
+    shown = Shown(looked, Pictures(looked.shots.run), Watch(looked), found, 1, "kind 1", False)
     np.testing.assert_array_equal(shown.pattern.source.data["image"][0], found.mean_image.values)
     plane = shown.slice.source.data["image"][0]
     # rows go along y, columns along x
