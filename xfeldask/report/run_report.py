@@ -19,6 +19,7 @@ from xfeldask.report.confusion_figure import confusion_figure, kinds_matrix, ver
 from xfeldask.report.contact_sheet import contact_sheet
 from xfeldask.report.decision_facts import verdict_told
 from xfeldask.report.figures import q_extent
+from xfeldask.report.kinds_figure import kinds_figure
 from xfeldask.report.photon_peaks import photon_histogram
 from xfeldask.report.tradeoff_figure import tradeoff_figure
 from xfeldask.schema import MULTIPLE, OF_KINDS, SINGLE
@@ -27,6 +28,7 @@ from xfeldask.sorting.decision import Decision
 from xfeldask.store.adu_histogram import GROUP
 from xfeldask.store.results.embedding import Embedding
 from xfeldask.store.results.known_background import KnownBackground
+from xfeldask.store.results.particle_kinds import KINDS as KINDS_FOUND
 from xfeldask.store.run import Run
 from xfeldask.store.storage.places import store_around
 from xfeldask.store.storage.publish import replaced
@@ -45,7 +47,7 @@ _STYLE = (
 
 
 def report(store: str | StorePath, out: str | Path | None = None, *, embedding: str | None = None) -> Path:
-    """Write a report of a run: facts, verdicts, powders, profiles, scores in order, shots nearest to the threshold.
+    """Write a report of a run: facts, verdicts, powders, profiles, scores in order, shots near the threshold, kinds.
 
     Where the store holds the truth, verdicts and kinds are counted against it.
 
@@ -81,7 +83,8 @@ def report(store: str | StorePath, out: str | Path | None = None, *, embedding: 
     Embedding.refuse_unknown(run, embedding)
     name = embedding or Embedding.first_name(run.embeddings)
     latent = None if name is None else run.embeddings[name].dataset().load()
-    drawn = {title: _png(figure) for title, figure in figures(run, latent)}
+    kinds = None if name is None else run.embeddings[name].parts().get(KINDS_FOUND)
+    drawn = {title: _png(figure) for title, figure in figures(run, latent, kinds)}
     try:
         folder = path.with_suffix("")
         folder.mkdir(exist_ok=True)
@@ -105,8 +108,8 @@ def _refuse_place(path: Path) -> None:
         raise InputError(f"the figures of {path} would lie in the store {store}; give another path (--out)")
 
 
-def figures(run: Run, latent: xr.Dataset | None) -> Iterator[tuple[str, Figure]]:
-    """Draw what can be drawn of a run and one of its embeddings, by title."""
+def figures(run: Run, latent: xr.Dataset | None, described: xr.Dataset | None = None) -> Iterator[tuple[str, Figure]]:
+    """Draw what can be drawn of a run, one of its embeddings, and the kinds that were found beside it, by title."""
     kinds = verdicts(run, latent)
     powders = powder(run, kinds)
     yield "powder", _draw_powders(run, kinds, powders)
@@ -123,6 +126,8 @@ def figures(run: Run, latent: xr.Dataset | None) -> Iterator[tuple[str, Figure]]
             score = latent.score.values
             sheet = contact_sheet(run, nearest, lambda i: f"{i}: {score[i]:.3g}", binned=True)
             yield "nearest to the threshold", sheet
+    if latent is not None and described is not None:
+        yield "kinds of particles", kinds_figure(run, described, Decision.from_json(latent.attrs["decision"]))
     if latent is not None and "verdict" in latent and "n_particles" in run:
         yield "verdict and truth", confusion_figure({"verdicts, number of shots": verdict_matrix(run, latent)})
         if "kind" in latent:
