@@ -70,8 +70,10 @@ PICTURES: Mapping[str, str] = MappingProxyType({
         ...#...
         .......""",
 })  # fmt: skip
-"""Pixels of each shape, by matplotlib's marker; the one in the middle is where the shot is. All have a core, which tells the
-colour."""
+"""Pixels of each shape, by matplotlib's marker; the one in the middle is where the shot is.
+
+All have a core, which tells the colour.
+"""
 SIGNS: Mapping[str, str] = MappingProxyType({DISC: "●", "s": "▣", "+": "+", "D": "◈", "^": "▲", "x": "✕", "v": "▼"})
 """Characters that look like them, for people who read which is which."""
 HOLLOW = ("s", "D")
