@@ -75,6 +75,18 @@ def test_labels__are_a_quantity_to_be_coloured_and_selected_by():
     assert np.flatnonzero(looked.selected).tolist() == [4]
 
 
+def test_labels__have_the_name_of_the_person_who_signs_and_no_other():
+    looked = session()
+    looked.labels.give(4, "multiple")
+    looked.colour = "label_me"
+    looked.labels.sign("anna")
+    assert looked.colour == "label_anna"
+    assert looked.counts("label_anna")["multiple"] == 1
+    assert "label_me" not in looked.quantities
+    looked.labels.give(5, "single")
+    assert looked.counts(looked.colour)["single"] == 1
+
+
 def test_labels__of_a_person_are_kept_in_the_store_and_taken_up_again(run):
     write_labels(run, "anna", {1: "single", 2: "other"})
     looked = Session(run.path)
@@ -168,7 +180,7 @@ def test_chips__follow_a_class_that_is_named_while_labels_are_the_colour():
     box = chips(looked)
     looked.labels.name_class("ice")
     looked.labels.give(2, "ice")
-    assert list(box[0].options)[-1] == "ice (1)"
+    assert list(box[0].options)[-1] == "✕ ice (1)"
 
 
 def test_bench__goes_on_to_the_next_shot_when_a_label_is_given_again():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import threading
 import tracemalloc
 import zipfile
@@ -16,6 +17,7 @@ import numpy as np
 import panel_material_ui as pmui
 import pytest
 
+from tests.explorer.few_shots import texts
 from tests.formats.emc_writer import sparse_bytes
 from tests.tiny import frames, tiny_run
 from xfeldask import export
@@ -23,7 +25,7 @@ from xfeldask.errors import InputError
 from xfeldask.explorer.model import takeaway
 from xfeldask.explorer.model.pictures import Pictures
 from xfeldask.explorer.model.session import Session
-from xfeldask.explorer.model.takeaway import means_hdf5, patterns_zip, quantities_csv, report_html
+from xfeldask.explorer.model.takeaway import means_hdf5, patterns_zip, quantities_csv, report_html, table_bytes
 from xfeldask.explorer.tabs import TABS
 from xfeldask.explorer.tabs.export import FORMS
 from xfeldask.explorer.tabs.taking import Taking
@@ -77,6 +79,19 @@ def test_quantities__of_many_shots_take_little_more_memory_than_the_file(shots: 
     assert made.count(b"\n") == 1 + len(chosen)
     assert made.splitlines()[-1] == quantities_csv(shots, chosen[-1:]).splitlines()[-1]
     assert most < 4 * len(made)
+
+
+def test_quantities__tell_their_size_before_and_how_far_they_are(stores: dict[str, Path], shots: Shots) -> None:
+    every, heard = np.arange(shots.n_shots), []
+    made = quantities_csv(shots, every, lambda *what: heard.append(what))
+    assert heard == [("writing", 0, shots.n_shots, "shots")]
+    assert abs(table_bytes(shots, every) - len(made)) < 0.05 * len(made)
+    assert table_bytes(shots, every[:3]) == len(quantities_csv(shots, every[:3]))
+    looked = Session(stores["whole"], "pairs")
+    tab = TABS["export"](looked, Pictures(looked.shots.run), Watch(looked))
+    assert "MB" not in texts(tab)
+    looked.choose_where("shot < 300")
+    assert re.search(r"in the units that they take: about 0\.\d MB\.", texts(tab))
 
 
 @pytest.mark.parametrize("kind", FORMATS)

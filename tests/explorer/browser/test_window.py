@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+
 from tests.explorer.browsing import Server, Visit
+from xfeldask.explorer.view.browser import WORKING
 from xfeldask.explorer.view.theme import FIGURE, PARTS
 
 PLACES = """
@@ -82,6 +85,20 @@ def test_tab_of_labels__is_as_high_as_what_it_holds_and_its_bar_stays(small: Vis
     visit.page.get_by_role("button", name="teach the rule").scroll_into_view_if_needed()
     visit.until(SCROLLED)
     assert visit.ask(PLACES)["tabs"] == before
+
+
+def test_page__says_that_the_server_is_at_work_while_it_answers_late(small: Visit, server: Server) -> None:
+    bar = small.page.get_by_role("progressbar", name=WORKING)
+    clear = small.page.get_by_role("button", name="clear", exact=True)
+    clear.click()
+    bar.wait_for(state="hidden")
+    server.process.send_signal(signal.SIGSTOP)
+    try:
+        clear.click()
+        bar.wait_for(state="visible")
+    finally:
+        server.process.send_signal(signal.SIGCONT)
+    bar.wait_for(state="hidden")
 
 
 def test_list_of_keys__is_closed_by_a_key_that_does_nothing_else_then(page: Visit) -> None:

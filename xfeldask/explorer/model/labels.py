@@ -105,11 +105,21 @@ class Labels(param.Parameterized):
             self._others[self.person] = self._done, self._undone
             self._done, self._undone = self._others.pop(person, ([], []))
         again = [self._given(step) for step in self._done]
-        if not self.person:
+        is_first = not self.person
+        if is_first:
             # what a shot was labelled before is now what the store had
             self._done = again
         self.person = person
         self._tell()
+        if is_first and person != ME:
+            self._rename()
+
+    def _rename(self) -> None:
+        """Look at labels under the name of their person, and know those no more that had none."""
+        session, old, new = self._session, COLUMN + ME, COLUMN + self.person
+        if old in session.shots.names():
+            session.param.update(**{axis: new for axis in ("x", "y", "colour") if getattr(session, axis) == old})
+            session.let_go(old)
 
     def _stored(self, person: str) -> NDArray[np.int8]:
         """Read the labels that the store has of a person, in the numbers of this page, int8 (shot,)."""

@@ -146,6 +146,10 @@ class Selecting(param.Parameterized):
             if not write:
                 raise InputError(f"the selection {name} is in the store; start with --allow-write to delete it")
             remove_selection(self.shots.run, name)
+        self.let_go(name)
+
+    def let_go(self, name: str) -> None:
+        """Know a quantity no more that was added."""
         self.shots = self.shots.without(name)
         if self.where == name:
             self.where = ""

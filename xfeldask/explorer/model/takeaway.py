@@ -26,13 +26,15 @@ MOST_PIXELS = 5_000_000_000
 """Pixels of all of them."""
 RINGS = 200
 """Of a radial profile, from the beam to the farthest pixel."""
+SAMPLE = 50
+"""Rows by which the size of a table is told."""
 BLOCK = 2_000
 """Rows of a table that are written at a time: in words and numbers of Python they take many times the room."""
 
 Indices = NDArray[np.int64]
 
 
-def quantities_csv(shots: Shots, chosen: Indices) -> bytes:
+def quantities_csv(shots: Shots, chosen: Indices, tell: Tell | None = None) -> bytes:
     """Write every quantity of some shots as csv, a row a shot, the shot first, classes in words.
 
     Columns are named as expressions name them, and hold what expressions take: values in the unit of the store, which
@@ -42,6 +44,7 @@ def quantities_csv(shots: Shots, chosen: Indices) -> bytes:
     ----------
     shots : Shots
     chosen : int64 (n,), absolute indices, ascending
+    tell : optional, told how far it is
 
     Examples
     --------
@@ -60,11 +63,30 @@ def quantities_csv(shots: Shots, chosen: Indices) -> bytes:
     writer = csv.writer(text)
     writer.writerow(["shot", *(column.name + unit for column, unit in zip(columns, units, strict=True))])
     for first in range(0, len(chosen), BLOCK):
+        if tell is not None:
+            tell("writing", first, len(chosen), "shots")
         block = slice(first, first + BLOCK)
         values = [_words(column, rows[block]) for column in columns]
         writer.writerows(zip(chosen[block].tolist(), *values, strict=True))
     text.flush()
     return made.getvalue()
+
+
+def table_bytes(shots: Shots, chosen: Indices) -> int:
+    """Tell how large the table of these shots will be, about, by some of them.
+
+    Examples
+    --------
+    >>> import tempfile, xfeldask
+    >>> path, two = tempfile.mkdtemp() + "/run.zarr", ([[0, 0, 0], [2e-9, 0, 0]], ["C", "C"])
+    >>> _ = xfeldask.simulate(path, particle=two, detector="square-32", n_shots=4, progress=False)
+    >>> shots, some = Shots.of(xfeldask.open_run(path)), np.array([1, 3])
+    >>> table_bytes(shots, some) == len(quantities_csv(shots, some))
+    True
+    """
+    some = chosen[np.unique(np.linspace(0, len(chosen) - 1, SAMPLE).astype(int))] if len(chosen) else chosen
+    head = len(quantities_csv(shots, some[:0]))
+    return head + round((len(quantities_csv(shots, some)) - head) * len(chosen) / max(1, len(some)))
 
 
 def _words(column: Column, rows: Indices) -> list[Any]:

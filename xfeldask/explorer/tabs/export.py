@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from xfeldask.explorer.model.pictures import Pictures
 from xfeldask.explorer.model.session import Session
-from xfeldask.explorer.model.takeaway import means_hdf5, patterns_zip, quantities_csv, report_html
+from xfeldask.explorer.model.takeaway import means_hdf5, patterns_zip, quantities_csv, report_html, table_bytes
 from xfeldask.explorer.tabs.recipe import recipe, recipe_pane
 from xfeldask.explorer.tabs.taking import Make, Taking
 from xfeldask.explorer.tabs.watch import Watch
@@ -25,13 +25,14 @@ from xfeldask.work.progress import Tell
 
 FIGURE_FORMATS = ("png", "pdf", "svg")
 """Of files that the latent plot can be."""
+COLUMNS = "Every quantity of each of them, as expressions name them and in the units that they take"
 FORMS = {"Dragonfly .emc": "emc", "Dragonfly .h5": "emc_hdf5", "CXI": "cxi", "cspi": "cspi", "pictures": "png"}
 """What patterns leave as, by the words for it."""
 
 
 def export(session: Session, _: Pictures, watch: Watch) -> pn.viewable.Viewable:
     """Make the tab of downloads."""
-    told, words = caption(), recipe_pane(session)
+    told, columns, words = caption(), caption(), recipe_pane(session)
     files = {kind: _download(f"shots.{kind}", partial(_shots, session, kind)) for kind in ("npy", "csv")}
     quantities, patterns, means, report = _larger(session)
     kind = _choice({kind: kind for kind in FIGURE_FORMATS})
@@ -44,6 +45,8 @@ def export(session: Session, _: Pictures, watch: Watch) -> pn.viewable.Viewable:
             f"Absolute indices of the <b>{n:,}</b> selected of {session.shots.n_shots:,} shots{more}, ascending."
             if n else "Nothing is selected: lasso shots in the latent plot, or select in words."
         )  # fmt: skip
+        size = f": about {table_bytes(session.shots, chosen(session)) / 1e6:,.1f} MB" if n else ""
+        columns.object = f"{COLUMNS}{size}."
         for ending, file in files.items():
             file.param.update(disabled=not n, filename=f"{_stem(session)}-shots.{ending}")
         for taking in (quantities, means):
@@ -65,7 +68,7 @@ def export(session: Session, _: Pictures, watch: Watch) -> pn.viewable.Viewable:
         heading("the selected shots"),
         told,
         pn.Row(*files.values()),
-        caption("Every quantity of each of them, as expressions name them and in the units that they take."),
+        columns,
         quantities.view,
         heading("their patterns"),
         caption("Photons of each shot in a format that other programs read, with all that belongs beside it, as zip."),
@@ -104,7 +107,7 @@ def _larger(session: Session) -> tuple[Taking, Taking, Taking, Taking]:
 
     def of_quantities() -> tuple[str, Make]:
         shots, indices = session.shots, chosen(session)
-        return f"{_stem(session)}-quantities.csv", lambda _: quantities_csv(shots, indices)
+        return f"{_stem(session)}-quantities.csv", lambda tell: quantities_csv(shots, indices, tell)
 
     def of_patterns() -> tuple[str, Make]:
         run, shots, form, embedding = session.shots.run, chosen(session), kind.value, session.embedding
