@@ -49,7 +49,7 @@ def test_card__tells_a_resolution_in_reciprocal_space_alone(reciprocal):
     card = Card("pattern", "photons", AXES, reciprocal)
     tips = [tip for tool in card.figure.toolbar.tools if hasattr(tool, "tooltips") for tip, _ in tool.tooltips]
     assert ("resolution" in tips) == reciprocal
-    assert (card.figure.xaxis.axis_label, card.bar.title) == (AXES[0], "photons")
+    assert (card.figure.xaxis.axis_label, card.quantity.text) == (AXES[0], "photons")
 
 
 @pytest.mark.parametrize("scale", SCALES)

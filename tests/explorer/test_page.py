@@ -13,6 +13,7 @@ from tests.explorer.few_shots import few_shots, session, texts
 from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.view.frame import message
 from xfeldask.explorer.view.page import Explorer, make_page
+from xfeldask.schema import BLANK, SINGLE
 from xfeldask.store.choosing.columns import Shots
 from xfeldask.store.packing.codecs import EXACT
 from xfeldask.store.run import Run
@@ -66,6 +67,14 @@ def test_look__shows_a_shot_or_the_one_that_is_pinned():
     assert found.pattern.image.visible
     # the store tells of no atoms
     assert not found.particles.image.visible
+
+
+def test_look__at_a_blank_shows_no_particle_as_the_brightest(stores):
+    found = Explorer(Session(stores["whole"], "pairs"))
+    kind = found.session.shots.column("hit").values
+    for shot, high in ((np.argmax(kind == BLANK), 1.0), (np.argmax(kind == SINGLE), None)):
+        found.look(int(shot))
+        assert found.particles.mappers["linear"].high == high
 
 
 def test_look__at_a_damaged_shot_tells_what_is_wrong_and_goes_on(tmp_path):

@@ -430,3 +430,10 @@ def test_statistics__of_the_selection_twice_and_cancelled(session: Session) -> N
     whole = view.cards["total"].source.data["dw"][0]
     session.zoom = "photons"
     assert view.cards["total"].source.data["dw"][0] < whole
+
+
+def test_tabs__ask_for_no_more_width_than_a_window_of_900_pixels_has(session: Session) -> None:
+    pictures = Pictures(session.shots.run)
+    for name, tab in TABS.items():
+        root = tab(session, pictures, Watch(session)).get_root()
+        assert max(getattr(model, "min_width", None) or 0 for model in root.references()) <= 880, name

@@ -32,7 +32,8 @@ def histograms(session: Session, _: Pictures, watch: Watch) -> pn.viewable.Viewa
     """Make the tab of histograms."""
     chosen = pmui.MultiChoice(label="quantities", width=620)
     logarithmic = pmui.Switch(label="logarithmic counts", value=False, align="center")
-    box = pn.Row(sizing_mode="stretch_width", styles={"flex-wrap": "wrap"})
+    # a row would be as wide as all of them, and every tab with it
+    box = pn.FlexBox(sizing_mode="stretch_width")
     told = caption()
     shown: list[Histogram] = []
 
@@ -44,7 +45,7 @@ def histograms(session: Session, _: Pictures, watch: Watch) -> pn.viewable.Viewa
     def tell() -> None:
         n = int((session.selected & session.visible).sum())
         told.object = (
-            f"Drag over bars to select what lies in that range; what a drag does (new, +, -, ∩) is set beside the "
+            "Drag over bars to select what lies in that range; what a drag does (replace, add, ...) is set beside the "
             f"latent plot. Grey: the {int(session.visible.sum()):,} visible shots; blue: the {n:,} selected of them."
         )
 

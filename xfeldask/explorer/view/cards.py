@@ -21,6 +21,7 @@ from bokeh.models import (
     LogColorMapper,
     LogTicker,
     Ticker,
+    Title,
 )
 from bokeh.palettes import all_palettes
 from bokeh.plotting import figure
@@ -31,7 +32,7 @@ from xfeldask.explorer.model.pictures import Picture
 from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.view.fields import choice
 from xfeldask.explorer.view.rings import Rings
-from xfeldask.explorer.view.theme import describe, dress
+from xfeldask.explorer.view.theme import FAINT, describe, dress
 
 GAP = "#c9ced6"
 """Colour of pixels that hold no measurement."""
@@ -40,6 +41,12 @@ LEAST = 0.5
 COUNTED = (np.uint8, np.uint16)
 """Kinds of whole numbers in which counts are sent, a quarter or half as many bytes as numbers that can be unknown."""
 NARROW = (0, 2)
+TICKS = 4
+"""Numbers along x of a card, about."""
+SMALLER = "0.925em"
+"""Size of the text beside a colour bar, that of its numbers."""
+TYPED = ".bk-spin-btn { display: none !important; }"
+"""Of fields in which a number is typed: a step up or down from nothing means little."""
 PARTS = ("image", "x", "y", "dw", "dh")
 EMPTY = (np.ones((1, 1), np.float32), 0.0, 0.0, 1.0, 1.0)
 SCALES = {"linear": LinearColorMapper, "log": LogColorMapper, "equalised": EqHistColorMapper}
@@ -116,14 +123,19 @@ class Card:
         self.tickers = {name: ticker(name) for name in SCALES}
         self.bar = ColorBar(
             color_mapper=self.mappers[scale],
-            title=quantity,
             width=8,
             padding=2,
             ticker=self.tickers[scale],
             formatter=BasicTickFormatter(power_limit_low=-5),
         )
         self.figure.add_layout(self.bar, "right")
+        # a bar's own title stands at its lower end, between it and the picture
+        self.quantity = Title(text=quantity, align="center")
+        self.figure.add_layout(self.quantity, "right")
+        # in a narrow window more numbers than these would lie over each other
+        self.figure.xaxis.ticker.desired_num_ticks = TICKS
         dress(self.figure)
+        self.quantity.update(text_font_size=SMALLER, text_color=FAINT)
         describe(self.figure, f"{title}, {quantity}")
         formatters: dict[str, Any] = {"$x": CustomJSHover(code=RESOLUTION)}
         if self.cover is not None:
@@ -230,7 +242,7 @@ def contrast(cards: Iterable[Card], recoloured: Iterable[Card] = ()) -> pn.viewa
         options=[name.removesuffix("256") for name in NUMBERS], width=84, label="colour map", margin=NARROW
     )
     limits = [
-        pn.widgets.FloatInput(value=None, placeholder="auto", width=58, label=name, margin=NARROW)
+        pn.widgets.FloatInput(value=None, placeholder="auto", width=58, label=name, margin=NARROW, stylesheets=[TYPED])
         for name in ("min", "max")
     ]
     palettes = {name: list(all_palettes[name][256]) for name in palette.options}

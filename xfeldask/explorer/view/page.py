@@ -87,6 +87,8 @@ class Explorer:
             except XfeldaskError as error:
                 pattern, particles, told = None, None, html.escape(str(error))
             self.pattern.show(pattern)
+            # of a blank there is no brightest
+            self.particles.mappers["linear"].high = None if particles is None or particles.values.any() else 1.0
             self.particles.show(particles)
             self.line.value = told
         return pattern is not None
