@@ -73,6 +73,18 @@ def test_visitor__is_given_the_page_that_stands_ready_and_nobody_else_is() -> No
     run(visits)
 
 
+def test_page__that_stands_ready_is_written_for_its_browser_too() -> None:
+    async def visits(made: Made) -> None:
+        await made.ahead.fill()
+        document = (await made.visit()).document
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("bokeh.document.document.Serializer", None)
+            written = document.to_json()
+        assert document.to_json().content == written.content
+
+    run(visits)
+
+
 def test_visitor__whose_address_carries_a_state_has_a_page_made() -> None:
     async def visits(made: Made) -> None:
         await made.ahead.fill()

@@ -7,7 +7,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Hashable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bokeh.server.contexts import ApplicationContext
 from bokeh.util.token import generate_session_id, get_token_payload
@@ -15,6 +15,7 @@ from tornado.httputil import HTTPServerRequest, RequestStartLine
 
 if TYPE_CHECKING:
     from bokeh.core.types import ID
+    from bokeh.document import Document
     from bokeh.server.contexts import BokehSessionContext
     from bokeh.server.session import ServerSession
 
@@ -76,6 +77,7 @@ class Ahead:
         session = await self._make(name, HTTPServerRequest(start_line=RequestStartLine("GET", "/", "HTTP/1.0")))
         # nobody's yet: it counts as no visitor, and does not end for want of one
         del context._sessions[name]
+        write_ahead(session.document)
         self._ready = session, context._session_contexts.pop(name), state
         return True
 
@@ -112,3 +114,32 @@ class Ahead:
         session.unsubscribe(None)
         self._context._sessions[session.id] = session
         self._context._session_contexts[session.id] = context
+
+
+def write_ahead(document: Document) -> None:
+    """Write a page for its browser now; that is what the browser is sent first, unless the page changes before.
+
+    Examples
+    --------
+    >>> from bokeh.document import Document
+    >>> from bokeh.models import Div
+    >>> document, text = Document(), Div(text="one")
+    >>> document.add_root(text)
+    >>> write_ahead(document)
+    >>> text.text = "two"
+    >>> document.to_json(deferred=False)["roots"][0]["attributes"]["text"]
+    'two'
+    """
+    written = document.to_json()
+
+    def forget(event: object) -> None:
+        del event
+        document.remove_on_change(forget)
+        del document.to_json
+
+    def give(**options: Any) -> Any:
+        forget(None)
+        return document.to_json(**options) if options else written
+
+    document.to_json = give
+    document.on_change(forget)
