@@ -1,5 +1,8 @@
 """What estimators are shown, in which order."""
 
+from threading import get_ident
+
+import dask
 import dask.array as da
 import numpy as np
 import pytest
@@ -45,3 +48,23 @@ def test_fit__shows_batches_in_their_order_each_once(kind: type) -> None:
     assert found.estimator.seen == [ROWS[a : a + 8, 0].tolist() for a in (0, 8, 16)]
     np.testing.assert_array_equal(found.fitted, np.arange(20))
     assert sum(told) == 20
+
+
+class AtOnce:
+    """Learns from all rows at once, and knows where."""
+
+    def fit(self, rows):
+        self.rows, self.thread = rows, get_ident()
+        return self
+
+    def transform(self, rows):
+        return rows
+
+
+def test_fit__at_once_takes_an_even_subset_and_is_a_task(monkeypatch) -> None:
+    monkeypatch.setattr("xfeldask.work.fitting.SUBSET", 5)
+    with dask.config.set(scheduler="threads"):
+        found = fit(da.from_array(ROWS, chunks=(8, 2)), AtOnce(), True, (), lambda _: None)
+    np.testing.assert_array_equal(found.estimator.rows, ROWS[[0, 4, 9, 14, 19]])
+    np.testing.assert_array_equal(found.fitted, [0, 4, 9, 14, 19])
+    assert found.estimator.thread != get_ident()

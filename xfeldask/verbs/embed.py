@@ -72,8 +72,9 @@ def embed(
     store : path of a store, or a Dataset of all of it as `open_dataset` gives
     name : str, optional, of the embedding; that of the method by default
     method : "ipca", "pca", "diffusion_map", "ensemble_pca", "brightness" (the sum of features), a name given to
-        `register_method`, or an object with scikit-learn's `transform` and `fit` or `partial_fit`; or "orientation", by
-        how the particle lies in each shot, found by comparing it with a reconstructed intensity
+        `register_method`, or an object with scikit-learn's `transform` and `partial_fit`, or `fit`, which is given no
+        more than 4,000 shots, spread evenly; or "orientation", by how the particle lies in each shot, found by
+        comparing it with a reconstructed intensity
     features : "counts", "normalised", "variance_stabilised", "unit_root", "fourier_crop", "autocorrelation",
         "autocorrelation_profile", "radial_profile", a name given to `register_feature`, or a function of images (shot,
         y, x) that gives rows (shot, ...); or a mapping of ``name`` and options: ``n`` of the Fourier crop, ``n_rings``

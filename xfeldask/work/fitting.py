@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from xfeldask.latent.convergence import Convergence
 from xfeldask.latent.methods import Method, is_linear
 from xfeldask.store.results.model import Look
+from xfeldask.work.tasks import single_task
 
 HELD_OUT = 512
 """Shots, the first of a store, on which convergence is watched; at most a tenth of them all."""
@@ -48,8 +49,8 @@ def fit(rows: Any, estimator: Method, stop: bool, measures: tuple[str, ...], adv
     """Fit an estimator to rows (shot, feature), cut into batches along shots.
 
     One that has `partial_fit` learns from batch after batch, driven by dask-ml; one that passes once over the data
-    and gives components stops when they have settled on shots held out. Any other is fitted to an even subset.
-    `advance` is told how many shots each step took.
+    and gives components stops when they have settled on shots held out. Any other is fitted at once, in a task, to
+    `SUBSET` rows that are spread evenly. `advance` is told how many shots each step took.
 
     Examples
     --------
@@ -63,13 +64,20 @@ def fit(rows: Any, estimator: Method, stop: bool, measures: tuple[str, ...], adv
     """
     if not hasattr(estimator, "partial_fit"):
         subset = np.unique(np.linspace(0, len(rows) - 1, min(SUBSET, len(rows))).astype(np.int64))
-        fitted: Any = estimator
-        fitted.fit(rows[subset].compute())
+        # where the rows are made: a client need not hold them
+        learned: Method = single_task(_learned, estimator, rows[subset]).compute()
         advance(len(rows))
-        return Fit(fitted, subset, {}, None)
+        return Fit(learned, subset, {}, None)
     if passes(estimator) > 1 or not hasattr(type(estimator), "components_") or not stop:
         return _fit_all(rows, estimator, advance)
     return _fit_watched(rows, estimator, measures, advance)
+
+
+def _learned(estimator: Any, rows: NDArray[Any]) -> Method:
+    """Return an estimator that was fitted to rows at once."""
+    estimator.fit(rows)
+    found: Method = estimator
+    return found
 
 
 def passes(estimator: Method) -> int:
