@@ -190,3 +190,18 @@ def test_smoke__is_what_the_tests_ask_for():
 
     assert os.environ["XFELDASK_BENCH"] == "smoke"
     assert effort(1, 10, 100) == 1
+
+
+@pytest.mark.campaign
+def test_cluster_load__tells_what_each_process_carries(tmp_path, monkeypatch, capsys):
+    from benchmarks.cluster_load import main
+
+    monkeypatch.setattr("sys.argv", ["cluster_load", "300", "--folder", str(tmp_path)])
+    main()
+    told = capsys.readouterr().out
+    assert [line.split(":")[0] for line in told.splitlines() if not line.startswith(" ")] == [
+        "simulate",
+        "embed",
+        "project",
+    ]
+    assert told.count("scheduler:") == told.count("worker:") == 3
