@@ -166,7 +166,7 @@ LATENT = {
                  comment="0 the most frequent of those found, or in the order of the species that were named; -1 where "
                  "the shot was not taken for one particle"),
         Variable("probability_wanted", ("shot",), "float64", "probability of the wanted kind",
-                 comment="NaN where the shot was not taken for one particle"),
+                 comment="the sum where several are wanted; NaN where the shot was not taken for one particle"),
         Variable("probability_kind", ("shot", "of_kind"), "float32", "probability of each kind",
                  comment="in the order of kind, names in the attribute kind_names where there are any; NaN where the "
                  "shot was not taken for one particle"),

@@ -138,6 +138,15 @@ def test_deciding__says_what_can_be_no_name_and_that_one_must_be_kept(deciding, 
     assert deciding.make.disabled
 
 
+def test_deciding__refuses_to_go_by_kinds_that_are_others_by_now(deciding, looked):
+    sort(looked.shots.run.path, name_kinds={0: "capsid"})
+    deciding.kinds[0].keep.value, deciding.kinds[1].keep.value = False, True
+    deciding.start()
+    deciding.thread.join(60)
+    assert "since this page read them; reload it" in deciding.told.object
+    assert looked.shots.run.reopened().embedding("pca").decision.wanted_kinds == (0,)
+
+
 def test_deciding__without_leave_to_write_shows_the_command(deciding, looked):
     looked.may_write = False
     deciding = Deciding(looked, Pictures(looked.shots.run), Watch(looked))

@@ -179,6 +179,7 @@ def _each_kind(decision: Decision) -> str:
     return "; ".join(
         f"{name} {mean:,.0f} photons a shot"
         + ("" if radius is None else f", radius of gyration {written(radius, 'm', digits=3)}")
+        # decisions of older versions have kinds and not these
         for name, mean, radius in zip(decision.kinds_called, photons, radii, strict=False)
         if mean is not None
     )

@@ -57,5 +57,8 @@ def test_renamed__refuses_two_kinds_of_one_name_and_lets_them_swap() -> None:
     assert renamed({0: "ice", 2: "capsid"}, 3, NAMES) == ("ice", "dimer", "capsid")
     with pytest.raises(InputError, match="there is no kind 3: 3 found"):
         renamed({3: "water"}, 3)
+    for asked in (["water"], {0.5: "water"}, {True: "water"}, "0=water"):
+        with pytest.raises(InputError, match=r"as in \{0: 'capsid'\}, got"):
+            renamed(asked, 3)
     with pytest.raises(InputError, match=r"got 'x{59}\Z"):
         renamed({0: "x" * 10_000}, 3)

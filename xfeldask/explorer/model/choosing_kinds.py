@@ -71,6 +71,17 @@ class KindsOf:
         """The embedding as its rule decides, and its parts; that takes a moment where shots are many."""
         return decided_anew(self._embedding, own_allowance(self._embedding))
 
+    def refuse_other(self) -> None:
+        """Refuse to go by what was chosen among kinds that are not those in the store any more.
+
+        Raises
+        ------
+        InputError
+        """
+        now = self._embedding.run.reopened().embedding(self._embedding.name).decision
+        if now != self.decision:
+            raise InputError("kinds were found, named or chosen anew since this page read them; reload it")
+
     def chosen(self, keep: Sequence[bool], names: Sequence[str]) -> Choice | None:
         """Return what a person chose, by kind; None where that is what is stored.
 

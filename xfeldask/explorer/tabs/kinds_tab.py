@@ -117,6 +117,7 @@ class Deciding(Making):
 
         assert self._chosen is not None
         tell("sorting by these kinds", 0, 1, "verdicts")
+        self._of.refuse_other()
         sort(self._session.shots.path, self._name, wanted=self._chosen.wanted, name_kinds=self._chosen.names)
 
     def _made(self) -> None:

@@ -23,7 +23,7 @@ VARIABLES = {
         Variable("s", ("u",), "float64", "scattering vector along each axis of the grid", "m-1",
                  comment="the same along u (x), v (y) and w (z)"),
         Variable("mean_image", ("kind", "y", "x"), "float32", "mean pattern of the shots of a kind", "count",
-                 comment="NaN in bins of which too few pixels are good"),
+                 comment="as they were found; NaN in bins of which too few pixels are good"),
         Variable("shots", ("kind",), "int64", "shots of each kind", "count"),
         Variable("mean_photons", ("kind",), "float64", "photons a shot, mean of the kind", "count"),
         Variable("radius_of_gyration", ("kind",), "float64", "radius of gyration of the particle", "m",
