@@ -128,7 +128,7 @@ def test_deciding__writes_the_verdict_as_sort_does(deciding, looked):
     [
         ("<b>", True, "&lt;b&gt;"),
         ("none", True, "no kind can be named"),
-        ("kind_1", True, "two kinds"),
+        ("kind_1", True, "means something else"),
         ("", False, "no kind is wanted"),
     ],
 )

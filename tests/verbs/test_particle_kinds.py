@@ -354,6 +354,16 @@ def test_sort__names_kinds_and_keeps_the_names(store: Path) -> None:
     assert verify(store, progress=False).ok
 
 
+def test_find_kinds__again_keeps_the_names_that_a_person_gave(store: Path) -> None:
+    blind = three_kinds(store)
+    most = int(np.bincount(blind.kind.values[blind.kind.values >= 0]).argmax())
+    sort(store, "ipca", name_kinds={most: "capsid"})
+    again = Decision.from_json(three_kinds(store).attrs["decision"])
+    assert again.kind_names == tuple("capsid" if kind == most else f"kind_{kind}" for kind in range(3))
+    assert "capsid" in open_dataset(store, group="latent/ipca/kinds").attrs["names"]
+    assert Decision.from_json(three_kinds(store, "pairs").attrs["decision"]).kind_names is None
+
+
 def test_sort__keeps_the_contamination_that_kinds_were_found_by(store: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", XfeldaskWarning)
@@ -378,7 +388,7 @@ def test_sort__refuses_what_is_no_kind_and_no_name_of_one(store: Path) -> None:
         ({"wanted": []}, "no kind is wanted"),
         ({"name_kinds": {0: "../x"}}, r"a letter and up to 31 letters, digits and _, got '\.\./x'"),
         ({"name_kinds": {0: "none"}}, "no kind can be named 'none'"),
-        ({"name_kinds": {0: "kind_1"}}, "two kinds would be named kind_1"),
+        ({"name_kinds": {0: "ice", 2: "ice"}}, "two kinds would be named ice"),
         ({"wanted": 0, "contamination": 0.05}, "more shots would be accepted than kinds were found among"),
         ({"wanted": 0, "max_contamination": 0.05}, "sorted by elliptic_envelope"),
     ):

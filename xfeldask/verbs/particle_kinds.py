@@ -35,6 +35,7 @@ from xfeldask.verbs.arguments.on_device import compared_by
 from xfeldask.verbs.arguments.options import tell_conflict
 from xfeldask.verbs.parts.kinds_decided import Known, decided_by_kinds
 from xfeldask.verbs.parts.kinds_sought import Hits, Judged
+from xfeldask.verbs.parts.kinds_stored import StoredKinds
 from xfeldask.verbs.parts.named_species import beam_like
 from xfeldask.verbs.parts.strangers_found import strangers_found
 from xfeldask.verbs.sort import decided_anew, own_allowance
@@ -108,10 +109,11 @@ def find_kinds(
 
     Notes
     -----
-    See `xfeldask.sorting.kinds.growth`. A kind that is rarer than `LEAST_SHOTS` of the shots looked at is not found. A
-    species with random arrangements, angles or sizes has several intensities, see `xfeldask.sorting.kinds.named`; how
-    far these are trusted, shots drawn of the species tell, whose sizes are spread as `like` says. What is in the beam
-    and not in `like` is taken for the species that it resembles most.
+    See `xfeldask.sorting.kinds.growth`. A kind that is rarer than `LEAST_SHOTS` of the shots looked at is not found.
+    Names that a person gave (`sort`) stay with kinds that are found anew of the same shots. A species with random
+    arrangements, angles or sizes has several intensities, see `xfeldask.sorting.kinds.named`; how far these are
+    trusted, shots drawn of the species tell, whose sizes are spread as `like` says. What is in the beam and not in
+    `like` is taken for the species that it resembles most.
 
     Examples
     --------
@@ -156,6 +158,7 @@ def kinds_of(
     levels = looks(min(RADIUS, pixels.reach))
     by = compared_by(device, pixels, levels, None, progress, models=max(1, most) if like is None else 1)
     with embedding.held(), one_thread_a_task():
+        old = StoredKinds.of(embedding)
         before, parts = _of_the_rule(embedding)
         allowed = embedding.parameters.max_contamination if max_contamination is None else max_contamination
         _refuse_target(embedding, before, allowed)
@@ -167,7 +170,10 @@ def kinds_of(
             _warn_of(judged.held)
         # where as many kinds were found as were sought, one more of any size would not have been
         rarest = None if beam is not None or len(judged.kinds) >= most else LEAST_SHOTS / len(hits.fitted)
-        told = Known(judged.wanted, judged.kinds.names or None, rarest, None if judged.held is None else
+        names = judged.kinds.names
+        if beam is None and old is not None:
+            names = old.names_now(shots, judged.columns["kind"], len(judged.kinds))
+        told = Known(judged.wanted, names or None, rarest, None if judged.held is None else
                      judged.held.counts, doubtful(judged.kinds.growths) or None)  # fmt: skip
         found = decided_by_kinds(before, shots, judged.columns, told, allowed)
         more: dict[str, Any] = {} if known is None else {"kinds_background": known.digest}
@@ -175,7 +181,7 @@ def kinds_of(
             more["next_to_label"] = _next_to_label(hits, judged, before.shot.values[shots])
         if strange is not None:
             more |= _of_strangers(hits, judged, strange)
-        described = _described(run, hits, judged)
+        described = _described(run, hits, judged).assign_attrs({"names": list(names)} if names else {})
         decision = Decision.from_json(found.attrs["decision"]).model_copy(update=more | _looks(described))
         embedding.publish(found.assign_attrs(decision=decision.to_json()), parts | {KINDS: described})
     return tell_conflict(embedding.dataset())
@@ -293,6 +299,6 @@ def _described(run: Run, hits: Hits, judged: Judged) -> xr.Dataset:
         "radius_of_gyration": [radius_of_gyration(each, step) for each in intensity],
     }
     if kinds.names:
-        return kinds_dataset(values, {"names": list(kinds.names)})
+        return kinds_dataset(values, {})
     tried = [vars(growth) for growth in kinds.growths]
     return kinds_dataset(values, {"seed": hits.seed, "n_fitted": len(hits.fitted), "tried": tried})

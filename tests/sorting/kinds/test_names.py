@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from xfeldask.errors import InputError
-from xfeldask.sorting.kinds.names import Wanted, checked, renamed
+from xfeldask.sorting.kinds.names import Wanted, carried, checked, renamed
 
 NAMES = ("capsid", "dimer", "ice")
 
@@ -44,7 +46,7 @@ def test_wanted__refuses_anything_else_in_a_sentence(given: object) -> None:
 @given(st.text(max_size=40))
 def test_checked__takes_words_of_letters_and_digits_alone(name: str) -> None:
     plain = name.isascii() and name[:1].isalpha() and name.replace("_", "").isalnum() and len(name) <= 32
-    if plain and name not in ("none", "all"):
+    if plain and name not in ("none", "all") and not re.fullmatch(r"kind_\d+", name):
         assert checked(name) == name
     else:
         with pytest.raises(InputError):
@@ -62,3 +64,9 @@ def test_renamed__refuses_two_kinds_of_one_name_and_lets_them_swap() -> None:
             renamed(asked, 3)
     with pytest.raises(InputError, match=r"got 'x{59}\Z"):
         renamed({0: "x" * 10_000}, 3)
+
+
+def test_carried__leaves_what_has_become_of_several_kinds_without_a_name() -> None:
+    split = np.array([0] * 9 + [1] * 6), np.array([2] * 5 + [0] * 4 + [0] * 3 + [1] * 3)
+    assert carried(("capsid", "ice"), *split, 3) == ("kind_0", "kind_1", "capsid")
+    assert carried(("kind_0", "ice"), *split, 3) == ()

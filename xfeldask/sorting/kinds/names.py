@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
+
+import numpy as np
+from numpy.typing import ArrayLike
 
 from xfeldask.config.species import NAME, NO_SPECIES
 from xfeldask.errors import WHOLE, InputError
 
 ALL, ALL_BUT = "all", "all but "
 """How all kinds are asked for, and all but those that follow."""
+NUMBERED = re.compile(r"kind_\d+")
+"""What kinds without a name of their own are called among others that have one."""
 LONGEST = 60
 """Characters of what was given that an error tells."""
 
@@ -141,10 +147,39 @@ def renamed(given: Mapping[Kind, str | None], count: int, names: Sequence[str] =
     out = list(names) or list(plain)
     for kind, name in given.items():
         number = number_of(kind, count, names)
-        out[number] = checked(name) if name else plain[number]
+        out[number] = checked(name) if name and name != plain[number] else plain[number]
     if twice := next((name for name in out if out.count(name) > 1), None):
         raise InputError(f"two kinds would be named {twice}; give each a name of its own")
     return () if out == plain else tuple(out)
+
+
+def carried(names: Sequence[str], before: ArrayLike, now: ArrayLike, count: int) -> tuple[str, ...]:
+    """Return the names of kinds that were found anew: those of the kinds before that have the same shots.
+
+    Parameters
+    ----------
+    names : of the kinds before, as of `renamed`
+    before, now : int (shot,), kind of each shot then and now, negative where it had none
+    count : int, kinds that there are now
+
+    Returns
+    -------
+    tuple of str, as of `renamed`: a kind keeps its name where most of its shots are most of those of a kind now
+
+    Examples
+    --------
+    >>> carried(("capsid", "ice"), [0, 0, 0, 1, 1, -1], [1, 1, 1, 0, 2, 2], 3)
+    ('kind_0', 'capsid', 'kind_2')
+    """
+    of, to = np.asarray(before), np.asarray(now)
+    there = (of >= 0) & (to >= 0)
+    shared = np.zeros((len(names), count), np.int64)
+    np.add.at(shared, (of[there], to[there]), 1)
+    size = np.bincount(to[to >= 0], minlength=count)
+    most = (2 * shared > shared.sum(axis=1, keepdims=True)) & (2 * shared > size)
+    given: dict[Kind, str | None] = {int(new): names[old] for old, new in np.argwhere(most)}
+    given = {new: name for new, name in given.items() if not NUMBERED.fullmatch(str(name))}
+    return renamed(given, count)
 
 
 def _is_kind(kind: object) -> bool:
@@ -170,6 +205,6 @@ def checked(name: str) -> str:
     """
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise InputError(f"the name of a kind is a letter and up to 31 letters, digits and _, got {name!r:.{LONGEST}}")
-    if name in (NO_SPECIES, ALL):
+    if name in (NO_SPECIES, ALL) or NUMBERED.fullmatch(name):
         raise InputError(f"no kind can be named {name!r}, which means something else; choose another name")
     return name

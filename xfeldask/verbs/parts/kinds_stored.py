@@ -8,9 +8,10 @@ from typing import Any, Self
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from xfeldask.sorting.decision import Decision
-from xfeldask.sorting.kinds.names import Kind, Wanted, renamed
+from xfeldask.sorting.kinds.names import Kind, Wanted, carried, renamed
 from xfeldask.sorting.kinds.next_shots import next_to_label
 from xfeldask.store.results.embedding import Embedding
 from xfeldask.store.results.particle_kinds import KIND_COLUMNS, KINDS
@@ -48,6 +49,21 @@ class StoredKinds:
     def cover(self, before: xr.Dataset) -> bool:
         """Whether it is known of which kind every shot is that a rule takes for one particle."""
         return bool((self.found.kind.values >= 0)[before.is_single.values].all())
+
+    def names_now(self, shots: NDArray[np.int64], kind: NDArray[Any], count: int) -> tuple[str, ...]:
+        """Return the names of kinds that were found anew, those that a person gave, as of `carried`.
+
+        Parameters
+        ----------
+        shots : int64 (some,)
+        kind : int (some,), of each of them now
+        count : int, kinds that there are now
+        """
+        names = self.decision.kind_names
+        if not names or "tried" not in self.described.attrs:
+            # names of species are no names of kinds that are found without knowing any
+            return ()
+        return carried(names, self.found.kind.values[shots], kind, count)
 
     def decided(
         self,
