@@ -193,3 +193,9 @@ def test_decide__extreme_ratios_stay_finite(ratio: np.ndarray) -> None:
 
 def test_decision__of_an_older_store_tells_the_same_by_its_new_name():
     assert Decision.from_json('{"purity_at_most": 0.4}') == Decision(purity_by_peaks=0.4)
+
+
+def test_decision__of_an_older_store_wants_its_one_kind() -> None:
+    older = Decision.from_json('{"kinds": [9, 1], "wanted_kind": 1}')
+    assert older.wanted_called == "kind 1"
+    assert Decision.from_json(older.to_json()) == older

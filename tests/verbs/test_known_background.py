@@ -358,8 +358,10 @@ def test_kinds__say_what_background_they_were_found_with(run):
     assert told in made.facts()["outdated"]
     assert told in verdict_told(open_run(run), made.dataset())["outdated"]
     assert made.is_current  # of itself, the kinds aside
+    sort(run, "kinds")  # which keeps them, as they were found
+    assert told in open_run(run).embeddings["kinds"].facts()["outdated"]
     with pytest.warns(XfeldaskWarning, match="are dropped"):
-        sort(run, "kinds")
+        sort(run, "kinds", contamination=0.05)
     assert "outdated" not in open_run(run).embeddings["kinds"].facts()
 
 
