@@ -113,7 +113,7 @@ class Standing:
     def _state(visit: Visit) -> tuple[Any, ...]:
         where = {"x": "c0", "y": "c1", "colour": "verdict"} | visit.query()
         where.pop("shot", None)
-        new = visit.page.get_by_role("button", name="new", exact=True).get_attribute("aria-pressed")
+        new = visit.page.get_by_role("button", name="replace", exact=True).get_attribute("aria-pressed")
         return where, new, visit.frame(), re.findall(r"shots · [\d,]+ selected", visit.texts())
 
 

@@ -17,7 +17,7 @@ from xfeldask.store.choosing.columns import Shots
 from xfeldask.store.run import open_run
 
 PICTURED = "n => explorer.texts().some(t => t.includes('shot ' + n + '&lt;/b&gt;'))"
-WHOLE = "explorer.cards().findIndex(v => v.model.title?.text?.includes('every pixel'))"
+WHOLE = "explorer.cards().findIndex(v => v.model.title?.text?.includes('full resolution'))"
 NO_RING = "() => explorer.marks(2).x.length == 0"
 
 
@@ -74,7 +74,7 @@ def test_embedding__can_be_changed(page, shots):
     page.reads(re.compile(rf"drawn {N:,} of {N:,}"))
     page.page.get_by_label("embedding").select_option("pairs")
     page.until("x => explorer.frame().x[0] == x", before.x[0])
-    page.page.get_by_label("colour by").select_option(label="verdict · " + shots.column("verdict").label)
+    page.page.get_by_label("colour by").select_option(label="verdict")
     page.until("() => new URLSearchParams(location.search).get('colour') == 'verdict'")
 
 
@@ -207,10 +207,10 @@ def test_box__adds_and_subtracts(page, shots):
     page.tool("BoxSelectTool")
     selected, boxes = np.zeros(N, bool), (clear(frame, at, box, seed, tries=60) for seed in range(200))
     for button, told, combine in (
-        ("+", "adds to", lambda old, new: old | new),
-        ("-", "takes from", lambda old, new: old & ~new),
-        ("∩", "keeps of", lambda old, new: old & new),
-        ("new", "replaces", lambda old, new: new),
+        ("add", "adds to", lambda old, new: old | new),
+        ("subtract", "takes from", lambda old, new: old & ~new),
+        ("intersect", "keeps of", lambda old, new: old & new),
+        ("replace", "replaces", lambda old, new: new),
     ):
         # one by which the number of selected shots becomes another
         corners, inside = next(b for b in boxes if combine(selected, b[1]).sum() not in (0, selected.sum()))
@@ -352,7 +352,7 @@ def test_hexagons__are_drawn_and_explained_the_first_time_they_are_chosen(page, 
     photons = shots.column("photon_count")
     colour_by(page, "photon_count · " + photons.label)
     page.until(f"title => JSON.stringify(({BARS})()) == JSON.stringify([title])", f"{photons.label} (count)")
-    colour_by(page, "verdict · " + shots.column("verdict").label)
+    colour_by(page, "verdict")
     page.until(f"() => ({BARS})().length == 0")
 
 
@@ -366,7 +366,7 @@ def test_saved_selection__is_listed_coloured_used_and_deleted(page):
     use = page.page.get_by_role("button", name=re.compile(r"^doubles \("))
     use.wait_for()
     colour_by(page, "doubles · selection doubles")
-    page.reads(re.compile(r"^yes \("))
+    page.reads(re.compile(r"^\S yes \("))
     page.clear()
     use.click()
     page.until("() => new URLSearchParams(location.search).get('where') == 'doubles'")

@@ -32,7 +32,7 @@ from xfeldask.explorer.model.pictures import Picture
 from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.view.fields import choice
 from xfeldask.explorer.view.rings import Rings
-from xfeldask.explorer.view.theme import FAINT, describe, dress
+from xfeldask.explorer.view.theme import describe, dress
 
 GAP = "#c9ced6"
 """Colour of pixels that hold no measurement."""
@@ -43,8 +43,6 @@ COUNTED = (np.uint8, np.uint16)
 NARROW = (0, 2)
 TICKS = 4
 """Numbers along x of a card, about."""
-SMALLER = "0.925em"
-"""Size of the text beside a colour bar, that of its numbers."""
 TYPED = ".bk-spin-btn { display: none !important; }"
 """Of fields in which a number is typed: a step up or down from nothing means little."""
 PARTS = ("image", "x", "y", "dw", "dh")
@@ -135,7 +133,6 @@ class Card:
         # in a narrow window more numbers than these would lie over each other
         self.figure.xaxis.ticker.desired_num_ticks = TICKS
         dress(self.figure)
-        self.quantity.update(text_font_size=SMALLER, text_color=FAINT)
         describe(self.figure, f"{title}, {quantity}")
         formatters: dict[str, Any] = {"$x": CustomJSHover(code=RESOLUTION)}
         if self.cover is not None:
