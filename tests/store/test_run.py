@@ -181,3 +181,9 @@ def test_run__opened_by_a_relative_path_stays_the_same_in_another_folder(tmp_pat
     np.testing.assert_array_equal(opened(ds).read("photons"), due)
     here = open_run(tmp_path / "here/run.zarr").embedding().dataset()
     np.testing.assert_array_equal(run.embedding().dataset().latent, here.latent)
+
+
+def test_mixture__reads_atoms_once(store, monkeypatch):
+    run = open_run(store)
+    monkeypatch.setattr(type(run), "read", lambda run, name: pytest.fail(f"{name} was read"))
+    assert run.mixture.wanted_body.name == "chaperonin"

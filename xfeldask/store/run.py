@@ -265,15 +265,19 @@ class Run:
     @cached_property
     def atoms(self) -> Atoms | None:
         """Atoms of the particle, or of the wanted species; None where the store does not tell."""
-        if not all(name in self for name in ATOMS):
+        if not self._has_atoms:
             return None
         position, element, occupancy = (self.read(name) for name in ATOMS)
         return make_atoms(position, element.tolist(), occupancy)
 
+    @property
+    def _has_atoms(self) -> bool:
+        return all(name in self for name in ATOMS)
+
     @cached_property
     def mixture(self) -> Mixture | None:
         """Bodies and species that are in the beam; None where the store does not tell."""
-        told = "species" in self.attributes or (self.atoms is not None and "particle" in self.attributes)
+        told = "species" in self.attributes or (self._has_atoms and "particle" in self.attributes)
         return read_mixture(self.group) if told else None
 
     @cached_property
