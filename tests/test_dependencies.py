@@ -135,6 +135,13 @@ def test_command__begins_without_what_only_some_of_its_work_needs():
     assert (done.stdout, done.stderr) == ("[]\n[]\n", "")
 
 
+def test_commands__are_known_without_what_asks_servers():
+    script = "import sys, xfeldask.cli; print('ssl' in sys.modules)"
+    assert (
+        subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False).stdout == "False\n"
+    )
+
+
 def test_explorer__answers_and_shows_a_page_without_what_only_some_of_it_needs():
     script = "import sys"
     for begun, late in (("serving", SERVED_WITHOUT), ("view.page", SHOWN_WITHOUT)):

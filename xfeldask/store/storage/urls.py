@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
 from uuid import uuid4
 from weakref import WeakValueDictionary
 
@@ -178,6 +177,8 @@ def store_path(given: str | Path | URL | Store) -> StorePath:
     scheme, rest = found["scheme"].lower(), found["rest"]
     scheme = ALIASES.get(scheme, scheme)
     if scheme == "file":
+        from urllib.request import url2pathname  # imports all that asks servers
+
         return Path(url2pathname(urlsplit(f"file://{rest if rest.startswith('/') else '/' + rest}").path))
     if scheme == OBJECT:
         name, _, key = rest.strip("/").partition("/")
