@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class _PathOrURL(click.Path):
-    """A path, or the URL of a store in a bucket."""
+    """A path, or the URL of a store that is elsewhere."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if isinstance(value, str) and "://" in value:

@@ -147,6 +147,11 @@ def test_simulate__into_a_session_is_refused_where_workers_would_write_into_copi
         simulate(f"{place}@main", **RUN)
 
 
+def test_simulate__into_a_session_is_refused_for_ranges_of_shards(place):
+    with pytest.raises(InputError, match="is written in one session, not in ranges of shards side by side"):
+        simulate(f"{place}@main", **RUN, shards="1/2")
+
+
 def test_commands__take_a_repository_and_a_branch(place):
     simulate(f"{place}@main", **RUN)
     for words in (["embed", "--sort", "none", "--quiet"], ["inspect"]):

@@ -11,7 +11,7 @@ from typing import Self
 from xfeldask.errors import InputError, StoreBusyError
 from xfeldask.store.storage.lock import RANGES, held, writer
 from xfeldask.store.storage.places import place_of
-from xfeldask.store.storage.urls import StorePath
+from xfeldask.store.storage.urls import ICECHUNK, URL, StorePath
 
 PATIENCE = 600.0
 """Time for which a job waits for the one that makes the store [s]."""
@@ -78,6 +78,8 @@ def begun(store: StorePath, begin: Callable[[], object]) -> None:
     ------
     StoreBusyError
         Somebody else has been writing it for longer than `PATIENCE`.
+    InputError
+        It is in a repository of Icechunk, each of whose sessions would write all of it.
 
     Examples
     --------
@@ -87,6 +89,11 @@ def begun(store: StorePath, begin: Callable[[], object]) -> None:
     >>> begun(store, store.mkdir)
     >>> begun(store, store.mkdir)
     """
+    if isinstance(store, URL) and store.scheme.startswith(ICECHUNK):
+        raise InputError(
+            f"{store} is written in one session, not in ranges of shards side by side; leave out shards (--shards), or "
+            "write to a folder or a bucket"
+        )
     place, until = place_of(store), time.monotonic() + PATIENCE
     while writer(store) is not None or not place.exists():
         try:
