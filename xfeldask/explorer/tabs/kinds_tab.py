@@ -147,7 +147,7 @@ class Shown:
         self._session, self._pictures, self._stored = session, pictures, (is_wanted, given)
         self._mean = found["mean_image"].values.astype(np.float32)
         self.pattern = Card("mean pattern", "photons", AXES, reciprocal=True)
-        self.slice = Card("intensity", "photons in a bin", AXES, reciprocal=True)
+        self.slice = Card("intensity", "photons / bin", AXES, reciprocal=True)
         for card in (self.pattern, self.slice):
             card.figure.toolbar.active_scroll = None
         self.slice.show(middle(found["intensity"].values, found["s"].values, 2))
