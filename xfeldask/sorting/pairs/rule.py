@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 
 from xfeldask.errors import InputError
 from xfeldask.physics.binning import SAME_STEP
-from xfeldask.schema import BLANK, LATENT, MULTIPLE, SINGLE
-from xfeldask.sorting.decision import Cut, Decision, decide, expectations
+from xfeldask.schema import LATENT
+from xfeldask.sorting.decision import Cut, Decision
 from xfeldask.sorting.pairs.lessons import MANY
 from xfeldask.sorting.pairs.networks import MOST_HITS, PairNetworks
 from xfeldask.sorting.pairs.sample import sample_hits
 from xfeldask.sorting.pairs.witness import FEW, most_singles
 from xfeldask.sorting.protocol import Allowance, Columns, Grids, Rule, Shots
+from xfeldask.sorting.verdicts import told_of, verdicts
 
 DOUBT, CLEAR_DOUBT = 0.03, 0.1
 """Fractions of the accepted by which more are expected to be single than look so for the purity not to be told: where
@@ -75,36 +76,19 @@ class PairRule(Rule):
         return {"log_ratio": found.log_ratio, "autocorrelation_peak": found.peak, "separation": found.separation}
 
     def decide(self, columns: Mapping[str, NDArray[Any]], allowance: Allowance) -> tuple[Columns, Decision]:
-        """Decide by the likeliest fraction of multiple hits; see `xfeldask.sorting.decision.decide`."""
-        ratio = columns["log_ratio"]
-        hit = ~np.isnan(ratio)
-        out: Columns = {
-            "score": np.full(len(ratio), -1.0),
-            "probability_single": np.zeros(len(ratio)),
-            "is_single": np.zeros(len(ratio), bool),
-            "verdict": np.full(len(ratio), BLANK, np.uint8),
-        }
-        if not hit.any():
-            lost, others = allowance.max_singles_lost, allowance.max_contamination
-            return out, Decision(max_singles_lost=lost, max_contamination=others)
-        found = decide(ratio[hit], allowance.max_singles_lost, self.networks.seed, allowance.max_contamination)
-        out["score"][~hit] = min(float(found.score.min()), found.threshold) - 1
-        out["score"][hit], out["probability_single"][hit] = found.score, found.probability
-        out["is_single"][hit] = found.kept
-        out["verdict"][hit] = np.where(found.kept, SINGLE, MULTIPLE)
-        told = _expectations_and_target(allowance.max_contamination, found)
+        """Decide by the likeliest fraction of multiple hits; see `xfeldask.sorting.verdicts`."""
+        out, found = verdicts(columns["log_ratio"], allowance, self.networks.seed)
+        told = told_of(found, allowance)
+        if found is None:
+            return out, Decision(**told)
         purity = told.get("expected_purity")
-        most = None if purity is None else self._contradicted(columns, hit, found, purity)
-        doubted = most is not None
-        if doubted:
-            told |= dict.fromkeys(("expected_purity", "expected_purity_interval", "purity_otherwise"))
+        most = None if purity is None else self._contradicted(columns, found, purity)
+        if most is not None:
+            told |= dict.fromkeys(
+                ("expected_purity", "expected_purity_interval", "purity_otherwise", "expected_others_kept")
+            )
             told["purity_by_peaks"] = most
         return out, Decision(
-            max_singles_lost=allowance.max_singles_lost,
-            threshold=found.threshold,
-            threshold_interval=(found.threshold_low, found.threshold_high),
-            multiple_fraction=found.prevalence,
-            expected_others_kept=None if doubted else found.let_in,
             steady_photons=self.networks.steady_photons,
             background_photons=self.networks.background_photons,
             light_photons=self.networks.light_photons,
@@ -112,13 +96,12 @@ class PairRule(Rule):
             **told,
         )
 
-    def _contradicted(
-        self, columns: Mapping[str, NDArray[Any]], hit: NDArray[np.bool_], found: Cut, expected: float
-    ) -> float | None:
+    def _contradicted(self, columns: Mapping[str, NDArray[Any]], found: Cut, expected: float) -> float | None:
         """Return the fraction of singles among the accepted by their peaks, where that contradicts what is expected."""
         noise = self.networks.noise_peaks
         if not len(noise):
             return None
+        hit = ~np.isnan(columns["log_ratio"])
         most = most_singles(columns["autocorrelation_peak"][hit][found.kept], noise)
         many = found.prevalence >= MANY or most < FEW
         doubted = most < expected - (DOUBT if many else CLEAR_DOUBT) and (many or found.prevalence >= SOME)
@@ -151,9 +134,3 @@ class PairRule(Rule):
         rule = cls()
         rule.networks = PairNetworks.restore(arrays, device)
         return rule
-
-
-def _expectations_and_target(max_contamination: float | None, found: Cut) -> dict[str, Any]:
-    """Return what is expected with its intervals, and what a decision tells of a purity that was asked for."""
-    told: dict[str, Any] = {"max_contamination": max_contamination, **expectations(found.probability, found.kept)}
-    return told if found.otherwise is None else told | {"purity_otherwise": tuple(found.otherwise)}
