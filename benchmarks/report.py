@@ -36,6 +36,7 @@ MODULES = (
     "bench_dragonfly",
     "bench_kinds",
     "bench_found_kinds",
+    "bench_named_pairs",
     "bench_explorer",
     "bench_bucket",
     "bench_wire",

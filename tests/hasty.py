@@ -1,7 +1,7 @@
 """Less of what takes long, for tests that ask for none of it.
 
-A pair rule taught in a tenth of the time, kinds sought from fewer starts and at fewer rotations, and fewer strangers to
-tell what agrees by chance.
+A pair rule taught in a tenth of the time, kinds sought from fewer starts and at fewer rotations, fewer shots drawn of a
+particle that is named, and fewer strangers to tell what agrees by chance.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import pytest
 
 from xfeldask.scores import quality
 from xfeldask.sorting.kinds import found, growth
+from xfeldask.sorting.named_pairs import drawn_hits
 from xfeldask.sorting.pairs import lessons, weighing
 
 CHANGES = {
@@ -22,6 +23,7 @@ CHANGES = {
     (growth, "STARTS"): (2, 1),
     (growth, "ITERATIONS"): (7, 3),
     (found, "REFINEMENT"): (2, 4),
+    (drawn_hits, "DRAWN"): 100,
     (quality, "STRANGERS"): 3,
 }
 USUAL = {(module, name): getattr(module, name) for module, name in CHANGES}

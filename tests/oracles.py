@@ -10,6 +10,8 @@ import numpy as np
 import xraydb
 from scipy.special import ndtr
 
+from xfeldask.physics.volume import interpolate
+
 WORD = 2**64
 R_E = 2.8179403205e-15
 
@@ -278,3 +280,30 @@ def own_background(known, images, shots):
     """Photons of a `KnownBackground` to expect in the bins of "image" or "low_q", of each of some shots, (n, y, x)."""
     shape = getattr(known, images)[None] if known.cells is None else getattr(known.cells, images)[known.cells.of[shots]]
     return known.weight[shots, None, None] * shape
+
+
+def log_ratio_of_two(views, pixel, bright, how_often):
+    """How much likelier photons in these pixels are under two particles than under one, by all of their rotations."""
+    s, factor, places = views.pixels.s, views.pixels.factor, views.distances.place
+    turns, prior = views.grid.matrix[views.grid.weight > 0], views.grid.weight[views.grid.weight > 0]
+    amplitudes = [interpolate(views.volume, s @ turn) for turn in turns]
+    amplitudes = [each / np.sqrt((factor * abs(each) ** 2).sum()) for each in amplitudes]
+    dark = views.background / max(views.background.sum(), 1e-300)
+    share = views.background.sum() / len(pixel)
+
+    def likelihood(seen):
+        expected = (1 - share) * factor * seen / (factor * seen).sum() + share * dark
+        return np.prod(expected[pixel] * len(s))
+
+    one = sum(w * likelihood(abs(f) ** 2) for w, f in zip(prior, amplitudes, strict=True))
+    two = 0.0
+    for part, often in zip(bright, how_often, strict=True):
+        for w, f in zip(prior, amplitudes, strict=True):
+            for v, g in zip(prior, amplitudes, strict=True):
+                apart = part * abs(f) ** 2 + (1 - part) * abs(g) ** 2
+                for place, p in zip(places, views.distances.prior, strict=True):
+                    shown = 0 if place is places[-1] or not place.any() else np.sinc(place * views.pixels.step).prod()
+                    beat = (f * np.conj(g) * np.exp(2j * np.pi * (s[:, :2] @ place))).real * shown
+                    fringes = 2 * np.sqrt(part * (1 - part)) * beat
+                    two += often * w * v * p * likelihood(apart + fringes)
+    return np.log(two) - np.log(one)

@@ -36,6 +36,7 @@ LONG = {
     "LikeSpeckleNN",
     "ManyThreads",
     "NamedKinds",
+    "NamedPairs",
     "Open",
     "Orientation",
     "Phasing",

@@ -594,6 +594,23 @@ def test_embed__by_models_needs_no_more_than_one_shot(n: int, tmp_path: Path) ->
     assert verify(path, progress=False).ok
 
 
+def test_embed__by_models_tells_two_of_the_only_species_in_a_handful_of_shots(tmp_path: Path) -> None:
+    path, other = tmp_path / "few.zarr", tmp_path / "other.zarr"
+    run = {"particle": "chaperonin", "detector": {"source": "square-64", "pixel_size": 3e-4}}
+    simulate(path, **run, hits={0: 0.2, 1: 0.4, 2: 0.4}, n_shots=12, seed=2, progress=False)
+    found = embed(path, sort="models", like=path, progress=False).load()
+    particles = open_run(path).read("n_particles")
+    np.testing.assert_array_equal(found.verdict.values, np.choose(particles, [BLANK, SINGLE, MULTIPLE]))
+    assert open_run(path).embeddings["ipca"].parameters.sort == "named_pairs"
+    np.testing.assert_array_equal(found.kind.values >= 0, particles == 1)
+    assert verify(path, progress=False).ok
+    simulate(other, **run, hits={0: 0.2, 1: 0.4, 2: 0.4}, n_shots=12, seed=3, progress=False)
+    with pytest.warns(XfeldaskWarning, match="not taken along"):
+        again = project(path, "ipca", other, progress=False).load()
+    there = open_run(other).read("n_particles")
+    np.testing.assert_array_equal(again.verdict.values, np.choose(there, [BLANK, SINGLE, MULTIPLE]))
+
+
 def test_embed__by_models_of_too_few_hits_keeps_to_what_is_asked_of_pairs(tmp_path: Path) -> None:
     path = tmp_path / "few.zarr"
     simulate(path, particle="chaperonin", detector="square-64", n_shots=9, seed=1, progress=False)

@@ -31,8 +31,8 @@ from xfeldask.store.storage.urls import StorePath
     "--sort",
     default="pairs",
     show_default=True,
-    help="Rule that tells single hits from the rest: pairs, models (pairs, then species of --like), elliptic_envelope, "
-    "hits (all that are not blank) or none.",
+    help="Rule that tells single hits from the rest: pairs, models (pairs or the particle, then species of --like), "
+    "elliptic_envelope, hits (all that are not blank) or none.",
 )
 @click.option(
     "--like",

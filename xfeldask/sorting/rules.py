@@ -15,11 +15,14 @@ from xfeldask.schema import BLANK, LATENT, MULTIPLE, SINGLE, Variable
 from xfeldask.sorting.decision import Decision
 from xfeldask.sorting.envelope import EnvelopeRule
 from xfeldask.sorting.hits import HitRule
+from xfeldask.sorting.named_pairs.named_rule import NAMED_PAIRS, NamedPairRule
 from xfeldask.sorting.outliers import OutlierRule
 from xfeldask.sorting.pairs.rule import PairRule
 from xfeldask.sorting.protocol import COORDINATES, Allowance, Columns, Rule, Shots
 
-_OURS: dict[str, type[Rule]] = {"pairs": PairRule, "elliptic_envelope": EnvelopeRule, "hits": HitRule}
+_OURS: dict[str, type[Rule]] = {
+    "pairs": PairRule, "elliptic_envelope": EnvelopeRule, "hits": HitRule, NAMED_PAIRS: NamedPairRule,
+}  # fmt: skip
 RULES: Registry[type[Rule]] = Registry("rule", _OURS)
 """Rules by name."""
 WRITTEN = ("decide", "evidence", "fit")

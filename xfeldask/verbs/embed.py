@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from xfeldask.config import Experiment
 from xfeldask.errors import InputError, TooFewHitsError
 from xfeldask.sorting.kinds.names import Kind
+from xfeldask.sorting.named_pairs.named_rule import NamedPairRule
 from xfeldask.sorting.pairs.lessons import LEAST_HITS
 from xfeldask.sorting.protocol import Allowance
 from xfeldask.sorting.rules import MODELS
@@ -27,7 +28,7 @@ from xfeldask.verbs.arguments.options import Options, refuse, tell_conflict
 from xfeldask.verbs.particle_kinds import find_kinds, kinds_of
 from xfeldask.verbs.parts.building import draft, fit_model
 from xfeldask.verbs.parts.following import follow_store
-from xfeldask.verbs.parts.named_species import beam_like
+from xfeldask.verbs.parts.named_species import beam_like, named_pairs
 from xfeldask.verbs.parts.orientation_features import orientation_feature
 from xfeldask.verbs.parts.patience import awaited
 from xfeldask.work.fitting import Fit
@@ -81,8 +82,9 @@ def embed(
         of profiles, ``bin`` [pixels] of the images, made of the photons where the store's are coarser
     n_components : int, of a named method
     batch_size : int, shots that enter the fit together, in ascending order
-    sort : "pairs", which weighs what speaks for two particles; "models", which then compares what is left with the
-        species of `like`, as `find_kinds` does, and gives those that are not wanted the verdict "other";
+    sort : "pairs", which weighs what speaks for two particles; "models", which does so, or goes by the particle's
+        structure where `like` names one alone, and then compares what is left with the species of `like`, as
+        `find_kinds` does, and gives those that are not wanted the verdict "other";
         "elliptic_envelope"; "hits", which tells blanks from hits and asks no more; a name given to `register_rule`, or
         such a rule itself; an outlier estimator of scikit-learn; or None
     max_singles_lost : float, fraction of the singles that "pairs" may reject
@@ -123,9 +125,11 @@ def embed(
 
     Notes
     -----
-    "models" needs neither many shots nor many hits: of fewer than 300 hits "pairs" learns nothing, and then all hits
-    are judged by species, by the rule "hits"; nobody tells one particle from several, and no purity is told. Of no more
-    shots than components the coordinate is their brightness.
+    "models" needs neither many shots nor many hits. Where `like` names one species that is one structure, the rule
+    "named_pairs" tells one particle from two by what the structure scatters, and one shot is enough. Otherwise, of
+    fewer than 300 hits "pairs" learns nothing, and then all hits are judged by species, by the rule "hits"; nobody
+    tells one particle from several, and no purity is told. Of no more shots than components the coordinate is their
+    brightness.
 
     Examples
     --------
@@ -149,7 +153,8 @@ def embed(
     run = awaited(store, progress) if follow else opened(store)
     if like is not None:
         few = run.n_shots < LEAST_HITS and max_contamination is None and labels is None
-        sort = "hits" if few else "pairs"
+        by_name = None if labels is not None else named_pairs(like, run, seed)
+        sort = by_name or ("hits" if few else "pairs")
         if isinstance(method, str) and method != ORIENTATION and run.n_shots <= n_components:
             method, n_components = "brightness", 1
     if method == ORIENTATION:
@@ -179,7 +184,8 @@ def embed(
     source = StoreSource(run)
     refuse(source, run.n_shots, options)
     refuse_name(run, name, overwrite)
-    options = replace(options, gpus=measured_on(device, sort, progress))
+    # by a particle that is named shots are measured on the CPU, whatever compares them with species
+    options = replace(options, gpus=measured_on("cpu" if isinstance(sort, NamedPairRule) else device, sort, progress))
     with Embedding(run, name).held():
         refuse_name(run, name, overwrite)  # another may have made it meanwhile
         if follow:

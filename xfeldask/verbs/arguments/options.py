@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from xfeldask.errors import WHOLE, InputError, XfeldaskWarning, refuse_unlike
 from xfeldask.latent.methods import make_estimator, own_parameters
 from xfeldask.sorting.decision import Decision
+from xfeldask.sorting.named_pairs.named_rule import NAMED_PAIRS, NamedPairRule
 from xfeldask.sorting.protocol import COORDINATES, Allowance, Rule
 from xfeldask.sorting.rules import RULES, make_rule, refuse_target
 from xfeldask.store.results.model import Choice, Features
@@ -50,6 +51,8 @@ class Options:
     @property
     def sort_name(self) -> str | None:
         """Name of the rule; of a user's object, how it shows itself, which is no name."""
+        if isinstance(self.sort, NamedPairRule):
+            return NAMED_PAIRS
         if isinstance(self.sort, Rule):
             return f"{type(self.sort).__name__}()"
         return self.sort if isinstance(self.sort, str | None) else repr(self.sort)

@@ -12,11 +12,16 @@ from xfeldask.errors import InputError, MissingFileError
 from xfeldask.formats.inputs import mixture_of
 from xfeldask.machine import exists
 from xfeldask.orient.shares import Background
-from xfeldask.orient.sparse import Pixels, SparseFrames
+from xfeldask.orient.sparse import Pixels, SparseFrames, pixels_of
 from xfeldask.physics.species import Mixture, build_form
+from xfeldask.physics.volume import Volume
 from xfeldask.sorting.kinds.found import RADIUS, Kinds
 from xfeldask.sorting.kinds.named import OUTER, background_rate, named_kinds
 from xfeldask.sorting.kinds.named_drawn import CUT, DRAWN, Named, drawn_species
+from xfeldask.sorting.named_pairs.named_rule import Beam as NamedBeam
+from xfeldask.sorting.named_pairs.named_rule import NamedPairRule
+from xfeldask.sorting.named_pairs.pair_places import Distances
+from xfeldask.sorting.named_pairs.views import Views, photon_rms
 from xfeldask.store.run import Run
 from xfeldask.store.storage.urls import URL, StorePath, store_path
 
@@ -24,6 +29,8 @@ NEARLY_NONE = 1e-9
 """Weight of species that are not there, over that which they are given."""
 FEW = 300
 """Shots of which fewer tell neither a mean pattern nor a background by which each could be judged."""
+PAIR_RADIUS = 60.0
+"""Bins of `low_q` around the beam in which one particle is told from two, at most."""
 MARGIN = 3
 """Grid points beyond the radius as far as which form factors are computed."""
 
@@ -79,6 +86,39 @@ def drawn_like(named: Named, kinds: Kinds, frames: SparseFrames, pixels: Pixels,
     kind = dice.choice(len(kinds), DRAWN, p=kinds.fractions / kinds.fractions.sum())
     some = frames[dice.integers(0, len(frames), DRAWN)]
     return drawn_species(named, some, pixels, kinds.radius, kind, background_rate(frames, pixels, kinds.radius), dice)
+
+
+def named_pairs(like: str | StorePath | Experiment, run: Run, seed: int) -> NamedPairRule | None:
+    """Return the rule that tells one from two particles of the only species that the beam may hold.
+
+    Parameters
+    ----------
+    like : as of `beam_like`
+    run : Run, of the shots that are to be sorted
+    seed : int
+
+    Returns
+    -------
+    NamedPairRule; None where there are several species, or it is not one structure
+    """
+    experiment, mixture = beam_like(like)
+    species, body = mixture.species[mixture.wanted], mixture.wanted_body
+    # of another species a single particle may look like two of this one
+    if len(mixture.species) > 1 or species.variants > 1 or species.members > 1:
+        return None
+    nuisance, pixels = experiment.nuisance, pixels_of(run.geometry, run.wavelength, "low_q")
+    spread = float(np.hypot(nuisance.size_spread, nuisance.energy_spread))
+    radius = min(PAIR_RADIUS, pixels.reach)
+    form = build_form(body, (radius * (1 + CUT * spread) + MARGIN) * pixels.step)
+    if not isinstance(form, Volume):
+        return None
+    inside = pixels.within(radius)
+    pixels = replace(pixels, s=pixels.s[:inside], factor=pixels.factor[:inside], index=pixels.index[:inside])
+    distances = Distances.of(
+        experiment.hits, experiment.beam.focus_radius, bin=pixels.step, rms=photon_rms(form, pixels)
+    )
+    views = Views(form, body.radius, pixels, np.zeros(inside), distances)
+    return NamedPairRule(NamedBeam(views, spread), seed)
 
 
 def beam_like(like: str | StorePath | Experiment) -> tuple[Experiment, Mixture]:

@@ -1,0 +1,1 @@
+"""One particle or two, where it is known what the particle is made of."""
