@@ -88,6 +88,15 @@ def test_rule__lies_over_the_background_that_is_known(sample: tuple[np.ndarray, 
     np.testing.assert_allclose(rule.views.background, 0.5)
 
 
+def test_rule__finds_a_background_beside_the_particle_where_no_bin_is_free_of_it() -> None:
+    views, light = views_of(reach=30.0, refinement=1), np.full((60, 2), [150, 0])
+    shots = shots_of(images_of(light) + np.random.default_rng(5).poisson(0.05, (60, *GRID.shape)).astype(np.uint16))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(drawing, "DRAWN", 10)
+        rule = NamedPairRule(Beam(views, 0.0)).fit(shots)
+    assert rule.views.background.mean() == pytest.approx(0.05 + FLAT, rel=0.15)
+
+
 def test_rule__of_another_detector_is_refused(rule: NamedPairRule) -> None:
     rule.check(Given({}, GRID))
     with pytest.raises(InputError, match="of another detector or geometry"):

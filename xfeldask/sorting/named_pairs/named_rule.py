@@ -19,7 +19,7 @@ from xfeldask.sorting.hits import HitRule
 from xfeldask.sorting.named_pairs import drawn_hits as drawing
 from xfeldask.sorting.named_pairs.drawn_hits import Trust, drawn_hits
 from xfeldask.sorting.named_pairs.pair_places import Distances
-from xfeldask.sorting.named_pairs.views import Views
+from xfeldask.sorting.named_pairs.views import TINY, Views
 from xfeldask.sorting.pairs.networks import HIT
 from xfeldask.sorting.protocol import Allowance, Columns, Grids, Rule, Shots
 from xfeldask.sorting.verdicts import told_of, verdicts
@@ -28,6 +28,8 @@ NAMED_PAIRS = "named_pairs"
 """Name of the rule."""
 LOOKED_AT = 2000
 """Shots, at most, that tell how bright hits are, and how bright a background is that is not known."""
+TURNS = 200
+"""Of the estimate of a background beside the particle's pattern."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +100,12 @@ class NamedPairRule(Rule):
         self.hits = HitRule().fit(shots)
         some = np.unique(np.linspace(0, len(shots) - 1, min(LOOKED_AT, len(shots))).astype(np.int64))
         images, reach = shots.read("low_q", some), float(np.hypot(*beam.views.pixels.s[-1, :2]))
-        background = _background(shots, some, reach).reshape(-1)[beam.views.pixels.index].astype(np.float64)
+        known, index = _background(shots, some, reach), beam.views.pixels.index
+        if known is None:
+            mean = images.reshape(len(images), -1)[:, index].mean(axis=0)
+            background = _beside(mean, beam.views.mean_pattern, shots.low_q_grid.weight.reshape(-1)[index])
+        else:
+            background = known.reshape(-1)[index].astype(np.float64)
         self.beam = replace(beam, views=replace(beam.views, background=background))
         frames = SparseFrames.of(images, self.views.pixels.index)
         photons = frames.photons(len(self.views.pixels.s))
@@ -176,11 +183,11 @@ class NamedPairRule(Rule):
         return rule
 
 
-def _background(shots: Shots, some: NDArray[np.int64], reach: float) -> NDArray[Any]:
+def _background(shots: Shots, some: NDArray[np.int64], reach: float) -> NDArray[Any] | None:
     """Return the photons of the background of a shot in the bins of `low_q`: what is known, or else flat.
 
     The outermost half of the bins of `image` sees so little of a particle that its photons are background. Where it
-    begins within the reach [1/m], as far as photons are compared, none is taken for background.
+    begins within the reach [1/m], as far as photons are compared, it tells nothing.
     """
     if shots.background is not None:
         return shots.background
@@ -188,10 +195,25 @@ def _background(shots: Shots, some: NDArray[np.int64], reach: float) -> NDArray[
     radius = _radius(image)
     outer = (radius > np.median(radius)) & (image.weight > 0)
     if np.median(radius) < reach:
-        return np.zeros(fine.shape)
+        return None
     photons = np.mean(shots.read("image", some)[:, outer].sum(axis=1, dtype=np.float64))
     rate = photons / max(float(image.weight[outer].sum(dtype=np.float64)), 1.0)
     return np.asarray(rate * float(np.prod(fine.step / image.step)) * fine.weight)
+
+
+def _beside(photons: NDArray[Any], pattern: NDArray[Any], flat: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the likeliest flat background beside a particle's mean pattern, photons (pixel,).
+
+    Parameters
+    ----------
+    photons : (pixel,), of a shot on average
+    pattern, flat : (pixel,), shapes of both
+    """
+    signal, dark, share = pattern / pattern.sum(), flat / flat.sum(dtype=np.float64), 0.5
+    for _ in range(TURNS):
+        own = share * dark
+        share = float(photons @ (own / (own + (1 - share) * signal)) / max(photons.sum(), TINY))
+    return np.asarray(share * photons.sum() * dark, np.float64)
 
 
 def _radius(grid: ImageGrid) -> NDArray[np.float64]:

@@ -80,6 +80,11 @@ class Views(FieldsOnly):
         mean = np.maximum(mean, DARK * mean.max())
         return (amplitude / np.sqrt(total * mean[:, None])).astype(np.complex64), mean
 
+    @property
+    def mean_pattern(self) -> NDArray[np.float64]:
+        """What pixels see of the particle in all orientations, up to a factor, float64 (pixel,)."""
+        return np.asarray(self._seen[1] * self.pixels.factor)
+
     def _at(self, s: NDArray[np.float64]) -> NDArray[np.complex64]:
         """Return amplitudes (place, rotation)."""
         turns = self.grid.matrix[self.grid.weight > 0]
