@@ -6,6 +6,8 @@ import pickle
 
 import pytest
 import xarray as xr
+from fsspec.implementations.local import LocalFileSystem
+from fsspec.registry import _registry
 
 from xfeldask import embed, open_dataset, open_run, simulate, verify
 from xfeldask.errors import InputError, MissingFileError, UnreachableError
@@ -33,6 +35,26 @@ def test_store__that_fsspec_reads_is_read(run, url):
     xr.testing.assert_identical(open_dataset(url).load(), run.dataset().load())
     assert verify(url, progress=False).ok
     assert pickle.loads(pickle.dumps(there)).place.sizes() == run.place.sizes()
+
+
+class Strict(LocalFileSystem):
+    """Files of this computer, by a protocol that knows no words but its own, as that of SFTP."""
+
+    protocol = "strict"
+    cachable = False
+
+    def __init__(self, host: str = "") -> None:
+        super().__init__()
+
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        return path.removeprefix("strict:/").rstrip("/") or "/"
+
+
+def test_store__is_read_by_file_systems_that_know_few_words(run, monkeypatch):
+    monkeypatch.setitem(_registry, "strict", Strict)
+    there = open_run(f"strict:/{run.path}")
+    assert (there.n_shots, list(there.embeddings)) == (9, ["ipca"])
 
 
 def test_verbs__write_nothing_by_fsspec(url):

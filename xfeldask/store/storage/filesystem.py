@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
+import fsspec
 import zarr
+from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
 from zarr.abc.store import Store
 from zarr.storage import FsspecStore
 
@@ -56,9 +57,13 @@ def _opened(url: URL) -> FsspecStore:
     UnreachableError
     """
     try:
-        # what was listed before would hide what is published later
-        known: dict[str, Any] = {"use_listings_cache": False}
-        return FsspecStore.from_url(str(url), storage_options=known, read_only=True)
+        kind = fsspec.get_filesystem_class(url.scheme)
+        # not every file system knows words that zarr would give it
+        how = {"asynchronous": True} if kind.async_impl else {}
+        found, root = fsspec.url_to_fs(str(url), skip_instance_cache=True, **how)
+        found.dircache.use_listings_cache = False  # what was listed before would hide what is published later
+        several = found if found.async_impl else AsyncFileSystemWrapper(found, asynchronous=True)
+        return FsspecStore(several, read_only=True, path=root.rstrip("/") or "/")
     except (ImportError, ValueError, TypeError) as error:
         raise InputError(f"{url} cannot be opened by fsspec: {first_line(error)}") from None
     except Exception as error:  # of whatever client speaks with the server
