@@ -40,6 +40,7 @@ EXACT = {
     "physics/test_outside.py": "places in arrays",
     "scores/test_classes.py": "colours",
     "scores/test_confusion.py": "counts",
+    "sorting/kinds/test_names.py": "names, and what is refused",
     "sorting/test_protocol.py": "names, and what is refused",
 }
 """Modules of these rooms whose tests no processor's rounding changes, and what they look at."""

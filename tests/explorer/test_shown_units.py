@@ -16,7 +16,7 @@ from xfeldask.explorer.view.plane import Plane
 from xfeldask.explorer.view.sidebar import sidebar
 from xfeldask.explorer.view.widgets import named
 
-LABEL = "distance of two particles as seen along the beam (nm)"
+LABEL = "separation across the beam (nm)"
 
 
 @pytest.fixture

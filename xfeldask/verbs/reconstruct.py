@@ -180,7 +180,10 @@ def warn_of_kinds(run: Run, parameters: Reconstructing) -> None:
     """Warn that accepted shots are of several kinds, and say how to take those of one."""
     if parameters.where is not None or parameters.embedding is None:
         return
-    decision = Embedding(run, parameters.embedding).decision
+    embedding = Embedding(run, parameters.embedding)
+    if "kind" not in embedding.stored():
+        return
+    decision = embedding.decision
     if len(decision.wanted_kinds or ()) < 2:
         return
     first = (decision.wanted_kinds or (0,))[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import panel as pn
@@ -12,7 +12,6 @@ import panel_material_ui as pmui
 import xarray as xr
 
 from xfeldask.errors import XfeldaskError
-from xfeldask.explorer.model.choosing_kinds import Choice, KindsOf
 from xfeldask.explorer.model.pictures import Picture, Pictures
 from xfeldask.explorer.model.session import Session
 from xfeldask.explorer.tabs.rebuilt import AXES
@@ -24,6 +23,9 @@ from xfeldask.explorer.view.making import Making
 from xfeldask.explorer.view.widgets import MIDDLE, SMALL, caption, heading, sentence, table
 from xfeldask.store.results.particle_kinds import KINDS
 from xfeldask.units import shown, told
+
+if TYPE_CHECKING:
+    from xfeldask.explorer.model.choosing_kinds import Choice
 
 HEIGHT = 300
 STAYS = ":host { position: sticky; top: 40px; z-index: 4; }"
@@ -57,6 +59,8 @@ class Deciding(Making):
     beginning = "sorting by these kinds"
 
     def __init__(self, session: Session, pictures: Pictures, watch: Watch) -> None:
+        from xfeldask.explorer.model.choosing_kinds import KindsOf  # sorts, and a page is shown without that
+
         super().__init__(session, "apply")
         embedding = session.shots.run.embedding(str(session.embedding))
         self._name, self._of = embedding.name, KindsOf(embedding)
