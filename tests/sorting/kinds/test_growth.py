@@ -54,6 +54,16 @@ def test_grow_kinds__finds_another_particle(mixed: tuple[SparseFrames, np.ndarra
     assert found.models.prior[1] == pytest.approx(FEW / (MANY + FEW), abs=0.02)
 
 
+def test_grow_kinds__parts_two_particles_of_as_many_shots_each() -> None:
+    frames = SparseFrames.joined([shots(300, 300, 1).frames, shots(300, 300, 2, size=1.2e-9).frames])
+    truth = np.repeat([0, 1], 300)
+    found = grow_kinds(frames, PIXELS, radius=RADIUS, most=2, seed=1)
+    assert len(found) == 2
+    first = log_likelihoods(frames, PIXELS, found).argmax(axis=1) == 0
+    right = max((first == (truth == kind)).mean() for kind in (0, 1))
+    assert right > 0.97
+
+
 def labelled(truth: np.ndarray, shots: np.ndarray) -> np.ndarray:
     """Labels that call some shots unwanted."""
     labels = np.full(len(truth), -1)

@@ -213,7 +213,7 @@ class _Growing:
         return None, tried
 
     def _begun(self, models: Models, state: State, before: list[Growth]) -> Iterator[_Start]:
-        """Yield models to begin with: one more of labelled shots, one of what fits worst, or the largest split."""
+        """Yield models to begin with: one more of labelled shots, the largest split, or one of what fits worst."""
         turn, kind = 1 + len(before), state.responsibility.argmax(axis=1)
         wanted = wanted_kind(self.labels, kind, models.prior)
         left = np.flatnonzero((self.labels == UNWANTED) & (kind == wanted))
@@ -224,17 +224,17 @@ class _Growing:
             yield _Start(_joined(models, self._grown(alike, turn), part), wanted, witnesses=left[1::2])
             turn += 1
         misfit = misfits(state.log_likelihood, self.photons)
-        for part in WORST[: None if len(models) == 1 else 1]:
-            count = int(part * len(misfit))
-            if count >= LEAST_SHOTS:
-                worst = np.sort(np.argsort(-misfit, kind="stable")[:count])
-                yield _Start(_joined(models, self._grown(worst, turn), part), wanted)
-                turn += 1
+        counts = [int(part * len(misfit)) for part in WORST[: None if len(models) == 1 else 1]]
+        counts = [count for count in counts if count >= LEAST_SHOTS]
         largest = int(np.argmax(models.prior))
         shots = np.flatnonzero(kind == largest)
         rest = np.delete(np.arange(len(models)), largest)
-        halves = _joined(_chosen(models, rest), self._grown(shots, turn, 2), float(models.prior[largest]))
+        fresh = self._grown(shots, turn + len(counts), 2)
+        halves = _joined(_chosen(models, rest), fresh, float(models.prior[largest]))
         yield _Start(halves, self._wanted(halves), split=True)
+        for later, count in enumerate(counts):
+            worst = np.sort(np.argsort(-misfit, kind="stable")[:count])
+            yield _Start(_joined(models, self._grown(worst, turn + later), count / len(misfit)), wanted)
 
     def _wanted(self, models: Models) -> int:
         """Return which of the models is the wanted one, by the labelled shots."""
