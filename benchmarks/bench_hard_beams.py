@@ -14,7 +14,7 @@ from benchmarks.common import PNCCD, effort, measures, particle
 from xfeldask import simulate
 from xfeldask.errors import InputError
 from xfeldask.physics.binning import ImageGrid
-from xfeldask.sorting.decision import Cut, decide
+from xfeldask.sorting.deciding import Cut, decide
 from xfeldask.sorting.pairs.blanks import find_blanks
 from xfeldask.sorting.pairs.rule import PairRule
 from xfeldask.sorting.pairs.zero_fluence import Moments, at_zero_fluence, central_bins

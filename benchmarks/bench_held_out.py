@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from benchmarks.common import PNCCD, effort, measures, particle
 from xfeldask import simulate
 from xfeldask.physics.binning import ImageGrid
-from xfeldask.sorting.decision import Cut, decide
+from xfeldask.sorting.deciding import Cut, decide
 from xfeldask.sorting.pairs.rule import PairRule
 from xfeldask.sorting.protocol import Allowance
 from xfeldask.store.run import open_run

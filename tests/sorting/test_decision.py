@@ -9,7 +9,8 @@ from scipy.special import expit, logit
 from tests.strategies import examples
 from xfeldask.errors import InputError
 from xfeldask.sorting.cuts import LET_IN, Cuts, find_threshold
-from xfeldask.sorting.decision import Decision, decide, expectations, multiple_fraction
+from xfeldask.sorting.deciding import decide, multiple_fraction
+from xfeldask.sorting.decision import Decision, expectations
 from xfeldask.sorting.expected import expected
 
 pytestmark = pytest.mark.rounding

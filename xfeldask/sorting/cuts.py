@@ -72,7 +72,7 @@ class Cuts:
 def find_threshold(
     score: Array, max_singles_lost: float, let_in: float = LET_IN, max_contamination: float | None = None
 ) -> float:
-    """Threshold of `xfeldask.sorting.decision.decide`.
+    """Threshold of `xfeldask.sorting.deciding.decide`.
 
     Parameters
     ----------

@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xfeldask.schema import BLANK, MULTIPLE, SINGLE
-from xfeldask.sorting.decision import Cut, decide, expectations
+from xfeldask.sorting.deciding import Cut, decide
+from xfeldask.sorting.decision import expectations
 from xfeldask.sorting.protocol import Allowance, Columns
 
 
 def verdicts(log_ratio: NDArray[np.float64], allowance: Allowance, seed: int = 0) -> tuple[Columns, Cut | None]:
-    """Decide by the likeliest fraction of multiple hits; see `xfeldask.sorting.decision.decide`.
+    """Decide by the likeliest fraction of multiple hits; see `xfeldask.sorting.deciding.decide`.
 
     Parameters
     ----------

@@ -16,7 +16,7 @@ from xfeldask.errors import InputError
 from xfeldask.physics.binning import ImageGrid, low_q_grid
 from xfeldask.physics.detectors import square, wavelength
 from xfeldask.physics.orientations import rotation_matrix, uniform_quaternion
-from xfeldask.sorting.decision import decide
+from xfeldask.sorting.deciding import decide
 from xfeldask.sorting.pairs import batches, lessons, weighing
 from xfeldask.sorting.pairs import networks as pairs
 from xfeldask.sorting.pairs.networks import LEAST_HITS, PairNetworks

@@ -11,7 +11,7 @@ from scipy.special import logit
 
 from xfeldask.devices import Device
 from xfeldask.physics.binning import ImageGrid
-from xfeldask.sorting.decision import multiple_fraction
+from xfeldask.sorting.deciding import multiple_fraction
 from xfeldask.sorting.pairs.batches import Array, Images, cut, side_by_side
 from xfeldask.sorting.pairs.evidence import Evidence, fit_evidence
 from xfeldask.sorting.pairs.patterns import fit_patterns

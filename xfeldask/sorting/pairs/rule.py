@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from xfeldask.errors import InputError
 from xfeldask.physics.binning import SAME_STEP
 from xfeldask.schema import LATENT
-from xfeldask.sorting.decision import Cut, Decision
+from xfeldask.sorting.deciding import Cut
+from xfeldask.sorting.decision import Decision
 from xfeldask.sorting.pairs.lessons import MANY
 from xfeldask.sorting.pairs.networks import MOST_HITS, PairNetworks
 from xfeldask.sorting.pairs.sample import sample_hits
@@ -37,7 +38,7 @@ class PairRule(Rule):
     Notes
     -----
     What is measured is told in `xfeldask.sorting.pairs.evidence`, how it is weighed in
-    `xfeldask.sorting.pairs.weighing`, and how the threshold is found in `xfeldask.sorting.decision`.
+    `xfeldask.sorting.pairs.weighing`, and how the threshold is found in `xfeldask.sorting.deciding`.
 
     Examples
     --------
