@@ -77,6 +77,7 @@ def test_grow_kinds__accepts_by_labels_what_nothing_else_would_tell(
     few = np.sort(np.concatenate([np.flatnonzero(mixed[1] == 0)[:170], np.flatnonzero(mixed[1] == 1)[:40]]))
     frames, truth = mixed[0][few], mixed[1][few]
     monkeypatch.setattr(growth, "GAIN", np.inf)
+    monkeypatch.setattr(growth, "GAIN_OF_BOTH", np.inf)
     monkeypatch.setattr(growth, "STARTS", (1, 1))
     labels = labelled(truth, np.flatnonzero(truth == 1)[:20])
     told = grow_kinds(frames, PIXELS, labels=labels, radius=RADIUS, most=2, seed=1)

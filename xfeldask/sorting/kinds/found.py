@@ -35,11 +35,12 @@ class Growth:
     real : bool, whether it is taken for a kind
     shots : int, that are most probably of it
     misfit : float, median of its shots before, in standard deviations
-    gain : float, mean of the log likelihood that its shots gained
+    gain : float, mean of the log likelihood that its shots gained, or those of both where two began
     agreement : float, of its intensity with that of the largest kind, the correlation of `alignment`
     usual : float, agreement of the largest kind with an intensity of as many of its own shots, 0 where nobody looked
     chance : float, probability that as many labelled shots that were held back would be of it by chance; none where it
         did not begin with labelled shots
+    asked : float, gain from which on it may be a kind, 0 where it was not asked
 
     Examples
     --------
@@ -54,6 +55,7 @@ class Growth:
     agreement: float
     usual: float = 0.0
     chance: float | None = None
+    asked: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
