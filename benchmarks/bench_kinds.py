@@ -18,8 +18,9 @@ from xfeldask.config import Experiment, Species
 from xfeldask.devices import device_of
 from xfeldask.orient.parallel import By, in_turn
 from xfeldask.orient.sparse import Pixels, SparseFrames, pixels_of
+from xfeldask.sorting.kinds.comparing import log_likelihoods
 from xfeldask.sorting.kinds.drawn import corrections
-from xfeldask.sorting.kinds.found import Kinds, log_likelihoods, posterior
+from xfeldask.sorting.kinds.found import Kinds, posterior
 from xfeldask.sorting.kinds.growth import grow_kinds
 from xfeldask.sorting.kinds.labelled import held_to
 from xfeldask.sorting.kinds.named_drawn import tempered_by_drawn

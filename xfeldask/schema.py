@@ -172,6 +172,15 @@ LATENT = {
                  "shot was not taken for one particle"),
         Variable("misfit", ("shot",), "float64", "how much worse the shot fits all kinds than shots as bright do",
                  comment="in robust standard deviations; NaN where the shot was not taken for one particle"),
+        Variable("found_orientation", ("shot", "quaternion"), "float64", "likeliest orientation of the particle",
+                 comment="relative to the intensity of its kind, see orientation; NaN where the shot was not taken for "
+                 "one particle, or its kind looks the same from everywhere"),
+        Variable("found_size", ("shot",), "float64", "size of the particle relative to that of its species",
+                 comment="mean over the sizes that the shot was compared with; NaN where it was not taken for one "
+                 "particle"),
+        Variable("found_fluence", ("shot",), "float64", "fluence at the particle over the mean of the shots",
+                 comment="photons over those expected of its kind and orientation; over the mean of single hits where "
+                 "species were named, else of those of its kind; NaN where the shot was not taken for one particle"),
         Variable("log_ratio", ("shot",), "float64", "log likelihood ratio of one particle to several",
                  comment="NaN where the shot is blank"),
         Variable("autocorrelation_peak", ("shot",), "float64", "highest peak of the pattern's Fourier transform",

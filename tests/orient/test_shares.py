@@ -15,7 +15,8 @@ from xfeldask.orient.schedule import Level
 from xfeldask.orient.shares import Background
 from xfeldask.orient.sparse import SparseFrames
 from xfeldask.orient.starts import begun
-from xfeldask.sorting.kinds.found import Kinds, log_likelihoods
+from xfeldask.sorting.kinds.comparing import log_likelihoods
+from xfeldask.sorting.kinds.found import Kinds
 
 LEVELS = (Level(3, 7.0, 12, 0.05, everywhere=True), Level(4, RADIUS, 6, 1.0))
 FAR = np.linalg.norm(PIXELS.s, axis=1) / PIXELS.step

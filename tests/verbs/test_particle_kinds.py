@@ -17,6 +17,7 @@ from xfeldask import embed, find_kinds, ingest, open_dataset, open_run, project,
 from xfeldask.config import Experiment
 from xfeldask.errors import InputError, MissingFileError, XfeldaskWarning
 from xfeldask.orient.models import random_models
+from xfeldask.physics.orientations import angle_between, symmetry_group
 from xfeldask.report.decision_facts import decision_told, verdict_told
 from xfeldask.schema import BLANK, MULTIPLE, OTHER, SINGLE
 from xfeldask.sorting.decision import Decision
@@ -135,6 +136,8 @@ def test_find_kinds__again_knows_what_the_rule_said_of_the_kind_that_was_not_wan
     again = sort(store, "pairs", max_singles_lost=0.05).load()  # which is no other than before
     assert again.identical(other.load())
     again = sort(store, "pairs", wanted="all")
+    for name in ("found_orientation", "found_fluence"):
+        np.testing.assert_array_equal(again[name], first[name])
     np.testing.assert_array_equal(again.is_single, ruled.is_single)
     np.testing.assert_array_equal(again.verdict, ruled.verdict)
 
@@ -489,6 +492,17 @@ def test_find_kinds__of_species_that_are_named_accepts_the_wanted_one(store: Pat
     assert np.isnan(found.probability_kind.values[~single]).all()
     assert found.probability_kind.dtype == np.float32
     assert decision["rarest_kind"] is None
+    for name in ("found_fluence", "found_size"):
+        np.testing.assert_array_equal(np.isnan(found[name].values), ~single)
+    assert found.found_size.values[single] == pytest.approx(1)
+    assert found.found_fluence.values[single].mean() == pytest.approx(1)
+    away = angle_between(
+        found.found_orientation.values[single],
+        open_run(store).read("orientation")[single, 0],
+        symmetry_group("D8"),
+        friedel=True,
+    )
+    assert np.median(away) < np.radians(10)
     told = open_dataset(store, group="latent/ipca/kinds", chunks=None)
     assert told.attrs["names"] == ["drop", "protein"]
     assert verify(store, progress=False).ok

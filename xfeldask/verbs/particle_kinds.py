@@ -89,7 +89,9 @@ def find_kinds(
     Returns
     -------
     xarray.Dataset, ``/latent/<name>``, with `kind`, `probability_wanted` and `misfit` (shot,), `probability_kind`
-    (shot, of_kind); the intensity and the mean pattern of each kind are in ``/latent/<name>/kinds``
+    (shot, of_kind), and what was found of each shot as a particle of its kind: `found_orientation` (shot, quaternion),
+    `found_fluence` (shot,), and `found_size` (shot,) where `like` names kinds; the intensity and the mean pattern of
+    each kind are in ``/latent/<name>/kinds``
 
     Raises
     ------

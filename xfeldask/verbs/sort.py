@@ -13,7 +13,7 @@ from xfeldask.sorting.rules import RULES, decided, goes_by
 from xfeldask.store.results.embedding import Embedding
 from xfeldask.store.results.model import restored_rule
 from xfeldask.store.results.parameters import Parameters
-from xfeldask.store.results.particle_kinds import KIND_COLUMNS, KINDS
+from xfeldask.store.results.particle_kinds import FOUND_COLUMNS, KIND_COLUMNS, KINDS
 from xfeldask.store.store_given import Store, opened
 from xfeldask.verbs.arguments.given_kinds import given_kinds
 from xfeldask.verbs.arguments.options import tell_conflict, tell_dropped_kinds
@@ -161,7 +161,7 @@ def decided_anew(embedding: Embedding, asked: Mapping[str, float]) -> tuple[xr.D
     parameters = parameters.allowing(**{field: getattr(allowance, field) for field in sorted(goes_by(rule))})
     # what kinds were found went by the shots that were accepted before
     parts.pop(KINDS, None)
-    found = found.drop_vars(KIND_COLUMNS, errors="ignore")
+    found = found.drop_vars((*KIND_COLUMNS, *FOUND_COLUMNS), errors="ignore")
     found = found.assign(variables(columns, rule)).assign_attrs(
         parameters=parameters.to_json(), decision=told.to_json()
     )

@@ -13,8 +13,9 @@ from xfeldask.orient.models import Models, grid_size
 from xfeldask.orient.shares import Background
 from xfeldask.orient.sparse import SparseFrames
 from xfeldask.sorting.kinds import drawn as drawing
+from xfeldask.sorting.kinds.comparing import log_likelihoods
 from xfeldask.sorting.kinds.drawn import balanced, corrections, drawn_like, times
-from xfeldask.sorting.kinds.found import Kinds, log_likelihoods, posterior
+from xfeldask.sorting.kinds.found import Kinds, posterior
 
 pytestmark = pytest.mark.rounding
 

@@ -16,7 +16,8 @@ from xfeldask.orient.cycle import judged
 from xfeldask.orient.models import Models, grid_size, profile
 from xfeldask.orient.schedule import Level
 from xfeldask.orient.sparse import SparseFrames
-from xfeldask.sorting.kinds.found import Kinds, log_likelihoods, looks, posterior
+from xfeldask.sorting.kinds.comparing import log_likelihoods
+from xfeldask.sorting.kinds.found import Kinds, looks, posterior
 
 pytestmark = [pytest.mark.rounding, pytest.mark.usefixtures("in_full")]
 

@@ -14,7 +14,8 @@ from xfeldask import open_run, simulate
 from xfeldask.errors import InputError
 from xfeldask.orient.sparse import SparseFrames, pixels_of
 from xfeldask.sorting.kinds import growth
-from xfeldask.sorting.kinds.found import Kinds, log_likelihoods
+from xfeldask.sorting.kinds.comparing import log_likelihoods
+from xfeldask.sorting.kinds.found import Kinds
 from xfeldask.sorting.kinds.growth import grow_kinds
 
 RADIUS = 8.0

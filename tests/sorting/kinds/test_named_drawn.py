@@ -14,7 +14,8 @@ from xfeldask.orient.sparse import SparseFrames
 from xfeldask.physics.species import Body, Mixture, Species
 from xfeldask.physics.spheroid import Spheroid
 from xfeldask.sorting.kinds import named_drawn
-from xfeldask.sorting.kinds.found import log_likelihoods, posterior
+from xfeldask.sorting.kinds.comparing import log_likelihoods
+from xfeldask.sorting.kinds.found import posterior
 from xfeldask.sorting.kinds.named import named_kinds
 from xfeldask.sorting.kinds.named_drawn import Named, drawn_size, drawn_species, tempered_by_drawn
 

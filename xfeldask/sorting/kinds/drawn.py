@@ -22,7 +22,8 @@ from xfeldask.orient.models import at_radii, profile, radii
 from xfeldask.orient.parallel import By, View, in_turn
 from xfeldask.orient.sparse import Pixels, SparseFrames
 from xfeldask.physics.orientations import rotation_matrix, uniform_quaternion
-from xfeldask.sorting.kinds.found import Kinds, log_likelihoods, looks, posterior
+from xfeldask.sorting.kinds.comparing import log_likelihoods
+from xfeldask.sorting.kinds.found import Kinds, looks, posterior
 
 DRAWN = 1000
 """Shots that are drawn, at least: all of few are drawn more than once."""

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from xfeldask.orient.cycle import judged
 from xfeldask.orient.models import Models
-from xfeldask.orient.parallel import By, in_turn
 from xfeldask.orient.schedule import Level
-from xfeldask.orient.sparse import Pixels, SparseFrames
 
 RADIUS = 20.0
 """Bins of `image` that are looked at around the beam, at most."""
@@ -70,6 +66,7 @@ class Kinds:
     names : tuple of str, of kinds that are known; empty where they were found
     growths : tuple of Growth, all intensities that were grown where kinds were found
     round : bool (model,), optional: intensities that look the same from everywhere
+    size : float64 (model,), optional: size of the particle of each intensity, relative to its kind's own
 
     Examples
     --------
@@ -85,6 +82,7 @@ class Kinds:
     names: tuple[str, ...] = ()
     growths: tuple[Growth, ...] = ()
     round: NDArray[np.bool_] | None = None
+    size: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         """Return the number of kinds."""
@@ -111,59 +109,6 @@ def looks(radius: float, iterations: tuple[int, int] = (1, 1), exponent: float =
     """
     coarse, fine = (Level(refinement, radius, most) for refinement, most in zip(REFINEMENT, iterations, strict=True))
     return replace(coarse, exponent=exponent, everywhere=True), fine
-
-
-def log_likelihoods(
-    frames: SparseFrames,
-    pixels: Pixels,
-    kinds: Kinds,
-    *,
-    by: By = in_turn,
-    tell: Callable[[int], object] = lambda _: None,
-    mean: Callable[[float], NDArray[np.float64]] | None = None,
-) -> NDArray[np.float64]:
-    """Compare shots with every kind, each with the likeliest of its rotations and intensities.
-
-    Parameters
-    ----------
-    frames : SparseFrames, of single hits
-    pixels : Pixels, that the photons are in
-    kinds : Kinds
-    by : callable or Device, as of `expand_maximise_compress`
-    tell : callable, called with the number of shots after each intensity
-    mean : as of `judged`
-
-    Returns
-    -------
-    float64 (shot, kind) [nat], log of the mean likelihood over rotations and intensities, without ``log n!``
-
-    Notes
-    -----
-    The likelihood is multinomial and knows no fluence, so that a bright and a dim shot of one particle are of one kind.
-    It is that of `xfeldask.orient.cycle`.
-    """
-
-    def judge() -> Iterator[NDArray[np.float64]]:
-        for model in range(len(kinds.kind)):
-            yield _compared(frames, pixels, kinds, model, by, mean)
-            tell(len(frames))
-
-    single = np.stack(list(judge()), axis=1)
-    within = kinds.models.prior / kinds.fractions[kinds.kind]
-    of = [np.flatnonzero(kinds.kind == kind) for kind in range(len(kinds))]
-    return np.stack([np.logaddexp.reduce(single[:, k] + np.log(within[k]), axis=1) for k in of], axis=1)
-
-
-def _compared(
-    frames: SparseFrames, pixels: Pixels, kinds: Kinds, model: int, by: By,
-    mean: Callable[[float], NDArray[np.float64]] | None,
-) -> NDArray[np.float64]:  # fmt: skip
-    """Compare shots with one intensity, float64 (shot,) [nat]."""
-    alone = replace(kinds.models, intensity=kinds.models.intensity[model][None], prior=np.ones(1))
-    levels: Sequence[Level] = looks(kinds.radius)
-    if kinds.round is not None and kinds.round[model]:
-        levels = (Level(ROUND, kinds.radius, 1, everywhere=True),)
-    return judged(frames, pixels, alone, levels, by=by, mean=mean).log_likelihood
 
 
 def posterior(

@@ -63,7 +63,7 @@ def named_kinds(
     size = grid_size(radius)
     axis = (np.arange(size) - size // 2) * pixels.step
     s = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1)
-    intensity, kind, prior = list[NDArray[np.float64]](), list[int](), list[float]()
+    intensity, kind, prior, sizes = list[NDArray[np.float64]](), list[int](), list[float](), list[float]()
     is_round = list[bool]()
     for index, one in enumerate(asked.values()):
         variants = spread_out(int(mixture.variants[index]), VARIANTS)
@@ -72,13 +72,14 @@ def named_kinds(
             electrons = t**6 if one.sphere is not None else 1.0
             intensity.append(np.maximum(found, DARK * found.max()) * electrons)
             kind.append(index)
+            sizes.append(t)
             is_round.append(one.sphere is not None and one.sphere.aspect == 1)
             prior.append(one.weight * part)
     exact, fraction = np.stack(intensity), np.array(prior) / np.sum(prior)
     fluence, dark = brightness(frames, pixels, radius, np.tensordot(fraction, exact, 1))
     names = tuple("_".join(species.name.split()) for species in mixture.species)
     models = Models(fluence * exact + dark, fraction, pixels.step)
-    return Kinds(models, np.array(kind), radius, names, round=np.array(is_round))
+    return Kinds(models, np.array(kind), radius, names, round=np.array(is_round), size=np.array(sizes))
 
 
 def spread_out(count: int, most: int) -> NDArray[np.int64]:

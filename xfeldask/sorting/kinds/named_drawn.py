@@ -19,7 +19,8 @@ from xfeldask.orient.sparse import Pixels, SparseFrames
 from xfeldask.physics.intensities import species_intensity
 from xfeldask.physics.orientations import rotation_matrix, uniform_quaternion
 from xfeldask.physics.species import Form, Mixture
-from xfeldask.sorting.kinds.found import Kinds, log_likelihoods, posterior
+from xfeldask.sorting.kinds.comparing import log_likelihoods
+from xfeldask.sorting.kinds.found import Kinds, posterior
 from xfeldask.sorting.kinds.named import DARK, MANY, background_rate
 from xfeldask.sorting.kinds.tempered import Tempered, temper
 

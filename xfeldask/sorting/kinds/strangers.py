@@ -15,7 +15,8 @@ from xfeldask.orient.alignment import isotropic
 from xfeldask.orient.parallel import By, in_turn
 from xfeldask.orient.sparse import Pixels, SparseFrames
 from xfeldask.physics.orientations import rotation_matrix, uniform_quaternion
-from xfeldask.sorting.kinds.found import Kinds, log_likelihoods, posterior
+from xfeldask.sorting.kinds.comparing import log_likelihoods
+from xfeldask.sorting.kinds.found import Kinds, posterior
 from xfeldask.sorting.kinds.growth import LEAST_HITS, LEAST_SHOTS, grow_kinds
 
 FRACTIONS = (0.1, 0.05, 0.02, 0.01, 0.005)

@@ -14,6 +14,8 @@ KINDS = "kinds"
 """The group."""
 KIND_COLUMNS = ("kind", "probability_wanted", "probability_kind", "misfit")
 """Variables of the embedding that tell of kinds."""
+FOUND_COLUMNS = ("found_orientation", "found_size", "found_fluence")
+"""Variables that may tell more of each shot, as a particle of its kind."""
 
 VARIABLES = {
     v.name: v

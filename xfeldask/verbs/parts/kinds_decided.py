@@ -42,14 +42,15 @@ def decided_by_kinds(
     ----------
     before : Dataset, the embedding as its rule decided
     shots : int64 (some,), single hits
-    columns : `kind`, `probability_wanted` and `misfit` of each of them, (some,), `probability_kind` (some, kind)
+    columns : `kind`, `probability_wanted`, `probability_kind`, `misfit` and whatever else was found of each of them,
+        (some, ...)
     known_of : Known, of the kinds
     max_contamination : as of `Decision`
     """
     n, count, wanted = before.sizes["shot"], columns["probability_kind"].shape[1], known_of.wanted_kinds
-    rest = {"kind": NO_KIND, "probability_wanted": np.nan, "probability_kind": np.nan, "misfit": np.nan}
-    out = {name: np.full((n, *columns[name].shape[1:]), value, columns[name].dtype) for name, value in rest.items()}
+    out = dict[str, NDArray[Any]]()
     for name, values in columns.items():
+        out[name] = np.full((n, *values.shape[1:]), NO_KIND if name == "kind" else np.nan, values.dtype)
         out[name][shots] = values
     known_single = "probability_single" in before
     both = columns["probability_wanted"] * (before.probability_single.values[shots] if known_single else 1.0)

@@ -15,9 +15,10 @@ from xfeldask.orient.models import profile
 from xfeldask.orient.parallel import By
 from xfeldask.orient.sparse import Pixels, SparseFrames
 from xfeldask.physics.species import Mixture
+from xfeldask.sorting.kinds.comparing import Comparison, compare
 from xfeldask.sorting.kinds.drawn import corrections, times
 from xfeldask.sorting.kinds.fits import misfits
-from xfeldask.sorting.kinds.found import Kinds, log_likelihoods, posterior
+from xfeldask.sorting.kinds.found import Kinds, posterior
 from xfeldask.sorting.kinds.growth import grow_kinds, most_made
 from xfeldask.sorting.kinds.labelled import Held, held_to
 from xfeldask.sorting.kinds.named_drawn import Named, tempered_by_drawn
@@ -42,7 +43,8 @@ class Judged:
     ----------
     kinds : Kinds
     wanted : tuple of int, the kinds to accept
-    columns : `kind`, `probability_wanted` and `misfit` (hit,), `probability_kind` (hit, kind)
+    columns : `kind`, `probability_wanted`, `misfit`, `found_fluence` and, of kinds that are named, `found_size` (hit,),
+        `probability_kind` (hit, kind), `found_orientation` (hit, quaternion)
     held : Held, where hits were labelled
     """
 
@@ -100,12 +102,12 @@ class Hits:
         kinds = hits.found(most) if named is None else kinds_like(named, hits.frames, hits.pixels)
         asked = None if wanted is None else wanted.among(len(kinds), kinds.names)
         like_all = drawn_like(named, kinds, hits.frames, hits.pixels, hits.seed) if named and few else hits.frames
-        likelihood = hits.compared(kinds, like_all)
-        told = hits.trusted(kinds, named, likelihood)
+        compared = hits.compared(kinds, like_all)
+        told = hits.trusted(kinds, named, compared.log_likelihood)
         held = None if self.labels is None else held_to(self.labels, told, kinds.fractions, asked)
         by_default = 0 if beam is None else beam[0].wanted_index
         target = held.wanted if held is not None else (by_default,) if asked is None else asked
-        return Judged(kinds, target, hits.columns(kinds, target, likelihood, told, held), held)
+        return Judged(kinds, target, hits.columns(kinds, target, compared, told, held), held)
 
     def found(self, most: int) -> Kinds:
         """Find kinds among the hits, of which nothing is known but labels."""
@@ -114,19 +116,19 @@ class Hits:
             return grow_kinds(self.frames[self.fitted], self.pixels, labels=labels, most=most, seed=self.seed,
                               by=self.by, tell=lambda: telling.advance(1))  # fmt: skip
 
-    def compared(self, kinds: Kinds, like_all: SparseFrames) -> NDArray[np.float64]:
-        """Compare the hits with the intensities of all kinds, float64 (hit, kind) [nat]; `like_all` tell the mean."""
+    def compared(self, kinds: Kinds, like_all: SparseFrames) -> Comparison:
+        """Compare the hits with the intensities of all kinds; `like_all` tell the mean profile."""
         frames, pixels = self.frames, self.pixels
         # of all hits, so that what is found of one does not depend on those that it is judged with
         mean = cache(partial(profile, like_all, pixels))
 
-        def judge() -> Iterator[NDArray[np.float64]]:
+        def judge() -> Iterator[Comparison]:
             for first in range(0, len(frames), BLOCK):
                 block = frames[np.arange(first, min(len(frames), first + BLOCK))]
-                yield log_likelihoods(block, pixels, kinds, by=self.by, tell=telling.advance, mean=mean)
+                yield compare(block, pixels, kinds, by=self.by, tell=telling.advance, mean=mean)
 
         with reporter("judging", len(frames) * len(kinds.kind), "comparisons", self.progress) as telling:
-            return np.concatenate(list(judge()))
+            return Comparison.joined(list(judge()))
 
     def trusted(self, kinds: Kinds, named: Named | None, likelihood: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return log likelihoods as far as drawn shots say that they are to be trusted, float64 (hit, kind) [nat]."""
@@ -144,8 +146,7 @@ class Hits:
                                             by=self.by, tell=lambda: telling.advance(1))  # fmt: skip
 
     def columns(
-        self, kinds: Kinds, wanted: tuple[int, ...], likelihood: NDArray[np.float64], told: NDArray[np.float64],
-        held: Held | None,
+        self, kinds: Kinds, wanted: tuple[int, ...], compared: Comparison, told: NDArray[np.float64], held: Held | None
     ) -> dict[str, NDArray[Any]]:  # fmt: skip
         """Judge the hits by how well each kind explains them, corrected as it was told, and by what labels say."""
         free = told if held is None else np.where(held.barred, -np.inf, told)
@@ -153,11 +154,14 @@ class Hits:
         probability, fractions = posterior(free, kinds.fractions, BELIEVED if kinds.names else 0.0)
         if held is not None:
             probability[np.ix_(held.unwanted, np.array(held.wanted))] = 0  # where all kinds are wanted, too
+        kind = probability.argmax(axis=1)
+        under_all = np.logaddexp.reduce(compared.log_likelihood + np.log(fractions), axis=1)
         return {
-            "kind": probability.argmax(axis=1).astype(np.int8),
+            "kind": kind.astype(np.int8),
             "probability_wanted": probability[:, wanted].sum(axis=1).clip(max=1),
             "probability_kind": probability,
-            "misfit": misfits(np.logaddexp.reduce(likelihood + np.log(fractions), axis=1), self.photons(kinds)),
+            "misfit": misfits(under_all, self.photons(kinds)),
+            **compared.as_kind(kind, together=bool(kinds.names)),
         }
 
     def photons(self, kinds: Kinds) -> NDArray[np.int64]:

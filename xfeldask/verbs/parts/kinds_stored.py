@@ -14,7 +14,7 @@ from xfeldask.sorting.decision import Decision
 from xfeldask.sorting.kinds.names import Kind, Wanted, carried, renamed
 from xfeldask.sorting.kinds.next_shots import next_to_label
 from xfeldask.store.results.embedding import Embedding
-from xfeldask.store.results.particle_kinds import KIND_COLUMNS, KINDS
+from xfeldask.store.results.particle_kinds import FOUND_COLUMNS, KIND_COLUMNS, KINDS
 from xfeldask.verbs.parts.kinds_decided import Known, decided_by_kinds
 
 STAYS = ("kind_photons", "kind_radius", "kinds_background")
@@ -44,7 +44,8 @@ class StoredKinds:
         found = embedding.stored()
         if KINDS not in embedding.part_names() or not {*KIND_COLUMNS} <= {*found}:
             return None
-        return cls(found[list(KIND_COLUMNS)].load(), embedding.parts()[KINDS], embedding.decision)
+        more = [name for name in FOUND_COLUMNS if name in found]
+        return cls(found[[*KIND_COLUMNS, *more]].load(), embedding.parts()[KINDS], embedding.decision)
 
     def cover(self, before: xr.Dataset) -> bool:
         """Whether it is known of which kind every shot is that a rule takes for one particle."""
@@ -93,7 +94,7 @@ class StoredKinds:
         mine = old.wanted_kinds or (0,) if wanted is None else wanted.among(count, names)
         same = mine == old.wanted_kinds
         shots = np.flatnonzero(before.is_single.values).astype(np.int64)
-        columns = {name: self.found[name].values[shots] for name in KIND_COLUMNS}
+        columns = {str(name): values.values[shots] for name, values in self.found.data_vars.items()}
         if not same:
             # as wide as the probabilities that they replace; they sum to one but for what rounding makes of that
             each = columns["probability_kind"][:, mine].astype(np.float64)
