@@ -277,9 +277,9 @@ class Visit:
         """The value of some JavaScript."""
         return self.page.evaluate(expression)
 
-    def until(self, condition: str, argument: Any = None) -> None:
-        """Wait until some JavaScript is true."""
-        self.page.wait_for_function(condition, arg=argument, polling=OFTEN, timeout=WAIT)
+    def until(self, condition: str, argument: Any = None) -> Any:
+        """Wait until some JavaScript is true, and return what it then is."""
+        return self.page.wait_for_function(condition, arg=argument, polling=OFTEN, timeout=WAIT).json_value()
 
     def settle(self) -> Frame:
         """Wait until the latent plot keeps its place, and has been drawn for its size and its ranges."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from typing import Any
 
 from tests.explorer.browsing import Server, Visit
 from xfeldask.explorer.view.browser import WORKING
@@ -61,6 +62,28 @@ def test_plots_and_tabs__are_used_at_once_at_1280_by_800(small: Visit) -> None:
     visit.page.mouse.wheel(0, 2000)
     visit.until(SCROLLED)
     assert visit.ask(PLACES) == found
+
+
+HISTOGRAMS = """
+before => {
+  const made = explorer.plots().filter(v => v.model.left.some(a => a.axis_label == "shots"));
+  const sizes = made.flatMap(v => [v.frame.bbox.width, v.frame.bbox.height]);
+  const fresh = !made.some(v => before.includes(v.model.id));
+  return made.length == 3 && fresh && sizes.every(n => n > 150) && made.map(v => v.model.id);
+}
+"""
+"""Those that were not there before, once each has room."""
+
+
+def test_histograms__have_room_when_they_are_made_and_made_anew(browser: Any, server: Server) -> None:
+    visit = Visit(browser.new_page())
+    visit.open(server.address(embedding="pairs", shot="4"))
+    visit.tab("histograms")
+    first = visit.until(HISTOGRAMS, [])
+    visit.page.get_by_label("logarithmic counts").click()
+    visit.until(HISTOGRAMS, first)
+    visit.page.close()
+    assert visit.faults == []
 
 
 LOW = """

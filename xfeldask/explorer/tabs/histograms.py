@@ -32,8 +32,8 @@ def histograms(session: Session, _: Pictures, watch: Watch) -> pn.viewable.Viewa
     """Make the tab of histograms."""
     chosen = pmui.MultiChoice(label="quantities", width=620)
     logarithmic = pmui.Switch(label="logarithmic counts", value=False, align="center")
-    # a row would be as wide as all of them, and every tab with it
-    box = pn.FlexBox(sizing_mode="stretch_width")
+    # a row that stretches asks for the width of all of them, and a FlexBox gives figures that come later no size
+    box = pn.Row(styles={"flex-wrap": "wrap", "width": "100%"})
     told = caption()
     shown: list[Histogram] = []
 
