@@ -37,6 +37,7 @@ MODULES = (
     "bench_kinds",
     "bench_found_kinds",
     "bench_named_pairs",
+    "bench_unseen",
     "bench_explorer",
     "bench_bucket",
     "bench_wire",

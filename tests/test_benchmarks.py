@@ -50,6 +50,7 @@ LONG = {
     "Sorting",
     "Stream",
     "Throughput",
+    "UnseenAssemblies",
     "Visits",
     "WhereTimeGoes",
     "Wire",
