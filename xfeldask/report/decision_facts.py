@@ -94,6 +94,8 @@ def truth_told(kinds: NDArray[np.uint8], accepted: NDArray[np.bool_], score: NDA
     >>> kinds = np.array([SINGLE, SINGLE, OTHER, BLANK], np.uint8)
     >>> truth_told(kinds, np.array([True, False, True, False]), np.array([3.0, 1.0, 2.0, 0.0])).split(", ")[:2]
     ['1 of 2 singles accepted', '1 of 1 singles of another species accepted']
+    >>> truth_told(kinds, np.array([True, False, True, False]), np.array([3.0, 1.0, 2.0, 0.0])).split(", ")[-1]
+    'area under the ROC curve of one particle of any species 1.00000'
     """
     from xfeldask.scores import sorting_scores  # imported by who needs it: each command imports this module
 
@@ -104,8 +106,12 @@ def truth_told(kinds: NDArray[np.uint8], accepted: NDArray[np.bool_], score: NDA
         if (here := kinds == kind).any() or kind in (SINGLE, MULTIPLE)
     ]
     told.append(f"purity {100 * scores.confusion.purity:.3f} %")
-    if not np.isnan(scores.roc_auc):
-        told.append(f"area under the ROC curve {scores.roc_auc:.5f}")
+    # a score tells one particle from several, whatever that one is of
+    one = np.isin(kinds, (SINGLE, OTHER))
+    area = sorting_scores(one, accepted, score).roc_auc
+    if not np.isnan(area):
+        of = " of one particle of any species" if (kinds == OTHER).any() else ""
+        told.append(f"area under the ROC curve{of} {area:.5f}")
     return ", ".join(told)
 
 
