@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache, cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -30,6 +31,10 @@ BLANKS = ", with blanks"
 """What is written after a condition under which a third of the shots are blank, and tell the background."""
 BY_HITS = ", by its hits"
 """What is written after a condition whose background is measured on what the rule first takes for single hits."""
+STOPS = {"beam stop of 1 mm": 1e-3, "beam stop of 2 mm": 2e-3, "beam stop of 4 mm": 4e-3}
+"""Diameters [m] of what hides the middle of the detector."""
+BIN = 150e-6
+"""Side of a bin of `low_q` [m], of the pnCCD."""
 STEADY = {"spot, 0.2 a pixel": 0.2, "spot, 1 a pixel": 1.0, "streak, 15 %": 0.15, "ring, 15 %": 0.15, "ring, 50 %": 0.5}
 
 
@@ -65,15 +70,23 @@ def steady(condition: str, grid: ImageGrid, photons: float) -> NDArray[np.float6
     return np.asarray(shape * grid.weight * amount * photons / (shape * grid.weight).sum())
 
 
+def behind(stop: float, grid: ImageGrid) -> ImageGrid:
+    """Return the grid without the bins that a round beam stop of this diameter [m] touches."""
+    y, x = (np.arange(n) - c for n, c in zip(grid.shape, grid.center, strict=True))
+    hidden = np.hypot(y[:, None], x) < stop / 2 / BIN + 0.5
+    return replace(grid, weight=np.where(hidden, 0, grid.weight).astype(np.float32))
+
+
 class HardBeams:
     """1EI7 under realistic conditions, hits and, where it is said, blanks; steady light differs by half."""
 
     params = [
         *MULTIPLE,
+        *STOPS,
         *STEADY,
         *(condition + BLANKS for condition in STEADY),
         *(condition + BY_HITS for condition in STEADY),
-    ][:: 9 if SMOKE else 1]
+    ][:: 10 if SMOKE else 1]
     param_names = ("condition",)
     timeout = 1800
 
@@ -90,6 +103,9 @@ class HardBeams:
             mean = steady(condition, grid, photons)
             spread = 1.0 if condition.startswith("spot") else rng.gamma(4, 0.25, (len(images), 1, 1))
             images = (images + rng.poisson(mean * spread, images.shape)).astype(np.uint16)
+        if condition in STOPS:
+            grid = behind(STOPS[condition], grid)
+            images *= (grid.weight > 0).astype(np.uint16)
         order = rng.permutation(len(images))
         self.grid, self.images, self.single = grid, images[order], (np.arange(len(images)) < N_HITS - n)[order]
         self.tell_background, self.measure_on_hits = bool(blanks), bool(by_hits)

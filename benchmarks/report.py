@@ -29,6 +29,7 @@ MODULES = (
     "bench_open",
     "bench_sort",
     "bench_hard_beams",
+    "bench_rare_hits",
     "bench_held_out",
     "bench_embed",
     "bench_follow",

@@ -40,6 +40,7 @@ LONG = {
     "Open",
     "Orientation",
     "Phasing",
+    "RareHits",
     "ReadShot",
     "Reconstruct",
     "ReconstructWithoutSymmetry",

@@ -140,6 +140,12 @@ def test_tab__compares_first_what_was_accepted_before_and_after_a_rule_was_taugh
     masks = [found.mask(*pair) for pair in (names, names[::-1])]
     np.testing.assert_array_equal(masks[0], before)
     assert np.flatnonzero(masks[0] != masks[1]).tolist() == [0]
+    changed = ["accepted by pca, not by pca_taught", "accepted by pca_taught, not by pca"]
+    assert {*changed} <= {*found.sides[0].options}
+    for side, (names, expected) in enumerate(zip((changed, changed[::-1]), (before[0], not before[0]), strict=True)):
+        found.sides[side].value, found.sides[1 - side].value = names
+        found.select_side[side].clicks += 1
+        assert np.flatnonzero(looked.selected).tolist() == ([0] if expected else [])
     alone = Compare(session(), pictures(), Watch(session()))
     assert not [option for option in alone.sides[0].options if option.startswith("accepted")]
 

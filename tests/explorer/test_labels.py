@@ -212,17 +212,25 @@ def test_bench__has_a_button_and_a_key_for_each_class_that_the_person_names(run)
     first = looked.shot
     bench.keys._handle_msg("4")
     assert looked.labels.of(first) == "dimer"
-    looked.choose_where("shot < 3")
+    chosen = sorted({*range(3), first})
+    looked.choose_where(f"shot < 3 or shot == {first}")
     bench.group.value = "ice"
+    # what has been labelled stays as it is
+    given = [shot for shot in chosen if shot != first]
+    assert bench.give_all.label == f"label {len(given)} without one"
     bench.give_all.clicks += 1
     bench.keeper.wait()
     stored = run.reopened().labels["anna"]
     value = dict(zip(stored.attrs["flag_meanings"].split(), stored.attrs["flag_values"], strict=True))
-    assert np.flatnonzero(stored == value["ice"]).tolist() == [0, 1, 2]
-    assert "ice 3" in bench.counts.object
+    assert np.flatnonzero(stored == value["ice"]).tolist() == given
+    assert f"ice {len(given)}" in bench.counts.object
+    assert bench.give_all.disabled
     bench.keys._handle_msg("u")
     bench.keeper.wait()
-    assert (run.reopened().labels["anna"] == NO_LABEL).sum() == N - (first > 2)
+    assert (run.reopened().labels["anna"] == NO_LABEL).sum() == N - 1
+    assert bench.table.filename == f"{run.path.stem}-labels-anna.csv"
+    assert "the store has labels by anna: enter that name" in bench_of(Session(run.path)).counts.object
+    assert "enter that name" not in bench.counts.object
     # those who open the page later
     later = Session(run.path)
     later.labels.sign("anna")

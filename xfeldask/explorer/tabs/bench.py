@@ -14,6 +14,7 @@ import panel_material_ui as pmui
 
 from xfeldask.errors import XfeldaskError
 from xfeldask.explorer.model.labels import Keeper
+from xfeldask.explorer.model.masks import Mask
 from xfeldask.explorer.model.palette import class_colours
 from xfeldask.explorer.model.pictures import Pictures
 from xfeldask.explorer.model.session import Session
@@ -22,11 +23,11 @@ from xfeldask.explorer.tabs.teaching import Teaching
 from xfeldask.explorer.tabs.watch import Watch
 from xfeldask.explorer.view.cards import Card, follow_rings
 from xfeldask.explorer.view.fields import choice
-from xfeldask.explorer.view.keys import Keys
+from xfeldask.explorer.view.keys import LEFT_BY_ENTER, Keys
 from xfeldask.explorer.view.locking import locked
 from xfeldask.explorer.view.mosaic import Mosaic
 from xfeldask.explorer.view.widgets import MIDDLE, SMALL, caption, heading
-from xfeldask.store.results.labels import LABELS
+from xfeldask.store.results.labels import LABELS, NO_LABEL, read_labels
 from xfeldask.units import shown
 
 KEYS = {"1": "single", "2": "multiple", "0": "blank", "x": "other"}
@@ -77,9 +78,12 @@ class Bench:
         self.keys = Keys({key: partial(self._press, key) for key in (*KEYS, *OWN_KEYS, UNDO, REDO)})
         self.buttons = pn.FlexBox()
         self._shown_classes: tuple[str, ...] = ()
-        self.group = choice(label="label all that are selected", width=150)
+        self.group = choice(label="label what is selected", width=150)
         self.give_all = pmui.Button(label="label", size="small", variant="outlined", align="end")
         self.give_all.on_click(lambda _: locked(self.give_selected))
+        self.table = pmui.FileDownload(callback=lambda: BytesIO(self.labels.csv()), label="labels.csv", size="small",
+                                        align="center")  # fmt: skip
+        self._people = sorted(read_labels(session.shots.run))
         self.view = self._laid_out()
         watch(self._show, ["shot", "zoom"])
         watch(self._again, ["embedding", "selected", "hidden", "colour"])
@@ -109,12 +113,16 @@ class Bench:
         self._go_on()
 
     def give_selected(self) -> None:
-        """Label all shots that are selected at once."""
-        at = np.flatnonzero(self._session.selected & self._session.visible)
+        """Label all shots that are selected and have no label at once."""
+        at = np.flatnonzero(self._unlabelled())
         if len(at):
             self.labels.give(at, self.group.value)
             self._keep(at)
             self._again()
+
+    def _unlabelled(self) -> Mask:
+        """Which of the selected shots have no label, (shot,)."""
+        return np.asarray(self._session.selected & self._session.visible & (self.labels.values == NO_LABEL))
 
     def name_class(self, name: str) -> None:
         """Let labels be a class of the person's own too."""
@@ -202,12 +210,16 @@ class Bench:
         place = "on this page only"
         if self._session.may_write and self.labels.person:
             place = "in the store" if self._is_kept else "not all in the store"
-        self.counts.object = f"<b>{self.labels.n:,} labels</b> ({place}): {', '.join(told)}"
+        person, counted = self.labels.person, f"{self.labels.n:,} label{'' if self.labels.n == 1 else 's'}"
+        self.counts.object = f"<b>{counted}</b> ({place}): {', '.join(told)}"
+        if self._people and not person:
+            self.counts.object += f"; the store has labels by {', '.join(self._people)}: enter that name to go on"
+        self.table.filename = f"{self._session.shots.path.stem}-labels{person and f'-{person}'}.csv"
 
     def _offer(self) -> None:
         """Offer a button for each class, and to label what is selected."""
-        classes, selected = tuple(self.labels.classes), int((self._session.selected & self._session.visible).sum())
-        self.give_all.param.update(label=f"label {selected:,} shots", disabled=not selected)
+        classes, without = tuple(self.labels.classes), int(self._unlabelled().sum())
+        self.give_all.param.update(label=f"label {without:,} without one", disabled=not without)
         if classes == self._shown_classes:
             return
         self._shown_classes = classes
@@ -220,10 +232,12 @@ class Bench:
         ]
 
     def _laid_out(self) -> pn.viewable.Viewable:
-        name = pn.widgets.TextInput(label="your name", placeholder="keeps labels in the store", width=190)
+        name = pn.widgets.TextInput(label="your name", placeholder="letters, digits, _; keeps labels in the store",
+                                    width=270, css_classes=[LEFT_BY_ENTER])  # fmt: skip
         name.param.watch(lambda event: locked(partial(self.sign, event.new)) if event.new else None, "value")
         name.value = self.labels.person
-        own = pn.widgets.TextInput(label="a class of your own", placeholder="ice, dimer, ...", width=150)
+        own = pn.widgets.TextInput(label="a class of your own", placeholder="ice, dimer, ...", width=150,
+                                   css_classes=[LEFT_BY_ENTER])  # fmt: skip
 
         def add(event: Any) -> None:
             if event.new:
@@ -231,12 +245,10 @@ class Bench:
                 locked(partial(self.name_class, event.new))
 
         own.param.watch(add, "value")
-        stem = self._session.shots.path.stem
-        table = pmui.FileDownload(callback=lambda: BytesIO(self.labels.csv()), filename=f"{stem}-labels.csv",
-                                  label="labels.csv", size="small", align="center")  # fmt: skip
         left = pn.Column(self._card.view(), height=520, width=560, stylesheets=[SIDE])
         right = pn.Column(
-            self.told, self.buttons, self.counts, pn.FlexBox(name, own, self.group, self.give_all, table, self.keys),
+            self.told, self.buttons, self.counts,
+            pn.FlexBox(name, own, self.group, self.give_all, self.table, self.keys),
             self.fault, self.curves.pane, sizing_mode="stretch_width",
         )  # fmt: skip
         return pn.Column(

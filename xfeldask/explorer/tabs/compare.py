@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import panel as pn
+import panel_material_ui as pmui
 from bokeh.models import Band, ColumnDataSource
 
 from xfeldask.errors import InputError
@@ -30,6 +31,7 @@ from xfeldask.explorer.tabs.teaching import of_one
 from xfeldask.explorer.tabs.watch import Watch
 from xfeldask.explorer.view.cards import Card, contrast, follow_rings
 from xfeldask.explorer.view.fields import choice
+from xfeldask.explorer.view.locking import locked
 from xfeldask.explorer.view.making import Making
 from xfeldask.explorer.view.mosaic import SIGNED
 from xfeldask.explorer.view.widgets import FAINT, SMALL, caption, heading, plot, table
@@ -38,6 +40,8 @@ from xfeldask.scores.classes import BLUE, ORANGE
 SELECTED, OTHERS = "the selection", "all others"
 ACCEPTED = "accepted by "
 """How the names of choices begin that are what an embedding accepts."""
+NOT_BY = ", not by "
+"""What stands in them between two embeddings of which the first alone accepts the shots."""
 SIDES = (("A", BLUE), ("B", ORANGE))
 MOST = 14
 """Quantities that are told of."""
@@ -65,7 +69,12 @@ class Compare(Making):
         self._found: tuple[str, list[Patterns]] | None = None
         self._asked: tuple[list[Mask], list[str]] | None = None
         self._result: tuple[Any, ...] | None = None
-        self.sides = [choice(label=name, width=230) for name, _ in SIDES]
+        self.sides = [choice(label=name, width=280) for name, _ in SIDES]
+        self.select_side = [
+            pmui.Button(label=f"select {name}", size="small", variant="outlined", align="end") for name, _ in SIDES
+        ]
+        for k, button in enumerate(self.select_side):
+            button.on_click(lambda _, side=k: locked(lambda: self.select(side)))
         self._offered: list[str] = []
         self.make.align = "end"
         self.told.param.update(styles=FAINT, sizing_mode="stretch_width", margin=(4, 10))
@@ -80,7 +89,8 @@ class Compare(Making):
         self._body = self._laid_out()
         self.view = pn.Column(
             caption("Choose two sets of shots; a selection that was saved is among them by its name."),
-            pn.Row(*self.sides, self.make), self.told, self.bar, self._body, sizing_mode="stretch_width",
+            pn.FlexBox(*self.sides, self.make, *self.select_side), self.told, self.bar, self._body,
+            sizing_mode="stretch_width",
         )  # fmt: skip
         watch(self._forget, ["embedding"])
         watch(self._offer, ["embedding", "saved"])
@@ -120,10 +130,10 @@ class Compare(Making):
             options += [f"verdict {meaning}" for meaning, n in there.items() if n]
         by_rules = [f"{ACCEPTED}{name}" for name in session.shots.embeddings if _sorted(session, name)]
         options += by_rules if len(by_rules) > 1 else []
-        taken, taught = (
-            ["verdict single", "verdict multiple"],
-            [f"{ACCEPTED}{n}" for n in of_one(session.embedding)],
-        )
+        before, after = of_one(session.embedding)
+        taken, taught = ["verdict single", "verdict multiple"], [f"{ACCEPTED}{before}", f"{ACCEPTED}{after}"]
+        if {*taught} <= {*by_rules}:
+            options += [f"{ACCEPTED}{before}{NOT_BY}{after}", f"{ACCEPTED}{after}{NOT_BY}{before}"]
         likely = [pair for pair in (taught, taken) if set(pair) <= set(options) and not session.selected.any()]
         first = likely[0] if likely else [SELECTED, OTHERS]
         # what somebody chose is kept, and not what was offered before there was something likelier
@@ -149,12 +159,23 @@ class Compare(Making):
         if name in session.selections:
             return np.asarray(session.shots.column(name).values.astype(bool) & session.visible)
         if name.startswith(ACCEPTED):
-            accepted = np.zeros_like(session.visible)
-            found = session.shots.run.embedding(name.removeprefix(ACCEPTED)).dataset()["is_single"].values
-            accepted[: len(found)] = found
-            return accepted & session.visible
+            by, _, not_by = name.removeprefix(ACCEPTED).partition(NOT_BY)
+            accepted = self._accepted(by) & session.visible
+            return np.asarray(accepted & ~self._accepted(not_by) if not_by else accepted)
         value = {f"verdict {meaning}": value for value, meaning in session.classes("verdict")}[name]
         return np.asarray((session.shots.column("verdict").values == value) & session.visible)
+
+    def _accepted(self, embedding: str) -> Mask:
+        """Return the shots that an embedding accepts, (shot,)."""
+        accepted = np.zeros_like(self._session.visible)
+        found = self._session.shots.run.embedding(embedding).dataset()["is_single"].values
+        accepted[: len(found)] = found
+        return accepted
+
+    def select(self, side: int) -> None:
+        """Select the shots of one of the two choices."""
+        name, other = (str(self.sides[each].value) for each in (side, 1 - side))
+        self._session.choose(self.mask(name, other))
 
     def start(self, event: Any = None) -> None:
         """Begin with the sets that are chosen now."""

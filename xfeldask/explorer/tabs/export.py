@@ -43,7 +43,8 @@ def export(session: Session, _: Pictures, watch: Watch) -> pn.viewable.Viewable:
         more = f", {hidden:,} of them hidden in the plots" if hidden else ""
         told.object = (
             f"Absolute indices of the <b>{n:,}</b> selected of {session.shots.n_shots:,} shots{more}, ascending."
-            if n else "Nothing is selected: lasso shots in the latent plot, or select in words."
+            if n else "Nothing is selected: lasso shots in the latent plot, select in words, or select the accepted on "
+            "the tab of the verdict."
         )  # fmt: skip
         size = f": about {table_bytes(session.shots, chosen(session)) / 1e6:,.1f} MB" if n else ""
         columns.object = f"{COLUMNS}{size}."

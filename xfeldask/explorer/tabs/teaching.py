@@ -24,7 +24,7 @@ Verdict = tuple[NDArray[np.bool_] | None, Decision, NDArray[Any] | None]
 """Which shots are accepted, None where nobody sorted them, what the rule expects of that, and probabilities."""
 TAUGHT = "_taught"
 """What is added to the name of an embedding whose rule has learned from labels."""
-HEAD = ("", "accepted", "expected purity", "singles rejected", "threshold", "agrees with the labels")
+HEAD = ("", "accepted", "expected purity", "expected singles rejected", "threshold", "labels agreed with")
 
 
 class Teaching(Making):
@@ -38,7 +38,10 @@ class Teaching(Making):
     def __init__(self, session: Session) -> None:
         super().__init__(session, "teach the rule")
         self.table = pn.pane.HTML("", styles=SMALL, margin=(0, 10))
-        self._chance, self._kinds = caption(CHANCE, visible=False), caption(visible=False, styles=SMALL)
+        self._chance, self._kinds = (
+            caption(CHANCE, visible=False),
+            caption(visible=False, styles=SMALL | {"font-weight": "bold"}),
+        )
         self.view = pn.Column(
             pn.Row(self.make, self.told), self.bar, self._kinds, self.table, self._chance, sizing_mode="stretch_width"
         )
@@ -168,6 +171,7 @@ def about(name: str, verdict: Verdict, known: NDArray[np.int8]) -> tuple[str, ..
         costs = [str(one) for one in expected(probability, accepted)]
     if not decision.purity_known:
         costs[0] = "unknown"
+    # whether single or not, which is all that a rule learns
     counts = f"{int(accepted.sum()):,} of {len(accepted):,}", f"{agree} of {int(judged.sum())}"
     return name, counts[0], *costs, threshold, counts[1]
 

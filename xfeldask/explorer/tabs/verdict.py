@@ -18,12 +18,13 @@ from xfeldask.explorer.tabs.watch import Watch
 from xfeldask.explorer.view.locking import locked
 from xfeldask.explorer.view.mosaic import Mosaic
 from xfeldask.explorer.view.widgets import CHANCE, MIDDLE, SMALL, caption, heading, plot, sentence, table
+from xfeldask.report.decision_facts import decision_told
 from xfeldask.schema import NO_KIND, SINGLE
 from xfeldask.scores import COLORS, Confusion
 from xfeldask.scores.classes import BLUE, ORANGE
 from xfeldask.sorting.decision import Decision
 from xfeldask.sorting.expected import Expected, expected
-from xfeldask.store.results.embedding import outdated
+from xfeldask.store.results.embedding import OF_WHATEVER_KIND, outdated
 
 NEAR = 12
 STEPS = 1000
@@ -70,7 +71,7 @@ class Verdict:
         old = outdated(embedding.run, embedding.parameters, embedding.decision)
         decision = embedding.decision
         self._known = decision.purity_known
-        self._asked = asked(embedding.decision) + ([] if old is None else [("outdated", old)])
+        self._asked = asked(decision) + of_what(decision) + ([] if old is None else [("outdated", old)])
         low, high = span(self.threshold, self.stored)
         self.slider = pmui.EditableFloatSlider(
             label="threshold", start=low, end=high, step=(high - low) / STEPS or 1.0,
@@ -314,6 +315,20 @@ def asked(decision: Decision) -> list[tuple[str, str]]:
         return []
     costs = [] if decision.conflict is None else [("that costs", decision.conflict)]
     return [("asked for: not single, at most", f"{100 * decision.max_contamination:g}%"), *costs]
+
+
+def of_what(decision: Decision) -> list[tuple[str, str]]:
+    """Tell what the expected purity is of: pairs up to a distance, and particles of whatever kind where nobody asked.
+
+    Examples
+    --------
+    >>> of_what(Decision(farthest_pair=4e-8, kinds=(90, 10)))
+    [('pairs', 'told from one particle up to 40 nm apart, as seen along the beam')]
+    >>> of_what(Decision())[0][1][:44]
+    'not asked for: a single hit is one particle,'
+    """
+    pairs = [(name, value) for name, value in decision_told(decision).items() if name == "pairs"]
+    return pairs + ([("kinds", OF_WHATEVER_KIND)] if decision.kinds is None else [])
 
 
 def percents(fraction: float) -> str:

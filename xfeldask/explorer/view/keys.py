@@ -8,6 +8,35 @@ from typing import Any
 import param
 from panel.custom import JSComponent
 
+LEFT_BY_ENTER = "left-by-enter"
+"""Class of fields for a name, in which Enter ends the typing: keys are keys again."""
+
+_LISTENER = """
+export function render({ model }) {
+  const listen = (event) => {
+    const field = event.composedPath()[0];
+    if (event.altKey) return;
+    // what is typed after Enter is keys again, and no part of the name that was entered
+    const named = event.composedPath().some((part) => part.classList?.contains('LEFT_BY_ENTER'));
+    if (event.key == 'Enter' && named) setTimeout(() => field.blur());
+    // a letter is small unless Shift is held, whatever CapsLock makes of it
+    const typed = event.key ?? '';  // none where a browser fills a field by itself
+    const letter = typed.length != 1 ? typed : event.shiftKey ? typed.toUpperCase() : typed.toLowerCase();
+    const key = (event.ctrlKey || event.metaKey ? 'Control+' : '') + letter;
+    if (!model.known.includes(key)) return;
+    // of what lies over the page, Escape closes that alone
+    if (key != '?' && event.composedPath().some((part) => part.localName == 'dialog' && part.open)) return;
+    if (field.matches?.('input, textarea, select, [contenteditable], [role=slider]')) return;
+    // what has the focus moves by these itself
+    if (field.matches?.('[role=tab]') && /^(Arrow|Home|End|Enter| )/.test(event.key)) return;
+    model.send_msg(key);
+  };
+  document.addEventListener('keydown', listen);
+  model.on('remove', () => document.removeEventListener('keydown', listen));
+  return document.createElement('span');
+}
+"""
+
 
 class Keys(JSComponent):
     """A listener to keys that calls what belongs to each; shows nothing.
@@ -19,28 +48,7 @@ class Keys(JSComponent):
 
     known = param.List([], item_type=str, doc="keys that are told of")
 
-    _esm = """
-    export function render({ model }) {
-      const listen = (event) => {
-        const field = event.composedPath()[0];
-        if (event.altKey) return;
-        // a letter is small unless Shift is held, whatever CapsLock makes of it
-        const typed = event.key ?? '';  // none where a browser fills a field by itself
-        const letter = typed.length != 1 ? typed : event.shiftKey ? typed.toUpperCase() : typed.toLowerCase();
-        const key = (event.ctrlKey || event.metaKey ? 'Control+' : '') + letter;
-        if (!model.known.includes(key)) return;
-        // of what lies over the page, Escape closes that alone
-        if (key != '?' && event.composedPath().some((part) => part.localName == 'dialog' && part.open)) return;
-        if (field.matches?.('input, textarea, select, [contenteditable], [role=slider]')) return;
-        // what has the focus moves by these itself
-        if (field.matches?.('[role=tab]') && /^(Arrow|Home|End|Enter| )/.test(event.key)) return;
-        model.send_msg(key);
-      };
-      document.addEventListener('keydown', listen);
-      model.on('remove', () => document.removeEventListener('keydown', listen));
-      return document.createElement('span');
-    }
-    """
+    _esm = _LISTENER.replace("LEFT_BY_ENTER", LEFT_BY_ENTER)
 
     def __init__(self, actions: Mapping[str, Callable[[], Any]], **params: Any) -> None:
         super().__init__(known=list(actions), width=0, height=0, margin=0, **params)  # type: ignore[no-untyped-call]
