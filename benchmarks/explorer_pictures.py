@@ -55,7 +55,7 @@ def labels(visit: Visit, shots: Shots) -> None:
         here = int(visit.query()["shot"])
         key = {0: "0", 1: "1"}.get(int(shots.column("n_particles").values[here]), "2")
         visit.page.get_by_role("button", name=f"({key})").click()
-        visit.reads(f"{n} labels")
+        visit.reads(f"{n} label")
         visit.until("here => new URLSearchParams(location.search).get('shot') != here", str(here))
     _to_tabs(visit)
 
