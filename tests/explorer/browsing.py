@@ -37,7 +37,8 @@ OFTEN = 50
 
 GONE = re.compile(
     r"^[^\n]*never retrieved\nfuture: [^\n]*WebSocketClosedError\(\)>\n"
-    r".*?^tornado\.websocket\.WebSocketClosedError[^\n]*\n",
+    r".*?^tornado\.websocket\.WebSocketClosedError[^\n]*\n"
+    r"|^[^\n]*panel\.io\.document - Failed sending message as connection was closed\n",
     re.MULTILINE | re.DOTALL,
 )
 """What the server logs when a visitor leaves while something is being sent to them."""
