@@ -38,10 +38,8 @@ class Teaching(Making):
     def __init__(self, session: Session) -> None:
         super().__init__(session, "teach the rule")
         self.table = pn.pane.HTML("", styles=SMALL, margin=(0, 10))
-        self._chance, self._kinds = (
-            caption(CHANCE, visible=False),
-            caption(visible=False, styles=SMALL | {"font-weight": "bold"}),
-        )
+        self._chance = caption(CHANCE, visible=False)
+        self._kinds = caption(visible=False, styles=SMALL | {"font-weight": "bold"})
         self.view = pn.Column(
             pn.Row(self.make, self.told), self.bar, self._kinds, self.table, self._chance, sizing_mode="stretch_width"
         )
